@@ -1,0 +1,45 @@
+"""WebSocket text frames as a server sends them: unmasked, so the same bytes for every client.
+
+That is what makes a broadcast cheap: a publication is framed once, and the frames that wait for
+one room are joined into one write (RFC 6455, 5.1: "A server MUST NOT mask any frames").
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+_FIN_TEXT = 0x81  # FIN set, opcode 1
+_SHORT = 125  # the longest payload whose length fits the second byte
+_MEDIUM = 0xFFFF  # the longest payload whose length fits two more bytes
+
+_medium_header = struct.Struct("!BBH").pack
+_long_header = struct.Struct("!BBQ").pack
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Return `payload`, which must be UTF-8, as one whole text frame (RFC 6455, 5.2)."""
+    length = len(payload)
+    if length <= _SHORT:
+        return bytes((_FIN_TEXT, length)) + payload
+    if length <= _MEDIUM:
+        return _medium_header(_FIN_TEXT, 126, length) + payload
+    return _long_header(_FIN_TEXT, 127, length) + payload
+
+
+class Broadcast:
+    """What one write to each member of a room carries: one or more text messages.
+
+    Attributes:
+        texts: The messages in order, each UTF-8. For sinks that frame for themselves.
+        frames: The same messages as text frames, joined. Built once, written to all.
+    """
+
+    __slots__ = ("frames", "texts")
+
+    def __init__(self, texts: Sequence[bytes]) -> None:
+        self.texts = tuple(texts)
+        self.frames = b"".join([text_frame(text) for text in self.texts])
+
+    def __repr__(self) -> str:
+        return f"<Broadcast of {len(self.texts)}, {len(self.frames)} bytes>"

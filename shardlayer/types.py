@@ -1,0 +1,108 @@
+"""The values that the parts hand each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NewType, Protocol
+
+if TYPE_CHECKING:
+    from shardlayer.frames import Broadcast
+
+NodeId = NewType("NodeId", str)
+"""Names one event loop with members, in one process; without `!`, at most 32 characters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A place in a room's history.
+
+    Attributes:
+        offset: The number of the room's last publication; the first has 1, 0 means none yet.
+        epoch: Names one life of the room's numbering. Offsets of two epochs can't be compared.
+    """
+
+    offset: int
+    epoch: str
+
+
+BEGINNING = Position(offset=0, epoch="")
+"""Before everything that a room still holds, in whichever epoch: "send me all there is"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """One message to a room.
+
+    Attributes:
+        room: The room's name.
+        data: JSON text in UTF-8, as the publisher marshalled it.
+        offset: Its number in the room's history; 0 in a room that keeps none.
+        epoch: The epoch of that number; empty in a room that keeps no history.
+    """
+
+    room: str
+    data: bytes
+    offset: int = 0
+    epoch: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPolicy:
+    """How much a room remembers.
+
+    Attributes:
+        size: Publications kept, at least (Redis trims in whole nodes of its stream).
+        ttl: Seconds after the last publication until the history goes.
+    """
+
+    size: int
+    ttl: float
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a history at all."""
+        return self.size > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomInfo:
+    """A room as Redis shows it.
+
+    Attributes:
+        room: The room's name.
+        shard: Its shard's number, from 0.
+        nodes: Members per node, as each node last reported them (some seconds old).
+        offset: The offset of the last publication; 0 where no history is kept.
+        epoch: The epoch of that offset, or empty.
+        history_length: Publications that the history holds now.
+    """
+
+    room: str
+    shard: int
+    nodes: dict[str, int]
+    offset: int
+    epoch: str
+    history_length: int
+
+    @property
+    def members(self) -> int:
+        """Members on all nodes."""
+        return sum(self.nodes.values())
+
+
+class Sink(Protocol):
+    """Where a broadcast for one client is written.
+
+    A sink is hashed and compared by identity. Both methods are synchronous: the hub calls them
+    in a loop over all members of a room.
+    """
+
+    def write(self, broadcast: Broadcast) -> None:
+        """Write the broadcast now or queue it, after all that was written before.
+
+        Never waits for the client, and does nothing once the client is gone. Raising means
+        "remove me": the hub drops the sink from the room and goes on with the other members.
+        """
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close the client's connection with a WebSocket close code. Idempotent."""
