@@ -1,0 +1,248 @@
+"""Calls of the scripts: values in, KEYS and ARGV out; replies in, values out. No I/O.
+
+The layouts are documented at the head of each script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from shardlayer import wire
+from shardlayer.exceptions import WireError
+from shardlayer.keys import ShardKeys
+from shardlayer.scripts import Script, script
+from shardlayer.types import HistoryPolicy, NodeId, Position, Publication
+
+RECOVERY_LIMIT = 1_000  # publications that one join or history call answers, at most
+WRITER_TTL = 300.0  # seconds that a publisher's last batch is remembered
+
+Argument = str | bytes | int
+
+
+class Call(NamedTuple):
+    """One call of a script."""
+
+    script: Script
+    keys: list[str]
+    args: list[Argument]
+
+
+class Outgoing(NamedTuple):
+    """One publication on its way to a shard.
+
+    `body` is what `wire.pack_body` made of it; `policy` says what its group remembers.
+    """
+
+    group: str
+    body: bytes
+    policy: HistoryPolicy
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in a batch."""
+        return len(self.body) + wire.ENTRY_OVERHEAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one call of the publish script carries.
+
+    Attributes:
+        writer: Names the publisher; its batches on one shard are numbered.
+        number: The batch's number. Repeated only to repeat the batch.
+        items: The publications, in order.
+        epoch: An epoch for groups that have none yet: 8 ASCII characters.
+    """
+
+    writer: str
+    number: int
+    items: Sequence[Outgoing]
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What became of a batch.
+
+    Attributes:
+        positions: For each publication where it stands in its room; None without history.
+        targeted: Whether just the interested nodes were told; else all were (a fallback).
+        messages: Pub/sub messages that it took.
+    """
+
+    positions: list[Position | None]
+    targeted: bool
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinRequest:
+    """A node's wish to hear a group.
+
+    Attributes:
+        node: The node.
+        group: The group.
+        members: How many members the node has.
+        keeps: Whether the group keeps history.
+        since: After which position to answer what was published; None: nothing is answered.
+        epoch: An epoch for the group if it has none yet.
+    """
+
+    node: NodeId
+    group: str
+    members: int
+    keeps: bool
+    since: Position | None
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinReply:
+    """Where a group stands for a node that joined it.
+
+    Attributes:
+        leased: Whether the node's lease still ran. If not, its other groups may be forgotten.
+        position: The group's last offset; None if it keeps no history.
+        recovered: Whether `publications` is all that came after the position asked for.
+        publications: What came after it, as far as it is still held, in order.
+    """
+
+    leased: bool
+    position: Position | None
+    recovered: bool
+    publications: list[Publication]
+
+
+def publish(keys: ShardKeys, batch: Batch, *, lease_ttl: float, meta_ttl: float) -> Call:
+    """Return the call that publishes a batch. TTLs in seconds."""
+    groups: dict[str, int] = {}
+    group_args: list[Argument] = []
+    group_keys: list[str] = []
+    item_args: list[Argument] = []
+    for item in batch.items:
+        number = groups.get(item.group)
+        if number is None:
+            number = groups[item.group] = len(groups) + 1
+            group_keys += (keys.nodes(item.group), keys.meta(item.group), keys.history(item.group))
+            group_args += (item.policy.size, milliseconds(item.policy.ttl))
+        item_args += (number, item.body)
+    shared: list[Argument] = [
+        batch.number,
+        milliseconds(lease_ttl),
+        milliseconds(WRITER_TTL),
+        milliseconds(meta_ttl),
+        keys.inbox_prefix,
+        keys.all_nodes,
+        wire.VERSION_BYTE,
+        batch.epoch,
+        len(groups),
+    ]
+    return Call(
+        script("publish"),
+        [keys.alive, keys.born, keys.writer(batch.writer), *group_keys],
+        shared + group_args + item_args,
+    )
+
+
+def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
+    """Return what the publish script answered."""
+    targeted, messages = reply[:2]
+    numbers: dict[str, int] = {}
+    for item in batch.items:
+        numbers.setdefault(item.group, len(numbers))
+    epochs = [text(epoch) for epoch in reply[2 : 2 + len(numbers)]]
+    offsets = reply[2 + len(numbers) :]
+    if len(offsets) != len(batch.items):
+        raise WireError(
+            f"The publish script answered {len(offsets)} offsets for {len(batch.items)} "
+            f"publications: processes of two releases share this Redis."
+        )
+    return Published(
+        positions=[
+            Position(offset=offset, epoch=epochs[numbers[item.group]]) if offset else None
+            for item, offset in zip(batch.items, offsets, strict=True)
+        ],
+        targeted=bool(targeted),
+        messages=messages,
+    )
+
+
+def join(keys: ShardKeys, request: JoinRequest, *, lease_ttl: float, meta_ttl: float) -> Call:
+    """Return the call that registers a node for a group. TTLs in seconds."""
+    since = request.since
+    return Call(
+        script("join"),
+        [
+            keys.alive,
+            keys.born,
+            keys.nodes(request.group),
+            keys.meta(request.group),
+            keys.history(request.group),
+        ],
+        [
+            request.node,
+            milliseconds(lease_ttl),
+            request.members,
+            int(request.keeps),
+            request.epoch,
+            milliseconds(meta_ttl),
+            int(since is not None),
+            since.offset if since else 0,
+            since.epoch if since else "",
+            RECOVERY_LIMIT,
+        ],
+    )
+
+
+def read_joined(group: str, reply: Sequence[Any]) -> JoinReply:
+    """Return what the join script answered."""
+    leased, epoch_bytes, offset, recovered = reply[:4]
+    epoch = text(epoch_bytes)
+    return JoinReply(
+        leased=bool(leased),
+        position=Position(offset=offset, epoch=epoch) if epoch else None,
+        recovered=bool(recovered),
+        publications=[
+            publication(group, reply[at], reply[at + 1], epoch) for at in range(4, len(reply), 2)
+        ],
+    )
+
+
+def renew(keys: ShardKeys, node: NodeId, *, lease_ttl: float) -> Call:
+    """Return the call that renews a node's lease on the shard."""
+    return Call(script("renew"), [keys.alive, keys.born], [node, milliseconds(lease_ttl)])
+
+
+def send(
+    keys: ShardKeys, channel: str, message: bytes, *, capacity: int, expiry: float, reader: str
+) -> Call:
+    """Return the call that appends to a channel's queue; `reader` is "" for a normal channel."""
+    wake_up = wire.pack_batch(wire.pack_entry(wire.pack_body(wire.Kind.WAKE_UP, channel, b"")))
+    return Call(
+        script("send"),
+        [keys.queue(channel), keys.readers(channel)],
+        [capacity, milliseconds(expiry), message, keys.inbox_prefix, wake_up, reader],
+    )
+
+
+def receive(keys: ShardKeys, channel: str, *, reader: str) -> Call:
+    """Return the call that takes a channel's oldest message; `reader` is "" if process-local."""
+    return Call(script("receive"), [keys.queue(channel), keys.readers(channel)], [reader])
+
+
+def publication(group: str, offset: int, body: bytes, epoch: str) -> Publication:
+    """Return the publication that a body from a group's history holds."""
+    entry = wire.unpack_body(body, offset=offset, epoch=epoch)
+    return Publication(room=group, data=entry.payload, offset=offset, epoch=epoch)
+
+
+def milliseconds(seconds: float) -> int:
+    """Return whole milliseconds, at least 1 for what is above 0: Redis refuses a TTL of 0."""
+    return max(round(seconds * 1_000), 1) if seconds > 0 else 0
+
+
+def text(value: bytes | str) -> str:
+    """Return a reply of Redis as text."""
+    return value if isinstance(value, str) else value.decode()

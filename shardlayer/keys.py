@@ -1,0 +1,96 @@
+"""Every key and channel name that Shardlayer uses in Redis. No other module spells one.
+
+All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then say what they are:
+
+| name               | kind          | holds                                                      |
+|--------------------|---------------|------------------------------------------------------------|
+| `:alive`           | sorted set    | node -> when its lease ends, in ms of Redis's clock        |
+| `:born`            | string        | when the registry was found new, in ms of Redis's clock    |
+| `:writer:WRITER`   | string        | a publisher's last batch: its number and its answer        |
+| `:nodes:GROUP`     | hash          | node -> how many members it has                            |
+| `:meta:GROUP`      | hash          | `o` the last offset, `e` the epoch                         |
+| `:history:GROUP`   | stream        | id `OFFSET-0`, field `p`: the publication's body           |
+| `:queue:CHANNEL`   | list          | a channel's messages, each after its expiry                |
+| `:readers:CHANNEL` | hash          | node -> "1": where a normal channel is received            |
+| `:inbox:NODE`      | pub/sub       | batches for one node                                       |
+| `:all`             | pub/sub       | batches for all nodes                                      |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ShardKeys:
+    """The names of one shard.
+
+    Attributes:
+        tag: The shard's hash tag, without braces.
+    """
+
+    tag: str
+    alive: str = field(init=False)
+    born: str = field(init=False)
+    all_nodes: str = field(init=False)
+    inbox_prefix: str = field(init=False)
+    _base: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        base = f"{{{self.tag}}}:"
+        set_once = object.__setattr__
+        set_once(self, "_base", base)
+        set_once(self, "alive", base + "alive")
+        set_once(self, "born", base + "born")
+        set_once(self, "all_nodes", base + "all")
+        set_once(self, "inbox_prefix", base + "inbox:")
+
+    def writer(self, writer: str) -> str:
+        """Return the key of a publisher's last batch."""
+        return f"{self._base}writer:{writer}"
+
+    def nodes(self, group: str) -> str:
+        """Return the key of a group's nodes."""
+        return f"{self._base}nodes:{group}"
+
+    def meta(self, group: str) -> str:
+        """Return the key of a group's offset and epoch."""
+        return f"{self._base}meta:{group}"
+
+    def history(self, group: str) -> str:
+        """Return the key of a group's history."""
+        return f"{self._base}history:{group}"
+
+    def queue(self, channel: str) -> str:
+        """Return the key of a channel's messages."""
+        return f"{self._base}queue:{channel}"
+
+    def readers(self, channel: str) -> str:
+        """Return the key of the nodes that receive from a normal channel."""
+        return f"{self._base}readers:{channel}"
+
+    def inbox(self, node: str) -> str:
+        """Return the pub/sub channel of a node."""
+        return f"{self._base}inbox:{node}"
+
+
+def scan_pattern(prefix: str) -> str:
+    """Return the SCAN pattern that matches every key of every shard of `prefix`, and no other.
+
+    Groups are then found by the type `hash` and `parse_group_key`.
+    """
+    return f"{{{_escape(prefix)}.*}}:*"
+
+
+def parse_group_key(key: str) -> tuple[str, str] | None:
+    """Return the (hash tag, group) of a `nodes` or `meta` key; None for any other key."""
+    tag, brace, rest = key[1:].partition("}:")
+    kind, colon, group = rest.partition(":")
+    if not brace or not colon or kind not in ("nodes", "meta"):
+        return None
+    return tag, group
+
+
+def _escape(text: str) -> str:
+    """Return `text` as a glob of Redis that matches just it."""
+    return "".join(f"\\{character}" if character in "*?[]^\\" else character for character in text)

@@ -1,0 +1,233 @@
+"""What a channel layer can be told: every limit, its default and its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from re import Pattern
+from typing import Any
+
+from shardlayer.exceptions import ConfigurationError
+from shardlayer.types import HistoryPolicy
+
+DEFAULT_HOST = "redis://127.0.0.1:6379"
+MEMORY_SCHEME = "memory://"
+
+SHARDS = 32
+MAX_SHARDS = 1_024
+PREFIX = "rt"
+
+HISTORY_SIZE = 300  # publications
+HISTORY_TTL = 300.0  # seconds
+META_TTL = 30 * 86_400.0  # seconds
+NO_HISTORY = HistoryPolicy(size=0, ttl=0.0)
+
+LEASE_TTL = 60.0  # seconds
+LINGER = 2.0  # seconds
+MEMBERS_INTERVAL = 2.0  # seconds
+
+BATCH_SIZE = 100  # publications
+BATCH_BYTES = 1_048_576  # bytes
+MAX_PENDING = 10_000  # publications
+PUBLISH_TIMEOUT = 5.0  # seconds
+MAX_MESSAGE_SIZE = 1_048_576  # bytes
+
+SLICE_SIZE = 1_000  # members
+WRITE_BYTES = 65_536  # bytes
+
+CAPACITY = 100  # messages
+EXPIRY = 60.0  # seconds
+GROUP_EXPIRY = 86_400.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerOptions:
+    """The options of one channel layer: the keys of `CONFIG` in `CHANNEL_LAYERS`.
+
+    Attributes:
+        hosts: Addresses of Redis servers, as URLs. Shard i lives on server i modulo their number.
+            `memory://` or `memory://NAME` is a server inside this process.
+        shards: Partitions of the group namespace. All processes must agree.
+        prefix: Begins every key and pub/sub channel.
+        history: How much a room remembers, by a glob of its name; the first that matches counts,
+            a room that none matches keeps no history.
+        meta_ttl: Seconds that a quiet room's offset and epoch are kept.
+        lease_ttl: Seconds until a node that does not renew its lease is forgotten; it renews
+            twice in that time.
+        linger: Seconds that a node stays registered for a room after its last member left.
+        members_interval: Seconds between two reports of a node's member counts.
+        batch_size: Publications in one batch, at most.
+        batch_bytes: Bytes in one batch, at most; one larger message goes alone.
+        max_pending: Publications that wait on one shard before callers have to.
+        publish_timeout: Seconds until a publication that Redis did not acknowledge raises
+            ShardUnavailable.
+        max_message_size: Bytes of one message, at most.
+        slice_size: Members that are written to before the event loop gets a turn.
+        write_bytes: Bytes that are joined into one write to a member, at most; one larger
+            message goes alone.
+        capacity: Messages that a channel holds before it is full.
+        channel_capacity: Capacities of channels, by glob or compiled pattern.
+        expiry: Seconds until a channel's message that nobody received goes.
+        group_expiry: Seconds until a membership of a channel in a group ends.
+    """
+
+    hosts: tuple[str, ...] = (DEFAULT_HOST,)
+    shards: int = SHARDS
+    prefix: str = PREFIX
+    history: Mapping[str, HistoryPolicy] = field(
+        default_factory=lambda: {"*": HistoryPolicy(size=HISTORY_SIZE, ttl=HISTORY_TTL)}
+    )
+    meta_ttl: float = META_TTL
+    lease_ttl: float = LEASE_TTL
+    linger: float = LINGER
+    members_interval: float = MEMBERS_INTERVAL
+    batch_size: int = BATCH_SIZE
+    batch_bytes: int = BATCH_BYTES
+    max_pending: int = MAX_PENDING
+    publish_timeout: float = PUBLISH_TIMEOUT
+    max_message_size: int = MAX_MESSAGE_SIZE
+    slice_size: int = SLICE_SIZE
+    write_bytes: int = WRITE_BYTES
+    capacity: int = CAPACITY
+    channel_capacity: Mapping[str | Pattern[str], int] = field(default_factory=dict)
+    expiry: float = EXPIRY
+    group_expiry: float = GROUP_EXPIRY
+
+    @classmethod
+    def from_config(cls, **config: Any) -> LayerOptions:
+        """Return the options that a `CONFIG` dictionary asks for.
+
+        `hosts` may be one URL or a list of URLs, `(host, port)` pairs and dictionaries with an
+        `address`; `history` maps globs to `{"size": …, "ttl": …}` or to None for no history.
+
+        Raises:
+            ConfigurationError: Naming the key that is wrong and what it takes.
+        """
+        known = [option.name for option in fields(cls)]
+        unknown = sorted(set(config) - set(known))
+        if unknown:
+            raise ConfigurationError(
+                f"CONFIG has no key {', '.join(map(repr, unknown))}. "
+                f"The keys are: {', '.join(known)}."
+            )
+        if "hosts" in config:
+            config["hosts"] = _hosts(config["hosts"])
+        if "history" in config:
+            config["history"] = _history(config["history"])
+        options = cls(**config)
+        options._validate()
+        return options
+
+    def _validate(self) -> None:
+        if not _is_number(self.shards, int) or not 1 <= self.shards <= MAX_SHARDS:
+            raise ConfigurationError(
+                f"shards is {self.shards!r}; it takes a whole number from 1 to {MAX_SHARDS}."
+            )
+        if len(self.hosts) > self.shards:
+            raise ConfigurationError(
+                f"hosts lists {len(self.hosts)} servers for {self.shards} shards: "
+                f"a server without a shard would do nothing."
+            )
+        if not isinstance(self.prefix, str) or not self.prefix or set(self.prefix) & set("{}"):
+            raise ConfigurationError(
+                f"prefix is {self.prefix!r}; it takes a text that is not empty and has no braces."
+            )
+        for name, kind in _POSITIVE.items():
+            value = getattr(self, name)
+            if not _is_number(value, kind) or value <= 0:
+                wanted = "whole number" if kind is int else "number"
+                raise ConfigurationError(f"{name} is {value!r}; it takes a {wanted} above 0.")
+        longest = max((policy.ttl for policy in self.history.values()), default=0.0)
+        if self.meta_ttl < longest:
+            raise ConfigurationError(
+                f"meta_ttl is {self.meta_ttl:g} s, less than a history's ttl of {longest:g} s: "
+                f"a room would forget its offset before its history."
+            )
+
+    def policy_of(self, room: str) -> HistoryPolicy:
+        """Return how much a room remembers."""
+        for pattern, policy in self.history.items():
+            if fnmatchcase(room, pattern):
+                return policy
+        return NO_HISTORY
+
+
+_POSITIVE: dict[str, type] = {
+    "meta_ttl": float,
+    "lease_ttl": float,
+    "linger": float,
+    "members_interval": float,
+    "batch_size": int,
+    "batch_bytes": int,
+    "max_pending": int,
+    "publish_timeout": float,
+    "max_message_size": int,
+    "slice_size": int,
+    "write_bytes": int,
+    "capacity": int,
+    "expiry": float,
+    "group_expiry": float,
+}
+
+
+def _is_number(value: object, kind: type) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int if kind is int else (int, float))
+
+
+def _hosts(value: object) -> tuple[str, ...]:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not items:
+        raise ConfigurationError(
+            f"hosts is {value!r}; it takes a list of addresses such as {DEFAULT_HOST!r}."
+        )
+    hosts = tuple(_host(item) for item in items)
+    twice = sorted({host for host in hosts if hosts.count(host) > 1})
+    if twice:
+        raise ConfigurationError(
+            f"hosts lists {', '.join(twice)} twice: each server holds its own shards."
+        )
+    return hosts
+
+
+def _host(item: object) -> str:
+    if isinstance(item, dict) and set(item) == {"address"}:
+        item = item["address"]
+    if isinstance(item, (list, tuple)) and len(item) == 2:
+        return f"redis://{item[0]}:{item[1]}"
+    schemes = ("redis://", "rediss://", "unix://", MEMORY_SCHEME)
+    if isinstance(item, str) and item.startswith(schemes):
+        return item
+    raise ConfigurationError(
+        f"hosts has {item!r}; an address is a URL ({', '.join(schemes)}) or a (host, port) pair."
+    )
+
+
+def _history(value: object) -> dict[str, HistoryPolicy]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(
+            f'history is {value!r}; it takes globs and limits: {{"*": {{"size": 300, "ttl": 300}}}}.'
+        )
+    return {str(pattern): _policy(str(pattern), limits) for pattern, limits in value.items()}
+
+
+def _policy(pattern: str, limits: object) -> HistoryPolicy:
+    if limits is None:
+        return NO_HISTORY
+    if isinstance(limits, HistoryPolicy):
+        return limits
+    if not isinstance(limits, Mapping) or not set(limits) <= {"size", "ttl"}:
+        raise ConfigurationError(
+            f"history[{pattern!r}] is {limits!r}; it takes 'size' (publications) and 'ttl' "
+            f"(seconds), or None for no history."
+        )
+    size, ttl = limits.get("size", HISTORY_SIZE), limits.get("ttl", HISTORY_TTL)
+    if not _is_number(size, int) or size < 0:
+        raise ConfigurationError(f"history[{pattern!r}]['size'] is {size!r}; it takes 0 or more.")
+    if not _is_number(ttl, float) or ttl <= 0:
+        raise ConfigurationError(
+            f"history[{pattern!r}]['ttl'] is {ttl!r}; it takes seconds, above 0."
+        )
+    return HistoryPolicy(size=size, ttl=float(ttl))

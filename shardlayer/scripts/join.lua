@@ -1,0 +1,63 @@
+-- Registers a node as one that has members of a group, and answers where the group stands.
+--
+-- KEYS  1 alive   2 born   3 nodes   4 meta   5 history
+-- ARGV  1 node    2 lease TTL, ms    3 members on the node
+--       4 1 if the group keeps history, else 0   5 an epoch if it has none   6 meta TTL, ms
+--       7 1 to answer what was missed, else 0    8 the last offset had   9 its epoch ('': any)
+--       10 how many publications to answer at most
+-- Returns  {1 if the node's lease still ran else 0, epoch ('' without history), offset,
+--           1 if nothing is missing after ARGV[8] else 0,
+--           then offset and body of each publication after it}
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+redis.call('SET', KEYS[2], string.format('%.0f', now), 'NX')
+local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local leased = ends and tonumber(ends) > now and 1 or 0
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
+
+if ARGV[4] == '0' then
+  return {leased, '', 0, 0}
+end
+
+local meta = redis.call('HMGET', KEYS[4], 'o', 'e')
+local offset, epoch = tonumber(meta[1] or '0'), meta[2]
+if not epoch then
+  epoch = ARGV[5]
+  redis.call('HSET', KEYS[4], 'o', '0', 'e', epoch)
+  redis.call('DEL', KEYS[5])
+end
+redis.call('PEXPIRE', KEYS[4], ARGV[6])
+
+if ARGV[7] == '0' then
+  return {leased, epoch, offset, 0}
+end
+
+local since = tonumber(ARGV[8])
+local same_epoch = ARGV[9] == '' or ARGV[9] == epoch
+if same_epoch and since == offset then
+  return {leased, epoch, offset, 1}
+end
+
+-- What another epoch counted can't be compared, so then all that is held is what may be missing.
+if not same_epoch or since > offset then
+  since = 0
+end
+local limit = tonumber(ARGV[10])
+local held = redis.call('XREVRANGE', KEYS[5], '+', string.format('(%.0f-0', since), 'COUNT', limit)
+local reply = {leased, epoch, offset, 0}
+local first = offset + 1
+for i = #held, 1, -1 do
+  local at = tonumber(string.match(held[i][1], '^%d+'))
+  if i == #held then
+    first = at
+  end
+  reply[#reply + 1] = at
+  reply[#reply + 1] = held[i][2][2]
+end
+if same_epoch and tonumber(ARGV[8]) <= offset and first == tonumber(ARGV[8]) + 1 then
+  reply[4] = 1
+end
+return reply

@@ -1,0 +1,36 @@
+-- Appends a message to a channel's queue unless it is full, and wakes the receiver.
+--
+-- KEYS  1 queue    2 readers (a normal channel's)
+-- ARGV  1 capacity   2 expiry, ms   3 message   4 inbox prefix   5 wake-up (a packed batch)
+--       6 the node that receives a process-local channel, or '' for a normal channel
+-- Returns  1 if the message waits in the queue now, 0 if the queue was full
+--
+-- A queue's element is its expiry, 8 bytes big-endian in ms of Redis's clock, and the message.
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+-- All elements of a channel live equally long, so the expired ones are at the head.
+while true do
+  local head = redis.call('LINDEX', KEYS[1], 0)
+  if not head or struct.unpack('>I8', head) > now then
+    break
+  end
+  redis.call('LPOP', KEYS[1])
+end
+
+if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[1]) then
+  return 0
+end
+redis.call('RPUSH', KEYS[1], struct.pack('>I8', now + tonumber(ARGV[2])) .. ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if ARGV[6] ~= '' then
+  redis.call('SPUBLISH', ARGV[4] .. ARGV[6], ARGV[5])
+else
+  for _, node in ipairs(redis.call('HKEYS', KEYS[2])) do
+    if redis.call('SPUBLISH', ARGV[4] .. node, ARGV[5]) == 0 then
+      redis.call('HDEL', KEYS[2], node)
+    end
+  end
+end
+return 1

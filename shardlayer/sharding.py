@@ -1,0 +1,71 @@
+"""Which shard a name belongs to, and which Redis Cluster slot a shard belongs to.
+
+A name's shard is `fnv1a_64(name) % shards`: a published hash that any language can compute, spread
+well over short names, and without Python's per-process seed.
+
+A shard's keys all carry one hash tag, so that a shard is one slot of a Redis Cluster and a script
+may touch several of its keys. CRC16 of the obvious tags `{0}`..`{31}` lies unevenly over the
+16,384 slots, so that one of four primaries would hold 12 shards and another 5; `hash_tags` looks
+for a short suffix with which shard i of n lands near the middle of the i-th n-th of the slots.
+"""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from functools import lru_cache
+
+FNV_OFFSET_BASIS = 0xCBF29CE484222325
+FNV_PRIME = 0x100000001B3
+_MASK_64 = 0xFFFFFFFFFFFFFFFF
+
+CLUSTER_SLOTS = 16_384
+MAX_SHARDS = 1_024  # 16 slots each: more would make the search for tags long for no gain
+
+_CACHED_NAMES = 65_536  # names whose shard is remembered, some 10 MB when full
+
+
+def fnv1a_64(data: bytes) -> int:
+    """Return the 64-bit FNV-1a hash of `data`, from 0 to 2**64 - 1.
+
+    Source: http://www.isthe.com/chongo/tech/comp/fnv/, whose test vectors the tests hold.
+    """
+    value = FNV_OFFSET_BASIS
+    for byte in data:
+        value = ((value ^ byte) * FNV_PRIME) & _MASK_64
+    return value
+
+
+@lru_cache(maxsize=_CACHED_NAMES)
+def shard_of(name: str, shards: int) -> int:
+    """Return the shard of a group or channel name, from 0 to `shards` - 1."""
+    return fnv1a_64(name.encode()) % shards
+
+
+def slot_of(tag: str) -> int:
+    """Return the Redis Cluster slot of a hash tag's content (CRC-16/XMODEM modulo 16,384).
+
+    Source: the Redis Cluster specification, "Key distribution model".
+    """
+    return crc_hqx(tag.encode(), 0) % CLUSTER_SLOTS
+
+
+@lru_cache(maxsize=64)
+def hash_tags(prefix: str, shards: int) -> tuple[str, ...]:
+    """Return one hash tag per shard, without braces, such that their slots lie evenly.
+
+    Shard i's slot lies in the middle half of the i-th of `shards` equal parts of the slots, so
+    primaries that each own a contiguous equal part get shards in equal numbers, give or take one.
+    The result depends on nothing but the arguments: every process finds the same tags.
+    """
+    width = CLUSTER_SLOTS / shards
+    return tuple(_tag_near(prefix, shard, width) for shard in range(shards))
+
+
+def _tag_near(prefix: str, shard: int, width: float) -> str:
+    middle = (shard + 0.5) * width
+    attempt = 0
+    while True:
+        tag = f"{prefix}.{shard:02d}" + (f".{attempt:x}" if attempt else "")
+        if abs(slot_of(tag) - middle) <= width / 4:
+            return tag
+        attempt += 1

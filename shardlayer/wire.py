@@ -1,0 +1,130 @@
+"""The packed batch: what one publish to a node's inbox carries.
+
+All integers are unsigned and big-endian.
+
+    batch := version:1  entry*
+    entry := offset:8  epoch:8  length:4  body:length
+    body  := kind:1  name_length:1  name:name_length  payload
+
+`version` comes first so that a process that can't read the rest knows that it can't. `offset` and
+`epoch` are given by the publish script and stand before the body, which the publisher packed and
+which Redis never looks into: the script puts 20 bytes before it and appends the same bytes to the
+room's history. `offset` is 0 and `epoch` eight NUL bytes where a room keeps no history. `name` is
+the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever is left.
+
+| kind | name | payload |
+|------|------|---------|
+| 0 publication | room | JSON text in UTF-8, as clients get it |
+| 1 message | group | a Channels message, serialized |
+| 2 wake-up | channel | empty: a message waits in the channel's queue |
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+from shardlayer.exceptions import WireError, WireVersionError
+
+VERSION = 1
+VERSION_BYTE = bytes((VERSION,))
+EPOCH_LENGTH = 8
+NO_EPOCH = b"\0" * EPOCH_LENGTH
+MAX_NAME_LENGTH = 255  # bytes; Channels allows 99 characters
+ENTRY_OVERHEAD = 8 + EPOCH_LENGTH + 4 + 2  # bytes that an entry takes besides name and payload
+
+_entry_head = struct.Struct(">Q8sI")
+_body_head = struct.Struct(">BB")
+
+
+class Kind(IntEnum):
+    """What an entry's payload is."""
+
+    PUBLICATION = 0
+    MESSAGE = 1
+    WAKE_UP = 2
+
+
+class Entry(NamedTuple):
+    """One entry of a batch, decoded.
+
+    A named tuple, not a dataclass: a node makes one for every publication that it hears.
+    """
+
+    kind: int
+    name: str
+    payload: bytes
+    offset: int
+    epoch: str
+
+
+def pack_body(kind: Kind, name: str, payload: bytes) -> bytes:
+    """Return the part of an entry that the publisher knows.
+
+    Raises:
+        WireError: If the name is not ASCII or longer than `MAX_NAME_LENGTH`.
+    """
+    try:
+        encoded = name.encode("ascii")
+        head = _body_head.pack(kind, len(encoded))
+    except (UnicodeEncodeError, struct.error) as error:
+        raise WireError(f"{name!r} can't be packed as a name: {error}.") from error
+    return head + encoded + payload
+
+
+def pack_entry(body: bytes, *, offset: int = 0, epoch: str = "") -> bytes:
+    """Return a whole entry, as the publish script makes it in Lua."""
+    return _entry_head.pack(offset, epoch.encode() if epoch else NO_EPOCH, len(body)) + body
+
+
+def pack_batch(*entries: bytes) -> bytes:
+    """Return a batch of entries that `pack_entry` made."""
+    return VERSION_BYTE + b"".join(entries)
+
+
+def unpack_body(body: bytes, *, offset: int, epoch: str) -> Entry:
+    """Decode a body that was read from a room's history.
+
+    Raises:
+        WireError: If it is cut short.
+    """
+    if len(body) < _body_head.size:
+        raise WireError(f"An entry's body of {len(body)} bytes is cut short.")
+    kind, name_length = _body_head.unpack_from(body)
+    name_end = _body_head.size + name_length
+    if len(body) < name_end:
+        raise WireError(f"An entry's name of {name_length} bytes is cut short.")
+    name = str(body[_body_head.size : name_end], "ascii", "replace")
+    return Entry(kind, name, body[name_end:], offset, epoch)
+
+
+def unpack_batch(data: bytes) -> list[Entry]:
+    """Decode a batch; entries in the order in which they were published.
+
+    Raises:
+        WireVersionError: If the version byte is not one that this release reads.
+        WireError: If the batch is empty or cut short.
+    """
+    if not data:
+        raise WireError("A batch is empty.")
+    if data[0] != VERSION:
+        raise WireVersionError(version=data[0], known=(VERSION,))
+    entries: list[Entry] = []
+    position, end = 1, len(data)
+    while position < end:
+        body_start = position + _entry_head.size
+        if body_start > end:
+            raise WireError(f"A batch is cut short at byte {end}, inside an entry's head.")
+        offset, epoch, length = _entry_head.unpack_from(data, position)
+        position = body_start + length
+        if position > end:
+            raise WireError(f"A batch is cut short at byte {end}, inside an entry's body.")
+        entries.append(
+            unpack_body(
+                data[body_start:position],
+                offset=offset,
+                epoch="" if epoch == NO_EPOCH else str(epoch, "ascii", "replace"),
+            )
+        )
+    return entries
