@@ -1,0 +1,127 @@
+"""`python -m benchmarks broadcast|connect`: run the peers, print the tables, write the JSON.
+
+The exit code is 0 when all targets that were measured were reached (with --quick: when all ran).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.arguments import Arguments, read_arguments
+from benchmarks.broadcast import SCENARIOS
+from benchmarks.children import ChildFailed
+from benchmarks.connect import Connections
+from benchmarks.machine import (
+    Placement,
+    TooFewDescriptors,
+    describe_machine,
+    describe_versions,
+    raise_descriptor_limit,
+)
+from benchmarks.peers import PEERS
+from benchmarks.peers.base import Peer, Unavailable
+from benchmarks.results import write_results
+from benchmarks.rig import NotDelivering
+from benchmarks.samples import Connected, Delivered
+from benchmarks.tables import broadcast_table, connect_table, targets_table
+from benchmarks.targets import Target, broadcast_targets, connect_targets
+from benchmarks.valkey import binary
+
+_WIDTH = 160  # columns, where the output goes to a file or a log
+_MOST_CONNECTIONS = 4000  # of one process, in any scenario
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one benchmark and return the exit code."""
+    asked = read_arguments(words)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
+    run: dict[str, Any] = {
+        "command": " ".join(["python -m benchmarks", *words]),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": describe_machine(),
+    }
+    try:
+        raise_descriptor_limit(_MOST_CONNECTIONS)
+        with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+            folder = Path(name)
+            peers = _build(asked, folder, console)
+            names = [distribution for peer in peers for distribution in peer.versions]
+            run["versions"] = describe_versions(names, binary())
+            run["peers"] = {peer.name: peer.what for peer in peers}
+            measure = _broadcast if asked.benchmark == "broadcast" else _connect
+            samples, targets, table = measure(asked, peers, folder, console)
+    except (ChildFailed, NotDelivering, TooFewDescriptors) as error:
+        console.print(f"[bold red]{error}", highlight=False)
+        return 2
+    write_results(asked.json, run, samples, targets)
+    console.print(table, targets_table(targets), f"Written to {asked.json}.")
+    if asked.quick:
+        console.print("A quick look: these figures say nothing.")
+        return 0
+    return int(any(target.reached is False for target in targets))
+
+
+def _build(asked: Arguments, folder: Path, console: Console) -> list[Peer]:
+    """Return the peers that can run here, having said which can't."""
+    peers = []
+    for peer in (PEERS[name] for name in asked.peers):
+        try:
+            peer.build(folder)
+        except Unavailable as reason:
+            console.print(f"[yellow]Without {peer.title}: {reason}.")
+        else:
+            peers.append(peer)
+    return peers
+
+
+def _broadcast(
+    asked: Arguments, peers: Sequence[Peer], folder: Path, console: Console
+) -> tuple[list[Delivered], list[Target], Table]:
+    def run() -> Iterator[Delivered]:
+        for name in asked.scenarios:
+            scenario = SCENARIOS[name].quick() if asked.quick else SCENARIOS[name]
+            if asked.rounds is not None:
+                scenario = replace(scenario, rounds=asked.rounds)
+            yield from scenario.run(peers, Placement.of_machine(), folder)
+
+    samples = []
+    for sample in run():
+        samples.append(sample)
+        console.print(
+            f"round {sample.round}  {sample.scenario:15} {sample.peer:9}"
+            f"{sample.us_per_delivery:9.2f} µs  p95 {sample.p95_ms:7.1f} ms  lost {sample.lost}",
+            highlight=False,
+        )
+    return samples, broadcast_targets(samples), broadcast_table(peers, samples)
+
+
+def _connect(
+    asked: Arguments, peers: Sequence[Peer], folder: Path, console: Console
+) -> tuple[list[Connected], list[Target], Table]:
+    plan = Connections().quick() if asked.quick else Connections()
+    if asked.rounds is not None:
+        plan = replace(plan, rounds=asked.rounds)
+    samples = []
+    for sample in plan.run(peers, Placement.of_machine(), folder):
+        samples.append(sample)
+        console.print(
+            f"round {sample.round}  {sample.peer:9}{sample.ms_per_connect:7.3f} ms"
+            f"{sample.kb_per_connection:7.1f} KB",
+            highlight=False,
+        )
+    return samples, connect_targets(samples), connect_table(peers, samples)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

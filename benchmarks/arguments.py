@@ -1,0 +1,74 @@
+"""The command line; pure."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.broadcast import SCENARIOS
+from benchmarks.peers import PEERS
+
+_WITHOUT = {"broadcast": {"idle"}, "connect": {"send"}}  # peers that say nothing there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What was asked for.
+
+    Attributes:
+        benchmark: "broadcast" or "connect".
+        peers: Names, in the order of the tables.
+        scenarios: Names, of `broadcast`.
+        rounds: None for each scenario's own.
+        quick: Whether it is only a look whether all works.
+        json: Where the results go.
+    """
+
+    benchmark: str
+    peers: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    rounds: int | None
+    quick: bool
+    json: Path
+
+
+def read_arguments(words: Sequence[str]) -> Arguments:
+    """Return what the words of a command line ask for; argparse ends the process on an error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+    )
+    parser.description = "Measure this project's worker beside its peers, in one run."
+    benchmarks = parser.add_subparsers(dest="benchmark", required=True)
+    for name, purpose in (
+        ("broadcast", "CPU per delivery, rate and latency"),
+        ("connect", "CPU and memory per connection"),
+    ):
+        command = benchmarks.add_parser(name, help=purpose, description=purpose)
+        command.add_argument("--quick", action="store_true", help="small, one round: does it work?")
+        command.add_argument("--rounds", type=_count, help="how often each peer has its turn")
+        command.add_argument(
+            "--json", type=Path, help="where the results go (default: var/benchmarks/…)"
+        )
+        choices = [peer for peer in PEERS if peer not in _WITHOUT[name]]
+        command.add_argument("--peers", nargs="+", choices=choices, default=choices)
+        if name == "broadcast":
+            every = list(SCENARIOS)
+            command.add_argument("--scenarios", nargs="+", choices=every, default=every)
+    asked = parser.parse_args(words)
+    return Arguments(
+        benchmark=asked.benchmark,
+        peers=tuple(name for name in PEERS if name in asked.peers),
+        scenarios=tuple(getattr(asked, "scenarios", ())),
+        rounds=asked.rounds,
+        quick=asked.quick,
+        json=asked.json or Path("var", "benchmarks", f"{asked.benchmark}.json"),
+    )
+
+
+def _count(word: str) -> int:
+    value = int(word)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 at least")
+    return value

@@ -1,0 +1,49 @@
+"""How a client of a peer introduces itself, as data that travels to the process of the clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A text that the server sends after the handshake, and what the client says to it.
+
+    Attributes:
+        expect: How the server's text begins.
+        reply: The client's text, or None.
+    """
+
+    expect: str
+    reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """What makes a connection a subscribed one.
+
+    Attributes:
+        path: The path of the handshake's request, with its query.
+        steps: What follows the handshake, in order; after the last one the client is subscribed.
+        answers: Texts that the server may send at any time and what must be said to them, such
+            as the pings of Engine.IO.
+    """
+
+    path: str
+    steps: tuple[Step, ...] = ()
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Greeting:
+        """Return the greeting that `as_json` wrote."""
+        return cls(
+            path=value["path"],
+            steps=tuple(Step(**step) for step in value["steps"]),
+            answers=value["answers"],
+        )

@@ -1,0 +1,1 @@
+"""Daphne with an application that does nothing: what a connection costs at least."""

@@ -1,0 +1,1 @@
+"""Us: shardlayer-daphne, the application that config/ names, and the sharded layer."""

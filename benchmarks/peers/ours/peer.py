@@ -1,0 +1,26 @@
+"""How we are started."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.greeting import Greeting, Step
+from benchmarks.peers.base import ROOM, Peer
+
+OURS = Peer(
+    name="ours",
+    title="Shardlayer",
+    what="shardlayer-daphne serving config.asgi: RoomConsumer, a room with history.",
+    command=(
+        *(sys.executable, "-m", "shardlayer.server.cli"),
+        *("-v", "0", "-b", "127.0.0.1", "-p", "{port}", "config.asgi:application"),
+    ),
+    greeting=Greeting(path=f"/ws/?room={ROOM}", steps=(Step(expect='{"id":0,"subscribed"'),)),
+    emitter="benchmarks.peers.ours.emitter:OurEmitter",
+    redis=True,
+    environment={"DJANGO_SETTINGS_MODULE": "config.settings"},
+    versions=(
+        *("shardlayer", "channels", "daphne", "twisted", "websockets", "redis", "hiredis"),
+        *("django", "orjson"),
+    ),
+)

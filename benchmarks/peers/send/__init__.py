@@ -1,0 +1,1 @@
+"""The floor: a C program whose delivery is one send(2)."""

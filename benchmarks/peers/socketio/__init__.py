@@ -1,0 +1,1 @@
+"""python-socketio, the widest used broadcast server in Python outside Channels."""

@@ -1,0 +1,1 @@
+"""Channels as its tutorial shows it, on Daphne and channels_redis."""

@@ -1,0 +1,1 @@
+"""The publisher: one process that publishes what the clients count."""

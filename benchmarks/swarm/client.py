@@ -1,0 +1,149 @@
+"""One connection, from the handshake to its last frame."""
+
+from __future__ import annotations
+
+import socket
+from typing import ClassVar
+
+from benchmarks.frames import CLOSE, PING, PONG, TEXT, masked_frame, split_frames
+from benchmarks.greeting import Greeting, Step
+
+_REQUEST = (
+    "GET {path} HTTP/1.1\r\n"
+    "Host: 127.0.0.1:{port}\r\n"
+    "Connection: Upgrade\r\n"
+    "Upgrade: websocket\r\n"
+    "Origin: http://127.0.0.1:{port}\r\n"
+    "User-Agent: shardlayer-benchmarks\r\n"
+    "Sec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "\r\n"
+)
+_HEADERS_END = b"\r\n\r\n"
+
+
+class Refused(ConnectionError):
+    """The server did not make a subscriber of a connection, or cut it."""
+
+
+class Client:
+    """A non-blocking socket and how far it has come.
+
+    Attributes:
+        ready: Whether it is subscribed: the handshake and all steps of the greeting are behind.
+        expected: The number of the message that must come next.
+    """
+
+    __slots__ = (
+        "_greeting",
+        "_rest",
+        "_step",
+        "_steps",
+        "_upgraded",
+        "expected",
+        "ready",
+        "socket",
+    )
+
+    # One loop reads one socket after the other, so all share what they read into.
+    BUFFER: ClassVar[bytearray] = bytearray(512 * 1024)
+    VIEW: ClassVar[memoryview] = memoryview(BUFFER)
+
+    def __init__(self, port: int, greeting: Greeting) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect_ex(("127.0.0.1", port))
+        self.ready = False
+        self.expected = 0
+        self._greeting = greeting
+        self._steps = iter(greeting.steps)
+        self._step: Step | None = None
+        self._upgraded = False
+        self._rest = b""  # of a frame, or of the handshake's response, that came in part
+
+    def request(self) -> None:
+        """Ask for the upgrade; call once, when the connection is made.
+
+        Raises:
+            OSError: The connection was not made.
+        """
+        error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise Refused(f"connect failed: errno {error}")
+        port = self.socket.getpeername()[1]
+        self.socket.send(_REQUEST.format(path=self._greeting.path, port=port).encode())
+
+    def read(self) -> list[tuple[int, int]]:
+        """Read once and return where in BUFFER the texts of a subscriber are.
+
+        They are valid until the next read of any client. What is not for a subscriber is dealt
+        with here: the handshake, the greeting, pings.
+
+        Raises:
+            Refused: The handshake or the greeting went wrong, or the server closed.
+            UnexpectedFrame: See split_frames.
+        """
+        kept = len(self._rest)
+        if kept:
+            self.BUFFER[:kept] = self._rest
+            count = self.socket.recv_into(self.VIEW[kept:])
+        else:
+            count = self.socket.recv_into(self.BUFFER)
+        if not count:
+            raise Refused("the server closed the connection")
+        end = kept + count
+        if not self._upgraded:
+            head = self.BUFFER.find(_HEADERS_END, 0, end)
+            if head < 0:
+                self._rest = bytes(self.BUFFER[:end])
+                return []
+            end = self._upgrade(head + len(_HEADERS_END), end)
+        frames, taken = split_frames(self.BUFFER, end)
+        self._rest = bytes(self.BUFFER[taken:end]) if taken < end else b""
+        if self.ready and not self._greeting.answers:
+            texts = [(start, stop) for opcode, start, stop in frames if opcode == TEXT]
+            if len(texts) == len(frames):
+                return texts
+        return [
+            (start, stop) for opcode, start, stop in frames if self._is_text(opcode, start, stop)
+        ]
+
+    def _upgrade(self, head: int, end: int) -> int:
+        """Take the response's head out of the buffer and return where the buffer ends now."""
+        if not self.BUFFER.startswith(b"HTTP/1.1 101 "):
+            line = bytes(self.BUFFER[: self.BUFFER.find(b"\r\n")]).decode("latin-1")
+            raise Refused(f"the server answered {line}")
+        self._upgraded = True
+        self._advance()
+        self.BUFFER[: end - head] = self.BUFFER[head:end]
+        return end - head
+
+    def _advance(self) -> None:
+        self._step = next(self._steps, None)
+        self.ready = self._step is None
+
+    def _is_text(self, opcode: int, start: int, stop: int) -> bool:
+        """Deal with a frame that may not be for the subscriber; return whether it is."""
+        payload = bytes(self.BUFFER[start:stop])
+        if opcode == PING:
+            self.socket.send(masked_frame(PONG, payload))
+            return False
+        if opcode == CLOSE:
+            code = int.from_bytes(payload[:2])
+            raise Refused(f"the server closed with {code} {payload[2:].decode(errors='replace')}")
+        if opcode != TEXT:
+            return False
+        text = payload.decode()
+        answer = self._greeting.answers.get(text)
+        if answer is not None:
+            self.socket.send(masked_frame(TEXT, answer.encode()))
+            return False
+        if self._step is None:
+            return True
+        if not text.startswith(self._step.expect):
+            raise Refused(f"expected {self._step.expect!r}, got {text[:200]!r}")
+        if self._step.reply is not None:
+            self.socket.send(masked_frame(TEXT, self._step.reply.encode()))
+        self._advance()
+        return False
