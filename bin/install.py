@@ -1,0 +1,111 @@
+"""`python bin/install.py EXTRA [ARGUMENT...]`: makes `.venv`, installs the project with an extra
+(`demo`, or `dev`, which has all of it) and becomes `.venv/bin/python ARGUMENT...`, if any is given.
+
+Standard library only: it runs before anything is installed. The versions are those of
+constraints.txt. What was installed is noted in `.venv/installed.json`, so that nothing is done
+when neither pyproject.toml nor constraints.txt changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+VENV = Path(".venv")
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "installed.json"
+PROJECT = Path("pyproject.toml")
+CONSTRAINTS = Path("constraints.txt")
+WIDENING = ("demo", "dev")  # each extra holds those before it
+PIP = ("-m", "pip", "--disable-pip-version-check")
+OUTPUT_LINES = 20  # of pip's, when it fails
+
+
+def main(arguments: list[str]) -> int:
+    """Install, and become what the further arguments say; return the exit code otherwise."""
+    extra, *command = arguments
+    if extra not in WIDENING:
+        print(f"bin/install.py: {extra!r} is none of {', '.join(WIDENING)}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # subprocess.run then ends its child
+    try:
+        ensure(extra)
+    except KeyboardInterrupt:
+        return 130
+    except subprocess.CalledProcessError as error:
+        lines = (error.stdout or "").strip().splitlines()[-OUTPUT_LINES:]
+        print("The packages could not be installed:", *lines, sep="\n  ", file=sys.stderr)
+        return 1
+    if command:
+        os.execv(PYTHON, [str(PYTHON), *command])  # noqa: S606 - what bin/dev asks for
+    return 0
+
+
+def ensure(extra: str) -> None:
+    """Make the virtual environment and install what is missing in it."""
+    stamp = read_stamp()
+    inputs = digest()
+    widest = max(extra, str(stamp.get("extra", WIDENING[0])), key=WIDENING.index)
+    if stamp.get("inputs") == inputs and stamp.get("extra") == widest and works():
+        return
+    if not works():
+        began = time.monotonic()
+        shutil.rmtree(VENV, ignore_errors=True)
+        venv.create(VENV, with_pip=True, symlinks=True)
+        report("environment", began, f".venv, Python {sys.version.split()[0]}")
+    began = time.monotonic()
+    STAMP.unlink(missing_ok=True)  # an installation that is broken off must not pass for one
+    subprocess.run(
+        [
+            *(PYTHON, *PIP, "install", "--quiet", "--no-input"),
+            *("--constraint", CONSTRAINTS, "--editable", f".[{widest}]"),
+        ],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    STAMP.write_text(json.dumps({"inputs": inputs, "extra": widest}))
+    report("packages", began, f"the project with its extra {widest!r}, versions of {CONSTRAINTS}")
+
+
+def works() -> bool:
+    """Say whether the environment can be used: its base Python may be gone, the folder moved."""
+    try:
+        home = subprocess.run(
+            [PYTHON, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True
+        ).stdout.strip()
+    except OSError:
+        return False
+    return home == str(VENV.absolute()) and (VENV / "bin" / "pip").exists()
+
+
+def digest() -> str:
+    """Return a digest of what decides which packages are installed."""
+    return hashlib.sha256(PROJECT.read_bytes() + b"\0" + CONSTRAINTS.read_bytes()).hexdigest()
+
+
+def read_stamp() -> dict[str, str]:
+    """Return the note of the last installation, empty if there is none that holds."""
+    try:
+        stamp: dict[str, str] = json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        return {}
+    return stamp if stamp.get("extra") in WIDENING else {}
+
+
+def report(name: str, began: float, note: str) -> None:
+    """Print one step's line, as realtime/devserver/steps.py does."""
+    print(f"  {name:<12}{time.monotonic() - began:6.1f} s  {note}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

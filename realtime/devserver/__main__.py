@@ -1,0 +1,40 @@
+"""`python -m realtime.devserver`: what `bin/dev` becomes. Exit code 0 after Ctrl-C once ready."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from realtime.devserver.errors import DevServerError
+from realtime.devserver.run import run
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """A signal asks for the end; not an Exception, so that nothing on the way catches it."""
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    for each in STOP_SIGNALS:  # the end takes its (bounded) time; more signals do not hurry it
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted
+
+
+def main() -> int:
+    """Run everything until a signal; return the exit code."""
+    for each in STOP_SIGNALS:
+        signal.signal(each, _interrupt)
+    try:
+        run(os.environ)
+    except Interrupted:
+        return 0
+    except DevServerError as error:
+        print(f"bin/dev: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Fixtures that all tests share: real servers out of wheels, one of each per worker process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from realtime.embedded import EmbeddedTansu, EmbeddedValkey
+from tests import tools
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    """One Valkey for all tests of this process; tests take `redis_server`."""
+    with EmbeddedValkey(directory=tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(valkey: EmbeddedValkey) -> EmbeddedValkey:
+    """A running Valkey without data: its `url`, and `stop()` and `start()` on the same port."""
+    if not valkey.is_up():  # an earlier test stopped it
+        valkey.stop()
+        valkey.start()
+    valkey.flush()
+    return valkey
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTansu]:
+    """One Kafka broker for all tests of this process: its `bootstrap_servers`."""
+    with EmbeddedTansu(directory=tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def kafka_topic(kafka_broker: EmbeddedTansu) -> str:
+    """The name of a new topic with 8 partitions."""
+    name = f"topic-{uuid4().hex[:12]}"
+    kafka_broker.create_topic(name, partitions=8)
+    return name
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out a test whose program is missing; in continuous integration, fail it."""
+    needed = [tool for mark in item.iter_markers("needs") for tool in mark.args]
+    if item.get_closest_marker("browser"):
+        needed.append("chromium")
+    missing = [tool for tool in needed if tools.find(tool) is None]
+    if missing:
+        reason = f"{' and '.join(missing)} not installed"
+        if tools.must_have_all():
+            pytest.fail(f"{reason}, and CI leaves nothing out", pytrace=False)
+        pytest.skip(tools.LEFT_OUT + reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was left out."""
+    skips = (str(report.longrepr) for report in terminalreporter.getreports("skipped"))
+    reasons = Counter(
+        text.partition(tools.LEFT_OUT)[2].rstrip("')") for text in skips if tools.LEFT_OUT in text
+    )
+    if reasons:
+        counted = ", ".join(f"{count} tests ({reason})" for reason, count in reasons.items())
+        terminalreporter.write_line(f"Left out: {counted}.")

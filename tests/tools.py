@@ -1,0 +1,37 @@
+"""Programs that some tests need and pip does not bring.
+
+A test says so with `@pytest.mark.needs("redis-server")`. Where the program is missing the test is
+left out, and the run says so in one line; with CI set in the environment it fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+
+# What a test asks for -> the names under which it may be installed, and how to get it on Debian.
+PROGRAMS = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "redis-server": ("redis-server",),
+    "java": ("java",),
+    "mvn": ("mvn",),
+    "cc": ("cc", "gcc", "clang"),
+    "docker": ("docker",),
+}
+LEFT_OUT = "left out: "  # how the reason of such a skip begins
+
+
+def find(tool: str) -> str | None:
+    """Return the path of a program, None when it is not installed.
+
+    Raises:
+        KeyError: No test may ask for it: it is not in PROGRAMS.
+    """
+    paths = (shutil.which(name) for name in PROGRAMS[tool])
+    return next((path for path in paths if path), None)
+
+
+def must_have_all(environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether a missing program is an error: in continuous integration."""
+    return environ.get("CI", "").lower() not in {"", "0", "false"}
