@@ -1,0 +1,47 @@
+"""Shardlayer: a sharded, batching, history-keeping channel layer and broadcast server for Django.
+
+What stands here is the public API; the modules below are where it lives.
+"""
+
+from shardlayer.exceptions import (
+    ConfigurationError,
+    MessageTooLarge,
+    ShardLayerError,
+    ShardUnavailable,
+    WireError,
+    WireVersionError,
+)
+from shardlayer.frames import Broadcast
+from shardlayer.layer import ShardedChannelLayer
+from shardlayer.node import Joined, Node
+from shardlayer.options import LayerOptions
+from shardlayer.types import (
+    BEGINNING,
+    HistoryPolicy,
+    NodeId,
+    Position,
+    Publication,
+    RoomInfo,
+    Sink,
+)
+
+__all__ = [
+    "BEGINNING",
+    "Broadcast",
+    "ConfigurationError",
+    "HistoryPolicy",
+    "Joined",
+    "LayerOptions",
+    "MessageTooLarge",
+    "Node",
+    "NodeId",
+    "Position",
+    "Publication",
+    "RoomInfo",
+    "ShardLayerError",
+    "ShardUnavailable",
+    "ShardedChannelLayer",
+    "Sink",
+    "WireError",
+    "WireVersionError",
+]

@@ -33,13 +33,28 @@ class Broadcast:
     Attributes:
         texts: The messages in order, each UTF-8. For sinks that frame for themselves.
         frames: The same messages as text frames, joined. Built once, written to all.
+        offsets: For each message its offset in the room's history, in ascending order; 0 for a
+            message that has none. May be left empty if no message has one.
     """
 
-    __slots__ = ("frames", "texts")
+    __slots__ = ("frames", "offsets", "texts")
 
-    def __init__(self, texts: Sequence[bytes]) -> None:
+    def __init__(self, texts: Sequence[bytes], offsets: Sequence[int] = ()) -> None:
         self.texts = tuple(texts)
+        self.offsets = tuple(offsets)
         self.frames = b"".join([text_frame(text) for text in self.texts])
+
+    def after(self, offset: int) -> Broadcast | None:
+        """Return the part that comes after `offset`; None if nothing does.
+
+        A message without an offset starts a new count, so it and all behind it are kept.
+        """
+        if not self.offsets or self.offsets[0] > offset:
+            return self
+        for index, at in enumerate(self.offsets):
+            if at > offset or at == 0:
+                return Broadcast(self.texts[index:], self.offsets[index:]) if index else self
+        return None
 
     def __repr__(self) -> str:
         return f"<Broadcast of {len(self.texts)}, {len(self.frames)} bytes>"

@@ -208,7 +208,8 @@ def _host(item: object) -> str:
 def _history(value: object) -> dict[str, HistoryPolicy]:
     if not isinstance(value, Mapping):
         raise ConfigurationError(
-            f'history is {value!r}; it takes globs and limits: {{"*": {{"size": 300, "ttl": 300}}}}.'
+            f"history is {value!r}; it takes globs with limits, such as "
+            f"{{'*': {{'size': 300, 'ttl': 300}}}}."
         )
     return {str(pattern): _policy(str(pattern), limits) for pattern, limits in value.items()}
 

@@ -6,7 +6,7 @@ it, so that nothing between the publisher and the client parses JSON.
 
 from __future__ import annotations
 
-from shardlayer.types import Publication
+from shardlayer.types import Position, Publication
 
 
 def encode_push(publication: Publication) -> bytes:
@@ -21,3 +21,16 @@ def encode_push(publication: Publication) -> bytes:
             publication.data,
         )
     return b'{"room":"%b","data":%b}' % (publication.room.encode("ascii"), publication.data)
+
+
+def encode_reset(room: str, position: Position) -> bytes:
+    """Return the JSON text that tells members that they may have missed publications.
+
+    `{"room":"general","reset":{"offset":42,"epoch":"k3"}}`: what follows comes after this position,
+    and what lies between it and the last push is not known or gone.
+    """
+    return b'{"room":"%b","reset":{"offset":%d,"epoch":"%b"}}' % (
+        room.encode("ascii"),
+        position.offset,
+        position.epoch.encode("ascii"),
+    )

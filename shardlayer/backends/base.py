@@ -1,0 +1,125 @@
+"""What the shards need from the place where they are kept.
+
+Every operation concerns one shard and is atomic there: it happens wholly or not at all, and no
+other operation on the shard is seen in its middle. Operations on different shards may run in any
+order. All times are the backend's own clock, never a caller's.
+
+What can't be reached raises ShardUnavailable, and whether the operation was applied is then
+unknown; publishing is safe to repeat with the same batch number, the others are safe to repeat
+as they are, but for `send` and `receive`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from shardlayer.commands import Batch, JoinReply, JoinRequest, Published
+from shardlayer.types import NodeId, Publication, RoomInfo
+
+
+class Listener(Protocol):
+    """Who hears what arrives for a node. Called on the node's event loop."""
+
+    def arrived(self, shard: int, batch: bytes) -> None:
+        """Take a packed batch (see wire.py) from the shard's inbox or all-nodes channel."""
+
+    def resumed(self, shards: Sequence[int]) -> None:
+        """Learn that these shards can be heard again; something may have been missed."""
+
+
+class Backend(ABC):
+    """Where the shards are kept.
+
+    Bound to one event loop: the one in which it was made.
+
+    Attributes:
+        servers: An address per server, without a password.
+    """
+
+    servers: Sequence[str]
+
+    @abstractmethod
+    def server_of(self, shard: int) -> int:
+        """Return the index in `servers` of the server that holds a shard."""
+
+    @abstractmethod
+    async def publish(self, shard: int, batch: Batch) -> Published:
+        """Number, remember and hand out a batch; one that was published before is answered only."""
+
+    @abstractmethod
+    async def join(self, shard: int, request: JoinRequest) -> JoinReply:
+        """Register a node for a group and answer where the group stands."""
+
+    @abstractmethod
+    async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:
+        """Forget that a node has members of these groups."""
+
+    @abstractmethod
+    async def report(self, shard: int, node: NodeId, members: Mapping[str, int]) -> None:
+        """Store how many members a node has, per group."""
+
+    @abstractmethod
+    async def renew(self, shard: int, node: NodeId) -> bool:
+        """Renew a node's lease; False if it had ended, so that its groups may be forgotten."""
+
+    @abstractmethod
+    async def withdraw(self, shard: int, node: NodeId) -> None:
+        """End a node's lease now."""
+
+    @abstractmethod
+    async def send(
+        self, shard: int, channel: str, message: bytes, *, capacity: int, reader: str
+    ) -> bool:
+        """Append to a channel's queue and wake its reader; False if the queue is full.
+
+        `reader` is the node of a process-local channel, or empty for a normal channel, which
+        wakes all nodes that receive from it.
+        """
+
+    @abstractmethod
+    async def receive(self, shard: int, channel: str, *, reader: str) -> bytes | None:
+        """Take a channel's oldest message, or None.
+
+        `reader` is the node to wake when a normal channel gets a message, or empty for a
+        process-local channel.
+        """
+
+    @abstractmethod
+    async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
+        """Return a group's newest publications, at most `limit`, oldest first."""
+
+    @abstractmethod
+    async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:
+        """Return what is known of groups; one without members and history has zeros."""
+
+    @abstractmethod
+    async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
+        """Return the next cursor and some groups of a server; begins and ends with 0.
+
+        A group may come twice, and about `count` keys are looked at, whatever they are.
+        """
+
+    @abstractmethod
+    async def ping(self, server: int) -> float:
+        """Return the seconds that a server takes to answer."""
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Delete everything under this layer's prefix, and nothing else."""
+
+    @abstractmethod
+    async def listen(self, node: NodeId, listener: Listener) -> None:
+        """Begin to hear what is published for a node; returns at once, hears from then on.
+
+        `resumed` is called for each server's shards when they can be heard, the first time too.
+        """
+
+    @abstractmethod
+    async def heard(self, shard: int) -> None:
+        """Wait until a shard can be heard."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Stop listening and close every connection."""

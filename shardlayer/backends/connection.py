@@ -1,0 +1,200 @@
+"""The two connections that a process keeps to one Redis server, however many shards live there.
+
+`CommandLink` sends commands. All that waits while commands are in flight leaves together as one
+pipeline, so concurrent callers share round trips and the client's cost per call, and one
+connection carries them all in the order in which they were put.
+
+`Subscription` hears sharded pub/sub channels (Redis 7+: SSUBSCRIBE). It reconnects by itself and
+says each time when everything can be heard again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from shardlayer.batcher import Batcher
+from shardlayer.commands import Argument, Call
+
+logger = logging.getLogger("shardlayer.redis")
+
+CONNECT_TIMEOUT = 2.0  # seconds
+PIPELINE_COMMANDS = 500  # commands in one pipeline, at most
+PIPELINE_BYTES = 4 * 1_048_576  # bytes in one pipeline, at most
+MAX_WAITING = 100_000  # commands that wait on one server before callers have to
+RECONNECT_BASE = 0.05  # seconds, doubled with each failure
+RECONNECT_MAX = 1.0  # seconds
+CLOSE_TIMEOUT = 1.0  # seconds that a connection gets to close
+
+Failure = (RedisError, OSError, TimeoutError)
+"""What a server that can't be reached, or refuses, raises."""
+
+
+def connect(url: str, *, timeout: float) -> Redis:
+    """Return a client that keeps one connection to `url` and never retries by itself.
+
+    It speaks RESP2, whose replies do not differ between Redis 7 and Valkey 9. Retries are the
+    callers', who know which command may be repeated. `timeout` bounds a reply, in seconds.
+    """
+    pool = ConnectionPool.from_url(
+        url,
+        max_connections=1,
+        protocol=2,
+        socket_timeout=timeout,
+        socket_connect_timeout=min(CONNECT_TIMEOUT, timeout),
+        retry=Retry(NoBackoff(), 0),
+        client_name="shardlayer",
+    )
+    return Redis.from_pool(pool)
+
+
+def address_of(url: str) -> str:
+    """Return where a URL leads, without user and password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+class CommandLink:
+    """Sends commands to one server over one connection.
+
+    Args:
+        url: The server.
+        timeout: Seconds that a reply may take.
+    """
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self.address = address_of(url)
+        self._redis = connect(url, timeout=timeout)
+        self._batcher: Batcher[tuple[Argument, ...], Any] = Batcher(
+            self._send,
+            size_of=_size_of,
+            max_items=PIPELINE_COMMANDS,
+            max_bytes=PIPELINE_BYTES,
+            max_pending=MAX_WAITING,
+            name=f"commands to {self.address}",
+        )
+
+    async def execute(self, *command: Argument) -> Any:
+        """Send one command and return its reply.
+
+        Raises:
+            RedisError, OSError: What the connection or the server answered.
+        """
+        reply = await self._batcher.put(command)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def call(self, call: Call) -> Any:
+        """Call a script and return its reply; loads it if the server does not know it."""
+        command = ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
+        try:
+            return await self.execute(*command)
+        except NoScriptError:
+            await self.execute("SCRIPT LOAD", call.script.source)
+            return await self.execute(*command)
+
+    async def aclose(self) -> None:
+        """Send nothing more and close the connection."""
+        await self._batcher.aclose()
+        await _close(self._redis)
+
+    async def _send(self, commands: list[tuple[Argument, ...]], _since: float) -> Sequence[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return await pipeline.execute(raise_on_error=False)
+
+
+class Subscription:
+    """Hears channels of one server until it is closed.
+
+    Args:
+        url: The server.
+        channels: The sharded pub/sub channels.
+        on_message: Called with a channel and what was published on it, in order.
+        on_resumed: Called when all channels can be heard, the first time and after each loss.
+        timeout: Seconds that connecting and subscribing may take.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        channels: Sequence[str],
+        *,
+        on_message: Callable[[bytes, bytes], None],
+        on_resumed: Callable[[], None],
+        timeout: float,
+    ) -> None:
+        self.hears = asyncio.Event()
+        self._address = address_of(url)
+        self._url = url
+        self._channels = channels
+        self._on_message = on_message
+        self._on_resumed = on_resumed
+        self._timeout = timeout
+        self._task = asyncio.create_task(self._run(), name=f"subscription to {self._address}")
+
+    async def aclose(self) -> None:
+        """Stop hearing and close the connection."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            redis = connect(self._url, timeout=self._timeout)
+            try:
+                await self._hear(redis, failures)
+            except Failure as error:
+                if self.hears.is_set() or failures == 0:
+                    logger.warning("Can't hear %s: %s. Waiting for it.", self._address, error)
+                failures = 1 if self.hears.is_set() else failures + 1
+            finally:
+                self.hears.clear()
+                await _close(redis)
+            ceiling = min(RECONNECT_BASE * 2 ** min(failures, 10), RECONNECT_MAX)
+            await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311 (jitter)
+
+    async def _hear(self, redis: Redis, failures: int) -> None:
+        pubsub = redis.pubsub()
+        try:
+            await pubsub.ssubscribe(*self._channels)
+            waiting = set(self._channels)
+            while True:
+                message = await pubsub.get_message(timeout=self._timeout if waiting else None)
+                if message is None:
+                    if waiting:
+                        raise TimeoutError("subscribing took too long")
+                    continue
+                kind = message["type"]
+                if kind == "smessage":
+                    self._on_message(message["channel"], message["data"])
+                elif kind == "ssubscribe" and waiting:
+                    waiting.discard(message["channel"].decode())
+                    if not waiting:
+                        if failures:
+                            logger.info("%s can be heard again.", self._address)
+                        self.hears.set()
+                        self._on_resumed()
+        finally:
+            with suppress(*Failure):
+                await pubsub.aclose()
+
+
+async def _close(redis: Redis) -> None:
+    with suppress(*Failure):
+        await asyncio.wait_for(redis.aclose(), CLOSE_TIMEOUT)
+
+
+def _size_of(command: tuple[Argument, ...]) -> int:
+    return sum(len(argument) for argument in command if not isinstance(argument, int))

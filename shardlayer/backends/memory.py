@@ -1,0 +1,302 @@
+"""Shards in this process: for tests, and for an application that runs in one process.
+
+It keeps the same contract as the Redis backend and passes the same tests. Nodes of one process,
+in any threads and event loops, share a `MemoryServer` by its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shardlayer import wire
+from shardlayer.backends.base import Backend, Listener
+from shardlayer.commands import (
+    RECOVERY_LIMIT,
+    WRITER_TTL,
+    Batch,
+    JoinReply,
+    JoinRequest,
+    Outgoing,
+    Published,
+    publication,
+)
+from shardlayer.options import LayerOptions
+from shardlayer.types import NodeId, Position, Publication, RoomInfo
+
+Clock = Callable[[], float]
+"""Seconds since some fixed moment."""
+
+
+@dataclass(slots=True)
+class _Group:
+    nodes: dict[NodeId, int] = field(default_factory=dict)
+    epoch: str = ""
+    offset: int = 0
+    meta_ends: float = 0.0
+    history: deque[tuple[int, bytes]] = field(default_factory=deque)
+    history_ends: float = 0.0
+
+    def expire(self, now: float) -> None:
+        if now >= self.history_ends:
+            self.history.clear()
+        if now >= self.meta_ends:
+            self.epoch, self.offset = "", 0
+
+    def begin(self, epoch: str) -> None:
+        if not self.epoch:
+            self.epoch, self.offset = epoch, 0
+            self.history.clear()
+
+
+@dataclass(slots=True)
+class _Shard:
+    leases: dict[NodeId, float] = field(default_factory=dict)
+    writers: dict[str, tuple[int, Published, float]] = field(default_factory=dict)
+    groups: dict[str, _Group] = field(default_factory=dict)
+    queues: dict[str, deque[tuple[float, bytes]]] = field(default_factory=dict)
+    readers: dict[str, set[str]] = field(default_factory=dict)
+
+    def group(self, name: str, now: float) -> _Group:
+        group = self.groups.setdefault(name, _Group())
+        group.expire(now)
+        return group
+
+
+class MemoryServer:
+    """What a Redis server is to the Redis backend. Thread-safe.
+
+    Args:
+        clock: Tells the time.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
+        self.lock = threading.Lock()
+        self.shards: dict[tuple[str, int], _Shard] = {}
+        self.listeners: dict[NodeId, tuple[asyncio.AbstractEventLoop, Listener]] = {}
+
+    def tell(self, node: str, shard: int, batch: bytes) -> None:
+        """Hand a packed batch to a node, if it listens."""
+        heard = self.listeners.get(NodeId(node))
+        if heard is not None and not heard[0].is_closed():
+            heard[0].call_soon_threadsafe(heard[1].arrived, shard, batch)
+
+
+_servers: dict[str, MemoryServer] = {}
+
+
+def server(url: str) -> MemoryServer:
+    """Return this process's server of a `memory://NAME` address, made on first use."""
+    return _servers.setdefault(url, MemoryServer())
+
+
+class MemoryBackend(Backend):
+    """Keeps the shards in this process."""
+
+    def __init__(self, options: LayerOptions, server: MemoryServer) -> None:
+        self._options = options
+        self._server = server
+        self._node: NodeId | None = None
+        self.servers = list(options.hosts[:1])
+
+    def server_of(self, shard: int) -> int:
+        return 0
+
+    def _shard(self, shard: int) -> _Shard:
+        return self._server.shards.setdefault((self._options.prefix, shard), _Shard())
+
+    async def publish(self, shard: int, batch: Batch) -> Published:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            last = state.writers.get(batch.writer)
+            if last is not None and last[0] == batch.number and now < last[2]:
+                return last[1]
+            outboxes: dict[NodeId, list[bytes]] = {}
+            positions = [self._append(state, item, batch, now, outboxes) for item in batch.items]
+            for node, entries in outboxes.items():
+                self._server.tell(node, shard, wire.pack_batch(*entries))
+            published = Published(positions=positions, targeted=True, messages=len(outboxes))
+            state.writers[batch.writer] = (batch.number, published, now + WRITER_TTL)
+            return published
+
+    def _append(
+        self,
+        state: _Shard,
+        item: Outgoing,
+        batch: Batch,
+        now: float,
+        outboxes: dict[NodeId, list[bytes]],
+    ) -> Position | None:
+        group = state.group(item.group, now)
+        position = None
+        if item.policy.keeps:
+            group.begin(batch.epoch)
+            group.offset += 1
+            position = Position(offset=group.offset, epoch=group.epoch)
+            group.history.append((group.offset, item.body))
+            while len(group.history) > item.policy.size:
+                group.history.popleft()
+            group.history_ends = now + item.policy.ttl
+            group.meta_ends = now + self._options.meta_ttl
+        offset, epoch = (position.offset, position.epoch) if position else (0, "")
+        entry = wire.pack_entry(item.body, offset=offset, epoch=epoch)
+        for node in list(group.nodes):
+            if state.leases.get(node, 0.0) > now:
+                outboxes.setdefault(node, []).append(entry)
+            else:
+                del group.nodes[node]
+        return position
+
+    async def join(self, shard: int, request: JoinRequest) -> JoinReply:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            leased = self._renew(state, request.node, now)
+            group = state.group(request.group, now)
+            group.nodes[request.node] = request.members
+            if not request.keeps:
+                return JoinReply(leased=leased, position=None, recovered=False, publications=[])
+            group.begin(request.epoch)
+            group.meta_ends = now + self._options.meta_ttl
+            recovered, missed = self._missed(group, request.since)
+            return JoinReply(
+                leased=leased,
+                position=Position(offset=group.offset, epoch=group.epoch),
+                recovered=recovered,
+                publications=[
+                    publication(request.group, offset, body, group.epoch) for offset, body in missed
+                ],
+            )
+
+    @staticmethod
+    def _missed(group: _Group, since: Position | None) -> tuple[bool, list[tuple[int, bytes]]]:
+        if since is None:
+            return False, []
+        known = since.epoch in ("", group.epoch) and since.offset <= group.offset
+        if known and since.offset == group.offset:
+            return True, []
+        floor = since.offset if known else 0
+        missed = [held for held in group.history if held[0] > floor][-RECOVERY_LIMIT:]
+        return known and bool(missed) and missed[0][0] == since.offset + 1, missed
+
+    async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:
+        with self._server.lock:
+            state = self._shard(shard)
+            for name in groups:
+                if name in state.groups:
+                    state.groups[name].nodes.pop(node, None)
+
+    async def report(self, shard: int, node: NodeId, members: Mapping[str, int]) -> None:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            for name, count in members.items():
+                state.group(name, now).nodes[node] = count
+
+    async def renew(self, shard: int, node: NodeId) -> bool:
+        with self._server.lock:
+            return self._renew(self._shard(shard), node, self._server.clock())
+
+    def _renew(self, state: _Shard, node: NodeId, now: float) -> bool:
+        leased = state.leases.get(node, 0.0) > now
+        state.leases[node] = now + self._options.lease_ttl
+        return leased
+
+    async def withdraw(self, shard: int, node: NodeId) -> None:
+        with self._server.lock:
+            self._shard(shard).leases.pop(node, None)
+
+    async def send(
+        self, shard: int, channel: str, message: bytes, *, capacity: int, reader: str
+    ) -> bool:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            queue = state.queues.setdefault(channel, deque())
+            while queue and queue[0][0] <= now:
+                queue.popleft()
+            if len(queue) >= capacity:
+                return False
+            queue.append((now + self._options.expiry, message))
+            wake_up = wire.pack_batch(
+                wire.pack_entry(wire.pack_body(wire.Kind.WAKE_UP, channel, b""))
+            )
+            for node in [reader] if reader else state.readers.get(channel, ()):
+                self._server.tell(node, shard, wake_up)
+            return True
+
+    async def receive(self, shard: int, channel: str, *, reader: str) -> bytes | None:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            if reader:
+                state.readers.setdefault(channel, set()).add(reader)
+            queue = state.queues.get(channel, deque())
+            while queue:
+                expires, message = queue.popleft()
+                if expires > now:
+                    return message
+            state.queues.pop(channel, None)
+            return None
+
+    async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
+        with self._server.lock:
+            state = self._shard(shard).group(group, self._server.clock())
+            held = list(state.history)[-limit:]
+            return [publication(group, offset, body, state.epoch) for offset, body in held]
+
+    async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:
+        with self._server.lock:
+            now = self._server.clock()
+            return [self._info(shard, name, self._shard(shard).group(name, now)) for name in groups]
+
+    @staticmethod
+    def _info(shard: int, name: str, group: _Group) -> RoomInfo:
+        return RoomInfo(
+            room=name,
+            shard=shard,
+            nodes={str(node): members for node, members in group.nodes.items()},
+            offset=group.offset,
+            epoch=group.epoch,
+            history_length=len(group.history),
+        )
+
+    async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
+        with self._server.lock:
+            now = self._server.clock()
+            names = sorted(
+                name
+                for shard in range(self._options.shards)
+                for name in self._shard(shard).groups
+                if self._exists(self._shard(shard).group(name, now))
+            )
+        end = cursor + count
+        return (end if end < len(names) else 0), names[cursor:end]
+
+    @staticmethod
+    def _exists(group: _Group) -> bool:
+        return bool(group.nodes or group.epoch)
+
+    async def ping(self, server: int) -> float:
+        return 0.0
+
+    async def flush(self) -> None:
+        with self._server.lock:
+            for key in [key for key in self._server.shards if key[0] == self._options.prefix]:
+                del self._server.shards[key]
+
+    async def listen(self, node: NodeId, listener: Listener) -> None:
+        self._node = node
+        loop = asyncio.get_running_loop()
+        with self._server.lock:
+            self._server.listeners[node] = (loop, listener)
+        loop.call_soon(listener.resumed, range(self._options.shards))
+
+    async def heard(self, shard: int) -> None:
+        return None
+
+    async def aclose(self) -> None:
+        with self._server.lock:
+            if self._node is not None:
+                self._server.listeners.pop(self._node, None)

@@ -1,0 +1,194 @@
+"""Shards on Redis 7+ or Valkey 7.2+: one server or several, shard i on server i modulo n."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from shardlayer import commands
+from shardlayer.backends.base import Backend, Listener
+from shardlayer.backends.connection import CommandLink, Failure, Subscription
+from shardlayer.commands import Batch, JoinReply, JoinRequest, Published
+from shardlayer.exceptions import ShardUnavailable
+from shardlayer.keys import ShardKeys, parse_group_key, scan_pattern
+from shardlayer.options import LayerOptions
+from shardlayer.sharding import hash_tags
+from shardlayer.types import NodeId, Publication, RoomInfo
+
+Reply = TypeVar("Reply")
+
+FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
+
+
+class RedisBackend(Backend):
+    """Keeps the shards on Redis servers, over two connections to each."""
+
+    def __init__(self, options: LayerOptions) -> None:
+        self._options = options
+        self._links = [CommandLink(url, timeout=options.publish_timeout) for url in options.hosts]
+        self._subscriptions: list[Subscription] = []
+        self._keys = [ShardKeys(tag) for tag in hash_tags(options.prefix, options.shards)]
+        self.servers = [link.address for link in self._links]
+
+    def server_of(self, shard: int) -> int:
+        return shard % len(self._links)
+
+    async def publish(self, shard: int, batch: Batch) -> Published:
+        options = self._options
+        call = commands.publish(
+            self._keys[shard], batch, lease_ttl=options.lease_ttl, meta_ttl=options.meta_ttl
+        )
+        return commands.read_published(batch, await self._on(shard, self._link(shard).call(call)))
+
+    async def join(self, shard: int, request: JoinRequest) -> JoinReply:
+        options = self._options
+        call = commands.join(
+            self._keys[shard], request, lease_ttl=options.lease_ttl, meta_ttl=options.meta_ttl
+        )
+        reply = await self._on(shard, self._link(shard).call(call))
+        return commands.read_joined(request.group, reply)
+
+    async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:
+        link, keys = self._link(shard), self._keys[shard]
+        await asyncio.gather(
+            *(self._on(shard, link.execute("HDEL", keys.nodes(group), node)) for group in groups)
+        )
+
+    async def report(self, shard: int, node: NodeId, members: Mapping[str, int]) -> None:
+        link, keys = self._link(shard), self._keys[shard]
+        await asyncio.gather(
+            *(
+                self._on(shard, link.execute("HSET", keys.nodes(group), node, count))
+                for group, count in members.items()
+            )
+        )
+
+    async def renew(self, shard: int, node: NodeId) -> bool:
+        call = commands.renew(self._keys[shard], node, lease_ttl=self._options.lease_ttl)
+        return bool(await self._on(shard, self._link(shard).call(call)))
+
+    async def withdraw(self, shard: int, node: NodeId) -> None:
+        await self._on(shard, self._link(shard).execute("ZREM", self._keys[shard].alive, node))
+
+    async def send(
+        self, shard: int, channel: str, message: bytes, *, capacity: int, reader: str
+    ) -> bool:
+        call = commands.send(
+            self._keys[shard],
+            channel,
+            message,
+            capacity=capacity,
+            expiry=self._options.expiry,
+            reader=reader,
+        )
+        return bool(await self._on(shard, self._link(shard).call(call)))
+
+    async def receive(self, shard: int, channel: str, *, reader: str) -> bytes | None:
+        call = commands.receive(self._keys[shard], channel, reader=reader)
+        message: bytes | None = await self._on(shard, self._link(shard).call(call))
+        return message
+
+    async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
+        link, keys = self._link(shard), self._keys[shard]
+        epoch, held = await asyncio.gather(
+            self._on(shard, link.execute("HGET", keys.meta(group), "e")),
+            self._on(
+                shard, link.execute("XREVRANGE", keys.history(group), "+", "-", "COUNT", limit)
+            ),
+        )
+        return [
+            commands.publication(
+                group, int(identifier.partition(b"-")[0]), fields[b"p"], commands.text(epoch or "")
+            )
+            for identifier, fields in reversed(held)
+        ]
+
+    async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:
+        return await asyncio.gather(*(self._info(shard, group) for group in groups))
+
+    async def _info(self, shard: int, group: str) -> RoomInfo:
+        link, keys = self._link(shard), self._keys[shard]
+        nodes, meta, length = await asyncio.gather(
+            self._on(shard, link.execute("HGETALL", keys.nodes(group))),
+            self._on(shard, link.execute("HGETALL", keys.meta(group))),
+            self._on(shard, link.execute("XLEN", keys.history(group))),
+        )
+        return RoomInfo(
+            room=group,
+            shard=shard,
+            nodes={commands.text(node): int(members) for node, members in nodes.items()},
+            offset=int(meta.get(b"o", 0)),
+            epoch=commands.text(meta.get(b"e", "")),
+            history_length=length,
+        )
+
+    async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
+        pattern = scan_pattern(self._options.prefix)
+        next_cursor, found = await self._at(
+            server,
+            self._links[server].execute(
+                "SCAN", cursor, "MATCH", pattern, "COUNT", count, "TYPE", "hash"
+            ),
+        )
+        parsed = (parse_group_key(commands.text(key)) for key in found)
+        return next_cursor, list(dict.fromkeys(key[1] for key in parsed if key is not None))
+
+    async def ping(self, server: int) -> float:
+        begun = time.perf_counter()
+        await self._at(server, self._links[server].execute("PING"))
+        return time.perf_counter() - begun
+
+    async def flush(self) -> None:
+        pattern = scan_pattern(self._options.prefix)
+        for server, link in enumerate(self._links):
+            cursor = None
+            while cursor != 0:
+                cursor, found = await self._at(
+                    server,
+                    link.execute("SCAN", cursor or 0, "MATCH", pattern, "COUNT", FLUSH_COUNT),
+                )
+                if found:
+                    await self._at(server, link.execute("UNLINK", *found))
+
+    async def listen(self, node: NodeId, listener: Listener) -> None:
+        servers = range(len(self._links))
+        self._subscriptions = [self._subscribe(server, node, listener) for server in servers]
+
+    def _subscribe(self, server: int, node: NodeId, listener: Listener) -> Subscription:
+        shards = [shard for shard in range(self._options.shards) if self.server_of(shard) == server]
+        sources: dict[bytes, int] = {}
+        for shard in shards:
+            sources[self._keys[shard].inbox(node).encode()] = shard
+            sources[self._keys[shard].all_nodes.encode()] = shard
+        return Subscription(
+            self._options.hosts[server],
+            [channel.decode() for channel in sources],
+            on_message=lambda channel, data: listener.arrived(sources[channel], data),
+            on_resumed=lambda: listener.resumed(shards),
+            timeout=self._options.publish_timeout,
+        )
+
+    async def heard(self, shard: int) -> None:
+        await self._subscriptions[self.server_of(shard)].hears.wait()
+
+    async def aclose(self) -> None:
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription in subscriptions:
+            await subscription.aclose()
+        for link in self._links:
+            await link.aclose()
+
+    def _link(self, shard: int) -> CommandLink:
+        return self._links[self.server_of(shard)]
+
+    async def _on(self, shard: int, reply: Awaitable[Reply]) -> Reply:
+        try:
+            return await reply
+        except Failure as error:
+            server = self.servers[self.server_of(shard)]
+            raise ShardUnavailable(shard=shard, server=server, reason=str(error)) from error
+
+    async def _at(self, server: int, reply: Awaitable[Any]) -> Any:
+        return await self._on(server, reply)  # shard i of the first n lives on server i

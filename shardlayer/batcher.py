@@ -1,0 +1,180 @@
+"""Sends at once when idle; while a batch is in flight the rest waits and leaves together.
+
+No timer: an item that finds the batcher idle waits for nobody, and under load the batches grow by
+themselves to what one round trip lets gather, up to two bounds, items and bytes. At most one batch
+is in flight, so the order in which items were put is the order in which they are sent.
+
+The queue is bounded. Past `max_pending` the caller of `put` waits, first come, first served, so
+that a slow receiver slows its callers down and never fills the memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Send = Callable[[list[Item], float], Awaitable[Sequence[Result]]]
+"""Sends a batch. Takes the items and the loop's time when the oldest was put; returns one result
+per item, in their order. What it raises is raised to every caller whose item was in the batch."""
+
+
+class _Waiting(NamedTuple, Generic[Item, Result]):
+    item: Item
+    size: int
+    future: asyncio.Future[Result]
+    since: float
+
+
+class Batcher(Generic[Item, Result]):
+    """Gathers items of one event loop into batches.
+
+    Args:
+        send: Sends one batch.
+        size_of: An item's size in bytes.
+        max_items: Items in one batch, at most.
+        max_bytes: Bytes in one batch, at most; one larger item goes alone.
+        max_pending: Items that may wait before `put` has to.
+        name: Names the sending task, for whoever debugs it.
+    """
+
+    def __init__(
+        self,
+        send: Send[Item, Result],
+        *,
+        size_of: Callable[[Item], int],
+        max_items: int,
+        max_bytes: int,
+        max_pending: int,
+        name: str,
+    ) -> None:
+        self._send = send
+        self._size_of = size_of
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._max_pending = max_pending
+        self._name = name
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._callers: deque[asyncio.Future[None]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """Return how many items wait, those in flight not counted."""
+        return len(self._waiting)
+
+    async def put(self, item: Item) -> Result:
+        """Send an item in some batch and return its result.
+
+        Raises:
+            What `send` raised for the batch. A caller that is cancelled before its item left
+            takes the item back; after that the item may be sent although nobody waits for it.
+        """
+        future = self._append(item) if self._has_room() else await self._append_later(item)
+        return await future
+
+    async def put_all(self, items: Sequence[Item]) -> list[Result | BaseException]:
+        """Send several items, in order, and return for each its result or what was raised.
+
+        They may leave in several batches and between items of other callers.
+        """
+        futures = []
+        for item in items:
+            future = self._append(item) if self._has_room() else await self._append_later(item)
+            futures.append(future)
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Wait until nothing waits and nothing is in flight. Put nothing meanwhile."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def aclose(self) -> None:
+        """Stop at once: what waits or is in flight ends with CancelledError for its callers."""
+        task = self._task
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        self._fail(self._waiting, None)
+        while self._callers:
+            self._callers.popleft().cancel()
+
+    def _has_room(self) -> bool:
+        # Whoever comes while others wait for room waits behind them.
+        return len(self._waiting) < self._max_pending and not self._callers
+
+    async def _append_later(self, item: Item) -> asyncio.Future[Result]:
+        turn = asyncio.get_running_loop().create_future()
+        self._callers.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._admit_callers()  # the turn was given and is not taken: pass it on
+            elif turn in self._callers:
+                self._callers.remove(turn)
+            raise
+        return self._append(item)
+
+    def _append(self, item: Item) -> asyncio.Future[Result]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append(_Waiting(item, self._size_of(item), future, loop.time()))
+        if self._task is None:
+            self._task = loop.create_task(self._run(), name=self._name)
+        return future
+
+    async def _run(self) -> None:
+        try:
+            while batch := self._take():
+                self._admit_callers()
+                try:
+                    results = await self._send([entry.item for entry in batch], batch[0].since)
+                except asyncio.CancelledError:
+                    self._fail(batch, None)
+                    raise
+                except Exception as error:
+                    self._fail(batch, error)
+                    continue
+                for entry, result in zip(batch, results, strict=True):
+                    if not entry.future.done():
+                        entry.future.set_result(result)
+        finally:
+            self._task = None
+
+    def _take(self) -> list[_Waiting[Item, Result]]:
+        batch: list[_Waiting[Item, Result]] = []
+        size = 0
+        while self._waiting and len(batch) < self._max_items:
+            if batch and size + self._waiting[0].size > self._max_bytes:
+                break
+            entry = self._waiting.popleft()
+            if not entry.future.cancelled():
+                batch.append(entry)
+                size += entry.size
+        return batch
+
+    def _admit_callers(self) -> None:
+        room = self._max_pending - len(self._waiting)
+        while self._callers and room > 0:
+            turn = self._callers.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                room -= 1
+
+    @staticmethod
+    def _fail(
+        entries: Sequence[_Waiting[Item, Result]] | deque[_Waiting[Item, Result]],
+        error: Exception | None,
+    ) -> None:
+        for entry in entries:
+            if entry.future.done():
+                continue
+            if error is None:
+                entry.future.cancel()
+            else:
+                entry.future.set_exception(error)
+                entry.future.exception()  # a caller that went away need not fetch it

@@ -1,0 +1,213 @@
+"""What a channel layer keeps per event loop, and which loop a call belongs to.
+
+An engine is a backend, a publisher and, in a loop that has members, a node. A loop gets its own
+engine when it first needs a node: that is a server's loop. A loop that only publishes (an
+`async_to_sync` in a view or a script makes a new one per call) uses a shared engine in a
+background thread, so that calls from many threads share batches and no connection is opened per
+call.
+
+An engine ends with its loop: a keeper task, cancelled with all others when `asyncio.run` or
+`async_to_sync` winds up, closes the connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from typing import TypeVar
+
+from shardlayer.backends.base import Backend
+from shardlayer.backends.memory import MemoryBackend, server
+from shardlayer.backends.redis import RedisBackend
+from shardlayer.node import Node
+from shardlayer.options import MEMORY_SCHEME, LayerOptions
+from shardlayer.publisher import Publisher
+
+logger = logging.getLogger("shardlayer.engine")
+
+CLOSE_TIMEOUT = 5.0  # seconds that an engine gets to send what still waits
+
+Result = TypeVar("Result")
+
+
+class Engine:
+    """One event loop's way to the shards. Made inside the loop.
+
+    Args:
+        options: The layer's options.
+        on_closed: Called once the engine can't be used any more.
+    """
+
+    def __init__(self, options: LayerOptions, on_closed: Callable[[], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.backend = _backend(options)
+        self.publisher = Publisher(self.backend, options)
+        self.node: Node | None = None
+        self._options = options
+        self._on_closed = on_closed
+        self._closed = False
+        self._keeper = self.loop.create_task(self._keep(), name="keeper of the channel layer")
+
+    async def start_node(self) -> Node:
+        """Return the loop's node, started on first use."""
+        if self.node is None:
+            self.node = Node(self.backend, self._options)
+            await self.node.start()
+        return self.node
+
+    async def aclose(self) -> None:
+        """Send what waits, leave the registries and close every connection. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._on_closed()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.publisher.drain()
+                if self.node is not None:
+                    await self.node.aclose()
+        except TimeoutError:
+            logger.warning("The channel layer's publications did not all leave in time.")
+        finally:
+            await self.publisher.aclose()
+            await self.backend.aclose()
+            if asyncio.current_task() is not self._keeper:
+                self._keeper.cancel()
+
+    async def _keep(self) -> None:
+        try:
+            await self.loop.create_future()
+        finally:
+            await self.aclose()
+
+
+def _backend(options: LayerOptions) -> Backend:
+    if options.hosts[0].startswith(MEMORY_SCHEME):
+        return MemoryBackend(options, server(options.hosts[0]))
+    return RedisBackend(options)
+
+
+class Engines:
+    """The engines of one layer in one process. Thread-safe.
+
+    A forked child starts with none: it never uses its parent's connections.
+    """
+
+    def __init__(self, options: LayerOptions) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self._by_loop: dict[asyncio.AbstractEventLoop, Engine] = {}
+        self._background: Engine | None = None
+        self._pid = os.getpid()
+
+    def own(self) -> Engine:
+        """Return the engine of the running loop, made on first use."""
+        self._forget_parent()
+        loop = asyncio.get_running_loop()
+        engine = self._by_loop.get(loop)
+        if engine is None:
+            engine = Engine(self._options, lambda: self._forget(loop))
+            self._by_loop[loop] = engine
+        return engine
+
+    async def run(self, work: Callable[[Engine], Awaitable[Result]]) -> Result:
+        """Do work that needs no node: on the running loop's engine, or the background one."""
+        self._forget_parent()
+        engine = self._by_loop.get(asyncio.get_running_loop())
+        if engine is not None:
+            return await work(engine)
+        shared = self._shared()
+        return await self.run_on(shared, lambda: work(shared))
+
+    async def run_on(self, engine: Engine, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Do work on the loop of an engine."""
+        if engine.loop is asyncio.get_running_loop():
+            return await work()
+
+        async def call() -> Result:
+            return await work()
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), engine.loop))
+
+    def with_node(self, node: str) -> Engine | None:
+        """Return the engine in this process whose node has that id."""
+        for engine in list(self._by_loop.values()):
+            if engine.node is not None and engine.node.id == node:
+                return engine
+        return None
+
+    def stats(self) -> Mapping[str, int]:
+        """Return the counts of all engines of this process, added up."""
+        self._forget_parent()
+        shared = [self._background] if self._background is not None else []
+        total: Counter[str] = Counter()
+        for engine in [*self._by_loop.values(), *shared]:
+            total.update(asdict(engine.publisher.stats))
+            if engine.node is not None:
+                total.update(engine.node.stats())
+        return total
+
+    async def aclose(self) -> None:
+        """Close the running loop's engine and the background one."""
+        self._forget_parent()
+        engine = self._by_loop.get(asyncio.get_running_loop())
+        if engine is not None:
+            await engine.aclose()
+        with self._lock:
+            shared, self._background = self._background, None
+        if shared is not None:
+            await self.run_on(shared, shared.aclose)
+            shared.loop.call_soon_threadsafe(shared.loop.stop)
+
+    def _shared(self) -> Engine:
+        with self._lock:
+            if self._background is None or self._background.loop.is_closed():
+                self._background = _start_thread(self._options)
+            return self._background
+
+    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._by_loop.pop(loop, None)
+
+    def _forget_parent(self) -> None:
+        if self._pid != os.getpid():
+            self._lock = threading.Lock()
+            self._by_loop = {}
+            self._background = None
+            self._pid = os.getpid()
+
+
+def _start_thread(options: LayerOptions) -> Engine:
+    """Return an engine on an event loop of its own, in a daemon thread."""
+    ready: list[Engine] = []
+    started = threading.Event()
+
+    async def begin() -> None:
+        ready.append(Engine(options, lambda: None))
+        started.set()
+
+    def run() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(begin())
+        loop.run_forever()
+        _wind_up(loop)
+
+    threading.Thread(target=run, name="shardlayer", daemon=True).start()
+    started.wait()
+    return ready[0]
+
+
+def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
+    async def cancel_all() -> None:
+        current = asyncio.current_task()
+        tasks = [task for task in asyncio.all_tasks() if task is not current]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    loop.run_until_complete(cancel_all())
+    loop.close()

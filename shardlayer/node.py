@@ -1,0 +1,339 @@
+"""One event loop with members: joins them to rooms and delivers what is published for them.
+
+The node hears batches from the shards it has members in, decodes each and feeds it to the shard's
+hub, whose delivery task writes it. It registers a room with its first member; members that come
+later are told where the room stands from memory, without a round trip.
+
+When a shard could not be heard for a while, or had forgotten the node, every room in it is joined
+again after its own position: members see a pause, and are told if something is gone for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakValueDictionary
+
+from shardlayer import wire
+from shardlayer.backends.base import Backend
+from shardlayer.commands import JoinReply
+from shardlayer.exceptions import ShardUnavailable, WireError
+from shardlayer.hub import Gate, Hub, Room
+from shardlayer.mailbox import Mailbox, is_process_local
+from shardlayer.options import LayerOptions
+from shardlayer.registry import Registry
+from shardlayer.sharding import shard_of
+from shardlayer.types import NodeId, Position, Publication, Sink
+
+logger = logging.getLogger("shardlayer.node")
+
+NODE_ID_BYTES = 8
+COMPLAINT_INTERVAL = 60.0  # seconds between two logged complaints about the same kind of trouble
+REENTRY_CONCURRENCY = 200  # rooms that are joined again at the same time
+
+
+@dataclass(slots=True, kw_only=True)
+class Joined:
+    """A membership that has begun, held until `release`.
+
+    Attributes:
+        room: The room's name.
+        position: Where the member is, `publications` included; None if no history is kept.
+        recovered: Whether nothing is missing between the position it asked for and this one.
+        publications: What it missed, as far as the history still holds it, in order.
+    """
+
+    room: str
+    position: Position | None
+    recovered: bool
+    publications: list[Publication]
+    gate: Gate
+
+    def release(self) -> None:
+        """Let pushes through. Call it right after writing the reply, with no await between."""
+        self.gate.open(self.position)
+
+
+class Node:
+    """The members of one event loop. Not thread-safe.
+
+    Attributes:
+        id: Names the node in the registries and in process-local channel names.
+    """
+
+    def __init__(self, backend: Backend, options: LayerOptions) -> None:
+        self.id = NodeId(secrets.token_hex(NODE_ID_BYTES))
+        self._backend = backend
+        self._options = options
+        self._hubs = [
+            Hub(
+                slice_size=options.slice_size,
+                write_bytes=options.write_bytes,
+                on_gap=lambda room, shard=shard: self._reenter(shard, room),  # type: ignore[misc]
+            )
+            for shard in range(options.shards)
+        ]
+        self._registry = Registry(
+            self.id,
+            backend,
+            options,
+            on_lapsed=self.resumed,
+            on_idle=self._give_up,
+            count=lambda shard, group: self._members(shard, group),
+        )
+        self._deliveries: list[asyncio.Task[None] | None] = [None] * options.shards
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
+        self._reentries = asyncio.Semaphore(REENTRY_CONCURRENCY)
+        self._complained = 0.0
+        self.broken_batches = 0
+
+    async def start(self) -> None:
+        """Begin to hear and to renew leases. Returns before the shards can be heard."""
+        await self._backend.listen(self.id, self)
+        self._registry.start()
+
+    async def aclose(self) -> None:
+        """Leave the registries, stop every task. Members are not told."""
+        await self._registry.aclose()
+        tasks = [*self._tasks, *(task for task in self._deliveries if task is not None)]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._registry.withdraw()
+
+    # Rooms with sinks
+
+    async def join(self, name: str, sink: Sink, since: Position | None = None) -> Joined:
+        """Make `sink` a member of a room.
+
+        Pushes wait until the caller, having written its reply, calls `release()` on the result.
+        With `since` the reply has what was published after that position. A sink that joins
+        again starts anew.
+
+        Raises:
+            ShardUnavailable: If the room could not be registered within `publish_timeout`.
+        """
+        shard = self._shard_of(name)
+        hub = self._hubs[shard]
+        room = hub.open(name)
+        gate = hub.join(room, sink)
+        reply: JoinReply | None = None
+        try:
+            if not room.entered:
+                if room.entering is None:
+                    reply = await self._enter(shard, room, since)
+                else:
+                    await asyncio.shield(room.entering)
+            if reply is None and since is not None and room.position is not None:
+                reply = await self._registry.join(shard, name, members=len(room), since=since)
+        except BaseException:
+            self.leave(name, sink)
+            raise
+        self._registry.changed(shard, name, len(room))
+        if reply is None or since is None:
+            return Joined(
+                room=name, position=room.position, recovered=False, publications=[], gate=gate
+            )
+        return Joined(
+            room=name,
+            position=reply.position,
+            recovered=reply.recovered,
+            publications=reply.publications,
+            gate=gate,
+        )
+
+    def leave(self, name: str, sink: Sink) -> None:
+        """End a membership, if there is one. O(1), and tells Redis only after a linger."""
+        shard = self._shard_of(name)
+        room = self._hubs[shard].leave(name, sink)
+        if room is not None:
+            self._registry.changed(shard, name, len(room))
+
+    def members(self, name: str) -> int:
+        """Return how many members a room has in this node."""
+        return self._members(self._shard_of(name), name)
+
+    def rooms(self) -> int:
+        """Return how many rooms have members in this node, or had until a moment ago."""
+        return sum(len(hub.rooms) for hub in self._hubs)
+
+    # Groups with Channels channels
+
+    async def group_add(self, group: str, mailbox: Mailbox) -> None:
+        """Make a channel of this node a member of a group; again is no error."""
+        shard = self._shard_of(group)
+        room = self._hubs[shard].open(group)
+        room.channels[mailbox.channel] = mailbox
+        try:
+            if room.entering is not None and not room.entered:
+                await asyncio.shield(room.entering)
+            elif not room.entered:
+                await self._enter(shard, room, None)
+        except BaseException:
+            self.group_discard(group, mailbox.channel)
+            raise
+        self._registry.changed(shard, group, len(room))
+
+    def group_discard(self, group: str, channel: str) -> None:
+        """End a channel's membership, if there is one."""
+        shard = self._shard_of(group)
+        room = self._hubs[shard].rooms.get(group)
+        if room is not None and room.channels.pop(channel, None) is not None:
+            self._registry.changed(shard, group, len(room))
+
+    def mailbox(self, channel: str, capacity: int) -> Mailbox:
+        """Return where this node receives a channel; it lives while somebody holds it."""
+        mailbox = self._mailboxes.get(channel)
+        if mailbox is None:
+            local = is_process_local(channel)
+            shard = self._shard_of(channel)
+            mailbox = Mailbox(
+                channel,
+                capacity=capacity,
+                fetch=lambda: self._backend.receive(
+                    shard, channel, reader="" if local else self.id
+                ),
+            )
+            self._mailboxes[channel] = mailbox
+        return mailbox
+
+    # What the backend tells
+
+    def arrived(self, shard: int, batch: bytes) -> None:
+        """Take a batch from a shard."""
+        try:
+            entries = wire.unpack_batch(batch)
+        except WireError as error:
+            self.broken_batches += 1
+            self._complain("Shard %d: %s", shard, error)
+            return
+        hub = self._hubs[shard]
+        publications = []
+        for entry in entries:
+            if entry.kind == wire.Kind.PUBLICATION:
+                publications.append(
+                    Publication(
+                        room=entry.name, data=entry.payload, offset=entry.offset, epoch=entry.epoch
+                    )
+                )
+            elif entry.kind == wire.Kind.MESSAGE:
+                room = hub.rooms.get(entry.name)
+                for channel in list(room.channels.values()) if room is not None else ():
+                    channel.deliver(entry.payload)
+            elif entry.kind == wire.Kind.WAKE_UP:
+                mailbox = self._mailboxes.get(entry.name)
+                if mailbox is not None:
+                    mailbox.wake()
+        if publications:
+            hub.feed(publications)
+            self._deliver(shard)
+
+    def resumed(self, shards: Sequence[int]) -> None:
+        """Join the rooms of these shards again: something may have been missed."""
+        for shard in shards:
+            for room in self._hubs[shard].rooms.values():
+                if room.entering is None and room.held is None:
+                    self._reenter(shard, room)
+        for mailbox in list(self._mailboxes.values()):
+            mailbox.look()
+
+    # Figures
+
+    def stats(self) -> dict[str, int]:
+        """Return the counts of this node since it was made."""
+        return {
+            "delivered": sum(hub.delivered for hub in self._hubs),
+            "unwanted": sum(hub.unwanted for hub in self._hubs),
+            "failed_members": sum(hub.failed for hub in self._hubs),
+            "missed_messages": sum(mailbox.missed for mailbox in self._mailboxes.values()),
+            "broken_batches": self.broken_batches,
+            "rooms": self.rooms(),
+            "members": sum(len(room) for hub in self._hubs for room in hub.rooms.values()),
+        }
+
+    def _shard_of(self, name: str) -> int:
+        return shard_of(name, self._options.shards)
+
+    def _members(self, shard: int, name: str) -> int:
+        room = self._hubs[shard].rooms.get(name)
+        return len(room) if room is not None else 0
+
+    def _deliver(self, shard: int) -> None:
+        if self._deliveries[shard] is None:
+            self._deliveries[shard] = asyncio.create_task(
+                self._run_delivery(shard), name=f"delivery of shard {shard}"
+            )
+
+    async def _run_delivery(self, shard: int) -> None:
+        try:
+            await self._hubs[shard].deliver()
+        finally:
+            self._deliveries[shard] = None
+
+    async def _enter(self, shard: int, room: Room, since: Position | None) -> JoinReply:
+        """Register a room that is not registered, for this caller and all that come meanwhile."""
+
+        async def enter() -> JoinReply:
+            return await self._registry.join(shard, room.name, members=len(room), since=since)
+
+        task = self._own(enter(), f"enter {room.name}")
+        room.entering = task
+        task.add_done_callback(lambda done: self._entered(shard, room, done))
+        return await asyncio.shield(task)
+
+    def _entered(self, shard: int, room: Room, task: asyncio.Task[JoinReply]) -> None:
+        room.entering = None
+        if task.cancelled() or task.exception() is not None:
+            return  # whoever waited for it leaves, and the empty room lingers out
+        self._hubs[shard].admit(room, task.result().position)
+        self._deliver(shard)
+
+    def _reenter(self, shard: int, room: Room) -> None:
+        """Ask for what a room missed, until the shard answers; its publications wait meanwhile."""
+        self._hubs[shard].hold(room)
+        room.entering = self._own(self._run_reentry(shard, room), f"enter {room.name} again")
+
+    async def _run_reentry(self, shard: int, room: Room) -> None:
+        try:
+            async with self._reentries:
+                while True:
+                    try:
+                        reply = await self._registry.join(
+                            shard, room.name, members=len(room), since=room.position
+                        )
+                        break
+                    except ShardUnavailable as error:
+                        self._complain("%s can't be entered again yet: %s", room.name, error)
+        finally:
+            room.entering = None
+        self._hubs[shard].admit(
+            room, reply.position, reply.publications, contiguous=reply.recovered
+        )
+        self._deliver(shard)
+
+    def _give_up(self, shard: int, name: str) -> bool:
+        hub = self._hubs[shard]
+        room = hub.rooms.get(name)
+        if room is None or len(room) or room.entering is not None:
+            return False
+        del hub.rooms[name]
+        return True
+
+    def _own(self, coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _complain(self, message: str, *args: object) -> None:
+        now = time.monotonic()
+        if now - self._complained >= COMPLAINT_INTERVAL:
+            self._complained = now
+            logger.error(message, *args)

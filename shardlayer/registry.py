@@ -1,0 +1,194 @@
+"""Keeps the shards' registries true about one node: its leases, its groups, its members.
+
+A lease is one entry per shard, so renewing costs the same with ten rooms or 100,000. A group is
+registered when its first member joins and forgotten a short while after its last one left, so that
+a client that comes and goes costs no round trips. Member counts are for people (the admin, the
+command line), never for routing, and are reported every few seconds for the groups that changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from shardlayer.backends.base import Backend
+from shardlayer.commands import JoinReply, JoinRequest
+from shardlayer.exceptions import ShardUnavailable
+from shardlayer.options import LayerOptions
+from shardlayer.publisher import new_epoch
+from shardlayer.types import NodeId, Position
+
+logger = logging.getLogger("shardlayer.registry")
+
+RENEWALS_PER_LEASE = 2
+RETRY_PAUSE = 0.2  # seconds between two tries to register a group
+
+
+class Registry:
+    """Registers one node with all shards.
+
+    Args:
+        node: The node.
+        backend: Where the registries are.
+        options: The layer's options.
+        on_lapsed: Called with shards whose lease had ended, so that their groups may be forgotten.
+        on_idle: Called with a shard and a group that lingered without members; returns whether
+            it still has none and was given up.
+        count: Returns how many members a group of a shard has.
+    """
+
+    def __init__(
+        self,
+        node: NodeId,
+        backend: Backend,
+        options: LayerOptions,
+        *,
+        on_lapsed: Callable[[Sequence[int]], None],
+        on_idle: Callable[[int, str], bool],
+        count: Callable[[int, str], int],
+    ) -> None:
+        self._node = node
+        self._backend = backend
+        self._options = options
+        self._on_lapsed = on_lapsed
+        self._on_idle = on_idle
+        self._count = count
+        self._changed: set[tuple[int, str]] = set()
+        self._idle: dict[tuple[int, str], float] = {}
+        self._leased: set[int] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to renew, to report and to forget, in tasks that `aclose` ends."""
+        interval = self._options.lease_ttl / RENEWALS_PER_LEASE
+        self._tasks = [
+            self._every(interval, self.renew, "renew leases"),
+            self._every(self._options.members_interval, self.report, "report members"),
+            self._every(self._options.linger / 2, self._forget_idle, "forget idle rooms"),
+        ]
+
+    async def join(
+        self, shard: int, group: str, *, members: int, since: Position | None
+    ) -> JoinReply:
+        """Register the node for a group, trying for `publish_timeout`.
+
+        Raises:
+            ShardUnavailable: If the shard could not be heard or did not answer until then.
+        """
+        request = JoinRequest(
+            node=self._node,
+            group=group,
+            members=members,
+            keeps=self._options.policy_of(group).keeps,
+            since=since,
+            epoch=new_epoch(),
+        )
+        self._idle.pop((shard, group), None)
+        failure: ShardUnavailable | None = None
+        try:
+            async with asyncio.timeout(self._options.publish_timeout):
+                # Heard first, then registered: what is published after the answer arrives.
+                await self._backend.heard(shard)
+                while True:
+                    try:
+                        reply = await self._backend.join(shard, request)
+                        break
+                    except ShardUnavailable as error:
+                        failure = error
+                        await asyncio.sleep(RETRY_PAUSE)
+        except TimeoutError:
+            server = self._backend.servers[self._backend.server_of(shard)]
+            reason = f"no answer within {self._options.publish_timeout:g} s"
+            raise failure or ShardUnavailable(shard=shard, server=server, reason=reason) from None
+        if not reply.leased and shard in self._leased:
+            self._on_lapsed([shard])
+        self._leased.add(shard)
+        return reply
+
+    def changed(self, shard: int, group: str, members: int) -> None:
+        """Note that a group's members changed; without any it is forgotten after the linger."""
+        self._changed.add((shard, group))
+        if members == 0:
+            loop = asyncio.get_running_loop()
+            self._idle[shard, group] = loop.time() + self._options.linger
+        else:
+            self._idle.pop((shard, group), None)
+
+    async def renew(self) -> None:
+        """Renew the leases of the shards in which the node has had members."""
+        shards = sorted(self._leased)
+        answers = await self._gather(self._backend.renew(shard, self._node) for shard in shards)
+        lapsed = [shard for shard, leased in zip(shards, answers, strict=True) if leased is False]
+        if lapsed:
+            logger.warning("The lease of %s had ended on shards %s", self._node, lapsed)
+            self._on_lapsed(lapsed)
+
+    async def report(self) -> None:
+        """Store the member counts of the groups that changed since the last report."""
+        changed, self._changed = self._changed, set()
+        by_shard: dict[int, dict[str, int]] = {}
+        for shard, group in changed:
+            members = self._count(shard, group)
+            if members:
+                by_shard.setdefault(shard, {})[group] = members
+        shards = list(by_shard)
+        answers = await self._gather(
+            self._backend.report(shard, self._node, by_shard[shard]) for shard in shards
+        )
+        for shard, answer in zip(shards, answers, strict=True):
+            if isinstance(answer, ShardUnavailable):
+                self._changed.update((shard, group) for group in by_shard[shard])
+
+    async def withdraw(self) -> None:
+        """End the node's leases, as far as the shards can be reached."""
+        await self._gather(
+            self._backend.withdraw(shard, self._node) for shard in sorted(self._leased)
+        )
+        self._leased.clear()
+
+    async def aclose(self) -> None:
+        """Stop renewing, reporting and forgetting."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._tasks = []
+
+    async def _forget_idle(self) -> None:
+        now = asyncio.get_running_loop().time()
+        by_shard: dict[int, list[str]] = {}
+        for (shard, group), ends in list(self._idle.items()):
+            if ends <= now:
+                del self._idle[shard, group]
+                if self._on_idle(shard, group):
+                    by_shard.setdefault(shard, []).append(group)
+        # Should this fail, the publish script goes on telling the node, which drops what it hears.
+        await self._gather(
+            self._backend.leave(shard, self._node, groups) for shard, groups in by_shard.items()
+        )
+
+    async def _gather(
+        self, calls: Iterable[Awaitable[bool | None]]
+    ) -> list[bool | ShardUnavailable | None]:
+        """Run calls to several shards side by side; one that can't be reached stops no other."""
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        known: list[bool | ShardUnavailable | None] = []
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, ShardUnavailable):
+                raise answer
+            known.append(answer)
+        return known
+
+    def _every(
+        self, interval: float, work: Callable[[], Awaitable[None]], name: str
+    ) -> asyncio.Task[None]:
+        async def run() -> None:
+            while True:
+                await asyncio.sleep(interval)
+                try:
+                    await work()
+                except Exception:
+                    logger.exception("Could not %s", name)
+
+        return asyncio.create_task(run(), name=f"{name} of {self._node}")
