@@ -1,0 +1,29 @@
+"""The ASGI application: Django for HTTP, realtime for WebSockets.
+
+Served by `shardlayer-daphne config.asgi:application`, and as well by Daphne, uvicorn or
+`manage.py runserver`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+http = get_asgi_application()  # loads the apps, so it goes before realtime's import
+
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
+
+from realtime.routing import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": ASGIStaticFilesHandler(http) if settings.SERVE_STATIC else http,
+        # A browser sends cookies with a WebSocket of any page; the origin says whose page it is.
+        "websocket": AllowedHostsOriginValidator(URLRouter(websocket_urlpatterns)),
+    }
+)

@@ -1,0 +1,47 @@
+"""Reads settings from environment variables; pure, so that each rule is a line of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+def flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
+    """Return a yes-or-no variable; empty counts as not set.
+
+    Raises:
+        ImproperlyConfigured: The value is neither (a typo in DJANGO_DEBUG must not mean "on").
+    """
+    value = environ.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name}={value!r} is neither on (1) nor off (0).")
+
+
+def listed(environ: Mapping[str, str], name: str, *, default: list[str]) -> list[str]:
+    """Return the comma-separated parts of a variable, or `default` when it has none."""
+    parts = [part.strip() for part in environ.get(name, "").split(",")]
+    return [part for part in parts if part] or default
+
+
+def named(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return a variable like `worker-1=http://a,worker-2=http://b` as a dictionary, in order.
+
+    Raises:
+        ImproperlyConfigured: A part has no `=`.
+    """
+    pairs = {}
+    for part in listed(environ, name, default=[]):
+        key, separator, value = part.partition("=")
+        if not separator:
+            raise ImproperlyConfigured(f"{name}: {part!r} is not of the form name=value.")
+        pairs[key.strip()] = value.strip()
+    return pairs

@@ -1,0 +1,144 @@
+"""The demo project's settings. Everything that differs between machines comes from the environment.
+
+| variable | default | meaning |
+|---|---|---|
+| DJANGO_DEBUG | 1 | development; 0 asks for DJANGO_SECRET_KEY and turns the security settings on |
+| DJANGO_SECRET_KEY | (only with DEBUG) | signs sessions and tokens |
+| DJANGO_ALLOWED_HOSTS | this machine | host names, comma separated; also the WebSockets' origins |
+| DJANGO_CSRF_TRUSTED_ORIGINS | | origins behind a TLS proxy, comma separated |
+| DJANGO_HTTPS | 0 with DEBUG, else 1 | cookies only over https, HSTS |
+| DJANGO_SERVE_STATIC | 1 with DEBUG, else 0 | the workers serve the static files themselves |
+| DATABASE_URL | SQLite in var/ | a dj-database-url address |
+| REDIS_URL | redis://127.0.0.1:6379 | one Redis or Valkey server or more, comma separated |
+| KAFKA_BOOTSTRAP_SERVERS | 127.0.0.1:9092 | host:port, comma separated |
+| SHARDLAYER_WORKER | worker-1 | this worker's name on the demo page |
+| SHARDLAYER_WORKERS | | all workers, as name=address, comma separated |
+| LOG_LEVEL | INFO | of shardlayer and realtime |
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config.environment import flag, listed, named
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+_env = os.environ
+
+# --- Security ---------------------------------------------------------------------------------
+DEBUG = flag(_env, "DJANGO_DEBUG", default=True)
+SECRET_KEY = _env.get("DJANGO_SECRET_KEY", "")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured("DJANGO_SECRET_KEY must be set when DJANGO_DEBUG is off.")
+    SECRET_KEY = "for development only: whoever reads this file can forge sessions"  # noqa: S105
+
+ALLOWED_HOSTS = listed(
+    _env,
+    "DJANGO_ALLOWED_HOSTS",
+    default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [],
+)
+CSRF_TRUSTED_ORIGINS = listed(_env, "DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
+
+_HTTPS = flag(_env, "DJANGO_HTTPS", default=not DEBUG)
+SESSION_COOKIE_SECURE = _HTTPS
+CSRF_COOKIE_SECURE = _HTTPS
+SECURE_HSTS_SECONDS = 30 * 24 * 3600 if _HTTPS else 0  # 30 days
+X_FRAME_OPTIONS = "DENY"
+
+# --- Application ------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "config",  # before staticfiles, whose runserver it replaces
+    "realtime",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+SERVE_STATIC = flag(_env, "DJANGO_SERVE_STATIC", default=DEBUG)
+
+# --- Database ---------------------------------------------------------------------------------
+if _env.get("DATABASE_URL"):
+    import dj_database_url
+
+    DATABASES: dict[str, Any] = {"default": dj_database_url.parse(_env["DATABASE_URL"])}
+else:
+    _var = BASE_DIR / "var"
+    _var.mkdir(exist_ok=True)  # SQLite makes its file, but not the folder
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": _var / "db.sqlite3"}}
+
+# --- Realtime ---------------------------------------------------------------------------------
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "shardlayer.layer.ShardedChannelLayer",
+        "CONFIG": {"hosts": listed(_env, "REDIS_URL", default=["redis://127.0.0.1:6379"])},
+    },
+}
+REALTIME: dict[str, Any] = {
+    "CLIENT_PUBLISH": ["chat.*"],
+    "KAFKA_BOOTSTRAP_SERVERS": listed(_env, "KAFKA_BOOTSTRAP_SERVERS", default=["127.0.0.1:9092"]),
+    "WORKER": _env.get("SHARDLAYER_WORKER") or "worker-1",
+    "WORKERS": named(_env, "SHARDLAYER_WORKERS"),
+}
+
+# --- Logging ----------------------------------------------------------------------------------
+_LEVEL = _env.get("LOG_LEVEL") or "INFO"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "shardlayer": {"level": _LEVEL},
+        "realtime": {"level": _LEVEL},
+        "daphne": {"level": _LEVEL},
+        "django": {"handlers": [], "level": _LEVEL},  # through the root's handler, once
+    },
+}

@@ -1,0 +1,63 @@
+"""Who is on a connection.
+
+Channels' AuthMiddleware loads the session and the user of every connection, in a thread and
+from the database, before the first byte is answered. Here it happens when somebody asks, once; of
+a client without a session cookie it is known without looking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from channels.auth import get_user
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.http.cookie import parse_cookie
+
+User = AbstractBaseUser | AnonymousUser
+
+
+class Identity:
+    """The user of one connection.
+
+    A `user` that a middleware put into the scope counts; otherwise the session cookie does.
+    """
+
+    __slots__ = ("_session_key", "_user")
+
+    def __init__(self, scope: Mapping[str, Any]) -> None:
+        self._user: User | None = scope.get("user")
+        self._session_key = None if self._user else session_key(scope["headers"])
+
+    async def user(self) -> User:
+        """Return the user; the first call may read the session and the user."""
+        if self._user is None:
+            if self._session_key is None:
+                self._user = AnonymousUser()
+            else:
+                engine = import_module(settings.SESSION_ENGINE)
+                session = engine.SessionStore(self._session_key)
+                self._user = await get_user({"session": session})
+        return self._user
+
+    async def name(self) -> str | None:
+        """Return the user's name; None of an anonymous user."""
+        user = await self.user()
+        return user.get_username() if user.is_authenticated else None
+
+    def sign_in(self, user: AbstractBaseUser) -> None:
+        """Make `user` the connection's from here on."""
+        self._user = user
+
+
+def session_key(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """Return the key of the session that the request's cookies name, if any."""
+    for name, value in headers:
+        if name == b"cookie":
+            key = parse_cookie(value.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
+            if key:
+                return key
+    return None

@@ -1,0 +1,137 @@
+"""System checks: a wrong setting is named, with what to do about it.
+
+| id | what |
+|---|---|
+| realtime.E001 | REALTIME has a key that is none of its settings, or is no dictionary |
+| realtime.E002 | a value in REALTIME has the wrong form |
+| realtime.E003 | a dotted path in REALTIME leads nowhere |
+| realtime.E004 | CHANNEL_LAYERS has no usable layer, or its CONFIG is wrong |
+| realtime.W001 | a Redis server does not answer |
+| realtime.W002 | a Redis server may evict what the layer promises to keep |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from difflib import get_close_matches
+from typing import Any
+
+import redis
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.utils.module_loading import import_string
+
+from realtime.conf import Conf, known_keys, problems
+from shardlayer import ConfigurationError, LayerOptions, ShardedChannelLayer
+
+PROBE_TIMEOUT = 1.0  # seconds, for connecting and again for the answer
+MEMORY_SCHEME = "memory://"
+
+_PATHS = ("AUTHORIZE", "KAFKA_ROUTE")
+
+
+@register
+def check_realtime(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check the dictionary REALTIME."""
+    values = getattr(settings, "REALTIME", {})
+    found: list[CheckMessage] = [_problem(key, sentence) for key, sentence in problems(values)]
+    return found or list(_dead_paths(values))
+
+
+@register
+def check_channel_layers(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check CONFIG of each layer of ours in CHANNEL_LAYERS, then its servers."""
+    found: list[CheckMessage] = []
+    hosts: dict[str, None] = {}
+    layers = getattr(settings, "CHANNEL_LAYERS", {})
+    if "default" not in layers:
+        found.append(
+            Error(
+                "CHANNEL_LAYERS has no 'default'.",
+                hint="Set CHANNEL_LAYERS = {'default': {'BACKEND': "
+                "'shardlayer.layer.ShardedChannelLayer', 'CONFIG': {'hosts': [...]}}}.",
+                id="realtime.E004",
+            )
+        )
+    for alias, layer in layers.items():
+        try:
+            if issubclass(import_string(layer["BACKEND"]), ShardedChannelLayer):
+                options = LayerOptions.from_config(**layer.get("CONFIG", {}))
+                hosts |= dict.fromkeys(options.hosts)
+        except (ImportError, KeyError) as error:
+            found.append(_bad_layer(f"CHANNEL_LAYERS[{alias!r}]['BACKEND']", error))
+        except ConfigurationError as error:
+            found.append(_bad_layer(f"CHANNEL_LAYERS[{alias!r}]['CONFIG']", error))
+    return found + _check_servers([host for host in hosts if not host.startswith(MEMORY_SCHEME)])
+
+
+def _problem(key: str, sentence: str) -> Error:
+    known = known_keys()
+    if key in known:
+        return Error(sentence, hint=f"Its default is {_default(key)!r}.", id="realtime.E002")
+    close = get_close_matches(key.upper(), known, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"The settings are: {', '.join(known)}."
+    return Error(sentence, hint=hint, id="realtime.E001")
+
+
+def _default(key: str) -> object:
+    return getattr(Conf(), key.lower())
+
+
+def _dead_paths(values: Mapping[str, Any]) -> Iterator[Error]:
+    for key in _PATHS:
+        path = values.get(key)
+        if path is None:
+            continue
+        try:
+            import_string(path)
+        except ImportError as error:
+            yield Error(
+                f"REALTIME[{key!r}] leads nowhere: {error}",
+                hint="Name a function by its module and name, as 'package.module.function'.",
+                id="realtime.E003",
+            )
+
+
+def _bad_layer(where: str, error: Exception) -> Error:
+    return Error(f"{where} is wrong: {error}", hint="See docs/settings.md.", id="realtime.E004")
+
+
+def _check_servers(hosts: Sequence[str]) -> list[CheckMessage]:
+    if not hosts:
+        return []
+    with ThreadPoolExecutor(
+        max_workers=len(hosts)
+    ) as pool:  # one dead server is waited for, not all
+        return [message for message in pool.map(_check_server, hosts) if message is not None]
+
+
+def _check_server(host: str) -> Warning | None:
+    client = redis.Redis.from_url(
+        host, socket_connect_timeout=PROBE_TIMEOUT, socket_timeout=PROBE_TIMEOUT
+    )
+    place = client.connection_pool.connection_kwargs
+    address = place.get("path") or f"{place.get('host')}:{place.get('port')}"
+    try:
+        memory: Any = client.info("memory")  # CONFIG GET is often forbidden, INFO is not
+    except redis.RedisError as error:
+        return Warning(
+            f"CHANNEL_LAYERS: the Redis server {address} does not answer: {error}",
+            hint="Start it, or correct 'hosts' in CONFIG. Processes wait for it meanwhile.",
+            id="realtime.W001",
+        )
+    finally:
+        client.close()
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy == "noeviction":
+        return None
+    return Warning(
+        f"CHANNEL_LAYERS: the Redis server {address} has maxmemory-policy {policy}: when its "
+        "memory is full it deletes rooms, and clients lose messages unseen.",
+        hint="Set 'maxmemory-policy noeviction' in its configuration.",
+        id="realtime.W002",
+    )

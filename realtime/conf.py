@@ -1,0 +1,143 @@
+"""The settings of realtime: the keys of `REALTIME` in Django's settings, in lower case.
+
+Read lazily, so importing this module needs no settings; wrong values are found by the system
+checks, which read `problems()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a setting's value has to be: in words, and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and "." in value.strip(".")
+
+
+def _is_strings(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+def _is_string_map(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) and isinstance(item, str) for key, item in value.items()
+    )
+
+
+_COUNT = Rule("a whole number above 0", _is_count)
+_SECONDS = Rule("a number of seconds above 0", _is_number)
+_TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and bool(value))
+_TEXTS = Rule("a list of texts", _is_strings)
+_SOME_TEXTS = Rule("a list of one text or more", lambda value: _is_strings(value) and bool(value))
+_PATH = Rule("a dotted path", _is_path)
+_PATH_OR_NONE = Rule("a dotted path or None", lambda value: value is None or _is_path(value))
+_STRING_MAP = Rule("a dictionary of texts", _is_string_map)
+_OPTIONS = Rule("a dictionary", lambda value: isinstance(value, Mapping))
+_RESET = Rule('"earliest" or "latest"', lambda value: value in ("earliest", "latest"))
+
+
+def _setting(default: Any, rule: Rule) -> Any:
+    return field(default=default, metadata={"rule": rule})
+
+
+def _empty_mapping(rule: Rule) -> Any:
+    return field(default_factory=dict, metadata={"rule": rule})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conf:
+    """The settings with their defaults; docs/settings.md explains each."""
+
+    # Clients
+    client_publish: tuple[str, ...] = _setting((), _TEXTS)  # globs of rooms; none: forbidden
+    authorize: str | None = _setting(None, _PATH_OR_NONE)  # async (user, action, room) -> bool
+    max_rooms_per_client: int = _setting(100, _COUNT)  # rooms
+    max_client_message: int = _setting(64 * 1024, _COUNT)  # bytes
+    max_client_buffer: int = _setting(1024 * 1024, _COUNT)  # bytes, on servers without a sink
+    token_max_age: int = _setting(3600, _COUNT)  # seconds
+
+    # Looking at Redis: health, admin, checks
+    check_timeout: float = _setting(1.0, _SECONDS)  # seconds
+    admin_page_size: int = _setting(100, _COUNT)  # rooms asked of each server for a page
+
+    # Kafka
+    kafka_bootstrap_servers: tuple[str, ...] = _setting(("127.0.0.1:9092",), _SOME_TEXTS)
+    kafka_topics: tuple[str, ...] = _setting(("events",), _SOME_TEXTS)
+    kafka_group: str = _setting("shardlayer", _TEXT)
+    kafka_route: str = _setting("realtime.kafka.routing.route", _PATH)
+    kafka_auto_offset_reset: str = _setting("earliest", _RESET)  # for a group's first start
+    kafka_options: Mapping[str, Any] = _empty_mapping(
+        _OPTIONS
+    )  # more arguments of aiokafka's clients
+
+    # The demo page
+    worker: str = _setting("worker-1", _TEXT)  # this worker's name
+    workers: Mapping[str, str] = _empty_mapping(_STRING_MAP)  # name -> address of every worker
+
+
+_RULES: dict[str, Rule] = {item.name.upper(): item.metadata["rule"] for item in fields(Conf)}
+
+
+def problems(values: object) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with `REALTIME`, as the key (or "") and a sentence about it."""
+    if not isinstance(values, Mapping):
+        yield "", f"REALTIME must be a dictionary, not {type(values).__name__}."
+        return
+    for key, value in values.items():
+        rule = _RULES.get(key)
+        if rule is None:
+            yield str(key), f"REALTIME[{key!r}] is not a setting."
+        elif not rule.holds(value):
+            yield key, f"REALTIME[{key!r}] must be {rule.words}, not {value!r}."
+
+
+def known_keys() -> list[str]:
+    """Return the keys that `REALTIME` may have."""
+    return list(_RULES)
+
+
+@cache
+def conf() -> Conf:
+    """Return the settings in force.
+
+    Raises:
+        ImproperlyConfigured: `REALTIME` has a key or a value that it may not have.
+    """
+    values = getattr(settings, "REALTIME", {})
+    for _, sentence in problems(values):
+        raise ImproperlyConfigured(sentence)
+    checked: dict[str, Any] = {
+        key.lower(): tuple(value) if isinstance(value, list) else value
+        for key, value in values.items()
+    }
+    return Conf(**checked)
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **_: object) -> None:
+    """Read the settings again after a test changed them."""
+    if setting == "REALTIME":
+        conf.cache_clear()

@@ -1,0 +1,92 @@
+"""The WebSocket consumer: rooms for a browser.
+
+An ASGI application with a receive loop of its own. Channels' consumers make a task and hop to a
+thread for each message and each broadcast; here a client's commands are done one after another
+in the connection's own coroutine, and broadcasts do not pass through it at all: the hub writes them
+to the connection's sink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from realtime.conf import conf
+from realtime.protocol.commands import CLOSE_BINARY
+from realtime.protocol.parsing import subscribe_to
+from realtime.session import ClientSession
+from realtime.sinks import AsgiSink, Send
+from shardlayer import Sink
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class RoomConsumer:
+    """Serves one connection by the protocol of docs/protocol.md.
+
+    On shardlayer's own server the broadcasts go straight to the socket; on others through an
+    `AsgiSink`.
+    """
+
+    __slots__ = ("_receive", "_scope", "_send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+
+    @classmethod
+    def as_asgi(cls) -> Application:
+        """Return the ASGI application, as Channels' consumers have it."""
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            await cls(scope, receive, send).run()
+
+        return application
+
+    async def run(self) -> None:
+        """Serve the connection until it ends; leaves every room, also when cancelled."""
+        if (await self._receive())["type"] != "websocket.connect":
+            return
+        await self._send({"type": "websocket.accept"})
+        offered = self._scope.get("extensions", {}).get("shardlayer")
+        if offered is not None:
+            await self._serve(offered["sink"])
+            return
+        sink = AsgiSink(self._send, limit=conf().max_client_buffer)
+        try:
+            await self._serve(sink)
+        finally:
+            await sink.finish()
+
+    async def _serve(self, sink: Sink) -> None:
+        session = ClientSession(self._scope, sink)
+        try:
+            rooms = rooms_of_url(self._scope)
+            if rooms:
+                await session.do(subscribe_to(rooms))
+            while (event := await self._receive())["type"] == "websocket.receive":
+                text = event.get("text")
+                if text is None:
+                    sink.close(CLOSE_BINARY, "binary frames are not understood")
+                    return
+                await session.handle(text)
+        finally:
+            session.end()
+
+
+def rooms_of_url(scope: Scope) -> list[str]:
+    """Return the rooms that the URL's `room` parameters name, each once, in order."""
+    query = scope["query_string"]
+    if not query:
+        return []
+    return list(dict.fromkeys(parse_qs(query.decode("ascii", "replace")).get("room", ())))
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a WebSocket to an address that nothing serves: the handshake fails with 403."""
+    await receive()
+    await send({"type": "websocket.close"})

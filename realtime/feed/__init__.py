@@ -1,0 +1,1 @@
+"""The demo's input: this machine's own figures, ten times a second, as Kafka records."""

@@ -1,0 +1,61 @@
+"""Writes the machine's figures to Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from realtime.encoding import encode
+from realtime.feed.figures import figures
+from realtime.feed.machine import read_machine
+from realtime.feed.schedule import next_tick
+from realtime.kafka.routing import ROOM_HEADER
+from realtime.kafka.source import Brokers, make_topic, wait_for_kafka
+from realtime.outage import Outage, pause
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 0.1  # seconds
+PARTITIONS = 8  # of a topic that has to be made
+
+
+async def run_feed(brokers: Brokers, topic: str, *, stop: asyncio.Event) -> None:
+    """Write a record for each room ten times a second until `stop`.
+
+    Waits for Kafka and makes the topic. While Kafka is away figures are dropped: old ones are of
+    no use.
+    """
+    outage = Outage(str(brokers), logger)
+    while await wait_for_kafka(brokers, stop=stop):
+        try:
+            await make_topic(brokers, topic, partitions=PARTITIONS)
+            await _write(brokers, topic, stop, outage)
+        except KafkaError as error:
+            await pause(outage.failed(error), unless=stop)
+
+
+async def _write(brokers: Brokers, topic: str, stop: asyncio.Event, outage: Outage) -> None:
+    async with AIOKafkaProducer(**brokers.arguments()) as producer:
+        outage.over()
+        logger.info("Writing this machine's figures to the topic %s.", topic)
+        start = time.monotonic()
+        before = read_machine()
+        due = next_tick(start, start, INTERVAL)
+        while not await pause(due - time.monotonic(), unless=stop):
+            after = read_machine()
+            written = [
+                await producer.send(
+                    topic,
+                    encode(data),
+                    key=room.encode(),  # one room, one partition: its figures stay in order
+                    headers=[(ROOM_HEADER, room.encode())],
+                )
+                for room, data in figures(before, after).items()
+            ]
+            await asyncio.gather(*written)
+            before = after
+            due = next_tick(start, time.monotonic(), INTERVAL)

@@ -1,0 +1,105 @@
+"""What Redis knows of rooms, a page at a time, for people to look at."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from shardlayer import Publication, RoomInfo, ShardedChannelLayer, ShardUnavailable
+
+Cursors = tuple[int | None, ...]
+"""Where each server's SCAN goes on, in the servers' order; None: it came to its end."""
+
+_END = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomsPage:
+    """Some rooms of every server.
+
+    Attributes:
+        rooms: By name.
+        silent: Servers that did not answer, and why.
+        next: Where the next page begins; None after the last.
+    """
+
+    rooms: list[RoomInfo]
+    silent: dict[str, str]
+    next: Cursors | None
+
+
+def first_page(servers: int) -> Cursors:
+    """Return where the first page begins."""
+    return (0,) * servers
+
+
+def parse_cursors(text: str, servers: int) -> Cursors:
+    """Return the cursors that `format_cursors` wrote; the first page's if they are not such."""
+    try:
+        cursors = tuple(None if part == _END else int(part) for part in text.split("."))
+    except ValueError:
+        return first_page(servers)
+    return cursors if len(cursors) == servers else first_page(servers)
+
+
+def format_cursors(cursors: Cursors) -> str:
+    """Return the cursors as a word that fits a URL."""
+    return ".".join(_END if cursor is None else str(cursor) for cursor in cursors)
+
+
+async def rooms_page(
+    layer: ShardedChannelLayer, cursors: Cursors, *, count: int, within: float
+) -> RoomsPage:
+    """Return a page: one SCAN of about `count` keys on each server, all at the same time.
+
+    A server that does not answer within `within` seconds is named on the page, and asked again
+    by the next one. SCAN may show a room twice on different pages.
+    """
+    names = layer.servers()
+    wanted = [index for index, cursor in enumerate(cursors) if cursor is not None]
+    scans = await asyncio.gather(
+        *(_scan(layer, index, cursors[index] or 0, count, within) for index in wanted)
+    )
+    rooms: dict[str, RoomInfo] = {}
+    silent: dict[str, str] = {}
+    after = list(cursors)
+    for index, scan in zip(wanted, scans, strict=True):
+        if isinstance(scan, str):
+            silent[names[index]] = scan
+        else:
+            after[index] = scan[0] or None
+            rooms |= {room.room: room for room in scan[1]}
+    alive = [after[index] for index in wanted if names[index] not in silent]
+    return RoomsPage(
+        rooms=[rooms[name] for name in sorted(rooms)],
+        silent=silent,
+        next=tuple(after) if any(cursor is not None for cursor in alive) else None,
+    )
+
+
+async def room_with_history(
+    layer: ShardedChannelLayer, room: str, *, limit: int, within: float
+) -> tuple[RoomInfo, list[Publication]]:
+    """Return a room and its newest publications, newest first.
+
+    Raises:
+        ShardUnavailable: Its server did not answer.
+        TimeoutError: It did not within `within` seconds.
+    """
+    async with asyncio.timeout(within):
+        info, history = await asyncio.gather(
+            layer.room_info(room), layer.history(room, limit=limit)
+        )
+    return info, history[::-1]
+
+
+async def _scan(
+    layer: ShardedChannelLayer, index: int, cursor: int, count: int, within: float
+) -> tuple[int, list[RoomInfo]] | str:
+    try:
+        async with asyncio.timeout(within):
+            return await layer.scan_rooms(index, cursor, count)
+    except TimeoutError:
+        return f"no answer within {within:g} s"
+    except ShardUnavailable as error:
+        return str(error)

@@ -1,0 +1,96 @@
+"""The pool: a few consumers of one group that share a topic's partitions among all workers.
+
+Never one consumer a worker: every record is read once in the whole cluster, and the channel layer
+carries it to the workers that have members of its room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TextIO
+
+from realtime.kafka.delivery import Delivery
+from realtime.kafka.progress import Progress
+from realtime.kafka.reader import Reader
+from realtime.kafka.routing import Route
+from realtime.kafka.skipped import SkippedRecords
+from realtime.kafka.source import Brokers, wait_for_topics
+from shardlayer import ShardedChannelLayer
+
+FETCH_WAIT = 50  # milliseconds that a broker may hold a fetch for which it has nothing
+POLL_LIMIT = 24 * 3600 * 1000  # milliseconds
+
+
+class Pool:
+    """N consumers of one group, in this process.
+
+    Args:
+        brokers: Where Kafka is.
+        topics: What to read; waited for until they are there.
+        group: The consumer group.
+        consumers: How many; more than partitions do nothing.
+        auto_offset_reset: Where a group without a committed offset starts.
+        route: Names a record's rooms.
+        layer: Where the records are published.
+        limit: Bytes of a payload, at most.
+        terminal: Where the live line goes; None logs.
+    """
+
+    def __init__(
+        self,
+        *,
+        brokers: Brokers,
+        topics: Sequence[str],
+        group: str,
+        consumers: int,
+        auto_offset_reset: str,
+        route: Route,
+        layer: ShardedChannelLayer,
+        limit: int,
+        terminal: TextIO | None,
+    ) -> None:
+        self._brokers = brokers
+        self._topics = topics
+        self.skipped = SkippedRecords()
+        self._progress = Progress(
+            lag=lambda: sum(reader.lag() for reader in self._readers),
+            skipped=self.skipped,
+            terminal=terminal,
+            clock=time.monotonic,
+        )
+        arguments = {
+            "group_id": group,
+            "enable_auto_commit": False,
+            "auto_offset_reset": auto_offset_reset,
+            "fetch_max_wait_ms": FETCH_WAIT,
+            # While Redis is away a batch waits as long as it takes. A reader that hangs
+            # altogether is found out without this: its heartbeats stop too.
+            "max_poll_interval_ms": POLL_LIMIT,
+            **brokers.arguments(),
+        }
+        self._readers = [
+            Reader(
+                topics=topics,
+                arguments=arguments | {"client_id": f"{group}-{number}"},
+                route=route,
+                limit=limit,
+                delivery=Delivery(layer),
+                progress=self._progress,
+                skipped=self.skipped,
+            )
+            for number in range(consumers)
+        ]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Wait for Kafka, then read until `stop`; batches in hand are finished and committed."""
+        if not await wait_for_topics(self._brokers, self._topics, stop=stop):
+            return
+        async with asyncio.TaskGroup() as tasks:
+            for reader in self._readers:
+                tasks.create_task(reader.run(), name="realtime: read from Kafka")
+            tasks.create_task(self._progress.run(stop), name="realtime: show progress")
+            await stop.wait()
+            for reader in self._readers:
+                reader.stop()

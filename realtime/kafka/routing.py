@@ -1,0 +1,71 @@
+"""Where a Kafka record goes: values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import orjson
+
+from realtime.rooms import is_room_name
+
+ROOM_HEADER = "room"
+
+
+class Record(Protocol):
+    """What routing sees of an aiokafka record."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The record's key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The record's payload."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """The record's headers in order; a name may come twice."""
+
+
+Route = Callable[[Record], Sequence[str]]
+"""Names a record's rooms, the value of the setting KAFKA_ROUTE. None of them: a bad record."""
+
+
+class BadRecord(Exception):
+    """A record that can't be published, and why."""
+
+
+def route(record: Record) -> Sequence[str]:
+    """Return the record's rooms: its headers `room`, else its key."""
+    rooms = [value for name, value in record.headers if name == ROOM_HEADER]
+    if not rooms and record.key:
+        rooms = [record.key]
+    return [room.decode("utf-8", "replace") for room in rooms]
+
+
+def publications(record: Record, route: Route, *, limit: int) -> list[tuple[str, bytes]]:
+    """Return what a record has published: a room and its payload, as the bytes that came.
+
+    The payload is read once, to know that it is JSON: what is not would break the frames of
+    everybody in the room.
+
+    Raises:
+        BadRecord: It has no room, a room that can't be, no JSON, or more than `limit` bytes.
+    """
+    rooms = route(record)
+    if not rooms:
+        raise BadRecord("no room: neither a header 'room' nor a key")
+    for room in rooms:
+        if not is_room_name(room):
+            raise BadRecord(f"{room[:120]!r} can't name a room")
+    data = record.value
+    if data is None:
+        raise BadRecord("no payload")
+    if len(data) > limit:
+        raise BadRecord(f"{len(data):,} bytes are over the limit of {limit:,}")
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise BadRecord(f"not JSON: {error}") from error
+    return [(room, data) for room in rooms]

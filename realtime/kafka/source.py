@@ -1,0 +1,110 @@
+"""Where records come from, and waiting for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from realtime.outage import Outage, pause
+
+logger = logging.getLogger(__name__)
+
+PROBE_TIMEOUT = 2.0  # seconds
+TOPIC_EXISTS = TopicAlreadyExistsError.errno
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brokers:
+    """How to reach Kafka.
+
+    Attributes:
+        servers: `host:port` of one broker or more, to find the others.
+        options: More arguments of aiokafka's clients, such as those for TLS and SASL.
+    """
+
+    servers: Sequence[str]
+    options: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"Kafka at {', '.join(self.servers)}"
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments that aiokafka's clients have in common."""
+        return {"bootstrap_servers": list(self.servers), **self.options}
+
+    async def probe(self) -> None:
+        """Connect to one of the servers, and hang up.
+
+        aiokafka would say the same in several lines of log, with tracebacks.
+
+        Raises:
+            OSError: None of them takes a connection.
+        """
+        last: OSError = OSError("no servers")
+        for server in self.servers:
+            host, _, port = server.rpartition(":")
+            try:
+                _, writer = await asyncio.wait_for(
+                    asyncio.open_connection(host, int(port)), PROBE_TIMEOUT
+                )
+            except OSError as error:  # TimeoutError is one
+                last = error
+            else:
+                writer.close()
+                return
+        raise last
+
+
+async def wait_for_kafka(brokers: Brokers, *, stop: asyncio.Event) -> bool:
+    """Wait until Kafka takes connections; return False when `stop` came first."""
+    return await wait_for_topics(brokers, (), stop=stop)
+
+
+async def wait_for_topics(brokers: Brokers, topics: Sequence[str], *, stop: asyncio.Event) -> bool:
+    """Wait until Kafka answers and has the topics; return False when `stop` came first."""
+    outage = Outage(str(brokers), logger)
+    while not stop.is_set():
+        try:
+            await brokers.probe()
+            missing = set(topics) - await _topics(brokers)
+        except (OSError, KafkaError) as error:
+            why = f"{error}" or type(error).__name__
+        else:
+            if not missing:
+                outage.over()
+                return True
+            why = f"it has no topic {', '.join(sorted(missing))} yet"
+        await pause(outage.failed(why), unless=stop)
+    return False
+
+
+async def make_topic(brokers: Brokers, topic: str, *, partitions: int) -> None:
+    """Make a topic if there is none of that name; one that is there stays as it is.
+
+    Raises:
+        KafkaError: Kafka does not answer or does not allow it.
+    """
+    admin = AIOKafkaAdminClient(**brokers.arguments())
+    try:
+        await admin.start()
+        made = await admin.create_topics([NewTopic(topic, partitions, replication_factor=-1)])
+    finally:
+        await admin.close()
+    for _, code, *why in made.topic_errors:
+        if code not in (0, TOPIC_EXISTS):
+            raise for_code(code)(*why)
+
+
+async def _topics(brokers: Brokers) -> set[str]:
+    admin = AIOKafkaAdminClient(**brokers.arguments())
+    try:
+        await admin.start()
+        return set(await admin.list_topics())
+    finally:
+        await admin.close()

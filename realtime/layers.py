@@ -1,0 +1,23 @@
+"""The channel layer that realtime works on."""
+
+from __future__ import annotations
+
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.layers import get_channel_layer
+
+from shardlayer import ShardedChannelLayer
+
+
+def sharded_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> ShardedChannelLayer:
+    """Return a channel layer of CHANNEL_LAYERS.
+
+    Raises:
+        TypeError: There is none of that alias, or it is not shardlayer's.
+    """
+    layer = get_channel_layer(alias)
+    if not isinstance(layer, ShardedChannelLayer):
+        raise TypeError(
+            f"CHANNEL_LAYERS[{alias!r}] must have the BACKEND "
+            f"'shardlayer.layer.ShardedChannelLayer', not {type(layer).__name__}."
+        )
+    return layer

@@ -1,0 +1,89 @@
+"""`manage.py runkafka`: the Kafka pool."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import Any, cast
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils.module_loading import import_string
+
+from realtime.conf import conf
+from realtime.kafka.pool import Pool
+from realtime.kafka.routing import Route
+from realtime.kafka.source import Brokers
+from realtime.layers import sharded_layer
+from realtime.management.stopping import run_until_stopped
+from realtime.waiting import wait_for_redis
+
+
+class Command(BaseCommand):
+    """Runs until SIGTERM or SIGINT; then finishes its batches, commits and leaves the group."""
+
+    help = "Publish the records of Kafka topics to rooms, from a pool of consumers in one group."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take what differs between pools; the rest is settings."""
+        settings = conf()
+        parser.add_argument(
+            "--consumers", type=_count, default=1, help="Consumers in this process (default: 1)."
+        )
+        parser.add_argument(
+            "--group",
+            default=settings.kafka_group,
+            help="The consumer group (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--topics",
+            nargs="+",
+            default=list(settings.kafka_topics),
+            metavar="TOPIC",
+            help="What to read (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--bootstrap",
+            default=",".join(settings.kafka_bootstrap_servers),
+            metavar="HOST:PORT,…",
+            help="Brokers to find the others by (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--from",
+            dest="auto_offset_reset",
+            choices=("earliest", "latest"),
+            default=settings.kafka_auto_offset_reset,
+            help="Where a group that never committed starts (default: %(default)s).",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run the pool."""
+        run_until_stopped(lambda stop: _run(stop, options))
+
+
+async def _run(stop: asyncio.Event, options: dict[str, Any]) -> None:
+    settings = conf()
+    layer = sharded_layer()
+    pool = Pool(
+        brokers=Brokers(servers=options["bootstrap"].split(","), options=settings.kafka_options),
+        topics=options["topics"],
+        group=options["group"],
+        consumers=options["consumers"],
+        auto_offset_reset=options["auto_offset_reset"],
+        route=cast(Route, import_string(settings.kafka_route)),
+        layer=layer,
+        limit=layer.options.max_message_size,
+        terminal=sys.stdout if sys.stdout.isatty() else None,
+    )
+    try:
+        if await wait_for_redis(layer, stop=stop):
+            await pool.run(stop)
+    finally:
+        await layer.close()
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number

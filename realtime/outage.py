@@ -1,0 +1,69 @@
+"""Waiting for a service that is away: how long, and what is said meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+FIRST_DELAY = 0.2  # seconds
+LONGEST_DELAY = 5.0  # seconds
+SAY_AGAIN = 60.0  # seconds
+
+
+class Outage:
+    """Says once that a service is away, again each minute, and once that it is back.
+
+    Args:
+        service: What is away, as a line begins: "Redis", "Kafka at 127.0.0.1:9092".
+        logger: Where the lines go.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        logger: logging.Logger,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._service = service
+        self._logger = logger
+        self._clock = clock
+        self._since: float | None = None
+        self._said = 0.0
+        self._delay = FIRST_DELAY
+
+    def failed(self, why: object) -> float:
+        """Note a failed try; return the seconds to wait before the next, which doubles to 5 s."""
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+            self._say(now, "%s is not available (%s). Waiting for it.", self._service, why)
+        elif now - self._said >= SAY_AGAIN:
+            away = now - self._since
+            self._say(now, "%s is away for %.0f s (%s). Waiting.", self._service, away, why)
+        delay, self._delay = self._delay, min(self._delay * 2, LONGEST_DELAY)
+        return delay
+
+    def over(self) -> None:
+        """Note a success."""
+        if self._since is not None:
+            away = self._clock() - self._since
+            self._logger.warning("%s is back after %.1f s.", self._service, away)
+            self._since = None
+            self._delay = FIRST_DELAY
+
+    def _say(self, now: float, line: str, *arguments: object) -> None:
+        self._logger.warning(line, *arguments)
+        self._said = now
+
+
+async def pause(seconds: float, *, unless: asyncio.Event) -> bool:
+    """Wait so long, or until the event; return whether the event is set."""
+    try:
+        await asyncio.wait_for(unless.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

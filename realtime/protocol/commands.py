@@ -1,0 +1,107 @@
+"""What a client may ask for, and the error that it gets instead: values without behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from shardlayer import Position
+
+ErrorCode = Literal[
+    "bad_json",
+    "bad_request",
+    "unknown_command",
+    "bad_room",
+    "too_large",
+    "forbidden",
+    "not_subscribed",
+    "unavailable",
+    "bad_token",
+    "limit",
+    "internal",
+]
+
+CLOSE_BINARY: Final = 1003  # a binary frame: don't come back
+CLOSE_SLOW: Final = 4008  # did not read fast enough: come back, and resume by offset
+
+
+class ProtocolError(Exception):
+    """A command that can't be done, as the client is told.
+
+    Attributes:
+        code: For programs.
+        message: For people.
+        id: The command's id; None when it could not be read.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, id: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.id = id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A room to subscribe to, and the position that the client has of it."""
+
+    room: str
+    since: Position | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A room of a list that can't be subscribed to; the list's other rooms can."""
+
+    room: str
+    error: ProtocolError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect:
+    """Sign in with a token, or with none ask who and where one is."""
+
+    id: int
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribe:
+    """Subscribe to rooms.
+
+    Attributes:
+        id: The command's id; 0 for the rooms of the URL.
+        rooms: In the client's order.
+        many: Whether the client sent a list, and so gets one.
+    """
+
+    id: int
+    rooms: tuple[Wanted | Refused, ...]
+    many: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsubscribe:
+    """Leave a room."""
+
+    id: int
+    room: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Publish to a room; `data` is JSON text, normalised."""
+
+    id: int
+    room: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """Ask for a pong."""
+
+    id: int
+
+
+Command = Connect | Subscribe | Unsubscribe | Publish | Ping

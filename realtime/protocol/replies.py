@@ -1,0 +1,81 @@
+"""Answers to commands as JSON text in UTF-8, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from realtime.protocol.commands import ProtocolError, Subscribe
+from shardlayer import Joined, Position, Publication
+
+
+def error(error: ProtocolError) -> bytes:
+    """Return the answer to a command that failed."""
+    return b'{"id":%b,"error":%b}' % (orjson.dumps(error.id), _error_body(error))
+
+
+def connected(id: int, *, node: str, user: str | None) -> bytes:
+    """Return the answer to connect: the node's id, and the user's name or null."""
+    return orjson.dumps({"id": id, "connected": {"node": node, "user": user}})
+
+
+def subscribed(command: Subscribe, items: Sequence[bytes]) -> bytes:
+    """Return the answer to subscribe, of one item for each of the command's rooms in order.
+
+    Items are made by `subscribed_item` and `refused_item`. The answer to a single room that was
+    refused is `error`, not this.
+    """
+    body = b"[%b]" % b",".join(items) if command.many else items[0]
+    return b'{"id":%d,"subscribed":%b}' % (command.id, body)
+
+
+def subscribed_item(joined: Joined) -> bytes:
+    """Return what a client learns of a room that it joined.
+
+    `offset` and `epoch` are left out where no history is kept. The publications' data are spliced
+    in as their publishers marshalled them.
+    """
+    position = b""
+    if joined.position is not None:
+        position = b'"offset":%d,"epoch":%b,' % (
+            joined.position.offset,
+            orjson.dumps(joined.position.epoch),
+        )
+    return b'{"room":"%b",%b"recovered":%b,"publications":[%b]}' % (
+        joined.room.encode("ascii"),
+        position,
+        b"true" if joined.recovered else b"false",
+        b",".join(map(_missed, joined.publications)),
+    )
+
+
+def refused_item(room: str, error: ProtocolError) -> bytes:
+    """Return what a client learns of a room of its list that it could not join."""
+    return b'{"room":%b,"error":%b}' % (orjson.dumps(room), _error_body(error))
+
+
+def unsubscribed(id: int, *, room: str) -> bytes:
+    """Return the answer to unsubscribe."""
+    return orjson.dumps({"id": id, "unsubscribed": {"room": room}})
+
+
+def published(id: int, *, room: str, position: Position | None) -> bytes:
+    """Return the answer to publish; without offset and epoch where no history is kept."""
+    body: dict[str, object] = {"room": room}
+    if position is not None:
+        body |= {"offset": position.offset, "epoch": position.epoch}
+    return orjson.dumps({"id": id, "published": body})
+
+
+def pong(id: int) -> bytes:
+    """Return the answer to ping."""
+    return b'{"id":%d,"pong":{}}' % id
+
+
+def _missed(publication: Publication) -> bytes:
+    return b'{"offset":%d,"data":%b}' % (publication.offset, publication.data)
+
+
+def _error_body(error: ProtocolError) -> bytes:
+    return b'{"code":"%b","message":%b}' % (error.code.encode("ascii"), orjson.dumps(error.message))
