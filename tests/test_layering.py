@@ -1,0 +1,220 @@
+"""Who may import whom: docs/design.md's layers, held by reading every import.
+
+A lower layer never imports a higher one; imports inside functions and under TYPE_CHECKING count.
+A message says how to mend it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("shardlayer", "realtime", "config")
+
+# shardlayer's modules and packages by layer, lowest first.
+LAYERS = (
+    {"exceptions", "frames", "types", "options"},
+    {"sharding", "keys", "pushes", "wire", "commands", "scripts"},  # pure
+    {"hub", "batcher", "mailbox"},  # in memory
+    {"backends", "registry", "publisher", "node", "engine"},  # I/O
+    {"layer", "consumers", "server", "balancer"},  # adapters: none imports another
+)
+ADAPTERS = LAYERS[-1]
+LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
+
+# What shardlayer must not know of: the settings reach it as arguments, figures leave it as numbers.
+UNKNOWN_TO_SHARDLAYER = (
+    "realtime",
+    "config",
+    "django.conf",
+    "prometheus_client",
+    "django_prometheus",
+)
+COMMANDS = "realtime.management.commands"  # start servers, so they may import these:
+SERVERS = ("shardlayer.server", "shardlayer.balancer")
+
+
+def within(module: str, package: str) -> bool:
+    """Say whether a module is a package or inside it."""
+    return module == package or module.startswith(package + ".")
+
+
+def imports_of(module: str, source: str, *, is_package: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield line and absolute dotted name of all that a module imports.
+
+    `from a import b` is a.b: whether b is a module or a name in one, it is inside a.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = module.split(".")[: None if is_package else -1]
+                parents = parents[: len(parents) - node.level + 1]
+                base = ".".join([*parents, base] if base else parents)
+            for alias in node.names:
+                yield node.lineno, f"{base}.{alias.name}"
+
+
+def violations(
+    module: str, source: str, *, is_package: bool = False, exported: frozenset[str] = frozenset()
+) -> list[str]:
+    """Return what is wrong with a module's imports, one message each with its line.
+
+    Args:
+        exported: The names that `shardlayer/__init__` offers.
+    """
+    found = []
+    for line, target in imports_of(module, source, is_package=is_package):
+        if complaint := _complaint(module, target, exported):
+            found.append(f"{module}, line {line}: imports {target}. {complaint}")
+    return found
+
+
+def _complaint(module: str, target: str, exported: frozenset[str]) -> str:
+    """Return why a module may not import a target and what to do, empty if it may."""
+    if within(target, "config") and not within(module, "config"):
+        return "config names things by dotted string and is imported by nobody: read a setting."
+    if within(module, "shardlayer"):
+        return _complaint_in_shardlayer(module, target)
+    if within(module, "realtime.embedded"):
+        if within(target, "django"):
+            return "realtime.embedded works without Django: move what needs it to the caller."
+        if within(target, "shardlayer") or (
+            within(target, "realtime") and not within(target, "realtime.embedded")
+        ):
+            return "realtime.embedded stands alone: pass in what it needs as an argument."
+    if within(module, "realtime") and within(target, "shardlayer"):
+        if within(module, COMMANDS) and any(within(target, server) for server in SERVERS):
+            return ""
+        if target.removeprefix("shardlayer.") not in exported:
+            return (
+                "realtime uses what shardlayer/__init__ exports: export the name there, "
+                "or (servers) move the code to a management command."
+            )
+    return ""
+
+
+def _complaint_in_shardlayer(module: str, target: str) -> str:
+    for unknown in UNKNOWN_TO_SHARDLAYER:
+        if within(target, unknown):
+            return f"shardlayer knows nothing of {unknown}: take it as an argument or a callback."
+    if not within(target, "shardlayer") or module == "shardlayer":
+        return ""
+    own = module.split(".")[1]
+    other = target.partition(".")[2].partition(".")[0]
+    if other not in LAYER_OF:
+        return "Import from the module that defines it, and name a new module in LAYERS here."
+    if own not in LAYER_OF:
+        return f"{own} is in no layer: add it to LAYERS here and to docs/design.md."
+    if LAYER_OF[other] > LAYER_OF[own]:
+        return (
+            f"{other} is above {own}: move what both need below them, "
+            "or have the higher one pass it in."
+        )
+    if own in ADAPTERS and other in ADAPTERS and own != other:
+        return "No adapter imports another: move what both need into a lower layer."
+    return ""
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a source file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def exports_of(source: str) -> frozenset[str]:
+    """Return the names in a module's `__all__`."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return frozenset(ast.literal_eval(node.value))
+    return frozenset()
+
+
+def test_sources_keep_the_layers() -> None:
+    """No module of the three packages imports what its layer may not."""
+    exported = exports_of((ROOT / "shardlayer" / "__init__.py").read_text())
+    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    found = [
+        message
+        for path in files
+        for message in violations(
+            module_name(path),
+            path.read_text(),
+            is_package=path.name == "__init__.py",
+            exported=exported,
+        )
+    ]
+    assert len(files) > len(PACKAGES)
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_modules_of_shardlayer_have_a_layer() -> None:
+    """Every module and package of shardlayer is in exactly one layer."""
+    present = {
+        path.stem
+        for path in (ROOT / "shardlayer").iterdir()
+        if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").exists()
+    }
+    assert sum(map(len, LAYERS)) == len(LAYER_OF)
+    assert present <= LAYER_OF.keys(), f"add to LAYERS: {sorted(present - LAYER_OF.keys())}"
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "says"),
+    [
+        ("shardlayer.wire", "from shardlayer.layer import ShardedChannelLayer", "layer is above"),
+        ("shardlayer.hub", "from . import registry", "registry is above hub"),
+        ("shardlayer.backends.redis", "from ..layer import x", "layer is above backends"),
+        ("shardlayer.hub", "import shardlayer", "the module that defines it"),
+        ("shardlayer.hub", "def f():\n    import shardlayer.server.sink", "server is above hub"),
+        ("shardlayer.consumers", "from shardlayer.server import cli", "No adapter imports another"),
+        ("shardlayer.server.cli", "import realtime.conf", "knows nothing of realtime"),
+        ("shardlayer.layer", "from django.conf import settings", "knows nothing of django.conf"),
+        ("shardlayer.layer", "from django import conf", "knows nothing of django.conf"),
+        ("shardlayer.layer", "from shardlayer import Position", "the module that defines it"),
+        ("shardlayer.novelty", "from shardlayer.hub import Hub", "novelty is in no layer"),
+        ("realtime.views", "from config import settings", "imported by nobody"),
+        ("realtime.views", "from shardlayer.hub import Hub", "shardlayer/__init__ exports"),
+        ("realtime.views", "from shardlayer import Hub", "shardlayer/__init__ exports"),
+        ("realtime.views", "import shardlayer.server.cli", "management command"),
+        ("realtime.embedded.valkey", "import django", "works without Django"),
+        ("realtime.embedded.valkey", "from realtime import conf", "stands alone"),
+    ],
+)
+def test_made_up_violation_is_caught(module: str, source: str, says: str) -> None:
+    """The checker itself works: each rule catches a source that breaks it, and says what to do."""
+    (message,) = violations(module, source, exported=frozenset({"Position"}))
+    assert says in message
+    assert message.startswith(f"{module}, line {source.count(chr(10)) + 1}: ")
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("shardlayer.wire", "import struct\nfrom shardlayer.types import Publication"),
+        ("shardlayer.commands", "from shardlayer.keys import Keys"),
+        ("shardlayer.server.cli", "from shardlayer.server.sink import SocketSink"),
+        ("shardlayer.layer", "from django.core.exceptions import ImproperlyConfigured"),
+        ("realtime.views", "from shardlayer import Position"),
+        ("realtime.management.commands.runbalancer", "from shardlayer.balancer import Balancer"),
+        ("realtime.devserver.run", "from realtime.embedded import EmbeddedValkey"),
+        ("config.settings", "from config.environment import flag"),
+    ],
+)
+def test_allowed_import_is_let_through(module: str, source: str) -> None:
+    """What the layers allow is no violation."""
+    assert violations(module, source, exported=frozenset({"Position"})) == []
+
+
+def test_relative_import_of_a_package_is_resolved() -> None:
+    """In a package's __init__ one dot is the package itself."""
+    source = "from .base import Backend\nfrom ..hub import Hub"
+    found = imports_of("shardlayer.backends", source, is_package=True)
+    assert list(found) == [(1, "shardlayer.backends.base.Backend"), (2, "shardlayer.hub.Hub")]
