@@ -1,0 +1,222 @@
+/**
+ * The reference client of the Shardlayer protocol (docs/protocol.md; its use: docs/client.md).
+ *
+ *     const client = new RealtimeClient("/ws/");
+ *     client.subscribe("chat.lobby", (message) => show(message));
+ *     client.connect();
+ *
+ * An ES module for browsers: no build step, no dependency. It comes back by itself, after a wait
+ * with chance in it; then subscribes to all its rooms in one frame, each from the offset that it has
+ * seen; hands on what it missed before what is new, each publication once and in order; and says
+ * so (`gap`) where that was not possible.
+ */
+
+import { backoffDelay } from "./client/backoff.js";
+import { Connection } from "./client/connection.js";
+import { Lag } from "./client/lag.js";
+import { RealtimeError, websocketUrl } from "./client/protocol.js";
+import { Rooms } from "./client/rooms.js";
+
+export { BACKOFF_BASE, BACKOFF_CAP, backoffDelay } from "./client/backoff.js";
+export { BEGINNING, RealtimeError, comesBack, frameLists } from "./client/protocol.js";
+export { judge, merge } from "./client/recovery.js";
+export { Subscription } from "./client/subscription.js";
+
+/** A connection that lasted so long was a good one: the next wait is short. In milliseconds. */
+export const STABLE_AFTER = 5_000;
+
+/** What arrives so late is called behind, in milliseconds. */
+export const BEHIND_AFTER = 2_000;
+
+/** @typedef {"connecting" | "live" | "behind" | "offline"} State */
+
+/**
+ * @typedef {object} Status
+ * @property {State} state
+ * @property {number} lag How late what arrives is, in milliseconds; of interest when behind.
+ * @property {number | null} retryAt When the next attempt starts, as `Date.now()` counts; if any.
+ * @property {boolean} final Offline, and no attempt will follow until `connect()`.
+ * @property {string} reason Why it is offline, for people.
+ */
+
+/**
+ * @typedef {object} ClientOptions
+ * @property {(data: any, room: string) => number | undefined} [sentAt] When the data was made, in
+ *   milliseconds of a clock that agrees with this one. Lets `behind` mean the age of the data too.
+ * @property {number} [behindAfter] See BEHIND_AFTER.
+ * @property {() => number} [random] The chance in the waits.
+ */
+
+/** @typedef {import("./client/connection.js").ConnectionOptions & ClientOptions} Options */
+
+/**
+ * Events: `state` (detail: Status; also for each new figure while behind), `subscribed` and `gap`
+ * (of all subscriptions, see Subscription), `error` (detail: a RealtimeError that no promise
+ * carries: a room or a token refused, an unreadable frame).
+ */
+export class RealtimeClient extends EventTarget {
+  /** @type {Readonly<Status>} */
+  #status = { state: "offline", lag: 0, retryAt: null, final: true, reason: "" };
+  /** @type {Connection | null} */
+  #connection = null;
+  #wanted = false;
+  #attempt = 0;
+  /** @type {number | undefined} */
+  #retryTimer;
+  /** @type {number | undefined} */
+  #stableTimer;
+  #url;
+  #options;
+  #lag;
+  #rooms;
+
+  /**
+   * @param {string} url Absolute, or relative to the page: `/ws/`.
+   * @param {Options} [options]
+   */
+  constructor(url, options = {}) {
+    super();
+    this.#url = websocketUrl(url, document.baseURI);
+    this.#options = options;
+    this.#lag = new Lag(options.behindAfter ?? BEHIND_AFTER, (lag, behind) => {
+      if (this.#status.state !== "live" && this.#status.state !== "behind") return;
+      this.#become({ state: behind ? "behind" : "live", lag });
+    });
+    this.#rooms = new Rooms({
+      connection: () => this.#connection,
+      emit: (type, detail) => this.#emit(type, detail),
+    });
+  }
+
+  /** @returns {Readonly<Status>} */
+  get status() {
+    return this.#status;
+  }
+
+  /** Connect, and stay so until `close()`. Subscribe before or after, as you like. */
+  connect() {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#attempt = 0;
+    addEventListener("online", this.#wake);
+    document.addEventListener("visibilitychange", this.#wake);
+    this.#open();
+  }
+
+  /** Disconnect and stay away. Subscriptions are kept, for another `connect()`. */
+  close() {
+    if (this.#wanted) this.#stop("Closed by this page.");
+  }
+
+  /**
+   * Follow a room. One subscription a room; all of one turn of the event loop share a frame.
+   * @param {string} room 1 to 99 letters, digits, `-`, `_` and `.`.
+   * @param {import("./client/subscription.js").Handler} handler Called in the order of offsets.
+   * @param {{since?: import("./client/protocol.js").Position | null}} [options] `since`: go on from
+   *   there; `BEGINNING` for all that the room still holds. Without it, from now on.
+   * @returns {import("./client/subscription.js").Subscription}
+   * @throws {RealtimeError} `already_subscribed`.
+   */
+  subscribe(room, handler, { since = null } = {}) {
+    return this.#rooms.subscribe(room, handler, since);
+  }
+
+  /**
+   * Publish to a room. Never queued: without a connection it rejects at once (`offline`), and what
+   * was on its way when the connection went rejects as `lost`, since it may have arrived.
+   * @param {string} room
+   * @param {unknown} data Anything that JSON can say.
+   * @returns {Promise<{room: string, offset?: number, epoch?: string}>}
+   */
+  async publish(room, data) {
+    return (await this.#request({ publish: { room, data } })).published;
+  }
+
+  /** @returns {Promise<number>} Milliseconds there and back, behind all that is queued before. */
+  async ping() {
+    const sent = performance.now();
+    await this.#request({ ping: {} });
+    return performance.now() - sent;
+  }
+
+  /** @param {object} command */
+  async #request(command) {
+    if (this.#connection === null) throw new RealtimeError("offline", "Not connected.");
+    return this.#connection.request(command);
+  }
+
+  #open() {
+    clearTimeout(this.#retryTimer);
+    this.#become({ state: "connecting", retryAt: null, final: false });
+    this.#connection = new Connection(this.#url, this.#options, {
+      onReady: () => this.#joinAll(),
+      onMessage: (message) => this.#receive(message),
+      onLag: (lag) => this.#lag.pongLate(lag),
+      onError: (error) => this.#emit("error", error),
+      onEnd: (reason, comeBack) => {
+        if (!comeBack) return this.#stop(reason);
+        this.#release();
+        const wait = backoffDelay(this.#attempt++, this.#options.random);
+        this.#retryTimer = setTimeout(() => this.#open(), wait);
+        this.#become({ state: "offline", retryAt: Date.now() + wait, reason });
+      },
+    });
+  }
+
+  #release() {
+    this.#connection = null;
+    this.#lag.reset();
+    clearTimeout(this.#stableTimer);
+    this.#rooms.hold();
+  }
+
+  /** @param {string} reason */
+  #stop(reason) {
+    this.#wanted = false;
+    removeEventListener("online", this.#wake);
+    document.removeEventListener("visibilitychange", this.#wake);
+    clearTimeout(this.#retryTimer);
+    this.#connection?.close();
+    this.#release();
+    this.#become({ state: "offline", retryAt: null, final: true, reason });
+  }
+
+  /** The network is back, or someone looks at the page again: find out now, don't wait. */
+  #wake = () => {
+    if (document.visibilityState === "hidden") return;
+    if (this.#connection === null) this.#open();
+    else this.#connection.check();
+  };
+
+  async #joinAll() {
+    const connection = this.#connection;
+    await this.#rooms.joinAll();
+    if (connection === null || connection !== this.#connection) return;
+    this.#stableTimer = setTimeout(() => (this.#attempt = 0), STABLE_AFTER);
+    this.#become({ state: "live", lag: 0, reason: "" });
+  }
+
+  /** @param {any} message A push, or what answers no command: an error, rooms of the URL (id 0). */
+  #receive(message) {
+    if (message.subscribed !== undefined) {
+      for (const reply of [message.subscribed].flat()) this.#rooms.accept(reply);
+    } else if (message.error !== undefined) {
+      this.#emit("error", new RealtimeError(message.error.code, message.error.message));
+    } else {
+      const sent = this.#options.sentAt?.(message.data, message.room);
+      if (sent !== undefined) this.#lag.dataAge(Date.now() - sent);
+      this.#rooms.push(message);
+    }
+  }
+
+  /** @param {Partial<Status>} change */
+  #become(change) {
+    this.#status = Object.freeze({ ...this.#status, ...change });
+    this.#emit("state", this.#status);
+  }
+
+  /** @param {string} type @param {unknown} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

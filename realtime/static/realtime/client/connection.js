@@ -1,0 +1,165 @@
+/**
+ * One WebSocket, from its opening to its end. A client has one after another.
+ */
+
+import { HEARTBEAT, Heartbeat, PONG_TIMEOUT } from "./heartbeat.js";
+import { FINAL_CLOSE_CODES, MESSAGE_LIMIT, RealtimeError, comesBack } from "./protocol.js";
+import { Requests } from "./requests.js";
+
+/** How long a connection may take to open, in milliseconds. */
+export const OPEN_TIMEOUT = 10_000;
+
+/** How long a reply may take, in milliseconds. */
+export const REQUEST_TIMEOUT = 10_000;
+
+/**
+ * @typedef {object} ConnectionOptions
+ * @property {string | (() => string | Promise<string>)} [token] Signs in where no cookie does. A
+ *   function is asked for every connection, so that it can renew what ran out.
+ * @property {number} [openTimeout] See OPEN_TIMEOUT.
+ * @property {number} [requestTimeout] See REQUEST_TIMEOUT.
+ * @property {number} [heartbeat] Milliseconds between pings, see HEARTBEAT.
+ * @property {number} [pongTimeout] Milliseconds of silence that mean death, see PONG_TIMEOUT.
+ */
+
+/**
+ * @typedef {object} ConnectionEvents
+ * @property {() => void} onReady Open, and signed in where there is a token.
+ * @property {(message: any) => void} onMessage A frame's content that is no reply to a request.
+ * @property {(lag: number) => void} onLag Milliseconds that a pong is late; 0 when it came.
+ * @property {(error: RealtimeError) => void} onError
+ * @property {(reason: string, comeBack: boolean) => void} onEnd Once, unless `close()` came first.
+ */
+
+export class Connection {
+  /** Whether commands can be sent: open, signed in, not over. */
+  ready = false;
+  #over = false;
+  /** @type {number | undefined} */
+  #openTimer;
+  #requests = new Requests();
+  #socket;
+  #heartbeat;
+  #options;
+  #events;
+
+  /**
+   * @param {string} url
+   * @param {ConnectionOptions} options
+   * @param {ConnectionEvents} events
+   */
+  constructor(url, options, events) {
+    this.#options = options;
+    this.#events = events;
+    this.#heartbeat = new Heartbeat({
+      interval: options.heartbeat ?? HEARTBEAT,
+      timeout: options.pongTimeout ?? PONG_TIMEOUT,
+      ping: () => this.#send({ ping: {} }, Infinity),
+      onLag: events.onLag,
+      onDead: () => this.#end("The connection went silent.", true),
+    });
+    const openTimeout = options.openTimeout ?? OPEN_TIMEOUT;
+    this.#openTimer = setTimeout(() => this.#end("The server did not answer.", true), openTimeout);
+    this.#socket = new WebSocket(url);
+    this.#socket.onopen = () => this.#opened();
+    this.#socket.onmessage = ({ data }) => this.#received(data);
+    this.#socket.onclose = ({ code, reason }) => {
+      const words = FINAL_CLOSE_CODES.get(code) ?? (reason || "The connection was lost.");
+      this.#end(words, comesBack(code));
+    };
+  }
+
+  /**
+   * Send a command and await its reply.
+   * @param {object} command `{publish: {…}}`; the id is put in here.
+   * @returns {Promise<any>} The whole reply; rejects with a RealtimeError.
+   */
+  async request(command) {
+    if (!this.ready) throw new RealtimeError("offline", "Not connected.");
+    return this.#send(command, this.#options.requestTimeout ?? REQUEST_TIMEOUT);
+  }
+
+  /** Ping at once, to find out soon whether the connection is still there. */
+  check() {
+    this.#heartbeat.beat();
+  }
+
+  /** End it from this side as if it had been lost: `onEnd` is called. @param {string} reason */
+  abandon(reason) {
+    this.#end(reason, true);
+  }
+
+  /** End it from this side; `onEnd` is not called. */
+  close() {
+    this.#release(new RealtimeError("closed", "Closed by this page."));
+  }
+
+  /** @param {string} reason @param {boolean} comeBack */
+  #end(reason, comeBack) {
+    if (this.#over) return;
+    this.#release(new RealtimeError("lost", `${reason} It may or may not have arrived.`));
+    this.#events.onEnd(reason, comeBack);
+  }
+
+  /** @param {RealtimeError} error What is still awaited rejects with. */
+  #release(error) {
+    this.#over = true;
+    this.ready = false;
+    clearTimeout(this.#openTimer);
+    this.#heartbeat.stop();
+    this.#requests.fail(error);
+    this.#socket.close(); // a second time does nothing
+  }
+
+  async #opened() {
+    if (this.#over) return;
+    clearTimeout(this.#openTimer);
+    if (!(await this.#signedIn())) return;
+    this.ready = true;
+    this.#heartbeat.start();
+    this.#events.onReady();
+  }
+
+  /** @returns {Promise<boolean>} Whether to go on; if not, the connection has ended. */
+  async #signedIn() {
+    const { token, requestTimeout = REQUEST_TIMEOUT } = this.#options;
+    if (token === undefined) return true;
+    try {
+      const value = typeof token === "function" ? await token() : token;
+      if (!this.#over) await this.#send({ connect: { token: value } }, requestTimeout);
+    } catch (cause) {
+      if (this.#over) return false;
+      const error = cause instanceof RealtimeError ? cause : new RealtimeError("token", `${cause}`);
+      this.#events.onError(error);
+      // The same token would be refused again; a function may have a better one next time.
+      this.#end(error.message, error.code !== "bad_token" || typeof token === "function");
+    }
+    return !this.#over;
+  }
+
+  /** @param {object} command @param {number} timeout Milliseconds. */
+  #send(command, timeout) {
+    return this.#requests.start((id) => {
+      const frame = JSON.stringify({ id, ...command });
+      if (frame.length > MESSAGE_LIMIT / 4 && new Blob([frame]).size > MESSAGE_LIMIT) {
+        throw new RealtimeError("too_large", `More than ${MESSAGE_LIMIT / 1024} KiB.`);
+      }
+      this.#socket.send(frame);
+    }, timeout);
+  }
+
+  /** @param {unknown} frame */
+  #received(frame) {
+    if (this.#over) return;
+    this.#heartbeat.heard();
+    let message;
+    try {
+      message = JSON.parse(String(frame));
+    } catch {
+      this.#events.onError(new RealtimeError("bad_frame", "The server sent what is not JSON."));
+      return;
+    }
+    if (message.id > 0) this.#requests.settle(message);
+    else this.#events.onMessage(message);
+  }
+}

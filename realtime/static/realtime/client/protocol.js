@@ -1,0 +1,112 @@
+/**
+ * The words of the client protocol, as values: what docs/protocol.md says in prose.
+ */
+
+/**
+ * A place in a room's history.
+ * @typedef {object} Position
+ * @property {number} offset The number of the last publication seen; 0 is before the first.
+ * @property {string} epoch One life of the room's numbering; offsets of two can't be compared.
+ */
+
+/**
+ * @typedef {object} Push
+ * @property {string} room
+ * @property {number} [offset] Left out in a room that keeps no history.
+ * @property {unknown} data
+ */
+
+/**
+ * The reply to one room's subscription.
+ * @typedef {object} Subscribed
+ * @property {string} room
+ * @property {number} [offset] Left out in a room that keeps no history, and so is `epoch`.
+ * @property {string} [epoch]
+ * @property {boolean} [recovered] Nothing is missing since the position that was asked for.
+ * @property {{offset: number, data: unknown}[]} [publications] Those since then, oldest first.
+ * @property {{code: string, message: string}} [error] In place of all but `room`.
+ */
+
+/** Everything that a room still holds, for `subscribe(room, handler, {since: BEGINNING})`. */
+export const BEGINNING = Object.freeze({ offset: 0, epoch: "" });
+
+/** The longest frame that a client may send, in bytes of UTF-8. */
+export const MESSAGE_LIMIT = 64 * 1024;
+
+/** Close codes after which the same client would only be closed again, and why. */
+export const FINAL_CLOSE_CODES = new Map([
+  [1002, "The server could not read the connection."],
+  [1003, "The server takes no binary messages."],
+  [1007, "The server could not read a message."],
+  [1009, "A message was too large for the server."],
+  [4003, "The server does not let you in."],
+  [4009, "The server closed this connection for misuse."],
+]);
+
+/**
+ * Whether a client should connect again after a close code. An unknown code means yes: a client
+ * that stays away by mistake is worse off than one that knocks once too often.
+ * @param {number} code
+ */
+export function comesBack(code) {
+  return !FINAL_CLOSE_CODES.has(code);
+}
+
+/**
+ * What went wrong, for people (`message`) and for programs (`code`).
+ *
+ * Codes of the server: see docs/protocol.md. Codes of the client itself: `offline` (not sent, there
+ * is no connection), `lost` (sent, and the connection went before the reply: it may or may not
+ * have taken effect), `timeout` (sent, and no reply came in time: likewise), `closed` (the client
+ * was told to stop).
+ */
+export class RealtimeError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   * @param {string | null} [room] The room concerned, if it is about one.
+   */
+  constructor(code, message, room = null) {
+    super(message);
+    this.name = "RealtimeError";
+    this.code = code;
+    this.room = room;
+  }
+}
+
+/**
+ * Split what is to be subscribed into lists that each fit a frame. Nearly always that is one.
+ * @template {object} T
+ * @param {T[]} items
+ * @param {number} [limit] Bytes of a frame.
+ * @returns {T[][]}
+ */
+export function frameLists(items, limit = MESSAGE_LIMIT) {
+  const envelope = 64; // bytes: {"id":…,"subscribe":[…]} with room to spare
+  /** @type {T[][]} */
+  const lists = [];
+  let size = Infinity;
+  for (const item of items) {
+    // Room names and epochs are ASCII, so characters are bytes; one more for the comma.
+    const length = JSON.stringify(item).length + 1;
+    if (size + length > limit) {
+      lists.push([]);
+      size = envelope;
+    }
+    lists[lists.length - 1].push(item);
+    size += length;
+  }
+  return lists;
+}
+
+/**
+ * The address of a WebSocket for a path or URL as a page names it.
+ * @param {string} url `/ws/`, `https://host/ws/` or `wss://host/ws/`.
+ * @param {string} base The page's own address.
+ */
+export function websocketUrl(url, base) {
+  const address = new URL(url, base);
+  if (address.protocol === "http:") address.protocol = "ws:";
+  if (address.protocol === "https:") address.protocol = "wss:";
+  return address.href;
+}

@@ -1,0 +1,73 @@
+/**
+ * In which order, and how often, a room's publications reach its handler: once each, by offset.
+ *
+ * A room with history numbers its publications 1, 2, 3 … within an epoch. So a push either follows
+ * the last one seen, or something is wrong: a number was skipped, or the numbering began anew. In
+ * both cases the client asks the server again from where it stands ("resync"), holds what is
+ * pushed until the answer is there, and merges the two. All here are functions of values.
+ */
+
+/** @typedef {import("./protocol.js").Position} Position */
+/** @typedef {import("./protocol.js").Push} Push */
+/** @typedef {import("./protocol.js").Subscribed} Subscribed */
+
+/**
+ * @typedef {object} Delivery
+ * @property {unknown} data
+ * @property {number | null} offset `null` in a room that keeps no history.
+ * @property {boolean} replayed From the room's history, not pushed as it happened.
+ */
+
+/**
+ * Whether a push can be handed on, or the server has to be asked first.
+ * @param {Position | null} position Where the subscription stands; `null` without history.
+ * @param {Push} push
+ * @returns {"deliver" | "resync"}
+ */
+export function judge(position, push) {
+  if (position === null || push.offset === undefined) return "deliver";
+  return push.offset === position.offset + 1 ? "deliver" : "resync";
+}
+
+/**
+ * Put a subscription's reply and what was pushed before it into one sequence.
+ * @param {Position | null} since The position that was asked for, if any.
+ * @param {Subscribed} reply
+ * @param {Push[]} held Pushes that came while the reply was awaited.
+ * @returns {{deliveries: Delivery[], position: Position | null, complete: boolean}}
+ *   What to hand on, in order; where the subscription then stands; and whether nothing is missing
+ *   in between. Without `since` there is nothing that could be missing before the first.
+ */
+export function merge(since, reply, held) {
+  if (reply.offset === undefined || reply.epoch === undefined) {
+    const deliveries = held.map((push) => delivery(push, false));
+    return { deliveries, position: null, complete: since === null };
+  }
+  let seen = since !== null && since.epoch === reply.epoch ? since.offset : 0;
+  /** @type {Delivery[]} */
+  const deliveries = [];
+  for (const publication of [...(reply.publications ?? [])].sort((a, b) => a.offset - b.offset)) {
+    if (publication.offset <= seen) continue;
+    deliveries.push(delivery(publication, true));
+    seen = publication.offset;
+  }
+  seen = Math.max(seen, reply.offset);
+  let complete = since === null || reply.recovered === true;
+  for (const push of held) {
+    if (push.offset === undefined || push.offset <= seen) continue;
+    // Asked once already: a hole that is still there stays, and is owned up to.
+    if (push.offset !== seen + 1) complete = false;
+    deliveries.push(delivery(push, false));
+    seen = push.offset;
+  }
+  return { deliveries, position: { offset: seen, epoch: reply.epoch }, complete };
+}
+
+/**
+ * @param {{offset?: number, data: unknown}} publication
+ * @param {boolean} replayed
+ * @returns {Delivery}
+ */
+function delivery(publication, replayed) {
+  return { data: publication.data, offset: publication.offset ?? null, replayed };
+}

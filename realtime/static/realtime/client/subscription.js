@@ -1,0 +1,137 @@
+/**
+ * One room, as one client follows it, across connections.
+ */
+
+import { judge, merge } from "./recovery.js";
+
+/** @typedef {import("./protocol.js").Position} Position */
+/** @typedef {import("./protocol.js").Push} Push */
+/** @typedef {import("./protocol.js").Subscribed} Subscribed */
+/** @typedef {import("./recovery.js").Delivery} Delivery */
+
+/**
+ * What a handler gets beside the data.
+ * @typedef {object} Origin
+ * @property {string} room
+ * @property {number | null} offset `null` in a room that keeps no history.
+ * @property {boolean} replayed From the room's history, not pushed as it happened.
+ */
+
+/** @typedef {(data: any, origin: Origin) => void} Handler */
+
+/**
+ * Events, each with the room in `detail`: `subscribed` ({room, position, recovered, replayed}; after
+ * every connect), `gap` ({room, position}: publications were missed that nobody can bring back, or
+ * may have been in a room that keeps no history), `error` (a RealtimeError: the server said no;
+ * the subscription is over).
+ */
+export class Subscription extends EventTarget {
+  /** @type {"joining" | "joined" | "left"} */
+  state = "joining";
+  /** @type {Position | null} Where the next subscribe asks from. */
+  #position;
+  /** @type {Push[]} Pushed while a reply is awaited. */
+  #held = [];
+  #joinedBefore = false;
+  #handler;
+  #leave;
+
+  /**
+   * Made by `RealtimeClient.subscribe`.
+   * @param {string} room
+   * @param {Handler} handler
+   * @param {Position | null} since
+   * @param {(subscription: Subscription) => void} leave
+   */
+  constructor(room, handler, since, leave) {
+    super();
+    this.room = room;
+    this.#handler = handler;
+    this.#position = since;
+    this.#leave = leave;
+  }
+
+  /** Where this stands: what a later `subscribe(room, handler, {since})` would go on from. */
+  get position() {
+    return this.#position;
+  }
+
+  /** Leave the room. The handler is not called again, not even for what is on its way. */
+  unsubscribe() {
+    if (this.state === "left") return;
+    this.state = "left";
+    this.#leave(this);
+  }
+
+  /** @internal What to ask the server for. */
+  get request() {
+    return { room: this.room, ...this.#position };
+  }
+
+  /** @internal From now on pushes are held until `accept`. */
+  hold() {
+    if (this.state !== "left") this.state = "joining";
+    this.#held = [];
+  }
+
+  /** @internal The server said no. */
+  refuse() {
+    this.state = "left";
+  }
+
+  /**
+   * @internal Take the server's reply: hands on what was missed, then what was held.
+   * @param {Subscribed} reply
+   * @returns {{gap: boolean, recovered: boolean, replayed: number}} `gap`: tell the user.
+   */
+  accept(reply) {
+    if (this.state === "left") return { gap: false, recovered: false, replayed: 0 };
+    const since = this.#position;
+    const { deliveries, position, complete } = merge(since, reply, this.#held);
+    // Whoever was here before, or named a place, is told of what is missing. "All there is" has
+    // no beginning that could be, and where no history is kept nobody can know: so, a gap.
+    const expected = this.#joinedBefore || Boolean(since?.epoch);
+    const gap = expected && !(since !== null && position !== null && complete);
+    this.#held = [];
+    this.state = "joined";
+    this.#joinedBefore = true;
+    this.#position = position;
+    for (const delivery of deliveries) this.#deliver(delivery);
+    const replayed = deliveries.filter((each) => each.replayed).length;
+    return { gap, recovered: reply.recovered === true, replayed };
+  }
+
+  /**
+   * @internal
+   * @param {Push} push
+   * @returns {boolean} Whether the server has to be asked again; the push is then held.
+   */
+  push(push) {
+    if (this.state === "left") return false;
+    if (this.state === "joining") {
+      this.#held.push(push);
+      return false;
+    }
+    if (judge(this.#position, push) === "resync") {
+      this.hold();
+      this.#held.push(push);
+      return true;
+    }
+    if (this.#position !== null && push.offset !== undefined) {
+      this.#position = { offset: push.offset, epoch: this.#position.epoch };
+    }
+    this.#deliver({ data: push.data, offset: push.offset ?? null, replayed: false });
+    return false;
+  }
+
+  /** @param {Delivery} delivery */
+  #deliver({ data, offset, replayed }) {
+    if (this.state === "left") return;
+    try {
+      this.#handler(data, { room: this.room, offset, replayed });
+    } catch (error) {
+      // One handler's fault must not cost other rooms their messages.
+      reportError(error);
+    }
+  }
+}
