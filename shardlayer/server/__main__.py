@@ -1,0 +1,3 @@
+from shardlayer.server.cli import main
+
+main()

@@ -1,0 +1,161 @@
+"""The opening handshake (RFC 6455, 4.2): reading the request, and each way to answer it.
+
+A transient `websockets.server.ServerProtocol` reads and checks the request. It isn't kept for
+the frames: its parser would hold the request for as long as the connection lives.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from email.utils import formatdate
+from http import HTTPStatus
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+
+PROTOCOL_LOGGER = logging.getLogger("shardlayer.server.protocol")
+"""Gets what the Sans-I/O protocol logs; DEBUG shows each frame."""
+# At INFO it has two lines for each connection, which Daphne's access log has already.
+PROTOCOL_LOGGER.setLevel(logging.WARNING)
+
+HeaderList = Iterable[Iterable[bytes]]
+
+_OWN_HEADERS = frozenset(
+    {"connection", "sec-websocket-accept", "sec-websocket-extensions", "upgrade"}
+)
+_is_name = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+").fullmatch  # RFC 9110, 5.6.2
+_is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch  # RFC 9110, 5.5
+
+
+class HandshakeRefused(Exception):
+    """The request is no valid opening handshake.
+
+    Attributes:
+        answer: The HTTP response to send before the connection is closed.
+    """
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__("The request is no valid opening handshake.")
+        self.answer = answer
+
+
+class Opening:
+    """A valid opening handshake that waits for the application's answer.
+
+    Attributes:
+        request: The request, until the scope was built from it.
+        early: Bytes that the client sent before it had an answer.
+        denial: The head of the denial response that the application has begun.
+    """
+
+    __slots__ = ("_offered", "_response", "_server_name", "denial", "early", "request")
+
+    def __init__(self, head: bytes, server_name: str) -> None:
+        """Read the request's head, blank line included; raise HandshakeRefused if it's bad."""
+        protocol = ServerProtocol(logger=PROTOCOL_LOGGER)
+        protocol.receive_data(head)
+        request = next(iter(protocol.events_received()), None)
+        if not isinstance(request, Request):
+            # A line that is too long was answered; bytes that aren't HTTP were not.
+            answer = b"".join(protocol.data_to_send())
+            raise HandshakeRefused(answer or plain_response(400, "Bad request.", server_name))
+        response = protocol.accept(request)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            raise HandshakeRefused(response.serialize())
+        self.request: Request | None = request
+        self._offered = offered_subprotocols(request.headers)
+        self._response = response
+        self._server_name = server_name
+        self.early = b""
+        self.denial: bytes | None = None
+
+    def accept(self, subprotocol: str | None, headers: HeaderList) -> bytes:
+        """Return the 101 response.
+
+        Raises:
+            ValueError: For a subprotocol that the client did not offer (RFC 6455, 4.2.2), or a
+                header that is malformed or belongs to the handshake itself.
+        """
+        if self.denial is not None:
+            raise ValueError("The handshake can't be accepted: a denial response was started.")
+        answer = self._response.headers
+        if subprotocol is not None:
+            if subprotocol not in self._offered:
+                raise ValueError(
+                    f"The application accepted subprotocol {subprotocol!r}; the client offered "
+                    f"{', '.join(map(repr, self._offered)) or 'none'}."
+                )
+            answer["Sec-WebSocket-Protocol"] = subprotocol
+        for name, value in checked_headers(headers):
+            if name.lower() in _OWN_HEADERS:
+                raise ValueError(f"The header {name} belongs to the WebSocket handshake.")
+            answer[name] = value
+        if self._server_name and "Server" not in answer:
+            answer["Server"] = self._server_name
+        return self._response.serialize()
+
+    def start_denial(self, status: int, headers: HeaderList) -> None:
+        """Begin a denial response (the ASGI extension `websocket.http.response`)."""
+        if self.denial is not None:
+            raise ValueError("The denial response has been started already.")
+        if not 200 <= status <= 599:
+            raise ValueError(f"A denial response can't have the status {status}.")
+        answer = _answer_headers(self._server_name)
+        for name, value in checked_headers(headers):
+            # Several values of `connection` would contradict each other: the connection ends.
+            if name.lower() != "connection":
+                answer[name] = value
+        self.denial = Response(status, _reason(status), answer).serialize()
+
+    def deny(self, status: int, text: str) -> bytes:
+        """Return a whole response that refuses the connection."""
+        return plain_response(status, text, self._server_name)
+
+
+def plain_response(status: int, text: str, server_name: str = "") -> bytes:
+    """Return an HTTP/1.1 response with a plain text, after which the connection is closed."""
+    body = f"{text}\n".encode()
+    headers = _answer_headers(server_name)
+    headers["Content-Type"] = "text/plain; charset=utf-8"
+    headers["Content-Length"] = str(len(body))
+    return Response(status, _reason(status), headers, body).serialize()
+
+
+def offered_subprotocols(headers: Headers) -> list[str]:
+    """Return the subprotocols that the client offers, in its order of preference."""
+    return [
+        name.strip()
+        for value in headers.get_all("Sec-WebSocket-Protocol")
+        for name in value.split(",")
+        if name.strip()
+    ]
+
+
+def checked_headers(headers: HeaderList) -> list[tuple[str, str]]:
+    """Return an application's headers as text; raise ValueError for what can't be a header."""
+    checked = []
+    for pair in headers:
+        name, value = pair
+        if not (isinstance(name, bytes) and isinstance(value, bytes)):
+            raise ValueError(f"A header's name and value must be bytes: {name!r}: {value!r}.")
+        if not _is_name(name) or not _is_value(value):
+            raise ValueError(f"This can't be a header: {name!r}: {value!r}.")
+        checked.append((name.decode("ascii"), value.decode("latin-1")))
+    return checked
+
+
+def _answer_headers(server_name: str) -> Headers:
+    headers = Headers(Date=formatdate(usegmt=True), Connection="close")
+    if server_name:
+        headers["Server"] = server_name
+    return headers
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:  # an unassigned status is allowed, it just has no name
+        return ""

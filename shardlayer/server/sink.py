@@ -1,0 +1,249 @@
+"""The writer of one client's connection: broadcasts, replies and control frames, in one order.
+
+While nothing waits for a client, a write is one `send(2)` on its socket: no transport buffer, no
+epoll registration, no wake-up. What the kernel does not take waits in a backlog of the sink's
+own, and Twisted's producer API feeds it to the transport: a pull producer is asked for the next
+chunk when the transport has nothing left (IPullProducer). So the sink always knows whether
+something waits, and never reads a buffer of Twisted's.
+
+`_send` is what a write calls, and is exchanged as the state changes, so that the hot path asks
+nothing: the socket's bound `send`; `_queue` while something waits; `len` when nothing more may
+be sent, which takes all and does nothing with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from typing import Protocol
+
+from shardlayer.frames import Broadcast
+from shardlayer.server.backlog import Backlog
+from shardlayer.server.transports import Transport
+
+CLIENT_BUFFER_LIMIT = 1024 * 1024  # bytes; past this a client is too slow
+PACED_SIZE = 64 * 1024  # bytes; an application's own send waits while more than this waits
+
+
+class SinkOwner(Protocol):
+    """The connection that a sink writes to, as the sink sees it."""
+
+    def close(self, code: int, reason: str = "") -> None: ...
+    def overflowed(self) -> None: ...
+    def drained(self) -> None: ...
+
+
+class SocketSink:
+    """Writes to a bare TCP or Unix socket; satisfies `shardlayer.types.Sink`.
+
+    Only for transports of which `is_plain` is true, and only from the server's event loop.
+    """
+
+    __slots__ = (
+        "_backlog", "_drained", "_finished", "_limit", "_owner", "_paced", "_send", "_transport",
+    )  # fmt: skip
+
+    def __init__(self, owner: SinkOwner, transport: Transport, limit: int) -> None:
+        self._owner: SinkOwner | None = owner
+        self._transport = transport
+        self._limit = limit
+        self._backlog: Backlog | None = None  # None while nothing waits
+        self._paced = 0  # bytes in the backlog that the application's own sends brought
+        self._finished = False
+        self._drained: asyncio.Event | None = None  # made when somebody waits
+        self._send: Callable[[bytes], int] = self._sender()
+
+    # What the hub calls.
+
+    def write(self, broadcast: Broadcast) -> None:
+        """Write the broadcast now or queue it; after a close do nothing.
+
+        A client for which more than the limit waits already is closed with 4008 instead.
+        """
+        # The same as in send_data, without one more call: this runs once per delivery.
+        frames = broadcast.frames
+        try:
+            sent = self._send(frames)
+        except OSError as error:
+            sent = self._failed(error, frames)
+        if sent != len(frames):
+            self._hold(frames, sent)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close the client's connection with a close frame; idempotent.
+
+        Raises:
+            ValueError: If RFC 6455 doesn't let an endpoint send the code.
+        """
+        if self._owner is not None:
+            self._owner.close(code, reason)
+
+    # What the connection calls.
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the kernel has all that was written."""
+        return self._backlog is None
+
+    def send_data(self, data: bytes) -> None:
+        """Write frames of the connection's own, such as pongs, under the same limit."""
+        try:
+            sent = self._send(data)
+        except OSError as error:
+            sent = self._failed(error, data)
+        if sent != len(data):
+            self._hold(data, sent)
+
+    def send_paced(self, data: bytes) -> None:
+        """Write what the application sends: outside the limit, since its `send` waits."""
+        if self._backlog is not None:
+            self._paced += len(data)
+        self.send_data(data)
+
+    def send_last(self, data: bytes, *, jump: bool = False) -> None:
+        """Write a close frame or a final response; whatever is written later vanishes.
+
+        With `jump` it goes ahead of the frames that wait, which are dropped.
+        """
+        if self._finished:
+            return
+        if self._backlog is None:
+            self.send_data(data)
+        else:
+            if jump:
+                self._backlog.drop()
+            self._backlog.append(data)
+        self._finished = True
+        self._send = len
+
+    async def wait_drained(self) -> None:
+        """Return when little enough waits for the application to send more."""
+        while self._backlog is not None and self._backlog.size > PACED_SIZE:
+            if self._drained is None:
+                self._drained = asyncio.Event()
+            await self._drained.wait()
+
+    def release_transport(self) -> None:
+        """Leave the transport alone, so that it may close. For use when the sink is idle."""
+
+    def detach(self) -> None:
+        """Forget the connection, which is gone, and what waits for it."""
+        self._finished = True
+        self._send = len
+        self._backlog = None
+        self._owner = None
+        self._notify()
+        del self._transport  # which may still know this producer: no cycle, no garbage
+
+    # What the transport calls: IPullProducer.
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """Give the transport the next chunk; it has none left."""
+        backlog = self._backlog
+        if backlog is None:
+            return
+        chunk = self._next_chunk(backlog)
+        if chunk:
+            self._transport.write(chunk)
+        else:
+            self._transport.unregisterProducer()
+            self._all_sent()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """Do nothing: the transport is gone, and tells the connection so."""
+
+    # The states.
+
+    def _sender(self) -> Callable[[bytes], int]:
+        return self._transport.getHandle().send
+
+    def _failed(self, error: OSError, data: bytes) -> int:
+        """Return how much of the data to take as sent, after `send` raised."""
+        if isinstance(error, BlockingIOError) or error.errno == errno.ENOBUFS:
+            return 0  # ENOBUFS: a full Unix socket of BSD and macOS
+        # The client is gone. Reading goes on, and finds its last words and the end.
+        self._send = len
+        return len(data)
+
+    def _hold(self, data: bytes, sent: int) -> None:
+        """Begin a backlog with what the kernel did not take."""
+        self._backlog = backlog = Backlog()
+        backlog.append(memoryview(data)[sent:])
+        self._paced = backlog.size  # whatever its size, the first is not held against the client
+        self._send = self._queue
+        self._transport.registerProducer(self, False)
+
+    def _queue(self, data: bytes) -> int:
+        backlog = self._backlog
+        if backlog is not None:
+            if backlog.size - self._paced > self._limit and self._owner is not None:
+                self._owner.overflowed()
+            else:
+                backlog.append(data)
+        return len(data)
+
+    def _next_chunk(self, backlog: Backlog) -> bytes:
+        chunk = backlog.take()
+        self._paced = min(self._paced, backlog.size)
+        return chunk
+
+    def _all_sent(self) -> None:
+        self._backlog = None
+        self._paced = 0
+        if not self._finished:
+            self._send = self._sender()
+        self._notify()
+        if self._owner is not None:
+            self._owner.drained()
+
+    def _notify(self) -> None:
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
+
+
+class TransportSink(SocketSink):
+    """Writes through the transport: for TLS, PROXY and whatever else wraps a socket.
+
+    The transport buffers some 64 KiB and pauses this sink, a push producer, when that is full;
+    what is written while paused waits in the same limited backlog.
+    """
+
+    __slots__ = ("_paused",)
+
+    def _sender(self) -> Callable[[bytes], int]:
+        return self._pass_on
+
+    def __init__(self, owner: SinkOwner, transport: Transport, limit: int) -> None:
+        super().__init__(owner, transport, limit)
+        self._paused = False
+        transport.registerProducer(self, True)
+
+    def release_transport(self) -> None:
+        """Unregister, without which a transport never closes."""
+        self._transport.unregisterProducer()
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """Queue from now on: the transport's buffer is full."""
+        self._paused = True
+        if self._backlog is None:
+            self._backlog = Backlog()
+            if not self._finished:
+                self._send = self._queue
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """Pass on what waits, until the transport's buffer is full again."""
+        self._paused = False
+        backlog = self._backlog
+        if backlog is None:
+            return
+        while chunk := self._next_chunk(backlog):
+            self._transport.write(chunk)
+            if self._paused:
+                return
+        self._all_sent()
+
+    def _pass_on(self, data: bytes) -> int:
+        self._transport.write(data)
+        return len(data)

@@ -1,0 +1,122 @@
+"""Tells a WebSocket from the rest by a connection's first bytes.
+
+A request to upgrade goes to the lean WebSocketProtocol; everything else goes to the protocol
+that Daphne's HTTP factory builds, together with the bytes that were read. In doubt it is HTTP:
+what Daphne does with it is then what it always did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from shardlayer.server.counters import counters
+from shardlayer.server.handshake import HandshakeRefused, Opening
+from shardlayer.server.transports import StreamProtocol, Transport, switch_protocol
+from shardlayer.server.websocket import WebSocketProtocol
+
+if TYPE_CHECKING:
+    from shardlayer.server.server import Server
+
+MAX_HEAD_SIZE = 16 * 1024  # bytes; Twisted's HTTP takes no more either, and answers with 400
+
+_METHOD = b"GET "
+_END_OF_HEAD = b"\r\n\r\n"
+_asks_for_websocket = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE).search
+
+BuildProtocol = Callable[[Any], StreamProtocol]
+
+
+class Sniffer:
+    """The protocol of a new connection until it is known what the client wants."""
+
+    def __init__(self, server: Server, build_http: BuildProtocol, address: Any) -> None:
+        self._server = server
+        self._build_http = build_http
+        self._address = address
+        self._data = b""
+
+    def makeConnection(self, transport: Transport) -> None:  # noqa: N802
+        """Wait for a request's head, for as long as Daphne's HTTP would."""
+        self._transport = transport
+        self._timer = asyncio.get_running_loop().call_later(
+            self._server.http_factory.timeOut, transport.abortConnection
+        )
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+        """Stop waiting."""
+        self._timer.cancel()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """Hand the connection on as soon as it is known to whom."""
+        self._data = data = self._data + data if self._data else data
+        if not data.startswith(_METHOD) and not _METHOD.startswith(data):
+            self._serve_http(data)  # a WebSocket begins with GET, and HTTP/2 doesn't
+            return
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        if end >= len(_END_OF_HEAD):
+            if _asks_for_websocket(data, 0, end):
+                self._timer.cancel()
+                open_websocket(self._server, self._transport, data[:end], data[end:])
+            else:
+                self._serve_http(data)
+        elif len(data) > MAX_HEAD_SIZE:
+            self._serve_http(data)
+
+    def _serve_http(self, data: bytes) -> None:
+        self._timer.cancel()
+        http = self._build_http(self._address)
+        switch_protocol(self._transport, http)
+        http.dataReceived(data)
+
+
+class UpgradeFactory:
+    """Stands in for Daphne's WebSocket factory.
+
+    Daphne's HTTP turns to that when a connection which has served requests before is to become a
+    WebSocket, as a proxy with a pool of connections may ask.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def buildProtocol(self, address: Any) -> Upgrade:  # noqa: N802
+        """Return the protocol that Daphne passes the upgrade request to."""
+        return Upgrade(self._server)
+
+
+class Upgrade:
+    """The protocol of a connection that HTTP hands over, request and all."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def makeConnection(self, transport: Transport) -> None:  # noqa: N802
+        """Take the transport from the HTTP channel, which is its producer."""
+        self._transport = transport
+        transport.unregisterProducer()
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+        """Do nothing: nothing was begun."""
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """Open a WebSocket with the request that Daphne has written out again."""
+        head, _, early = data.partition(_END_OF_HEAD)
+        open_websocket(self._server, self._transport, head + _END_OF_HEAD, early)
+
+
+def open_websocket(server: Server, transport: Transport, head: bytes, early: bytes) -> None:
+    """Have a WebSocketProtocol serve the connection, or refuse a handshake that is no good."""
+    try:
+        opening = Opening(head, server.server_name)
+    except HandshakeRefused as refusal:
+        counters.rejected += 1
+        transport.write(refusal.answer)
+        transport.loseConnection()
+        return
+    protocol = WebSocketProtocol(server, opening)
+    switch_protocol(transport, protocol)
+    if early:
+        protocol.dataReceived(early)
