@@ -6,7 +6,7 @@ import functools
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -88,18 +88,26 @@ def _start(plan: Plan, supervisor: Supervisor, environ: Mapping[str, str]) -> No
     steps.begin("live data")
     for name in plan.started:
         if plan.port_of(name) is not None:
-            _wait(supervisor, name, functools.partial(is_up, plan, name))
+            _wait(supervisor, name, functools.partial(is_up, plan, name), logs=[name])
             steps.done(name, f"{HOST}:{plan.port_of(name)}")
     first = plan.workers[0]
-    _wait(supervisor, "pool", functools.partial(gets_live_data, plan, first))
+    through = [name for name in ("feed", "pool") if name in plan.started]
+    _wait(supervisor, "live data", functools.partial(gets_live_data, plan, first), logs=through)
     steps.done("live data", f"feed -> Kafka -> pool -> Redis -> {first}")
     url = plan.url_of(first)
     login = " (demo login: admin / admin)" if prepared.demo_admin else ""
     say(f"\nReady: {url}/\nAdmin: {url}/admin/{login}\nLogs:  {LOGS}/*.log; Ctrl-C stops all.")
 
 
-def _wait(supervisor: Supervisor, name: str, up: Callable[[], bool]) -> None:
-    """Wait until a part is up, and meanwhile see whether any ends."""
+def _wait(
+    supervisor: Supervisor, what: str, up: Callable[[], bool], *, logs: Iterable[str]
+) -> None:
+    """Wait until something is up, and meanwhile see whether any part ends.
+
+    Raises:
+        DevServerError: With the last lines of the part that ended, or, when it takes longer
+            than UP_TIMEOUT, of the parts named in `logs`.
+    """
     deadline = time.monotonic() + UP_TIMEOUT
     while not up():
         for part in supervisor.states():
@@ -108,9 +116,8 @@ def _wait(supervisor: Supervisor, name: str, up: Callable[[], bool]) -> None:
                     f"{part.name} ended with code {part.exit_code}.{last_lines(part.name)}"
                 )
         if time.monotonic() > deadline:
-            raise DevServerError(
-                f"{name} did not come up within {UP_TIMEOUT:.0f} s.{last_lines(name)}"
-            )
+            shown = "".join(last_lines(name) for name in logs)
+            raise DevServerError(f"{what} did not come up within {UP_TIMEOUT:.0f} s.{shown}")
         time.sleep(POLL_INTERVAL)
 
 
@@ -118,5 +125,5 @@ def last_lines(name: str) -> str:
     """Return the end of a part's log as the end of a message."""
     path = LOGS / f"{name}.log"
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    shown = lines[-LOG_LINES:] or ["(it printed nothing)"]
-    return f" Its last lines, of {path}:" + "".join(f"\n  {line}" for line in shown)
+    shown = lines[-LOG_LINES:] or ["(nothing)"]
+    return f"\n{path} ends with:" + "".join(f"\n  {line}" for line in shown)

@@ -117,11 +117,15 @@ class Supervisor:
         if self._daemon is None:
             return
         self._daemon.terminate()
-        try:
-            self._daemon.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            kill_tree(self._daemon.pid)
-            self._daemon.wait()
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while self._daemon.poll() is None:
+            if time.monotonic() > deadline:
+                kill_tree(self._daemon.pid)
+                self._daemon.wait()
+                break
+            # Asking wakes it: by itself it sees only once a second that a part has ended.
+            self._answers()
+            time.sleep(POLL_INTERVAL)
         self._daemon = None
         socket_path().unlink(missing_ok=True)
 
@@ -130,6 +134,8 @@ class Supervisor:
             _rpc().getState()
         except (OSError, http.client.HTTPException):
             return False
+        except xmlrpc.client.Fault:  # it is shutting down
+            return True
         return True
 
 
