@@ -15,7 +15,7 @@ DEFAULT_HOST = "redis://127.0.0.1:6379"
 MEMORY_SCHEME = "memory://"
 
 SHARDS = 32
-MAX_SHARDS = 1_024
+MAX_SHARDS = 256
 PREFIX = "rt"
 
 HISTORY_SIZE = 300  # publications

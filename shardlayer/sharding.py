@@ -19,7 +19,6 @@ FNV_PRIME = 0x100000001B3
 _MASK_64 = 0xFFFFFFFFFFFFFFFF
 
 CLUSTER_SLOTS = 16_384
-MAX_SHARDS = 1_024  # 16 slots each: more would make the search for tags long for no gain
 
 _CACHED_NAMES = 65_536  # names whose shard is remembered, some 10 MB when full
 
@@ -53,8 +52,10 @@ def slot_of(tag: str) -> int:
 def hash_tags(prefix: str, shards: int) -> tuple[str, ...]:
     """Return one hash tag per shard, without braces, such that their slots lie evenly.
 
-    Shard i's slot lies in the middle half of the i-th of `shards` equal parts of the slots, so
-    primaries that each own a contiguous equal part get shards in equal numbers, give or take one.
+    Shard i's slot lies just above the middle of the i-th of `shards` equal parts of the slots: by
+    less than a sixteenth of a part, which is as near as the ranges of two, three … eight equal
+    primaries come to a middle that they do not divide. So such primaries hold equally many shards,
+    give or take one.
     The result depends on nothing but the arguments: every process finds the same tags.
     """
     width = CLUSTER_SLOTS / shards
@@ -66,6 +67,6 @@ def _tag_near(prefix: str, shard: int, width: float) -> str:
     attempt = 0
     while True:
         tag = f"{prefix}.{shard:02d}" + (f".{attempt:x}" if attempt else "")
-        if abs(slot_of(tag) - middle) <= width / 4:
+        if 0 <= slot_of(tag) - middle < width / 16:
             return tag
         attempt += 1

@@ -1,0 +1,42 @@
+"""Stand-ins named by their job."""
+
+from __future__ import annotations
+
+from shardlayer.frames import Broadcast
+
+
+class RecordingSink:
+    """Remembers what was written to it."""
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+        self.writes = 0
+        self.closed: tuple[int, str] | None = None
+
+    def write(self, broadcast: Broadcast) -> None:
+        self.writes += 1
+        self.texts.extend(broadcast.texts)
+
+    def close(self, code: int, reason: str = "") -> None:
+        self.closed = (code, reason)
+
+
+class BrokenSink(RecordingSink):
+    """Raises whenever it is written to."""
+
+    def write(self, broadcast: Broadcast) -> None:
+        super().write(broadcast)
+        raise OSError("the other side is gone")
+
+
+class FakeClock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds

@@ -1,0 +1,199 @@
+"""Sends at once when idle, together under load, and never more than may wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from shardlayer.batcher import Batcher
+
+
+class Receiver:
+    """Takes batches; each stays in flight until it is answered."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[bytes]] = []
+        self.answers: list[asyncio.Future[None]] = []
+        self.arrived = asyncio.Event()
+
+    async def __call__(self, items: list[bytes], _since: float) -> Sequence[int]:
+        self.batches.append(items)
+        answer = asyncio.get_running_loop().create_future()
+        self.answers.append(answer)
+        self.arrived.set()
+        await answer
+        return [len(item) for item in items]
+
+    async def next_batch(self) -> list[bytes]:
+        await asyncio.wait_for(self.arrived.wait(), 5)
+        self.arrived.clear()
+        return self.batches[-1]
+
+    def answer(self, error: Exception | None = None) -> None:
+        future = self.answers[-1]
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+
+def batcher(
+    receiver: Receiver, *, max_items: int = 100, max_bytes: int = 1_000, max_pending: int = 1_000
+) -> Batcher[bytes, int]:
+    return Batcher(
+        receiver,
+        size_of=len,
+        max_items=max_items,
+        max_bytes=max_bytes,
+        max_pending=max_pending,
+        name="test",
+    )
+
+
+async def start(puts: Batcher[bytes, int], *items: bytes) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(puts.put(item)) for item in items]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_idle_batcher_sends_at_once_and_the_rest_leaves_together() -> None:
+    """The first item leaves alone; what comes while it is in flight is the next batch."""
+    receiver = Receiver()
+    puts = batcher(receiver)
+    first = await start(puts, b"1")
+    assert await receiver.next_batch() == [b"1"]
+    rest = await start(puts, b"22", b"333")
+    assert receiver.batches == [[b"1"]]
+    receiver.answer()
+    assert await receiver.next_batch() == [b"22", b"333"]
+    receiver.answer()
+    assert await asyncio.gather(*first, *rest) == [1, 2, 3]
+
+
+async def test_batch_is_bounded_in_items() -> None:
+    """No batch has more than `max_items`."""
+    receiver = Receiver()
+    tasks = await start(batcher(receiver, max_items=2), b"a", b"b", b"c")
+    assert await receiver.next_batch() == [b"a", b"b"]
+    receiver.answer()
+    assert await receiver.next_batch() == [b"c"]
+    receiver.answer()
+    await asyncio.gather(*tasks)
+
+
+async def test_batch_is_bounded_in_bytes_and_a_larger_item_goes_alone() -> None:
+    """No batch has more than `max_bytes`, but for one item that alone has more."""
+    receiver = Receiver()
+    tasks = await start(batcher(receiver, max_bytes=10), b"x" * 6, b"y" * 6, b"z" * 20, b"w")
+    for expected in ([b"x" * 6], [b"y" * 6], [b"z" * 20], [b"w"]):
+        assert await receiver.next_batch() == expected
+        receiver.answer()
+    await asyncio.gather(*tasks)
+
+
+async def test_caller_waits_when_too_much_is_pending() -> None:
+    """Past `max_pending` callers wait in their order, and nothing is queued for them."""
+    receiver = Receiver()
+    puts = batcher(receiver, max_items=1, max_pending=2)
+    in_flight = await start(puts, b"0")
+    await receiver.next_batch()
+    queued = await start(puts, b"1", b"2")
+    waiting = await start(puts, b"3", b"4")
+    assert len(puts) == 2
+    sent = [b"0"]
+    for _ in range(4):
+        receiver.answer()
+        sent += await receiver.next_batch()
+        assert len(puts) <= 2
+    receiver.answer()
+    await asyncio.gather(*in_flight, *queued, *waiting)
+    assert sent == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_cancelled_caller_takes_its_item_back() -> None:
+    """An item that has not left is not sent for a caller that was cancelled."""
+    receiver = Receiver()
+    puts = batcher(receiver)
+    first = await start(puts, b"1")
+    await receiver.next_batch()
+    gone, stays = await start(puts, b"gone", b"stays")
+    gone.cancel()
+    await asyncio.sleep(0)
+    receiver.answer()
+    assert await receiver.next_batch() == [b"stays"]
+    receiver.answer()
+    assert await asyncio.gather(*first, stays) == [1, 5]
+
+
+async def test_caller_cancelled_while_it_waits_for_room_lets_the_next_one_in() -> None:
+    """A place in the queue of callers is not lost with the caller."""
+    receiver = Receiver()
+    puts = batcher(receiver, max_items=1, max_pending=1)
+    tasks = await start(puts, b"0")
+    await receiver.next_batch()
+    tasks += await start(puts, b"1")
+    gone, stays = await start(puts, b"2", b"3")
+    gone.cancel()
+    for _ in range(2):
+        receiver.answer()
+        await receiver.next_batch()
+    receiver.answer()
+    assert await asyncio.gather(*tasks, stays) == [1, 1, 1]
+    assert receiver.batches == [[b"0"], [b"1"], [b"3"]]
+
+
+async def test_failed_batch_fails_its_own_callers_only() -> None:
+    """An error goes to those whose items were in the batch; the next batch is sent."""
+    receiver = Receiver()
+    puts = batcher(receiver)
+    (first,) = await start(puts, b"1")
+    await receiver.next_batch()
+    (second,) = await start(puts, b"2")
+    receiver.answer(OSError("lost"))
+    with pytest.raises(OSError, match="lost"):
+        await first
+    await receiver.next_batch()
+    receiver.answer()
+    assert await second == 1
+
+
+async def test_put_all_answers_each_item_in_order() -> None:
+    """Many items in one call leave in batches and are answered one by one."""
+    receiver = Receiver()
+    puts = batcher(receiver, max_items=2, max_pending=3)
+    call = asyncio.create_task(puts.put_all([b"1", b"22", b"333", b"4444"]))
+    await receiver.next_batch()
+    receiver.answer(OSError("lost"))
+    await receiver.next_batch()
+    receiver.answer()
+    answers = await call
+    assert [type(answer) for answer in answers[:2]] == [OSError, OSError]
+    assert answers[2:] == [3, 4]
+
+
+async def test_drain_waits_for_everything() -> None:
+    """After `drain` nothing waits and nothing is in flight."""
+    receiver = Receiver()
+    puts = batcher(receiver, max_items=1)
+    tasks = await start(puts, b"1", b"2")
+    drained = asyncio.create_task(puts.drain())
+    for _ in range(2):
+        await receiver.next_batch()
+        assert not drained.done()
+        receiver.answer()
+    await asyncio.wait_for(drained, 5)
+    assert all(task.done() for task in tasks)
+
+
+async def test_close_cancels_whoever_waits() -> None:
+    """Closing leaves no task and no caller behind."""
+    receiver = Receiver()
+    puts = batcher(receiver, max_items=1, max_pending=1)
+    tasks = await start(puts, b"1")
+    await receiver.next_batch()
+    tasks += await start(puts, b"2", b"3")
+    await puts.aclose()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)

@@ -1,0 +1,253 @@
+"""Members, gates and the order of what they get."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import orjson
+import pytest
+
+from shardlayer.hub import Hub, Room
+from shardlayer.types import Position, Publication
+from tests.shardlayer.fakes import BrokenSink, RecordingSink
+
+EPOCH = "k3k3k3k3"
+
+
+def publications(room: str, *offsets: int, epoch: str = EPOCH) -> list[Publication]:
+    return [
+        Publication(room=room, data=b"%d" % offset, offset=offset, epoch=epoch)
+        for offset in offsets
+    ]
+
+
+def offsets_of(sink: RecordingSink) -> list[object]:
+    """Return the offsets that a sink got; a reset as the offset that it names, negated."""
+    found = []
+    for text in sink.texts:
+        push = orjson.loads(text)
+        found.append(-push["reset"]["offset"] if "reset" in push else push["offset"])
+    return found
+
+
+class HubUnderTest(Hub):
+    """A hub that remembers the gaps that it found."""
+
+    def __init__(self, slice_size: int = 1_000, write_bytes: int = 65_536) -> None:
+        self.gaps: list[Room] = []
+        super().__init__(slice_size=slice_size, write_bytes=write_bytes, on_gap=self.gaps.append)
+
+    def live_room(self, name: str = "general", offset: int = 0) -> Room:
+        room = self.open(name)
+        self.admit(room, Position(offset=offset, epoch=EPOCH))
+        return room
+
+    def member(self, room: Room, sink: RecordingSink | None = None) -> RecordingSink:
+        sink = sink or RecordingSink()
+        self.join(room, sink).open(room.position)
+        return sink
+
+
+async def test_members_get_what_is_published_and_others_do_not() -> None:
+    """Delivery goes to the room's members, in order, until they leave."""
+    hub = HubUnderTest()
+    general, other = hub.live_room(), hub.live_room("other")
+    first, second, stranger = hub.member(general), hub.member(general), hub.member(other)
+    hub.feed(publications("general", 1, 2))
+    await hub.deliver()
+    hub.leave("general", second)
+    hub.feed(publications("general", 3))
+    await hub.deliver()
+    assert offsets_of(first) == [1, 2, 3]
+    assert offsets_of(second) == [1, 2]
+    assert stranger.texts == []
+
+
+async def test_what_waits_for_a_room_is_one_write() -> None:
+    """Publications of several batches are joined, up to `write_bytes`."""
+    hub = HubUnderTest(write_bytes=200)
+    sink = hub.member(hub.live_room())
+    for offset in range(1, 9):
+        hub.feed(publications("general", offset))
+    await hub.deliver()
+    assert offsets_of(sink) == list(range(1, 9))
+    assert sink.writes == 2
+
+
+async def test_publication_without_members_is_counted() -> None:
+    """What comes for a room that nobody is in is dropped and counted."""
+    hub = HubUnderTest()
+    hub.feed(publications("nobody", 1, 2))
+    await hub.deliver()
+    assert hub.unwanted == 2
+
+
+async def test_failing_member_is_removed_and_hurts_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A sink that raises is dropped from the room; the others get everything."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    before, broken, after = hub.member(room), hub.member(room, BrokenSink()), hub.member(room)
+    with caplog.at_level(logging.CRITICAL, "shardlayer.hub"):
+        hub.feed(publications("general", 1))
+        await hub.deliver()
+    hub.feed(publications("general", 2))
+    await hub.deliver()
+    assert offsets_of(before) == offsets_of(after) == [1, 2]
+    assert broken.writes == 1
+    assert hub.failed == 1
+
+
+async def test_large_room_gives_the_loop_back_between_slices() -> None:
+    """Other tasks run between the slices of one broadcast, and the order stays."""
+    hub = HubUnderTest(slice_size=10)
+    room = hub.live_room()
+    members = [hub.member(room) for _ in range(35)]
+    hub.feed(publications("general", 1))
+    progress = []
+
+    async def watch() -> None:
+        while True:
+            progress.append(sum(bool(member.texts) for member in members))
+            await asyncio.sleep(0)
+
+    watcher = asyncio.create_task(watch())
+    await hub.deliver()
+    watcher.cancel()
+    assert progress == [10, 20, 30]
+    hub.feed(publications("general", 2))
+    await hub.deliver()
+    assert all(offsets_of(member) == [1, 2] for member in members)
+
+
+async def test_member_that_leaves_between_slices_gets_nothing_more() -> None:
+    """A broadcast in slices skips whoever left meanwhile."""
+    hub = HubUnderTest(slice_size=1)
+    room = hub.live_room()
+    first, second = hub.member(room), hub.member(room)
+    hub.feed(publications("general", 1))
+    delivery = asyncio.create_task(hub.deliver())
+    await asyncio.sleep(0)
+    hub.leave("general", second)
+    await delivery
+    assert offsets_of(first) == [1]
+    assert second.texts == []
+
+
+async def test_pushes_wait_behind_a_closed_gate() -> None:
+    """Nothing is pushed before the reply was written; then just what came after it."""
+    hub = HubUnderTest()
+    room = hub.live_room(offset=5)
+    sink = RecordingSink()
+    gate = hub.join(room, sink)
+    hub.feed(publications("general", 6, 7, 8))
+    await hub.deliver()
+    assert sink.texts == []
+    gate.open(Position(offset=7, epoch=EPOCH))
+    assert offsets_of(sink) == [8]
+    hub.feed(publications("general", 9))
+    await hub.deliver()
+    assert offsets_of(sink) == [8, 9]
+    assert room.sinks[sink] is sink
+
+
+async def test_open_gate_skips_what_the_reply_had_already() -> None:
+    """A member that is ahead of the room gets no repeat when the room catches up."""
+    hub = HubUnderTest()
+    room = hub.live_room(offset=5)
+    sink = RecordingSink()
+    hub.join(room, sink).open(Position(offset=8, epoch=EPOCH))
+    hub.feed(publications("general", 6, 7))
+    await hub.deliver()
+    hub.feed(publications("general", 8, 9))
+    await hub.deliver()
+    assert offsets_of(sink) == [9]
+
+
+async def test_repeats_are_dropped() -> None:
+    """A publication that the room has delivered is not delivered again."""
+    hub = HubUnderTest()
+    sink = hub.member(hub.live_room())
+    hub.feed(publications("general", 1, 2, 1, 2, 3))
+    await hub.deliver()
+    assert offsets_of(sink) == [1, 2, 3]
+
+
+async def test_gap_holds_the_room_until_it_is_admitted() -> None:
+    """After a gap nothing is delivered until what is missing is known; then all, in order."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    sink = hub.member(room)
+    hub.feed(publications("general", 1, 4))
+    hub.feed(publications("general", 5))
+    await hub.deliver()
+    assert offsets_of(sink) == [1]
+    assert hub.gaps == [room]
+    hub.admit(room, Position(offset=4, epoch=EPOCH), publications("general", 2, 3, 4))
+    await hub.deliver()
+    assert offsets_of(sink) == [1, 2, 3, 4, 5]
+
+
+async def test_members_are_told_when_something_is_gone() -> None:
+    """What can't be had any more shows as a reset before what can."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    sink = hub.member(room)
+    hub.feed(publications("general", 1, 9))
+    await hub.deliver()
+    hub.admit(
+        room, Position(offset=9, epoch=EPOCH), publications("general", 8, 9), contiguous=False
+    )
+    await hub.deliver()
+    assert offsets_of(sink) == [1, -7, 8, 9]
+
+
+async def test_new_epoch_is_a_reset() -> None:
+    """A room whose numbering began anew tells its members, also one that just joined."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    sink = hub.member(room)
+    hub.feed(publications("general", 1, 2))
+    await hub.deliver()
+    newcomer = RecordingSink()
+    gate = hub.join(room, newcomer)
+    hub.feed(publications("general", 1, epoch="k4k4k4k4"))
+    await hub.deliver()
+    assert hub.gaps == [room]
+    fresh = publications("general", 1, epoch="k4k4k4k4")
+    hub.admit(room, Position(offset=1, epoch="k4k4k4k4"), fresh, contiguous=False)
+    await hub.deliver()
+    gate.open(Position(offset=2, epoch=EPOCH))
+    hub.feed(publications("general", 2, epoch="k4k4k4k4"))
+    await hub.deliver()
+    assert offsets_of(sink) == [1, 2, 0, 1, 2]
+    assert offsets_of(newcomer) == [0, 1, 2]
+
+
+async def test_first_join_delivers_what_came_meanwhile() -> None:
+    """Publications that overtake the reply to a room's first join wait for it."""
+    hub = HubUnderTest()
+    room = hub.open("general")
+    sink = RecordingSink()
+    gate = hub.join(room, sink)
+    hub.feed(publications("general", 3, 4))
+    await hub.deliver()
+    hub.admit(room, Position(offset=3, epoch=EPOCH))
+    gate.open(Position(offset=3, epoch=EPOCH))
+    await hub.deliver()
+    assert offsets_of(sink) == [4]
+
+
+async def test_room_without_history_delivers_everything() -> None:
+    """Where nothing is numbered nothing is held or dropped."""
+    hub = HubUnderTest()
+    room = hub.open("plain")
+    sink = RecordingSink()
+    gate = hub.join(room, sink)
+    hub.admit(room, None)
+    gate.open(None)
+    hub.feed([Publication(room="plain", data=b"1"), Publication(room="plain", data=b"1")])
+    await hub.deliver()
+    assert len(sink.texts) == 2
