@@ -1,0 +1,359 @@
+"""What every backend promises, on every place that it runs on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from shardlayer import wire
+from shardlayer.backends.base import Backend
+from shardlayer.commands import Batch, JoinReply, JoinRequest, Outgoing, Published
+from shardlayer.options import NO_HISTORY
+from shardlayer.types import BEGINNING, HistoryPolicy, NodeId, Position
+from tests.contract.conftest import MakeBackend
+
+SHARD = 7
+POLICY = HistoryPolicy(size=300, ttl=60.0)
+HERE, THERE = NodeId("here"), NodeId("there")
+
+
+class Ear:
+    """Hears what arrives for a node."""
+
+    def __init__(self) -> None:
+        self.entries: list[wire.Entry] = []
+        self.resumes = 0
+        self._news = asyncio.Event()
+
+    def arrived(self, shard: int, batch: bytes) -> None:
+        assert shard == SHARD
+        self.entries += wire.unpack_batch(batch)
+        self._news.set()
+
+    def resumed(self, shards: Sequence[int]) -> None:
+        self.resumes += 1
+
+    async def wait_for(self, count: int) -> list[wire.Entry]:
+        async with asyncio.timeout(5):
+            while len(self.entries) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.entries
+
+
+async def listen(backend: Backend, node: NodeId) -> Ear:
+    ear = Ear()
+    await backend.listen(node, ear)
+    await asyncio.wait_for(backend.heard(SHARD), 5)
+    return ear
+
+
+def outgoing(group: str, data: bytes, policy: HistoryPolicy = POLICY) -> Outgoing:
+    return Outgoing(group, wire.pack_body(wire.Kind.PUBLICATION, group, data), policy)
+
+
+async def publish(
+    backend: Backend, *items: Outgoing, number: int = 1, writer: str = "w"
+) -> Published:
+    batch = Batch(writer=writer, number=number, items=items, epoch="k3k3k3k3")
+    return await backend.publish(SHARD, batch)
+
+
+async def join(
+    backend: Backend,
+    group: str,
+    *,
+    node: NodeId = HERE,
+    since: Position | None = None,
+    keeps: bool = True,
+    members: int = 1,
+) -> JoinReply:
+    request = JoinRequest(
+        node=node, group=group, members=members, keeps=keeps, since=since, epoch="j0j0j0j0"
+    )
+    return await backend.join(SHARD, request)
+
+
+def offsets(published: Published) -> list[int]:
+    return [position.offset if position else 0 for position in published.positions]
+
+
+async def test_publications_are_numbered_per_group(backend: Backend) -> None:
+    """Offsets begin at 1 and count each group on its own, over batches."""
+    items = [outgoing(name, b"{}") for name in ("a", "b", "a", "a", "b")]
+    assert offsets(await publish(backend, *items)) == [1, 1, 2, 3, 2]
+    assert offsets(await publish(backend, *items, number=2)) == [4, 3, 5, 6, 4]
+
+
+async def test_group_keeps_its_epoch(backend: Backend) -> None:
+    """The epoch offered with the first publication stays; later offers are ignored."""
+    first = await publish(backend, outgoing("a", b"1"))
+    joined = await join(backend, "a")
+    assert first.positions == [Position(offset=1, epoch="k3k3k3k3")]
+    assert joined.position == Position(offset=1, epoch="k3k3k3k3")
+
+
+async def test_repeated_batch_is_answered_and_not_applied(backend: Backend) -> None:
+    """A batch whose answer was lost is sent again and changes nothing."""
+    item = outgoing("a", b"{}")
+    first = await publish(backend, item, item)
+    assert await publish(backend, item, item) == first
+    assert len(await backend.history(SHARD, "a", 10)) == 2
+    assert offsets(await publish(backend, item, number=2)) == [3]
+    assert offsets(await publish(backend, item, writer="another")) == [4]
+
+
+async def test_history_holds_what_was_published(backend: Backend) -> None:
+    """The newest publications, oldest first, with their offsets."""
+    await publish(backend, *(outgoing("a", b"%d" % number) for number in range(1, 6)))
+    held = await backend.history(SHARD, "a", 3)
+    assert [(item.offset, item.data) for item in held] == [(3, b"3"), (4, b"4"), (5, b"5")]
+    assert {(item.room, item.epoch) for item in held} == {("a", "k3k3k3k3")}
+
+
+async def test_history_is_bounded_in_size(backend: Backend) -> None:
+    """Far more publications than the size leave about the size (Redis trims in blocks)."""
+    policy = HistoryPolicy(size=50, ttl=60.0)
+    for number in range(10):
+        items = [outgoing("a", b"{}", policy) for _ in range(100)]
+        await publish(backend, *items, number=number + 1)
+    (info,) = await backend.info(SHARD, ["a"])
+    assert info.offset == 1_000
+    assert 50 <= info.history_length <= 200
+
+
+async def test_history_goes_after_its_ttl_and_the_offset_stays(backend: Backend) -> None:
+    """A quiet room loses its publications, not its place in the count."""
+    await publish(backend, outgoing("a", b"1", HistoryPolicy(size=10, ttl=0.05)))
+    async with asyncio.timeout(5):
+        while await backend.history(SHARD, "a", 10):
+            await asyncio.sleep(0.01)
+    assert (await join(backend, "a")).position == Position(offset=1, epoch="k3k3k3k3")
+    assert offsets(await publish(backend, outgoing("a", b"2"), number=2)) == [2]
+
+
+async def test_group_without_history_is_not_numbered(backend: Backend) -> None:
+    """Where nothing is kept there is no position, in publishing and in joining."""
+    published = await publish(backend, outgoing("a", b"{}", NO_HISTORY))
+    assert published.positions == [None]
+    assert (await join(backend, "a", keeps=False)).position is None
+    assert await backend.history(SHARD, "a", 10) == []
+
+
+async def test_join_answers_what_was_missed(backend: Backend) -> None:
+    """From a known position the reply has all that came after it and says so."""
+    await publish(backend, *(outgoing("a", b"%d" % number) for number in range(1, 6)))
+    reply = await join(backend, "a", since=Position(offset=3, epoch="k3k3k3k3"))
+    assert reply.recovered
+    assert reply.position == Position(offset=5, epoch="k3k3k3k3")
+    assert [(item.offset, item.data) for item in reply.publications] == [(4, b"4"), (5, b"5")]
+
+
+async def test_join_at_the_last_position_has_missed_nothing(backend: Backend) -> None:
+    """Nothing new is recovered too, also when the history is gone."""
+    await publish(backend, outgoing("a", b"1", HistoryPolicy(size=10, ttl=0.05)))
+    async with asyncio.timeout(5):
+        while await backend.history(SHARD, "a", 10):
+            await asyncio.sleep(0.01)
+    reply = await join(backend, "a", since=Position(offset=1, epoch="k3k3k3k3"))
+    assert reply.recovered
+    assert reply.publications == []
+
+
+async def test_join_from_the_beginning_answers_all_there_is(backend: Backend) -> None:
+    """Without an epoch the position is before everything that is held."""
+    await publish(backend, outgoing("a", b"1"), outgoing("a", b"2"))
+    reply = await join(backend, "a", since=BEGINNING)
+    assert reply.recovered
+    assert [item.data for item in reply.publications] == [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    "since",
+    [Position(offset=1, epoch="other"), Position(offset=9, epoch="k3k3k3k3")],
+    ids=["another epoch", "ahead of the room"],
+)
+async def test_join_from_an_unknown_position_is_not_recovered(
+    backend: Backend, since: Position
+) -> None:
+    """A position that can't be compared gets what there is, and is told that it may miss some."""
+    await publish(backend, outgoing("a", b"1"), outgoing("a", b"2"))
+    reply = await join(backend, "a", since=since)
+    assert not reply.recovered
+    assert [item.data for item in reply.publications] == [b"1", b"2"]
+
+
+async def test_join_beyond_the_window_is_not_recovered(backend: Backend) -> None:
+    """What was trimmed can't be given, and the reply does not pretend."""
+    policy = HistoryPolicy(size=10, ttl=60.0)
+    for number in range(5):
+        items = [outgoing("a", b"{}", policy) for _ in range(100)]
+        await publish(backend, *items, number=number + 1)
+    reply = await join(backend, "a", since=Position(offset=1, epoch="k3k3k3k3"))
+    assert not reply.recovered
+    assert reply.publications[0].offset > 2
+    assert [item.offset for item in reply.publications][-1] == 500
+
+
+async def test_nodes_hear_just_what_they_have_members_for(make_backend: MakeBackend) -> None:
+    """Targeted dispatch: a node gets the publications of its own groups, in one batch."""
+    here, there = make_backend(lease_ttl=1.0), make_backend(lease_ttl=1.0)
+    hears, overhears = await listen(here, HERE), await listen(there, THERE)
+    await join(here, "a")
+    await join(there, "b", node=THERE)
+    await until_targeted(here)
+    hears.entries.clear()
+    overhears.entries.clear()
+    await asyncio.gather(here.renew(SHARD, HERE), there.renew(SHARD, THERE))
+    items = [outgoing("a", b"1"), outgoing("b", b"2"), outgoing("c", b"3"), outgoing("a", b"4")]
+    published = await publish(here, *items, number=9_999)
+    assert published.targeted
+    assert published.messages == 2
+    assert [entry.payload for entry in await hears.wait_for(2)] == [b"1", b"4"]
+    assert [entry.payload for entry in await overhears.wait_for(1)] == [b"2"]
+    assert (hears.entries[0].offset, hears.entries[0].name) == (1, "a")
+
+
+async def until_targeted(backend: Backend) -> None:
+    """Publish until the registry, which was found new, is trusted."""
+    number = 0
+    async with asyncio.timeout(10):
+        while True:
+            number += 1
+            await backend.renew(SHARD, HERE)
+            await backend.renew(SHARD, THERE)
+            if (await publish(backend, outgoing("probe", b"0"), number=number)).targeted:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_left_group_is_not_heard(make_backend: MakeBackend) -> None:
+    """After `leave` the node is told nothing of the group."""
+    backend = make_backend(lease_ttl=1.0)
+    ear = await listen(backend, HERE)
+    await join(backend, "a")
+    await join(backend, "b")
+    await until_targeted(backend)
+    ear.entries.clear()
+    await backend.leave(SHARD, HERE, ["a"])
+    await publish(backend, outgoing("a", b"1"), outgoing("b", b"2"), number=9_999)
+    assert [entry.payload for entry in await ear.wait_for(1)] == [b"2"]
+
+
+async def test_node_without_a_lease_is_forgotten(make_backend: MakeBackend) -> None:
+    """A node that stopped renewing is told nothing and is removed from its groups."""
+    backend = make_backend(lease_ttl=0.2)
+    await join(backend, "a", members=3)
+    await backend.join(
+        SHARD,
+        JoinRequest(node=THERE, group="a", members=1, keeps=True, since=None, epoch="j0j0j0j0"),
+    )
+    number = 0
+    async with asyncio.timeout(10):
+        while True:
+            number += 1
+            await backend.renew(SHARD, THERE)
+            published = await publish(backend, outgoing("a", b"1"), number=number)
+            (info,) = await backend.info(SHARD, ["a"])
+            if published.targeted and set(info.nodes) == {"there"}:
+                break
+            await asyncio.sleep(0.05)
+    assert not await backend.renew(SHARD, HERE)
+
+
+async def test_lease_tells_whether_it_had_ended(make_backend: MakeBackend) -> None:
+    """The first renewal finds no lease, the next one does, and withdrawing ends it."""
+    backend = make_backend()
+    assert not await backend.renew(SHARD, HERE)
+    assert await backend.renew(SHARD, HERE)
+    assert (await join(backend, "a")).leased
+    await backend.withdraw(SHARD, HERE)
+    assert not (await join(backend, "a")).leased
+
+
+async def test_members_are_reported(backend: Backend) -> None:
+    """What nodes report is what the registry shows."""
+    await join(backend, "a", members=1)
+    await join(backend, "a", node=THERE, members=1)
+    await backend.report(SHARD, HERE, {"a": 40})
+    (info,) = await backend.info(SHARD, ["a"])
+    assert info.nodes == {"here": 40, "there": 1}
+    assert info.members == 41
+
+
+async def test_unknown_group_has_nothing(backend: Backend) -> None:
+    """Asking about a group that never was is no error."""
+    (info,) = await backend.info(SHARD, ["nobody"])
+    assert (info.members, info.offset, info.epoch, info.history_length) == (0, 0, "", 0)
+
+
+async def test_scan_finds_every_group(backend: Backend) -> None:
+    """Going from cursor to cursor shows all groups, with members, history or both."""
+    expected = {f"room.{number}" for number in range(40)}
+    for name in expected:
+        await join(backend, name)
+    await publish(backend, outgoing("silent", b"1"))
+    found: set[str] = set()
+    cursor = 0
+    while True:
+        cursor, names = await backend.scan(0, cursor, 10)
+        found.update(names)
+        if cursor == 0:
+            break
+    assert found == expected | {"silent"}
+
+
+async def test_channel_is_a_queue(backend: Backend) -> None:
+    """Messages of a channel come out as they went in, once each."""
+    for number in range(3):
+        assert await backend.send(SHARD, "tasks", b"%d" % number, capacity=10, reader="")
+    received = [await backend.receive(SHARD, "tasks", reader=HERE) for _ in range(4)]
+    assert received == [b"0", b"1", b"2", None]
+
+
+async def test_channel_has_a_capacity(backend: Backend) -> None:
+    """A full channel refuses, and takes again once something was received."""
+    assert await backend.send(SHARD, "tasks", b"1", capacity=1, reader="")
+    assert not await backend.send(SHARD, "tasks", b"2", capacity=1, reader="")
+    assert await backend.receive(SHARD, "tasks", reader="") == b"1"
+    assert await backend.send(SHARD, "tasks", b"3", capacity=1, reader="")
+
+
+async def test_message_expires(make_backend: MakeBackend) -> None:
+    """An old message is not received, and makes room in a full channel."""
+    backend = make_backend(expiry=0.05)
+    assert await backend.send(SHARD, "tasks", b"old", capacity=1, reader="")
+    async with asyncio.timeout(5):
+        while not await backend.send(SHARD, "tasks", b"new", capacity=1, reader=""):
+            await asyncio.sleep(0.01)
+    assert await backend.receive(SHARD, "tasks", reader="") == b"new"
+
+
+async def test_reader_is_woken(backend: Backend) -> None:
+    """A node hears of a message in its own channel and in a normal channel that it reads."""
+    ear = await listen(backend, HERE)
+    assert await backend.receive(SHARD, "tasks", reader=HERE) is None
+    await backend.send(SHARD, "tasks", b"1", capacity=10, reader="")
+    await backend.send(SHARD, "specific.here!1", b"2", capacity=10, reader=HERE)
+    entries = await ear.wait_for(2)
+    assert [(entry.kind, entry.name) for entry in entries] == [
+        (wire.Kind.WAKE_UP, "tasks"),
+        (wire.Kind.WAKE_UP, "specific.here!1"),
+    ]
+
+
+async def test_flush_deletes_just_its_own(make_backend: MakeBackend) -> None:
+    """Another prefix on the same server keeps everything."""
+    ours, theirs = make_backend(prefix="ours"), make_backend(prefix="theirs")
+    for backend in (ours, theirs):
+        await publish(backend, outgoing("a", b"1"))
+    await ours.flush()
+    assert await ours.history(SHARD, "a", 10) == []
+    assert len(await theirs.history(SHARD, "a", 10)) == 1
+
+
+async def test_ping_answers(backend: Backend) -> None:
+    """A server that is there answers within a second."""
+    assert 0 <= await backend.ping(0) < 1
