@@ -1,5 +1,5 @@
 """`python bin/install.py EXTRA [ARGUMENT...]`: makes `.venv`, installs the project with an extra
-(`demo`, or `dev`, which has all of it) and becomes `.venv/bin/python ARGUMENT...`, if any is given.
+(`embedded`, or `dev`, which has all of it) and becomes `.venv/bin/python ARGUMENT...`, if any is given.
 
 Standard library only: it runs before anything is installed. The versions are those of
 constraints.txt. What was installed is noted in `.venv/installed.json`, so that nothing is done
@@ -24,7 +24,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
 PROJECT = Path("pyproject.toml")
 CONSTRAINTS = Path("constraints.txt")
-WIDENING = ("demo", "dev")  # each extra holds those before it
+WIDENING = ("embedded", "dev")  # each extra holds those before it
 PIP = ("-m", "pip", "--disable-pip-version-check")
 OUTPUT_LINES = 20  # of pip's, when it fails
 

