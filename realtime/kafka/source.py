@@ -90,10 +90,12 @@ async def make_topic(brokers: Brokers, topic: str, *, partitions: int) -> None:
     Raises:
         KafkaError: Kafka does not answer or does not allow it.
     """
+    new = NewTopic(topic, partitions, 1)
+    new.replication_factor = -1  # the broker's default; the constructor does not take it
     admin = AIOKafkaAdminClient(**brokers.arguments())
     try:
         await admin.start()
-        made = await admin.create_topics([NewTopic(topic, partitions, replication_factor=-1)])
+        made = await admin.create_topics([new])
     finally:
         await admin.close()
     for _, code, *why in made.topic_errors:
