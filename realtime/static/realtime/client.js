@@ -202,6 +202,8 @@ export class RealtimeClient extends EventTarget {
       for (const reply of [message.subscribed].flat()) this.#rooms.accept(reply);
     } else if (message.error !== undefined) {
       this.#emit("error", new RealtimeError(message.error.code, message.error.message));
+    } else if (message.reset !== undefined) {
+      this.#rooms.reset(message);
     } else {
       const sent = this.#options.sentAt?.(message.data, message.room);
       if (sent !== undefined) this.#lag.dataAge(Date.now() - sent);

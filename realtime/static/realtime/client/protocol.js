@@ -17,6 +17,13 @@
  */
 
 /**
+ * The server itself lost track, and goes on from here; what lies between is unknown or gone.
+ * @typedef {object} Reset
+ * @property {string} room
+ * @property {Position} reset
+ */
+
+/**
  * The reply to one room's subscription.
  * @typedef {object} Subscribed
  * @property {string} room

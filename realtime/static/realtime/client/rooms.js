@@ -7,7 +7,7 @@ import { RealtimeError, frameLists } from "./protocol.js";
 import { Subscription } from "./subscription.js";
 
 /** Refusals that may soon be over; those rooms are asked for again. All others are final. */
-const PASSING_REFUSALS = new Set(["unavailable"]);
+const PASSING_REFUSALS = new Set(["unavailable", "internal"]);
 
 /** The attempt whose backoff a room that was refused in passing waits: some seconds. */
 const PASSING_ATTEMPT = 3;
@@ -78,6 +78,12 @@ export class Rooms {
   push(push) {
     const subscription = this.#subscriptions.get(push.room);
     if (subscription?.push(push)) this.#ask(subscription);
+  }
+
+  /** @param {import("./protocol.js").Reset} push */
+  reset({ room, reset: position }) {
+    const subscription = this.#subscriptions.get(room);
+    if (subscription?.reset(position)) this.#tell(subscription, "gap", { room, position });
   }
 
   /** @param {Subscription} subscription */

@@ -124,6 +124,18 @@ export class Subscription extends EventTarget {
     return false;
   }
 
+  /**
+   * @internal
+   * @param {Position} position
+   * @returns {boolean} Whether the user has to be told; if a reply is awaited, that will say it.
+   */
+  reset(position) {
+    this.#held = []; // numbered before the reset
+    if (this.state !== "joined") return false;
+    this.#position = position;
+    return true;
+  }
+
   /** @param {Delivery} delivery */
   #deliver({ data, offset, replayed }) {
     if (this.state === "left") return;

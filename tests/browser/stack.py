@@ -1,0 +1,111 @@
+"""The whole of it in processes of its own: Redis, Kafka, the pool, the feed and two workers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from realtime.embedded import EmbeddedServer, EmbeddedTansu, EmbeddedValkey, free_port
+
+STOP_TIMEOUT = 10.0  # seconds from SIGTERM to SIGKILL, for parts without a port
+
+
+class Worker(EmbeddedServer):
+    """One `shardlayer-daphne`, which can be killed and started again on its port."""
+
+    name: ClassVar[str] = "The worker"
+
+    def __init__(self, *, directory: Path, port: int, environment: Mapping[str, str]) -> None:
+        super().__init__(directory=directory, port=port)
+        self._environment = environment
+
+    @property
+    def url(self) -> str:
+        """The address of its page."""
+        return f"http://{self.address}/"
+
+    def command(self, port: int) -> list[str]:
+        """Return the program and its arguments; `env` becomes the program."""
+        variables = [f"{name}={value}" for name, value in self._environment.items()]
+        server = [sys.executable, "-m", "shardlayer.server", "config.asgi:application"]
+        return ["env", *variables, *server, "-b", "127.0.0.1", "-p", str(port)]
+
+    def is_up(self) -> bool:
+        """Say whether it answers HTTP."""
+        try:
+            with urlopen(f"{self.url}health/live", timeout=1) as response:
+                return bool(response.status == 200)
+        except (URLError, OSError):
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Two workers that share a Redis."""
+
+    redis: EmbeddedValkey
+    first: Worker
+    second: Worker
+
+
+@contextmanager
+def run_workers(directory: Path, *, kafka: EmbeddedTansu | None = None) -> Iterator[Workers]:
+    """Run two workers on a Redis of their own; with `kafka` also the pool and the demo feed."""
+    with ExitStack() as running:
+        redis = running.enter_context(EmbeddedValkey(directory=directory / "redis"))
+        ports = [free_port(), free_port()]
+        environment = {
+            "REDIS_URL": redis.url,
+            "DATABASE_URL": f"sqlite:///{directory / 'db.sqlite3'}",
+            "DJANGO_DEBUG": "1",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "SHARDLAYER_WORKERS": ",".join(
+                f"worker-{i}=http://127.0.0.1:{port}" for i, port in enumerate(ports, 1)
+            ),
+        }
+        first, second = (
+            running.enter_context(
+                Worker(
+                    directory=directory / f"worker-{i}",
+                    port=port,
+                    environment={**environment, "SHARDLAYER_WORKER": f"worker-{i}"},
+                )
+            )
+            for i, port in enumerate(ports, 1)
+        )
+        if kafka is not None:
+            environment["KAFKA_BOOTSTRAP_SERVERS"] = kafka.bootstrap_servers
+            for command in ("runkafka", "demofeed"):
+                running.enter_context(_run(command, directory, environment))
+        yield Workers(redis=redis, first=first, second=second)
+
+
+@contextmanager
+def _run(command: str, directory: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run a management command inside the block."""
+    with (directory / f"{command}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "django", command],
+            cwd=directory,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
