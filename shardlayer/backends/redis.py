@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from shardlayer import commands
@@ -40,37 +40,37 @@ class RedisBackend(Backend):
         call = commands.publish(
             self._keys[shard], batch, lease_ttl=options.lease_ttl, meta_ttl=options.meta_ttl
         )
-        return commands.read_published(batch, await self._on(shard, self._link(shard).call(call)))
+        return commands.read_published(batch, await self._on(shard, self._link(shard).call, call))
 
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:
         options = self._options
         call = commands.join(
             self._keys[shard], request, lease_ttl=options.lease_ttl, meta_ttl=options.meta_ttl
         )
-        reply = await self._on(shard, self._link(shard).call(call))
+        reply = await self._on(shard, self._link(shard).call, call)
         return commands.read_joined(request.group, reply)
 
     async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:
         link, keys = self._link(shard), self._keys[shard]
         await asyncio.gather(
-            *(self._on(shard, link.execute("HDEL", keys.nodes(group), node)) for group in groups)
+            *(self._on(shard, link.execute, "HDEL", keys.nodes(group), node) for group in groups)
         )
 
     async def report(self, shard: int, node: NodeId, members: Mapping[str, int]) -> None:
         link, keys = self._link(shard), self._keys[shard]
         await asyncio.gather(
             *(
-                self._on(shard, link.execute("HSET", keys.nodes(group), node, count))
+                self._on(shard, link.execute, "HSET", keys.nodes(group), node, count)
                 for group, count in members.items()
             )
         )
 
     async def renew(self, shard: int, node: NodeId) -> bool:
         call = commands.renew(self._keys[shard], node, lease_ttl=self._options.lease_ttl)
-        return bool(await self._on(shard, self._link(shard).call(call)))
+        return bool(await self._on(shard, self._link(shard).call, call))
 
     async def withdraw(self, shard: int, node: NodeId) -> None:
-        await self._on(shard, self._link(shard).execute("ZREM", self._keys[shard].alive, node))
+        await self._on(shard, self._link(shard).execute, "ZREM", self._keys[shard].alive, node)
 
     async def send(
         self, shard: int, channel: str, message: bytes, *, capacity: int, reader: str
@@ -83,19 +83,19 @@ class RedisBackend(Backend):
             expiry=self._options.expiry,
             reader=reader,
         )
-        return bool(await self._on(shard, self._link(shard).call(call)))
+        return bool(await self._on(shard, self._link(shard).call, call))
 
     async def receive(self, shard: int, channel: str, *, reader: str) -> bytes | None:
         call = commands.receive(self._keys[shard], channel, reader=reader)
-        message: bytes | None = await self._on(shard, self._link(shard).call(call))
+        message: bytes | None = await self._on(shard, self._link(shard).call, call)
         return message
 
     async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
         link, keys = self._link(shard), self._keys[shard]
         epoch, held = await asyncio.gather(
-            self._on(shard, link.execute("HGET", keys.meta(group), "e")),
+            self._on(shard, link.execute, "HGET", keys.meta(group), "e"),
             self._on(
-                shard, link.execute("XREVRANGE", keys.history(group), "+", "-", "COUNT", limit)
+                shard, link.execute, "XREVRANGE", keys.history(group), "+", "-", "COUNT", limit
             ),
         )
         return [
@@ -111,9 +111,9 @@ class RedisBackend(Backend):
     async def _info(self, shard: int, group: str) -> RoomInfo:
         link, keys = self._link(shard), self._keys[shard]
         nodes, meta, length = await asyncio.gather(
-            self._on(shard, link.execute("HGETALL", keys.nodes(group))),
-            self._on(shard, link.execute("HGETALL", keys.meta(group))),
-            self._on(shard, link.execute("XLEN", keys.history(group))),
+            self._on(shard, link.execute, "HGETALL", keys.nodes(group)),
+            self._on(shard, link.execute, "HGETALL", keys.meta(group)),
+            self._on(shard, link.execute, "XLEN", keys.history(group)),
         )
         return RoomInfo(
             room=group,
@@ -128,16 +128,22 @@ class RedisBackend(Backend):
         pattern = scan_pattern(self._options.prefix)
         next_cursor, found = await self._at(
             server,
-            self._links[server].execute(
-                "SCAN", cursor, "MATCH", pattern, "COUNT", count, "TYPE", "hash"
-            ),
+            self._links[server].execute,
+            "SCAN",
+            cursor,
+            "MATCH",
+            pattern,
+            "COUNT",
+            count,
+            "TYPE",
+            "hash",
         )
         parsed = (parse_group_key(commands.text(key)) for key in found)
         return next_cursor, list(dict.fromkeys(key[1] for key in parsed if key is not None))
 
     async def ping(self, server: int) -> float:
         begun = time.perf_counter()
-        await self._at(server, self._links[server].execute("PING"))
+        await self._at(server, self._links[server].execute, "PING")
         return time.perf_counter() - begun
 
     async def flush(self) -> None:
@@ -147,10 +153,16 @@ class RedisBackend(Backend):
             while cursor != 0:
                 cursor, found = await self._at(
                     server,
-                    link.execute("SCAN", cursor or 0, "MATCH", pattern, "COUNT", FLUSH_COUNT),
+                    link.execute,
+                    "SCAN",
+                    cursor or 0,
+                    "MATCH",
+                    pattern,
+                    "COUNT",
+                    FLUSH_COUNT,
                 )
                 if found:
-                    await self._at(server, link.execute("UNLINK", *found))
+                    await self._at(server, link.execute, "UNLINK", *found)
 
     async def listen(self, node: NodeId, listener: Listener) -> None:
         servers = range(len(self._links))
@@ -183,12 +195,19 @@ class RedisBackend(Backend):
     def _link(self, shard: int) -> CommandLink:
         return self._links[self.server_of(shard)]
 
-    async def _on(self, shard: int, reply: Awaitable[Reply]) -> Reply:
+    async def _on(
+        self, shard: int, operation: Callable[..., Awaitable[Reply]], *arguments: Any
+    ) -> Reply:
+        # Not the awaitable itself: a task that is cancelled before its first step would leave it
+        # behind, never awaited.
         try:
-            return await reply
+            return await operation(*arguments)
         except Failure as error:
             server = self.servers[self.server_of(shard)]
             raise ShardUnavailable(shard=shard, server=server, reason=str(error)) from error
 
-    async def _at(self, server: int, reply: Awaitable[Any]) -> Any:
-        return await self._on(server, reply)  # shard i of the first n lives on server i
+    async def _at(
+        self, server: int, operation: Callable[..., Awaitable[Any]], *arguments: Any
+    ) -> Any:
+        # Shard i of the first n lives on server i.
+        return await self._on(server, operation, *arguments)
