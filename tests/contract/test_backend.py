@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import itertools
+from collections.abc import Awaitable, Sequence
 
 import pytest
 
@@ -13,6 +14,7 @@ from shardlayer.commands import Batch, JoinReply, JoinRequest, Outgoing, Publish
 from shardlayer.options import NO_HISTORY
 from shardlayer.types import BEGINNING, HistoryPolicy, NodeId, Position
 from tests.contract.conftest import MakeBackend
+from tests.waiting import until
 
 SHARD = 7
 POLICY = HistoryPolicy(size=300, ttl=60.0)
@@ -25,21 +27,16 @@ class Ear:
     def __init__(self) -> None:
         self.entries: list[wire.Entry] = []
         self.resumes = 0
-        self._news = asyncio.Event()
 
     def arrived(self, shard: int, batch: bytes) -> None:
         assert shard == SHARD
         self.entries += wire.unpack_batch(batch)
-        self._news.set()
 
     def resumed(self, shards: Sequence[int]) -> None:
         self.resumes += 1
 
     async def wait_for(self, count: int) -> list[wire.Entry]:
-        async with asyncio.timeout(5):
-            while len(self.entries) < count:
-                self._news.clear()
-                await self._news.wait()
+        await until(lambda: len(self.entries) >= count)
         return self.entries
 
 
@@ -74,6 +71,10 @@ async def join(
         node=node, group=group, members=members, keeps=keeps, since=since, epoch="j0j0j0j0"
     )
     return await backend.join(SHARD, request)
+
+
+async def is_empty(found: Awaitable[Sequence[object]]) -> bool:
+    return not await found
 
 
 def offsets(published: Published) -> list[int]:
@@ -127,9 +128,7 @@ async def test_history_is_bounded_in_size(backend: Backend) -> None:
 async def test_history_goes_after_its_ttl_and_the_offset_stays(backend: Backend) -> None:
     """A quiet room loses its publications, not its place in the count."""
     await publish(backend, outgoing("a", b"1", HistoryPolicy(size=10, ttl=0.05)))
-    async with asyncio.timeout(5):
-        while await backend.history(SHARD, "a", 10):
-            await asyncio.sleep(0.01)
+    await until(lambda: is_empty(backend.history(SHARD, "a", 10)))
     assert (await join(backend, "a")).position == Position(offset=1, epoch="k3k3k3k3")
     assert offsets(await publish(backend, outgoing("a", b"2"), number=2)) == [2]
 
@@ -154,9 +153,7 @@ async def test_join_answers_what_was_missed(backend: Backend) -> None:
 async def test_join_at_the_last_position_has_missed_nothing(backend: Backend) -> None:
     """Nothing new is recovered too, also when the history is gone."""
     await publish(backend, outgoing("a", b"1", HistoryPolicy(size=10, ttl=0.05)))
-    async with asyncio.timeout(5):
-        while await backend.history(SHARD, "a", 10):
-            await asyncio.sleep(0.01)
+    await until(lambda: is_empty(backend.history(SHARD, "a", 10)))
     reply = await join(backend, "a", since=Position(offset=1, epoch="k3k3k3k3"))
     assert reply.recovered
     assert reply.publications == []
@@ -218,15 +215,14 @@ async def test_nodes_hear_just_what_they_have_members_for(make_backend: MakeBack
 
 async def until_targeted(backend: Backend) -> None:
     """Publish until the registry, which was found new, is trusted."""
-    number = 0
-    async with asyncio.timeout(10):
-        while True:
-            number += 1
-            await backend.renew(SHARD, HERE)
-            await backend.renew(SHARD, THERE)
-            if (await publish(backend, outgoing("probe", b"0"), number=number)).targeted:
-                return
-            await asyncio.sleep(0.02)
+    numbers = itertools.count(1)
+
+    async def targeted() -> bool:
+        await asyncio.gather(backend.renew(SHARD, HERE), backend.renew(SHARD, THERE))
+        probe = await publish(backend, outgoing("probe", b"0"), number=next(numbers))
+        return probe.targeted
+
+    await until(targeted)
 
 
 async def test_left_group_is_not_heard(make_backend: MakeBackend) -> None:
@@ -250,16 +246,15 @@ async def test_node_without_a_lease_is_forgotten(make_backend: MakeBackend) -> N
         SHARD,
         JoinRequest(node=THERE, group="a", members=1, keeps=True, since=None, epoch="j0j0j0j0"),
     )
-    number = 0
-    async with asyncio.timeout(10):
-        while True:
-            number += 1
-            await backend.renew(SHARD, THERE)
-            published = await publish(backend, outgoing("a", b"1"), number=number)
-            (info,) = await backend.info(SHARD, ["a"])
-            if published.targeted and set(info.nodes) == {"there"}:
-                break
-            await asyncio.sleep(0.05)
+    numbers = itertools.count(1)
+
+    async def forgotten() -> bool:
+        await backend.renew(SHARD, THERE)
+        published = await publish(backend, outgoing("a", b"1"), number=next(numbers))
+        (info,) = await backend.info(SHARD, ["a"])
+        return published.targeted and set(info.nodes) == {"there"}
+
+    await until(forgotten)
     assert not await backend.renew(SHARD, HERE)
 
 
@@ -325,9 +320,7 @@ async def test_message_expires(make_backend: MakeBackend) -> None:
     """An old message is not received, and makes room in a full channel."""
     backend = make_backend(expiry=0.05)
     assert await backend.send(SHARD, "tasks", b"old", capacity=1, reader="")
-    async with asyncio.timeout(5):
-        while not await backend.send(SHARD, "tasks", b"new", capacity=1, reader=""):
-            await asyncio.sleep(0.01)
+    await until(lambda: backend.send(SHARD, "tasks", b"new", capacity=1, reader=""))
     assert await backend.receive(SHARD, "tasks", reader="") == b"new"
 
 

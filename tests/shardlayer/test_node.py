@@ -1,0 +1,247 @@
+"""Joining rooms and hearing them, through a real Redis and in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from realtime.embedded import EmbeddedValkey
+from shardlayer.exceptions import ShardUnavailable
+from shardlayer.layer import ShardedChannelLayer
+from shardlayer.types import BEGINNING, Position
+from tests.shardlayer.fakes import RecordingSink
+from tests.waiting import until
+
+
+class Room:
+    """Members of one room, for tests: joins, and waits for what comes."""
+
+    def __init__(self, layer: ShardedChannelLayer, name: str = "general") -> None:
+        self.layer = layer
+        self.name = name
+
+    async def join(self, since: Position | None = None) -> RecordingSink:
+        """Join as the consumer does: the reply is written, then pushes are let through."""
+        sink = RecordingSink()
+        joined = await (await self.layer.node()).join(self.name, sink, since)
+        sink.texts += [item.data for item in joined.publications]
+        joined.release()
+        return sink
+
+    async def publish(self, *numbers: int) -> None:
+        await self.layer.publish_many([(self.name, b"%d" % number) for number in numbers])
+
+
+async def numbers(sink: RecordingSink, count: int) -> list[int]:
+    """Return the data of `count` publications that a sink got in its reply and as pushes."""
+    await until(lambda: len(sink.texts) >= count)
+    found = []
+    for text in sink.texts:
+        value = orjson.loads(text)
+        found.append(value if isinstance(value, int) else value.get("data", "reset"))
+    return found
+
+
+@asynccontextmanager
+async def layer_on(url: str, **config: object) -> AsyncIterator[ShardedChannelLayer]:
+    layer = ShardedChannelLayer(hosts=[url], **config)
+    try:
+        yield layer
+    finally:
+        await layer.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def layer(request: pytest.FixtureRequest) -> AsyncIterator[ShardedChannelLayer]:
+    """A layer on each kind of backend."""
+    url = f"memory://{uuid4().hex}"
+    if request.param == "redis":
+        url = request.getfixturevalue("redis_server").url
+    async with layer_on(url, history={"*": {"size": 1_000, "ttl": 60}}) as made:
+        yield made
+
+
+async def test_member_gets_what_is_published_after_it_joined(layer: ShardedChannelLayer) -> None:
+    """The plain case, end to end: join, publish, push; leave, publish, nothing."""
+    room = Room(layer)
+    await room.publish(1)
+    sink = await room.join()
+    await room.publish(2, 3)
+    assert await numbers(sink, 2) == [2, 3]
+    (await layer.node()).leave("general", sink)
+    other = await room.join()
+    await room.publish(4)
+    assert await numbers(other, 1) == [4]
+    assert await numbers(sink, 2) == [2, 3]
+
+
+async def test_later_members_need_no_round_trip(layer: ShardedChannelLayer) -> None:
+    """The second join of a room is answered from memory, at the room's position."""
+    node = await layer.node()
+    first = await node.join("general", RecordingSink())
+    second_join = node.join("general", RecordingSink())
+    with pytest.raises(StopIteration) as ended:
+        second_join.send(None)
+    assert ended.value.value.position == first.position
+    assert node.members("general") == 2
+
+
+async def test_recovery_gives_what_was_missed_then_pushes(layer: ShardedChannelLayer) -> None:
+    """A member that comes back gets every publication once, in order."""
+    room = Room(layer)
+    await room.publish(1, 2)
+    sink = await room.join(BEGINNING)
+    await room.publish(3)
+    assert await numbers(sink, 3) == [1, 2, 3]
+    back = await room.join(Position(offset=1, epoch=(await layer.room_info("general")).epoch))
+    await room.publish(4)
+    assert await numbers(back, 3) == [2, 3, 4]
+
+
+async def test_joins_amid_publications_see_no_gap_and_no_repeat(
+    layer: ShardedChannelLayer,
+) -> None:
+    """50 members that join from the beginning while 500 publications go by all get 1 to 500."""
+    room = Room(layer)
+    await room.publish(1)
+
+    async def publish_all() -> None:
+        for number in range(2, 501, 3):
+            await room.publish(*range(number, min(number + 3, 501)))
+
+    async def join_later(turns: int) -> RecordingSink:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await room.join(BEGINNING)
+
+    publishing = asyncio.create_task(publish_all())
+    sinks = await asyncio.gather(*(join_later(turn * 20) for turn in range(50)))
+    await publishing
+    for sink in sinks:
+        got = await numbers(sink, 500)
+        assert got == list(range(1, 501))
+
+
+async def test_first_joins_share_one_registration(layer: ShardedChannelLayer) -> None:
+    """Members that join a new room at the same moment all get what follows."""
+    room = Room(layer)
+    sinks = await asyncio.gather(*(room.join() for _ in range(20)))
+    await room.publish(1)
+    for sink in sinks:
+        assert await numbers(sink, 1) == [1]
+
+
+async def test_cancelled_join_hurts_no_other(layer: ShardedChannelLayer) -> None:
+    """The member whose join registers the room may go away; whoever waits with it gets in."""
+    room = Room(layer)
+    first = asyncio.create_task(room.join())
+    second = asyncio.create_task(room.join())
+    await asyncio.sleep(0)
+    first.cancel()
+    sink = await second
+    await room.publish(1)
+    assert await numbers(sink, 1) == [1]
+    assert (await layer.node()).members("general") == 1
+
+
+async def test_members_on_several_nodes(redis_server: EmbeddedValkey) -> None:
+    """Two layers stand for two processes: both nodes deliver, the registry shows both."""
+    async with (
+        layer_on(redis_server.url, members_interval=0.05) as here,
+        layer_on(redis_server.url, members_interval=0.05) as there,
+    ):
+        sinks = [await Room(layer).join() for layer in (here, there, there)]
+        await Room(here).publish(1)
+        for sink in sinks:
+            assert await numbers(sink, 1) == [1]
+
+        async def reported() -> bool:
+            return sorted((await here.room_info("general")).nodes.values()) == [1, 2]
+
+        await until(reported)
+
+
+async def test_empty_room_is_forgotten_after_the_linger(redis_server: EmbeddedValkey) -> None:
+    """A room whose last member left leaves the registry, but not at once."""
+    async with layer_on(redis_server.url, linger=0.2) as layer:
+        node = await layer.node()
+        sink = await Room(layer).join()
+        node.leave("general", sink)
+        assert (await layer.room_info("general")).nodes == {node.id: 1}
+
+        async def forgotten() -> bool:
+            return not (await layer.room_info("general")).nodes
+
+        await until(forgotten)
+        assert node.rooms() == 0
+
+
+async def test_restarted_redis_is_heard_again(redis_server: EmbeddedValkey) -> None:
+    """A Redis that comes back empty: members are told of the reset, and nothing hangs."""
+    async with layer_on(redis_server.url) as layer:
+        room = Room(layer)
+        sink = await room.join()
+        await room.publish(1, 2)
+        assert await numbers(sink, 2) == [1, 2]
+        redis_server.stop()
+        redis_server.start()
+        await until(lambda: len(sink.texts) == 3)  # the reset
+        await room.publish(3)
+        assert await numbers(sink, 4) == [1, 2, "reset", 3]
+
+
+async def test_node_whose_subscription_was_cut_reads_what_it_missed(
+    redis_server: EmbeddedValkey,
+) -> None:
+    """Publications made while the node was deaf arrive, in order and once."""
+    async with layer_on(redis_server.url) as layer, layer_on(redis_server.url) as other:
+        sink = await Room(layer).join()
+        await Room(other).publish(1)
+        assert await numbers(sink, 1) == [1]
+        shard = layer.shard_of("general")
+        backend = (await layer.node())._backend
+        await backend._links[0].execute("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[attr-defined]
+        await Room(other).publish(2, 3, 4)
+        assert await numbers(sink, 4) == [1, 2, 3, 4]
+        await asyncio.wait_for(backend.heard(shard), 5)
+        await Room(other).publish(5)
+        assert await numbers(sink, 5) == [1, 2, 3, 4, 5]
+
+
+async def test_publisher_waits_for_a_redis_that_restarts(redis_server: EmbeddedValkey) -> None:
+    """A short outage is waited out; the publication is applied once."""
+    async with layer_on(redis_server.url) as layer:
+        await Room(layer).publish(1)
+        redis_server.stop()
+        publishing = asyncio.create_task(Room(layer).publish(2))
+        await asyncio.sleep(0)
+        redis_server.start()
+        await publishing
+        held = await layer.history("general")
+        assert [item.data for item in held] == [b"2"]  # this Redis keeps nothing over a restart
+
+
+async def test_dead_shard_raises_and_harms_no_other(redis_server: EmbeddedValkey) -> None:
+    """After `publish_timeout` ShardUnavailable names shard and server; other shards go on."""
+    dead = "redis://127.0.0.1:1"
+    layer = ShardedChannelLayer(hosts=[redis_server.url, dead], publish_timeout=0.3)
+    names = [f"room{number}" for number in range(50)]
+    lost = next(name for name in names if layer.shard_of(name) % 2)
+    fine = next(name for name in names if not layer.shard_of(name) % 2)
+    try:
+        with pytest.raises(ShardUnavailable, match=r"127\.0\.0\.1:1") as caught:
+            await layer.publish(lost, b"1")
+        assert caught.value.shard == layer.shard_of(lost)
+        with pytest.raises(ShardUnavailable):
+            await Room(layer, lost).join()
+        sink = await Room(layer, fine).join()
+        await layer.publish(fine, b"1")
+        assert await numbers(sink, 1) == [1]
+        assert set(map(type, (await layer.ping()).values())) == {float, ShardUnavailable}
+    finally:
+        await layer.close()

@@ -1,0 +1,58 @@
+"""Bad settings get an error that names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shardlayer.exceptions import ConfigurationError
+from shardlayer.options import NO_HISTORY, LayerOptions
+from shardlayer.types import HistoryPolicy
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({"host": "redis://x"}, r"no key 'host'.*hosts"),
+        ({"hosts": []}, "hosts"),
+        ({"hosts": ["x:6379"]}, "'x:6379'"),
+        ({"hosts": ["redis://x", "redis://x"]}, "redis://x twice"),
+        ({"hosts": ["redis://x", ("x", 6379), "redis://x:6379"]}, "twice"),
+        ({"hosts": ["redis://a", "redis://b"], "shards": 1}, "2 servers for 1 shards"),
+        ({"shards": 0}, "shards is 0"),
+        ({"shards": True}, "shards is True"),
+        ({"shards": 1_000}, "shards is 1000"),
+        ({"prefix": "a{b"}, "prefix"),
+        ({"lease_ttl": -1}, "lease_ttl is -1"),
+        ({"batch_size": 1.5}, "batch_size is 1.5.*whole number"),
+        ({"publish_timeout": "5"}, "publish_timeout"),
+        ({"history": 300}, "history is 300"),
+        ({"history": {"a": {"length": 3}}}, r"history\['a'\]"),
+        ({"history": {"a": {"size": -1}}}, r"history\['a'\]\['size'\]"),
+        ({"history": {"a": {"ttl": 0}}}, r"history\['a'\]\['ttl'\]"),
+        ({"meta_ttl": 60.0}, "meta_ttl is 60 s"),
+    ],
+)
+def test_wrong_setting_is_named(config: dict[str, Any], named: str) -> None:
+    """The message says which key is wrong and what it takes."""
+    with pytest.raises(ConfigurationError, match=named):
+        LayerOptions.from_config(**config)
+
+
+def test_hosts_are_understood_in_every_form() -> None:
+    """One URL, URLs, pairs and addresses."""
+    assert LayerOptions.from_config(hosts="redis://a").hosts == ("redis://a",)
+    hosts: list[object] = ["redis://a", ("b", 1), {"address": "unix:///c"}]
+    options = LayerOptions.from_config(hosts=hosts)
+    assert options.hosts == ("redis://a", "redis://b:1", "unix:///c")
+
+
+def test_first_matching_glob_decides_the_history() -> None:
+    """Policies are tried in order; a room that none matches keeps nothing."""
+    options = LayerOptions.from_config(
+        history={"chat.*": {"size": 5, "ttl": 10}, "chat.off": {}, "log": None}
+    )
+    assert options.policy_of("chat.off") == HistoryPolicy(size=5, ttl=10.0)
+    assert options.policy_of("log") == options.policy_of("other") == NO_HISTORY
+    assert LayerOptions().policy_of("any") == HistoryPolicy(size=300, ttl=300.0)
