@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any, Self
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-_STOP = 5.0  # seconds that a child has after SIGTERM
 _POLL = 0.02  # seconds between two tries of a port
 _libc = ctypes.CDLL(None)
 
@@ -97,13 +96,9 @@ class Child:
         return ChildFailed("\n".join([f"{self.name} {what}; the end of its log:", *lines]))
 
     def stop(self) -> None:
-        """End the process: SIGTERM, and SIGKILL after some seconds."""
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """End the process at once: it has nothing to save, and nobody waits for its goodbyes."""
+        self._process.kill()
+        self._process.wait()
 
     def __enter__(self) -> Self:
         return self

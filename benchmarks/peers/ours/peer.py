@@ -12,13 +12,20 @@ OURS = Peer(
     title="Shardlayer",
     what="shardlayer-daphne serving config.asgi: RoomConsumer, a room with history.",
     command=(
-        *(sys.executable, "-m", "shardlayer.server.cli"),
+        *(sys.executable, "-m", "shardlayer.server"),
         *("-v", "0", "-b", "127.0.0.1", "-p", "{port}", "config.asgi:application"),
     ),
     greeting=Greeting(path=f"/ws/?room={ROOM}", steps=(Step(expect='{"id":0,"subscribed"'),)),
     emitter="benchmarks.peers.ours.emitter:OurEmitter",
     redis=True,
-    environment={"DJANGO_SETTINGS_MODULE": "config.settings"},
+    environment={
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DJANGO_DEBUG": "0",
+        "DJANGO_SECRET_KEY": "of a benchmark",
+        "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
+        "DATABASE_URL": "sqlite://:memory:",
+        "LOG_LEVEL": "WARNING",
+    },
     versions=(
         *("shardlayer", "channels", "daphne", "twisted", "websockets", "redis", "hiredis"),
         *("django", "orjson"),
