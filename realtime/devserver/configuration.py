@@ -82,12 +82,11 @@ def render(commands: Mapping[str, str], *, socket: Path, logs: Path, as_root: bo
 
     Args:
         socket: Where supervisord listens for bin/dev and for `supervisorctl`.
-        logs: Where each part's output goes, as NAME.log.
+        logs: The folder of each part's output, NAME.log; relative, without percent signs.
         as_root: Whether this is root, which Supervisor wants confirmed.
     """
-    # A percent sign would begin one of Supervisor's own expansions.
-    escaped = {"logs": _escape(str(logs)), "socket": _escape(str(socket))}
-    sections = [_DAEMON.format(user="user = root\n" if as_root else "", **escaped)]
+    user = "user = root\n" if as_root else ""
+    sections = [_DAEMON.format(user=user, logs=logs, socket=_escape(str(socket)))]
     for name, command in commands.items():
         order = _order(name)
         sections.append(
@@ -96,7 +95,7 @@ def render(commands: Mapping[str, str], *, socket: Path, logs: Path, as_root: bo
                 command=_escape(command),
                 priority=order.priority,
                 stop_seconds=order.stop_seconds,
-                logs=escaped["logs"],
+                logs=logs,
             )
         )
     workers = [name for name in commands if worker_number(name) is not None]
@@ -110,4 +109,5 @@ def _order(name: str) -> Order:
 
 
 def _escape(text: str) -> str:
+    """Double the percent signs, which begin Supervisor's own expansions."""
     return text.replace("%", "%%")
