@@ -1,7 +1,8 @@
 """The opening handshake (RFC 6455, 4.2): reading the request, and each way to answer it.
 
-A transient `websockets.server.ServerProtocol` reads and checks the request. It isn't kept for
-the frames: its parser would hold the request for as long as the connection lives.
+The request is read with websockets' parser and checked by its Sans-I/O protocol, but outside of
+the parser that this protocol runs for the connection: that would hold the request, its headers
+and their copies for as long as the connection lives.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 from websockets.datastructures import Headers
+from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
 from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
 
 PROTOCOL_LOGGER = logging.getLogger("shardlayer.server.protocol")
 """Gets what the Sans-I/O protocol logs; DEBUG shows each frame."""
 # At INFO it has two lines for each connection, which Daphne's access log has already.
 PROTOCOL_LOGGER.setLevel(logging.WARNING)
+
+MessageLimits = tuple[int | None, int | None]
+"""The largest message and the largest frame in bytes; None is without limit."""
 
 HeaderList = Iterable[Iterable[bytes]]
 
@@ -46,25 +53,26 @@ class Opening:
     """A valid opening handshake that waits for the application's answer.
 
     Attributes:
+        frames: The Sans-I/O protocol for the frames that come after it.
         request: The request, until the scope was built from it.
         early: Bytes that the client sent before it had an answer.
-        denial: The head of the denial response that the application has begun.
+        denial: The head of the denial response that the application has begun; empty when sent.
     """
 
-    __slots__ = ("_offered", "_response", "_server_name", "denial", "early", "request")
+    __slots__ = ("_offered", "_response", "_server_name", "denial", "early", "frames", "request")
 
-    def __init__(self, head: bytes, server_name: str) -> None:
-        """Read the request's head, blank line included; raise HandshakeRefused if it's bad."""
-        protocol = ServerProtocol(logger=PROTOCOL_LOGGER)
-        protocol.receive_data(head)
-        request = next(iter(protocol.events_received()), None)
-        if not isinstance(request, Request):
-            # A line that is too long was answered; bytes that aren't HTTP were not.
-            answer = b"".join(protocol.data_to_send())
-            raise HandshakeRefused(answer or plain_response(400, "Bad request.", server_name))
-        response = protocol.accept(request)
+    def __init__(self, head: bytes, server_name: str, limits: MessageLimits) -> None:
+        """Read and check a request's head, blank line included.
+
+        Raises:
+            HandshakeRefused: If it is no valid opening handshake.
+        """
+        request = read_request(head, server_name)
+        frames = ServerProtocol(state=OPEN, max_size=limits, logger=PROTOCOL_LOGGER)
+        response = frames.accept(request)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             raise HandshakeRefused(response.serialize())
+        self.frames = frames
         self.request: Request | None = request
         self._offered = offered_subprotocols(request.headers)
         self._response = response
@@ -113,6 +121,33 @@ class Opening:
     def deny(self, status: int, text: str) -> bytes:
         """Return a whole response that refuses the connection."""
         return plain_response(status, text, self._server_name)
+
+    def abandon(self) -> None:
+        """Let go of the protocol, which there won't be frames for."""
+        self.frames.parser.close()  # it refers to the protocol, and the protocol to it
+
+
+def read_request(head: bytes, server_name: str = "") -> Request:
+    """Return the request with the given head; raise HandshakeRefused if it is malformed."""
+    reader = StreamReader()
+    reader.feed_data(head)
+    reader.feed_eof()
+    try:
+        next(Request.parse(reader.read_line))
+    except StopIteration as parsed:
+        request: Request = parsed.value
+        return request
+    except RequestLineTooLong as error:
+        refusal = _refusal(HTTPStatus.REQUEST_URI_TOO_LONG, error, server_name)
+    except (HeaderLineTooLong, TooManyHeaders) as error:
+        refusal = _refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, error, server_name)
+    except Exception as error:  # EOFError, ValueError and others: see Request.parse
+        refusal = _refusal(HTTPStatus.BAD_REQUEST, error, server_name)
+    raise refusal
+
+
+def _refusal(status: HTTPStatus, error: Exception, server_name: str) -> HandshakeRefused:
+    return HandshakeRefused(plain_response(status, f"Bad handshake: {error}.", server_name))
 
 
 def plain_response(status: int, text: str, server_name: str = "") -> bytes:

@@ -13,12 +13,11 @@ from typing import Any
 from daphne.server import Server as DaphneServer
 from twisted.internet.defer import Deferred
 
+from shardlayer.server.handshake import MessageLimits
 from shardlayer.server.inbox import Inbox, Message
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
 from shardlayer.server.websocket import WebSocketProtocol
-
-SERVICE_RESTART = 1012  # close code: come back
 
 
 class Server(DaphneServer):  # type: ignore[misc]
@@ -53,8 +52,8 @@ class Server(DaphneServer):  # type: ignore[misc]
             self._on_ready()
 
     @property
-    def message_limits(self) -> tuple[int | None, int | None]:
-        """The largest message and the largest frame in bytes; None is without limit."""
+    def message_limits(self) -> MessageLimits:
+        """What a client may send; Daphne's options say 0 for no limit."""
         return self.websocket_max_message_size or None, self.websocket_max_frame_size or None
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
@@ -86,7 +85,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         running = []
         for protocol, details in list(self.connections.items()):
             if isinstance(protocol, WebSocketProtocol):
-                protocol.close(SERVICE_RESTART)
+                protocol.go_away()
             instance = details.get("application_instance")
             if instance is not None and not instance.done():
                 instance.cancel()

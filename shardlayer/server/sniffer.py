@@ -110,7 +110,7 @@ class Upgrade:
 def open_websocket(server: Server, transport: Transport, head: bytes, early: bytes) -> None:
     """Have a WebSocketProtocol serve the connection, or refuse a handshake that is no good."""
     try:
-        opening = Opening(head, server.server_name)
+        opening = Opening(head, server.server_name, server.message_limits)
     except HandshakeRefused as refusal:
         counters.rejected += 1
         transport.write(refusal.answer)

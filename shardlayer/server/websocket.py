@@ -1,86 +1,52 @@
-"""One WebSocket: between a Twisted transport, the Sans-I/O protocol and an ASGI application.
+"""The WebSocket protocol: between a Twisted transport and an ASGI application.
 
-Its states follow each other and never go back:
-
-    OPENING   the request was valid; the application has not answered it
-    OPEN      accepted: messages go both ways
-    CLOSING   our last bytes are written or queued: a close frame, or a response that refuses
-    LOST      the TCP connection is gone, and the application knows
-
-Daphne's Server calls `handle_reply`, `handle_exception` and `check_timeouts`, as on its own
-WebSocket protocol, and is told of the connection's beginning and end in the same way.
+Frames are read and built by websockets' Sans-I/O protocol. Daphne's Server calls `handle_reply`,
+`handle_exception` and `check_timeouts`, as on its own WebSocket protocol, and is told of the
+connection's beginning and end in the same way.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from websockets import frames as ws
 from websockets.exceptions import ProtocolError
-from websockets.protocol import OPEN
+from websockets.frames import Close, CloseCode, Frame
 from websockets.server import ServerProtocol
 
+from shardlayer.server.connection import Connection, State
 from shardlayer.server.counters import counters
-from shardlayer.server.handshake import PROTOCOL_LOGGER, Opening
-from shardlayer.server.inbox import Inbox, Message
+from shardlayer.server.handshake import Opening
+from shardlayer.server.inbox import Message
 from shardlayer.server.keepalive import Due, Keepalive
 from shardlayer.server.messages import MessageReader
 from shardlayer.server.scope import websocket_scope
-from shardlayer.server.sink import SocketSink, TransportSink
-from shardlayer.server.transports import Address, Transport, addresses, is_plain, is_secure
+from shardlayer.server.transports import Transport, addresses, is_secure
 
 if TYPE_CHECKING:
     from shardlayer.server.server import Server
 
 logger = logging.getLogger(__name__)
 
-CLOSE_TIMEOUT = 10.0  # seconds for the client to take our last bytes and answer a close frame
-SLOW_CLOSE_TIMEOUT = 5.0  # the same for a client that is closed for being too slow
 SLOW_CONSUMER = 4008  # close code: come back, and resume by offset
+SLOW_CLOSE_TIMEOUT = 5.0  # seconds for a slow client to take that close frame and answer it
 MAX_REASON_SIZE = 123  # bytes: what a close frame holds beside the code (RFC 6455, 5.5)
 MAX_EARLY_SIZE = 64 * 1024  # bytes that are kept of what a client sends before it is accepted
 
 
-class State(IntEnum):
-    """See the text of the module."""
+class WebSocketProtocol(Connection):
+    """A Twisted protocol for a connection whose opening handshake was read and is valid."""
 
-    OPENING, OPEN, CLOSING, LOST = range(4)
-
-
-class WebSocketProtocol:
-    """A Twisted protocol for a connection whose opening handshake was read and is valid.
-
-    Attributes:
-        inbox: What the application receives.
-        sink: What writes to the client; hubs get it by `scope["extensions"]["shardlayer"]`.
-        state: Where in its life the connection is.
-    """
-
-    __slots__ = (
-        "_abort_timer", "_client", "_ending", "_frames", "_keepalive", "_opened_at", "_opening",
-        "_path", "_reader", "_server", "_transport", "inbox", "sink", "state",
-    )  # fmt: skip
-
-    inbox: Inbox
-    sink: SocketSink
+    __slots__ = ("_frames", "_keepalive", "_opened_at", "_opening", "_reader")
 
     def __init__(self, server: Server, opening: Opening) -> None:
-        self._server = server
+        super().__init__(server)
         self._opening: Opening | None = opening
         self._frames: ServerProtocol | None = None  # from acceptance on
         self._reader = MessageReader()
-        self._abort_timer: asyncio.TimerHandle | None = None
-        self._ending = False  # the TCP connection is to end once all is written
         self._opened_at = time.monotonic()
         self._keepalive = Keepalive(self._opened_at)
-        self.state = State.OPENING
-
-    def __repr__(self) -> str:
-        return f"<WebSocketProtocol client={self._client!r} path={self._path!r}>"
 
     # What the transport calls.
 
@@ -92,10 +58,7 @@ class WebSocketProtocol:
         client, host = addresses(transport)
         if host is not None:
             transport.setTcpNoDelay(True)
-        self._transport = transport
-        self.inbox = Inbox(transport)
-        sink_class = SocketSink if is_plain(transport) else TransportSink
-        self.sink = sink_class(self, transport, server.client_buffer_limit)
+        self._attach(transport)
         scope = websocket_scope(
             opening.request,
             server,
@@ -105,8 +68,8 @@ class WebSocketProtocol:
             extensions={"websocket.http.response": {}, "shardlayer": {"sink": self.sink}},
         )
         opening.request = None
-        self._path: str = scope["raw_path"].decode("ascii")
-        self._client: Address | None = scope["client"]
+        self._path = scope["raw_path"].decode("ascii")  # not unquoted: it goes into log lines
+        self._client = scope["client"]
         server.protocol_connected(self)
         try:
             server.create_application(self, scope)
@@ -126,26 +89,23 @@ class WebSocketProtocol:
             return
         frames.receive_data(data)
         for frame in frames.events_received():
-            if self.state is State.OPEN and isinstance(frame, ws.Frame):
+            if self.state is State.OPEN and isinstance(frame, Frame):
                 message = self._reader.read(frame)
                 if message is not None:
                     self.inbox.put(message)
         self._flush(frames)
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
-        """Tell the application and Daphne's life cycle that the connection is gone."""
-        self.state = State.LOST
-        if self._abort_timer is not None:
-            self._abort_timer.cancel()
-        close = self._close_seen()
+        """Tell the application, with the client's close code, else ours, else 1006."""
+        frames = self._frames
+        close = frames and (frames.close_rcvd or frames.close_sent)
+        close = close or Close(CloseCode.ABNORMAL_CLOSURE, "")
+        if frames is not None:
+            frames.parser.close()  # it refers to the protocol, and the protocol to it
+        if self._opening is not None:
+            self._opening.abandon()
         self._frames = self._opening = None
-        self.sink.detach()
-        self.inbox.release()
-        self.inbox.put(
-            {"type": "websocket.disconnect", "code": int(close.code), "reason": close.reason}
-        )
-        self._server.protocol_disconnected(self)
-        self._log("disconnected")
+        self._detach(int(close.code), close.reason)
 
     # What Daphne's Server calls.
 
@@ -177,7 +137,7 @@ class WebSocketProtocol:
         if self.state is State.OPENING:
             self._refuse(500, "Internal server error.")
         else:
-            self.close(ws.CloseCode.INTERNAL_ERROR)
+            self.close(CloseCode.INTERNAL_ERROR)
 
     def check_timeouts(self) -> None:
         """Apply Daphne's limits in time; called every two seconds."""
@@ -191,11 +151,11 @@ class WebSocketProtocol:
                 self._refuse(403, "The application did not answer in time.")
         elif self.state is State.OPEN and self._frames is not None:
             if abandoned or 0 <= server.websocket_timeout < now - self._opened_at:
-                self.close(ws.CloseCode.NORMAL_CLOSURE)
+                self.close(CloseCode.NORMAL_CLOSURE)
             else:
                 self._check_ping(self._frames, now)
 
-    # What the sink calls.
+    # What the sink calls, and the application through it.
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a close frame, cutting a reason that is too long; refuse with 403 when opening.
@@ -215,6 +175,13 @@ class WebSocketProtocol:
             raise ValueError(f"{code} is no close code that may be sent.") from error
         self._flush(frames)
 
+    def go_away(self) -> None:
+        """Send the client away, which may come back: this server is stopping."""
+        if self.state is State.OPENING:
+            self._refuse(503, "The server is stopping.")
+        else:
+            self.close(CloseCode.SERVICE_RESTART)
+
     def overflowed(self) -> None:
         """Close a client that reads too slowly; what waits for it is dropped."""
         frames = self._frames
@@ -224,22 +191,7 @@ class WebSocketProtocol:
         counters.slow_closed += 1
         frames.send_close(SLOW_CONSUMER, "slow consumer")
         data = b"".join(frames.data_to_send())
-        self._send_last(data, SLOW_CLOSE_TIMEOUT, jump=True)
-
-    def drained(self) -> None:
-        """End the TCP connection if that is what was waited for."""
-        if not self._ending:
-            return
-        self._ending = False
-        self.sink.release_transport()
-        failed = self._frames is not None and self._frames.parser_exc is not None
-        if failed and is_plain(self._transport):
-            # The client broke the protocol and may be sending still. A close with unread bytes
-            # would reset the connection, and with it the close frame that says why: so only our
-            # half ends here, and the other when the client does or the abort timer fires.
-            self._transport.loseWriteConnection()
-        else:
-            self._transport.loseConnection()
+        self._send_last(data, timeout=SLOW_CLOSE_TIMEOUT, jump=True)
 
     # The opening.
 
@@ -258,9 +210,7 @@ class WebSocketProtocol:
         opening = self._opening_for(message)
         answer = opening.accept(message.get("subprotocol"), message.get("headers") or ())
         self._opening = None
-        self._frames = ServerProtocol(
-            state=OPEN, max_size=self._server.message_limits, logger=PROTOCOL_LOGGER
-        )
+        self._frames = opening.frames
         self._frames.extensions = [self._reader]
         self.state = State.OPEN
         counters.accepted += 1
@@ -288,9 +238,11 @@ class WebSocketProtocol:
 
     def _end_refused(self, answer: bytes) -> None:
         counters.rejected += 1
+        if self._opening is not None:
+            self._opening.abandon()
         self._opening = None
         self._log("rejected")
-        self._send_last(answer, CLOSE_TIMEOUT)
+        self._send_last(answer)
         self._end()
 
     # Open and closing.
@@ -320,7 +272,7 @@ class WebSocketProtocol:
             frames.send_ping(b"")
         elif due is Due.GIVE_UP:
             counters.ping_timeouts += 1
-            frames.fail(ws.CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+            frames.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
         self._flush(frames)
 
     def _flush(self, frames: ServerProtocol) -> None:
@@ -332,30 +284,6 @@ class WebSocketProtocol:
         if frames.close_sent is None and writes[-1]:
             self.sink.send_data(data)
             return
-        self._send_last(data, CLOSE_TIMEOUT)
+        self._send_last(data)
         if not writes[-1]:  # SEND_EOF: the closing handshake is over, or there won't be one
-            self._end()
-
-    def _send_last(self, data: bytes, timeout: float, *, jump: bool = False) -> None:
-        if self.state >= State.CLOSING:
-            return
-        self.state = State.CLOSING
-        self.sink.send_last(data, jump=jump)
-        self.inbox.release()
-        loop = asyncio.get_running_loop()
-        self._abort_timer = loop.call_later(timeout, self._transport.abortConnection)
-
-    def _end(self) -> None:
-        self._ending = True
-        if self.sink.is_idle:
-            self.drained()
-
-    def _close_seen(self) -> ws.Close:
-        """Return what closed the connection: the client's close frame, else ours, else 1006."""
-        frames = self._frames
-        seen = None if frames is None else frames.close_rcvd or frames.close_sent
-        return seen or ws.Close(ws.CloseCode.ABNORMAL_CLOSURE, "")
-
-    def _log(self, action: str) -> None:
-        client = None if self._client is None else "{}:{}".format(*self._client)
-        self._server.log_action("websocket", action, {"path": self._path, "client": client})
+            self._end(lingers=frames.parser_exc is not None)
