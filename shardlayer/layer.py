@@ -82,13 +82,25 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.require_valid_channel_name(channel)
         node = await self.node()
         mailbox = node.mailbox(channel, self.get_capacity(channel))
-        message: dict[str, Any] = msgpack.unpackb(await mailbox.get(), strict_map_key=False)
+        try:
+            payload = await mailbox.get()
+        except asyncio.CancelledError:
+            node.drop_mailbox(channel)
+            raise
+        message: dict[str, Any] = msgpack.unpackb(payload, strict_map_key=False)
         return message
 
     async def new_channel(self, prefix: str = "specific") -> str:
-        """Return a new process-local channel, `PREFIX.NODE!ID`, received by the running loop."""
+        """Return a new process-local channel, `PREFIX.NODE!ID`, received by the running loop.
+
+        Raises:
+            ShardUnavailable: If the channel's shard could not be heard within `publish_timeout`.
+        """
         node = await self.node()
-        return f"{prefix}.{node.id}!{secrets.token_hex(CHANNEL_ID_BYTES)}"
+        channel = f"{prefix}.{node.id}!{secrets.token_hex(CHANNEL_ID_BYTES)}"
+        self.require_valid_channel_name(channel)
+        await node.new_mailbox(channel, self.get_capacity(channel))
+        return channel
 
     # Channels: "Groups" extension
 

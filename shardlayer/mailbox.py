@@ -42,19 +42,31 @@ class Mailbox:
         channel: The channel's name.
         capacity: Group messages that may wait here; what comes on top is missed and counted.
         fetch: Takes the oldest message from the channel's queue, or None.
+        is_new: Whether nobody can have sent to the channel yet. Otherwise its queue is looked at
+            first, and what waits there comes before everything else.
     """
 
     def __init__(
-        self, channel: str, *, capacity: int, fetch: Callable[[], Awaitable[bytes | None]]
+        self,
+        channel: str,
+        *,
+        capacity: int,
+        fetch: Callable[[], Awaitable[bytes | None]],
+        is_new: bool,
     ) -> None:
         self.channel = channel
         self.missed = 0
         self._capacity = capacity
         self._fetch = fetch
-        self._line: deque[bytes | _Marker] = deque((_Marker.ALL,))
+        self._line: deque[bytes | _Marker] = deque(() if is_new else (_Marker.ALL,))
         self._messages = 0  # how many of the line are messages
         self._getters: deque[asyncio.Future[None]] = deque()
         self._complained = 0.0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits here."""
+        return not self._line
 
     def deliver(self, message: bytes) -> None:
         """Append a group's message, or count it as missed if the channel is full."""

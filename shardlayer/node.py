@@ -88,8 +88,10 @@ class Node:
         )
         self._deliveries: list[asyncio.Task[None] | None] = [None] * options.shards
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._kept: dict[str, Mailbox] = {}
         self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
         self._reentries = asyncio.Semaphore(REENTRY_CONCURRENCY)
+        self._heard: set[int] = set()
         self._complained = 0.0
         self.broken_batches = 0
 
@@ -188,20 +190,37 @@ class Node:
         if room is not None and room.channels.pop(channel, None) is not None:
             self._registry.changed(shard, group, len(room))
 
+    async def new_mailbox(self, channel: str, capacity: int) -> Mailbox:
+        """Return where this node receives a process-local channel that was just named.
+
+        It stays until `drop_mailbox`, whether somebody receives or not.
+
+        Raises:
+            ShardUnavailable: If the channel's shard could not be heard within `publish_timeout`.
+        """
+        await self._registry.heard(self._shard_of(channel))
+        mailbox = self._kept[channel] = self._make_mailbox(channel, capacity, is_new=True)
+        return mailbox
+
     def mailbox(self, channel: str, capacity: int) -> Mailbox:
         """Return where this node receives a channel; it lives while somebody holds it."""
-        mailbox = self._mailboxes.get(channel)
-        if mailbox is None:
-            local = is_process_local(channel)
-            shard = self._shard_of(channel)
-            mailbox = Mailbox(
-                channel,
-                capacity=capacity,
-                fetch=lambda: self._backend.receive(
-                    shard, channel, reader="" if local else self.id
-                ),
-            )
-            self._mailboxes[channel] = mailbox
+        return self._mailboxes.get(channel) or self._make_mailbox(channel, capacity, is_new=False)
+
+    def drop_mailbox(self, channel: str) -> None:
+        """Keep an empty mailbox no longer than its groups and receivers do."""
+        mailbox = self._kept.get(channel)
+        if mailbox is not None and mailbox.is_empty:
+            del self._kept[channel]
+
+    def _make_mailbox(self, channel: str, capacity: int, *, is_new: bool) -> Mailbox:
+        shard = self._shard_of(channel)
+        reader = "" if is_process_local(channel) else self.id
+        mailbox = self._mailboxes[channel] = Mailbox(
+            channel,
+            capacity=capacity,
+            fetch=lambda: self._backend.receive(shard, channel, reader=reader),
+            is_new=is_new,
+        )
         return mailbox
 
     # What the backend tells
@@ -236,13 +255,16 @@ class Node:
             self._deliver(shard)
 
     def resumed(self, shards: Sequence[int]) -> None:
-        """Join the rooms of these shards again: something may have been missed."""
-        for shard in shards:
+        """Join the rooms of these shards again, unless they are heard for the first time."""
+        again = self._heard.intersection(shards)
+        self._heard.update(shards)
+        for shard in again:
             for room in self._hubs[shard].rooms.values():
                 if room.entering is None and room.held is None:
                     self._reenter(shard, room)
-        for mailbox in list(self._mailboxes.values()):
-            mailbox.look()
+        if again:
+            for mailbox in list(self._mailboxes.values()):
+                mailbox.look()
 
     # Figures
 

@@ -98,13 +98,23 @@ class Registry:
                         failure = error
                         await asyncio.sleep(RETRY_PAUSE)
         except TimeoutError:
-            server = self._backend.servers[self._backend.server_of(shard)]
-            reason = f"no answer within {self._options.publish_timeout:g} s"
-            raise failure or ShardUnavailable(shard=shard, server=server, reason=reason) from None
+            raise failure or self._unavailable(shard) from None
         if not reply.leased and shard in self._leased:
             self._on_lapsed([shard])
         self._leased.add(shard)
         return reply
+
+    async def heard(self, shard: int) -> None:
+        """Wait until a shard can be heard, for `publish_timeout` at most.
+
+        Raises:
+            ShardUnavailable: If it could not be heard until then.
+        """
+        try:
+            async with asyncio.timeout(self._options.publish_timeout):
+                await self._backend.heard(shard)
+        except TimeoutError:
+            raise self._unavailable(shard) from None
 
     def changed(self, shard: int, group: str, members: int) -> None:
         """Note that a group's members changed; without any it is forgotten after the linger."""
@@ -154,6 +164,11 @@ class Registry:
         if self._tasks:
             await asyncio.wait(self._tasks)
         self._tasks = []
+
+    def _unavailable(self, shard: int) -> ShardUnavailable:
+        server = self._backend.servers[self._backend.server_of(shard)]
+        reason = f"no answer within {self._options.publish_timeout:g} s"
+        return ShardUnavailable(shard=shard, server=server, reason=reason)
 
     async def _forget_idle(self) -> None:
         now = asyncio.get_running_loop().time()
