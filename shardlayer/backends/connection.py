@@ -188,7 +188,7 @@ class Subscription:
                         self._on_resumed()
         finally:
             with suppress(*Failure):
-                await pubsub.aclose()
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
 
 
 async def _close(redis: Redis) -> None:
