@@ -1,5 +1,5 @@
 """`python bin/install.py EXTRA [ARGUMENT...]`: makes `.venv`, installs the project with an extra
-(`embedded`, or `dev`, which has all of it) and becomes `.venv/bin/python ARGUMENT...`, if any is given.
+(`embedded`, or `dev`, which has all) and becomes `.venv/bin/python ARGUMENT...`, if any is given.
 
 Standard library only: it runs before anything is installed. The versions are those of
 constraints.txt. What was installed is noted in `.venv/installed.json`, so that nothing is done
@@ -88,9 +88,9 @@ def works() -> bool:
     return home == str(VENV.absolute()) and (VENV / "bin" / "pip").exists()
 
 
-def digest() -> str:
+def digest(project: Path = PROJECT, constraints: Path = CONSTRAINTS) -> str:
     """Return a digest of what decides which packages are installed."""
-    return hashlib.sha256(PROJECT.read_bytes() + b"\0" + CONSTRAINTS.read_bytes()).hexdigest()
+    return hashlib.sha256(project.read_bytes() + b"\0" + constraints.read_bytes()).hexdigest()
 
 
 def read_stamp() -> dict[str, str]:

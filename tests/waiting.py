@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 
 PATIENCE = 10.0  # seconds
@@ -20,3 +21,12 @@ async def until(condition: Callable[[], object | Awaitable[object]]) -> None:
             if met:
                 return
             await asyncio.sleep(PAUSE)
+
+
+def wait_until(condition: Callable[[], object], *, patience: float = PATIENCE) -> None:
+    """Return as soon as `condition()` is true, without a loop; TimeoutError after `patience`."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not true within {patience:g} s")
+        time.sleep(PAUSE)

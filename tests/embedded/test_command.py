@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,18 +14,9 @@ import pytest
 
 from realtime.embedded import EmbeddedValkey, free_port
 from realtime.embedded.ports import answers, is_free
+from tests.waiting import wait_until
 
 DEADLINE = 15.0  # seconds
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    """Return True once the condition holds, False when it does not within DEADLINE."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @contextmanager
@@ -51,7 +41,7 @@ def test_serves_until_a_signal(kind: str, number: signal.Signals, tmp_path: Path
     """It serves, and a signal ends it with code 0 and frees the port."""
     port = free_port()
     with running(kind, "--port", str(port), "--directory", str(tmp_path)) as process:
-        assert eventually(lambda: answers(port))
+        wait_until(lambda: answers(port))
         process.send_signal(number)
         assert process.wait(DEADLINE) == 0
     assert is_free(port)
@@ -75,10 +65,10 @@ def test_killed_command_takes_its_server_along(tmp_path: Path) -> None:
     """Even kill -9 leaves no server behind."""
     port = free_port()
     with running("redis", "--port", str(port), "--directory", str(tmp_path)) as process:
-        assert eventually(lambda: answers(port))
+        wait_until(lambda: answers(port))
         process.kill()
         process.wait(DEADLINE)
-        assert eventually(lambda: is_free(port))
+        wait_until(lambda: is_free(port))
 
 
 def test_taken_port_is_one_clear_line(redis_server: EmbeddedValkey, tmp_path: Path) -> None:
