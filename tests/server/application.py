@@ -1,0 +1,197 @@
+"""The ASGI application that the server under test serves: each path is one behaviour."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from shardlayer.frames import Broadcast
+from shardlayer.server.counters import counters
+from shardlayer.server.sink import SocketSink
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+members: list[SocketSink] = []
+disconnects: list[Message] = []
+received: list[int] = []
+gate = asyncio.Event()
+broadcasters: set[asyncio.Task[None]] = set()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Do what the path says."""
+    if scope["type"] == "http":
+        await http(scope, receive, send)
+        return
+    await receive()  # websocket.connect
+    query = {
+        name: values[-1]
+        for name, values in parse_qs(scope["query_string"].decode(), keep_blank_values=True).items()
+    }
+    await SOCKETS[scope["path"]](scope, receive, send, query)
+
+
+async def http(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer `/state` and `/open`, and send back the body of anything else."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    if scope["path"] == "/state":
+        state = {
+            "counters": dataclasses.asdict(counters),
+            "disconnects": disconnects,
+            "members": len(members),
+            "received": received,
+        }
+        body = json.dumps(state).encode()
+    elif scope["path"] == "/open":
+        gate.set()
+    else:
+        body = b"%b %b" % (scope["method"].encode(), body)
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def echo(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Send each message back; note how the connection ended."""
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] != "websocket.disconnect":
+        await send({**message, "type": "websocket.send"})
+    disconnects.append(message)
+
+
+async def show_scope(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Send the scope as JSON, what isn't JSON as its repr."""
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": json.dumps(scope, default=repr)})
+    await receive()
+
+
+async def accept(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Accept with the subprotocol and the header that the query names."""
+    message: Message = {"type": "websocket.accept", "subprotocol": query.get("subprotocol")}
+    if "header" in query:
+        name, _, value = query["header"].partition(":")
+        message["headers"] = [(name.encode("latin-1"), value.encode("latin-1"))]
+    await send(message)
+    await receive()
+
+
+async def reject(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Close before accepting."""
+    await send({"type": "websocket.close"})
+    disconnects.append(await receive())
+
+
+async def deny(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Refuse with a response of the application's own, in two parts."""
+    headers = [(b"content-type", b"text/x-why"), (b"x-why", b"because")]
+    await send({"type": "websocket.http.response.start", "status": 429, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b"not ", "more_body": True})
+    await send({"type": "websocket.http.response.body", "body": b"now"})
+
+
+async def close(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Accept, close as the query says, send something more and note the end."""
+    await send({"type": "websocket.accept"})
+    await send(
+        {
+            "type": "websocket.close",
+            "code": int(query["code"]),
+            "reason": query.get("reason"),
+        }
+    )
+    await send({"type": "websocket.send", "text": "after the close"})
+    scope["extensions"]["shardlayer"]["sink"].write(Broadcast([b'"after the close"']))
+    disconnects.append(await receive())
+
+
+async def crash(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Raise, after accepting if the query says so."""
+    if "open" in query:
+        await send({"type": "websocket.accept"})
+    raise RuntimeError("crashed as it should")
+
+
+async def leave(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Return at once, after accepting if the query says so."""
+    if "open" in query:
+        await send({"type": "websocket.accept"})
+
+
+async def silent(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Never answer the handshake."""
+    await receive()
+
+
+async def gated(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Read nothing until the gate opens, then all, noting the lengths."""
+    await send({"type": "websocket.accept"})
+    await gate.wait()
+    while (message := await receive())["type"] != "websocket.disconnect":
+        received.append(len(message["text"]))
+        if message["text"] == "end":
+            await send({"type": "websocket.send", "text": str(len(received))})
+
+
+async def flood(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Send numbered messages of the size that the query names, waiting as `send` says."""
+    await send({"type": "websocket.accept"})
+    for number in range(int(query["count"])):
+        text = f"{number:08d}" + "x" * int(query["size"])
+        await send({"type": "websocket.send", "text": text})
+    await receive()
+
+
+async def room(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Join the one room, and take commands for it.
+
+    {"broadcast": COUNT, "size": BYTES} writes numbered texts to all members; "close" closes
+    each with the code, a third of the way through that broadcast if there is one.
+    """
+    sink: SocketSink = scope["extensions"]["shardlayer"]["sink"]
+    await send({"type": "websocket.accept"})
+    members.append(sink)
+    while (message := await receive())["type"] != "websocket.disconnect":
+        command = json.loads(message["text"])
+        count, padding = command.get("broadcast", 0), "x" * command.get("size", 0)
+        for number in range(count):
+            if command.get("close") and number == count // 3:
+                for member in members:
+                    member.close(command["close"], "over")
+            broadcast = Broadcast([f'"{number:08d}{padding}"'.encode()])
+            for member in members:
+                member.write(broadcast)
+            if command.get("mixed"):  # the same order for what goes by `send`
+                await send({"type": "websocket.send", "text": f"sent {number}"})
+            await asyncio.sleep(command.get("pause", 0))
+        await send({"type": "websocket.send", "text": "done"})
+    members.remove(sink)
+    disconnects.append(message)
+
+
+SOCKETS = {
+    "/accept": accept,
+    "/close": close,
+    "/crash": crash,
+    "/deny": deny,
+    "/echo": echo,
+    "/flood": flood,
+    "/gated": gated,
+    "/leave": leave,
+    "/reject": reject,
+    "/room": room,
+    "/scope": show_scope,
+    "/silent": silent,
+}

@@ -1,0 +1,26 @@
+"""Servers for the tests of the server; what a test changes on one of them it tells by counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.server.process import ServerProcess
+
+LOOPBACK = ("-e", "tcp:port=0:interface=127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server on TCP with Daphne's default options."""
+    with ServerProcess(tmp_path_factory.mktemp("tcp"), *LOOPBACK) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def unlimited_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that takes messages of any size."""
+    limits = ("--websocket-max-message-size", "0", "--websocket-max-frame-size", "0")
+    with ServerProcess(tmp_path_factory.mktemp("unlimited"), *LOOPBACK, *limits) as process:
+        yield process
