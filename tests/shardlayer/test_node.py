@@ -245,3 +245,38 @@ async def test_dead_shard_raises_and_harms_no_other(redis_server: EmbeddedValkey
         assert set(map(type, (await layer.ping()).values())) == {float, ShardUnavailable}
     finally:
         await layer.close()
+
+
+async def test_node_that_was_forgotten_registers_again(redis_server: EmbeddedValkey) -> None:
+    """A node whose lease ended (it froze) joins its rooms again and reads what it missed."""
+    async with layer_on(redis_server.url, lease_ttl=0.6) as layer:
+        sink = await Room(layer).join()
+        await Room(layer).publish(1)
+        assert await numbers(sink, 1) == [1]
+        node = await layer.node()
+        shard = layer.shard_of("general")
+
+        async def targeted() -> bool:
+            before = layer.stats()["targeted"]
+            await layer.publish("general", b"2")
+            return layer.stats()["targeted"] > before
+
+        await until(targeted)
+        await node._backend.withdraw(shard, node.id)
+        await node._backend.leave(shard, node.id, ["general"])
+        await Room(layer).publish(3, 4)
+        got = await numbers(sink, len(await layer.history("general")))
+        assert got[0] == 1
+        assert got[-2:] == [3, 4]
+        assert set(got[1:-2]) == {2}
+
+
+async def test_batch_of_another_release_is_complained_about(
+    layer: ShardedChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A version that this process does not know is logged with what to do, and counted."""
+    node = await layer.node()
+    node.arrived(0, b"\x63whatever")
+    assert "wire version 99" in caplog.text
+    assert "restart this one" in caplog.text
+    assert layer.stats()["broken_batches"] == 1

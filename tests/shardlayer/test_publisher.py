@@ -1,0 +1,104 @@
+"""Publishing through a shard that answers late, twice or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from realtime.embedded import EmbeddedValkey
+from shardlayer import wire
+from shardlayer.backends.redis import RedisBackend
+from shardlayer.commands import Batch, Outgoing, Published
+from shardlayer.exceptions import ShardUnavailable
+from shardlayer.options import LayerOptions
+from shardlayer.publisher import Publisher
+from shardlayer.types import HistoryPolicy, Position
+
+SHARD = 3
+
+
+class LossyBackend(RedisBackend):
+    """A real Redis whose answers can be lost on their way back."""
+
+    def __init__(self, options: LayerOptions) -> None:
+        super().__init__(options)
+        self.lose = 0  # answers still to be lost
+        self.numbers: list[int] = []
+
+    async def publish(self, shard: int, batch: Batch) -> Published:
+        self.numbers.append(batch.number)
+        published = await super().publish(shard, batch)
+        if self.lose:
+            self.lose -= 1
+            raise ShardUnavailable(shard=shard, server=self.servers[0], reason="answer lost")
+        return published
+
+
+@pytest.fixture
+async def backend(redis_server: EmbeddedValkey) -> AsyncIterator[LossyBackend]:
+    """A backend that gives up after half a second."""
+    made = LossyBackend(LayerOptions(hosts=(redis_server.url,), publish_timeout=0.5))
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def publisher(backend: LossyBackend) -> AsyncIterator[Publisher]:
+    """A publisher on that backend."""
+    made = Publisher(backend, LayerOptions(hosts=("redis://unused",), publish_timeout=0.5))
+    yield made
+    await made.aclose()
+
+
+def outgoing(number: int, room: str = "room") -> Outgoing:
+    body = wire.pack_body(wire.Kind.PUBLICATION, room, b"%d" % number)
+    return Outgoing(room, body, HistoryPolicy(size=100, ttl=60.0))
+
+
+async def test_lost_answer_is_asked_for_again_and_applied_once(
+    backend: LossyBackend, publisher: Publisher
+) -> None:
+    """A retry carries the same number, is not applied again, and gets the original offset."""
+    backend.lose = 2
+    position = await publisher.publish(SHARD, outgoing(1))
+    assert position is not None
+    assert position.offset == 1
+    assert backend.numbers == [1, 1, 1]
+    assert publisher.stats.retries == 2
+    assert len(await backend.history(SHARD, "room", 10)) == 1
+
+
+async def test_batches_are_numbered_on(backend: LossyBackend, publisher: Publisher) -> None:
+    """The batch after a repeated one has the next number and is applied."""
+    backend.lose = 1
+    await publisher.publish(SHARD, outgoing(1))
+    await publisher.publish(SHARD, outgoing(2))
+    assert backend.numbers == [1, 1, 2]
+    assert [item.data for item in await backend.history(SHARD, "room", 10)] == [b"1", b"2"]
+
+
+async def test_callers_are_told_in_time(backend: LossyBackend, publisher: Publisher) -> None:
+    """After `publish_timeout` all who waited so long get ShardUnavailable; then it goes on."""
+    backend.lose = 1_000
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    waiting = [asyncio.create_task(publisher.publish(SHARD, outgoing(number))) for number in (1, 2)]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [ShardUnavailable, ShardUnavailable]
+    assert loop.time() - begun < 5  # far less than two timeouts one after the other would allow
+    assert publisher.stats.failed == 2
+    backend.lose = 0
+    assert isinstance(await publisher.publish(SHARD, outgoing(3)), Position)
+
+
+async def test_concurrent_publications_share_batches(publisher: Publisher) -> None:
+    """200 callers at once need far fewer than 200 calls; each gets its own offset."""
+    positions = await asyncio.gather(
+        *(publisher.publish(SHARD, outgoing(number)) for number in range(200))
+    )
+    offsets = [position.offset for position in positions if position is not None]
+    assert offsets == list(range(1, 201))
+    assert publisher.stats.batches <= 4
+    assert publisher.stats.published == 200
