@@ -26,6 +26,20 @@ def flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name}={value!r} is neither on (1) nor off (0).")
 
 
+def whole(environ: Mapping[str, str], name: str, *, default: int) -> int:
+    """Return a variable that is a whole number above 0; empty counts as not set.
+
+    Raises:
+        ImproperlyConfigured: It is something else.
+    """
+    value = environ.get(name, "").strip()
+    if not value:
+        return default
+    if not value.isdecimal() or int(value) == 0:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number above 0.")
+    return int(value)
+
+
 def listed(environ: Mapping[str, str], name: str, *, default: list[str]) -> list[str]:
     """Return the comma-separated parts of a variable, or `default` when it has none."""
     parts = [part.strip() for part in environ.get(name, "").split(",")]

@@ -11,6 +11,7 @@
 | DATABASE_URL | SQLite in var/ | a dj-database-url address |
 | REDIS_URL | redis://127.0.0.1:6379 | one Redis or Valkey server or more, comma separated |
 | KAFKA_BOOTSTRAP_SERVERS | 127.0.0.1:9092 | host:port, comma separated |
+| KAFKA_SESSION_TIMEOUT_MS | 10000 | ms until the group gives up a consumer that fell silent |
 | SHARDLAYER_WORKER | worker-1 | this worker's name on the demo page |
 | SHARDLAYER_WORKERS | | all workers, as name=address, comma separated |
 | LOG_LEVEL | INFO | of shardlayer and realtime |
@@ -24,7 +25,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import flag, listed, named
+from config.environment import flag, listed, named, whole
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _env = os.environ
@@ -120,9 +121,15 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
         "CONFIG": {"hosts": listed(_env, "REDIS_URL", default=["redis://127.0.0.1:6379"])},
     },
 }
+_session_timeout = whole(_env, "KAFKA_SESSION_TIMEOUT_MS", default=10_000)  # milliseconds
 REALTIME: dict[str, Any] = {
     "CLIENT_PUBLISH": ["chat.*"],
     "KAFKA_BOOTSTRAP_SERVERS": listed(_env, "KAFKA_BOOTSTRAP_SERVERS", default=["127.0.0.1:9092"]),
+    # A real broker takes 6000 at least; the embedded one lets a consumer wait half of it to join.
+    "KAFKA_CONSUMER_OPTIONS": {
+        "session_timeout_ms": _session_timeout,
+        "heartbeat_interval_ms": _session_timeout // 3,
+    },
     "WORKER": _env.get("SHARDLAYER_WORKER") or "worker-1",
     "WORKERS": named(_env, "SHARDLAYER_WORKERS"),
 }

@@ -89,9 +89,8 @@ class Conf:
     kafka_group: str = _setting("shardlayer", _TEXT)
     kafka_route: str = _setting("realtime.kafka.routing.route", _PATH)
     kafka_auto_offset_reset: str = _setting("earliest", _RESET)  # for a group's first start
-    kafka_options: Mapping[str, Any] = _empty_mapping(
-        _OPTIONS
-    )  # more arguments of aiokafka's clients
+    kafka_options: Mapping[str, Any] = _empty_mapping(_OPTIONS)  # for all of aiokafka's clients
+    kafka_consumer_options: Mapping[str, Any] = _empty_mapping(_OPTIONS)  # for its consumers
 
     # The demo page
     worker: str = _setting("worker-1", _TEXT)  # this worker's name

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
 
 from realtime.kafka.delivery import Delivery
 from realtime.kafka.progress import Progress
@@ -36,6 +36,7 @@ class Pool:
         layer: Where the records are published.
         limit: Bytes of a payload, at most.
         terminal: Where the live line goes; None logs.
+        options: More arguments of AIOKafkaConsumer, such as its session timeout.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Pool:
         layer: ShardedChannelLayer,
         limit: int,
         terminal: TextIO | None,
+        options: Mapping[str, Any],
     ) -> None:
         self._brokers = brokers
         self._topics = topics
@@ -69,6 +71,7 @@ class Pool:
             # altogether is found out without this: its heartbeats stop too.
             "max_poll_interval_ms": POLL_LIMIT,
             **brokers.arguments(),
+            **options,
         }
         self._readers = [
             Reader(

@@ -74,6 +74,7 @@ async def _run(stop: asyncio.Event, options: dict[str, Any]) -> None:
         layer=layer,
         limit=layer.options.max_message_size,
         terminal=sys.stdout if sys.stdout.isatty() else None,
+        options=settings.kafka_consumer_options,
     )
     try:
         if await wait_for_redis(layer, stop=stop):

@@ -1,0 +1,91 @@
+"""What the project's settings make of an environment, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHOW = """
+import json
+from config import settings
+print(json.dumps({name: value for name, value in vars(settings).items() if name.isupper()},
+                 default=str))
+"""
+
+
+def run(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in an environment with just these variables."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={"PATH": os.environ["PATH"], **environ},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+def settings_of(**environ: str) -> dict[str, Any]:
+    """Return the settings that such an environment gives."""
+    done = run(SHOW, **environ)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_development() -> None:
+    """Without any variable the project runs on this machine."""
+    found = settings_of()
+    assert found["DEBUG"] is True
+    assert found["SERVE_STATIC"] is True
+    assert found["CHANNEL_LAYERS"]["default"]["CONFIG"]["hosts"] == ["redis://127.0.0.1:6379"]
+    assert found["DATABASES"]["default"]["NAME"].endswith("var/db.sqlite3")
+    assert "localhost" in found["ALLOWED_HOSTS"]
+
+
+def test_production() -> None:
+    """With DEBUG off cookies are for https only and nobody's host is allowed by default."""
+    found = settings_of(
+        DJANGO_DEBUG="0",
+        DJANGO_SECRET_KEY="s" * 60,
+        DATABASE_URL="postgres://u:p@db/name",
+        REDIS_URL="redis://a, redis://b",
+        KAFKA_BOOTSTRAP_SERVERS="a:1,b:2",
+        SHARDLAYER_WORKER="w2",
+        SHARDLAYER_WORKERS="w1=http://a,w2=http://b",
+    )
+    assert found["SESSION_COOKIE_SECURE"] is True
+    assert found["SERVE_STATIC"] is False
+    assert found["ALLOWED_HOSTS"] == []
+    assert found["DATABASES"]["default"]["ENGINE"] == "django.db.backends.postgresql"
+    assert found["CHANNEL_LAYERS"]["default"]["CONFIG"]["hosts"] == ["redis://a", "redis://b"]
+    assert found["REALTIME"]["KAFKA_BOOTSTRAP_SERVERS"] == ["a:1", "b:2"]
+    assert found["REALTIME"]["WORKERS"] == {"w1": "http://a", "w2": "http://b"}
+
+
+def test_production_needs_a_secret() -> None:
+    """With DEBUG off and no secret key nothing starts, and the variable is named."""
+    done = run(SHOW, DJANGO_DEBUG="0")
+    assert done.returncode == 1
+    assert "DJANGO_SECRET_KEY must be set" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["config.asgi", "config.urls"])
+def test_import_needs_no_server(module: str) -> None:
+    """The application is imported without Redis, and imports no Twisted on the way."""
+    code = (
+        "import os, sys; os.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings'\n"
+        "import django; django.setup()\n"
+        f"import {module}\n"
+        "assert 'twisted' not in sys.modules"
+    )
+    done = run(code, REDIS_URL="redis://127.0.0.1:1")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,41 @@
+"""Layers for the tests of the Django app: one in memory, one on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pytest_django import Settings
+
+from realtime.embedded import EmbeddedValkey
+from realtime.layers import sharded_layer
+from shardlayer import ShardedChannelLayer
+
+BACKEND = "shardlayer.layer.ShardedChannelLayer"
+
+
+def channel_layers(**config: Any) -> dict[str, dict[str, Any]]:
+    """Return a CHANNEL_LAYERS setting with that CONFIG."""
+    return {"default": {"BACKEND": BACKEND, "CONFIG": config}}
+
+
+@pytest.fixture
+async def memory_layer(settings: Settings) -> AsyncIterator[ShardedChannelLayer]:
+    """The default layer, in this process's memory, without rooms."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[f"memory://{uuid4().hex}"])
+    layer = sharded_layer()
+    yield layer
+    await layer.close()
+
+
+@pytest.fixture
+async def redis_layer(
+    settings: Settings, redis_server: EmbeddedValkey
+) -> AsyncIterator[ShardedChannelLayer]:
+    """The default layer, on a real server without data, that gives up after half a second."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], publish_timeout=0.5)
+    layer = sharded_layer()
+    yield layer
+    await layer.close()

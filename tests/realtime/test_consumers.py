@@ -1,0 +1,266 @@
+"""A client's connection from end to end, on the layer in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from realtime.consumers import refuse, rooms_of_url
+from realtime.publish import apublish
+from shardlayer import ShardedChannelLayer
+from tests.realtime.client import Client, RecordingSink
+
+pytestmark = pytest.mark.usefixtures("memory_layer")
+
+
+async def test_subscriber_gets_what_is_published() -> None:
+    """A publication reaches a subscriber with its offset."""
+    async with Client() as client:
+        answer = await client.ask(1, subscribe={"room": "general"})
+        assert answer["id"] == 1
+        assert answer["subscribed"]["room"] == "general"
+        assert answer["subscribed"]["offset"] == 0
+        await apublish("general", {"text": "hello"})
+        push = await client.receive()
+        assert push == {"room": "general", "offset": 1, "data": {"text": "hello"}}
+
+
+async def test_own_server_sink_gets_answers_and_pushes() -> None:
+    """Where the server offers a sink, answers and pushes share it, in order."""
+    sink = RecordingSink()
+    async with Client(sink=sink) as client:
+        await client.ask(1, subscribe={"room": "general"})
+        await apublish("general", 1)
+        assert (await client.receive())["data"] == 1
+        assert await client.ask(2, ping={}) == {"id": 2, "pong": {}}
+
+
+async def test_list_of_rooms_is_answered_in_order() -> None:
+    """A list gets a list; a room that can't be is an error beside the others."""
+    async with Client() as client:
+        answer = await client.ask(
+            1, subscribe=[{"room": "b"}, {"room": "no room"}, {"room": "a"}, {"room": "b"}]
+        )
+        items = answer["subscribed"]
+        assert [item["room"] for item in items] == ["b", "no room", "a", "b"]
+        assert items[1]["error"]["code"] == "bad_room"
+        assert items[3]["error"]["code"] == "bad_request"
+        await apublish("a", "x")
+        assert (await client.receive())["room"] == "a"
+
+
+async def test_url_subscribes_at_once() -> None:
+    """`?room=` answers with id 0 before any command, each room once."""
+    async with Client("room=a&room=b&room=a&other=1") as client:
+        answer = await client.receive()
+        assert answer["id"] == 0
+        assert [item["room"] for item in answer["subscribed"]] == ["a", "b"]
+        await apublish("b", None)
+        assert (await client.receive())["room"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("query", "rooms"),
+    [(b"", []), (b"x=1", []), (b"room=", []), (b"room=a%2Eb&room=c", ["a.b", "c"])],
+)
+def test_rooms_of_url(query: bytes, rooms: list[str]) -> None:
+    """Only the `room` parameters count, decoded."""
+    assert rooms_of_url({"query_string": query}) == rooms
+
+
+async def test_resuming_client_gets_what_it_missed() -> None:
+    """A client that names its position is told what came since, once, and recovered."""
+    await apublish("general", 1)
+    async with Client() as client:
+        first = (await client.ask(1, subscribe={"room": "general"}))["subscribed"]
+    await apublish("general", 2)
+    await apublish("general", {"n": 3})
+    async with Client() as client:
+        position = {"offset": first["offset"], "epoch": first["epoch"]}
+        again = (await client.ask(1, subscribe={"room": "general", **position}))["subscribed"]
+        assert again["recovered"] is True
+        assert again["publications"] == [{"offset": 2, "data": 2}, {"offset": 3, "data": {"n": 3}}]
+        await apublish("general", 4)
+        assert (await client.receive())["offset"] == 4
+
+
+async def test_subscribing_again_is_a_fresh_answer() -> None:
+    """A second subscribe is no error, and pushes still come once."""
+    async with Client() as client:
+        await client.ask(1, subscribe={"room": "general"})
+        assert "subscribed" in await client.ask(2, subscribe={"room": "general"})
+        await apublish("general", 1)
+        assert (await client.receive())["offset"] == 1
+        assert await client.ask(3, ping={}) == {"id": 3, "pong": {}}
+
+
+async def test_unsubscribed_client_gets_nothing() -> None:
+    """After unsubscribe nothing comes, and a second one is an error."""
+    async with Client() as client:
+        await client.ask(1, subscribe={"room": "general"})
+        answer = await client.ask(2, unsubscribe={"room": "general"})
+        assert answer == {"id": 2, "unsubscribed": {"room": "general"}}
+        await apublish("general", 1)
+        error = (await client.ask(3, unsubscribe={"room": "general"}))["error"]
+        assert error["code"] == "not_subscribed"
+
+
+async def test_client_publishes_where_it_may() -> None:
+    """CLIENT_PUBLISH opens rooms to clients; the publisher hears itself as others do."""
+    async with Client() as client:
+        await client.ask(1, subscribe={"room": "chat.lobby"})
+        await client.send(2, publish={"room": "chat.lobby", "data": {"text": "hi"}})
+        messages = [await client.receive(), await client.receive()]
+        [answer] = [message["published"] for message in messages if "published" in message]
+        [push] = [message for message in messages if "data" in message]
+        assert (answer["room"], answer["offset"]) == ("chat.lobby", 1)
+        assert push["data"] == {"text": "hi"}
+
+
+async def test_client_may_not_publish_elsewhere() -> None:
+    """A room outside CLIENT_PUBLISH is forbidden."""
+    async with Client() as client:
+        error = (await client.ask(1, publish={"room": "machine.cpu", "data": 1}))["error"]
+        assert error["code"] == "forbidden"
+
+
+async def test_rooms_are_limited(settings: Settings) -> None:
+    """A client gets MAX_ROOMS_PER_CLIENT rooms; leaving one makes place."""
+    settings.REALTIME = {"MAX_ROOMS_PER_CLIENT": 2}
+    async with Client() as client:
+        items = (await client.ask(1, subscribe=[{"room": room} for room in "abc"]))["subscribed"]
+        assert [item.get("error", {}).get("code") for item in items] == [None, None, "limit"]
+        await client.ask(2, unsubscribe={"room": "a"})
+        assert "subscribed" in await client.ask(3, subscribe={"room": "c"})
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{", "bad_json"),
+        ("[]", "bad_request"),
+        ('{"ping":{}}', "bad_request"),
+        ('{"id":1,"dance":{}}', "unknown_command"),
+        (f'{{"id":1,"ping":"{"x" * 65_536}"}}', "too_large"),
+    ],
+)
+async def test_bad_frame_leaves_the_rooms_alone(text: str, code: str) -> None:
+    """A frame that is no command gets an error; pushes go on."""
+    async with Client() as client:
+        await client.ask(1, subscribe={"room": "general"})
+        await client.send_text(text)
+        assert (await client.receive())["error"]["code"] == code
+        await apublish("general", 1)
+        assert (await client.receive())["data"] == 1
+
+
+async def test_binary_frame_closes() -> None:
+    """A binary frame ends the connection with 1003."""
+    async with Client() as client:
+        await client.send_bytes(b"x")
+        event = await client.event()
+        assert (event["type"], event["code"]) == ("websocket.close", 1003)
+
+
+async def test_binary_frame_closes_through_the_servers_sink() -> None:
+    """The same where the server offers a sink."""
+    sink = RecordingSink()
+    async with Client(sink=sink) as client:
+        await client.send_bytes(b"x")
+    assert sink.closed is not None
+    assert sink.closed[0] == 1003
+
+
+async def test_leaving_client_leaves_its_rooms(memory_layer: ShardedChannelLayer) -> None:
+    """A client that goes away, or whose task is cancelled, is a member of nothing."""
+    node = await memory_layer.node()
+    gone, killed = Client(), Client()
+    async with gone:
+        await gone.ask(1, subscribe=[{"room": "a"}, {"room": "b"}])
+        assert node.members("a") == 1
+    async with Client() as stays:
+        await stays.ask(1, subscribe={"room": "b"})
+        await killed.__aenter__()
+        await killed.ask(1, subscribe={"room": "b"})
+        assert node.members("b") == 2
+        await killed.kill()
+        assert (node.members("a"), node.members("b")) == (0, 1)
+
+
+async def test_room_without_history_has_no_offset(settings: Settings) -> None:
+    """Where nothing is kept neither answers nor pushes name an offset."""
+    layers = dict(settings.CHANNEL_LAYERS["default"])
+    layers["CONFIG"] = {**layers["CONFIG"], "history": {}}
+    settings.CHANNEL_LAYERS = {"default": layers}
+    async with Client() as client:
+        answer = (await client.ask(1, subscribe={"room": "chat.a"}))["subscribed"]
+        assert answer == {"room": "chat.a", "recovered": False, "publications": []}
+        await client.send(2, publish={"room": "chat.a", "data": 1})
+        messages = [await client.receive(), await client.receive()]
+        assert {"room": "chat.a", "data": 1} in messages
+        assert {"id": 2, "published": {"room": "chat.a"}} in messages
+
+
+async def test_authorize_decides(settings: Settings) -> None:
+    """AUTHORIZE is asked of subscribing and publishing; what it refuses is forbidden."""
+    settings.REALTIME = {
+        "AUTHORIZE": "tests.realtime.test_consumers.no_secrets",
+        "CLIENT_PUBLISH": ["*"],
+    }
+    async with Client() as client:
+        assert "subscribed" in await client.ask(1, subscribe={"room": "open"})
+        error = (await client.ask(2, subscribe={"room": "secret"}))["error"]
+        assert error["code"] == "forbidden"
+        error = (await client.ask(3, publish={"room": "secret", "data": 1}))["error"]
+        assert error["code"] == "forbidden"
+
+
+async def test_failing_authorize_fails_one_command(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception in AUTHORIZE is logged and answered; the connection goes on."""
+    settings.REALTIME = {"AUTHORIZE": "tests.realtime.test_consumers.broken"}
+    async with Client() as client:
+        error = (await client.ask(1, subscribe={"room": "a"}))["error"]
+        assert error["code"] == "internal"
+        assert "password" not in json.dumps(error)
+        assert await client.ask(2, ping={}) == {"id": 2, "pong": {}}
+    assert "A client's command failed." in caplog.text
+
+
+async def test_too_large_for_the_layer(settings: Settings) -> None:
+    """A publication that the layer does not take is answered as too large."""
+    layers = dict(settings.CHANNEL_LAYERS["default"])
+    layers["CONFIG"] = {**layers["CONFIG"], "max_message_size": 10}
+    settings.CHANNEL_LAYERS = {"default": layers}
+    async with Client() as client:
+        error = (await client.ask(1, publish={"room": "chat.a", "data": "x" * 20}))["error"]
+        assert error["code"] == "too_large"
+
+
+async def test_other_addresses_are_refused() -> None:
+    """A WebSocket to an address that nothing serves fails in the handshake."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(event: dict[str, Any]) -> None:
+        sent.append(event)
+
+    await refuse({}, receive, send)
+    assert sent == [{"type": "websocket.close"}]
+
+
+async def no_secrets(user: object, action: str, room: str) -> bool:
+    """Refuse one room, to a user who is not signed in."""
+    assert not user.is_authenticated  # type: ignore[attr-defined]
+    return room != "secret"
+
+
+async def broken(user: object, action: str, room: str) -> bool:
+    """Fail in a way that the client must not read about."""
+    raise RuntimeError("the password is hunter2")

@@ -1,0 +1,45 @@
+"""Waiting for what is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from realtime.outage import FIRST_DELAY, LONGEST_DELAY, SAY_AGAIN, Outage, pause
+from tests.realtime.clock import FakeClock
+
+
+def test_says_it_once_then_each_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """An outage is one line, one more each minute, and one when it is over."""
+    clock = FakeClock()
+    outage = Outage("Redis", logging.getLogger("realtime.test"), clock=clock)
+    for _ in range(5):
+        outage.failed("refused")
+        clock.now += 1
+    assert caplog.messages == ["Redis is not available (refused). Waiting for it."]
+    clock.now += SAY_AGAIN
+    outage.failed("refused")
+    assert caplog.messages[1:] == ["Redis is away for 65 s (refused). Waiting."]
+    outage.over()
+    outage.over()
+    assert caplog.messages[2:] == ["Redis is back after 65.0 s."]
+
+
+def test_delays_double_and_start_anew() -> None:
+    """Waiting grows to a limit, and begins small again after a success."""
+    outage = Outage("Redis", logging.getLogger("realtime.test"))
+    delays = [outage.failed("x") for _ in range(10)]
+    assert delays[:3] == [FIRST_DELAY, FIRST_DELAY * 2, FIRST_DELAY * 4]
+    assert delays[-1] == LONGEST_DELAY
+    outage.over()
+    assert outage.failed("x") == FIRST_DELAY
+
+
+async def test_pause_ends_with_the_event() -> None:
+    """A pause says whether the event ended it."""
+    event = asyncio.Event()
+    assert await pause(0.001, unless=event) is False
+    asyncio.get_running_loop().call_soon(event.set)
+    assert await pause(60, unless=event) is True

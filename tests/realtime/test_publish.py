@@ -1,0 +1,104 @@
+"""Publishing from Django."""
+
+from __future__ import annotations
+
+from io import StringIO
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from realtime.embedded import EmbeddedValkey, free_port
+from realtime.layers import sharded_layer
+from realtime.publish import apublish, publish
+from shardlayer import MessageTooLarge, ShardedChannelLayer, ShardUnavailable
+from tests.realtime.conftest import channel_layers
+
+
+async def test_apublish_returns_the_position(memory_layer: ShardedChannelLayer) -> None:
+    """A publication is in the room's history where it says."""
+    first = await apublish("general", {"n": 1})
+    second = await apublish("general", {"n": 2})
+    assert first is not None
+    assert second is not None
+    assert (first.offset, second.offset) == (1, 2)
+    assert [item.data for item in await memory_layer.history("general")] == [
+        b'{"n":1}',
+        b'{"n":2}',
+    ]
+
+
+async def test_bad_input_is_refused(memory_layer: ShardedChannelLayer) -> None:
+    """A bad name, data without a JSON form or too large: an error, and nothing is sent."""
+    with pytest.raises(ValueError, match="'no room'"):
+        await apublish("no room", 1)
+    with pytest.raises(TypeError, match="JSON"):
+        await apublish("general", object())
+    with pytest.raises(MessageTooLarge):
+        await apublish("general", "x" * 1_048_576)
+    assert await memory_layer.history("general") == []
+
+
+async def test_other_layers_are_refused(settings: Settings) -> None:
+    """Channels' own layers can't publish; the setting to change is named."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    with pytest.raises(TypeError, match="CHANNEL_LAYERS"):
+        await apublish("general", 1)
+    settings.CHANNEL_LAYERS = {}
+    with pytest.raises(TypeError, match="NoneType"):
+        sharded_layer()
+
+
+def test_publish_from_synchronous_code(settings: Settings, redis_server: EmbeddedValkey) -> None:
+    """The synchronous twin does the same, many times in one process."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
+    positions = [publish("general", {"n": n}) for n in range(5)]
+    assert [position.offset for position in positions if position] == [1, 2, 3, 4, 5]
+
+
+def test_publish_without_redis(settings: Settings) -> None:
+    """Without Redis publishing fails after the layer's limit and names the server."""
+    host = f"redis://127.0.0.1:{free_port()}"
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[host], publish_timeout=0.2)
+    with pytest.raises(ShardUnavailable, match=r"127\.0\.0\.1"):
+        publish("general", 1)
+
+
+class TestCommand:
+    """`manage.py publish`."""
+
+    def test_publishes_the_json_as_given(
+        self, settings: Settings, redis_server: EmbeddedValkey
+    ) -> None:
+        """The data go out byte by byte; the command says where they went."""
+        settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
+        out = StringIO()
+        call_command("publish", "general", ' {"a": 1.0}', stdout=out)
+        assert "general at offset 1" in out.getvalue()
+
+    def test_room_without_history(self, settings: Settings) -> None:
+        """Where nothing is kept it says so."""
+        settings.CHANNEL_LAYERS = channel_layers(hosts=[f"memory://{uuid4().hex}"], history={})
+        out = StringIO()
+        call_command("publish", "general", "1", stdout=out)
+        assert "keeps no history" in out.getvalue()
+
+    def test_reads_standard_input(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A hyphen takes the data from standard input."""
+        settings.CHANNEL_LAYERS = channel_layers(hosts=[f"memory://{uuid4().hex}"])
+        monkeypatch.setattr("sys.stdin", StringIO('{"a": 1}\n'))
+        out = StringIO()
+        call_command("publish", "general", "-", stdout=out)
+        assert "offset 1" in out.getvalue()
+
+    @pytest.mark.parametrize(
+        ("room", "data", "words"),
+        [("general", "{", "Not JSON"), ("no room", "1", "can't name a room")],
+    )
+    def test_errors_are_lines(self, room: str, data: str, words: str) -> None:
+        """What is wrong is one line, not a traceback."""
+        with pytest.raises(CommandError, match=words):
+            call_command("publish", room, data)
