@@ -36,9 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser() -> Iterator[Browser]:
     """The system's Chromium; each test opens contexts of its own in it."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=tools.find("chromium"), args=ARGUMENTS
-        )
+        browser = playwright.chromium.launch(executable_path=tools.find("chromium"), args=ARGUMENTS)
         yield browser
         browser.close()
 
@@ -72,4 +70,5 @@ def visitors(browser: Browser) -> Iterator[Visitors]:
 @pytest.fixture
 def tab(visitors: Visitors, workers: Workers) -> Page:
     """An empty page of a worker, whose modules it can import."""
+    visitors.expected.append("favicon.ico")  # it has none, being no page for people
     return visitors.open(f"{workers.first.url}health/live")

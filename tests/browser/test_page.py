@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.template.loader import render_to_string
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.stack import Workers
-from tests.browser.visitors import DESKTOP, PHONE, Visitors, state
+from tests.browser.visitors import DESKTOP, PHONE, WORKER_IS_DOWN, Visitors, state
 
 PATIENCE = 15_000  # milliseconds that a test waits for something that comes
 ROOMS = ("machine.cpu", "machine.memory", "machine.network", "machine.disk")
@@ -121,8 +122,7 @@ def test_nothing_to_send(demo: Workers, visitors: Visitors) -> None:
 
 def test_its_worker_dies(demo: Workers, visitors: Visitors) -> None:
     """The page says that it is cut off, comes back by itself, and has missed nothing."""
-    # Chromium reports every WebSocket that does not open; no script can prevent it.
-    visitors.expected = ["WebSocket connection to"]
+    visitors.expected.append(WORKER_IS_DOWN)
     page, other = visitors.open(demo.first.url), visitors.open(demo.second.url)
     be_live(page)
     be_live(other)
@@ -166,7 +166,7 @@ def test_light_and_dark(demo: Workers, visitors: Visitors) -> None:
     """The page follows the reader's colour scheme, and its text has contrast in both."""
     grounds = set()
     for colours in ("light", "dark"):
-        page = visitors.open(demo.first.url, colours=colours)  # type: ignore[arg-type]
+        page = visitors.open(demo.first.url, colours=colours)
         ground = colour(page, "--sheet")
         grounds.add(luminance(ground) > 0.5)
         for name in ("--ink", "--muted", "--trace", "--trace-low", "--cut", "--live", "--behind"):
@@ -192,18 +192,12 @@ def test_everything_has_a_name(demo: Workers, visitors: Visitors) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Shardlayer live")
 
 
-def test_no_worker_is_named(demo: Workers, visitors: Visitors, browser_html: str) -> None:
-    """Without a list of workers the page leaves that row out."""
-    assert "Served by" not in browser_html
-
-
-@pytest.fixture
-def browser_html() -> str:
-    """The page as a worker serves it that knows of no others."""
-    from django.template.loader import render_to_string
-
-    context = {"worker": "worker-1", "workers": [], "websocket_path": "/ws/"}
-    return render_to_string("realtime/index.html", context)
+@pytest.mark.parametrize(("workers", "shown"), [([], False), ([("worker-2", "/two")], True)])
+def test_it_names_workers(workers: list[tuple[str, str]], shown: bool) -> None:
+    """The row of workers is there when there are others to go to."""
+    peers = [{"name": name, "url": url, "current": False} for name, url in workers]
+    context = {"worker": "worker-1", "workers": peers, "websocket_path": "/ws/"}
+    assert ("Served by" in render_to_string("realtime/index.html", context)) is shown
 
 
 def colour(page: Page, name: str) -> tuple[float, ...]:

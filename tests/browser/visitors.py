@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+# Chromium reports every WebSocket that does not open; no script can prevent it.
+WORKER_IS_DOWN = "WebSocket connection to"
 DESKTOP = (1440, 900)
 PHONE = (390, 844)
 
@@ -15,8 +17,7 @@ class Visitors:
     """Opens pages and collects their errors: of the console, of scripts, of requests.
 
     Attributes:
-        expected: Parts of texts that are no fault in this test, such as Chromium's complaint
-            about a WebSocket whose server was killed.
+        expected: Parts of texts that are no fault in this test.
     """
 
     def __init__(self, browser: Browser) -> None:
@@ -42,7 +43,7 @@ class Visitors:
         self._contexts.append(context)
         page = context.new_page()
         origin = urlsplit(url).netloc
-        page.on("console", lambda message: self._heard(message.type, message.text))
+        page.on("console", self._heard)
         page.on("pageerror", lambda error: self._faults.append(f"script: {error}"))
         page.on("requestfailed", lambda request: self._faults.append(f"failed: {request.url}"))
         page.on("request", lambda request: self._asked(origin, request.url))
@@ -62,9 +63,10 @@ class Visitors:
         ]
         assert not faults, "\n".join(faults)
 
-    def _heard(self, kind: str, text: str) -> None:
-        if kind in {"error", "warning"}:
-            self._faults.append(f"console {kind}: {text}")
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            place = message.location["url"]
+            self._faults.append(f"console {message.type}: {message.text} ({place})")
 
     def _asked(self, origin: str, url: str) -> None:
         parts = urlsplit(url)

@@ -1,0 +1,83 @@
+"""A client in a page that writes down what it is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+PATIENCE = 15_000  # milliseconds
+
+START = """
+async ([rooms, options, since]) => {
+  const { RealtimeClient } = await import("/static/realtime/client.js");
+  const client = new RealtimeClient("/ws/", { random: () => 0.2, ...options });
+  const told = { states: [], events: [], data: [] };
+  const count = () => { document.title = `${told.states.at(-1)} ${told.data.length}`; };
+  client.addEventListener("state", ({ detail }) => {
+    if (told.states.at(-1) !== detail.state) told.states.push(detail.state);
+    count();
+  });
+  for (const type of ["subscribed", "gap", "error"]) {
+    client.addEventListener(type, ({ detail }) => told.events.push({ type, ...detail,
+      message: detail.message }));
+  }
+  for (const room of rooms) {
+    client.subscribe(room, (data, { offset, replayed }) => {
+      told.data.push({ room, data, offset, replayed });
+      count();
+    }, { since });
+  }
+  globalThis.client = client;
+  globalThis.told = told;
+  client.connect();
+}
+"""
+
+
+class RecordingClient:
+    """A RealtimeClient in a page, connected, with handlers that keep what they get.
+
+    Args:
+        tab: A page of a worker.
+        rooms: Subscribed at the start.
+        since: From where; by default from now on.
+        options: The client's options.
+    """
+
+    def __init__(
+        self, tab: Page, *rooms: str, since: dict[str, Any] | None = None, **options: Any
+    ) -> None:
+        self._tab = tab
+        tab.evaluate(START, [rooms, options, since])
+
+    def wait(self, state: str, messages: int) -> None:
+        """Wait until it is in this state and got so many messages."""
+        expect(self._tab).to_have_title(f"{state} {messages}", timeout=PATIENCE)
+
+    def publish(self, room: str, data: Any) -> Any:
+        """Publish and return the reply, or the code of the error."""
+        return self.run(
+            "([room, data]) => client.publish(room, data).catch((error) => error.code)",
+            [room, data],
+        )
+
+    def run(self, script: str, argument: Any = None) -> Any:
+        """Return what a script says in which `client` and `told` are known."""
+        return self._tab.evaluate(script, argument)
+
+    @property
+    def states(self) -> list[str]:
+        """The states that it was in, in order."""
+        states: list[str] = self.run("told.states")
+        return states
+
+    @property
+    def data(self) -> list[Any]:
+        """The data that came, in order."""
+        return [each["data"] for each in self.run("told.data")]
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """Return the details of the events of a kind."""
+        events: list[dict[str, Any]] = self.run("told.events")
+        return [event for event in events if event["type"] == kind]

@@ -1,0 +1,170 @@
+"""The JavaScript client against real workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocket
+
+from tests.browser.recorder import RecordingClient
+from tests.browser.stack import Worker, Workers
+from tests.browser.visitors import WORKER_IS_DOWN, Visitors
+
+BEGINNING = {"offset": 0, "epoch": ""}
+
+
+@pytest.fixture
+def other(tab: Page, visitors: Visitors, workers: Workers) -> Page:
+    """A page like `tab`, of the other worker."""
+    return visitors.open(f"{workers.second.url}health/live")
+
+
+@pytest.fixture
+def restartable(workers: Workers, visitors: Visitors) -> Iterator[Worker]:
+    """The worker that serves `tab`, for a test that stops it; afterwards it runs again."""
+    visitors.expected.append(WORKER_IS_DOWN)
+    yield workers.first
+    if workers.first.pid is None:
+        workers.first.start()
+
+
+def frames_of(tab: Page) -> list[dict[str, Any]]:
+    """Return a list that fills with the commands that a page sends, without pings."""
+    sent: list[dict[str, Any]] = []
+
+    def opened(socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: sent.append(json.loads(frame)))
+
+    tab.on("websocket", opened)
+    return sent
+
+
+def test_publishing(tab: Page, other: Page) -> None:
+    """What one client publishes reaches those of both workers, in order, with offsets."""
+    here, there = RecordingClient(tab, "chat.p"), RecordingClient(other, "chat.p")
+    here.wait("live", 0)
+    there.wait("live", 0)
+    replies = [here.publish("chat.p", {"n": n}) for n in range(5)]
+    here.wait("live", 5)
+    there.wait("live", 5)
+    assert here.data == there.data == [{"n": n} for n in range(5)]
+    assert [reply["offset"] for reply in replies] == [1, 2, 3, 4, 5]
+    assert [each["offset"] for each in there.run("told.data")] == [1, 2, 3, 4, 5]
+
+
+def test_refusals(tab: Page) -> None:
+    """What the server refuses rejects with its code, and the connection goes on."""
+    client = RecordingClient(tab, "chat.r")
+    client.wait("live", 0)
+    assert client.publish("machine.cpu", {}) == "forbidden"
+    assert client.publish("no room!", {}) == "bad_room"
+    assert client.run("client.ping()") >= 0
+    assert client.states == ["connecting", "live"]
+
+
+def test_history(tab: Page, other: Page) -> None:
+    """A client that asks from the beginning gets what the room holds, marked as replayed."""
+    first = RecordingClient(tab)
+    first.wait("live", 0)
+    for n in range(3):
+        first.publish("chat.h", n)
+    late = RecordingClient(other, "chat.h", since=BEGINNING)
+    late.wait("live", 3)
+    first.publish("chat.h", 3)
+    late.wait("live", 4)
+    assert late.data == [0, 1, 2, 3]
+    assert [each["replayed"] for each in late.run("told.data")] == [True, True, True, False]
+    assert late.events("gap") == []
+
+
+def test_all_rooms_in_one_frame(tab: Page, other: Page, restartable: Worker) -> None:
+    """It subscribes to all rooms in one frame, and after a restart resumes all in one frame."""
+    sent = frames_of(tab)
+    rooms = [f"chat.f{n}" for n in range(20)]
+    client, publisher = RecordingClient(tab, *rooms), RecordingClient(other)
+    client.wait("live", 0)
+    publisher.wait("live", 0)
+    assert [each["room"] for each in sent[0]["subscribe"]] == rooms
+    for room in rooms:
+        publisher.publish(room, "before")
+    client.wait("live", 20)
+    restartable.stop()
+    tab.wait_for_function("told.states.includes('offline')")
+    for room in rooms:
+        publisher.publish(room, "meanwhile")
+    restartable.start()
+    client.wait("live", 40)
+    again = [frame["subscribe"] for frame in sent if "subscribe" in frame][1:]
+    assert len(again) == 1
+    assert all(each["offset"] == 1 and len(each["epoch"]) == 8 for each in again[0])
+    assert client.data == ["before"] * 20 + ["meanwhile"] * 20
+    assert client.events("gap") == []
+    assert all(event["recovered"] for event in client.events("subscribed")[20:])
+
+
+def test_lost_history_is_told(
+    tab: Page, other: Page, workers: Workers, restartable: Worker
+) -> None:
+    """When Redis lost everything meanwhile, every room says gap, and goes on."""
+    client, publisher = RecordingClient(tab, "chat.g"), RecordingClient(other)
+    publisher.wait("live", 0)
+    client.wait("live", 0)
+    publisher.publish("chat.g", "before")
+    client.wait("live", 1)
+    restartable.kill()
+    tab.wait_for_function("told.states.includes('offline')")
+    workers.redis.flush()
+    restartable.start()
+    tab.wait_for_function("told.states.at(-1) === 'live'")
+    assert len(client.events("gap")) == 1
+    client.publish("chat.g", "after")
+    client.wait("live", 2)
+    assert client.data == ["before", "after"]
+
+
+def test_a_silent_worker(tab: Page, restartable: Worker) -> None:
+    """A worker that stops answering is noticed: first behind, then cut off, then back."""
+    client = RecordingClient(
+        tab, "chat.s", heartbeat=200, behindAfter=300, pongTimeout=1_500, openTimeout=1_000
+    )
+    client.wait("live", 0)
+    assert restartable.pid is not None
+    os.kill(restartable.pid, signal.SIGSTOP)
+    try:
+        tab.wait_for_function("told.states.includes('offline')")
+    finally:
+        os.kill(restartable.pid, signal.SIGCONT)
+    assert client.states[:4] == ["connecting", "live", "behind", "offline"]
+    client.wait("live", 0)
+
+
+def test_closing(tab: Page) -> None:
+    """A closed client stays away, and connects again with its rooms when told to."""
+    client = RecordingClient(tab, "chat.c")
+    client.wait("live", 0)
+    client.run("client.close()")
+    assert client.run("client.status") == {
+        "state": "offline", "lag": 0, "retryAt": None, "final": True,
+        "reason": "Closed by this page.",
+    }  # fmt: skip
+    client.run("client.connect()")
+    client.wait("live", 0)
+    client.publish("chat.c", "here")
+    client.wait("live", 1)
+
+
+def test_one_subscription_a_room(tab: Page) -> None:
+    """A second subscription to a room is an error; after unsubscribing it is none."""
+    client = RecordingClient(tab, "chat.o")
+    client.wait("live", 0)
+    again = "() => { try { client.subscribe('chat.o', () => {}); } catch (e) { return e.code; } }"
+    assert client.run(again) == "already_subscribed"
+    client.run("() => { told.room = client.subscribe('chat.q', () => {}); }")
+    client.run("() => { told.room.unsubscribe(); client.subscribe('chat.q', () => {}); }")
+    client.publish("chat.o", "still there")
+    client.wait("live", 1)
