@@ -76,7 +76,7 @@ class Flood:
     rate: float = 25.0  # messages/s to all members
     seconds: float = 20.0
     rounds: int = 5
-    slow_seconds: float = 8.0
+    slow_seconds: float = 10.0
 
     def quick(self) -> Self:
         """Return the same for a look whether all of it works."""

@@ -73,16 +73,18 @@ class Delivered:
         """Put together what clients, publisher and operating system say of one slice."""
         published, received = max(1, figures["published"]), max(1, figures["received"])
         server = after.server - before.server
+        seconds = (after.wall - before.wall) / 1e9
         return cls(
             scenario=scenario,
             peer=peer,
             round=round,
             members=members,
             **figures,
+            seconds=seconds,
             us_per_delivery=server / received / 1e3,
-            deliveries_per_s=figures["received"] / figures["seconds"],
-            server_busy=server / figures["seconds"] / 1e9,
-            clients_busy=(after.clients - before.clients) / figures["seconds"] / 1e9,
+            deliveries_per_s=figures["received"] / seconds,
+            server_busy=server / seconds / 1e9,
+            clients_busy=(after.clients - before.clients) / seconds / 1e9,
             redis_us_per_message=(after.redis - before.redis) / published / 1e3,
             publisher_us_per_message=(after.publisher - before.publisher) / published / 1e3,
         )

@@ -8,14 +8,20 @@ from typing import ClassVar
 from benchmarks.frames import CLOSE, PING, PONG, TEXT, masked_frame, split_frames
 from benchmarks.greeting import Greeting, Step
 
+# What Chromium sends, except the offer to compress: some peers would take it.
 _REQUEST = (
     "GET {path} HTTP/1.1\r\n"
     "Host: 127.0.0.1:{port}\r\n"
     "Connection: Upgrade\r\n"
+    "Pragma: no-cache\r\n"
+    "Cache-Control: no-cache\r\n"
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/142.0.0.0 Safari/537.36\r\n"
     "Upgrade: websocket\r\n"
     "Origin: http://127.0.0.1:{port}\r\n"
-    "User-Agent: shardlayer-benchmarks\r\n"
     "Sec-WebSocket-Version: 13\r\n"
+    "Accept-Encoding: gzip, deflate, br, zstd\r\n"
+    "Accept-Language: en-US,en;q=0.9\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "\r\n"
 )

@@ -24,6 +24,6 @@ SOCKETIO = Peer(
     ),
     emitter="benchmarks.peers.socketio.emitter:SocketIoEmitter",
     redis=True,
-    steady_rate=3.0,
+    steady_rate=2.0,
     versions=("python-socketio", "python-engineio", "uvicorn", "websockets", "redis"),
 )

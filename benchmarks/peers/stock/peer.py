@@ -18,7 +18,7 @@ STOCK = Peer(
     greeting=Greeting(path=f"/ws/chat/{ROOM}/"),
     emitter="benchmarks.peers.stock.emitter:StockEmitter",
     redis=True,
-    steady_rate=1.0,
+    steady_rate=0.5,
     environment={"DJANGO_SETTINGS_MODULE": "benchmarks.peers.stock.settings"},
     versions=("channels", "channels_redis", "daphne", "autobahn", "twisted", "redis", "django"),
 )
