@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from shardlayer import wire
 from shardlayer.exceptions import WireError
-from shardlayer.keys import ShardKeys
+from shardlayer.keys import CHANNEL_MARK, ShardKeys
 from shardlayer.scripts import Script, script
 from shardlayer.types import HistoryPolicy, NodeId, Position, Publication
 
@@ -68,11 +68,13 @@ class Published:
 
     Attributes:
         positions: For each publication where it stands in its room; None without history.
+        channels: The normal channels that are members, by group; the publisher sends to them.
         targeted: Whether just the interested nodes were told; else all were (a fallback).
         messages: Pub/sub messages that it took.
     """
 
     positions: list[Position | None]
+    channels: dict[str, list[str]]
     targeted: bool
     messages: int
 
@@ -153,7 +155,8 @@ def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
     for item in batch.items:
         numbers.setdefault(item.group, len(numbers))
     epochs = [text(epoch) for epoch in reply[2 : 2 + len(numbers)]]
-    offsets = reply[2 + len(numbers) :]
+    rest = reply[2 + len(numbers) :]
+    offsets, members = rest[: len(batch.items)], rest[len(batch.items) :]
     if len(offsets) != len(batch.items):
         raise WireError(
             f"The publish script answered {len(offsets)} offsets for {len(batch.items)} "
@@ -164,9 +167,17 @@ def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
             Position(offset=offset, epoch=epochs[numbers[item.group]]) if offset else None
             for item, offset in zip(batch.items, offsets, strict=True)
         ],
+        channels=_channels(list(numbers), members),
         targeted=bool(targeted),
         messages=messages,
     )
+
+
+def _channels(groups: list[str], members: Sequence[Any]) -> dict[str, list[str]]:
+    channels: dict[str, list[str]] = {}
+    for number, name in zip(members[::2], members[1::2], strict=True):
+        channels.setdefault(groups[number - 1], []).append(text(name))
+    return channels
 
 
 def join(keys: ShardKeys, request: JoinRequest, *, lease_ttl: float, meta_ttl: float) -> Call:
@@ -224,6 +235,24 @@ def send(
         script("send"),
         [keys.queue(channel), keys.readers(channel)],
         [capacity, milliseconds(expiry), message, keys.inbox_prefix, wake_up, reader],
+    )
+
+
+def enroll(keys: ShardKeys, group: str, channel: str, *, node: str, add: bool) -> Call:
+    """Return the call that tells a node to add its channel to a group, or to discard it."""
+    kind = wire.Kind.ADD if add else wire.Kind.DISCARD
+    order = wire.pack_batch(wire.pack_entry(wire.pack_body(kind, group, channel.encode())))
+    return Call(
+        script("enroll"),
+        [keys.alive, keys.nodes(group)],
+        [node, keys.inbox_prefix, order, int(add)],
+    )
+
+
+def attach(keys: ShardKeys, group: str, channel: str, *, expiry: float) -> Call:
+    """Return the call that makes a normal channel a member of a group, for `expiry` seconds."""
+    return Call(
+        script("attach"), [keys.nodes(group)], [CHANNEL_MARK + channel, milliseconds(expiry)]
     )
 
 

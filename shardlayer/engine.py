@@ -40,15 +40,22 @@ class Engine:
 
     Args:
         options: The layer's options.
+        capacity_of: Returns a channel's capacity, in messages.
         on_closed: Called once the engine can't be used any more.
     """
 
-    def __init__(self, options: LayerOptions, on_closed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        options: LayerOptions,
+        capacity_of: Callable[[str], int],
+        on_closed: Callable[[], None],
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.backend = _backend(options)
         self.publisher = Publisher(self.backend, options)
         self.node: Node | None = None
         self._options = options
+        self._capacity_of = capacity_of
         self._on_closed = on_closed
         self._closed = False
         self._keeper = self.loop.create_task(self._keep(), name="keeper of the channel layer")
@@ -56,7 +63,7 @@ class Engine:
     async def start_node(self) -> Node:
         """Return the loop's node, started on first use."""
         if self.node is None:
-            self.node = Node(self.backend, self._options)
+            self.node = Node(self.backend, self._options, self._capacity_of)
             await self.node.start()
         return self.node
 
@@ -98,8 +105,9 @@ class Engines:
     A forked child starts with none: it never uses its parent's connections.
     """
 
-    def __init__(self, options: LayerOptions) -> None:
+    def __init__(self, options: LayerOptions, capacity_of: Callable[[str], int]) -> None:
         self._options = options
+        self._capacity_of = capacity_of
         self._lock = threading.Lock()
         self._by_loop: dict[asyncio.AbstractEventLoop, Engine] = {}
         self._background: Engine | None = None
@@ -111,7 +119,7 @@ class Engines:
         loop = asyncio.get_running_loop()
         engine = self._by_loop.get(loop)
         if engine is None:
-            engine = Engine(self._options, lambda: self._forget(loop))
+            engine = Engine(self._options, self._capacity_of, lambda: self._forget(loop))
             self._by_loop[loop] = engine
         return engine
 
@@ -136,6 +144,7 @@ class Engines:
 
     def with_node(self, node: str) -> Engine | None:
         """Return the engine in this process whose node has that id."""
+        self._forget_parent()
         for engine in list(self._by_loop.values()):
             if engine.node is not None and engine.node.id == node:
                 return engine
@@ -167,8 +176,11 @@ class Engines:
     def _shared(self) -> Engine:
         with self._lock:
             if self._background is None or self._background.loop.is_closed():
-                self._background = _start_thread(self._options)
+                self._background = _start_thread(self._make_shared)
             return self._background
+
+    def _make_shared(self) -> Engine:
+        return Engine(self._options, self._capacity_of, lambda: None)
 
     def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
         self._by_loop.pop(loop, None)
@@ -181,13 +193,13 @@ class Engines:
             self._pid = os.getpid()
 
 
-def _start_thread(options: LayerOptions) -> Engine:
+def _start_thread(make: Callable[[], Engine]) -> Engine:
     """Return an engine on an event loop of its own, in a daemon thread."""
     ready: list[Engine] = []
     started = threading.Event()
 
     async def begin() -> None:
-        ready.append(Engine(options, lambda: None))
+        ready.append(make())
         started.set()
 
     def run() -> None:

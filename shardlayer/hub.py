@@ -36,6 +36,13 @@ class Channel(Protocol):
         """Append a serialized message, or count it as missed if the channel is full."""
 
 
+class Membership(NamedTuple):
+    """A channel in a group, and until when, in the loop's time."""
+
+    channel: Channel
+    ends: float
+
+
 class Room:
     """A group with members in this node.
 
@@ -54,7 +61,7 @@ class Room:
     def __init__(self, name: str) -> None:
         self.name = name
         self.sinks: dict[Sink, Sink] = {}
-        self.channels: dict[str, Channel] = {}
+        self.channels: dict[str, Membership] = {}
         self.position: Position | None = None
         self.held: list[Publication] | None = []
         self.entered = False

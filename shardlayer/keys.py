@@ -7,7 +7,8 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:alive`           | sorted set    | node -> when its lease ends, in ms of Redis's clock        |
 | `:born`            | string        | when the registry was found new, in ms of Redis's clock    |
 | `:writer:WRITER`   | string        | a publisher's last batch: its number and its answer        |
-| `:nodes:GROUP`     | hash          | node -> how many members it has                            |
+| `:nodes:GROUP`     | hash          | node -> how many members it has; `#CHANNEL` -> until when   |
+|                    |               | a normal channel is a member, in ms of Redis's clock       |
 | `:meta:GROUP`      | hash          | `o` the last offset, `e` the epoch                         |
 | `:history:GROUP`   | stream        | id `OFFSET-0`, field `p`: the publication's body           |
 | `:queue:CHANNEL`   | list          | a channel's messages, each after its expiry                |
@@ -72,6 +73,10 @@ class ShardKeys:
     def inbox(self, node: str) -> str:
         """Return the pub/sub channel of a node."""
         return f"{self._base}inbox:{node}"
+
+
+CHANNEL_MARK = "#"
+"""Begins the field of a normal channel in a group's `nodes`; no node's id has it."""
 
 
 def scan_pattern(prefix: str) -> str:

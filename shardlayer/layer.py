@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgpack
@@ -19,10 +20,11 @@ from shardlayer import wire
 from shardlayer.backends.connection import address_of
 from shardlayer.commands import Outgoing
 from shardlayer.engine import Engine, Engines
-from shardlayer.exceptions import MessageTooLarge, ShardLayerError, ShardUnavailable
+from shardlayer.exceptions import MessageTooLarge, ShardUnavailable
 from shardlayer.mailbox import is_process_local, node_of
 from shardlayer.node import Node
 from shardlayer.options import NO_HISTORY, LayerOptions
+from shardlayer.publisher import Placed
 from shardlayer.sharding import shard_of
 from shardlayer.types import Position, Publication, RoomInfo
 
@@ -49,7 +51,7 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         )
         self.channel_capacity = self.compile_capacities(dict(self.options.channel_capacity))
         self.group_expiry = self.options.group_expiry
-        self._engines = Engines(self.options)
+        self._engines = Engines(self.options, self.get_capacity)
 
     # Channels: "Core methods"
 
@@ -63,25 +65,14 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """
         self.require_valid_channel_name(channel)
         payload = self._serialize(message)
-        reader = node_of(channel) if is_process_local(channel) else ""
-
-        async def work(engine: Engine) -> bool:
-            return await engine.backend.send(
-                self.shard_of(channel),
-                channel,
-                payload,
-                capacity=self.get_capacity(channel),
-                reader=reader,
-            )
-
-        if not await self._engines.run(work):
+        if not await self._engines.run(lambda engine: self._append(engine, channel, payload)):
             raise ChannelFull(channel)
 
     async def receive(self, channel: str) -> dict[str, Any]:
         """Wait for the next message of a channel and return it; cancelling it loses none."""
         self.require_valid_channel_name(channel)
         node = await self.node()
-        mailbox = node.mailbox(channel, self.get_capacity(channel))
+        mailbox = node.mailbox(channel)
         try:
             payload = await mailbox.get()
         except asyncio.CancelledError:
@@ -99,31 +90,47 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         node = await self.node()
         channel = f"{prefix}.{node.id}!{secrets.token_hex(CHANNEL_ID_BYTES)}"
         self.require_valid_channel_name(channel)
-        await node.new_mailbox(channel, self.get_capacity(channel))
+        await node.new_mailbox(channel)
         return channel
 
     # Channels: "Groups" extension
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Make a channel a member of a group; again is no error."""
+        """Make a channel, of whichever process, a member of a group for `group_expiry`.
+
+        Again prolongs it. A process-local channel whose process is gone is ignored.
+        """
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        engine = self._engine_of(channel)
-        node = await engine.start_node()
-        mailbox = node.mailbox(channel, self.get_capacity(channel))
-        await self._engines.run_on(engine, lambda: node.group_add(group, mailbox))
+        shard = self.shard_of(group)
+        node = node_of(channel) if is_process_local(channel) else ""
+        engine = self._engines.with_node(node)
+        if engine is not None and engine.node is not None:
+            add = partial(engine.node.group_add, group, channel)
+            await self._engines.run_on(engine, add)
+        elif node:
+            await self._engines.run(
+                lambda engine: engine.backend.enroll(shard, group, channel, node=node, add=True)
+            )
+        else:
+            await self._engines.run(lambda engine: engine.backend.attach(shard, group, channel))
 
     async def group_discard(self, group: str, channel: str) -> None:
         """End a channel's membership in a group, if there is one."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        engine = self._engine_of(channel)
-        node = await engine.start_node()
-
-        async def discard() -> None:
-            node.group_discard(group, channel)
-
-        await self._engines.run_on(engine, discard)
+        shard = self.shard_of(group)
+        node = node_of(channel) if is_process_local(channel) else ""
+        engine = self._engines.with_node(node)
+        if engine is not None and engine.node is not None:
+            discard = partial(engine.node.group_discard, group, channel)
+            await self._engines.run_on(engine, discard)
+        elif node:
+            await self._engines.run(
+                lambda engine: engine.backend.enroll(shard, group, channel, node=node, add=False)
+            )
+        else:
+            await self._engines.run(lambda engine: engine.backend.detach(shard, group, channel))
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         """Send a message to all members of a group; a member that is full misses it.
@@ -133,10 +140,15 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             ShardUnavailable: Redis did not acknowledge it within `publish_timeout`.
         """
         self.require_valid_group_name(group)
-        body = wire.pack_body(wire.Kind.MESSAGE, group, self._serialize(message))
-        item = Outgoing(group, body, NO_HISTORY)
-        shard = self.shard_of(group)
-        await self._engines.run(lambda engine: engine.publisher.publish(shard, item))
+        payload = self._serialize(message)
+        item = Outgoing(group, wire.pack_body(wire.Kind.MESSAGE, group, payload), NO_HISTORY)
+
+        async def work(engine: Engine) -> None:
+            placed = await engine.publisher.publish(self.shard_of(group), item)
+            for channel in placed.channels:
+                await self._append(engine, channel, payload)  # a full one misses it
+
+        await self._engines.run(work)
 
     # Channels: "Flush" extension
 
@@ -168,7 +180,8 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """
         item = self._outgoing(room, data)
         shard = self.shard_of(room)
-        return await self._engines.run(lambda engine: engine.publisher.publish(shard, item))
+        placed = await self._engines.run(lambda engine: engine.publisher.publish(shard, item))
+        return placed.position
 
     async def publish_many(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:
         """Publish several (room, data), each room's in the given order.
@@ -182,7 +195,7 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             outgoing.append(self._outgoing(room, data))
             by_shard.setdefault(self.shard_of(room), []).append(index)
 
-        async def work(engine: Engine) -> list[list[Position | BaseException | None]]:
+        async def work(engine: Engine) -> list[list[Placed | BaseException]]:
             return await asyncio.gather(
                 *(
                     engine.publisher.publish_all(shard, [outgoing[index] for index in indices])
@@ -196,7 +209,7 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             for index, result in zip(indices, results, strict=True):
                 if isinstance(result, BaseException):
                     raise result
-                positions[index] = result
+                positions[index] = result.position
         return positions
 
     # Looking at it
@@ -268,16 +281,15 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     # Inside
 
-    def _engine_of(self, channel: str) -> Engine:
-        if not is_process_local(channel):
-            return self._engines.own()
-        engine = self._engines.with_node(node_of(channel))
-        if engine is None:
-            raise ShardLayerError(
-                f"{channel} is a channel of another process; only its own process can add it to "
-                f"a group."
-            )
-        return engine
+    async def _append(self, engine: Engine, channel: str, payload: bytes) -> bool:
+        """Append to a channel's queue; False if it is full."""
+        return await engine.backend.send(
+            self.shard_of(channel),
+            channel,
+            payload,
+            capacity=self.get_capacity(channel),
+            reader=node_of(channel) if is_process_local(channel) else "",
+        )
 
     def _outgoing(self, room: str, data: bytes) -> Outgoing:
         self.require_valid_group_name(room)

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
@@ -23,7 +23,7 @@ from shardlayer import wire
 from shardlayer.backends.base import Backend
 from shardlayer.commands import JoinReply
 from shardlayer.exceptions import ShardUnavailable, WireError
-from shardlayer.hub import Gate, Hub, Room
+from shardlayer.hub import Gate, Hub, Membership, Room
 from shardlayer.mailbox import Mailbox, is_process_local
 from shardlayer.options import LayerOptions
 from shardlayer.registry import Registry
@@ -66,10 +66,13 @@ class Node:
         id: Names the node in the registries and in process-local channel names.
     """
 
-    def __init__(self, backend: Backend, options: LayerOptions) -> None:
+    def __init__(
+        self, backend: Backend, options: LayerOptions, capacity_of: Callable[[str], int]
+    ) -> None:
         self.id = NodeId(secrets.token_hex(NODE_ID_BYTES))
         self._backend = backend
         self._options = options
+        self._capacity_of = capacity_of
         self._hubs = [
             Hub(
                 slice_size=options.slice_size,
@@ -168,29 +171,43 @@ class Node:
 
     # Groups with Channels channels
 
-    async def group_add(self, group: str, mailbox: Mailbox) -> None:
-        """Make a channel of this node a member of a group; again is no error."""
+    async def group_add(self, group: str, channel: str) -> None:
+        """Make a channel of this node a member of a group; again prolongs it.
+
+        Raises:
+            ShardUnavailable: If the group could not be registered within `publish_timeout`.
+        """
         shard = self._shard_of(group)
-        room = self._hubs[shard].open(group)
-        room.channels[mailbox.channel] = mailbox
+        room = self._enlist(group, channel)
         try:
-            if room.entering is not None and not room.entered:
+            if room.entered:
+                pass
+            elif room.entering is not None:
                 await asyncio.shield(room.entering)
-            elif not room.entered:
+            else:
                 await self._enter(shard, room, None)
         except BaseException:
-            self.group_discard(group, mailbox.channel)
+            self._discard(group, channel)
             raise
         self._registry.changed(shard, group, len(room))
 
-    def group_discard(self, group: str, channel: str) -> None:
+    async def group_discard(self, group: str, channel: str) -> None:
         """End a channel's membership, if there is one."""
+        self._discard(group, channel)
+
+    def _enlist(self, group: str, channel: str) -> Room:
+        room = self._hubs[self._shard_of(group)].open(group)
+        ends = asyncio.get_running_loop().time() + self._options.group_expiry
+        room.channels[channel] = Membership(self.mailbox(channel), ends)
+        return room
+
+    def _discard(self, group: str, channel: str) -> None:
         shard = self._shard_of(group)
         room = self._hubs[shard].rooms.get(group)
         if room is not None and room.channels.pop(channel, None) is not None:
             self._registry.changed(shard, group, len(room))
 
-    async def new_mailbox(self, channel: str, capacity: int) -> Mailbox:
+    async def new_mailbox(self, channel: str) -> Mailbox:
         """Return where this node receives a process-local channel that was just named.
 
         It stays until `drop_mailbox`, whether somebody receives or not.
@@ -198,13 +215,13 @@ class Node:
         Raises:
             ShardUnavailable: If the channel's shard could not be heard within `publish_timeout`.
         """
-        await self._registry.heard(self._shard_of(channel))
-        mailbox = self._kept[channel] = self._make_mailbox(channel, capacity, is_new=True)
+        await self._registry.settled(self._shard_of(channel))
+        mailbox = self._kept[channel] = self._make_mailbox(channel, is_new=True)
         return mailbox
 
-    def mailbox(self, channel: str, capacity: int) -> Mailbox:
+    def mailbox(self, channel: str) -> Mailbox:
         """Return where this node receives a channel; it lives while somebody holds it."""
-        return self._mailboxes.get(channel) or self._make_mailbox(channel, capacity, is_new=False)
+        return self._mailboxes.get(channel) or self._make_mailbox(channel, is_new=False)
 
     def drop_mailbox(self, channel: str) -> None:
         """Keep an empty mailbox no longer than its groups and receivers do."""
@@ -212,12 +229,12 @@ class Node:
         if mailbox is not None and mailbox.is_empty:
             del self._kept[channel]
 
-    def _make_mailbox(self, channel: str, capacity: int, *, is_new: bool) -> Mailbox:
+    def _make_mailbox(self, channel: str, *, is_new: bool) -> Mailbox:
         shard = self._shard_of(channel)
         reader = "" if is_process_local(channel) else self.id
         mailbox = self._mailboxes[channel] = Mailbox(
             channel,
-            capacity=capacity,
+            capacity=self._capacity_of(channel),
             fetch=lambda: self._backend.receive(shard, channel, reader=reader),
             is_new=is_new,
         )
@@ -243,21 +260,46 @@ class Node:
                     )
                 )
             elif entry.kind == wire.Kind.MESSAGE:
-                room = hub.rooms.get(entry.name)
-                for channel in list(room.channels.values()) if room is not None else ():
-                    channel.deliver(entry.payload)
+                self._deliver_message(shard, entry)
             elif entry.kind == wire.Kind.WAKE_UP:
                 mailbox = self._mailboxes.get(entry.name)
                 if mailbox is not None:
                     mailbox.wake()
+            elif entry.kind == wire.Kind.ADD:
+                # A member at once, since its messages follow; registered as soon as may be.
+                channel = entry.payload.decode()
+                self._enlist(entry.name, channel)
+                self._own(self._add_for_another(entry.name, channel), f"add to {entry.name}")
+            elif entry.kind == wire.Kind.DISCARD:
+                self._discard(entry.name, entry.payload.decode())
         if publications:
             hub.feed(publications)
             self._deliver(shard)
 
+    def _deliver_message(self, shard: int, entry: wire.Entry) -> None:
+        room = self._hubs[shard].rooms.get(entry.name)
+        if room is None:
+            return
+        now = asyncio.get_running_loop().time()
+        for channel, membership in list(room.channels.items()):
+            if membership.ends > now:
+                membership.channel.deliver(entry.payload)
+            else:
+                self._discard(entry.name, channel)
+
+    async def _add_for_another(self, group: str, channel: str) -> None:
+        try:
+            await self.group_add(group, channel)
+        except ShardUnavailable as error:
+            self._complain("%s could not be added to %s: %s", channel, group, error)
+
     def resumed(self, shards: Sequence[int]) -> None:
         """Join the rooms of these shards again, unless they are heard for the first time."""
         again = self._heard.intersection(shards)
+        first = sorted(set(shards) - self._heard)
         self._heard.update(shards)
+        if first:
+            self._registry.lease(first)
         for shard in again:
             for room in self._hubs[shard].rooms.values():
                 if room.entering is None and room.held is None:

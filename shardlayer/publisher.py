@@ -13,6 +13,7 @@ import random
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shardlayer.backends.base import Backend
 from shardlayer.batcher import Batcher
@@ -51,6 +52,18 @@ class PublisherStats:
     messages: int = 0
 
 
+class Placed(NamedTuple):
+    """What became of a publication.
+
+    Attributes:
+        position: Where it stands in its room; None without history.
+        channels: The normal channels that are members of its group.
+    """
+
+    position: Position | None
+    channels: Sequence[str]
+
+
 class Publisher:
     """Publishes to all shards from one event loop."""
 
@@ -62,8 +75,8 @@ class Publisher:
         self._numbers = [0] * options.shards
         self._batchers = [self._batcher(shard, options) for shard in range(options.shards)]
 
-    async def publish(self, shard: int, item: Outgoing) -> Position | None:
-        """Publish one message and return where it stands in its room; None without history.
+    async def publish(self, shard: int, item: Outgoing) -> Placed:
+        """Publish one message.
 
         Raises:
             ShardUnavailable: If Redis did not acknowledge it in `publish_timeout`.
@@ -72,8 +85,8 @@ class Publisher:
 
     async def publish_all(
         self, shard: int, items: Sequence[Outgoing]
-    ) -> list[Position | BaseException | None]:
-        """Publish messages of one shard in order; return for each its position or its error."""
+    ) -> list[Placed | BaseException]:
+        """Publish messages of one shard in order; return for each its place or its error."""
         return await self._batchers[shard].put_all(items)
 
     def pending(self, shard: int) -> int:
@@ -90,8 +103,8 @@ class Publisher:
         for batcher in self._batchers:
             await batcher.aclose()
 
-    def _batcher(self, shard: int, options: LayerOptions) -> Batcher[Outgoing, Position | None]:
-        async def send(items: list[Outgoing], since: float) -> Sequence[Position | None]:
+    def _batcher(self, shard: int, options: LayerOptions) -> Batcher[Outgoing, Placed]:
+        async def send(items: list[Outgoing], since: float) -> Sequence[Placed]:
             return await self._send(shard, items, since)
 
         return Batcher(
@@ -103,9 +116,7 @@ class Publisher:
             name=f"publisher of shard {shard}",
         )
 
-    async def _send(
-        self, shard: int, items: list[Outgoing], since: float
-    ) -> Sequence[Position | None]:
+    async def _send(self, shard: int, items: list[Outgoing], since: float) -> Sequence[Placed]:
         self._numbers[shard] += 1
         batch = Batch(
             writer=self._writer, number=self._numbers[shard], items=items, epoch=new_epoch()
@@ -134,7 +145,10 @@ class Publisher:
             self.stats.targeted += len(items)
         else:
             self.stats.fallback += len(items)
-        return published.positions
+        return [
+            Placed(position, published.channels.get(item.group, ()))
+            for item, position in zip(items, published.positions, strict=True)
+        ]
 
     def _unavailable(self, shard: int, error: Exception) -> ShardUnavailable:
         if isinstance(error, ShardUnavailable):

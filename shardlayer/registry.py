@@ -58,6 +58,7 @@ class Registry:
         self._idle: dict[tuple[int, str], float] = {}
         self._leased: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._first_leases: set[asyncio.Task[list[int]]] = set()
 
     def start(self) -> None:
         """Begin to renew, to report and to forget, in tasks that `aclose` ends."""
@@ -104,8 +105,16 @@ class Registry:
         self._leased.add(shard)
         return reply
 
-    async def heard(self, shard: int) -> None:
-        """Wait until a shard can be heard, for `publish_timeout` at most.
+    def lease(self, shards: Sequence[int]) -> None:
+        """Begin a lease on shards that can be heard for the first time."""
+        task = asyncio.create_task(self._renew(shards), name=f"first leases of {self._node}")
+        self._first_leases.add(task)
+        task.add_done_callback(self._first_leases.discard)
+
+    async def settled(self, shard: int) -> None:
+        """Wait until a shard can be heard and all that can have a lease, for `publish_timeout`.
+
+        Then other processes may add this node's channels to groups of whichever shard.
 
         Raises:
             ShardUnavailable: If it could not be heard until then.
@@ -113,6 +122,8 @@ class Registry:
         try:
             async with asyncio.timeout(self._options.publish_timeout):
                 await self._backend.heard(shard)
+                if self._first_leases:
+                    await asyncio.wait(self._first_leases)
         except TimeoutError:
             raise self._unavailable(shard) from None
 
@@ -126,13 +137,16 @@ class Registry:
             self._idle.pop((shard, group), None)
 
     async def renew(self) -> None:
-        """Renew the leases of the shards in which the node has had members."""
-        shards = sorted(self._leased)
-        answers = await self._gather(self._backend.renew(shard, self._node) for shard in shards)
-        lapsed = [shard for shard, leased in zip(shards, answers, strict=True) if leased is False]
+        """Renew the node's leases, one pipelined write per server."""
+        lapsed = await self._renew(sorted(self._leased))
         if lapsed:
             logger.warning("The lease of %s had ended on shards %s", self._node, lapsed)
             self._on_lapsed(lapsed)
+
+    async def _renew(self, shards: Sequence[int]) -> list[int]:
+        answers = await self._gather(self._backend.renew(shard, self._node) for shard in shards)
+        self._leased.update(shards)
+        return [shard for shard, leased in zip(shards, answers, strict=True) if leased is False]
 
     async def report(self) -> None:
         """Store the member counts of the groups that changed since the last report."""
@@ -159,10 +173,11 @@ class Registry:
 
     async def aclose(self) -> None:
         """Stop renewing, reporting and forgetting."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._first_leases]
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks)
         self._tasks = []
 
     def _unavailable(self, shard: int) -> ShardUnavailable:

@@ -17,6 +17,8 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 | 0 publication | room | JSON text in UTF-8, as clients get it |
 | 1 message | group | a Channels message, serialized |
 | 2 wake-up | channel | empty: a message waits in the channel's queue |
+| 3 add | group | the name of a channel of this node, which becomes a member of the group |
+| 4 discard | group | the name of a channel of this node, which is a member no longer |
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ class Kind(IntEnum):
     PUBLICATION = 0
     MESSAGE = 1
     WAKE_UP = 2
+    ADD = 3
+    DISCARD = 4
 
 
 class Entry(NamedTuple):

@@ -87,6 +87,21 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
+        """Have a node add its channel to a group, or discard it; does nothing if it is gone.
+
+        What is published to the group after this returned is delivered accordingly.
+        """
+
+    @abstractmethod
+    async def attach(self, shard: int, group: str, channel: str) -> None:
+        """Make a normal channel a member of a group for `group_expiry`; again prolongs it."""
+
+    @abstractmethod
+    async def detach(self, shard: int, group: str, channel: str) -> None:
+        """End a normal channel's membership, if there is one."""
+
+    @abstractmethod
     async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
         """Return a group's newest publications, at most `limit`, oldest first."""
 

@@ -35,6 +35,7 @@ Clock = Callable[[], float]
 @dataclass(slots=True)
 class _Group:
     nodes: dict[NodeId, int] = field(default_factory=dict)
+    channels: dict[str, float] = field(default_factory=dict)  # normal ones -> until when
     epoch: str = ""
     offset: int = 0
     meta_ends: float = 0.0
@@ -44,6 +45,8 @@ class _Group:
     def expire(self, now: float) -> None:
         if now >= self.history_ends:
             self.history.clear()
+        for channel in [name for name, ends in self.channels.items() if ends <= now]:
+            del self.channels[channel]
         if now >= self.meta_ends:
             self.epoch, self.offset = "", 0
 
@@ -120,7 +123,16 @@ class MemoryBackend(Backend):
             positions = [self._append(state, item, batch, now, outboxes) for item in batch.items]
             for node, entries in outboxes.items():
                 self._server.tell(node, shard, wire.pack_batch(*entries))
-            published = Published(positions=positions, targeted=True, messages=len(outboxes))
+            published = Published(
+                positions=positions,
+                channels={
+                    item.group: list(members)
+                    for item in batch.items
+                    if (members := state.groups[item.group].channels)
+                },
+                targeted=True,
+                messages=len(outboxes),
+            )
             state.writers[batch.writer] = (batch.number, published, now + WRITER_TTL)
             return published
 
@@ -240,6 +252,28 @@ class MemoryBackend(Backend):
             state.queues.pop(channel, None)
             return None
 
+    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            if state.leases.get(NodeId(node), 0.0) <= now:
+                return
+            if add:
+                state.group(group, now).nodes.setdefault(NodeId(node), 1)
+            kind = wire.Kind.ADD if add else wire.Kind.DISCARD
+            body = wire.pack_body(kind, group, channel.encode())
+            self._server.tell(node, shard, wire.pack_batch(wire.pack_entry(body)))
+
+    async def attach(self, shard: int, group: str, channel: str) -> None:
+        with self._server.lock:
+            now = self._server.clock()
+            ends = now + self._options.group_expiry
+            self._shard(shard).group(group, now).channels[channel] = ends
+
+    async def detach(self, shard: int, group: str, channel: str) -> None:
+        with self._server.lock:
+            now = self._server.clock()
+            self._shard(shard).group(group, now).channels.pop(channel, None)
+
     async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
         with self._server.lock:
             state = self._shard(shard).group(group, self._server.clock())
@@ -276,7 +310,7 @@ class MemoryBackend(Backend):
 
     @staticmethod
     def _exists(group: _Group) -> bool:
-        return bool(group.nodes or group.epoch)
+        return bool(group.nodes or group.channels or group.epoch)
 
     async def ping(self, server: int) -> float:
         return 0.0

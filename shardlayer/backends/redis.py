@@ -12,7 +12,7 @@ from shardlayer.backends.base import Backend, Listener
 from shardlayer.backends.connection import CommandLink, Failure, Subscription
 from shardlayer.commands import Batch, JoinReply, JoinRequest, Published
 from shardlayer.exceptions import ShardUnavailable
-from shardlayer.keys import ShardKeys, parse_group_key, scan_pattern
+from shardlayer.keys import CHANNEL_MARK, ShardKeys, parse_group_key, scan_pattern
 from shardlayer.options import LayerOptions
 from shardlayer.sharding import hash_tags
 from shardlayer.types import NodeId, Publication, RoomInfo
@@ -90,6 +90,19 @@ class RedisBackend(Backend):
         message: bytes | None = await self._on(shard, self._link(shard).call, call)
         return message
 
+    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
+        call = commands.enroll(self._keys[shard], group, channel, node=node, add=add)
+        await self._on(shard, self._link(shard).call, call)
+
+    async def attach(self, shard: int, group: str, channel: str) -> None:
+        expiry = self._options.group_expiry
+        call = commands.attach(self._keys[shard], group, channel, expiry=expiry)
+        await self._on(shard, self._link(shard).call, call)
+
+    async def detach(self, shard: int, group: str, channel: str) -> None:
+        key = self._keys[shard].nodes(group)
+        await self._on(shard, self._link(shard).execute, "HDEL", key, CHANNEL_MARK + channel)
+
     async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
         link, keys = self._link(shard), self._keys[shard]
         epoch, held = await asyncio.gather(
@@ -118,7 +131,11 @@ class RedisBackend(Backend):
         return RoomInfo(
             room=group,
             shard=shard,
-            nodes={commands.text(node): int(members) for node, members in nodes.items()},
+            nodes={
+                node: int(members)
+                for node, members in ((commands.text(key), value) for key, value in nodes.items())
+                if not node.startswith(CHANNEL_MARK)
+            },
             offset=int(meta.get(b"o", 0)),
             epoch=commands.text(meta.get(b"e", "")),
             history_length=length,

@@ -10,7 +10,8 @@
 --       then for each group: history size (0: none), history TTL in ms
 --       then for each publication: its group's number from 1, its body (see wire.py)
 -- Returns  {1 targeted or 0 fallback, messages published, epoch of each group ('' where there is
---           no history), offset of each publication (0 where there is no history)}
+--           no history), offset of each publication (0 where there is no history),
+--           then group number and name of each normal channel that is a member}
 --
 -- Lua does not roll back: the caller has validated everything, and nothing below can fail once the
 -- first write was made.
@@ -57,7 +58,7 @@ if not born then
 end
 local targeted = any_alive and now - born >= lease_ttl
 
-local size, ttl, offset, epoch, nodes = {}, {}, {}, {}, {}
+local size, ttl, offset, epoch, nodes, channels = {}, {}, {}, {}, {}, {}
 for g = 1, groups do
   local key = SHARED_KEYS + 3 * g - 2
   size[g], ttl[g] = tonumber(ARGV[SHARED_ARGS + 2 * g - 1]), ARGV[SHARED_ARGS + 2 * g]
@@ -74,14 +75,20 @@ for g = 1, groups do
     epoch[g] = NO_EPOCH
   end
   nodes[g] = {}
-  if targeted then
-    for _, node in ipairs(redis.call('HKEYS', KEYS[key])) do
-      local outbox = outboxes[node]
-      if outbox then
-        nodes[g][#nodes[g] + 1] = outbox
+  local members = redis.call('HGETALL', KEYS[key])
+  for i = 1, #members, 2 do
+    local member, outbox = members[i], outboxes[members[i]]
+    if string.sub(member, 1, 1) == '#' then
+      if tonumber(members[i + 1]) > now then
+        channels[#channels + 1] = g
+        channels[#channels + 1] = string.sub(member, 2)
       else
-        redis.call('HDEL', KEYS[key], node)
+        redis.call('HDEL', KEYS[key], member)
       end
+    elseif outbox then
+      nodes[g][#nodes[g] + 1] = outbox
+    elseif targeted then
+      redis.call('HDEL', KEYS[key], member)
     end
   end
 end
@@ -119,6 +126,9 @@ for g = 1, groups do
 end
 for i = 1, #reply_offsets do
   reply[#reply + 1] = reply_offsets[i]
+end
+for i = 1, #channels do
+  reply[#reply + 1] = channels[i]
 end
 
 if targeted then

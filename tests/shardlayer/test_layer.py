@@ -17,7 +17,7 @@ from channels.exceptions import ChannelFull
 from redis import Redis
 
 from realtime.embedded import EmbeddedValkey
-from shardlayer.exceptions import ConfigurationError, MessageTooLarge, ShardLayerError
+from shardlayer.exceptions import ConfigurationError, MessageTooLarge
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.types import Position
 from tests.waiting import until
@@ -184,10 +184,51 @@ async def test_flush_forgets_everything(layer: ShardedChannelLayer) -> None:
             await layer.receive("somewhere")
 
 
-async def test_foreign_channel_can_not_be_added_to_a_group(layer: ShardedChannelLayer) -> None:
-    """A process-local channel of another process is refused with a clear error."""
-    with pytest.raises(ShardLayerError, match="another process"):
-        await layer.group_add("g", "specific.0123456789abcdef!1")
+async def test_group_holds_channels_of_every_kind(layer: ShardedChannelLayer) -> None:
+    """Channels of this process, of another one and normal ones all get a group's messages."""
+    other = ShardedChannelLayer(hosts=list(layer.options.hosts))
+    try:
+        here, there = await layer.new_channel(), await other.new_channel()
+        for channel in (here, there, "normal"):
+            await layer.group_add("g", channel)
+        await layer.group_send("g", {"type": "x", "n": 1})
+        assert await layer.receive(here) == {"type": "x", "n": 1}
+        assert await asyncio.wait_for(other.receive(there), 5) == {"type": "x", "n": 1}
+        assert await asyncio.wait_for(other.receive("normal"), 5) == {"type": "x", "n": 1}
+        for channel in (there, "normal"):
+            await layer.group_discard("g", channel)
+        await layer.group_send("g", {"type": "x", "n": 2})
+        assert await layer.receive(here) == {"type": "x", "n": 2}
+        for channel in (there, "normal"):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await other.receive(channel)
+    finally:
+        await other.close()
+
+
+async def test_channel_of_a_dead_process_is_ignored(layer: ShardedChannelLayer) -> None:
+    """Adding a channel whose node has no lease is no error, and nobody is told."""
+    await layer.group_add("g", "specific.0123456789abcdef!1")
+    await layer.group_send("g", {"type": "x"})
+    assert (await layer.room_info("g")).nodes == {}
+
+
+async def test_membership_expires(layer: ShardedChannelLayer) -> None:
+    """After `group_expiry` a channel is no member any more, of either kind."""
+    brief = ShardedChannelLayer(hosts=list(layer.options.hosts), group_expiry=0.05)
+    try:
+        channel = await brief.new_channel()
+        await brief.group_add("g", channel)
+        await brief.group_add("g", "normal")
+        await asyncio.sleep(0.06)  # the time that is tested
+        await brief.group_send("g", {"type": "x"})
+        for name in (channel, "normal"):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await brief.receive(name)
+    finally:
+        await brief.close()
 
 
 def test_unknown_option_is_an_error_at_start() -> None:

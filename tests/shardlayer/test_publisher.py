@@ -14,7 +14,7 @@ from shardlayer.commands import Batch, Outgoing, Published
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher
-from shardlayer.types import HistoryPolicy, Position
+from shardlayer.types import HistoryPolicy
 
 SHARD = 3
 
@@ -62,7 +62,7 @@ async def test_lost_answer_is_asked_for_again_and_applied_once(
 ) -> None:
     """A retry carries the same number, is not applied again, and gets the original offset."""
     backend.lose = 2
-    position = await publisher.publish(SHARD, outgoing(1))
+    position = (await publisher.publish(SHARD, outgoing(1))).position
     assert position is not None
     assert position.offset == 1
     assert backend.numbers == [1, 1, 1]
@@ -90,15 +90,15 @@ async def test_callers_are_told_in_time(backend: LossyBackend, publisher: Publis
     assert loop.time() - begun < 5  # far less than two timeouts one after the other would allow
     assert publisher.stats.failed == 2
     backend.lose = 0
-    assert isinstance(await publisher.publish(SHARD, outgoing(3)), Position)
+    assert (await publisher.publish(SHARD, outgoing(3))).position is not None
 
 
 async def test_concurrent_publications_share_batches(publisher: Publisher) -> None:
     """200 callers at once need far fewer than 200 calls; each gets its own offset."""
-    positions = await asyncio.gather(
+    places = await asyncio.gather(
         *(publisher.publish(SHARD, outgoing(number)) for number in range(200))
     )
-    offsets = [position.offset for position in positions if position is not None]
+    offsets = [place.position.offset for place in places if place.position is not None]
     assert offsets == list(range(1, 201))
     assert publisher.stats.batches <= 4
     assert publisher.stats.published == 200
