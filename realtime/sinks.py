@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from realtime.protocol.commands import CLOSE_SLOW
+from realtime.protocol.commands import CLOSE_ABUSE, CLOSE_SLOW
 from shardlayer import Broadcast
 
 logger = logging.getLogger(__name__)
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+FIRST_OWN_CODE = 3000  # close codes from here on are for applications (RFC 6455, 7.4.2)
 FLUSH_TIMEOUT = 5.0  # seconds that an ending connection gets for what is queued
 
 
@@ -77,8 +78,7 @@ class AsgiSink:
                     await self._send({"type": "websocket.send", "text": text.decode()})
                     self._pending -= len(text)
                 if self._close is not None:
-                    code, reason = self._close
-                    await self._send({"type": "websocket.close", "code": code, "reason": reason})
+                    await self._send_close(*self._close)
                     return
                 self._wake.clear()
                 await self._wake.wait()
@@ -86,3 +86,13 @@ class AsgiSink:
             logger.debug("A client went away while it was written to: %r", error)
             self._texts.clear()
             self._close = self._close or (1006, "")
+
+    async def _send_close(self, code: int, reason: str) -> None:
+        try:
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        except Exception:
+            if code >= FIRST_OWN_CODE:
+                raise
+            # Stock Daphne's library lets an application send no standard code but 1000, which
+            # would invite the client back.
+            await self._send({"type": "websocket.close", "code": CLOSE_ABUSE, "reason": reason})

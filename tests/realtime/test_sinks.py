@@ -109,6 +109,21 @@ async def test_client_that_went_away_costs_nothing() -> None:
     assert server.sent == []
 
 
+async def test_server_that_sends_no_standard_code() -> None:
+    """Where a server refuses a standard close code, the client is told not to come back."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(event: dict[str, Any]) -> None:
+        if event["code"] < 3000:
+            raise ValueError("invalid close code")
+        sent.append(event)
+
+    sink = AsgiSink(send, limit=LIMIT)
+    sink.close(1003, "why")
+    await sink.finish()
+    assert sent == [{"type": "websocket.close", "code": 4009, "reason": "why"}]
+
+
 async def test_finish_ends_the_task() -> None:
     """After finish no task is left, whether the client reads or not."""
     before = asyncio.all_tasks()

@@ -1,0 +1,79 @@
+"""A process of the project, run as a person runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.realtime.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+STOP_TIMEOUT = 10.0  # seconds
+
+
+def manage(*arguments: str) -> list[str]:
+    """Return the command line of a management command."""
+    return [sys.executable, "manage.py", *arguments]
+
+
+class Process:
+    """A child process; as a context manager it runs inside the block and is stopped after it.
+
+    Args:
+        command: The program and its arguments.
+        log: Where its output goes.
+        environ: Variables beside PATH; nothing else is inherited.
+    """
+
+    def __init__(self, command: list[str], *, log: Path, **environ: str) -> None:
+        self._command = command
+        self._log = log
+        self._environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **environ}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=ROOT, env=self._environ, stdout=log, stderr=subprocess.STDOUT
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def output(self) -> str:
+        """Return all that it has written."""
+        return self._log.read_text()
+
+    def says(self, words: str) -> None:
+        """Wait until it has written these words."""
+        wait_until(lambda: words in self.output() or not self.runs(), within=20)
+        assert words in self.output(), self.output()
+
+    def runs(self) -> bool:
+        """Return whether it is still there."""
+        assert self._process is not None
+        return self._process.poll() is None
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, wait for the end and return the exit code; kill what does not end."""
+        assert self._process is not None
+        if self.runs():
+            self._process.send_signal(number)
+        try:
+            return self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise

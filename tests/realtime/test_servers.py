@@ -1,0 +1,216 @@
+"""One scenario on four servers: our own, stock Daphne, uvicorn and manage.py runserver.
+
+Each is started before Redis, says so, and goes on when Redis comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from realtime.embedded import EmbeddedValkey, free_port
+from realtime.layers import sharded_layer
+from realtime.publish import apublish
+from tests.realtime.conftest import channel_layers
+from tests.realtime.process import BIN, Process, manage
+from tests.realtime.waiting import wait_until
+
+PATIENCE = 10.0  # seconds
+APPLICATION = "config.asgi:application"
+
+
+def command(server: str, port: int) -> list[str]:
+    """Return the command line of a server."""
+    address = ("127.0.0.1", str(port))
+    match server:
+        case "uvicorn":
+            host, number = address
+            return [
+                *(sys.executable, "-m", "uvicorn", APPLICATION),
+                *("--host", host, "--port", number, "--lifespan", "off"),
+            ]
+        case "runserver":
+            return manage("runserver", "--noreload", ":".join(address))
+        case _:
+            return [str(BIN / server), "-b", address[0], "-p", address[1], APPLICATION]
+
+
+class Site:
+    """A server of the project, and a Redis that is not up yet."""
+
+    def __init__(self, port: int, redis: EmbeddedValkey, process: Process) -> None:
+        self.port = port
+        self.redis = redis
+        self.process = process
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Return status and JSON of a page; status 0 while nothing listens."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        except ConnectionRefusedError:
+            return 0, None
+        finally:
+            connection.close()
+
+    def connect(self, query: str = "", *, path: str = "/ws/", origin: str = "") -> connect:
+        """Return a WebSocket that is about to be opened."""
+        origin = origin or f"http://127.0.0.1:{self.port}"
+        return connect(
+            f"ws://127.0.0.1:{self.port}{path}{query}",
+            origin=origin,  # type: ignore[arg-type]
+            proxy=None,
+            open_timeout=PATIENCE,
+        )
+
+
+@pytest.fixture(params=["shardlayer-daphne", "daphne", "uvicorn", "runserver"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """A running server that has not seen Redis yet."""
+    redis = EmbeddedValkey(directory=tmp_path / "redis", port=free_port())
+    port = free_port()
+    process = Process(
+        command(request.param, port),
+        log=tmp_path / "server.log",
+        DJANGO_SETTINGS_MODULE="tests.realtime.impatient_settings",
+        DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3",
+        REDIS_URL=f"redis://127.0.0.1:{redis.port}",
+    )
+    with process:
+        found = Site(port, redis, process)
+        wait_until(
+            lambda: found.get("/health/live")[0] == 200 or not process.runs(),
+            within=20,
+            what="The server did not start.",
+        )
+        assert process.runs(), process.output()
+        yield found
+    redis.stop()
+
+
+async def ask(client: ClientConnection, id: int, **body: Any) -> dict[str, Any]:
+    """Send a command and return the next message."""
+    await client.send(json.dumps({"id": id, **body}))
+    return await receive(client)
+
+
+async def receive(client: ClientConnection) -> dict[str, Any]:
+    """Return the next message."""
+    text = await asyncio.wait_for(client.recv(), PATIENCE)
+    message: dict[str, Any] = json.loads(text)
+    return message
+
+
+async def test_scenario(site: Site, settings: Settings) -> None:
+    """Every server serves the same, from before Redis is there to a client's last word."""
+    await before_redis(site)
+    await asyncio.to_thread(site.redis.start)
+    await redis_is_noticed(site)
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[site.redis.url])
+    try:
+        async with site.connect("?room=machine.cpu") as ada, site.connect() as bob:
+            await subscribing(ada, bob)
+            await talking(ada, bob)
+            await leaving(ada, bob)
+    finally:
+        await sharded_layer().close()
+    await going_away(site)
+    assert (await asyncio.to_thread(site.get, "/health/ready"))[0] == 200
+    assert "Traceback" not in site.process.output()
+
+
+async def before_redis(site: Site) -> None:
+    """Without Redis the server lives, is not ready, and says so to clients and in its log."""
+    assert (await asyncio.to_thread(site.get, "/health/ready"))[0] == 503
+    async with site.connect() as client:
+        assert (await ask(client, 1, ping={})) == {"id": 1, "pong": {}}
+        error = (await ask(client, 2, subscribe={"room": "machine.cpu"}))["error"]
+        assert error["code"] == "unavailable"
+    address = f"redis://127.0.0.1:{site.redis.port}"
+    await asyncio.to_thread(site.process.says, f"Can't hear {address}")
+
+
+async def redis_is_noticed(site: Site) -> None:
+    """The server goes on by itself: a client that asks again is let in."""
+    async with asyncio.timeout(PATIENCE), site.connect() as client:
+        for id in itertools.count(1):
+            if "subscribed" in await ask(client, id, subscribe={"room": "warming.up"}):
+                return
+
+
+async def subscribing(ada: ClientConnection, bob: ClientConnection) -> None:
+    """One is subscribed by the URL, the other by a list of two."""
+    assert await receive(ada) == {
+        "id": 0,
+        "subscribed": [await subscribed("machine.cpu")],
+    }
+    answer = await ask(bob, 1, subscribe=[{"room": "machine.cpu"}, {"room": "chat.lobby"}])
+    assert [item["room"] for item in answer["subscribed"]] == ["machine.cpu", "chat.lobby"]
+    for number in range(3):
+        await apublish("machine.cpu", {"n": number})
+    for client in (ada, bob):
+        for number in range(3):
+            push = await receive(client)
+            assert push == {"room": "machine.cpu", "offset": number + 1, "data": {"n": number}}
+
+
+async def subscribed(room: str) -> dict[str, Any]:
+    """Return what a client is told of a room that has no publications yet."""
+    info = await sharded_layer().room_info(room)
+    return {
+        "room": room,
+        "offset": 0,
+        "epoch": info.epoch,
+        "recovered": False,
+        "publications": [],
+    }
+
+
+async def talking(ada: ClientConnection, bob: ClientConnection) -> None:
+    """Chat reaches the other; errors reach only who made them and break nothing."""
+    answer = await ask(ada, 1, publish={"room": "chat.lobby", "data": {"text": "hello €"}})
+    assert answer["published"]["offset"] == 1
+    assert (await receive(bob))["data"] == {"text": "hello €"}
+    assert (await ask(ada, 2, publish={"room": "news", "data": 1}))["error"]["code"] == "forbidden"
+    await ada.send("{")
+    assert (await receive(ada))["error"]["code"] == "bad_json"
+    await ada.send(json.dumps({"id": 3, "publish": {"room": "chat.a", "data": "x" * 70_000}}))
+    assert (await receive(ada))["error"]["code"] == "too_large"
+
+
+async def leaving(ada: ClientConnection, bob: ClientConnection) -> None:
+    """Who unsubscribed hears nothing of the room, and other rooms go on."""
+    assert "unsubscribed" in await ask(bob, 4, unsubscribe={"room": "machine.cpu"})
+    await apublish("machine.cpu", {"n": 3})
+    assert (await receive(ada))["data"] == {"n": 3}
+    await apublish("chat.lobby", {"text": "bye"})
+    assert (await receive(bob))["data"] == {"text": "bye"}
+    assert await ask(bob, 5, ping={}) == {"id": 5, "pong": {}}
+
+
+async def going_away(site: Site) -> None:
+    """A binary frame closes, for good; other origins and addresses are not let in."""
+    async with site.connect() as client:
+        await client.send(b"binary")
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(client.recv(), PATIENCE)
+        assert client.close_code in (1003, 4009)  # stock Daphne can't send the first
+    with pytest.raises(InvalidStatus) as refused:
+        await site.connect(origin="http://evil.example")
+    assert refused.value.response.status_code == 403
+    with pytest.raises(InvalidStatus) as refused:
+        await site.connect(path="/elsewhere/")
+    assert refused.value.response.status_code == 403
