@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 FIRST_DELAY = 0.2  # seconds
-LONGEST_DELAY = 5.0  # seconds
+LONGEST_DELAY = 2.0  # seconds
 SAY_AGAIN = 60.0  # seconds
 
 
@@ -36,7 +36,7 @@ class Outage:
         self._delay = FIRST_DELAY
 
     def failed(self, why: object) -> float:
-        """Note a failed try; return the seconds to wait before the next, which doubles to 5 s."""
+        """Note a failed try; return the seconds to wait before the next, which doubles to 2 s."""
         now = self._clock()
         if self._since is None:
             self._since = now

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 0.1  # seconds
 PARTITIONS = 8  # of a topic that has to be made
+GIVE_UP = 2000  # milliseconds; a figure that Kafka did not take in this time is old
 
 
 async def run_feed(brokers: Brokers, topic: str, *, stop: asyncio.Event) -> None:
@@ -39,7 +40,7 @@ async def run_feed(brokers: Brokers, topic: str, *, stop: asyncio.Event) -> None
 
 
 async def _write(brokers: Brokers, topic: str, stop: asyncio.Event, outage: Outage) -> None:
-    async with AIOKafkaProducer(**brokers.arguments()) as producer:
+    async with AIOKafkaProducer(**brokers.arguments(), request_timeout_ms=GIVE_UP) as producer:
         outage.over()
         logger.info("Writing this machine's figures to the topic %s.", topic)
         start = time.monotonic()
