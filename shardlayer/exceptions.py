@@ -51,6 +51,10 @@ class ShardUnavailable(ShardLayerError):
         self.server = server
 
 
+class UndecodableMessage(ShardLayerError):
+    """A Channels message can't be decrypted or decoded."""
+
+
 class WireError(ShardLayerError):
     """Bytes that another process sent do not have the form that wire.py documents."""
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import msgpack
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
 
@@ -20,11 +19,12 @@ from shardlayer import wire
 from shardlayer.backends.connection import address_of
 from shardlayer.commands import Outgoing
 from shardlayer.engine import Engine, Engines
-from shardlayer.exceptions import MessageTooLarge, ShardUnavailable
+from shardlayer.exceptions import MessageTooLarge, ShardUnavailable, UndecodableMessage
 from shardlayer.mailbox import is_process_local, node_of
 from shardlayer.node import Node
 from shardlayer.options import NO_HISTORY, LayerOptions
 from shardlayer.publisher import Placed
+from shardlayer.serializers import Serializer
 from shardlayer.sharding import shard_of
 from shardlayer.types import Position, Publication, RoomInfo
 
@@ -51,6 +51,9 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         )
         self.channel_capacity = self.compile_capacities(dict(self.options.channel_capacity))
         self.group_expiry = self.options.group_expiry
+        self._serializer = Serializer(
+            self.options.serializer_format, self.options.symmetric_encryption_keys
+        )
         self._engines = Engines(self.options, self.get_capacity)
 
     # Channels: "Core methods"
@@ -73,13 +76,14 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.require_valid_channel_name(channel)
         node = await self.node()
         mailbox = node.mailbox(channel)
-        try:
-            payload = await mailbox.get()
-        except asyncio.CancelledError:
-            node.drop_mailbox(channel)
-            raise
-        message: dict[str, Any] = msgpack.unpackb(payload, strict_map_key=False)
-        return message
+        while True:
+            try:
+                return self._serializer.loads(await mailbox.get())
+            except asyncio.CancelledError:
+                node.drop_mailbox(channel)
+                raise
+            except UndecodableMessage as error:
+                node.drop_message(channel, error)
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return a new process-local channel, `PREFIX.NODE!ID`, received by the running loop.
@@ -298,9 +302,7 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         return Outgoing(room, body, self.options.policy_of(room))
 
     def _serialize(self, message: dict[str, Any]) -> bytes:
-        if not isinstance(message, dict):
-            raise TypeError(f"A message is a dict, not {type(message).__name__}.")
-        payload: bytes = msgpack.packb(message, use_bin_type=True)
+        payload = self._serializer.dumps(message)
         self._check_size(payload)
         return payload
 

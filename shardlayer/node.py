@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 from shardlayer import wire
 from shardlayer.backends.base import Backend
 from shardlayer.commands import JoinReply
-from shardlayer.exceptions import ShardUnavailable, WireError
+from shardlayer.exceptions import ShardUnavailable, UndecodableMessage, WireError
 from shardlayer.hub import Gate, Hub, Membership, Room
 from shardlayer.mailbox import Mailbox, is_process_local
 from shardlayer.options import LayerOptions
@@ -97,6 +97,7 @@ class Node:
         self._heard: set[int] = set()
         self._complained = 0.0
         self.broken_batches = 0
+        self.undecodable = 0
 
     async def start(self) -> None:
         """Begin to hear and to renew leases. Returns before the shards can be heard."""
@@ -229,6 +230,11 @@ class Node:
         if mailbox is not None and mailbox.is_empty:
             del self._kept[channel]
 
+    def drop_message(self, channel: str, error: UndecodableMessage) -> None:
+        """Count a message that could not be decoded, and say so once in a while."""
+        self.undecodable += 1
+        self._complain("%s: %s", channel, error)
+
     def _make_mailbox(self, channel: str, *, is_new: bool) -> Mailbox:
         shard = self._shard_of(channel)
         reader = "" if is_process_local(channel) else self.id
@@ -318,6 +324,7 @@ class Node:
             "failed_members": sum(hub.failed for hub in self._hubs),
             "missed_messages": sum(mailbox.missed for mailbox in self._mailboxes.values()),
             "broken_batches": self.broken_batches,
+            "undecodable_messages": self.undecodable,
             "rooms": self.rooms(),
             "members": sum(len(room) for hub in self._hubs for room in hub.rooms.values()),
         }

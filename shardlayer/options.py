@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from re import Pattern
@@ -39,6 +40,12 @@ WRITE_BYTES = 65_536  # bytes
 CAPACITY = 100  # messages
 EXPIRY = 60.0  # seconds
 GROUP_EXPIRY = 86_400.0  # seconds
+SERIALIZER_FORMAT = "msgpack"
+
+WITHOUT_MEANING = {
+    "random_prefix_length": "queues are lists, in which equal messages are two messages",
+}
+"""Options of channels_redis that have no meaning here, and why. Accepted with a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +77,9 @@ class LayerOptions:
         channel_capacity: Capacities of channels, by glob or compiled pattern.
         expiry: Seconds until a channel's message that nobody received goes.
         group_expiry: Seconds until a membership of a channel in a group ends.
+        serializer_format: How Channels messages are encoded: `msgpack` or `json`.
+        symmetric_encryption_keys: Secrets that encrypt Channels messages; the first encrypts,
+            all decrypt. Publications, which clients read, are not encrypted.
     """
 
     hosts: tuple[str, ...] = (DEFAULT_HOST,)
@@ -93,6 +103,8 @@ class LayerOptions:
     channel_capacity: Mapping[str | Pattern[str], int] = field(default_factory=dict)
     expiry: float = EXPIRY
     group_expiry: float = GROUP_EXPIRY
+    serializer_format: str = SERIALIZER_FORMAT
+    symmetric_encryption_keys: Sequence[str | bytes] = ()
 
     @classmethod
     def from_config(cls, **config: Any) -> LayerOptions:
@@ -104,6 +116,9 @@ class LayerOptions:
         Raises:
             ConfigurationError: Naming the key that is wrong and what it takes.
         """
+        for name, reason in WITHOUT_MEANING.items():
+            if config.pop(name, None) is not None:
+                warnings.warn(f"{name} has no effect: {reason}.", RuntimeWarning, stacklevel=3)
         known = [option.name for option in fields(cls)]
         unknown = sorted(set(config) - set(known))
         if unknown:
