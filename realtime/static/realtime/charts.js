@@ -88,6 +88,7 @@ export class StripChart {
     }
     this.#rug(x);
     this.#pen(x, y);
+    this.#captions(x, now);
     sheet.print(label(limit), 2 * density, top + 3 * density, "top");
     if (mirrored) sheet.print(label(limit), 2 * density, bottom - 3 * density, "bottom");
   }
@@ -116,11 +117,17 @@ export class StripChart {
       context.fillRect(left, 0, right - left, height);
       context.globalAlpha = 1;
       context.fillRect(left, bottom, Math.max(density, right - left), density);
+    }
+  }
+
+  /** How long each cut lasted, where there is room. @param {(t: number) => number} x @param {number} now */
+  #captions(x, now) {
+    const { context, palette, density } = this.#sheet;
+    for (const { start, end } of this.track.cuts) {
+      const left = x(start) + 5 * density;
       const words = `cut off ${Math.round((end ?? now) - start)} s`;
-      if (right - left > context.measureText(words).width + 10 * density) {
-        context.textBaseline = "top";
-        context.fillText(words, left + 5 * density, 5 * density);
-      }
+      if (left + context.measureText(words).width > x(end ?? now)) continue;
+      this.#sheet.print(words, left, 5 * density, "top", palette?.cut);
     }
   }
 

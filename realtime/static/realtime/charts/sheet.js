@@ -98,8 +98,9 @@ export class Sheet {
   /**
    * Text with a rim of the paper's own colour, so that a trace below it leaves it readable.
    * @param {string} text @param {number} x @param {number} y @param {CanvasTextBaseline} baseline
+   * @param {string} [colour]
    */
-  print(text, x, y, baseline) {
+  print(text, x, y, baseline, colour = this.palette?.muted) {
     const { context, palette } = this;
     if (palette === null) return;
     context.textBaseline = baseline;
@@ -107,7 +108,7 @@ export class Sheet {
     context.lineWidth = 4 * this.density;
     context.strokeStyle = palette.paper;
     context.strokeText(text, x, y);
-    context.fillStyle = palette.muted;
+    context.fillStyle = colour ?? "";
     context.fillText(text, x, y);
   }
 }
