@@ -1,0 +1,168 @@
+"""The server's life cycle, its options and its limits in time."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.client import CLOSE, PING, PONG, TEXT, RawClient, close_frame, frame, request
+from tests.server.conftest import LOOPBACK
+from tests.server.process import ServerProcess
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with short limits in time, behind a proxy that it believes."""
+    options = [
+        *("--ping-interval", "1", "--ping-timeout", "1", "--websocket_connect_timeout", "1"),
+        *("--proxy-headers", "--root-path", "/base", "--server-name", "mine"),
+        *("--websocket-max-message-size", "1000", "--websocket-max-frame-size", "600"),
+    ]
+    with ServerProcess(tmp_path_factory.mktemp("impatient"), *LOOPBACK, *options) as process:
+        yield process
+
+
+def test_ping_timeout(impatient: ServerProcess) -> None:
+    """A client that doesn't answer pings is closed; one that does stays."""
+    with RawClient(impatient.connect()) as alive, RawClient(impatient.connect()) as dead:
+        ping, close = dead.read_all()
+        assert ping.opcode == PING
+        assert (close.opcode, close.code) == (CLOSE, 1011)
+        # The other has been pinged by now: it is late, but not too late for its next ping.
+        ping_seen = alive.read()
+        assert ping_seen is not None
+        assert ping_seen.opcode in (PING, CLOSE)
+    assert impatient.state()["counters"]["ping_timeouts"] >= 1
+
+
+def test_pong_keeps_alive(impatient: ServerProcess) -> None:
+    """A client that answers pings outlives the timeout."""
+    with RawClient(impatient.connect()) as client:
+        for _ in range(2):
+            ping = client.read()
+            assert ping is not None
+            assert ping.opcode == PING
+            client.send(frame(PONG, ping.payload))
+        client.send(frame(TEXT, b"still here"))
+        echo = client.read()
+        assert echo is not None
+        assert echo.payload == b"still here"
+
+
+def test_connect_timeout(impatient: ServerProcess) -> None:
+    """An application that doesn't answer the handshake in time makes HTTP 403."""
+    with RawClient(impatient.connect(), request("/silent")) as client:
+        assert client.status == 403
+
+
+def test_size_options(impatient: ServerProcess) -> None:
+    """Frames and messages have limits of their own, told by 1009."""
+    fragments = frame(TEXT, b"a" * 600, fin=False) + frame(0, b"a" * 400)
+    with RawClient(impatient.connect()) as client:
+        client.send(fragments)
+        echo = client.read()
+        assert echo is not None
+        assert echo.payload == b"a" * 1000
+    too_much = (frame(TEXT, b"a" * 601), fragments[:-400] + b"", frame(TEXT, b"a" * 600, fin=False))
+    for sends in (too_much[0], too_much[2] + frame(0, b"a" * 401)):
+        with RawClient(impatient.connect()) as client:
+            client.send(sends)
+            close = client.read_all()[-1]
+            assert (close.opcode, close.code) == (CLOSE, 1009)
+
+
+def test_proxy_options(impatient: ServerProcess) -> None:
+    """A believed proxy tells the client's address and scheme; root path and name are options."""
+    opening = request(
+        "/scope",
+        X_Forwarded_For="192.0.2.9, 10.0.0.1",
+        X_Forwarded_Port="1234",
+        X_Forwarded_Proto="https",
+    )
+    with RawClient(impatient.connect(), opening) as client:
+        assert "Server: mine" in client.head
+        received = client.read()
+        assert received is not None
+        scope = json.loads(received.payload)
+    assert scope["client"] == ["192.0.2.9", 1234]
+    assert scope["scheme"] == "wss"
+    assert scope["root_path"] == "/base"
+
+
+def test_root_path_header(impatient: ServerProcess) -> None:
+    """Daphne-Root-Path overrides the option and is no header for the application."""
+    with RawClient(impatient.connect(), request("/scope", Daphne_Root_Path="/a%20b")) as client:
+        received = client.read()
+        assert received is not None
+        scope = json.loads(received.payload)
+    assert scope["root_path"] == "/a b"
+    assert all("daphne" not in name for name, _ in scope["headers"])
+
+
+def test_underscore_header(impatient: ServerProcess) -> None:
+    """A header with an underscore never reaches the application (CVE-2015-0219)."""
+    opening = request("/scope").replace(b"Host: test", b"Host: test\r\nX_Forwarded_For: 192.0.2.66")
+    with RawClient(impatient.connect(), opening) as client:
+        received = client.read()
+        assert received is not None
+        assert b"192.0.2.66" not in received.payload
+
+
+def test_websocket_timeout(tmp_path: Path) -> None:
+    """A WebSocket that has been open for too long is closed with 1000."""
+    with (
+        ServerProcess(tmp_path, *LOOPBACK, "--websocket_timeout", "0") as server,
+        RawClient(server.connect()) as client,
+    ):
+        close = client.read()
+        assert close is not None
+        assert (close.opcode, close.code) == (CLOSE, 1000)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_clean_stop(tmp_path: Path, stop: signal.Signals) -> None:
+    """A signal sends clients away with 1012, ends at once with 0, and logs no error."""
+    with ServerProcess(tmp_path, *LOOPBACK) as server:
+        half_sent = server.connect()
+        half_sent.sendall(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nhalf")
+        idle = server.connect()
+        with (
+            half_sent,
+            idle,
+            RawClient(server.connect()) as client,
+            RawClient(server.connect(), request("/room")) as other,
+        ):
+            began = time.monotonic()
+            server.process.send_signal(stop)
+            for each in (client, other):
+                close = each.read()
+                assert close is not None
+                assert (close.opcode, close.code) == (CLOSE, 1012)
+                each.send(close_frame(1012))
+            assert server.process.wait(10) == 0
+            assert time.monotonic() - began < 5
+        assert server.errors() == []
+
+
+def test_port_taken(server: ServerProcess, tmp_path: Path) -> None:
+    """A port that is taken ends the server with an error, as Daphne does."""
+    port = server.address[1]
+    with pytest.raises(RuntimeError, match="Listen failure"):
+        ServerProcess(tmp_path, "-b", "127.0.0.1", "-p", str(port)).__enter__()
+
+
+def test_access_log(tmp_path: Path) -> None:
+    """Daphne's access log has the lines that it always had."""
+    with ServerProcess(tmp_path, *LOOPBACK) as server:
+        with RawClient(server.connect(), request("/scope?a=1")):
+            pass
+        RawClient(server.connect(), request("/reject")).disconnect()
+        wait_until(lambda: server.log.count("WSDISCONNECT /") == 2)
+        for line in ("WSCONNECTING /scope", "WSCONNECT /scope", "WSREJECT /reject"):
+            assert f'"{line}"' in server.log

@@ -1,0 +1,162 @@
+"""Broadcasts to real sockets: order, slow clients, and a close in the middle."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.server.client import CLOSE, TEXT, RawClient, close_frame, frame, request
+from tests.server.conftest import LOOPBACK
+from tests.server.process import ServerProcess
+from tests.waiting import wait_until
+
+
+@contextmanager
+def small_buffer_server(directory: Path, *options: str) -> Iterator[ServerProcess]:
+    """A server whose sockets take few bytes: the listener's buffer size is inherited."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        number = listener.fileno()
+        with ServerProcess(directory, "--fd", str(number), *options, descriptor=number) as server:
+            yield server
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server of its own, since its room is one for all."""
+    with ServerProcess(tmp_path, *LOOPBACK) as server:
+        yield server
+
+
+def command(**arguments: object) -> bytes:
+    """Return a frame that has the room do something."""
+    return frame(TEXT, json.dumps(arguments).encode())
+
+
+def numbers(client: RawClient, count: int) -> list[int]:
+    """Return the numbers that the next broadcasts begin with."""
+    found = []
+    for _ in range(count):
+        received = client.read()
+        assert received is not None
+        assert received.opcode == TEXT
+        found.append(int(json.loads(received.payload)[:8]))
+    return found
+
+
+def test_partial_writes_keep_order(tmp_path: Path) -> None:
+    """What the kernel takes in part arrives whole and in order, direct writes after it too."""
+    with (
+        small_buffer_server(tmp_path) as server,
+        RawClient(server.connect(receive_buffer=4096), request("/room")) as client,
+    ):
+        client.send(command(broadcast=300, size=3000))
+        assert numbers(client, 300) == list(range(300))
+        done = client.read()
+        assert done is not None
+        assert done.payload == b"done"
+        client.send(command(broadcast=3))
+        assert numbers(client, 3) == [0, 1, 2]
+        assert server.errors() == []
+
+
+def test_sends_and_broadcasts_share_one_order(tmp_path: Path) -> None:
+    """An application's sends and a hub's broadcasts arrive as they were written."""
+    with (
+        small_buffer_server(tmp_path) as server,
+        RawClient(server.connect(receive_buffer=4096), request("/room")) as client,
+    ):
+        client.send(command(broadcast=100, size=5000, mixed=True))
+        for number in range(100):
+            assert numbers(client, 1) == [number]
+            sent = client.read()
+            assert sent is not None
+            assert sent.payload == b"sent %d" % number
+
+
+def test_application_waits_for_a_slow_client(tmp_path: Path) -> None:
+    """An application may send more than the limit: its `send` waits, nobody is closed."""
+    limit = ("--client-buffer-limit", "100000")
+    with (
+        small_buffer_server(tmp_path, *limit) as server,
+        RawClient(
+            server.connect(receive_buffer=4096), request("/flood?count=100&size=20000")
+        ) as client,
+    ):
+        for number in range(100):
+            received = client.read()
+            assert received is not None
+            assert int(received.payload[:8]) == number
+        assert server.state()["counters"]["slow_closed"] == 0
+
+
+def test_slow_client_is_closed(tmp_path: Path) -> None:
+    """A client that does not read is closed with 4008, and the others miss nothing."""
+    limit = ("--client-buffer-limit", "100000")
+    with (
+        small_buffer_server(tmp_path, *limit) as server,
+        RawClient(server.connect(), request("/room")) as fast,
+        RawClient(server.connect(receive_buffer=4096), request("/room")) as slow,
+    ):
+        fast.send(command(broadcast=300, size=1000, pause=0.001))
+        assert numbers(fast, 300) == list(range(300))
+        wait_until(lambda: server.state()["counters"]["slow_closed"] == 1)
+        *texts, close = slow.read_all()
+        assert (close.opcode, close.code) == (CLOSE, 4008)
+        received = [int(json.loads(text.payload)[:8]) for text in texts]
+        assert received == list(range(len(received)))  # a beginning without a gap
+        assert len(received) < 300
+        wait_until(lambda: server.state()["members"] == 1)
+        assert server.state()["disconnects"][-1]["code"] == 4008
+        assert server.errors() == []
+
+
+def test_slow_client_is_dropped(tmp_path: Path) -> None:
+    """A slow client that doesn't take the close frame either is gone after some seconds."""
+    limit = ("--client-buffer-limit", "100000")
+    with (
+        small_buffer_server(tmp_path, *limit) as server,
+        RawClient(server.connect(receive_buffer=4096), request("/room")),
+        RawClient(server.connect(), request("/room")) as fast,
+    ):
+        fast.send(command(broadcast=300, size=1000, pause=0.001))
+        assert numbers(fast, 300) == list(range(300))
+        wait_until(lambda: server.state()["members"] == 1)
+        assert server.errors() == []
+
+
+def test_500_clients_closed_in_a_broadcast(room: ServerProcess) -> None:
+    """All get the same beginning and then their close frame; nothing after it, no error."""
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(RawClient(room.connect(), request("/room"))) for _ in range(500)
+        ]
+        clients[0].send(command(broadcast=30, size=250, close=4001))
+        for client in clients:
+            assert numbers(client, 10) == list(range(10))
+            close = client.read()
+            assert close is not None
+            assert (close.opcode, close.code, close.payload[2:]) == (CLOSE, 4001, b"over")
+            client.send(close_frame(4001))
+            assert client.read_all() == []
+    wait_until(lambda: room.state()["members"] == 0)
+    assert room.errors() == []
+
+
+def test_500_clients_vanish_in_a_broadcast(room: ServerProcess) -> None:
+    """Clients that drop their connections while they are written to log no error."""
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(RawClient(room.connect(), request("/room"))) for _ in range(500)
+        ]
+        clients[0].send(command(broadcast=200, size=250, pause=0.005))
+        for client in clients[1:]:
+            client.disconnect()
+        assert numbers(clients[0], 200) == list(range(200))
+        wait_until(lambda: room.state()["members"] == 1)
+    assert room.errors() == []
