@@ -40,10 +40,11 @@ class Outage:
         now = self._clock()
         if self._since is None:
             self._since = now
-            self._say(now, "%s is not available (%s). Waiting for it.", self._service, why)
+            self._say(now, "%s is not available, waiting for it: %s", self._service, why)
         elif now - self._said >= SAY_AGAIN:
             away = now - self._since
-            self._say(now, "%s is away for %.0f s (%s). Waiting.", self._service, away, why)
+            line = "%s has been away for %.0f s, waiting for it: %s"
+            self._say(now, line, self._service, away, why)
         delay, self._delay = self._delay, min(self._delay * 2, LONGEST_DELAY)
         return delay
 

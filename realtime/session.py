@@ -83,8 +83,10 @@ class ClientSession:
         self._write(replies.connected(command.id, node=node.id, user=name))
 
     async def _subscribe(self, command: Subscribe) -> None:
-        # The rooms of a list are joined at the same time: their shards answer independently.
-        outcomes = await asyncio.gather(*map(self._join, command.rooms))
+        if len(command.rooms) == 1:
+            outcomes = [await self._join(command.rooms[0])]
+        else:  # at the same time: their shards answer independently
+            outcomes = await asyncio.gather(*map(self._join, command.rooms))
         if not command.many and isinstance(outcomes[0], ProtocolError):
             raise outcomes[0]
         items = [

@@ -22,6 +22,5 @@ async def wait_for_redis(layer: ShardedChannelLayer, *, stop: asyncio.Event) -> 
         if any(isinstance(answer, float) for answer in answers.values()):
             outage.over()
             return True
-        why = "; ".join(f"{server}: {answer}" for server, answer in answers.items())
-        await pause(outage.failed(why), unless=stop)
+        await pause(outage.failed("; ".join(map(str, answers.values()))), unless=stop)
     return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -94,8 +94,9 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         async with self._batch:
             self._done.clear()
 
-    async def on_partitions_assigned(self, assigned: object) -> None:
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Go on after a rebalance."""
+        logger.info("Reading %d partition(s) of %s.", len(assigned), ", ".join(self._topics))
         if not self._stop.is_set():
             self._give_up.clear()
 

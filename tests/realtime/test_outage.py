@@ -18,10 +18,10 @@ def test_says_it_once_then_each_minute(caplog: pytest.LogCaptureFixture) -> None
     for _ in range(5):
         outage.failed("refused")
         clock.now += 1
-    assert caplog.messages == ["Redis is not available (refused). Waiting for it."]
+    assert caplog.messages == ["Redis is not available, waiting for it: refused"]
     clock.now += SAY_AGAIN
     outage.failed("refused")
-    assert caplog.messages[1:] == ["Redis is away for 65 s (refused). Waiting."]
+    assert caplog.messages[1:] == ["Redis has been away for 65 s, waiting for it: refused"]
     outage.over()
     outage.over()
     assert caplog.messages[2:] == ["Redis is back after 65.0 s."]

@@ -174,3 +174,29 @@ async def test_without_redis_nothing_is_committed(
         await until(lambda: "Redis is back" in caplog.text)
     assert await published(redis_layer) == expected(50)
     assert await committed(brokers, kafka_topic, group) == 50
+
+
+async def test_pools_come_and_go_without_a_gap(
+    brokers: Brokers,
+    kafka_topic: str,
+    redis_layer: ShardedChannelLayer,
+    make_pool: Callable[..., Pool],
+) -> None:
+    """Partitions change hands between batches: every record is published, once, in order."""
+    await produce(brokers, kafka_topic, 0, 1)  # a topic that has something to begin with
+    producing = asyncio.create_task(trickle(brokers, kafka_topic, 1, 300))
+    async with running(make_pool()):
+        async with running(make_pool()):
+            await arrived(redis_layer, 30)
+        await arrived(redis_layer, 150)
+    async with running(make_pool(consumers=2)):
+        await producing
+        await arrived(redis_layer, 300)
+    assert await published(redis_layer) == expected(300)
+
+
+async def trickle(brokers: Brokers, topic: str, start: int, end: int) -> None:
+    """Write numbered records over some seconds."""
+    for number in range(start, end, 10):
+        await produce(brokers, topic, number, min(10, end - number))
+        await asyncio.sleep(0.1)
