@@ -16,8 +16,10 @@ import asyncio
 import logging
 import os
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -40,22 +42,15 @@ class Engine:
 
     Args:
         options: The layer's options.
-        capacity_of: Returns a channel's capacity, in messages.
         on_closed: Called once the engine can't be used any more.
     """
 
-    def __init__(
-        self,
-        options: LayerOptions,
-        capacity_of: Callable[[str], int],
-        on_closed: Callable[[], None],
-    ) -> None:
+    def __init__(self, options: LayerOptions, on_closed: Callable[[], None]) -> None:
         self.loop = asyncio.get_running_loop()
         self.backend = _backend(options)
         self.publisher = Publisher(self.backend, options)
         self.node: Node | None = None
         self._options = options
-        self._capacity_of = capacity_of
         self._on_closed = on_closed
         self._closed = False
         self._keeper = self.loop.create_task(self._keep(), name="keeper of the channel layer")
@@ -63,7 +58,7 @@ class Engine:
     async def start_node(self) -> Node:
         """Return the loop's node, started on first use."""
         if self.node is None:
-            self.node = Node(self.backend, self._options, self._capacity_of)
+            self.node = Node(self.backend, self._options)
             await self.node.start()
         return self.node
 
@@ -102,12 +97,12 @@ def _backend(options: LayerOptions) -> Backend:
 class Engines:
     """The engines of one layer in one process. Thread-safe.
 
+    The background engine ends with this object, at the latest at the interpreter's exit.
     A forked child starts with none: it never uses its parent's connections.
     """
 
-    def __init__(self, options: LayerOptions, capacity_of: Callable[[str], int]) -> None:
+    def __init__(self, options: LayerOptions) -> None:
         self._options = options
-        self._capacity_of = capacity_of
         self._lock = threading.Lock()
         self._by_loop: dict[asyncio.AbstractEventLoop, Engine] = {}
         self._background: Engine | None = None
@@ -119,7 +114,7 @@ class Engines:
         loop = asyncio.get_running_loop()
         engine = self._by_loop.get(loop)
         if engine is None:
-            engine = Engine(self._options, self._capacity_of, lambda: self._forget(loop))
+            engine = Engine(self._options, lambda: self._forget(loop))
             self._by_loop[loop] = engine
         return engine
 
@@ -171,16 +166,14 @@ class Engines:
             shared, self._background = self._background, None
         if shared is not None:
             await self.run_on(shared, shared.aclose)
-            shared.loop.call_soon_threadsafe(shared.loop.stop)
+            _stop(shared.loop)
 
     def _shared(self) -> Engine:
         with self._lock:
             if self._background is None or self._background.loop.is_closed():
-                self._background = _start_thread(self._make_shared)
+                self._background = _start_thread(self._options)
+                weakref.finalize(self, _stop, self._background.loop)
             return self._background
-
-    def _make_shared(self) -> Engine:
-        return Engine(self._options, self._capacity_of, lambda: None)
 
     def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
         self._by_loop.pop(loop, None)
@@ -193,13 +186,13 @@ class Engines:
             self._pid = os.getpid()
 
 
-def _start_thread(make: Callable[[], Engine]) -> Engine:
+def _start_thread(options: LayerOptions) -> Engine:
     """Return an engine on an event loop of its own, in a daemon thread."""
     ready: list[Engine] = []
     started = threading.Event()
 
     async def begin() -> None:
-        ready.append(make())
+        ready.append(Engine(options, lambda: None))
         started.set()
 
     def run() -> None:
@@ -211,6 +204,12 @@ def _start_thread(make: Callable[[], Engine]) -> Engine:
     threading.Thread(target=run, name="shardlayer", daemon=True).start()
     started.wait()
     return ready[0]
+
+
+def _stop(loop: asyncio.AbstractEventLoop) -> None:
+    """Have a background thread close its engine and end; from any thread, and more than once."""
+    with suppress(RuntimeError):  # it has ended
+        loop.call_soon_threadsafe(loop.stop)
 
 
 def _wind_up(loop: asyncio.AbstractEventLoop) -> None:

@@ -54,7 +54,7 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self._serializer = Serializer(
             self.options.serializer_format, self.options.symmetric_encryption_keys
         )
-        self._engines = Engines(self.options, self.get_capacity)
+        self._engines = Engines(self.options)
 
     # Channels: "Core methods"
 

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
@@ -66,13 +66,10 @@ class Node:
         id: Names the node in the registries and in process-local channel names.
     """
 
-    def __init__(
-        self, backend: Backend, options: LayerOptions, capacity_of: Callable[[str], int]
-    ) -> None:
+    def __init__(self, backend: Backend, options: LayerOptions) -> None:
         self.id = NodeId(secrets.token_hex(NODE_ID_BYTES))
         self._backend = backend
         self._options = options
-        self._capacity_of = capacity_of
         self._hubs = [
             Hub(
                 slice_size=options.slice_size,
@@ -240,7 +237,7 @@ class Node:
         reader = "" if is_process_local(channel) else self.id
         mailbox = self._mailboxes[channel] = Mailbox(
             channel,
-            capacity=self._capacity_of(channel),
+            capacity=self._options.capacity_of(channel),
             fetch=lambda: self._backend.receive(shard, channel, reader=reader),
             is_new=is_new,
         )

@@ -160,6 +160,16 @@ class LayerOptions:
                 f"a room would forget its offset before its history."
             )
 
+    def capacity_of(self, channel: str) -> int:
+        """Return how many messages a channel holds; the first pattern that matches counts."""
+        for pattern, capacity in self.channel_capacity.items():
+            if isinstance(pattern, str):
+                if fnmatchcase(channel, pattern):
+                    return capacity
+            elif pattern.match(channel):
+                return capacity
+        return self.capacity
+
     def policy_of(self, room: str) -> HistoryPolicy:
         """Return how much a room remembers."""
         for pattern, policy in self.history.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -237,38 +238,58 @@ def test_unknown_option_is_an_error_at_start() -> None:
         ShardedChannelLayer(shard=3)
 
 
+def connections(server: EmbeddedValkey) -> set[str]:
+    """Return the ids of the connections that layers have to a server now."""
+    with Redis.from_url(server.url) as redis:
+        return {entry["id"] for entry in redis.client_list() if entry["name"] == "shardlayer"}
+
+
 def test_views_in_many_threads_share_one_connection(redis_server: EmbeddedValkey) -> None:
     """async_to_sync from 16 threads goes through one background loop and one connection."""
+    before = connections(redis_server)
     layer = ShardedChannelLayer(hosts=[redis_server.url])
     publish = async_to_sync(layer.publish)
     with ThreadPoolExecutor(16) as pool:
         positions = list(pool.map(lambda number: publish("room", b"%d" % number), range(200)))
     assert sorted(position.offset for position in positions if position) == list(range(1, 201))
     assert layer.stats()["batches"] < 200
-    with Redis.from_url(redis_server.url) as redis:
-        ours = [entry for entry in redis.client_list() if entry["name"] == "shardlayer"]
-    assert len(ours) == 1
-    assert sum(thread.name == "shardlayer" for thread in threading.enumerate()) == 1
+    assert len(connections(redis_server) - before) == 1
     async_to_sync(layer.close)()
+    assert not connections(redis_server) - before
+
+
+def test_forgotten_layer_takes_its_thread_along(redis_server: EmbeddedValkey) -> None:
+    """A layer that nobody holds (settings changed in a test) ends its background thread."""
+    threads = set(threading.enumerate())
+    layer = ShardedChannelLayer(hosts=[redis_server.url])
+    async_to_sync(layer.publish)("room", b"1")
+    started = set(threading.enumerate()) - threads  # with one of asgiref's
+    (thread,) = (thread for thread in started if thread.name == "shardlayer")
+    del layer
+    gc.collect()
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_server_process_keeps_two_connections(redis_server: EmbeddedValkey) -> None:
     """32 shards on one server cost a loop with members two connections."""
 
-    async def serve() -> list[object]:
+    before = connections(redis_server)
+
+    async def serve() -> set[str]:
         layer = ShardedChannelLayer(hosts=[redis_server.url])
         channel = await layer.new_channel()
         for number in range(40):
             await layer.group_add(f"g{number}", channel)
             await layer.group_send(f"g{number}", {"type": "x"})
-        with Redis.from_url(redis_server.url) as redis:
-            return [entry for entry in redis.client_list() if entry["name"] == "shardlayer"]
+        return connections(redis_server) - before
 
     assert len(asyncio.run(serve())) == 2
 
 
 def test_loop_that_ends_takes_its_connections_along(redis_server: EmbeddedValkey) -> None:
     """A loop per test, without close(): no connection, no task and no warning is left."""
+    before = connections(redis_server)
     layer = ShardedChannelLayer(hosts=[redis_server.url])
 
     async def use() -> None:
@@ -279,8 +300,7 @@ def test_loop_that_ends_takes_its_connections_along(redis_server: EmbeddedValkey
 
     for _ in range(20):
         asyncio.run(use())
-    with Redis.from_url(redis_server.url) as redis:
-        assert [entry for entry in redis.client_list() if entry["name"] == "shardlayer"] == []
+    assert not connections(redis_server) - before
     assert layer.stats() == {}
 
 
