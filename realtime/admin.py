@@ -46,9 +46,12 @@ class ShownPublication:
 
     @classmethod
     def of(cls, publication: Publication) -> ShownPublication:
-        """Return how to show `publication`."""
-        indented = orjson.dumps(orjson.loads(publication.data), option=orjson.OPT_INDENT_2)
-        text = indented.decode()
+        """Return how to show `publication`; what is not JSON is shown as it is."""
+        try:
+            value = orjson.loads(publication.data)
+            text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+            text = publication.data.decode("utf-8", "replace")
         return cls(
             offset=publication.offset,
             text=text[:DATA_SHOWN],

@@ -102,4 +102,4 @@ async def _scan(
     except TimeoutError:
         return f"no answer within {within:g} s"
     except ShardUnavailable as error:
-        return str(error)
+        return str(error.__cause__ or error)  # the page names the server itself

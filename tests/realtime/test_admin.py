@@ -5,11 +5,13 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from pytest_django import Settings
 
 from realtime.embedded import EmbeddedValkey, free_port
+from realtime.layers import sharded_layer
 from realtime.publish import publish
 from tests.realtime.conftest import channel_layers
 
@@ -89,6 +91,13 @@ def test_long_data_are_cut(staff: Client) -> None:
     page = body(staff, f"{ROOMS}chat.lobby/")
     assert "10002 more characters are not shown." in page
     assert len(page) < 40_000
+
+
+@pytest.mark.parametrize("data", [b"not <json>", b"[" * 500 + b"]" * 500, b"\xff"])
+def test_odd_data_are_shown_as_they_are(staff: Client, data: bytes) -> None:
+    """What somebody put past the checks into a room does not break its page."""
+    async_to_sync(sharded_layer().publish)("chat.lobby", data)
+    assert "1 publication" in body(staff, f"{ROOMS}chat.lobby/")
 
 
 def test_unknown_room_is_an_empty_room(staff: Client) -> None:
