@@ -67,7 +67,10 @@ class Server(DaphneServer):  # type: ignore[misc]
         instance = self.application(
             scope=scope, receive=inbox.receive, send=partial(self.handle_reply, protocol)
         )
-        self.connections[protocol]["application_instance"] = asyncio.ensure_future(instance)
+        task = asyncio.ensure_future(instance)
+        # Daphne looks for ended applications once a second, and logs their exceptions then.
+        task.add_done_callback(protocol.application_ended)
+        self.connections[protocol]["application_instance"] = task
         return inbox
 
     async def handle_reply(self, protocol: Any, message: Message) -> None:

@@ -7,6 +7,7 @@ connection's beginning and end in the same way.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -139,18 +140,23 @@ class WebSocketProtocol(Connection):
         else:
             self.close(CloseCode.INTERNAL_ERROR)
 
+    def application_ended(self, instance: asyncio.Future[Any]) -> None:
+        """Close what the application has left open: nobody would read or write it any more."""
+        if self.state is State.OPENING:
+            self._refuse(500, "Internal server error.")
+        elif self.state is State.OPEN:
+            failed = instance.cancelled() or instance.exception() is not None
+            self.close(CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE)
+
     def check_timeouts(self) -> None:
         """Apply Daphne's limits in time; called every two seconds."""
         server = self._server
         now = time.monotonic()
-        abandoned = "application_instance" not in server.connections[self]
         if self.state is State.OPENING:
-            if abandoned:
-                self._refuse(500, "Internal server error.")
-            elif 0 <= server.websocket_connect_timeout < now - self._opened_at:
+            if 0 <= server.websocket_connect_timeout < now - self._opened_at:
                 self._refuse(403, "The application did not answer in time.")
         elif self.state is State.OPEN and self._frames is not None:
-            if abandoned or 0 <= server.websocket_timeout < now - self._opened_at:
+            if 0 <= server.websocket_timeout < now - self._opened_at:
                 self.close(CloseCode.NORMAL_CLOSURE)
             else:
                 self._check_ping(self._frames, now)

@@ -123,6 +123,16 @@ class RawClient:
             pass
         return frames
 
+    def read_to_close(self) -> list[Received]:
+        """Return the frames up to the server's close frame, and answer that."""
+        frames: list[Received] = []
+        while received := self.read():
+            frames.append(received)
+            if received.opcode == CLOSE:
+                self.send(close_frame(received.code))
+                break
+        return frames
+
     def rest(self) -> bytes:
         """Return the bytes up to the end of the connection: a response's body."""
         return self._file.read()

@@ -192,7 +192,7 @@ def test_slow_client_on_each(endpoint: Endpoint) -> None:
         command = {"broadcast": 400, "size": 100_000, "pause": 0}
         client.send(frame(TEXT, json.dumps(command).encode()))
         wait_until(lambda: endpoint.slow_closed() > before)
-        *texts, close = client.read_all()
+        *texts, close = client.read_to_close()
         assert (close.opcode, close.code) == (CLOSE, 4008)
         assert len(texts) < 400
 
