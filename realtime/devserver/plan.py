@@ -18,6 +18,8 @@ KAFKA_OFFSET = 11
 HIGHEST_PORT = 65535
 HONCHO_STEP = 100  # honcho gives its n-th process PORT + 100 n
 HOST = "127.0.0.1"
+# ms; the embedded broker lets a group's first member wait for half of it, Kafka's default is 10 s
+SESSION_TIMEOUT = 3000
 
 # The variable that points a part elsewhere, so that it need not be started.
 ELSEWHERE = {"redis": "REDIS_URL", "kafka": "KAFKA_BOOTSTRAP_SERVERS"}
@@ -60,7 +62,9 @@ class Plan:
 
     def environment(self) -> dict[str, str]:
         """Return the variables that all parts share."""
+        embedded_kafka = {"KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT)}
         return {
+            **({} if "kafka" in self.elsewhere else embedded_kafka),
             "PORT": str(self.port),
             "REDIS_URL": self.elsewhere.get("redis", f"redis://{HOST}:{self.port_of('redis')}"),
             "KAFKA_BOOTSTRAP_SERVERS": self.elsewhere.get(

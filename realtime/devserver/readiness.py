@@ -38,7 +38,10 @@ def gets_live_data(plan: Plan, worker: str) -> bool:
     url = plan.url_of(worker)
     address = url.replace("http:", "ws:") + f"/ws/?room={ROOM}"
     try:
-        with connect(address, origin=Origin(url), open_timeout=ASK_TIMEOUT, proxy=None) as client:
+        # Without a bound on its queue: a full one, of a burst, would hold up the closing.
+        with connect(
+            address, origin=Origin(url), open_timeout=ASK_TIMEOUT, max_queue=None, proxy=None
+        ) as client:
             while True:
                 if "data" in json.loads(client.recv(timeout=ASK_TIMEOUT)):
                     return True

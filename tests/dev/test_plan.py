@@ -29,6 +29,7 @@ def test_parts_find_each_other_by_the_environment() -> None:
         "PORT": "9000",
         "REDIS_URL": "redis://127.0.0.1:9010",
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9011",
+        "KAFKA_SESSION_TIMEOUT_MS": "3000",
         "SHARDLAYER_WORKERS": "worker-1=http://127.0.0.1:9000,worker-2=http://127.0.0.1:9001",
         "PYTHONUNBUFFERED": "1",
     }
@@ -38,6 +39,12 @@ def test_parts_find_each_other_by_the_environment() -> None:
         "PORT": "9001",
         "SHARDLAYER_WORKER": "worker-2",
     }
+
+
+def test_kafka_elsewhere_keeps_its_own_timeout() -> None:
+    """The short session timeout is for the embedded broker's way to form a group."""
+    plan = make_plan(NAMES, {"KAFKA_BOOTSTRAP_SERVERS": "broker:9092"})
+    assert "KAFKA_SESSION_TIMEOUT_MS" not in plan.environment()
 
 
 def test_part_that_is_elsewhere_is_not_started() -> None:
