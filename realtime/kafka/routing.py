@@ -51,9 +51,13 @@ def publications(record: Record, route: Route, *, limit: int) -> list[tuple[str,
     everybody in the room.
 
     Raises:
-        BadRecord: It has no room, a room that can't be, no JSON, or more than `limit` bytes.
+        BadRecord: The route fails or names no room or one that can't be; the payload is no JSON,
+            or more than `limit` bytes.
     """
-    rooms = route(record)
+    try:
+        rooms = route(record)
+    except Exception as error:  # of a project's own function; one record must not stop the rest
+        raise BadRecord(f"the route failed: {error!r}") from error
     if not rooms:
         raise BadRecord("no room: neither a header 'room' nor a key")
     for room in rooms:

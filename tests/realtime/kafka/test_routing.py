@@ -67,3 +67,13 @@ def test_own_route() -> None:
     """Another function may name the rooms."""
     record = FakeRecord(value=b"1")
     assert publications(record, lambda _: ["x"], limit=LIMIT) == [("x", b"1")]
+
+
+def test_failing_route_is_a_bad_record() -> None:
+    """A route that raises costs the record that it raised for."""
+
+    def fails(record: object) -> list[str]:
+        raise KeyError("customer")
+
+    with pytest.raises(BadRecord, match=r"the route failed: KeyError\('customer'\)"):
+        publications(FakeRecord(), fails, limit=LIMIT)
