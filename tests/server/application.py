@@ -12,13 +12,14 @@ from urllib.parse import parse_qs
 from shardlayer.frames import Broadcast
 from shardlayer.server.counters import counters
 from shardlayer.server.sink import SocketSink
+from shardlayer.types import Sink
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-members: list[SocketSink] = []
+members: list[Sink] = []
 disconnects: list[Message] = []
 received: list[int] = []
 gate = asyncio.Event()

@@ -285,7 +285,7 @@ def test_unmasked_frame(server: ServerProcess) -> None:
 
 
 def test_flow_control(server: ServerProcess) -> None:
-    """While the application is behind the client is not read, and nothing is lost."""
+    """While the application is behind the client is not read, and again when it catches up."""
     count = 300
     messages = frame(TEXT, b"x" * 60_000) * count
     with RawClient(server.connect(), request("/gated")) as client:
