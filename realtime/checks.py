@@ -6,28 +6,33 @@
 | realtime.E002 | a value in REALTIME has the wrong form |
 | realtime.E003 | a dotted path in REALTIME leads nowhere |
 | realtime.E004 | CHANNEL_LAYERS has no usable layer, or its CONFIG is wrong |
+| realtime.E005 | a Redis server is too old |
 | realtime.W001 | a Redis server does not answer |
 | realtime.W002 | a Redis server may evict what the layer promises to keep |
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from typing import Any
 
-import redis
+from asgiref.sync import async_to_sync
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.utils.module_loading import import_string
 
 from realtime.conf import Conf, known_keys, problems
-from shardlayer import ConfigurationError, LayerOptions, ShardedChannelLayer
-
-PROBE_TIMEOUT = 1.0  # seconds, for connecting and again for the answer
-MEMORY_SCHEME = "memory://"
+from shardlayer import (
+    ConfigurationError,
+    Host,
+    LayerOptions,
+    ServerReport,
+    ShardedChannelLayer,
+    probe,
+)
 
 _PATHS = ("AUTHORIZE", "KAFKA_ROUTE")
 
@@ -46,7 +51,7 @@ def check_channel_layers(
 ) -> list[CheckMessage]:
     """Check CONFIG of each layer of ours in CHANNEL_LAYERS, then its servers."""
     found: list[CheckMessage] = []
-    hosts: dict[str, None] = {}
+    hosts: dict[str, Host] = {}
     layers = getattr(settings, "CHANNEL_LAYERS", {})
     if "default" not in layers:
         found.append(
@@ -61,12 +66,12 @@ def check_channel_layers(
         try:
             if issubclass(import_string(layer["BACKEND"]), ShardedChannelLayer):
                 options = LayerOptions.from_config(**layer.get("CONFIG", {}))
-                hosts |= dict.fromkeys(options.hosts)
+                hosts |= {host.address: host for host in options.hosts}
         except (ImportError, KeyError) as error:
             found.append(_bad_layer(f"CHANNEL_LAYERS[{alias!r}]['BACKEND']", error))
         except ConfigurationError as error:
             found.append(_bad_layer(f"CHANNEL_LAYERS[{alias!r}]['CONFIG']", error))
-    return found + _check_servers([host for host in hosts if not host.startswith(MEMORY_SCHEME)])
+    return found + _check_servers([host for host in hosts.values() if not host.is_memory])
 
 
 def _problem(key: str, sentence: str) -> Error:
@@ -101,37 +106,36 @@ def _bad_layer(where: str, error: Exception) -> Error:
     return Error(f"{where} is wrong: {error}", hint="See docs/settings.md.", id="realtime.E004")
 
 
-def _check_servers(hosts: Sequence[str]) -> list[CheckMessage]:
+def _check_servers(hosts: Sequence[Host]) -> list[CheckMessage]:
     if not hosts:
         return []
-    with ThreadPoolExecutor(
-        max_workers=len(hosts)
-    ) as pool:  # one dead server is waited for, not all
-        return [message for message in pool.map(_check_server, hosts) if message is not None]
+    reports = async_to_sync(_probe_all)(hosts)
+    return [message for report in reports for message in _judge(report)]
 
 
-def _check_server(host: str) -> Warning | None:
-    client = redis.Redis.from_url(
-        host, socket_connect_timeout=PROBE_TIMEOUT, socket_timeout=PROBE_TIMEOUT
-    )
-    place = client.connection_pool.connection_kwargs
-    address = place.get("path") or f"{place.get('host')}:{place.get('port')}"
-    try:
-        memory: Any = client.info("memory")  # CONFIG GET is often forbidden, INFO is not
-    except redis.RedisError as error:
-        return Warning(
-            f"CHANNEL_LAYERS: the Redis server {address} does not answer: {error}",
+async def _probe_all(hosts: Sequence[Host]) -> list[ServerReport]:
+    return await asyncio.gather(*map(probe, hosts))  # one dead server is waited for, not all
+
+
+def _judge(report: ServerReport) -> Iterator[CheckMessage]:
+    if report.error:
+        yield Warning(
+            f"CHANNEL_LAYERS: the Redis server {report.address} does not answer: {report.error}",
             hint="Start it, or correct 'hosts' in CONFIG. Processes wait for it meanwhile.",
             id="realtime.W001",
         )
-    finally:
-        client.close()
-    policy = memory.get("maxmemory_policy", "noeviction")
-    if policy == "noeviction":
-        return None
-    return Warning(
-        f"CHANNEL_LAYERS: the Redis server {address} has maxmemory-policy {policy}: when its "
-        "memory is full it deletes rooms, and clients lose messages unseen.",
-        hint="Set 'maxmemory-policy noeviction' in its configuration.",
-        id="realtime.W002",
-    )
+    if report.is_too_old:
+        yield Error(
+            f"CHANNEL_LAYERS: the Redis server {report.address} is {report.software} "
+            f"{report.version}, which is too old.",
+            hint="Redis 7.0 or Valkey 7.2 and later will do.",
+            id="realtime.E005",
+        )
+    if report.evicts:
+        yield Warning(
+            f"CHANNEL_LAYERS: the Redis server {report.address} has maxmemory-policy "
+            f"{report.maxmemory_policy}: when its memory is full it deletes rooms, and clients "
+            "lose messages unseen.",
+            hint="Set 'maxmemory-policy noeviction' in its configuration.",
+            id="realtime.W002",
+        )

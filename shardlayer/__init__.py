@@ -3,6 +3,7 @@
 What stands here is the public API; the modules below are where it lives.
 """
 
+from shardlayer.backends.probe import ServerReport, probe
 from shardlayer.exceptions import (
     ConfigurationError,
     MessageTooLarge,
@@ -12,6 +13,7 @@ from shardlayer.exceptions import (
     WireVersionError,
 )
 from shardlayer.frames import Broadcast
+from shardlayer.hosts import Host
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.node import Joined, Node
 from shardlayer.options import LayerOptions
@@ -30,6 +32,7 @@ __all__ = [
     "Broadcast",
     "ConfigurationError",
     "HistoryPolicy",
+    "Host",
     "Joined",
     "LayerOptions",
     "MessageTooLarge",
@@ -38,10 +41,12 @@ __all__ = [
     "Position",
     "Publication",
     "RoomInfo",
+    "ServerReport",
     "ShardLayerError",
     "ShardUnavailable",
     "ShardedChannelLayer",
     "Sink",
     "WireError",
     "WireVersionError",
+    "probe",
 ]

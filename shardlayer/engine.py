@@ -27,7 +27,7 @@ from shardlayer.backends.base import Backend
 from shardlayer.backends.memory import MemoryBackend, server
 from shardlayer.backends.redis import RedisBackend
 from shardlayer.node import Node
-from shardlayer.options import MEMORY_SCHEME, LayerOptions
+from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher
 
 logger = logging.getLogger("shardlayer.engine")
@@ -89,8 +89,8 @@ class Engine:
 
 
 def _backend(options: LayerOptions) -> Backend:
-    if options.hosts[0].startswith(MEMORY_SCHEME):
-        return MemoryBackend(options, server(options.hosts[0]))
+    if options.hosts[0].is_memory:
+        return MemoryBackend(options, server(options.hosts[0].url))
     return RedisBackend(options)
 
 

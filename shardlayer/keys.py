@@ -75,6 +75,11 @@ class ShardKeys:
         return f"{self._base}inbox:{node}"
 
 
+def layout_key(prefix: str) -> str:
+    """Return the key, on every server, that says how many shards the prefix has."""
+    return f"{{{prefix}.layout}}:shards"
+
+
 CHANNEL_MARK = "#"
 """Begins the field of a normal channel in a group's `nodes`; no node's id has it."""
 

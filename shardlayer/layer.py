@@ -16,7 +16,6 @@ from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
 
 from shardlayer import wire
-from shardlayer.backends.connection import address_of
 from shardlayer.commands import Outgoing
 from shardlayer.engine import Engine, Engines
 from shardlayer.exceptions import MessageTooLarge, ShardUnavailable, UndecodableMessage
@@ -224,7 +223,7 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     def servers(self) -> list[str]:
         """Return the addresses of the Redis servers, without passwords."""
-        return [address_of(host) for host in self.options.hosts]
+        return [host.address for host in self.options.hosts]
 
     async def ping(self) -> dict[str, float | ShardUnavailable]:
         """Return for each server how many seconds it took to answer, or why it did not."""

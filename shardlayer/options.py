@@ -10,10 +10,8 @@ from re import Pattern
 from typing import Any
 
 from shardlayer.exceptions import ConfigurationError
+from shardlayer.hosts import DEFAULT_URL, Host, parse_hosts
 from shardlayer.types import HistoryPolicy
-
-DEFAULT_HOST = "redis://127.0.0.1:6379"
-MEMORY_SCHEME = "memory://"
 
 SHARDS = 32
 MAX_SHARDS = 256
@@ -53,7 +51,7 @@ class LayerOptions:
     """The options of one channel layer: the keys of `CONFIG` in `CHANNEL_LAYERS`.
 
     Attributes:
-        hosts: Addresses of Redis servers, as URLs. Shard i lives on server i modulo their number.
+        hosts: The Redis servers (see hosts.py). Shard i lives on server i modulo their number.
             `memory://` or `memory://NAME` is a server inside this process.
         shards: Partitions of the group namespace. All processes must agree.
         prefix: Begins every key and pub/sub channel.
@@ -82,7 +80,7 @@ class LayerOptions:
             all decrypt. Publications, which clients read, are not encrypted.
     """
 
-    hosts: tuple[str, ...] = (DEFAULT_HOST,)
+    hosts: tuple[Host, ...] = (Host(url=DEFAULT_URL),)
     shards: int = SHARDS
     prefix: str = PREFIX
     history: Mapping[str, HistoryPolicy] = field(
@@ -110,8 +108,8 @@ class LayerOptions:
     def from_config(cls, **config: Any) -> LayerOptions:
         """Return the options that a `CONFIG` dictionary asks for.
 
-        `hosts` may be one URL or a list of URLs, `(host, port)` pairs and dictionaries with an
-        `address`; `history` maps globs to `{"size": …, "ttl": …}` or to None for no history.
+        `hosts` is read by `hosts.parse_hosts`; `history` maps globs to `{"size": …, "ttl": …}`
+        or to None for no history.
 
         Raises:
             ConfigurationError: Naming the key that is wrong and what it takes.
@@ -127,7 +125,7 @@ class LayerOptions:
                 f"The keys are: {', '.join(known)}."
             )
         if "hosts" in config:
-            config["hosts"] = _hosts(config["hosts"])
+            config["hosts"] = parse_hosts(config["hosts"])
         if "history" in config:
             config["history"] = _history(config["history"])
         options = cls(**config)
@@ -200,34 +198,6 @@ def _is_number(value: object, kind: type) -> bool:
     if isinstance(value, bool):
         return False
     return isinstance(value, int if kind is int else (int, float))
-
-
-def _hosts(value: object) -> tuple[str, ...]:
-    items = [value] if isinstance(value, str) else value
-    if not isinstance(items, (list, tuple)) or not items:
-        raise ConfigurationError(
-            f"hosts is {value!r}; it takes a list of addresses such as {DEFAULT_HOST!r}."
-        )
-    hosts = tuple(_host(item) for item in items)
-    twice = sorted({host for host in hosts if hosts.count(host) > 1})
-    if twice:
-        raise ConfigurationError(
-            f"hosts lists {', '.join(twice)} twice: each server holds its own shards."
-        )
-    return hosts
-
-
-def _host(item: object) -> str:
-    if isinstance(item, dict) and set(item) == {"address"}:
-        item = item["address"]
-    if isinstance(item, (list, tuple)) and len(item) == 2:
-        return f"redis://{item[0]}:{item[1]}"
-    schemes = ("redis://", "rediss://", "unix://", MEMORY_SCHEME)
-    if isinstance(item, str) and item.startswith(schemes):
-        return item
-    raise ConfigurationError(
-        f"hosts has {item!r}; an address is a URL ({', '.join(schemes)}) or a (host, port) pair."
-    )
 
 
 def _history(value: object) -> dict[str, HistoryPolicy]:

@@ -17,7 +17,7 @@ PACKAGES = ("shardlayer", "realtime", "config")
 
 # shardlayer's modules and packages by layer, lowest first.
 LAYERS = (
-    {"exceptions", "frames", "types", "options"},
+    {"exceptions", "frames", "hosts", "types", "options"},
     {"sharding", "keys", "pushes", "wire", "commands", "serializers", "scripts"},  # pure
     {"hub", "batcher", "mailbox"},  # in memory
     {"backends", "registry", "publisher", "node", "engine"},  # I/O

@@ -19,11 +19,13 @@ from typing import Any
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from shardlayer.batcher import Batcher
 from shardlayer.commands import Argument, Call
+from shardlayer.hosts import Host
 
 logger = logging.getLogger("shardlayer.redis")
 
@@ -39,41 +41,50 @@ Failure = (RedisError, OSError, TimeoutError)
 """What a server that can't be reached, or refuses, raises."""
 
 
-def connect(url: str, *, timeout: float) -> Redis:
-    """Return a client that keeps one connection to `url` and never retries by itself.
+def connect(host: Host, *, timeout: float) -> Redis:
+    """Return a client that keeps one connection to a server and never retries by itself.
 
     It speaks RESP2, whose replies do not differ between Redis 7 and Valkey 9. Retries are the
-    callers', who know which command may be repeated. `timeout` bounds a reply, in seconds.
+    callers', who know which command may be repeated. `timeout` bounds a reply, in seconds. Behind
+    Sentinels every new connection asks anew which server is the primary.
     """
-    pool = ConnectionPool.from_url(
-        url,
-        max_connections=1,
-        protocol=2,
-        socket_timeout=timeout,
-        socket_connect_timeout=min(CONNECT_TIMEOUT, timeout),
-        retry=Retry(NoBackoff(), 0),
-        client_name="shardlayer",
-    )
-    return Redis.from_pool(pool)
-
-
-def address_of(url: str) -> str:
-    """Return where a URL leads, without user and password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    arguments: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": min(CONNECT_TIMEOUT, timeout),
+        **host.arguments,
+        "max_connections": 1,
+        "protocol": 2,
+        "decode_responses": False,
+        "retry": Retry(NoBackoff(), 0),
+        "client_name": "shardlayer",
+    }
+    if host.master_name:
+        sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            host.sentinels,
+            sentinel_kwargs={
+                "socket_timeout": CONNECT_TIMEOUT,
+                "socket_connect_timeout": CONNECT_TIMEOUT,
+                **host.sentinel_arguments,
+            },
+        )
+        pool: ConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
+            host.master_name, sentinel, check_connection=True, **arguments
+        )
+        return Redis.from_pool(pool)
+    return Redis.from_pool(ConnectionPool.from_url(host.url, **arguments))
 
 
 class CommandLink:
     """Sends commands to one server over one connection.
 
     Args:
-        url: The server.
+        host: The server.
         timeout: Seconds that a reply may take.
     """
 
-    def __init__(self, url: str, *, timeout: float) -> None:
-        self.address = address_of(url)
-        self._redis = connect(url, timeout=timeout)
+    def __init__(self, host: Host, *, timeout: float) -> None:
+        self.address = host.address
+        self._redis = connect(host, timeout=timeout)
         self._batcher: Batcher[tuple[Argument, ...], Any] = Batcher(
             self._send,
             size_of=_size_of,
@@ -119,7 +130,7 @@ class Subscription:
     """Hears channels of one server until it is closed.
 
     Args:
-        url: The server.
+        host: The server.
         channels: The sharded pub/sub channels.
         on_message: Called with a channel and what was published on it, in order.
         on_resumed: Called when all channels can be heard, the first time and after each loss.
@@ -128,7 +139,7 @@ class Subscription:
 
     def __init__(
         self,
-        url: str,
+        host: Host,
         channels: Sequence[str],
         *,
         on_message: Callable[[bytes, bytes], None],
@@ -136,8 +147,8 @@ class Subscription:
         timeout: float,
     ) -> None:
         self.hears = asyncio.Event()
-        self._address = address_of(url)
-        self._url = url
+        self._address = host.address
+        self._host = host
         self._channels = channels
         self._on_message = on_message
         self._on_resumed = on_resumed
@@ -152,7 +163,7 @@ class Subscription:
     async def _run(self) -> None:
         failures = 0
         while True:
-            redis = connect(self._url, timeout=self._timeout)
+            redis = connect(self._host, timeout=self._timeout)
             try:
                 await self._hear(redis, failures)
             except Failure as error:

@@ -105,7 +105,7 @@ class MemoryBackend(Backend):
         self._options = options
         self._server = server
         self._node: NodeId | None = None
-        self.servers = list(options.hosts[:1])
+        self.servers = [options.hosts[0].address]
 
     def server_of(self, shard: int) -> int:
         return 0

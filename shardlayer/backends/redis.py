@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from shardlayer import commands
 from shardlayer.backends.base import Backend, Listener
 from shardlayer.backends.connection import CommandLink, Failure, Subscription
+from shardlayer.backends.probe import read_report, require_supported
 from shardlayer.commands import Batch, JoinReply, JoinRequest, Published
-from shardlayer.exceptions import ShardUnavailable
-from shardlayer.keys import CHANNEL_MARK, ShardKeys, parse_group_key, scan_pattern
+from shardlayer.exceptions import ConfigurationError, ShardUnavailable
+from shardlayer.keys import (
+    CHANNEL_MARK,
+    ShardKeys,
+    layout_key,
+    parse_group_key,
+    scan_pattern,
+)
 from shardlayer.options import LayerOptions
 from shardlayer.sharding import hash_tags
 from shardlayer.types import NodeId, Publication, RoomInfo
 
-Reply = TypeVar("Reply")
+logger = logging.getLogger("shardlayer.redis")
 
 FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
 
@@ -27,8 +35,10 @@ class RedisBackend(Backend):
 
     def __init__(self, options: LayerOptions) -> None:
         self._options = options
-        self._links = [CommandLink(url, timeout=options.publish_timeout) for url in options.hosts]
+        self._links = [CommandLink(host, timeout=options.publish_timeout) for host in options.hosts]
         self._subscriptions: list[Subscription] = []
+        self._checked: set[int] = set()
+        self._checking = [asyncio.Lock() for _ in self._links]
         self._keys = [ShardKeys(tag) for tag in hash_tags(options.prefix, options.shards)]
         self.servers = [link.address for link in self._links]
 
@@ -195,9 +205,13 @@ class RedisBackend(Backend):
             self._options.hosts[server],
             [channel.decode() for channel in sources],
             on_message=lambda channel, data: listener.arrived(sources[channel], data),
-            on_resumed=lambda: listener.resumed(shards),
+            on_resumed=lambda: self._resumed(server, shards, listener),
             timeout=self._options.publish_timeout,
         )
+
+    def _resumed(self, server: int, shards: Sequence[int], listener: Listener) -> None:
+        self._checked.discard(server)  # it may be another one than before, or empty
+        listener.resumed(shards)
 
     async def heard(self, shard: int) -> None:
         await self._subscriptions[self.server_of(shard)].hears.wait()
@@ -212,19 +226,54 @@ class RedisBackend(Backend):
     def _link(self, shard: int) -> CommandLink:
         return self._links[self.server_of(shard)]
 
-    async def _on(
-        self, shard: int, operation: Callable[..., Awaitable[Reply]], *arguments: Any
-    ) -> Reply:
-        # Not the awaitable itself: a task that is cancelled before its first step would leave it
-        # behind, never awaited.
-        try:
-            return await operation(*arguments)
-        except Failure as error:
-            server = self.servers[self.server_of(shard)]
-            raise ShardUnavailable(shard=shard, server=server, reason=str(error)) from error
+    async def _on(self, shard: int, command: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        return await self._at(self.server_of(shard), command, *arguments, shard=shard)
 
     async def _at(
-        self, server: int, operation: Callable[..., Awaitable[Any]], *arguments: Any
+        self,
+        server: int,
+        command: Callable[..., Awaitable[Any]],
+        *arguments: Any,
+        shard: int | None = None,
     ) -> Any:
-        # Shard i of the first n lives on server i.
-        return await self._on(server, operation, *arguments)
+        try:
+            if server not in self._checked:
+                await self._check(server)
+            return await command(*arguments)
+        except Failure as error:
+            raise ShardUnavailable(
+                shard=server if shard is None else shard,  # shard i of the first n is on server i
+                server=self.servers[server],
+                reason=str(error),
+            ) from error
+
+    async def _check(self, server: int) -> None:
+        """Refuse a server that is too old, or that processes with other `shards` use."""
+        async with self._checking[server]:
+            if server not in self._checked:
+                await self._ask(server)
+                self._checked.add(server)
+
+    async def _ask(self, server: int) -> None:
+        link, shards = self._links[server], self._options.shards
+        layout = layout_key(self._options.prefix)
+        info, _, found = await asyncio.gather(
+            link.execute("INFO", "everything"),
+            link.execute("SETNX", layout, shards),
+            link.execute("GET", layout),
+        )
+        report = read_report(link.address, info)
+        require_supported(report)
+        if int(found) != shards:
+            raise ConfigurationError(
+                f"{link.address} holds {int(found)} shards under the prefix "
+                f"{self._options.prefix!r}, and this process has shards = {shards}: they would "
+                f"not find each other's groups. See docs/operate.md for how to change it."
+            )
+        if report.evicts:
+            logger.warning(
+                "%s has maxmemory-policy %s: when its memory is full it deletes rooms, and clients "
+                "lose messages. Set it to noeviction.",
+                link.address,
+                report.maxmemory_policy,
+            )

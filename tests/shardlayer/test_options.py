@@ -16,9 +16,7 @@ from shardlayer.types import HistoryPolicy
     [
         ({"host": "redis://x"}, r"no key 'host'.*hosts"),
         ({"hosts": []}, "hosts"),
-        ({"hosts": ["x:6379"]}, "'x:6379'"),
-        ({"hosts": ["redis://x", "redis://x"]}, "redis://x twice"),
-        ({"hosts": ["redis://x", ("x", 6379), "redis://x:6379"]}, "twice"),
+        ({"serializer_format": "yaml", "capacity": 0}, "capacity is 0"),
         ({"hosts": ["redis://a", "redis://b"], "shards": 1}, "2 servers for 1 shards"),
         ({"shards": 0}, "shards is 0"),
         ({"shards": True}, "shards is True"),
@@ -38,14 +36,6 @@ def test_wrong_setting_is_named(config: dict[str, Any], named: str) -> None:
     """The message says which key is wrong and what it takes."""
     with pytest.raises(ConfigurationError, match=named):
         LayerOptions.from_config(**config)
-
-
-def test_hosts_are_understood_in_every_form() -> None:
-    """One URL, URLs, pairs and addresses."""
-    assert LayerOptions.from_config(hosts="redis://a").hosts == ("redis://a",)
-    hosts: list[object] = ["redis://a", ("b", 1), {"address": "unix:///c"}]
-    options = LayerOptions.from_config(hosts=hosts)
-    assert options.hosts == ("redis://a", "redis://b:1", "unix:///c")
 
 
 def test_first_matching_glob_decides_the_history() -> None:

@@ -12,6 +12,7 @@ from shardlayer import wire
 from shardlayer.backends.redis import RedisBackend
 from shardlayer.commands import Batch, Outgoing, Published
 from shardlayer.exceptions import ShardUnavailable
+from shardlayer.hosts import Host
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher
 from shardlayer.types import HistoryPolicy
@@ -39,7 +40,7 @@ class LossyBackend(RedisBackend):
 @pytest.fixture
 async def backend(redis_server: EmbeddedValkey) -> AsyncIterator[LossyBackend]:
     """A backend that gives up after half a second."""
-    made = LossyBackend(LayerOptions(hosts=(redis_server.url,), publish_timeout=0.5))
+    made = LossyBackend(LayerOptions(hosts=(Host(url=redis_server.url),), publish_timeout=0.5))
     yield made
     await made.aclose()
 
@@ -47,7 +48,7 @@ async def backend(redis_server: EmbeddedValkey) -> AsyncIterator[LossyBackend]:
 @pytest.fixture
 async def publisher(backend: LossyBackend) -> AsyncIterator[Publisher]:
     """A publisher on that backend."""
-    made = Publisher(backend, LayerOptions(hosts=("redis://unused",), publish_timeout=0.5))
+    made = Publisher(backend, LayerOptions(publish_timeout=0.5))
     yield made
     await made.aclose()
 

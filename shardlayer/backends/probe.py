@@ -1,0 +1,88 @@
+"""Asks a Redis server what it is, and whether it can serve the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from shardlayer.backends.connection import Failure, connect
+from shardlayer.exceptions import ConfigurationError
+from shardlayer.hosts import Host
+
+PROBE_TIMEOUT = 1.0  # seconds for each answer
+OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
+"""The oldest releases with sharded pub/sub and the semantics of scripts that the layer needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerReport:
+    """What a server said of itself.
+
+    Attributes:
+        address: Where it is, without user and password.
+        error: Why it did not answer; empty if it did.
+        software: `redis` or `valkey`.
+        version: Its release, such as `7.2.4`.
+        maxmemory_policy: What it does when its memory is full; only `noeviction` loses nothing.
+    """
+
+    address: str
+    error: str = ""
+    software: str = ""
+    version: str = ""
+    maxmemory_policy: str = ""
+
+    @property
+    def is_too_old(self) -> bool:
+        """Whether the layer can't run on it."""
+        oldest = OLDEST.get(self.software)
+        return oldest is not None and _numbers(self.version) < oldest
+
+    @property
+    def evicts(self) -> bool:
+        """Whether it may delete what the layer promises to keep."""
+        return self.maxmemory_policy not in ("", "noeviction")
+
+
+def read_report(address: str, info: Mapping[str, Any]) -> ServerReport:
+    """Return the report that the reply to INFO makes."""
+    software = str(info.get("server_name", "redis"))
+    version = info.get(f"{software}_version") or info.get("redis_version", "")
+    return ServerReport(
+        address=address,
+        software=software,
+        version=str(version),
+        maxmemory_policy=str(info.get("maxmemory_policy", "")),
+    )
+
+
+def require_supported(report: ServerReport) -> None:
+    """Refuse a server that is too old.
+
+    Raises:
+        ConfigurationError: Naming its release and the oldest that will do.
+    """
+    if report.is_too_old:
+        oldest = ".".join(map(str, OLDEST[report.software]))
+        raise ConfigurationError(
+            f"{report.address} runs {report.software} {report.version}; "
+            f"shardlayer needs {report.software} {oldest} or later."
+        )
+
+
+async def probe(host: Host) -> ServerReport:
+    """Ask a server what it is. One that does not answer is a report with an error."""
+    redis = connect(host, timeout=PROBE_TIMEOUT)
+    try:
+        return read_report(host.address, await redis.info("everything"))
+    except Failure as error:
+        return ServerReport(address=host.address, error=str(error))
+    finally:
+        with suppress(*Failure):
+            await redis.aclose()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
