@@ -112,9 +112,7 @@ def _wait(
     while not up():
         for part in supervisor.states():
             if part.ended:
-                raise DevServerError(
-                    f"{part.name} ended with code {part.exit_code}.{last_lines(part.name)}"
-                )
+                raise DevServerError(f"{part.name} ended by itself.{last_lines(part.name)}")
         if time.monotonic() > deadline:
             shown = "".join(last_lines(name) for name in logs)
             raise DevServerError(f"{what} did not come up within {UP_TIMEOUT:.0f} s.{shown}")

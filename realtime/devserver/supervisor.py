@@ -34,13 +34,11 @@ LOGS = Path("var/log")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartState:
-    """What Supervisor says of one part."""
+    """What Supervisor says of one part; it does not keep the exit code of one that ended early."""
 
     name: str
     state: str  # STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL, STOPPED
     pid: int  # 0 when it does not run
-    exit_code: int
-    started: int  # unix seconds
 
     @property
     def ended(self) -> bool:
@@ -106,8 +104,6 @@ class Supervisor:
                 name=one["name"],
                 state=one["statename"],
                 pid=one["pid"],
-                exit_code=one["exitstatus"],
-                started=one["start"],
             )
             for one in listed
         ]

@@ -35,10 +35,7 @@ class Watch:
 def describe_change(before: PartState, now: PartState) -> str:
     """Return what to tell of a part, empty when there is nothing new."""
     if now.ended and not before.ended:
-        return (
-            f"{now.name} ended with code {now.exit_code} and is being started again; "
-            f"see {LOGS / now.name}.log"
-        )
+        return f"{now.name} ended by itself and is being started again; see {LOGS / now.name}.log"
     if now.pid and now.pid != before.pid:
         return f"{now.name} was started again (pid {now.pid})"
     return ""

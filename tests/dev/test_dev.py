@@ -138,7 +138,7 @@ def test_part_that_ends_is_named_with_its_last_lines(
     break_part(procfile, "pool", "import sys; sys.exit('the reason')")
     with Session(checkout, PORT=str(port)) as dev:
         assert dev.wait() == 1
-        assert "bin/dev: pool ended with code 1." in dev.output
+        assert "bin/dev: pool ended by itself." in dev.output
         assert "  the reason\n" in dev.output
         assert dev.left_behind() == []
         assert all_free(port)

@@ -10,7 +10,7 @@ from realtime.devserver.watch import describe_change
 
 def part(state: str = "RUNNING", *, pid: int = 7) -> PartState:
     """Return the state of the pool."""
-    return PartState(name="pool", state=state, pid=pid, exit_code=3, started=0)
+    return PartState(name="pool", state=state, pid=pid)
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def part(state: str = "RUNNING", *, pid: int = 7) -> PartState:
     [
         (part(), part(), ""),
         (part("STARTING"), part("RUNNING"), ""),
-        (part(), part("BACKOFF", pid=0), "pool ended with code 3 and is being started again"),
+        (part(), part("BACKOFF", pid=0), "pool ended by itself and is being started again"),
         (part("BACKOFF", pid=0), part("EXITED", pid=0), ""),
         (part("BACKOFF", pid=0), part("RUNNING", pid=8), "pool was started again (pid 8)"),
         (part(), part(pid=8), "pool was started again (pid 8)"),
