@@ -1,0 +1,49 @@
+"""docs/settings.md names every setting, and no other."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from config import settings as project
+from realtime import checks
+from realtime.conf import known_keys
+from shardlayer import LayerOptions
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+
+
+def names(section: str) -> set[str]:
+    """Return what the first column of a section's table names."""
+    text = DOCUMENT.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    columns = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+    return {name for column in columns for name in re.findall(r"`(.*?)`", column)}
+
+
+def test_layer_options() -> None:
+    """The keys of CONFIG."""
+    assert names("`CHANNEL_LAYERS`") == {item.name for item in fields(LayerOptions)}
+
+
+def test_realtime() -> None:
+    """The keys of REALTIME."""
+    assert names("`REALTIME`") == set(known_keys())
+
+
+def test_checks() -> None:
+    """The ids of the system checks, here and in their own table."""
+    source = Path(str(checks.__file__)).read_text()
+    raised = set(re.findall(r'id="(realtime\.[EW]\d+)"', source))
+    assert names("System checks") == raised
+    assert set(re.findall(r"^\| (realtime\.\S+) \|", source, re.MULTILINE)) == raised
+
+
+def test_environment() -> None:
+    """The environment's variables, here and in the settings' own table."""
+    own = str(project.__doc__)
+    named = names("The demo project's environment")
+    assert named == set(re.findall(r"^\| ([A-Z_]+) \|", own, re.MULTILINE)) | {
+        "SHARDLAYER_WORKER",
+        "SHARDLAYER_WORKERS",
+    }
