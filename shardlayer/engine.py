@@ -47,7 +47,7 @@ class Engine:
 
     def __init__(self, options: LayerOptions, on_closed: Callable[[], None]) -> None:
         self.loop = asyncio.get_running_loop()
-        self.backend = _backend(options)
+        self.backend = make_backend(options)
         self.publisher = Publisher(self.backend, options)
         self.node: Node | None = None
         self._options = options
@@ -88,7 +88,8 @@ class Engine:
             await self.aclose()
 
 
-def _backend(options: LayerOptions) -> Backend:
+def make_backend(options: LayerOptions) -> Backend:
+    """Return a backend of the running loop for where the options say that the shards are."""
     if options.hosts[0].is_memory:
         return MemoryBackend(options, server(options.hosts[0].url))
     return RedisBackend(options)

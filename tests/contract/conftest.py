@@ -1,37 +1,53 @@
-"""Every place that a backend runs on; each test of the suite runs on each."""
+"""Every place that the layer runs on; each test of the suite runs on each."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from uuid import uuid4
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from realtime.embedded import EmbeddedValkey
 from shardlayer.backends.base import Backend
-from shardlayer.backends.memory import MemoryBackend, server
-from shardlayer.backends.redis import RedisBackend
+from shardlayer.engine import make_backend as backend_for
 from shardlayer.options import LayerOptions
+from tests.contract.places import PLACES, Place
 
 MakeBackend = Callable[..., Backend]
 """Makes a backend; all that one test makes share a place. Takes options of the layer."""
 
+NEEDS = {"tls": "redis-server"}
 
-@pytest.fixture(params=["memory", "redis"])
-async def make_backend(request: pytest.FixtureRequest) -> AsyncIterator[MakeBackend]:
+
+def _params() -> list[object]:
+    return [
+        pytest.param(name, marks=[pytest.mark.needs(NEEDS[name])] if name in NEEDS else [])
+        for name in PLACES
+    ]
+
+
+# A module's: a place's servers are started once for all tests that run on it.
+@pytest.fixture(scope="module", params=_params())
+def running_place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """A place whose servers are up."""
+    with PLACES[request.param](tmp_path_factory.mktemp(request.param)) as place:
+        yield place
+
+
+@pytest.fixture
+def place(running_place: Place) -> Place:
+    """A place without data."""
+    running_place.flush()
+    return running_place
+
+
+@pytest.fixture
+async def make_backend(place: Place) -> AsyncIterator[MakeBackend]:
     """A maker of backends, closed after the test."""
     made: list[Backend] = []
-    memory_url = f"memory://{uuid4().hex}"
-    if request.param == "redis":
-        valkey: EmbeddedValkey = request.getfixturevalue("redis_server")
 
     def make(**config: object) -> Backend:
-        backend: Backend
-        if request.param == "memory":
-            options = LayerOptions.from_config(hosts=[memory_url], **config)
-            backend = MemoryBackend(options, server(memory_url))
-        else:
-            backend = RedisBackend(LayerOptions.from_config(hosts=[valkey.url], **config))
+        backend = backend_for(LayerOptions.from_config(**place.config, **config))
         made.append(backend)
         return backend
 

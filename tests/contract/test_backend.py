@@ -291,9 +291,9 @@ async def test_scan_finds_every_group(backend: Backend) -> None:
         await join(backend, name)
     await publish(backend, outgoing("silent", b"1"))
     found: set[str] = set()
-    cursor = 0
+    cursor, server = 0, backend.server_of(SHARD)
     while True:
-        cursor, names = await backend.scan(0, cursor, 10)
+        cursor, names = await backend.scan(server, cursor, 10)
         found.update(names)
         if cursor == 0:
             break

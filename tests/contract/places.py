@@ -1,0 +1,206 @@
+"""The places that the layer runs on, each with real servers that the tests start."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from redis import Redis
+from redis.exceptions import RedisError
+
+from realtime.embedded import EmbeddedValkey
+from realtime.embedded.ports import LOOPBACK
+from realtime.embedded.server import EmbeddedServer
+from tests import tools
+
+PASSWORD = "lizard"
+
+# What docs/operate.md lists: the least that a Redis user of the layer must be allowed.
+ACL_RULES = (
+    "~{rt.*",
+    "~{ours.*",
+    "~{theirs.*",
+    "&{rt.*",
+    "&{ours.*",
+    "&{theirs.*",
+    *("+@connection", "+@scripting", "+@hash", "+@stream", "+@sortedset", "+@list", "+@string"),
+    *("+time", "+scan", "+del", "+unlink", "+pexpire", "+info", "+wait"),
+    *("+spublish", "+ssubscribe", "+sunsubscribe"),
+)
+
+
+@dataclass
+class Place:
+    """Servers and how a layer reaches them.
+
+    Attributes:
+        config: The part of CONFIG that says where the servers are.
+        servers: Every server, to flush and to look into.
+    """
+
+    config: dict[str, Any]
+    servers: list[EmbeddedServer] = field(default_factory=list)
+
+    def flush(self) -> None:
+        """Remove all data and scripts of every server."""
+        for server in self.servers:
+            if isinstance(server, EmbeddedValkey):
+                server.flush()
+
+
+class MemoryPlace(Place):
+    """A server inside this process; a flush is a new one."""
+
+    def flush(self) -> None:
+        self.config = {"hosts": [f"memory://{uuid4().hex}"]}
+
+
+@contextmanager
+def memory(_directory: Path) -> Iterator[Place]:
+    """This process."""
+    yield MemoryPlace({})
+
+
+@contextmanager
+def unix_socket(directory: Path) -> Iterator[Place]:
+    """One Valkey on a Unix socket."""
+    path = directory / "valkey.sock"
+    with EmbeddedValkey(directory=directory, options=("--unixsocket", str(path))) as valkey:
+        yield Place({"hosts": [f"unix://{path}"]}, [valkey])
+
+
+@contextmanager
+def with_password(directory: Path) -> Iterator[Place]:
+    """One Valkey over TCP, with a user who may do just what the layer needs."""
+    user = ("--user", "layer", "on", f">{PASSWORD}", "resetkeys", "resetchannels", *ACL_RULES)
+    with EmbeddedValkey(directory=directory, options=user) as valkey:
+        yield Place({"hosts": [f"redis://layer:{PASSWORD}@{valkey.address}"]}, [valkey])
+
+
+@contextmanager
+def four(directory: Path) -> Iterator[Place]:
+    """Four Valkeys, eight shards each."""
+    with _several(directory, 4) as place:
+        yield place
+
+
+@contextmanager
+def thirty_two(directory: Path) -> Iterator[Place]:
+    """A Valkey per shard."""
+    with _several(directory, 32) as place:
+        yield place
+
+
+@contextmanager
+def _several(directory: Path, count: int) -> Iterator[Place]:
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(EmbeddedValkey(directory=directory / str(number)))
+            for number in range(count)
+        ]
+        yield Place({"hosts": [server.url for server in servers]}, [*servers])
+
+
+@contextmanager
+def tls(directory: Path) -> Iterator[Place]:
+    """Redis 7.0, the oldest that is supported, over TLS with a certificate of our own."""
+    certificate, key = make_certificate(directory)
+    with TlsRedis(directory=directory, certificate=certificate, key=key) as server:
+        host = {"address": f"rediss://{server.address}", "ssl_ca_certs": str(certificate)}
+        yield TlsPlace({"hosts": [host]}, [server])
+
+
+class TlsPlace(Place):
+    """A place that is flushed over TLS."""
+
+    def flush(self) -> None:
+        for server in self.servers:
+            assert isinstance(server, TlsRedis)
+            with server.client() as client:
+                client.flushall()
+                client.script_flush()
+
+
+class TlsRedis(EmbeddedServer):
+    """Debian's redis-server, listening for TLS only."""
+
+    name: ClassVar[str] = "Redis with TLS"
+
+    def __init__(self, *, directory: Path, certificate: Path, key: Path) -> None:
+        super().__init__(directory=directory)
+        self._certificate = certificate
+        self._key = key
+
+    def command(self, port: int) -> list[str]:
+        """Return the program and its arguments."""
+        return [
+            str(tools.find("redis-server")),
+            *("--port", "0", "--tls-port", str(port), "--bind", LOOPBACK),
+            *("--tls-cert-file", str(self._certificate), "--tls-key-file", str(self._key)),
+            *("--tls-ca-cert-file", str(self._certificate), "--tls-auth-clients", "no"),
+            *("--save", "", "--appendonly", "no"),
+        ]
+
+    def client(self) -> Redis:
+        """Return a client of it."""
+        return Redis.from_url(
+            f"rediss://{self.address}", ssl_ca_certs=str(self._certificate), socket_timeout=5
+        )
+
+    def is_up(self) -> bool:
+        """Say whether it answers PING."""
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except (RedisError, ssl.SSLError, OSError):
+            return False
+
+
+def make_certificate(directory: Path) -> tuple[Path, Path]:
+    """Write a self-signed certificate for 127.0.0.1 and its key; return both paths."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shardlayer tests")])
+    now = datetime.datetime.now(datetime.UTC)
+    loopback = x509.IPAddress(ipaddress.ip_address(LOOPBACK))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_path, key_path = directory / "certificate.pem", directory / "key.pem"
+    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return certificate_path, key_path
+
+
+PLACES = {
+    "memory": memory,
+    "unix": unix_socket,
+    "password": with_password,
+    "four": four,
+    "thirty-two": thirty_two,
+    "tls": tls,
+}
