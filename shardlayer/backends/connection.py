@@ -74,6 +74,15 @@ def connect(host: Host, *, timeout: float) -> Redis:
     return Redis.from_pool(ConnectionPool.from_url(host.url, **arguments))
 
 
+async def close(redis: Redis) -> None:
+    """Close a client that `connect` made, with its connections to Sentinels."""
+    pool = redis.connection_pool
+    sentinels = pool.sentinel_manager.sentinels if isinstance(pool, SentinelConnectionPool) else ()
+    for client in (redis, *sentinels):
+        with suppress(*Failure):
+            await asyncio.wait_for(client.aclose(), CLOSE_TIMEOUT)
+
+
 class CommandLink:
     """Sends commands to one server over one connection.
 
@@ -117,7 +126,7 @@ class CommandLink:
     async def aclose(self) -> None:
         """Send nothing more and close the connection."""
         await self._batcher.aclose()
-        await _close(self._redis)
+        await close(self._redis)
 
     async def _send(self, commands: list[tuple[Argument, ...]], _since: float) -> Sequence[Any]:
         pipeline = self._redis.pipeline(transaction=False)
@@ -172,7 +181,7 @@ class Subscription:
                 failures = 1 if self.hears.is_set() else failures + 1
             finally:
                 self.hears.clear()
-                await _close(redis)
+                await close(redis)
             ceiling = min(RECONNECT_BASE * 2 ** min(failures, 10), RECONNECT_MAX)
             await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311 (jitter)
 
@@ -200,11 +209,6 @@ class Subscription:
         finally:
             with suppress(*Failure):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
-
-
-async def _close(redis: Redis) -> None:
-    with suppress(*Failure):
-        await asyncio.wait_for(redis.aclose(), CLOSE_TIMEOUT)
 
 
 def _size_of(command: tuple[Argument, ...]) -> int:

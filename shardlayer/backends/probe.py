@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from shardlayer.backends.connection import Failure, connect
+from shardlayer.backends.connection import Failure, close, connect
 from shardlayer.exceptions import ConfigurationError
 from shardlayer.hosts import Host
 
@@ -80,8 +79,7 @@ async def probe(host: Host) -> ServerReport:
     except Failure as error:
         return ServerReport(address=host.address, error=str(error))
     finally:
-        with suppress(*Failure):
-            await redis.aclose()
+        await close(redis)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

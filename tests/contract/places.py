@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +22,12 @@ from redis.exceptions import RedisError
 from realtime.embedded import EmbeddedValkey
 from realtime.embedded.ports import LOOPBACK
 from realtime.embedded.server import EmbeddedServer
+from realtime.embedded.valkey import valkey_binary
 from tests import tools
 
 PASSWORD = "lizard"
+PRIMARY_NAME = "shards"
+PATIENCE = 20.0  # seconds until servers that find each other have done so
 
 # What docs/operate.md lists: the least that a Redis user of the layer must be allowed.
 ACL_RULES = (
@@ -196,6 +200,104 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
     return certificate_path, key_path
 
 
+class EmbeddedSentinel(EmbeddedServer):
+    """A Sentinel, which watches one primary and votes on its successor."""
+
+    name: ClassVar[str] = "Sentinel"
+
+    def __init__(self, *, directory: Path, primary: EmbeddedValkey) -> None:
+        super().__init__(directory=directory)
+        self._primary = primary
+
+    def prepare(self) -> None:
+        """Write the configuration, which a Sentinel rewrites as it learns."""
+        primary = f"{LOOPBACK} {self._primary.port}"
+        lines = [
+            f"port {self.port}",
+            f"bind {LOOPBACK}",
+            f"sentinel monitor {PRIMARY_NAME} {primary} 2",
+            f"sentinel down-after-milliseconds {PRIMARY_NAME} 500",
+            f"sentinel failover-timeout {PRIMARY_NAME} 3000",
+        ]
+        (self.directory / "sentinel.conf").write_text("\n".join(lines) + "\n")
+
+    def command(self, port: int) -> list[str]:
+        """Return the program and its arguments."""
+        return [str(valkey_binary()), "sentinel.conf", "--sentinel"]
+
+    def is_up(self) -> bool:
+        """Say whether it answers PING."""
+        try:
+            with Redis(LOOPBACK, self.port, socket_timeout=5) as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
+
+    def knows_replica(self) -> bool:
+        """Say whether it has found the primary's replica and both other Sentinels."""
+        with Redis(LOOPBACK, self.port, socket_timeout=5) as client:
+            master = client.sentinel_master(PRIMARY_NAME)
+            return master["num-slaves"] == 1 and master["num-other-sentinels"] == 2
+
+    def primary_port(self) -> int:
+        """Return the port of the server that it takes for the primary."""
+        with Redis(LOOPBACK, self.port, socket_timeout=5) as client:
+            port: int = client.sentinel_get_master_addr_by_name(PRIMARY_NAME)[1]
+            return port
+
+
+class SentinelPlace(Place):
+    """A primary, its replica, and three Sentinels."""
+
+    def primary(self) -> EmbeddedValkey:
+        """Return the server that the Sentinels take for the primary."""
+        sentinel = next(server for server in self.servers if isinstance(server, EmbeddedSentinel))
+        port = sentinel.primary_port()
+        return next(server for server in self._valkeys() if server.port == port)
+
+    def flush(self) -> None:
+        self.primary().flush()
+
+    def _valkeys(self) -> list[EmbeddedValkey]:
+        return [server for server in self.servers if isinstance(server, EmbeddedValkey)]
+
+
+@contextmanager
+def sentinel(directory: Path) -> Iterator[SentinelPlace]:
+    """A primary with a replica, watched by three Sentinels."""
+    with ExitStack() as stack:
+        primary = stack.enter_context(EmbeddedValkey(directory=directory / "primary"))
+        replica_of = ("--replicaof", f"{LOOPBACK} {primary.port}")
+        replica = stack.enter_context(
+            EmbeddedValkey(directory=directory / "replica", options=replica_of)
+        )
+        sentinels = [
+            stack.enter_context(
+                EmbeddedSentinel(directory=directory / f"sentinel-{number}", primary=primary)
+            )
+            for number in range(3)
+        ]
+        wait_until(lambda: all(sentinel.knows_replica() for sentinel in sentinels))
+        host = {
+            "master_name": PRIMARY_NAME,
+            "sentinels": [(LOOPBACK, sentinel.port) for sentinel in sentinels],
+        }
+        yield SentinelPlace({"hosts": [host]}, [primary, replica, *sentinels])
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return as soon as the condition is true.
+
+    Raises:
+        TimeoutError: It was not within PATIENCE.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)
+
+
 PLACES = {
     "memory": memory,
     "unix": unix_socket,
@@ -203,4 +305,5 @@ PLACES = {
     "four": four,
     "thirty-two": thirty_two,
     "tls": tls,
+    "sentinel": sentinel,
 }
