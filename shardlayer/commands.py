@@ -90,6 +90,7 @@ class JoinRequest:
         keeps: Whether the group keeps history.
         since: After which position to answer what was published; None: nothing is answered.
         epoch: An epoch for the group if it has none yet.
+        returns: Whether the node is in the group already, and `since` is where its members are.
     """
 
     node: NodeId
@@ -98,6 +99,7 @@ class JoinRequest:
     keeps: bool
     since: Position | None
     epoch: str
+    returns: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,8 +182,19 @@ def _channels(groups: list[str], members: Sequence[Any]) -> dict[str, list[str]]
     return channels
 
 
-def join(keys: ShardKeys, request: JoinRequest, *, lease_ttl: float, meta_ttl: float) -> Call:
-    """Return the call that registers a node for a group. TTLs in seconds."""
+def join(
+    keys: ShardKeys,
+    request: JoinRequest,
+    *,
+    lease_ttl: float,
+    meta_ttl: float,
+    distrust: str = "",
+) -> Call:
+    """Return the call that registers a node for a group. TTLs in seconds.
+
+    `distrust` is an epoch under which a group must go on that a node returns to, because the
+    server may have lost writes; the same for all nodes.
+    """
     since = request.since
     return Call(
         script("join"),
@@ -203,6 +216,8 @@ def join(keys: ShardKeys, request: JoinRequest, *, lease_ttl: float, meta_ttl: f
             since.offset if since else 0,
             since.epoch if since else "",
             RECOVERY_LIMIT,
+            int(request.returns),
+            distrust,
         ],
     )
 

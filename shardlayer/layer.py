@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from shardlayer.mailbox import is_process_local, node_of
 from shardlayer.node import Node
 from shardlayer.options import NO_HISTORY, LayerOptions
 from shardlayer.publisher import Placed
+from shardlayer.reader import ChannelReader
 from shardlayer.serializers import Serializer
 from shardlayer.sharding import shard_of
 from shardlayer.types import Position, Publication, RoomInfo
@@ -95,6 +96,22 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.require_valid_channel_name(channel)
         await node.new_mailbox(channel)
         return channel
+
+    async def channel_reader(self, channel: str, notify: Callable[[], None]) -> ChannelReader:
+        """Return what receives a channel of this loop's `new_channel`, in place of `receive`.
+
+        It hands out what is here and calls `notify` when it is to be asked again, so that a
+        consumer needs no task per message to wait for its client as well. A subclass of the layer
+        that changes `receive` changes this too.
+        """
+        node = await self.node()
+        return ChannelReader(
+            node.mailbox(channel),
+            self._serializer,
+            notify=notify,
+            on_undecodable=partial(node.drop_message, channel),
+            on_closed=partial(node.forget_mailbox, channel),
+        )
 
     # Channels: "Groups" extension
 

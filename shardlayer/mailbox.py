@@ -44,6 +44,10 @@ class Mailbox:
         fetch: Takes the oldest message from the channel's queue, or None.
         is_new: Whether nobody can have sent to the channel yet. Otherwise its queue is looked at
             first, and what waits there comes before everything else.
+
+    Attributes:
+        missed: Group messages that found the channel full.
+        on_arrival: Called whenever there is something new to `take` or `get`.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Mailbox:
     ) -> None:
         self.channel = channel
         self.missed = 0
+        self.on_arrival: Callable[[], None] | None = None
         self._capacity = capacity
         self._fetch = fetch
         self._line: deque[bytes | _Marker] = deque(() if is_new else (_Marker.ALL,))
@@ -87,6 +92,18 @@ class Mailbox:
         """Note that messages may wait in the queue: wake-ups may have been lost."""
         self._line.append(_Marker.ALL)
         self._wake_getter()
+
+    def take(self) -> bytes | None:
+        """Return the next message if it is here, without waiting.
+
+        None with a mailbox that is not empty: the next one must be fetched, see `get`.
+        """
+        item = self._line[0] if self._line else None
+        if not isinstance(item, bytes):
+            return None
+        self._line.popleft()
+        self._messages -= 1
+        return item
 
     async def get(self) -> bytes:
         """Wait for the next message and return it. A cancelled call loses nothing.
@@ -153,6 +170,8 @@ class Mailbox:
             if not getter.done():
                 getter.set_result(None)
                 return
+        if self.on_arrival is not None:
+            self.on_arrival()
 
     def _complain(self) -> None:
         now = time.monotonic()

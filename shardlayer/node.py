@@ -208,7 +208,7 @@ class Node:
     async def new_mailbox(self, channel: str) -> Mailbox:
         """Return where this node receives a process-local channel that was just named.
 
-        It stays until `drop_mailbox`, whether somebody receives or not.
+        It stays until `drop_mailbox` or `forget_mailbox`, whether somebody receives or not.
 
         Raises:
             ShardUnavailable: If the channel's shard could not be heard within `publish_timeout`.
@@ -231,6 +231,10 @@ class Node:
         """Count a message that could not be decoded, and say so once in a while."""
         self.undecodable += 1
         self._complain("%s: %s", channel, error)
+
+    def forget_mailbox(self, channel: str) -> None:
+        """Give up a channel that nobody will receive any more, with what waits here for it."""
+        self._kept.pop(channel, None)
 
     def _make_mailbox(self, channel: str, *, is_new: bool) -> Mailbox:
         shard = self._shard_of(channel)
@@ -374,7 +378,11 @@ class Node:
                 while True:
                     try:
                         reply = await self._registry.join(
-                            shard, room.name, members=len(room), since=room.position
+                            shard,
+                            room.name,
+                            members=len(room),
+                            since=room.position,
+                            returns=True,
                         )
                         break
                     except ShardUnavailable as error:

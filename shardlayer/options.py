@@ -30,6 +30,7 @@ BATCH_SIZE = 100  # publications
 BATCH_BYTES = 1_048_576  # bytes
 MAX_PENDING = 10_000  # publications
 PUBLISH_TIMEOUT = 5.0  # seconds
+WAIT_REPLICAS = 0  # replicas
 MAX_MESSAGE_SIZE = 1_048_576  # bytes
 
 SLICE_SIZE = 1_000  # members
@@ -67,6 +68,8 @@ class LayerOptions:
         max_pending: Publications that wait on one shard before callers have to.
         publish_timeout: Seconds until a publication that Redis did not acknowledge raises
             ShardUnavailable.
+        wait_replicas: Replicas that must have a publication before it is acknowledged; with 1 or
+            more a failover loses no acknowledged one. A server with fewer does not acknowledge.
         max_message_size: Bytes of one message, at most.
         slice_size: Members that are written to before the event loop gets a turn.
         write_bytes: Bytes that are joined into one write to a member, at most; one larger
@@ -94,6 +97,7 @@ class LayerOptions:
     batch_bytes: int = BATCH_BYTES
     max_pending: int = MAX_PENDING
     publish_timeout: float = PUBLISH_TIMEOUT
+    wait_replicas: int = WAIT_REPLICAS
     max_message_size: int = MAX_MESSAGE_SIZE
     slice_size: int = SLICE_SIZE
     write_bytes: int = WRITE_BYTES
@@ -145,6 +149,10 @@ class LayerOptions:
         if not isinstance(self.prefix, str) or not self.prefix or set(self.prefix) & set("{}"):
             raise ConfigurationError(
                 f"prefix is {self.prefix!r}; it takes a text that is not empty and has no braces."
+            )
+        if not _is_number(self.wait_replicas, int) or self.wait_replicas < 0:
+            raise ConfigurationError(
+                f"wait_replicas is {self.wait_replicas!r}; it takes a whole number from 0."
             )
         for name, kind in _POSITIVE.items():
             value = getattr(self, name)

@@ -70,9 +70,17 @@ class Registry:
         ]
 
     async def join(
-        self, shard: int, group: str, *, members: int, since: Position | None
+        self,
+        shard: int,
+        group: str,
+        *,
+        members: int,
+        since: Position | None,
+        returns: bool = False,
     ) -> JoinReply:
         """Register the node for a group, trying for `publish_timeout`.
+
+        `returns` says that the node is in the group already and its members are at `since`.
 
         Raises:
             ShardUnavailable: If the shard could not be heard or did not answer until then.
@@ -84,6 +92,7 @@ class Registry:
             keeps=self._options.policy_of(group).keeps,
             since=since,
             epoch=new_epoch(),
+            returns=returns,
         )
         self._idle.pop((shard, group), None)
         failure: ShardUnavailable | None = None

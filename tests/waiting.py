@@ -11,9 +11,15 @@ PATIENCE = 10.0  # seconds
 PAUSE = 0.005  # seconds
 
 
-async def until(condition: Callable[[], object | Awaitable[object]]) -> None:
-    """Return as soon as `condition()` (or what it awaits) is true; TimeoutError after 10 s."""
-    async with asyncio.timeout(PATIENCE):
+async def until(
+    condition: Callable[[], object | Awaitable[object]], patience: float = PATIENCE
+) -> None:
+    """Return as soon as `condition()` (or what it awaits) is true.
+
+    Raises:
+        TimeoutError: It was not within `patience` seconds.
+    """
+    async with asyncio.timeout(patience):
         while True:
             met = condition()
             if inspect.isawaitable(met):

@@ -116,12 +116,19 @@ class CommandLink:
 
     async def call(self, call: Call) -> Any:
         """Call a script and return its reply; loads it if the server does not know it."""
-        command = ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
-        try:
-            return await self.execute(*command)
-        except NoScriptError:
+        return (await self.call_then(call))[0]
+
+    async def call_then(self, call: Call, *then: tuple[Argument, ...]) -> list[Any]:
+        """Call a script, send more commands right behind it, and return all replies."""
+        commands = [("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args), *then]
+        replies = await self._batcher.put_all(commands)
+        if isinstance(replies[0], NoScriptError):
             await self.execute("SCRIPT LOAD", call.script.source)
-            return await self.execute(*command)
+            replies = await self._batcher.put_all(commands)
+        for reply in replies:
+            if isinstance(reply, BaseException):
+                raise reply
+        return replies
 
     async def aclose(self) -> None:
         """Send nothing more and close the connection."""

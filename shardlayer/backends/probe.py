@@ -24,6 +24,8 @@ class ServerReport:
         error: Why it did not answer; empty if it did.
         software: `redis` or `valkey`.
         version: Its release, such as `7.2.4`.
+        replication_id: Names the history of writes that it holds; a promoted replica, or a server
+            that was started again, has another one.
         maxmemory_policy: What it does when its memory is full; only `noeviction` loses nothing.
     """
 
@@ -31,6 +33,7 @@ class ServerReport:
     error: str = ""
     software: str = ""
     version: str = ""
+    replication_id: str = ""
     maxmemory_policy: str = ""
 
     @property
@@ -53,6 +56,7 @@ def read_report(address: str, info: Mapping[str, Any]) -> ServerReport:
         address=address,
         software=software,
         version=str(version),
+        replication_id=str(info.get("master_replid", "")),
         maxmemory_policy=str(info.get("maxmemory_policy", "")),
     )
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from shardlayer import commands
+from shardlayer import commands, wire
 from shardlayer.backends.base import Backend, Listener
 from shardlayer.backends.connection import CommandLink, Failure, Subscription
 from shardlayer.backends.probe import read_report, require_supported
@@ -27,6 +27,7 @@ from shardlayer.types import NodeId, Publication, RoomInfo
 
 logger = logging.getLogger("shardlayer.redis")
 
+WAITS_PER_TIMEOUT = 4  # how often a publication waits for replicas before its caller is told
 FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
 
 
@@ -38,6 +39,8 @@ class RedisBackend(Backend):
         self._links = [CommandLink(host, timeout=options.publish_timeout) for host in options.hosts]
         self._subscriptions: list[Subscription] = []
         self._checked: set[int] = set()
+        self._replication_ids: dict[int, str] = {}
+        self._distrusted: dict[int, str] = {}  # epochs to go on under, by server
         self._checking = [asyncio.Lock() for _ in self._links]
         self._keys = [ShardKeys(tag) for tag in hash_tags(options.prefix, options.shards)]
         self.servers = [link.address for link in self._links]
@@ -50,12 +53,32 @@ class RedisBackend(Backend):
         call = commands.publish(
             self._keys[shard], batch, lease_ttl=options.lease_ttl, meta_ttl=options.meta_ttl
         )
-        return commands.read_published(batch, await self._on(shard, self._link(shard).call, call))
+        if not options.wait_replicas:
+            reply = await self._on(shard, self._link(shard).call, call)
+            return commands.read_published(batch, reply)
+        milliseconds = commands.milliseconds(options.publish_timeout / WAITS_PER_TIMEOUT)
+        wait = ("WAIT", options.wait_replicas, milliseconds)
+        reply, replicas = await self._on(shard, self._link(shard).call_then, call, wait)
+        if replicas < options.wait_replicas:
+            # Applied, but a failover now would lose it: the publisher asks again.
+            raise ShardUnavailable(
+                shard=shard,
+                server=self.servers[self.server_of(shard)],
+                reason=f"{replicas} of {options.wait_replicas} replicas have the publications",
+            )
+        return commands.read_published(batch, reply)
 
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:
         options = self._options
+        if request.returns:
+            # Which server this is now is asked first: it decides what it can be trusted with.
+            await self._on(shard, self._link(shard).execute, "PING")
         call = commands.join(
-            self._keys[shard], request, lease_ttl=options.lease_ttl, meta_ttl=options.meta_ttl
+            self._keys[shard],
+            request,
+            lease_ttl=options.lease_ttl,
+            meta_ttl=options.meta_ttl,
+            distrust=self._distrusted.get(self.server_of(shard), ""),
         )
         reply = await self._on(shard, self._link(shard).call, call)
         return commands.read_joined(request.group, reply)
@@ -254,6 +277,19 @@ class RedisBackend(Backend):
                 await self._ask(server)
                 self._checked.add(server)
 
+    def _recognise(self, server: int, replication_id: str) -> None:
+        """Notice that behind one address there is another server now, promoted in a failover.
+
+        Replication is asynchronous: unless publications wait for replicas it may lack some that
+        were acknowledged. Its rooms then go on under an epoch that all nodes derive alike.
+        """
+        known = self._replication_ids.setdefault(server, replication_id)
+        has_replicas = bool(self._options.hosts[server].master_name)
+        if known != replication_id:
+            self._replication_ids[server] = replication_id
+            if has_replicas and not self._options.wait_replicas:
+                self._distrusted[server] = replication_id[: wire.EPOCH_LENGTH]
+
     async def _ask(self, server: int) -> None:
         link, shards = self._links[server], self._options.shards
         layout = layout_key(self._options.prefix)
@@ -270,6 +306,7 @@ class RedisBackend(Backend):
                 f"{self._options.prefix!r}, and this process has shards = {shards}: they would "
                 f"not find each other's groups. See docs/operate.md for how to change it."
             )
+        self._recognise(server, report.replication_id)
         if report.evicts:
             logger.warning(
                 "%s has maxmemory-policy %s: when its memory is full it deletes rooms, and clients "

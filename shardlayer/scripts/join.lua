@@ -5,6 +5,8 @@
 --       4 1 if the group keeps history, else 0   5 an epoch if it has none   6 meta TTL, ms
 --       7 1 to answer what was missed, else 0    8 the last offset had   9 its epoch ('': any)
 --       10 how many publications to answer at most
+--       11 1 if the node is in the group already and ARGV[8] is where its members are, else 0
+--       12 an epoch that a group must have from now on, since the server may have lost writes, or ''
 -- Returns  {1 if the node's lease still ran else 0, epoch ('' without history), offset,
 --           1 if nothing is missing after ARGV[8] else 0,
 --           then offset and body of each publication after it}
@@ -28,6 +30,17 @@ if not epoch then
   epoch = ARGV[5]
   redis.call('HSET', KEYS[4], 'o', '0', 'e', epoch)
   redis.call('DEL', KEYS[5])
+end
+
+-- Offsets that were lost in a failover will be given again. They must not pass for the same ones:
+-- a member that had the lost ones would be told that nothing is missing.
+if ARGV[11] == '1' then
+  local behind = ARGV[9] == epoch and tonumber(ARGV[8]) > offset
+  local distrusted = ARGV[12] ~= '' and epoch ~= ARGV[12]
+  if behind or distrusted then
+    epoch = ARGV[12] ~= '' and ARGV[12] or ARGV[5]
+    redis.call('HSET', KEYS[4], 'o', string.format('%.0f', offset), 'e', epoch)
+  end
 end
 redis.call('PEXPIRE', KEYS[4], ARGV[6])
 

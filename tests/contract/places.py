@@ -237,7 +237,7 @@ class EmbeddedSentinel(EmbeddedServer):
         """Say whether it has found the primary's replica and both other Sentinels."""
         with Redis(LOOPBACK, self.port, socket_timeout=5) as client:
             master = client.sentinel_master(PRIMARY_NAME)
-            return master["num-slaves"] == 1 and master["num-other-sentinels"] == 2
+            return bool(master["num-slaves"] == 1 and master["num-other-sentinels"] == 2)
 
     def primary_port(self) -> int:
         """Return the port of the server that it takes for the primary."""
