@@ -30,6 +30,7 @@ from shardlayer.types import Position, Publication, RoomInfo
 
 HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at most
 CHANNEL_ID_BYTES = 8
+PING_TIMEOUT = 1.0  # seconds
 
 
 class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
@@ -242,14 +243,22 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """Return the addresses of the Redis servers, without passwords."""
         return [host.address for host in self.options.hosts]
 
-    async def ping(self) -> dict[str, float | ShardUnavailable]:
-        """Return for each server how many seconds it took to answer, or why it did not."""
+    async def ping(self, timeout: float = PING_TIMEOUT) -> dict[str, float | ShardUnavailable]:
+        """Return for each server how many seconds it took to answer, or why it did not.
+
+        One that takes more than `timeout` seconds did not.
+        """
 
         async def one(engine: Engine, server: int) -> float | ShardUnavailable:
             try:
-                return await engine.backend.ping(server)
+                async with asyncio.timeout(timeout):
+                    return await engine.backend.ping(server)
             except ShardUnavailable as error:
                 return error
+            except TimeoutError:
+                address = engine.backend.servers[server]
+                reason = f"no answer within {timeout:g} s"
+                return ShardUnavailable(shard=server, server=address, reason=reason)
 
         async def work(engine: Engine) -> dict[str, float | ShardUnavailable]:
             servers = engine.backend.servers

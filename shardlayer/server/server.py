@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 
 from shardlayer.server.handshake import MessageLimits
 from shardlayer.server.inbox import Inbox, Message
+from shardlayer.server.lifespan import Lifespan
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
 from shardlayer.server.websocket import WebSocketProtocol
@@ -48,8 +49,14 @@ class Server(DaphneServer):  # type: ignore[misc]
         build_http = self.http_factory.buildProtocol
         self.http_factory.buildProtocol = partial(Sniffer, self, build_http)
         self.ws_factory = UpgradeFactory(self)
+        self._lifespan = Lifespan(self.application, self._startup_failed)
+        self._lifespan.start()
         if self._on_ready is not None:
             self._on_ready()
+
+    def _startup_failed(self) -> None:
+        self.abort_start = True  # Daphne's command line then exits with 1
+        self.stop()
 
     @property
     def message_limits(self) -> MessageLimits:
@@ -79,7 +86,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         if isinstance(protocol, WebSocketProtocol) and not protocol.sink.is_idle:
             await protocol.sink.wait_drained()
 
-    def kill_all_applications(self) -> Deferred[Any] | None:
+    def kill_all_applications(self) -> Deferred[Any]:
         """Close the WebSockets with 1012 and cancel all applications, before the reactor stops.
 
         Unlike Daphne's, this takes a connection that has no application yet or any more, and
@@ -93,7 +100,9 @@ class Server(DaphneServer):  # type: ignore[misc]
             if instance is not None and not instance.done():
                 instance.cancel()
                 running.append(instance)
-        if not running:
-            return None
-        ended = asyncio.wait(running, timeout=self.application_close_timeout)
-        return Deferred.fromFuture(asyncio.ensure_future(ended))
+        return Deferred.fromFuture(asyncio.ensure_future(self._wind_up(running)))
+
+    async def _wind_up(self, running: list[asyncio.Future[Any]]) -> None:
+        if running:
+            await asyncio.wait(running, timeout=self.application_close_timeout)
+        await self._lifespan.stop()

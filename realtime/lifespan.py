@@ -1,0 +1,32 @@
+"""What a worker does before its first client and after its last."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from realtime.layers import sharded_layer
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """Start the channel layer's node with the server, and close the layer with it.
+
+    So a worker whose Redis is away says so at once and not with its first client, one whose
+    settings are wrong does not start, and one that stops leaves the registries. Servers without
+    lifespan (stock Daphne) start the node with the first client and let its leases run out.
+    """
+    await receive()  # lifespan.startup
+    try:
+        layer = sharded_layer()
+        await layer.node()
+        await layer.ping()  # a server that does not answer is waited for; one that can't do is not
+    except Exception as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()  # lifespan.shutdown
+    await layer.close()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,66 @@
+"""What a worker says at its start, and leaves behind at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pytest_django import Settings
+
+from realtime.embedded import EmbeddedValkey
+from realtime.layers import sharded_layer
+from realtime.lifespan import lifespan
+from shardlayer import ShardedChannelLayer
+from tests.realtime.conftest import channel_layers
+
+
+class Server:
+    """The server's side of a lifespan."""
+
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.replies: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.task = asyncio.ensure_future(
+            lifespan({"type": "lifespan"}, self.events.get, self.replies.put)
+        )
+
+    async def tell(self, event: str) -> dict[str, Any]:
+        self.events.put_nowait({"type": f"lifespan.{event}"})
+        return await asyncio.wait_for(self.replies.get(), 10)
+
+
+async def test_worker_registers_and_withdraws(redis_layer: ShardedChannelLayer) -> None:
+    """After the startup the node has its leases; after the shutdown it has none."""
+    server = Server()
+    assert (await server.tell("startup"))["type"] == "lifespan.startup.complete"
+    node = await redis_layer.node()
+    engine_backend = node._backend
+    await node._registry.settled(0)
+    assert await engine_backend.renew(0, node.id)
+    assert (await server.tell("shutdown"))["type"] == "lifespan.shutdown.complete"
+    await server.task
+    assert not await (await redis_layer.node())._backend.renew(0, node.id)
+
+
+async def test_worker_starts_without_redis(settings: Settings) -> None:
+    """A Redis that is away is waited for by a worker that runs."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=["redis://127.0.0.1:1"])
+    server = Server()
+    assert (await server.tell("startup"))["type"] == "lifespan.startup.complete"
+    assert (await server.tell("shutdown"))["type"] == "lifespan.shutdown.complete"
+    await server.task
+
+
+async def test_worker_with_another_layout_does_not_start(
+    settings: Settings, redis_server: EmbeddedValkey
+) -> None:
+    """Two processes that disagree on `shards` would not find each other's rooms."""
+    first = ShardedChannelLayer(hosts=[redis_server.url])
+    await first.publish("room", b"1")
+    await first.close()
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], shards=8)
+    reply = await Server().tell("startup")
+    assert reply["type"] == "lifespan.startup.failed"
+    assert "holds 32 shards" in reply["message"]
+    assert "shards = 8" in reply["message"]
+    await sharded_layer().close()

@@ -1,0 +1,61 @@
+"""Applications are told that the server starts and stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.waiting import wait_until
+
+PATIENCE = 15  # seconds
+
+
+def start(directory: Path, application: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "shardlayer.server"),
+            *("-u", str(directory / "server.sock"), application),
+        ],
+        env={**os.environ, "DIARY": str(directory / "diary"), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def diary(directory: Path) -> list[str]:
+    path = directory / "diary"
+    return path.read_text().split() if path.exists() else []
+
+
+def test_application_is_told_of_start_and_stop(tmp_path: Path) -> None:
+    """Startup comes when the server starts, shutdown after SIGTERM, before the process ends."""
+    with start(tmp_path, "tests.server.lifespan_application:application") as server:
+        wait_until(lambda: diary(tmp_path) == ["lifespan.startup"])
+        server.send_signal(signal.SIGTERM)
+        output, _ = server.communicate(timeout=PATIENCE)
+    assert diary(tmp_path) == ["lifespan.startup", "lifespan.shutdown"]
+    assert server.returncode == 0
+    assert "Traceback" not in output
+
+
+def test_application_that_can_not_start_stops_the_server(tmp_path: Path) -> None:
+    """Its message is logged and the exit code is 1."""
+    application = "tests.server.lifespan_application:application"
+    with start(tmp_path, application, REFUSE="1") as server:
+        output, _ = server.communicate(timeout=PATIENCE)
+    assert "The application can't start: no fuel" in output
+    assert server.returncode == 1
+
+
+def test_application_without_lifespan_is_served(tmp_path: Path) -> None:
+    """One that raises for the scope is served all the same, and stops without delay."""
+    with start(tmp_path, "tests.tutorial.asgi:application") as server:
+        wait_until((tmp_path / "server.sock").exists)
+        server.send_signal(signal.SIGTERM)
+        output, _ = server.communicate(timeout=PATIENCE)
+    assert server.returncode == 0
+    assert "Traceback" not in output
