@@ -79,13 +79,12 @@ def ensure(extra: str) -> None:
 
 def works() -> bool:
     """Say whether the environment can be used: its base Python may be gone, the folder moved."""
+    probe = "import sys; print(sys.version_info >= (3, 11), sys.prefix)"
     try:
-        home = subprocess.run(
-            [PYTHON, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True
-        ).stdout.strip()
+        said = subprocess.run([PYTHON, "-c", probe], capture_output=True, text=True).stdout
     except OSError:
         return False
-    return home == str(VENV.absolute()) and (VENV / "bin" / "pip").exists()
+    return said.strip() == f"True {VENV.absolute()}" and (VENV / "bin" / "pip").exists()
 
 
 def digest(project: Path = PROJECT, constraints: Path = CONSTRAINTS) -> str:

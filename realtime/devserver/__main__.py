@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -25,6 +26,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def main() -> int:
     """Run everything until a signal; return the exit code."""
+    argparse.ArgumentParser(
+        prog="bin/dev",
+        description="Start the whole demo; Ctrl-C stops it.",
+        epilog="It is set by the environment: PORT, REDIS_URL, KAFKA_BOOTSTRAP_SERVERS, "
+        "DATABASE_URL. See README.md.",
+    ).parse_args()
     for each in STOP_SIGNALS:
         signal.signal(each, _interrupt)
     try:
