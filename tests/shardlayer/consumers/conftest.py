@@ -1,0 +1,53 @@
+"""Both families of consumers, on every kind of channel layer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import channels.consumer
+import channels.generic.websocket
+import pytest
+from channels.layers import get_channel_layer
+from pytest_django import Settings
+
+import shardlayer.consumers
+
+BASES: dict[str, Any] = {
+    "stock": SimpleNamespace(
+        AsyncConsumer=channels.consumer.AsyncConsumer,
+        AsyncWebsocketConsumer=channels.generic.websocket.AsyncWebsocketConsumer,
+        AsyncJsonWebsocketConsumer=channels.generic.websocket.AsyncJsonWebsocketConsumer,
+    ),
+    "ours": shardlayer.consumers,
+}
+
+
+@pytest.fixture(params=BASES)
+def bases(request: pytest.FixtureRequest) -> Any:
+    """The classes to subclass, as attributes: Channels' own and ours, which behave alike."""
+    return BASES[request.param]
+
+
+@pytest.fixture(params=["memory", "redis", "channels"])
+async def layer(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[Any]:
+    """The default channel layer: ours in memory, ours on Redis, Channels' in memory."""
+    config: dict[str, Any] = {"BACKEND": "shardlayer.layer.ShardedChannelLayer"}
+    if request.param == "channels":
+        config["BACKEND"] = "channels.layers.InMemoryChannelLayer"
+    elif request.param == "redis":
+        config["CONFIG"] = {"hosts": [request.getfixturevalue("redis_server").url]}
+    else:
+        config["CONFIG"] = {"hosts": [f"memory://{uuid4().hex}"]}
+    settings.CHANNEL_LAYERS = {"default": config}
+    made = get_channel_layer()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def no_layer(settings: Settings) -> None:
+    """No channel layer is configured."""
+    settings.CHANNEL_LAYERS = {}
