@@ -45,6 +45,12 @@ class CountingExecutor(ThreadPoolExecutor):
         return super().submit(fn, *args, **kwargs)
 
 
+@pytest.fixture(autouse=True)
+def no_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What earlier tests left open in other threads is not known, as in a new process."""
+    monkeypatch.setattr("shardlayer.consumers.database._known", ())
+
+
 @pytest.fixture
 def executor() -> Iterator[CountingExecutor]:
     """The thread in which a consumer uses the database, in place of asgiref's for all."""
