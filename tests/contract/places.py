@@ -61,6 +61,11 @@ class Place:
             if isinstance(server, EmbeddedValkey):
                 server.flush()
 
+    def clients(self) -> list[Redis]:
+        """Return a client of each server that holds shards."""
+        valkeys = (server for server in self.servers if isinstance(server, EmbeddedValkey))
+        return [Redis.from_url(server.url) for server in valkeys]
+
 
 class MemoryPlace(Place):
     """A server inside this process; a flush is a new one."""
@@ -133,6 +138,9 @@ class TlsPlace(Place):
             with server.client() as client:
                 client.flushall()
                 client.script_flush()
+
+    def clients(self) -> list[Redis]:
+        return [server.client() for server in self.servers if isinstance(server, TlsRedis)]
 
 
 class TlsRedis(EmbeddedServer):
@@ -257,6 +265,9 @@ class SentinelPlace(Place):
 
     def flush(self) -> None:
         self.primary().flush()
+
+    def clients(self) -> list[Redis]:
+        return [Redis.from_url(self.primary().url)]
 
     def _valkeys(self) -> list[EmbeddedValkey]:
         return [server for server in self.servers if isinstance(server, EmbeddedValkey)]
