@@ -26,6 +26,7 @@ from typing import TypeVar
 from shardlayer.backends.base import Backend
 from shardlayer.backends.memory import MemoryBackend, server
 from shardlayer.backends.redis import RedisBackend
+from shardlayer.backends.servers import Servers
 from shardlayer.node import Node
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher
@@ -92,7 +93,7 @@ def make_backend(options: LayerOptions) -> Backend:
     """Return a backend of the running loop for where the options say that the shards are."""
     if options.hosts[0].is_memory:
         return MemoryBackend(options, server(options.hosts[0].url))
-    return RedisBackend(options)
+    return RedisBackend(options, Servers(options))
 
 
 class Engines:

@@ -243,21 +243,21 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """Return the addresses of the Redis servers, without passwords."""
         return [host.address for host in self.options.hosts]
 
-    async def ping(self, timeout: float = PING_TIMEOUT) -> dict[str, float | ShardUnavailable]:
+    async def ping(self, within: float = PING_TIMEOUT) -> dict[str, float | ShardUnavailable]:
         """Return for each server how many seconds it took to answer, or why it did not.
 
-        One that takes more than `timeout` seconds did not.
+        One that takes more than `within` seconds did not.
         """
 
         async def one(engine: Engine, server: int) -> float | ShardUnavailable:
             try:
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout(within):
                     return await engine.backend.ping(server)
             except ShardUnavailable as error:
                 return error
             except TimeoutError:
                 address = engine.backend.servers[server]
-                reason = f"no answer within {timeout:g} s"
+                reason = f"no answer within {within:g} s"
                 return ShardUnavailable(shard=server, server=address, reason=reason)
 
         async def work(engine: Engine) -> dict[str, float | ShardUnavailable]:

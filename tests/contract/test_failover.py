@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from realtime.embedded import EmbeddedValkey
+from realtime.embedded.ports import LOOPBACK
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.types import Position
 from tests.contract.places import SentinelPlace, sentinel, wait_until
@@ -61,7 +62,7 @@ async def layers() -> AsyncIterator[list[ShardedChannelLayer]]:
 
 
 async def test_nothing_acknowledged_is_lost_when_publications_wait(
-    group_of_servers: SentinelPlace, layers: list[ShardedChannelLayer]
+    group_of_servers: SentinelPlace, layers: list[ShardedChannelLayer], tmp_path: Path
 ) -> None:
     """With wait_replicas a failover in the middle is a pause: all arrive, in order, once."""
     layer = await make_layer(group_of_servers, wait_replicas=1)
@@ -77,10 +78,16 @@ async def test_nothing_acknowledged_is_lost_when_publications_wait(
 
     publishing = asyncio.create_task(publish_on())
     await until(lambda: acknowledged > 50)
-    old = await fail_over(group_of_servers)
+    await fail_over(group_of_servers)
     before = acknowledged
-    await asyncio.to_thread(old.start)  # becomes the replica, without which nothing is acknowledged
-    await until(lambda: acknowledged >= before + 50, patience=30)
+    # Without a replica nothing is acknowledged.
+    replica_of = ("--replicaof", f"{LOOPBACK} {group_of_servers.primary().port}")
+    replica = EmbeddedValkey(directory=tmp_path / "second-replica", options=replica_of)
+    await asyncio.to_thread(replica.start)
+    try:
+        await until(lambda: acknowledged >= before + 50, patience=30)
+    finally:
+        replica.stop()
     publishing.cancel()
     await asyncio.wait([publishing])
     await until(lambda: len(sink.texts) >= acknowledged)

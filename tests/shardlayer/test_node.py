@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from redis import Redis
 
 from realtime.embedded import EmbeddedValkey
 from shardlayer.exceptions import ShardUnavailable
@@ -205,7 +206,8 @@ async def test_node_whose_subscription_was_cut_reads_what_it_missed(
         assert await numbers(sink, 1) == [1]
         shard = layer.shard_of("general")
         backend = (await layer.node())._backend
-        await backend._links[0].execute("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[attr-defined]
+        with Redis.from_url(redis_server.url) as redis:
+            redis.client_kill_filter(_type="pubsub")
         await Room(other).publish(2, 3, 4)
         assert await numbers(sink, 4) == [1, 2, 3, 4]
         await asyncio.wait_for(backend.heard(shard), 5)

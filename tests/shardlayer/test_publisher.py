@@ -10,6 +10,7 @@ import pytest
 from realtime.embedded import EmbeddedValkey
 from shardlayer import wire
 from shardlayer.backends.redis import RedisBackend
+from shardlayer.backends.servers import Servers
 from shardlayer.commands import Batch, Outgoing, Published
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.hosts import Host
@@ -24,7 +25,7 @@ class LossyBackend(RedisBackend):
     """A real Redis whose answers can be lost on their way back."""
 
     def __init__(self, options: LayerOptions) -> None:
-        super().__init__(options)
+        super().__init__(options, Servers(options))
         self.lose = 0  # answers still to be lost
         self.numbers: list[int] = []
 

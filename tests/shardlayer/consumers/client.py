@@ -54,12 +54,11 @@ class Server:
         for text in texts:
             self.inbox.put_nowait({"type": "websocket.receive", "text": text})
 
-    def run(self, application: Callable[..., Any]) -> asyncio.Task[None]:
+    def run(self, application: Callable[..., Any], **scope: Any) -> asyncio.Task[None]:
         """Run an application for a client that connects."""
         self.inbox.put_nowait({"type": "websocket.connect"})
-        return asyncio.create_task(
-            application({"type": "websocket", "path": "/ws/"}, self.receive, self.send)
-        )
+        scope = {"type": "websocket", "path": "/ws/", **scope}
+        return asyncio.create_task(application(scope, self.receive, self.send))
 
 
 async def members(layer: Any, group: str) -> int:

@@ -1,0 +1,197 @@
+"""The Redis servers of a layer: which one holds a shard, and how it is reached and heard.
+
+Here the servers are listed and each holds its own shards, shard i on server i modulo n; a server
+behind Sentinels is whichever they call the primary. `cluster.py` has the other way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from shardlayer.backends.base import Listener
+from shardlayer.backends.connection import CommandLink, Failure, Subscription
+from shardlayer.backends.probe import read_report, require_supported
+from shardlayer.exceptions import ConfigurationError, ShardUnavailable
+from shardlayer.hosts import Host
+from shardlayer.keys import ShardKeys, layout_key
+from shardlayer.options import LayerOptions
+from shardlayer.sharding import hash_tags
+from shardlayer.types import NodeId
+from shardlayer.wire import EPOCH_LENGTH
+
+logger = logging.getLogger("shardlayer.redis")
+
+Reply = TypeVar("Reply")
+Send = Callable[[CommandLink], Awaitable[Reply]]
+"""Sends something over the link that it is given. May be called again, on another link."""
+
+
+class Servers:
+    """Two connections to each server, one for commands and one for subscriptions.
+
+    Attributes:
+        keys: The names in Redis, by shard.
+    """
+
+    def __init__(self, options: LayerOptions) -> None:
+        self.keys = [ShardKeys(tag) for tag in hash_tags(options.prefix, options.shards)]
+        self._options = options
+        self._links = {host.address: self._link_to(host) for host in options.hosts}
+        self._homes = list(self._links)
+        self._subscriptions: dict[str, Subscription] = {}
+        self._hears = [asyncio.Event() for _ in self.keys]
+        self._checked: set[str] = set()
+        self._checking = asyncio.Lock()
+        self._replication_ids: dict[str, str] = {}
+        self._distrusted: dict[str, str] = {}  # epochs to go on under, by address
+
+    @property
+    def addresses(self) -> list[str]:
+        """An address per server that holds shards."""
+        return list(self._homes)
+
+    def address_of(self, shard: int) -> str:
+        """Return where a shard is."""
+        return self._homes[shard % len(self._homes)]
+
+    def distrusted(self, shard: int) -> str:
+        """Return the epoch under which the shard's rooms must go on, or ''.
+
+        That is so where a server took over that may lack writes which were acknowledged.
+        """
+        return self._distrusted.get(self.address_of(shard), "")
+
+    async def run(self, shard: int, send: Send[Reply]) -> Reply:
+        """Send something to the server that holds a shard.
+
+        Raises:
+            ShardUnavailable: If it can't be reached or refuses.
+            ConfigurationError: If it can't serve this layer.
+        """
+        address = self.address_of(shard)
+        try:
+            return await self._send_to(address, send)
+        except Failure as error:
+            raise ShardUnavailable(shard=shard, server=address, reason=str(error)) from error
+
+    async def run_at(self, address: str, send: Send[Reply]) -> Reply:
+        """Send something that concerns no shard to a server. Raises like `run`."""
+        try:
+            return await self._send_to(address, send)
+        except Failure as error:
+            shards = (shard for shard in range(len(self.keys)) if self.address_of(shard) == address)
+            raise ShardUnavailable(
+                shard=next(shards, 0), server=address, reason=str(error)
+            ) from error
+
+    async def prepare(self) -> None:
+        """Learn what must be known before anything is heard."""
+
+    async def listen(self, node: NodeId, listener: Listener) -> None:
+        """Begin to hear all shards for a node."""
+        for address, shards in self._shards_by_address().items():
+            self._subscriptions[address] = self._subscribe(address, shards, node, listener)
+
+    async def heard(self, shard: int) -> None:
+        """Wait until a shard can be heard."""
+        await self._hears[shard].wait()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        subscriptions, self._subscriptions = self._subscriptions, {}
+        await asyncio.gather(*(subscription.aclose() for subscription in subscriptions.values()))
+        await asyncio.gather(*(link.aclose() for link in self._links.values()))
+
+    # For the other way to place shards, too
+
+    def _link_to(self, host: Host) -> CommandLink:
+        return CommandLink(host, timeout=self._options.publish_timeout)
+
+    async def _send_to(self, address: str, send: Send[Reply]) -> Reply:
+        if address not in self._checked:
+            await self._check(address)
+        return await send(self._links[address])
+
+    def _shards_by_address(self) -> dict[str, list[int]]:
+        placed: dict[str, list[int]] = {}
+        for shard in range(len(self.keys)):
+            placed.setdefault(self.address_of(shard), []).append(shard)
+        return placed
+
+    def _subscribe(
+        self, address: str, shards: Sequence[int], node: NodeId, listener: Listener
+    ) -> Subscription:
+        sources: dict[bytes, int] = {}
+        for shard in shards:
+            sources[self.keys[shard].inbox(node).encode()] = shard
+            sources[self.keys[shard].all_nodes.encode()] = shard
+
+        def resumed() -> None:
+            self._checked.discard(address)  # it may be another server now, or an empty one
+            for shard in shards:
+                self._hears[shard].set()
+            listener.resumed(shards)
+
+        def lost() -> None:
+            for shard in shards:
+                self._hears[shard].clear()
+            self._lost(address)
+
+        return Subscription(
+            self._links[address].host,
+            [(self.keys[shard].inbox(node), self.keys[shard].all_nodes) for shard in shards],
+            on_message=lambda channel, data: listener.arrived(sources[channel], data),
+            on_resumed=resumed,
+            on_lost=lost,
+            timeout=self._options.publish_timeout,
+        )
+
+    def _lost(self, address: str) -> None:
+        """Learn that a server can't be heard; its subscription goes on trying."""
+
+    async def _check(self, address: str) -> None:
+        async with self._checking:
+            if address not in self._checked:
+                await self._ask(address)
+                self._checked.add(address)
+
+    async def _ask(self, address: str) -> None:
+        """Refuse a server that is too old, or that processes with other `shards` use."""
+        link = self._links[address]
+        report = read_report(address, await link.execute("INFO", "everything"))
+        require_supported(report)
+        await self._check_layout(link)
+        self._recognise(address, report.replication_id)
+        if report.evicts:
+            logger.warning(
+                "%s has maxmemory-policy %s: when its memory is full it deletes rooms, and clients "
+                "lose messages. Set it to noeviction.",
+                address,
+                report.maxmemory_policy,
+            )
+
+    async def _check_layout(self, link: CommandLink) -> None:
+        layout, shards = layout_key(self._options.prefix), self._options.shards
+        await link.execute("SETNX", layout, shards)
+        found = int(await link.execute("GET", layout))
+        if found != shards:
+            raise ConfigurationError(
+                f"{link.address} holds {found} shards under the prefix "
+                f"{self._options.prefix!r}, and this process has shards = {shards}: they would "
+                f"not find each other's groups. See docs/operate.md for how to change it."
+            )
+
+    def _recognise(self, address: str, replication_id: str) -> None:
+        """Notice that behind one address there is another server now, promoted in a failover.
+
+        Replication is asynchronous: unless publications wait for replicas it may lack some that
+        were acknowledged. Its rooms then go on under an epoch that all nodes derive alike.
+        """
+        known = self._replication_ids.setdefault(address, replication_id)
+        if known != replication_id:
+            self._replication_ids[address] = replication_id
+            if self._links[address].host.master_name and not self._options.wait_replicas:
+                self._distrusted[address] = replication_id[:EPOCH_LENGTH]
