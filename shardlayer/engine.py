@@ -24,6 +24,7 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from shardlayer.backends.base import Backend
+from shardlayer.backends.cluster import ClusterServers
 from shardlayer.backends.memory import MemoryBackend, server
 from shardlayer.backends.redis import RedisBackend
 from shardlayer.backends.servers import Servers
@@ -93,7 +94,7 @@ def make_backend(options: LayerOptions) -> Backend:
     """Return a backend of the running loop for where the options say that the shards are."""
     if options.hosts[0].is_memory:
         return MemoryBackend(options, server(options.hosts[0].url))
-    return RedisBackend(options, Servers(options))
+    return RedisBackend(options, ClusterServers(options) if options.cluster else Servers(options))
 
 
 class Engines:

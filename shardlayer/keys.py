@@ -75,9 +75,14 @@ class ShardKeys:
         return f"{self._base}inbox:{node}"
 
 
+def layout_tag(prefix: str) -> str:
+    """Return the hash tag, without braces, of what concerns no shard."""
+    return f"{prefix}.layout"
+
+
 def layout_key(prefix: str) -> str:
     """Return the key, on every server, that says how many shards the prefix has."""
-    return f"{{{prefix}.layout}}:shards"
+    return f"{{{layout_tag(prefix)}}}:shards"
 
 
 CHANNEL_MARK = "#"

@@ -54,6 +54,7 @@ class LayerOptions:
     Attributes:
         hosts: The Redis servers (see hosts.py). Shard i lives on server i modulo their number.
             `memory://` or `memory://NAME` is a server inside this process.
+        cluster: Whether `hosts` are nodes of a Redis Cluster; any of them will do.
         shards: Partitions of the group namespace. All processes must agree.
         prefix: Begins every key and pub/sub channel.
         history: How much a room remembers, by a glob of its name; the first that matches counts,
@@ -84,6 +85,7 @@ class LayerOptions:
     """
 
     hosts: tuple[Host, ...] = (Host(url=DEFAULT_URL),)
+    cluster: bool = False
     shards: int = SHARDS
     prefix: str = PREFIX
     history: Mapping[str, HistoryPolicy] = field(
@@ -141,10 +143,14 @@ class LayerOptions:
             raise ConfigurationError(
                 f"shards is {self.shards!r}; it takes a whole number from 1 to {MAX_SHARDS}."
             )
-        if len(self.hosts) > self.shards:
+        if len(self.hosts) > self.shards and not self.cluster:
             raise ConfigurationError(
                 f"hosts lists {len(self.hosts)} servers for {self.shards} shards: "
                 f"a server without a shard would do nothing."
+            )
+        if self.cluster and any(host.is_memory or host.master_name for host in self.hosts):
+            raise ConfigurationError(
+                "cluster is set, but hosts lists what can be no node of a Redis Cluster."
             )
         if not isinstance(self.prefix, str) or not self.prefix or set(self.prefix) & set("{}"):
             raise ConfigurationError(

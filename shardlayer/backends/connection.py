@@ -15,6 +15,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 from redis.asyncio import ConnectionPool, Redis
@@ -96,6 +97,7 @@ class CommandLink:
     def __init__(self, host: Host, *, timeout: float) -> None:
         self.host = host
         self.address = host.address
+        self._prelude: tuple[tuple[Argument, ...], ...] = ()
         self._redis = connect(host, timeout=timeout)
         self._batcher: Batcher[tuple[Argument, ...], Any] = Batcher(
             self._send,
@@ -106,12 +108,24 @@ class CommandLink:
             name=f"commands to {self.address}",
         )
 
+    def asking(self) -> CommandLink:
+        """Return this link as one whose every command follows an ASKING.
+
+        So a node takes it for a slot that it is importing (Redis Cluster specification, "ASK
+        redirection"). The connection is the same.
+        """
+        link = copy(self)
+        link._prelude = (("ASKING",),)
+        return link
+
     async def execute(self, *command: Argument) -> Any:
         """Send one command and return its reply.
 
         Raises:
             RedisError, OSError: What the connection or the server answered.
         """
+        if self._prelude:
+            return (await self._execute_all([*self._prelude, command]))[-1]
         reply = await self._batcher.put(command)
         if isinstance(reply, Exception):
             raise reply
@@ -123,11 +137,17 @@ class CommandLink:
 
     async def call_then(self, call: Call, *then: tuple[Argument, ...]) -> list[Any]:
         """Call a script, send more commands right behind it, and return all replies."""
-        commands = [("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args), *then]
-        replies = await self._batcher.put_all(commands)
-        if isinstance(replies[0], NoScriptError):
+        command = ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
+        commands = [*self._prelude, command, *then]
+        try:
+            replies = await self._execute_all(commands)
+        except NoScriptError:
             await self.execute("SCRIPT LOAD", call.script.source)
-            replies = await self._batcher.put_all(commands)
+            replies = await self._execute_all(commands)
+        return replies[len(self._prelude) :]
+
+    async def _execute_all(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
+        replies = await self._batcher.put_all(commands)
         for reply in replies:
             if isinstance(reply, BaseException):
                 raise reply

@@ -309,6 +309,73 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+class ClusterPlace(Place):
+    """Three primaries, each with a replica."""
+
+    def flush(self) -> None:
+        for client in self.clients():
+            if client.info("replication")["role"] == "master":
+                client.flushall()
+                client.script_flush()
+
+    def clients(self) -> list[Redis]:
+        """Return a client of each node that is up."""
+        return [Redis.from_url(server.url) for server in self.valkeys() if server.is_up()]
+
+    def valkeys(self) -> list[EmbeddedValkey]:
+        """Return the nodes, the first three of which began as primaries."""
+        return [server for server in self.servers if isinstance(server, EmbeddedValkey)]
+
+
+@contextmanager
+def cluster(directory: Path) -> Iterator[ClusterPlace]:
+    """A Redis Cluster of three primaries and three replicas."""
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+    with ExitStack() as stack:
+        nodes = [
+            stack.enter_context(EmbeddedValkey(directory=directory / str(number), options=options))
+            for number in range(6)
+        ]
+        place = ClusterPlace({"hosts": [node.url for node in nodes], "cluster": True}, [*nodes])
+        clients = place.clients()
+        for number, client in enumerate(clients):
+            if number < 3:
+                first, last = number * 16_384 // 3, (number + 1) * 16_384 // 3 - 1
+                tell(client, "ADDSLOTSRANGE", first, last)
+            if number:
+                tell(client, "MEET", LOOPBACK, nodes[0].port)
+        wait_until(lambda: all(_knows(client, 6) for client in clients))
+        for number in range(3):
+            tell(clients[number + 3], "REPLICATE", tell(clients[number], "MYID"))
+        wait_until(lambda: all(_is_well(client) for client in clients))
+        for client in clients:
+            client.close()
+        yield place
+
+
+def tell(client: Redis, *command: object) -> Any:
+    """Send a node a CLUSTER command."""
+    return client.execute_command("CLUSTER", *command)  # type: ignore[no-untyped-call]
+
+
+def _cluster_info(client: Redis) -> dict[str, str]:
+    info = tell(client, "INFO")
+    if isinstance(info, bytes):
+        return dict(line.split(":", 1) for line in info.decode().split() if ":" in line)
+    return {str(key): str(value) for key, value in info.items()}
+
+
+def _knows(client: Redis, nodes: int) -> bool:
+    return _cluster_info(client)["cluster_known_nodes"] == str(nodes)
+
+
+def _is_well(client: Redis) -> bool:
+    replicas = client.info("replication")
+    linked = replicas["role"] == "master" or replicas["master_link_status"] == "up"
+    followed = replicas["role"] != "master" or replicas["connected_slaves"] == 1
+    return bool(_cluster_info(client)["cluster_state"] == "ok" and linked and followed)
+
+
 PLACES = {
     "memory": memory,
     "unix": unix_socket,
@@ -317,4 +384,5 @@ PLACES = {
     "thirty-two": thirty_two,
     "tls": tls,
     "sentinel": sentinel,
+    "cluster": cluster,
 }
