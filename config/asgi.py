@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 
-from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
+from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
@@ -19,13 +18,12 @@ http = get_asgi_application()  # loads the apps, so it goes before realtime's im
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
 
 from realtime.lifespan import lifespan  # noqa: E402
-from realtime.routing import websocket_urlpatterns  # noqa: E402
+from realtime.routing import websocket_application  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
         "lifespan": lifespan,
         "http": ASGIStaticFilesHandler(http) if settings.SERVE_STATIC else http,
-        # A browser sends cookies with a WebSocket of any page; the origin says whose page it is.
-        "websocket": AllowedHostsOriginValidator(URLRouter(websocket_urlpatterns)),
+        "websocket": websocket_application,
     }
 )

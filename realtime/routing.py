@@ -1,15 +1,9 @@
-"""The WebSocket addresses, for Channels' URLRouter."""
+"""The WebSocket addresses."""
 
-from typing import Any, cast
-
-from django.urls import path, re_path
-
-from realtime.consumers import RoomConsumer, refuse
+from realtime.consumers import RoomConsumer
+from realtime.gateway import Gateway
 
 WEBSOCKET_PATH = "ws/"
 
-# Channels puts ASGI applications where Django's types know only views.
-websocket_urlpatterns = [
-    path(WEBSOCKET_PATH, cast(Any, RoomConsumer.as_asgi())),
-    re_path(r"", cast(Any, refuse)),
-]
+websocket_application = Gateway({WEBSOCKET_PATH: RoomConsumer.as_asgi()})
+"""For the "websocket" of Channels' ProtocolTypeRouter."""
