@@ -113,16 +113,17 @@ class Connection:
             self.drained()
 
     def _detach(self, code: int, reason: str) -> None:
-        """Tell the application and Daphne's life cycle that the connection is gone."""
+        """Tell the application that the connection is gone."""
         self.state = State.LOST
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self.sink.detach()
         self.inbox.release()
         self.inbox.put({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self._server.protocol_disconnected(self)
         self._log("disconnected")
 
     def _log(self, action: str) -> None:
+        if self._server.action_logger is None:
+            return
         client = None if self._client is None else "{}:{}".format(*self._client)
         self._server.log_action("websocket", action, {"path": self._path, "client": client})

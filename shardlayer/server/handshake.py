@@ -1,8 +1,8 @@
-"""The opening handshake (RFC 6455, 4.2): reading the request, and each way to answer it.
+"""The opening handshake (RFC 6455, 4.2): checking the request, and each way to answer it.
 
-The request is read with websockets' parser and checked by its Sans-I/O protocol, but outside of
-the parser that this protocol runs for the connection: that would hold the request, its headers
-and their copies for as long as the connection lives.
+The request is checked by websockets' Sans-I/O protocol, but outside of the parser that this
+protocol runs for the connection: that would hold the request, its headers and their copies for
+as long as the connection lives.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 from websockets.datastructures import Headers
-from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
-from websockets.http11 import Request, Response
+from websockets.exceptions import InvalidHandshake
+from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
-from websockets.streams import StreamReader
+
+from shardlayer.server.request import BadHead, Head, read_head
 
 PROTOCOL_LOGGER = logging.getLogger("shardlayer.server.protocol")
 """Gets what the Sans-I/O protocol logs; DEBUG shows each frame."""
@@ -30,6 +31,12 @@ MessageLimits = tuple[int | None, int | None]
 
 HeaderList = Iterable[Iterable[bytes]]
 
+_SWITCHING = (
+    "HTTP/1.1 101 Switching Protocols\r\n"
+    "Upgrade: websocket\r\n"
+    "Connection: Upgrade\r\n"
+    "Sec-WebSocket-Accept: "
+)
 _OWN_HEADERS = frozenset(
     {"connection", "sec-websocket-accept", "sec-websocket-extensions", "upgrade"}
 )
@@ -54,28 +61,33 @@ class Opening:
 
     Attributes:
         frames: The Sans-I/O protocol for the frames that come after it.
-        request: The request, until the scope was built from it.
+        head: The request, until the scope was built from it.
         early: Bytes that the client sent before it had an answer.
         denial: The head of the denial response that the application has begun; empty when sent.
     """
 
-    __slots__ = ("_offered", "_response", "_server_name", "denial", "early", "frames", "request")
+    __slots__ = ("_accept_key", "_offered", "_server_name", "denial", "early", "frames", "head")
 
-    def __init__(self, head: bytes, server_name: str, limits: MessageLimits) -> None:
+    def __init__(self, data: bytes, server_name: str, limits: MessageLimits) -> None:
         """Read and check a request's head, blank line included.
 
         Raises:
             HandshakeRefused: If it is no valid opening handshake.
         """
-        request = read_request(head, server_name)
+        try:
+            head = read_head(data)
+        except BadHead as error:
+            text = f"Bad handshake: {error}."
+            raise HandshakeRefused(plain_response(error.status, text, server_name)) from error
         frames = ServerProtocol(state=OPEN, max_size=limits, logger=PROTOCOL_LOGGER)
-        response = frames.accept(request)
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            raise HandshakeRefused(response.serialize())
+        try:
+            # Not `accept`, which builds a response as well, with a date that a 101 needs not have.
+            self._accept_key, _, _ = frames.process_request(head.request)
+        except InvalidHandshake as error:
+            raise HandshakeRefused(frames.accept(head.request).serialize()) from error
         self.frames = frames
-        self.request: Request | None = request
-        self._offered = offered_subprotocols(request.headers)
-        self._response = response
+        self.head: Head | None = head
+        self._offered = offered_subprotocols(head.request.headers)
         self._server_name = server_name
         self.early = b""
         self.denial: bytes | None = None
@@ -89,21 +101,24 @@ class Opening:
         """
         if self.denial is not None:
             raise ValueError("The handshake can't be accepted: a denial response was started.")
-        answer = self._response.headers
+        lines = [_SWITCHING + self._accept_key]
         if subprotocol is not None:
             if subprotocol not in self._offered:
                 raise ValueError(
                     f"The application accepted subprotocol {subprotocol!r}; the client offered "
                     f"{', '.join(map(repr, self._offered)) or 'none'}."
                 )
-            answer["Sec-WebSocket-Protocol"] = subprotocol
+            lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+        server_name = self._server_name
         for name, value in checked_headers(headers):
             if name.lower() in _OWN_HEADERS:
                 raise ValueError(f"The header {name} belongs to the WebSocket handshake.")
-            answer[name] = value
-        if self._server_name and "Server" not in answer:
-            answer["Server"] = self._server_name
-        return self._response.serialize()
+            if name.lower() == "server":
+                server_name = ""
+            lines.append(f"{name}: {value}")
+        if server_name:
+            lines.append(f"Server: {server_name}")
+        return "\r\n".join([*lines, "\r\n"]).encode("latin-1")
 
     def start_denial(self, status: int, headers: HeaderList) -> None:
         """Begin a denial response (the ASGI extension `websocket.http.response`)."""
@@ -125,29 +140,6 @@ class Opening:
     def abandon(self) -> None:
         """Let go of the protocol, which there won't be frames for."""
         self.frames.parser.close()  # it refers to the protocol, and the protocol to it
-
-
-def read_request(head: bytes, server_name: str = "") -> Request:
-    """Return the request with the given head; raise HandshakeRefused if it is malformed."""
-    reader = StreamReader()
-    reader.feed_data(head)
-    reader.feed_eof()
-    try:
-        next(Request.parse(reader.read_line))
-    except StopIteration as parsed:
-        request: Request = parsed.value
-        return request
-    except RequestLineTooLong as error:
-        refusal = _refusal(HTTPStatus.REQUEST_URI_TOO_LONG, error, server_name)
-    except (HeaderLineTooLong, TooManyHeaders) as error:
-        refusal = _refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, error, server_name)
-    except Exception as error:  # EOFError, ValueError and others: see Request.parse
-        refusal = _refusal(HTTPStatus.BAD_REQUEST, error, server_name)
-    raise refusal
-
-
-def _refusal(status: HTTPStatus, error: Exception, server_name: str) -> HandshakeRefused:
-    return HandshakeRefused(plain_response(status, f"Bad handshake: {error}.", server_name))
 
 
 def plain_response(status: int, text: str, server_name: str = "") -> bytes:

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 from daphne.utils import parse_x_forwarded_for
-from websockets.http11 import Request
 
 from shardlayer.server.handshake import offered_subprotocols
+from shardlayer.server.request import Head
 from shardlayer.server.transports import Address
 
 # Names that nearly each handshake has: shared, they save 400 bytes per connection.
@@ -38,7 +38,7 @@ class ScopeOptions(Protocol):
 
 
 def websocket_scope(
-    request: Request,
+    head: Head,
     options: ScopeOptions,
     *,
     client: Address | None,
@@ -54,14 +54,14 @@ def websocket_scope(
     """
     root_path = options.root_path
     headers: list[tuple[bytes, bytes]] = []
-    for name, value in request.headers.raw_items():
-        if "_" in name:
-            continue
-        raw_name = name.lower().encode("ascii")
-        if raw_name == b"daphne-root-path":
-            root_path = unquote(value)
-        else:
-            headers.append((_COMMON_NAMES.get(raw_name, raw_name), value.encode("latin-1")))
+    for name, value in head.headers:
+        shared = _COMMON_NAMES.get(name)
+        if shared is not None:
+            headers.append((shared, value))
+        elif name == b"daphne-root-path":
+            root_path = unquote(value.decode("latin-1"))
+        elif b"_" not in name:
+            headers.append((name, value))
 
     scheme = "wss" if secure else "ws"
     if options.proxy_forwarded_address_header:
@@ -77,7 +77,7 @@ def websocket_scope(
             )
             scheme = _SCHEMES.get(forwarded_scheme.lower(), scheme)
 
-    path, query = target_parts(request.path)
+    path, query = target_parts(head.request.path)
     return {
         "type": "websocket",
         "asgi": {"version": "3.0"},
@@ -91,7 +91,7 @@ def websocket_scope(
         "client": client,
         "server": server,
         # Daphne percent-decodes what the client offers, and so do we.
-        "subprotocols": [unquote(name) for name in offered_subprotocols(request.headers)],
+        "subprotocols": [unquote(name) for name in offered_subprotocols(head.request.headers)],
         "extensions": extensions,
     }
 

@@ -6,6 +6,8 @@ Importing this module installs Twisted's asyncio reactor, because importing Daph
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,12 +15,14 @@ from typing import Any
 from daphne.server import Server as DaphneServer
 from twisted.internet.defer import Deferred
 
+from shardlayer.server.deadlines import Deadlines
 from shardlayer.server.handshake import MessageLimits
-from shardlayer.server.inbox import Inbox, Message
 from shardlayer.server.lifespan import Lifespan
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
 from shardlayer.server.websocket import WebSocketProtocol
+
+logger = logging.getLogger(__name__)
 
 
 class Server(DaphneServer):  # type: ignore[misc]
@@ -26,6 +30,8 @@ class Server(DaphneServer):  # type: ignore[misc]
 
     Attributes:
         client_buffer_limit: Bytes that may wait for one client before it is closed with 4008.
+        websockets: The task of each WebSocket's application, until client and task are gone.
+        sniffers: The new connections, which have a while to say what they want.
     """
 
     def __init__(
@@ -38,6 +44,8 @@ class Server(DaphneServer):  # type: ignore[misc]
     ) -> None:
         super().__init__(application, *args, ready_callable=self._ready, **options)
         self.client_buffer_limit = client_buffer_limit
+        self.websockets: dict[WebSocketProtocol, asyncio.Future[Any]] = {}
+        self._leaving: Deadlines[WebSocketProtocol] = Deadlines(self.application_close_timeout)
         self._on_ready = ready_callable
 
     def _ready(self) -> None:
@@ -49,6 +57,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         build_http = self.http_factory.buildProtocol
         self.http_factory.buildProtocol = partial(Sniffer, self, build_http)
         self.ws_factory = UpgradeFactory(self)
+        self.sniffers: Deadlines[Sniffer] = Deadlines(self.http_factory.timeOut)
         self._lifespan = Lifespan(self.application, self._startup_failed)
         self._lifespan.start()
         if self._on_ready is not None:
@@ -63,28 +72,41 @@ class Server(DaphneServer):  # type: ignore[misc]
         """What a client may send; Daphne's options say 0 for no limit."""
         return self.websocket_max_message_size or None, self.websocket_max_frame_size or None
 
-    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """Run the application for a connection and return the queue that it receives from.
+    # WebSockets are not in Daphne's `connections`, all of which it looks through every second for
+    # applications that have ended: the tasks tell.
 
-        As Daphne does, but a WebSocket brings its own queue, with flow control.
-        """
-        if not isinstance(protocol, WebSocketProtocol):
-            return super().create_application(protocol, scope)
-        inbox: Inbox = protocol.inbox
-        instance = self.application(
-            scope=scope, receive=inbox.receive, send=partial(self.handle_reply, protocol)
-        )
+    def open_websocket(self, protocol: WebSocketProtocol, scope: dict[str, Any]) -> None:
+        """Run the application for a WebSocket; raises what the application raises when called."""
+        instance = self.application(scope=scope, receive=protocol.inbox.receive, send=protocol.send)
         task = asyncio.ensure_future(instance)
-        # Daphne looks for ended applications once a second, and logs their exceptions then.
         task.add_done_callback(protocol.application_ended)
-        self.connections[protocol]["application_instance"] = task
-        return inbox
+        self.websockets[protocol] = task
 
-    async def handle_reply(self, protocol: Any, message: Message) -> None:
-        """Pass on what an application sends; a WebSocket's waits while its client is behind."""
-        await super().handle_reply(protocol, message)
-        if isinstance(protocol, WebSocketProtocol) and not protocol.sink.is_idle:
-            await protocol.sink.wait_drained()
+    def websocket_lost(self, protocol: WebSocketProtocol) -> None:
+        """Give the application of a client that is gone some time to end."""
+        task = self.websockets.get(protocol)
+        if task is None or task.done():
+            self.forget(protocol)
+        else:
+            self._leaving.start(protocol, time.monotonic())
+
+    def forget(self, protocol: WebSocketProtocol) -> None:
+        """Drop a WebSocket whose client and application are both gone."""
+        self.websockets.pop(protocol, None)
+        self._leaving.stop(protocol)
+
+    def timeout_checker(self) -> None:
+        """Apply the limits in time; Daphne calls this every two seconds."""
+        now = time.monotonic()
+        for protocol in list(self.websockets):
+            protocol.check_timeouts(now)
+        for protocol in self._leaving.take_overdue(now):
+            logger.warning("The application of %r did not end in time and was killed.", protocol)
+            self.websockets[protocol].cancel()
+            self._leaving.start(protocol, now)  # it may ignore that, so once more then
+        for sniffer in self.sniffers.take_overdue(now):
+            sniffer.abort()
+        super().timeout_checker()
 
     def kill_all_applications(self) -> Deferred[Any]:
         """Close the WebSockets with 1012 and cancel all applications, before the reactor stops.
@@ -92,14 +114,13 @@ class Server(DaphneServer):  # type: ignore[misc]
         Unlike Daphne's, this takes a connection that has no application yet or any more, and
         does not wait for ever for one that ignores its cancellation.
         """
-        running = []
-        for protocol, details in list(self.connections.items()):
-            if isinstance(protocol, WebSocketProtocol):
-                protocol.go_away()
-            instance = details.get("application_instance")
-            if instance is not None and not instance.done():
-                instance.cancel()
-                running.append(instance)
+        instances = [details.get("application_instance") for details in self.connections.values()]
+        for protocol, task in list(self.websockets.items()):
+            protocol.go_away()
+            instances.append(task)
+        running = [each for each in instances if each is not None and not each.done()]
+        for instance in running:
+            instance.cancel()
         return Deferred.fromFuture(asyncio.ensure_future(self._wind_up(running)))
 
     async def _wind_up(self, running: list[asyncio.Future[Any]]) -> None:

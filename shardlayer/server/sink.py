@@ -7,8 +7,9 @@ chunk when the transport has nothing left (IPullProducer). So the sink always kn
 something waits, and never reads a buffer of Twisted's.
 
 `_send` is what a write calls, and is exchanged as the state changes, so that the hot path asks
-nothing: the socket's bound `send`; `_queue` while something waits; `len` when nothing more may
-be sent, which takes all and does nothing with it.
+nothing: the socket's bound `send`; `_send_joined` while the handshake's answer waits for company;
+`_queue` while something waits; `len` when nothing more may be sent, which takes all and does
+nothing with it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class SocketSink:
     """
 
     __slots__ = (
-        "_backlog", "_drained", "_finished", "_limit", "_owner", "_paced", "_send", "_transport",
+        "_backlog", "_drained", "_early", "_finished", "_limit", "_owner", "_paced", "_send",
+        "_transport",
     )  # fmt: skip
 
     def __init__(self, owner: SinkOwner, transport: Transport, limit: int) -> None:
@@ -50,6 +52,7 @@ class SocketSink:
         self._limit = limit
         self._backlog: Backlog | None = None  # None while nothing waits
         self._paced = 0  # bytes in the backlog that the application's own sends brought
+        self._early = b""  # what the next write is joined to
         self._finished = False
         self._drained: asyncio.Event | None = None  # made when somebody waits
         self._send: Callable[[bytes], int] = self._sender()
@@ -101,6 +104,15 @@ class SocketSink:
             self._paced += len(data)
         self.send_data(data)
 
+    def send_soon(self, data: bytes) -> None:
+        """Write together with what follows in this turn of the event loop, else right after it."""
+        if self._backlog is not None or self._finished:
+            self.send_data(data)
+            return
+        self._early = data
+        self._send = self._send_joined
+        asyncio.get_running_loop().call_soon(self._send_early)
+
     def send_last(self, data: bytes, *, jump: bool = False) -> None:
         """Write a close frame or a final response; whatever is written later vanishes.
 
@@ -132,6 +144,7 @@ class SocketSink:
         self._finished = True
         self._send = len
         self._backlog = None
+        self._early = b""
         self._owner = None
         self._notify()
         del self._transport  # which may still know this producer: no cycle, no garbage
@@ -157,6 +170,17 @@ class SocketSink:
 
     def _sender(self) -> Callable[[bytes], int]:
         return self._transport.getHandle().send
+
+    def _send_joined(self, data: bytes) -> int:
+        """Send what was to go soon, and `data` behind it."""
+        early, self._early = self._early, b""
+        self._send = self._sender()
+        self.send_data(early + data)
+        return len(data)
+
+    def _send_early(self) -> None:
+        if self._early:
+            self._send_joined(b"")
 
     def _failed(self, error: OSError, data: bytes) -> int:
         """Return how much of the data to take as sent, after `send` raised."""
@@ -219,6 +243,10 @@ class TransportSink(SocketSink):
         super().__init__(owner, transport, limit)
         self._paused = False
         transport.registerProducer(self, True)
+
+    def send_soon(self, data: bytes) -> None:
+        """Write; the transport joins what comes in one turn of the event loop by itself."""
+        self.send_data(data)
 
     def release_transport(self) -> None:
         """Unregister, without which a transport never closes."""

@@ -49,7 +49,7 @@ def is_plain(transport: object) -> bool:
 
 def is_secure(transport: object) -> bool:
     """Say whether the client's connection is encrypted up to this process."""
-    return bool(ISSLTransport.providedBy(transport))
+    return not is_plain(transport) and bool(ISSLTransport.providedBy(transport))
 
 
 def addresses(transport: Transport) -> tuple[Address | None, Address | None]:

@@ -1,8 +1,7 @@
 """The WebSocket protocol: between a Twisted transport and an ASGI application.
 
-Frames are read and built by websockets' Sans-I/O protocol. Daphne's Server calls `handle_reply`,
-`handle_exception` and `check_timeouts`, as on its own WebSocket protocol, and is told of the
-connection's beginning and end in the same way.
+Frames are read and built by websockets' Sans-I/O protocol. The application runs in a task of the
+server's, which also sees to the limits in time.
 """
 
 from __future__ import annotations
@@ -54,26 +53,25 @@ class WebSocketProtocol(Connection):
     def makeConnection(self, transport: Transport) -> None:  # noqa: N802
         """Start the application for this connection."""
         server, opening = self._server, self._opening
-        if opening is None or opening.request is None:
+        if opening is None or opening.head is None:
             raise RuntimeError("A WebSocketProtocol serves one connection.")
         client, host = addresses(transport)
         if host is not None:
             transport.setTcpNoDelay(True)
         self._attach(transport)
         scope = websocket_scope(
-            opening.request,
+            opening.head,
             server,
             client=client,
             server=host,
             secure=is_secure(transport),
             extensions={"websocket.http.response": {}, "shardlayer": {"sink": self.sink}},
         )
-        opening.request = None
+        opening.head = None
         self._path = scope["raw_path"].decode("ascii")  # not unquoted: it goes into log lines
         self._client = scope["client"]
-        server.protocol_connected(self)
         try:
-            server.create_application(self, scope)
+            server.open_websocket(self, scope)
         except Exception:
             logger.exception("The application could not be started for %r", self)
             self._refuse(500, "Internal server error.")
@@ -107,11 +105,14 @@ class WebSocketProtocol(Connection):
             self._opening.abandon()
         self._frames = self._opening = None
         self._detach(int(close.code), close.reason)
+        self._server.websocket_lost(self)
 
-    # What Daphne's Server calls.
+    # What the application calls.
 
-    def handle_reply(self, message: Message) -> None:
-        """Do what the application asks for; nothing once the connection is closing.
+    async def send(self, message: Message) -> None:
+        """Do what the application asks for; wait while the client is behind.
+
+        Does nothing once the connection is closing.
 
         Raises:
             ValueError: For a message that the ASGI specification doesn't allow here.
@@ -132,26 +133,30 @@ class WebSocketProtocol(Connection):
             self._deny(message)
         else:
             raise ValueError(f"A WebSocket application can't send {kind!r}.")
+        if not self.sink.is_idle:
+            await self.sink.wait_drained()
 
-    def handle_exception(self, exception: BaseException) -> None:
-        """Close with 1011, or refuse with 500: the application failed."""
-        if self.state is State.OPENING:
-            self._refuse(500, "Internal server error.")
-        else:
-            self.close(CloseCode.INTERNAL_ERROR)
+    # What the server calls.
 
-    def application_ended(self, instance: asyncio.Future[Any]) -> None:
-        """Close what the application has left open: nobody would read or write it any more."""
+    def application_ended(self, task: asyncio.Future[Any]) -> None:
+        """Close what the application has left open: nobody would read or write it any more.
+
+        With 1011, or by refusing with 500, if it failed.
+        """
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("Exception inside application: %s", error, exc_info=error)
         if self.state is State.OPENING:
             self._refuse(500, "Internal server error.")
         elif self.state is State.OPEN:
-            failed = instance.cancelled() or instance.exception() is not None
+            failed = task.cancelled() or error is not None
             self.close(CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE)
+        elif self.state is State.LOST:
+            self._server.forget(self)
 
-    def check_timeouts(self) -> None:
-        """Apply Daphne's limits in time; called every two seconds."""
+    def check_timeouts(self, now: float) -> None:
+        """Apply Daphne's limits in time; called every two seconds with the monotonic time."""
         server = self._server
-        now = time.monotonic()
         if self.state is State.OPENING:
             if 0 <= server.websocket_connect_timeout < now - self._opened_at:
                 self._refuse(403, "The application did not answer in time.")
@@ -220,7 +225,7 @@ class WebSocketProtocol(Connection):
         self._frames.extensions = [self._reader]
         self.state = State.OPEN
         counters.accepted += 1
-        self.sink.send_data(answer)
+        self.sink.send_soon(answer)
         self._log("connected")
         if opening.early:
             self._transport.resumeProducing()
@@ -274,9 +279,11 @@ class WebSocketProtocol(Connection):
             self._keepalive.heard(now)
         server = self._server
         due = self._keepalive.check(now, interval=server.ping_interval, timeout=server.ping_timeout)
+        if due is Due.NOTHING:
+            return
         if due is Due.PING:
             frames.send_ping(b"")
-        elif due is Due.GIVE_UP:
+        else:
             counters.ping_timeouts += 1
             frames.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
         self._flush(frames)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -40,7 +41,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def http(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer `/state` and `/open`, and send back the body of anything else."""
+    """Answer `/state`, `/garbage` and `/open`, and send back the body of anything else."""
     body = b""
     while True:
         message = await receive()
@@ -51,10 +52,13 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         state = {
             "counters": dataclasses.asdict(counters),
             "disconnects": disconnects,
+            "gc": {"frozen": gc.get_freeze_count(), "threshold": gc.get_threshold()[0]},
             "members": len(members),
             "received": received,
         }
         body = json.dumps(state).encode()
+    elif scope["path"] == "/garbage":
+        body = str(gc.collect()).encode()
     elif scope["path"] == "/open":
         gate.set()
     else:
@@ -131,6 +135,12 @@ async def leave(scope: Scope, receive: Receive, send: Send, query: dict[str, str
         await send({"type": "websocket.accept"})
 
 
+async def stubborn(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Accept, and go on for ever after the client has left."""
+    await send({"type": "websocket.accept"})
+    await asyncio.Event().wait()
+
+
 async def silent(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
     """Never answer the handshake."""
     await receive()
@@ -195,4 +205,5 @@ SOCKETS = {
     "/room": room,
     "/scope": show_scope,
     "/silent": silent,
+    "/stubborn": stubborn,
 }

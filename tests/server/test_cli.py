@@ -26,15 +26,24 @@ def options(text: str) -> set[str]:
 
 
 def test_options() -> None:
-    """Every option of Daphne is there, and one more."""
+    """Every option of Daphne is there, and two more."""
     ours, daphnes = (run(module, "--help").stdout for module in ("shardlayer.server", "daphne"))
-    assert options(ours) - options(daphnes) == {"--client-buffer-limit"}
+    assert options(ours) - options(daphnes) == {"--client-buffer-limit", "--gc-threshold"}
     assert options(daphnes) <= options(ours)
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "much"])
-def test_bad_buffer_limit(value: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--client-buffer-limit", "0"),
+        ("--client-buffer-limit", "-1"),
+        ("--client-buffer-limit", "much"),
+        ("--gc-threshold", "-1"),
+        ("--gc-threshold", "never"),
+    ],
+)
+def test_bad_value(option: str, value: str) -> None:
     """A limit that is none is refused in one line that names the option."""
-    result = run("shardlayer.server", "--client-buffer-limit", value, "app:application")
+    result = run("shardlayer.server", option, value, "app:application")
     assert result.returncode == 2
-    assert "--client-buffer-limit" in result.stderr.splitlines()[-1]
+    assert option in result.stderr.splitlines()[-1]

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -65,10 +66,17 @@ class Endpoint:
 
     def slow_closed(self) -> int:
         """Return how many clients the server has closed for being slow."""
+        return int(self._state()["counters"]["slow_closed"])
+
+    def members(self) -> int:
+        """Return how many clients are in the room, those included that it still writes to."""
+        return int(self._state()["members"])
+
+    def _state(self) -> dict[str, Any]:
         with self.connect() as connection, connection.makefile("rb") as answer:
             connection.sendall(b"GET /state HTTP/1.0\r\n\r\n")
-            state = json.loads(answer.read().partition(b"\r\n\r\n")[2])
-        return int(state["counters"]["slow_closed"])
+            state: dict[str, Any] = json.loads(answer.read().partition(b"\r\n\r\n")[2])
+        return state
 
     def connect(self) -> socket.socket:
         """Return a connection that is ready for HTTP."""
@@ -195,6 +203,7 @@ def test_slow_client_on_each(endpoint: Endpoint) -> None:
         *texts, close = client.read_to_close()
         assert (close.opcode, close.code) == (CLOSE, 4008)
         assert len(texts) < 400
+    wait_until(lambda: endpoint.members() == 0)  # the room is the next test's
 
 
 def test_handshake_refused_on_each(endpoint: Endpoint) -> None:

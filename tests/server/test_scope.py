@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shardlayer.server.handshake import read_request
+from shardlayer.server.request import read_head
 from shardlayer.server.scope import target_parts, websocket_scope
 from tests.server.client import request
 
@@ -25,7 +25,7 @@ class Options:
 def scope_of(opening: bytes) -> dict[str, Any]:
     """Return the scope of a handshake that comes from 10.0.0.1."""
     return websocket_scope(
-        read_request(opening),
+        read_head(opening),
         Options(),
         client=["10.0.0.1", 1],
         server=["10.0.0.2", 80],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,42 @@ def test_clean_stop(tmp_path: Path, stop: signal.Signals) -> None:
             assert server.process.wait(10) == 0
             assert time.monotonic() - began < 5
         assert server.errors() == []
+
+
+def test_application_close_timeout(tmp_path: Path) -> None:
+    """An application that goes on without its client is cancelled, and the log says which."""
+    with ServerProcess(tmp_path, *LOOPBACK, "--application-close-timeout", "1") as server:
+        RawClient(server.connect(), request("/stubborn")).disconnect()
+        wait_until(lambda: "path='/stubborn'> did not end in time" in server.log)
+
+
+def test_garbage_collector(server: ServerProcess, tmp_path: Path) -> None:
+    """Once the application is loaded the collector leaves it out and runs less often."""
+    tuned = server.state()["gc"]
+    assert tuned["threshold"] == 10_000
+    assert tuned["frozen"] > 10_000
+    with ServerProcess(tmp_path, *LOOPBACK, "--gc-threshold", "0") as plain:
+        assert plain.state()["gc"]["threshold"] == gc.get_threshold()[0]
+        assert plain.state()["gc"]["frozen"] < 10_000
+
+
+def has_heard(server: ServerProcess, disconnects: int) -> bool:
+    """Tell whether the application has heard of so many disconnects."""
+    return len(server.state()["disconnects"]) == disconnects
+
+
+def test_no_garbage(tmp_path: Path) -> None:
+    """A WebSocket that ends leaves nothing for the garbage collector, which may run rarely."""
+    with ServerProcess(tmp_path, *LOOPBACK) as server:
+        server.get("/garbage")
+        for number in range(1, 11):
+            with RawClient(server.connect()) as client:
+                client.send(frame(TEXT, b"hello"))
+                client.read()
+                if number % 2:
+                    client.finish()
+            wait_until(partial(has_heard, server, number))
+        assert server.get("/garbage") == b"0"
 
 
 def test_port_taken(server: ServerProcess, tmp_path: Path) -> None:

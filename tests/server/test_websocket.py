@@ -147,6 +147,15 @@ def test_bad_headers_of_accept(server: ServerProcess, header: str) -> None:
         assert "X-Other" not in client.head
 
 
+def test_answer_and_first_message_are_one_write(server: ServerProcess) -> None:
+    """What an application sends as it accepts leaves together with the handshake's answer."""
+    with server.connect() as connection:
+        connection.sendall(request("/scope"))
+        head, _, message = connection.recv(65536).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert message.endswith(b"}")
+
+
 def test_rejected(server: ServerProcess) -> None:
     """Closing before accepting is HTTP 403, and the application hears of the end."""
     before = len(server.state()["disconnects"])

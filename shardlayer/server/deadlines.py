@@ -1,0 +1,41 @@
+"""Who has to be done by when: a timer for very many, nearly all of whom are done long before.
+
+A timer of the event loop for each new connection costs ten times as much as an entry here, and
+stays in the loop's heap when it was cancelled. Here somebody has to look, and is told.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Deadlines(Generic[Item]):
+    """Items that all get the same time.
+
+    Args:
+        patience: That time, in the unit of the times that are passed to the methods.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._since: dict[Item, float] = {}  # in ascending order, as time goes on
+
+    def start(self, item: Item, now: float) -> None:
+        """Give an item its time, from now on."""
+        self._since.pop(item, None)
+        self._since[item] = now
+
+    def stop(self, item: Item) -> None:
+        """Forget an item, if it is there."""
+        self._since.pop(item, None)
+
+    def take_overdue(self, now: float) -> list[Item]:
+        """Remove and return the items whose time is over, those first that were started first."""
+        since = self._since
+        overdue = list(takewhile(lambda item: now - since[item] > self._patience, since))
+        for item in overdue:
+            del since[item]
+        return overdue
