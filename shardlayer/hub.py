@@ -32,8 +32,8 @@ logger = logging.getLogger("shardlayer.hub")
 class Channel(Protocol):
     """A group member that takes Channels messages: a mailbox of the layer."""
 
-    def deliver(self, message: bytes) -> None:
-        """Append a serialized message, or count it as missed if the channel is full."""
+    def deliver(self, message: bytes) -> bool:
+        """Append a serialized message; False if the channel is full."""
 
 
 class Membership(NamedTuple):

@@ -7,6 +7,8 @@ name its sections.
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,6 +19,7 @@ from channels.layers import BaseChannelLayer
 
 from shardlayer import wire
 from shardlayer.commands import Outgoing
+from shardlayer.complaints import Complaint
 from shardlayer.engine import Engine, Engines
 from shardlayer.exceptions import MessageTooLarge, ShardUnavailable, UndecodableMessage
 from shardlayer.mailbox import is_process_local, node_of
@@ -27,6 +30,8 @@ from shardlayer.reader import ChannelReader
 from shardlayer.serializers import Serializer
 from shardlayer.sharding import shard_of
 from shardlayer.types import Position, Publication, RoomInfo
+
+logger = logging.getLogger("shardlayer.layer")
 
 HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at most
 CHANNEL_ID_BYTES = 8
@@ -43,6 +48,10 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     extensions = ["groups", "flush"]
 
+    # As in Channels, but ASCII only and to the very end of the name.
+    channel_name_regex = re.compile(r"[a-zA-Z0-9\-_.]+(![a-zA-Z0-9\-_.]*)?\Z")
+    group_name_regex = re.compile(r"[a-zA-Z0-9\-_.]+\Z")
+
     def __init__(self, **config: Any) -> None:
         self.options = LayerOptions.from_config(**config)
         super().__init__(
@@ -56,6 +65,7 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             self.options.serializer_format, self.options.symmetric_encryption_keys
         )
         self._engines = Engines(self.options)
+        self._complain_of_full = Complaint(logger, logging.WARNING)
 
     # Channels: "Core methods"
 
@@ -167,7 +177,9 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         async def work(engine: Engine) -> None:
             placed = await engine.publisher.publish(self.shard_of(group), item)
             for channel in placed.channels:
-                await self._append(engine, channel, payload)  # a full one misses it
+                if not await self._append(engine, channel, payload):
+                    engine.publisher.stats.missed_messages += 1
+                    self._complain_of_full("%s of %s is full and missed a message", channel, group)
 
         await self._engines.run(work)
 
@@ -180,6 +192,10 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def close(self) -> None:
         """Send what waits and close the connections of the running loop."""
         await self._engines.aclose()
+
+    async def close_pools(self) -> None:
+        """Do what `close` does: what applications of channels_redis call."""
+        await self.close()
 
     # Rooms: JSON that clients get as it was published
 

@@ -9,20 +9,27 @@ published, is received in that order, and capacity holds in Redis for all proces
 from __future__ import annotations
 
 import asyncio
-import logging
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from enum import Enum
-
-logger = logging.getLogger("shardlayer.mailbox")
-
-COMPLAINT_INTERVAL = 60.0  # seconds between two logged complaints about missed messages
+from typing import NamedTuple
 
 
-class _Marker(Enum):
-    ONE = "a message waits in the queue"
-    ALL = "look whether messages wait in the queue"
+class _Waiting(NamedTuple):
+    """A place in the line.
+
+    Attributes:
+        ends: Until when, in `time.monotonic()`; what waits longer is not delivered.
+        message: A group's message; None for one that is in the queue.
+    """
+
+    ends: float
+    message: bytes | None
+
+
+_LOOK = _Waiting(math.inf, None)
+"""Look whether messages are in the queue, and fetch them all."""
 
 
 def is_process_local(channel: str) -> bool:
@@ -40,13 +47,13 @@ class Mailbox:
 
     Args:
         channel: The channel's name.
-        capacity: Group messages that may wait here; what comes on top is missed and counted.
+        capacity: Messages that may wait; a group's message that comes on top is missed.
+        expiry: Seconds that a message may wait.
         fetch: Takes the oldest message from the channel's queue, or None.
         is_new: Whether nobody can have sent to the channel yet. Otherwise its queue is looked at
             first, and what waits there comes before everything else.
 
     Attributes:
-        missed: Group messages that found the channel full.
         on_arrival: Called whenever there is something new to `take` or `get`.
     """
 
@@ -55,55 +62,75 @@ class Mailbox:
         channel: str,
         *,
         capacity: int,
+        expiry: float,
         fetch: Callable[[], Awaitable[bytes | None]],
         is_new: bool,
     ) -> None:
         self.channel = channel
-        self.missed = 0
         self.on_arrival: Callable[[], None] | None = None
         self._capacity = capacity
+        self._expiry = expiry
         self._fetch = fetch
-        self._line: deque[bytes | _Marker] = deque(() if is_new else (_Marker.ALL,))
-        self._messages = 0  # how many of the line are messages
+        self._line: deque[_Waiting] = deque(() if is_new else (_LOOK,))
         self._getters: deque[asyncio.Future[None]] = deque()
-        self._complained = 0.0
+        self._fetches = 0  # under way
+        self._touched = time.monotonic()
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits here."""
-        return not self._line
+        """Whether nothing waits here, and no fetch is under way that may bring something."""
+        return not self._line and not self._fetches
 
-    def deliver(self, message: bytes) -> None:
-        """Append a group's message, or count it as missed if the channel is full."""
-        if self._messages >= self._capacity:
-            self.missed += 1
-            self._complain()
-            return
-        self._messages += 1
-        self._line.append(message)
+    @property
+    def is_stale(self) -> bool:
+        """Whether nobody received for so long that all that waits here has expired."""
+        now = time.monotonic()
+        return (
+            now - self._touched > self._expiry
+            and not (self._getters or self._fetches or self.on_arrival)
+            and all(waiting is _LOOK or waiting.ends <= now for waiting in self._line)
+        )
+
+    def deliver(self, message: bytes) -> bool:
+        """Append a group's message; False if the channel is full."""
+        now = time.monotonic()
+        if len(self._line) >= self._capacity:
+            self._forget_expired(now)
+            if len(self._line) - self._line.count(_LOOK) >= self._capacity:
+                return False
+        self._line.append(_Waiting(now + self._expiry, message))
         self._wake_getter()
+        return True
 
     def wake(self) -> None:
         """Note that one more message waits in the queue."""
-        self._line.append(_Marker.ONE)
+        now = time.monotonic()
+        if len(self._line) >= 2 * self._capacity:  # what nobody receives must not pile up
+            self._forget_expired(now)
+        self._line.append(_Waiting(now + self._expiry, None))
         self._wake_getter()
 
     def look(self) -> None:
         """Note that messages may wait in the queue: wake-ups may have been lost."""
-        self._line.append(_Marker.ALL)
-        self._wake_getter()
+        if _LOOK not in self._line:
+            self._line.append(_LOOK)
+            self._wake_getter()
+
+    def clear(self) -> None:
+        """Forget all that waits, since the queue was emptied."""
+        self._line.clear()
+        self.look()
 
     def take(self) -> bytes | None:
         """Return the next message if it is here, without waiting.
 
         None with a mailbox that is not empty: the next one must be fetched, see `get`.
         """
-        item = self._line[0] if self._line else None
-        if not isinstance(item, bytes):
+        if self._line and self._line[0].ends <= time.monotonic():
+            self._forget_expired(time.monotonic())
+        if not self._line or self._line[0].message is None:
             return None
-        self._line.popleft()
-        self._messages -= 1
-        return item
+        return self._line.popleft().message
 
     async def get(self) -> bytes:
         """Wait for the next message and return it. A cancelled call loses nothing.
@@ -112,57 +139,70 @@ class Mailbox:
             ShardUnavailable: If the queue can't be reached; its message still waits there.
         """
         while True:
-            item = await self._next()
-            if isinstance(item, bytes):
-                self._messages -= 1
-                return item
-            message = await self._fetch_for(item)
+            waiting = await self._next()
+            message = waiting.message
+            if message is None:
+                message = await self._fetch_for(waiting)
             if message is not None:
                 return message
 
-    async def _next(self) -> bytes | _Marker:
-        while not self._line:
-            getter = asyncio.get_running_loop().create_future()
-            self._getters.append(getter)
-            try:
-                await getter
-            except asyncio.CancelledError:
-                if getter.done() and not getter.cancelled():
-                    self._wake_getter()  # it was this one's turn: pass it on
-                elif getter in self._getters:
-                    self._getters.remove(getter)
-                raise
-        return self._line.popleft()
+    async def _next(self) -> _Waiting:
+        self._touched = time.monotonic()
+        while True:
+            while not self._line:
+                await self._arrival()
+            waiting = self._line.popleft()
+            if waiting.ends > time.monotonic():
+                return waiting
 
-    async def _fetch_for(self, marker: _Marker) -> bytes | None:
+    async def _arrival(self) -> None:
+        getter = asyncio.get_running_loop().create_future()
+        self._getters.append(getter)
+        try:
+            await getter
+        except asyncio.CancelledError:
+            if getter.done() and not getter.cancelled():
+                self._wake_getter()  # it was this one's turn: pass it on
+            elif getter in self._getters:
+                self._getters.remove(getter)
+            raise
+
+    async def _fetch_for(self, waiting: _Waiting) -> bytes | None:
         # The call may have taken the message when it is cancelled, so it runs to its end.
+        self._fetches += 1
         call = asyncio.ensure_future(self._fetch())
         try:
             message = await asyncio.shield(call)
         except asyncio.CancelledError:
-            call.add_done_callback(lambda done: self._put_back(marker, done))
+            call.add_done_callback(lambda done: self._put_back(waiting, done))
             raise
         except Exception:
-            self._return(marker)
+            self._fetches -= 1
+            self._return(waiting)
             raise
-        if message is not None and marker is _Marker.ALL:
-            self._return(marker)
+        self._fetches -= 1
+        if message is not None and waiting is _LOOK:
+            self._return(waiting)
         return message
 
-    def _put_back(self, marker: _Marker, call: asyncio.Future[bytes | None]) -> None:
+    def _put_back(self, waiting: _Waiting, call: asyncio.Future[bytes | None]) -> None:
+        self._fetches -= 1
         if call.cancelled() or call.exception() is not None:
-            self._return(marker)
+            self._return(waiting)
             return
         message = call.result()
         if message is not None:
-            if marker is _Marker.ALL:
-                self._return(marker)
-            self._messages += 1
-            self._return(message)
+            if waiting is _LOOK:
+                self._return(waiting)
+            ends = min(waiting.ends, time.monotonic() + self._expiry)
+            self._return(_Waiting(ends, message))
 
-    def _return(self, item: bytes | _Marker) -> None:
-        self._line.appendleft(item)
+    def _return(self, waiting: _Waiting) -> None:
+        self._line.appendleft(waiting)
         self._wake_getter()
+
+    def _forget_expired(self, now: float) -> None:
+        self._line = deque(waiting for waiting in self._line if waiting.ends > now)
 
     def _wake_getter(self) -> None:
         while self._getters:
@@ -172,14 +212,3 @@ class Mailbox:
                 return
         if self.on_arrival is not None:
             self.on_arrival()
-
-    def _complain(self) -> None:
-        now = time.monotonic()
-        if now - self._complained >= COMPLAINT_INTERVAL:
-            self._complained = now
-            logger.warning(
-                "%s is full (%d messages): %d group messages were missed so far",
-                self.channel,
-                self._capacity,
-                self.missed,
-            )

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from weakref import WeakValueDictionary
 from shardlayer import wire
 from shardlayer.backends.base import Backend
 from shardlayer.commands import JoinReply
+from shardlayer.complaints import Complaint
 from shardlayer.exceptions import ShardUnavailable, UndecodableMessage, WireError
 from shardlayer.hub import Gate, Hub, Membership, Room
 from shardlayer.mailbox import Mailbox, is_process_local
@@ -33,7 +33,7 @@ from shardlayer.types import NodeId, Position, Publication, Sink
 logger = logging.getLogger("shardlayer.node")
 
 NODE_ID_BYTES = 8
-COMPLAINT_INTERVAL = 60.0  # seconds between two logged complaints about the same kind of trouble
+MAILBOXES_SWEPT_AT = 1_000  # how many there are when the first of them are looked at
 REENTRY_CONCURRENCY = 200  # rooms that are joined again at the same time
 
 
@@ -92,7 +92,10 @@ class Node:
         self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
         self._reentries = asyncio.Semaphore(REENTRY_CONCURRENCY)
         self._heard: set[int] = set()
-        self._complained = 0.0
+        self._sweep_at = MAILBOXES_SWEPT_AT
+        self._complain = Complaint(logger, logging.ERROR)
+        self._complain_of_full = Complaint(logger, logging.WARNING)
+        self.missed_messages = 0
         self.broken_batches = 0
         self.undecodable = 0
 
@@ -204,15 +207,18 @@ class Node:
         room = self._hubs[shard].rooms.get(group)
         if room is not None and room.channels.pop(channel, None) is not None:
             self._registry.changed(shard, group, len(room))
+            self.drop_mailbox(channel)
 
     async def new_mailbox(self, channel: str) -> Mailbox:
         """Return where this node receives a process-local channel that was just named.
 
-        It stays until `drop_mailbox` or `forget_mailbox`, whether somebody receives or not.
+        It stays until `forget_mailbox`, or until nobody received for so long that what waits in it
+        has expired.
 
         Raises:
             ShardUnavailable: If the channel's shard could not be heard within `publish_timeout`.
         """
+        self._sweep()
         await self._registry.settled(self._shard_of(channel))
         mailbox = self._kept[channel] = self._make_mailbox(channel, is_new=True)
         return mailbox
@@ -222,10 +228,19 @@ class Node:
         return self._mailboxes.get(channel) or self._make_mailbox(channel, is_new=False)
 
     def drop_mailbox(self, channel: str) -> None:
-        """Keep an empty mailbox no longer than its groups and receivers do."""
-        mailbox = self._kept.get(channel)
-        if mailbox is not None and mailbox.is_empty:
-            del self._kept[channel]
+        """Keep a mailbox that lost a receiver or a group only if something waits in it."""
+        mailbox = self._mailboxes.get(channel)
+        if mailbox is None or mailbox.is_empty:
+            self._kept.pop(channel, None)
+        else:
+            self._kept[channel] = mailbox
+
+    def _sweep(self) -> None:
+        """Give up mailboxes whose channels nobody receives any more; seldom, so O(1) each."""
+        if len(self._kept) >= self._sweep_at:
+            for channel in [name for name, mailbox in self._kept.items() if mailbox.is_stale]:
+                del self._kept[channel]
+            self._sweep_at = max(MAILBOXES_SWEPT_AT, 2 * len(self._kept))
 
     def drop_message(self, channel: str, error: UndecodableMessage) -> None:
         """Count a message that could not be decoded, and say so once in a while."""
@@ -242,6 +257,7 @@ class Node:
         mailbox = self._mailboxes[channel] = Mailbox(
             channel,
             capacity=self._options.capacity_of(channel),
+            expiry=self._options.expiry,
             fetch=lambda: self._backend.receive(shard, channel, reader=reader),
             is_new=is_new,
         )
@@ -288,11 +304,21 @@ class Node:
         if room is None:
             return
         now = asyncio.get_running_loop().time()
+        missed = 0
         for channel, membership in list(room.channels.items()):
-            if membership.ends > now:
-                membership.channel.deliver(entry.payload)
-            else:
+            if membership.ends <= now:
                 self._discard(entry.name, channel)
+            elif not membership.channel.deliver(entry.payload):
+                missed += 1
+        if missed:
+            self.missed_messages += missed
+            self._complain_of_full(
+                "%d of %d channels of %s are full and missed a message; %d were missed so far",
+                missed,
+                len(room.channels),
+                entry.name,
+                self.missed_messages,
+            )
 
     async def _add_for_another(self, group: str, channel: str) -> None:
         try:
@@ -323,7 +349,7 @@ class Node:
             "delivered": sum(hub.delivered for hub in self._hubs),
             "unwanted": sum(hub.unwanted for hub in self._hubs),
             "failed_members": sum(hub.failed for hub in self._hubs),
-            "missed_messages": sum(mailbox.missed for mailbox in self._mailboxes.values()),
+            "missed_messages": self.missed_messages,
             "broken_batches": self.broken_batches,
             "undecodable_messages": self.undecodable,
             "rooms": self.rooms(),
@@ -407,9 +433,3 @@ class Node:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    def _complain(self, message: str, *args: object) -> None:
-        now = time.monotonic()
-        if now - self._complained >= COMPLAINT_INTERVAL:
-            self._complained = now
-            logger.error(message, *args)

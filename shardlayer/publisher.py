@@ -41,6 +41,7 @@ class PublisherStats:
         targeted: Publications told to just the nodes that have members.
         fallback: Publications told to all nodes because the registry could not be trusted.
         messages: Pub/sub messages that it took.
+        missed_messages: Group messages that normal channels missed because they were full.
     """
 
     published: int = 0
@@ -50,6 +51,7 @@ class PublisherStats:
     targeted: int = 0
     fallback: int = 0
     messages: int = 0
+    missed_messages: int = 0
 
 
 class Placed(NamedTuple):

@@ -157,7 +157,7 @@ def test_take_hands_out_only_what_is_here() -> None:
     async def fetch() -> bytes | None:
         raise AssertionError("nothing is fetched by take")
 
-    mailbox = Mailbox("c", capacity=2, fetch=fetch, is_new=True)
+    mailbox = Mailbox("c", capacity=2, expiry=60, fetch=fetch, is_new=True)
     assert mailbox.take() is None
     mailbox.deliver(b"1")
     mailbox.deliver(b"2")
