@@ -93,9 +93,9 @@ class Gate:
             return
         rest = broadcast.after(self._floor)
         if rest is not None:
-            if self._room.sinks.get(self._sink) is self:
-                self._room.sinks[self._sink] = self._sink
             self._sink.write(rest)
+            if self._room.sinks.get(self._sink) is self:  # only now: who fails is removed as a gate
+                self._room.sinks[self._sink] = self._sink
 
     def open(self, floor: Position | None) -> None:
         """Write what waited beyond `floor`, at which the member now is, and stay open."""
@@ -259,29 +259,33 @@ class Hub:
         yield Broadcast(texts, offsets)
 
     async def _write(self, room: Room, broadcast: Broadcast) -> None:
-        members = list(room.sinks.items())
-        if len(members) <= self._slice_size:
-            self._write_slice(room, members, broadcast)
+        sinks = room.sinks
+        if len(sinks) <= self._slice_size:
+            self._write_slice(room, list(sinks.values()), broadcast)
             return
+        members = list(sinks)
         for start in range(0, len(members), self._slice_size):
             if start:
                 await asyncio.sleep(0)
             # Whoever left since the last slice gets nothing more.
             present = [
-                member
-                for member in members[start : start + self._slice_size]
-                if member[0] in room.sinks
+                sinks[sink] for sink in members[start : start + self._slice_size] if sink in sinks
             ]
             self._write_slice(room, present, broadcast)
 
-    def _write_slice(
-        self, room: Room, members: Sequence[tuple[Sink, Sink]], broadcast: Broadcast
-    ) -> None:
-        for sink, writer in members:
+    def _write_slice(self, room: Room, writers: Sequence[Sink], broadcast: Broadcast) -> None:
+        for writer in writers:
             try:
                 writer.write(broadcast)
             except Exception:
-                self.failed += 1
-                room.sinks.pop(sink, None)
+                self._remove(room, writer)
                 logger.exception("A member of %s can't be written to and was removed", room.name)
-        self.delivered += len(members) * len(broadcast.texts)
+        self.delivered += len(writers) * len(broadcast.texts)
+
+    def _remove(self, room: Room, writer: Sink) -> None:
+        """Remove the member that is written to by `writer`. O(n), to keep writing cheap."""
+        self.failed += 1
+        for sink, its_writer in room.sinks.items():
+            if its_writer is writer:
+                del room.sinks[sink]
+                return
