@@ -64,6 +64,13 @@ class Engine:
             await self.node.start()
         return self.node
 
+    async def flush(self) -> None:
+        """Delete all messages, groups and histories; the loop's own node has then heard of it."""
+        if self.node is None:
+            await self.backend.flush()
+        else:
+            await self.node.flush()
+
     async def aclose(self) -> None:
         """Send what waits, leave the registries and close every connection. Idempotent."""
         if self._closed:

@@ -97,6 +97,12 @@ def scan_pattern(prefix: str) -> str:
     return f"{{{_escape(prefix)}.*}}:*"
 
 
+def outlives_flush(key: str) -> bool:
+    """Tell whether a flush leaves a key: what processes go by, neither message nor group."""
+    kind = key.partition("}:")[2].partition(":")[0]
+    return kind in ("alive", "born", "writer", "shards")
+
+
 def parse_group_key(key: str) -> tuple[str, str] | None:
     """Return the (hash tag, group) of a `nodes` or `meta` key; None for any other key."""
     tag, brace, rest = key[1:].partition("}:")

@@ -186,8 +186,12 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     # Channels: "Flush" extension
 
     async def flush(self) -> None:
-        """Delete all that this layer keeps in Redis, under its prefix, and nothing else."""
-        await self._engines.run(lambda engine: engine.backend.flush())
+        """Delete all messages, groups and histories under this layer's prefix, and nothing else.
+
+        Clients in rooms stay in them. Other processes hear of it before anything that happens
+        after this returned.
+        """
+        await self._engines.run(lambda engine: engine.flush())
 
     async def close(self) -> None:
         """Send what waits and close the connections of the running loop."""

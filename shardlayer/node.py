@@ -59,6 +59,19 @@ class Joined:
         self.gate.open(self.position)
 
 
+class _Flush:
+    """A flush that this node began: which shards it has not yet heard of."""
+
+    def __init__(self, shards: int) -> None:
+        self.missing = set(range(shards))
+        self.done = asyncio.Event()
+
+    def heard(self, shard: int) -> None:
+        self.missing.discard(shard)
+        if not self.missing:
+            self.done.set()
+
+
 class Node:
     """The members of one event loop. Not thread-safe.
 
@@ -92,6 +105,7 @@ class Node:
         self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
         self._reentries = asyncio.Semaphore(REENTRY_CONCURRENCY)
         self._heard: set[int] = set()
+        self._flushes: dict[bytes, _Flush] = {}
         self._sweep_at = MAILBOXES_SWEPT_AT
         self._complain = Complaint(logger, logging.ERROR)
         self._complain_of_full = Complaint(logger, logging.WARNING)
@@ -209,6 +223,41 @@ class Node:
             self._registry.changed(shard, group, len(room))
             self.drop_mailbox(channel)
 
+    async def flush(self) -> None:
+        """Flush the shards, and return once this node has heard that all of them are empty.
+
+        Raises:
+            ShardUnavailable: If a shard could not be reached or heard within `publish_timeout`.
+        """
+        mark = secrets.token_bytes(NODE_ID_BYTES)
+        flush = self._flushes[mark] = _Flush(self._options.shards)
+        try:
+            for shard in range(self._options.shards):
+                await self._registry.settled(shard)
+            await self._backend.flush(mark)
+            async with asyncio.timeout(self._options.publish_timeout):
+                await flush.done.wait()
+        except TimeoutError:
+            raise self._registry.unavailable(min(flush.missing)) from None
+        finally:
+            del self._flushes[mark]
+
+    def _forget_channels(self, shard: int, mark: bytes) -> None:
+        for room in list(self._hubs[shard].rooms.values()):
+            room.channels.clear()
+            if room.entering is not None or room.held is not None:
+                continue
+            if room.sinks:
+                self._reenter(shard, room)
+            else:
+                del self._hubs[shard].rooms[room.name]
+        for channel, mailbox in list(self._mailboxes.items()):
+            if self._shard_of(channel) == shard:
+                mailbox.clear()
+        flush = self._flushes.get(mark)
+        if flush is not None:
+            flush.heard(shard)
+
     async def new_mailbox(self, channel: str) -> Mailbox:
         """Return where this node receives a process-local channel that was just named.
 
@@ -295,6 +344,8 @@ class Node:
                 self._own(self._add_for_another(entry.name, channel), f"add to {entry.name}")
             elif entry.kind == wire.Kind.DISCARD:
                 self._discard(entry.name, entry.payload.decode())
+            elif entry.kind == wire.Kind.FLUSH:
+                self._forget_channels(shard, entry.payload)
         if publications:
             hub.feed(publications)
             self._deliver(shard)
@@ -327,7 +378,10 @@ class Node:
             self._complain("%s could not be added to %s: %s", channel, group, error)
 
     def resumed(self, shards: Sequence[int]) -> None:
-        """Join the rooms of these shards again, unless they are heard for the first time."""
+        """Join the rooms of these shards again, unless they are heard for the first time.
+
+        Every channel's queue is looked at, the first time too.
+        """
         again = self._heard.intersection(shards)
         first = sorted(set(shards) - self._heard)
         self._heard.update(shards)
@@ -337,8 +391,9 @@ class Node:
             for room in self._hubs[shard].rooms.values():
                 if room.entering is None and room.held is None:
                     self._reenter(shard, room)
-        if again:
-            for mailbox in list(self._mailboxes.values()):
+        # What was sent before this node could be heard woke nobody.
+        for channel, mailbox in list(self._mailboxes.items()):
+            if self._shard_of(channel) in shards:
                 mailbox.look()
 
     # Figures
@@ -378,20 +433,19 @@ class Node:
     async def _enter(self, shard: int, room: Room, since: Position | None) -> JoinReply:
         """Register a room that is not registered, for this caller and all that come meanwhile."""
 
-        async def enter() -> JoinReply:
-            return await self._registry.join(shard, room.name, members=len(room), since=since)
+        room.entering = self._own(self._run_entry(shard, room, since), f"enter {room.name}")
+        reply: JoinReply = await asyncio.shield(room.entering)
+        return reply
 
-        task = self._own(enter(), f"enter {room.name}")
-        room.entering = task
-        task.add_done_callback(lambda done: self._entered(shard, room, done))
-        return await asyncio.shield(task)
-
-    def _entered(self, shard: int, room: Room, task: asyncio.Task[JoinReply]) -> None:
-        room.entering = None
-        if task.cancelled() or task.exception() is not None:
-            return  # whoever waited for it leaves, and the empty room lingers out
-        self._hubs[shard].admit(room, task.result().position)
+    async def _run_entry(self, shard: int, room: Room, since: Position | None) -> JoinReply:
+        # Admits before it ends: who finds the task done must find the room entered.
+        try:
+            reply = await self._registry.join(shard, room.name, members=len(room), since=since)
+        finally:
+            room.entering = None  # if it failed, whoever waited leaves and the room lingers out
+        self._hubs[shard].admit(room, reply.position)
         self._deliver(shard)
+        return reply
 
     def _reenter(self, shard: int, room: Room) -> None:
         """Ask for what a room missed, until the shard answers; its publications wait meanwhile."""

@@ -108,7 +108,7 @@ class Registry:
                         failure = error
                         await asyncio.sleep(RETRY_PAUSE)
         except TimeoutError:
-            raise failure or self._unavailable(shard) from None
+            raise failure or self.unavailable(shard) from None
         if not reply.leased and shard in self._leased:
             self._on_lapsed([shard])
         self._leased.add(shard)
@@ -134,7 +134,7 @@ class Registry:
                 if self._first_leases:
                     await asyncio.wait(self._first_leases)
         except TimeoutError:
-            raise self._unavailable(shard) from None
+            raise self.unavailable(shard) from None
 
     def changed(self, shard: int, group: str, members: int) -> None:
         """Note that a group's members changed; without any it is forgotten after the linger."""
@@ -189,7 +189,8 @@ class Registry:
             await asyncio.wait(tasks)
         self._tasks = []
 
-    def _unavailable(self, shard: int) -> ShardUnavailable:
+    def unavailable(self, shard: int) -> ShardUnavailable:
+        """Return the error for a shard that did not answer within `publish_timeout`."""
         server = self._backend.servers[self._backend.server_of(shard)]
         reason = f"no answer within {self._options.publish_timeout:g} s"
         return ShardUnavailable(shard=shard, server=server, reason=reason)

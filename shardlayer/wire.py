@@ -19,6 +19,7 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 | 2 wake-up | channel | empty: a message waits in the channel's queue |
 | 3 add | group | the name of a channel of this node, which becomes a member of the group |
 | 4 discard | group | the name of a channel of this node, which is a member no longer |
+| 5 flush | empty | a mark: no message waits and no channel is in a group any more |
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Kind(IntEnum):
     WAKE_UP = 2
     ADD = 3
     DISCARD = 4
+    FLUSH = 5
 
 
 class Entry(NamedTuple):

@@ -121,8 +121,12 @@ class Backend(ABC):
         """Return the seconds that a server takes to answer."""
 
     @abstractmethod
-    async def flush(self) -> None:
-        """Delete everything under this layer's prefix, and nothing else."""
+    async def flush(self, mark: bytes = b"") -> None:
+        """Delete all messages, groups and histories under this layer's prefix, and nothing else.
+
+        All nodes are then told, with `mark`, on each shard: what they are told before was from
+        before the flush, and what is published after it they hear after.
+        """
 
     @abstractmethod
     async def listen(self, node: NodeId, listener: Listener) -> None:

@@ -315,17 +315,22 @@ class MemoryBackend(Backend):
     async def ping(self, server: int) -> float:
         return 0.0
 
-    async def flush(self) -> None:
+    async def flush(self, mark: bytes = b"") -> None:
+        order = wire.pack_batch(wire.pack_entry(wire.pack_body(wire.Kind.FLUSH, "", mark)))
         with self._server.lock:
-            for key in [key for key in self._server.shards if key[0] == self._options.prefix]:
-                del self._server.shards[key]
+            for shard in range(self._options.shards):
+                state = self._shard(shard)
+                for kept in (state.groups, state.queues, state.readers):
+                    kept.clear()
+                for node in state.leases:
+                    self._server.tell(node, shard, order)
 
     async def listen(self, node: NodeId, listener: Listener) -> None:
         self._node = node
         loop = asyncio.get_running_loop()
         with self._server.lock:
             self._server.listeners[node] = (loop, listener)
-        loop.call_soon(listener.resumed, range(self._options.shards))
+        listener.resumed(range(self._options.shards))
 
     async def heard(self, shard: int) -> None:
         return None

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from shardlayer import commands
+from shardlayer import commands, wire
 from shardlayer.backends.base import Backend, Listener
 from shardlayer.backends.connection import CommandLink
 from shardlayer.backends.servers import Servers
 from shardlayer.commands import Argument, Batch, Call, JoinReply, JoinRequest, Published
 from shardlayer.exceptions import ShardUnavailable
-from shardlayer.keys import CHANNEL_MARK, parse_group_key, scan_pattern
+from shardlayer.keys import CHANNEL_MARK, outlives_flush, parse_group_key, scan_pattern
 from shardlayer.options import LayerOptions
 from shardlayer.types import NodeId, Publication, RoomInfo
 
@@ -171,7 +171,8 @@ class RedisBackend(Backend):
         await self._execute_at(server, "PING")
         return time.perf_counter() - begun
 
-    async def flush(self) -> None:
+    async def flush(self, mark: bytes = b"") -> None:
+        await self._execute(0, "PING")  # a Cluster learns of its servers with the first command
         pattern = scan_pattern(self._options.prefix)
         for server in range(len(self.servers)):
             cursor = None
@@ -179,7 +180,15 @@ class RedisBackend(Backend):
                 scan = ("SCAN", cursor or 0, "MATCH", pattern, "COUNT", FLUSH_COUNT)
                 cursor, found = await self._execute_at(server, *scan)
                 # One by one: in a Cluster one command can't touch keys of several slots.
-                await asyncio.gather(*(self._execute_at(server, "UNLINK", key) for key in found))
+                doomed = (key for key in found if not outlives_flush(commands.text(key)))
+                await asyncio.gather(*(self._execute_at(server, "UNLINK", key) for key in doomed))
+        order = wire.pack_batch(wire.pack_entry(wire.pack_body(wire.Kind.FLUSH, "", mark)))
+        await asyncio.gather(
+            *(
+                self._execute(shard, "SPUBLISH", keys.all_nodes, order)
+                for shard, keys in enumerate(self._keys)
+            )
+        )
 
     async def listen(self, node: NodeId, listener: Listener) -> None:
         await self._servers.listen(node, listener)
