@@ -9,6 +9,7 @@ That something does not arrive is shown by what is sent after it, which arrives 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 import re
@@ -22,7 +23,7 @@ from tests.contract.conftest import MakeLayer
 from tests.waiting import until
 
 PATIENCE = 10  # seconds for what is to arrive
-EXPIRY = 0.3  # seconds
+EXPIRY = 0.6  # seconds
 
 Message = dict[str, Any]
 
@@ -44,6 +45,13 @@ async def receive_until(layer: ShardedChannelLayer, channel: str, last: object) 
     while (content := await receive(layer, channel)) != last:
         contents.append(content)
     return contents
+
+
+def groups_beside(layer: ShardedChannelLayer, channel: str, count: int) -> list[str]:
+    """Return groups on the channel's server: what two servers tell may cross on the way."""
+    names = (f"g{number}" for number in itertools.count())
+    shard = layer.shard_of(channel)
+    return list(itertools.islice((name for name in names if layer.shard_of(name) == shard), count))
 
 
 async def fill(layer: ShardedChannelLayer, channel: str) -> int:
@@ -164,8 +172,8 @@ async def test_group_send_never_raises_channel_full(
         await until(lambda: layer.stats()["missed_messages"] == 4)
     assert received == [0, 1, 2, 3, 4]
     for channel in (full, "normal"):
-        await_first = [await receive(layer, channel) for _ in range(3)]
-        assert await_first == [0, 1, 2]
+        first_three = [await receive(layer, channel) for _ in range(3)]
+        assert first_three == [0, 1, 2]
         await layer.send(channel, message("end"))
         assert await receive(layer, channel) == "end"
     logged = [record.getMessage() for record in caplog.records if "full" in record.getMessage()]
@@ -192,14 +200,15 @@ async def test_sends_and_group_sends_arrive_as_written(make_layer: MakeLayer) ->
     """One writer's messages to a channel of another process, direct and through three groups."""
     writer, reader = make_layer(), make_layer()
     channel = await reader.new_channel()
-    for group in ("a", "b", "c"):
+    groups = groups_beside(writer, channel, 3)
+    for group in groups:
         await reader.group_add(group, channel)
     reading = asyncio.create_task(receive_until(reader, channel, 59))
     for number in range(60):
         if number % 4 == 3:
             await writer.send(channel, message(number))
         else:
-            await writer.group_send("abc"[number % 4], message(number))
+            await writer.group_send(groups[number % 4], message(number))
     assert await reading == list(range(59))
 
 
@@ -208,6 +217,8 @@ async def test_old_messages_are_not_delivered(make_layer: MakeLayer, local: bool
     """A message that waited longer than `expiry` goes, alone, and makes room."""
     layer = make_layer(expiry=EXPIRY, capacity=2)
     channel = await layer.new_channel() if local else "tasks"
+    await layer.send(channel, message("connections are open"))
+    await receive(layer, channel)
     await layer.send(channel, message("old"))
     await asyncio.sleep(EXPIRY / 2)
     await layer.send(channel, message("young"))
@@ -235,10 +246,11 @@ async def test_expired_messages_leave_the_order_alone(make_layer: MakeLayer) -> 
     """What follows an expired message in the queue does not overtake what a group got before."""
     layer = make_layer(expiry=EXPIRY)
     channel = await layer.new_channel()
-    await layer.group_add("g", channel)
+    (group,) = groups_beside(layer, channel, 1)
+    await layer.group_add(group, channel)
     await layer.send(channel, message("old"))
     await asyncio.sleep(EXPIRY + 0.05)
-    await layer.group_send("g", message(1))
+    await layer.group_send(group, message(1))
     await layer.send(channel, message(2))
     assert [await receive(layer, channel) for _ in range(2)] == [1, 2]
 
@@ -297,16 +309,16 @@ async def test_many_groups_side_by_side(make_layer: MakeLayer) -> None:
 
 async def test_membership_ends_after_group_expiry(make_layer: MakeLayer) -> None:
     """A membership of either kind ends, unless it was added again meanwhile."""
-    layer = make_layer(group_expiry=2 * EXPIRY)
-    assert layer.group_expiry == 2 * EXPIRY
+    layer = make_layer(group_expiry=EXPIRY)
+    assert layer.group_expiry == EXPIRY
     channels = [await layer.new_channel(), "normal"]
     for channel in channels:
         await layer.group_add("prolonged", channel)
         await layer.group_add("brief", channel)
-    await asyncio.sleep(EXPIRY)
+    await asyncio.sleep(EXPIRY / 2)
     for channel in channels:
         await layer.group_add("prolonged", channel)
-    await asyncio.sleep(EXPIRY + 0.05)
+    await asyncio.sleep(EXPIRY / 2 + 0.05)
     await layer.group_send("brief", message("too late"))
     await layer.group_send("prolonged", message("in time"))
     for channel in channels:
@@ -327,8 +339,23 @@ async def test_flush_leaves_no_messages_and_no_groups(make_layer: MakeLayer) -> 
     await here.flush()
     await here.group_send("g", message("for nobody"))
     for channel, layer in channels.items():
-        await here.send(channel, message("after"))
-        assert await receive(layer, channel) == "after"
+        for content in ("after", "end"):
+            await here.send(channel, message(content))
+        assert await receive_until(layer, channel, "end") == ["after"]
+
+
+async def test_flush_leaves_receivers_waiting(make_layer: MakeLayer) -> None:
+    """Who waits while another process flushes gets what is sent, and is added, after it."""
+    here, there = make_layer(), make_layer()
+    channel = await there.new_channel()
+    await there.group_add("g", channel)
+    waiting = [asyncio.create_task(receive(there, name)) for name in ("tasks", channel)]
+    await asyncio.sleep(0.05)  # they wait
+    await here.flush()
+    await here.group_add("g", channel)
+    await here.group_send("g", message("group"))
+    await here.send("tasks", message("task"))
+    assert await asyncio.gather(*waiting) == ["task", "group"]
 
 
 async def test_flush_deletes_only_its_own(make_layer: MakeLayer) -> None:
