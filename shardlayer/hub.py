@@ -20,7 +20,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shardlayer.frames import Broadcast
 from shardlayer.pushes import encode_push, encode_reset
@@ -65,7 +65,7 @@ class Room:
         self.position: Position | None = None
         self.held: list[Publication] | None = []
         self.entered = False
-        self.entering: asyncio.Task[object] | None = None
+        self.entering: asyncio.Task[Any] | None = None
 
     def __len__(self) -> int:
         """Return the number of members."""

@@ -128,6 +128,22 @@ async def test_joins_amid_publications_see_no_gap_and_no_repeat(
         assert got == list(range(1, 501))
 
 
+async def test_join_in_the_very_turn_in_which_the_room_is_entered(
+    layer: ShardedChannelLayer,
+) -> None:
+    """Whichever turn of the loop a second member comes in, it learns what it missed."""
+    node = await layer.node()
+    for turns in range(60):
+        name = f"room{turns}"
+        await layer.publish(name, b"1")
+        first = asyncio.create_task(node.join(name, RecordingSink()))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        second = await node.join(name, RecordingSink(), BEGINNING)
+        assert second.position == (await first).position
+        assert [item.data for item in second.publications] == [b"1"], turns
+
+
 async def test_first_joins_share_one_registration(layer: ShardedChannelLayer) -> None:
     """Members that join a new room at the same moment all get what follows."""
     room = Room(layer)

@@ -20,22 +20,26 @@ scalars = st.one_of(
     st.floats(allow_nan=False),
     st.text(),
 )
-values = st.recursive(
-    scalars | st.binary(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
-)
-json_values = st.recursive(
-    scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
-)
 
 
-@given(st.dictionaries(st.text(), values))
+def nested(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return messages with lists and dictionaries of these, a few levels deep."""
+    values = st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=8,
+    )
+    return st.dictionaries(st.text(), values, max_size=4)
+
+
+@given(nested(scalars | st.binary()))
 def test_message_survives_msgpack(message: dict[str, Any]) -> None:
     """Everything that the specification lets a message hold comes back equal."""
     serializer = Serializer()
     assert serializer.loads(serializer.dumps(message)) == message
 
 
-@given(st.dictionaries(st.text(), json_values))
+@given(nested(scalars))
 def test_message_survives_json_and_encryption(message: dict[str, Any]) -> None:
     """The same without bytes, encrypted."""
     serializer = Serializer("json", ["secret"])
