@@ -10,6 +10,7 @@ import pytest
 
 from realtime.embedded import EmbeddedTansu, EmbeddedValkey
 from tests import tools
+from tests.apache_kafka import APACHE, ApacheKafka
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,31 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedT
     """One Kafka broker for all tests of this process: its `bootstrap_servers`."""
     with EmbeddedTansu(directory=tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def apache_kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    """One Apache Kafka for all tests of this process; tests take `apache_kafka`."""
+    with ApacheKafka(directory=tmp_path_factory.mktemp("apache-kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def apache_kafka(apache_kafka_server: ApacheKafka) -> ApacheKafka:
+    """A running Apache Kafka: `stop()`, `kill()` and `start()` keep its port, topics and groups."""
+    if not apache_kafka_server.is_up():  # an earlier test stopped it
+        apache_kafka_server.kill()
+        apache_kafka_server.start()
+    return apache_kafka_server
+
+
+@pytest.fixture(
+    params=[pytest.param("kafka_broker", id="tansu"), pytest.param("apache_kafka", marks=APACHE)]
+)
+def any_kafka(request: pytest.FixtureRequest) -> EmbeddedTansu | ApacheKafka:
+    """Each kind of broker in turn."""
+    broker: EmbeddedTansu | ApacheKafka = request.getfixturevalue(request.param)
+    return broker
 
 
 @pytest.fixture

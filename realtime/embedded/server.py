@@ -40,6 +40,8 @@ class EmbeddedServer(ABC):
     """
 
     name: ClassVar[str]  # what a person calls it
+    start_timeout: ClassVar[float] = START_TIMEOUT
+    stop_timeout: ClassVar[float] = STOP_TIMEOUT
 
     def __init__(
         self, *, directory: Path, port: int | None = None, log: IO[bytes] | None = None
@@ -91,7 +93,7 @@ class EmbeddedServer(ABC):
 
         Raises:
             EmbeddedServerError: It is running already, its port is taken, it ended, it does not
-                answer within START_TIMEOUT, or its wheel is not installed.
+                answer within `start_timeout`, or its wheel is not installed.
         """
         if self._process is not None:
             raise EmbeddedServerError(f"{self.name} is running already.")
@@ -111,12 +113,12 @@ class EmbeddedServer(ABC):
             return
 
     def stop(self) -> None:
-        """End it with SIGTERM, after STOP_TIMEOUT with SIGKILL. Does nothing when it is down."""
+        """End it with SIGTERM, after `stop_timeout` with SIGKILL. Does nothing when it is down."""
         if self._process is None:
             return
         self._process.terminate()
         try:
-            self._process.wait(STOP_TIMEOUT)
+            self._process.wait(self.stop_timeout)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -161,14 +163,15 @@ class EmbeddedServer(ABC):
                 log.close()
 
     def _wait_until_up(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + self.start_timeout
         process = self._process
         while process is not None and process.poll() is None:
             if self.is_up():
                 return
             if time.monotonic() > deadline:
                 raise EmbeddedServerError(
-                    f"{self.name} does not answer on {self.address} after {START_TIMEOUT:.0f} s."
+                    f"{self.name} does not answer on {self.address} after "
+                    f"{self.start_timeout:.0f} s."
                     f"{self._last_lines()}"
                 )
             time.sleep(POLL_INTERVAL)
