@@ -13,8 +13,9 @@ from realtime.encoding import encode
 from realtime.feed.figures import figures
 from realtime.feed.machine import read_machine
 from realtime.feed.schedule import next_tick
+from realtime.kafka.quiet import quiet_aiokafka
 from realtime.kafka.routing import ROOM_HEADER
-from realtime.kafka.source import Brokers, make_topic, wait_for_kafka
+from realtime.kafka.source import Brokers, make_topic, wait_for_topics
 from realtime.outage import Outage, pause
 
 logger = logging.getLogger(__name__)
@@ -30,8 +31,9 @@ async def run_feed(brokers: Brokers, topic: str, *, stop: asyncio.Event) -> None
     Waits for Kafka and makes the topic. While Kafka is away figures are dropped: old ones are of
     no use.
     """
+    quiet_aiokafka()
     outage = Outage(str(brokers), logger)
-    while await wait_for_kafka(brokers, stop=stop):
+    while await wait_for_topics(brokers, (), stop=stop, outage=outage):
         try:
             await make_topic(brokers, topic, partitions=PARTITIONS)
             await _write(brokers, topic, stop, outage)
@@ -40,8 +42,8 @@ async def run_feed(brokers: Brokers, topic: str, *, stop: asyncio.Event) -> None
 
 
 async def _write(brokers: Brokers, topic: str, stop: asyncio.Event, outage: Outage) -> None:
-    async with AIOKafkaProducer(**brokers.arguments(), request_timeout_ms=GIVE_UP) as producer:
-        outage.over()
+    arguments = brokers.arguments() | {"request_timeout_ms": GIVE_UP}
+    async with AIOKafkaProducer(**arguments) as producer:
         logger.info("Writing this machine's figures to the topic %s.", topic)
         start = time.monotonic()
         before = read_machine()

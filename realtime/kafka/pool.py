@@ -13,10 +13,11 @@ from typing import Any, TextIO
 
 from realtime.kafka.delivery import Delivery
 from realtime.kafka.progress import Progress
+from realtime.kafka.quiet import quiet_aiokafka
 from realtime.kafka.reader import Reader
 from realtime.kafka.routing import Route
 from realtime.kafka.skipped import SkippedRecords
-from realtime.kafka.source import Brokers, wait_for_topics
+from realtime.kafka.source import Brokers, wait_for_topics, watch
 from shardlayer import ShardedChannelLayer
 
 FETCH_WAIT = 50  # milliseconds that a broker may hold a fetch for which it has nothing
@@ -88,12 +89,14 @@ class Pool:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait for Kafka, then read until `stop`; batches in hand are finished and committed."""
+        quiet_aiokafka()
         if not await wait_for_topics(self._brokers, self._topics, stop=stop):
             return
         async with asyncio.TaskGroup() as tasks:
             for reader in self._readers:
                 tasks.create_task(reader.run(), name="realtime: read from Kafka")
             tasks.create_task(self._progress.run(stop), name="realtime: show progress")
+            tasks.create_task(watch(self._brokers, stop=stop), name="realtime: watch Kafka")
             await stop.wait()
             for reader in self._readers:
                 reader.stop()

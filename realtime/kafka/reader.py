@@ -16,12 +16,15 @@ from realtime.kafka.delivery import Delivery
 from realtime.kafka.progress import Progress
 from realtime.kafka.routing import BadRecord, Route, publications
 from realtime.kafka.skipped import SkippedRecords
+from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause
 
 logger = logging.getLogger(__name__)
 
 MAX_RECORDS = 100  # records in a batch
 MAX_WAIT = 10  # milliseconds that a batch waits for its first record
+COMMIT_GRACE = 2.0  # seconds that a commit may take after the stop
+LEAVE_GRACE = 2.0  # seconds that leaving the group may take after the stop
 
 Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
@@ -59,14 +62,17 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._delivery = delivery
         self._progress = progress
         self._skipped = skipped
-        self._stop = asyncio.Event()
+        self._stop = Stop()
         self._give_up = asyncio.Event()  # a batch that Redis does not take must not hold us up
         self._batch = asyncio.Lock()  # held while a batch is between getmany and commit
         self._done: dict[TopicPartition, int] = {}  # partition -> the offset that comes next
         self._consumer: Any = None
 
     def stop(self) -> None:
-        """Finish the batch in hand, commit, leave the group. Returns at once."""
+        """Finish the batch in hand, commit, leave the group. Returns at once.
+
+        A Kafka that does not answer is not waited for: COMMIT_GRACE, then LEAVE_GRACE.
+        """
         self._stop.set()
         self._give_up.set()
 
@@ -104,33 +110,21 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         consumer = AIOKafkaConsumer(**self._arguments)
         consumer.subscribe(list(self._topics), listener=self)
         try:
-            if not await self._started(consumer):
-                return
+            async with self._stop.bounds():
+                await consumer.start()  # joins the group, which can take seconds
             self._consumer = consumer
             outage.over()
             while not self._stop.is_set():
-                batches = await consumer.getmany(timeout_ms=MAX_WAIT, max_records=MAX_RECORDS)
+                async with self._stop.bounds():  # in a rebalance it waits for the group
+                    batches = await consumer.getmany(timeout_ms=MAX_WAIT, max_records=MAX_RECORDS)
                 if batches:
                     async with self._batch:  # free, or a rebalance would have taken the records
                         await self._take(consumer, batches)
+        except Stopped:
+            pass
         finally:
             self._consumer = None
-            await consumer.stop()
-
-    async def _started(self, consumer: AIOKafkaConsumer) -> bool:
-        """Join the group, which can take seconds; return False when `stop` came first."""
-        starting = asyncio.create_task(consumer.start(), name="realtime: join the Kafka group")
-        stopped = asyncio.create_task(self._stop.wait(), name="realtime: wait for the stop")
-        try:
-            await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()
-                return True
-            return False
-        finally:
-            for task in (starting, stopped):
-                task.cancel()
-            await asyncio.wait([starting, stopped])
+            await self._leave(consumer)
 
     async def _take(self, consumer: AIOKafkaConsumer, batches: Batches) -> None:
         items: list[tuple[str, bytes]] = []
@@ -148,9 +142,19 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._progress.took(sum(map(len, batches.values())), (room for room, _ in items))
 
     async def _commit(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
+        """Commit; while Kafka is away for as long as it takes."""
         try:
-            await consumer.commit(ends)
-        except KafkaError as error:
+            async with self._stop.bounds(COMMIT_GRACE):
+                await consumer.commit(ends)
+        except (KafkaError, Stopped) as error:
             # The records are published. The next commit covers them; until then a crash, or the
             # partition's next owner, publishes them again.
-            logger.warning("A commit failed, records may be repeated: %r", error)
+            why = "Kafka does not answer" if isinstance(error, Stopped) else type(error).__name__
+            logger.warning("A commit failed, records may be repeated: %s.", why)
+
+    async def _leave(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            async with self._stop.bounds(LEAVE_GRACE):
+                await consumer.stop()
+        except Stopped:
+            logger.warning("Kafka does not answer; the group will notice that a consumer left.")

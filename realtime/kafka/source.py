@@ -16,6 +16,8 @@ from realtime.outage import Outage, pause
 logger = logging.getLogger(__name__)
 
 PROBE_TIMEOUT = 2.0  # seconds
+ANSWER_TIMEOUT = 3000  # milliseconds; aiokafka's own 40 s are for requests that carry data
+WATCH_INTERVAL = 2.0  # seconds
 TOPIC_EXISTS = TopicAlreadyExistsError.errno
 
 
@@ -41,7 +43,7 @@ class Brokers:
     async def probe(self) -> None:
         """Connect to one of the servers, and hang up.
 
-        aiokafka would say the same in several lines of log, with tracebacks.
+        What it raises says in few words what aiokafka's error would not.
 
         Raises:
             OSError: None of them takes a connection.
@@ -61,20 +63,25 @@ class Brokers:
         raise last
 
 
-async def wait_for_kafka(brokers: Brokers, *, stop: asyncio.Event) -> bool:
-    """Wait until Kafka takes connections; return False when `stop` came first."""
-    return await wait_for_topics(brokers, (), stop=stop)
+async def wait_for_topics(
+    brokers: Brokers,
+    topics: Sequence[str],
+    *,
+    stop: asyncio.Event,
+    outage: Outage | None = None,
+) -> bool:
+    """Wait until Kafka answers and has the topics; return False when `stop` came first.
 
-
-async def wait_for_topics(brokers: Brokers, topics: Sequence[str], *, stop: asyncio.Event) -> bool:
-    """Wait until Kafka answers and has the topics; return False when `stop` came first."""
-    outage = Outage(str(brokers), logger)
+    Args:
+        topics: None of them: any Kafka that answers will do.
+        outage: Who says that Kafka is away, if somebody may have said so already.
+    """
+    outage = outage or Outage(str(brokers), logger)
     while not stop.is_set():
         try:
-            await brokers.probe()
             missing = set(topics) - await _topics(brokers)
         except (OSError, KafkaError) as error:
-            why = f"{error}" or type(error).__name__
+            why = str(error) or type(error).__name__
         else:
             if not missing:
                 outage.over()
@@ -82,6 +89,23 @@ async def wait_for_topics(brokers: Brokers, topics: Sequence[str], *, stop: asyn
             why = f"it has no topic {', '.join(sorted(missing))} yet"
         await pause(outage.failed(why), unless=stop)
     return False
+
+
+async def watch(brokers: Brokers, *, stop: asyncio.Event) -> None:
+    """Say when Kafka does not answer any more, and when it does again, until `stop`.
+
+    aiokafka's consumers reconnect by themselves, and don't tell.
+    """
+    outage = Outage(str(brokers), logger)
+    wait = WATCH_INTERVAL
+    while not await pause(wait, unless=stop):
+        try:
+            await _topics(brokers)
+        except (OSError, KafkaError) as error:
+            wait = outage.failed(str(error) or type(error).__name__)
+        else:
+            outage.over()
+            wait = WATCH_INTERVAL
 
 
 async def make_topic(brokers: Brokers, topic: str, *, partitions: int) -> None:
@@ -92,7 +116,7 @@ async def make_topic(brokers: Brokers, topic: str, *, partitions: int) -> None:
     """
     new = NewTopic(topic, partitions, 1)
     new.replication_factor = -1  # the broker's default; the constructor does not take it
-    admin = AIOKafkaAdminClient(**brokers.arguments())
+    admin = _admin(brokers)
     try:
         await admin.start()
         made = await admin.create_topics([new])
@@ -104,9 +128,15 @@ async def make_topic(brokers: Brokers, topic: str, *, partitions: int) -> None:
 
 
 async def _topics(brokers: Brokers) -> set[str]:
-    admin = AIOKafkaAdminClient(**brokers.arguments())
+    """Ask for the topics; raises OSError or KafkaError within seconds."""
+    await brokers.probe()
+    admin = _admin(brokers)
     try:
         await admin.start()
         return set(await admin.list_topics())
     finally:
         await admin.close()
+
+
+def _admin(brokers: Brokers) -> AIOKafkaAdminClient:
+    return AIOKafkaAdminClient(**brokers.arguments() | {"request_timeout_ms": ANSWER_TIMEOUT})

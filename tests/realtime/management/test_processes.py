@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pytest_django import Settings
 
 from realtime.embedded import EmbeddedTansu, EmbeddedValkey, free_port
+from realtime.kafka.source import Brokers
 from realtime.layers import sharded_layer
 from shardlayer import ShardedChannelLayer
+from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.conftest import channel_layers
+from tests.realtime.kafka.numbered import (
+    PARTITIONS,
+    arrived,
+    committed,
+    expected,
+    published,
+    trickle,
+)
 from tests.realtime.process import Process, manage
 
 pytestmark = pytest.mark.kafka
@@ -25,16 +37,21 @@ pytestmark = pytest.mark.kafka
 class World:
     """A Redis and a Kafka that are not up yet, and processes that expect them."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kafka: EmbeddedTansu | ApacheKafka) -> None:
         self.redis = EmbeddedValkey(directory=directory / "redis", port=free_port())
-        self.kafka = EmbeddedTansu(directory=directory / "kafka", port=free_port())
+        self.kafka = kafka
         self._directory = directory
+
+    @property
+    def brokers(self) -> Brokers:
+        """Where its Kafka is."""
+        return Brokers(servers=[self.kafka.address], options={})
 
     def run(self, command: str, *arguments: str) -> Process:
         """Return a management command's process, not started."""
         return Process(
             manage(command, *arguments),
-            log=self._directory / f"{command}.log",
+            log=self._directory / f"{command}-{uuid4().hex[:6]}.log",
             DATABASE_URL=f"sqlite:///{self._directory}/db.sqlite3",
             REDIS_URL=f"redis://{self.redis.address}",
             KAFKA_BOOTSTRAP_SERVERS=self.kafka.address,
@@ -45,10 +62,28 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """A world of this test's own."""
-    found = World(tmp_path)
+    found = World(tmp_path, EmbeddedTansu(directory=tmp_path / "kafka", port=free_port()))
     yield found
     found.redis.stop()
+    found.kafka.kill()  # it has nothing to keep, and a test may have frozen it
+
+
+@pytest.fixture
+def apache_world(tmp_path: Path, apache_kafka: ApacheKafka) -> Iterator[World]:
+    """A world with an Apache Kafka, that other tests use again."""
+    found = World(tmp_path, apache_kafka)
     found.kafka.stop()
+    yield found
+    found.redis.stop()
+
+
+@pytest.fixture(
+    params=[pytest.param("world", id="tansu"), pytest.param("apache_world", marks=APACHE)]
+)
+def any_world(request: pytest.FixtureRequest) -> World:
+    """A world with each kind of broker in turn."""
+    found: World = request.getfixturevalue(request.param)
+    return found
 
 
 @asynccontextmanager
@@ -72,8 +107,9 @@ async def figures(layer: ShardedChannelLayer, room: str, count: int) -> list[dic
             await asyncio.sleep(0.05)
 
 
-async def test_machine_figures_reach_the_rooms(world: World, settings: Settings) -> None:
+async def test_machine_figures_reach_the_rooms(any_world: World, settings: Settings) -> None:
     """Pool and feed wait for what is away, each with a line; then figures flow; both end well."""
+    world = any_world
     with world.run("runkafka", "--consumers", "2") as pool, world.run("demofeed") as feed:
         pool.says("Redis is not available")
         feed.says(f"Kafka at {world.kafka.address} is not available")
@@ -115,3 +151,75 @@ async def test_pool_ends_while_redis_is_away(world: World, settings: Settings) -
         pool.says("Redis is not available")
         assert pool.stop() == 0
         assert "Traceback" not in pool.output()
+
+
+@pytest.fixture
+def numbered_topic(any_kafka: EmbeddedTansu | ApacheKafka) -> str:
+    """The name of a new topic on each kind of broker in turn."""
+    name = f"numbered-{uuid4().hex[:8]}"
+    any_kafka.create_topic(name, partitions=PARTITIONS)
+    return name
+
+
+async def test_told_to_stop_in_the_middle(
+    tmp_path: Path,
+    any_kafka: EmbeddedTansu | ApacheKafka,
+    numbered_topic: str,
+    settings: Settings,
+) -> None:
+    """SIGTERM under load: what is published is committed, the group is left, the next goes on."""
+    world = World(tmp_path, any_kafka)
+    topic = numbered_topic
+    world.redis.start()
+    run = ("runkafka", "--consumers", "2", "--topics", topic, "--group", topic)
+    try:
+        async with layer_of(world, settings) as layer:
+            with world.run(*run) as pool:
+                await asyncio.to_thread(pool.says, "Reading 4 partition(s)")
+                producing = asyncio.create_task(trickle(world.brokers, topic, 0, 200))
+                await arrived(layer, 30)
+                assert await asyncio.to_thread(pool.stop) == 0
+                assert "Traceback" not in pool.output()
+            done = sum(map(len, (await published(layer)).values()))
+            assert done < 200
+            assert await committed(world.brokers, topic, topic) == done
+            with world.run(*run) as pool:
+                await producing
+                await arrived(layer, 200)
+                assert await asyncio.to_thread(pool.stop) == 0
+            assert await published(layer) == expected(200)
+            assert await committed(world.brokers, topic, topic) == 200
+    finally:
+        world.redis.stop()
+
+
+def test_frozen_kafka_is_told_of_and_keeps_nobody(world: World) -> None:
+    """A Kafka that takes connections and answers nothing is away; both end although it is."""
+    world.redis.start()
+    world.kafka.start()
+    with world.run("runkafka") as pool, world.run("demofeed") as feed:
+        pool.says("Reading 8 partition(s) of events")
+        assert world.kafka.pid is not None
+        os.kill(world.kafka.pid, signal.SIGSTOP)
+        pool.says(f"{world.brokers} is not available")
+        feed.says(f"{world.brokers} is not available")
+        assert pool.stop() == 0
+        assert feed.stop() == 0
+        assert "Traceback" not in pool.output() + feed.output()
+
+
+def test_kafka_that_dies_is_told_of_in_a_line(world: World) -> None:
+    """One line each from pool and feed when it goes, one when it is back, and nothing else."""
+    world.redis.start()
+    world.kafka.start()
+    with world.run("runkafka") as pool, world.run("demofeed") as feed:
+        pool.says("Reading 8 partition(s) of events")
+        world.kafka.kill()
+        pool.says(f"{world.brokers} is not available")
+        feed.says(f"{world.brokers} is not available")
+        world.kafka.start()
+        pool.says(f"{world.brokers} is back after")
+        feed.says(f"{world.brokers} is back after")
+        for process in (pool, feed):
+            assert process.output().count("is not available") == 1
+            assert "aiokafka" not in process.output()

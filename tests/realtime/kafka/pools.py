@@ -1,0 +1,58 @@
+"""Pools that read a topic in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from realtime.kafka.pool import Pool
+from realtime.kafka.routing import route
+from realtime.kafka.source import Brokers
+from shardlayer import ShardedChannelLayer
+
+END = 10.0  # seconds that a pool may take to end
+
+
+class Pools:
+    """Makes pools of one group.
+
+    Attributes:
+        brokers: Where Kafka is.
+        topic: What they read.
+        group: The consumer group, of this test's own.
+    """
+
+    def __init__(self, *, brokers: Brokers, topic: str, layer: ShardedChannelLayer) -> None:
+        self.brokers = brokers
+        self.topic = topic
+        self.group = f"group-{uuid4().hex[:12]}"
+        self._layer = layer
+
+    def make(self, *, consumers: int = 1) -> Pool:
+        """Return a pool that does not run yet."""
+        return Pool(
+            brokers=self.brokers,
+            topics=[self.topic],
+            group=self.group,
+            consumers=consumers,
+            auto_offset_reset="earliest",
+            route=route,
+            layer=self._layer,
+            limit=1000,
+            terminal=None,
+            options={"session_timeout_ms": 1000, "heartbeat_interval_ms": 300},
+        )
+
+    @asynccontextmanager
+    async def running(self, *, consumers: int = 1) -> AsyncIterator[Pool]:
+        """Run a pool during the block, and wait for its orderly end."""
+        pool = self.make(consumers=consumers)
+        stop = asyncio.Event()
+        task = asyncio.create_task(pool.run(stop))
+        try:
+            yield pool
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, END)

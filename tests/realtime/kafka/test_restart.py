@@ -1,0 +1,52 @@
+"""Kafka goes and comes back under a running pool, with all that it had."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from realtime.kafka.source import Brokers
+from shardlayer import ShardedChannelLayer
+from tests.apache_kafka import APACHE, ApacheKafka
+from tests.realtime.kafka.numbered import (
+    PARTITIONS,
+    arrived,
+    committed,
+    expected,
+    produce,
+    published,
+    without_repeats,
+)
+from tests.realtime.kafka.pools import Pools
+from tests.realtime.waiting import until
+
+pytestmark = [pytest.mark.kafka, *APACHE]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_pool_goes_on_where_it_was(
+    end: str,
+    apache_kafka: ApacheKafka,
+    redis_layer: ShardedChannelLayer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One line when Kafka goes, one when it is back; nothing is lost and no order changed."""
+    topic = f"restarted-{end}"
+    await asyncio.to_thread(apache_kafka.create_topic, topic, partitions=PARTITIONS)
+    brokers = Brokers(servers=[apache_kafka.bootstrap_servers], options={})
+    pools = Pools(brokers=brokers, topic=topic, layer=redis_layer)
+    await produce(brokers, topic, 0, 250)
+    async with pools.running(consumers=2):
+        await arrived(redis_layer, 1)  # in the middle of its work
+        caplog.clear()
+        await asyncio.to_thread(getattr(apache_kafka, end))
+        await until(lambda: f"{brokers} is not available" in caplog.text)
+        await asyncio.to_thread(apache_kafka.start)
+        await until(lambda: f"{brokers} is back after" in caplog.text)
+        await produce(brokers, topic, 250, 50)
+        await arrived(redis_layer, 300)
+    assert without_repeats(await published(redis_layer)) == expected(300)
+    assert await committed(brokers, topic, pools.group) == 300
+    assert "aiokafka" not in {record.name.partition(".")[0] for record in caplog.records}
+    assert len(caplog.messages) <= 4  # away, back; it may be, of each consumer a commit too late
