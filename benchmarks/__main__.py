@@ -1,4 +1,4 @@
-"""`python -m benchmarks broadcast|connect`: run the peers, print the tables, write the JSON.
+"""`python -m benchmarks broadcast|connect|layer`: run the peers, print the tables, write the JSON.
 
 The exit code is 0 when all targets that were measured were reached (with --quick: when all ran).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,9 @@ from benchmarks.arguments import Arguments, read_arguments
 from benchmarks.broadcast import SCENARIOS
 from benchmarks.children import ChildFailed
 from benchmarks.connect import Connections
+from benchmarks.layer.run import VERSIONS, WHAT, run_layer
+from benchmarks.layer.tables import layer_table
+from benchmarks.layer.targets import layer_targets
 from benchmarks.machine import (
     Placement,
     TooFewDescriptors,
@@ -29,12 +32,15 @@ from benchmarks.machine import (
 )
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, Unavailable
-from benchmarks.results import write_results
+from benchmarks.results import Samples, write_results
 from benchmarks.rig import NotDelivering
-from benchmarks.samples import Connected, Delivered
+from benchmarks.samples import Delivered
 from benchmarks.tables import broadcast_table, connect_table, targets_table
 from benchmarks.targets import Target, broadcast_targets, connect_targets
 from benchmarks.valkey import binary
+
+Outcome = tuple[Samples, list[Target], Table]
+"""What a benchmark returns; it notes in `run` what it ran."""
 
 _WIDTH = 160  # columns, where the output goes to a file or a log
 _MOST_CONNECTIONS = 4000  # of one process, in any scenario
@@ -55,12 +61,8 @@ def main(words: Sequence[str]) -> int:
         raise_descriptor_limit(_MOST_CONNECTIONS)
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
             folder = Path(name)
-            peers = _build(asked, folder, console)
-            names = [distribution for peer in peers for distribution in peer.versions]
-            run["versions"] = describe_versions(names, binary())
-            run["peers"] = {peer.name: peer.what for peer in peers}
-            measure = _broadcast if asked.benchmark == "broadcast" else _connect
-            samples, targets, table = measure(asked, peers, folder, console)
+            measure = _MEASURE[asked.benchmark]
+            samples, targets, table = measure(asked, run, folder, console)
     except (ChildFailed, NotDelivering, TooFewDescriptors) as error:
         console.print(f"[bold red]{error}", highlight=False)
         return 2
@@ -72,8 +74,8 @@ def main(words: Sequence[str]) -> int:
     return int(any(target.reached is False for target in targets))
 
 
-def _build(asked: Arguments, folder: Path, console: Console) -> list[Peer]:
-    """Return the peers that can run here, having said which can't."""
+def _build(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> list[Peer]:
+    """Return the peers that can run here, having said which can't; note them in `run`."""
     peers = []
     for peer in (PEERS[name] for name in asked.peers):
         try:
@@ -82,13 +84,16 @@ def _build(asked: Arguments, folder: Path, console: Console) -> list[Peer]:
             console.print(f"[yellow]Without {peer.title}: {reason}.")
         else:
             peers.append(peer)
+    names = [distribution for peer in peers for distribution in peer.versions]
+    run["versions"] = describe_versions(names, binary())
+    run["peers"] = {peer.name: peer.what for peer in peers}
     return peers
 
 
-def _broadcast(
-    asked: Arguments, peers: Sequence[Peer], folder: Path, console: Console
-) -> tuple[list[Delivered], list[Target], Table]:
-    def run() -> Iterator[Delivered]:
+def _broadcast(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    peers = _build(asked, run, folder, console)
+
+    def measure() -> Iterator[Delivered]:
         for name in asked.scenarios:
             scenario = SCENARIOS[name].quick() if asked.quick else SCENARIOS[name]
             if asked.rounds is not None:
@@ -96,7 +101,7 @@ def _broadcast(
             yield from scenario.run(peers, Placement.of_machine(), folder)
 
     samples = []
-    for sample in run():
+    for sample in measure():
         samples.append(sample)
         console.print(
             f"round {sample.round}  {sample.scenario:15} {sample.peer:9}"
@@ -106,9 +111,8 @@ def _broadcast(
     return samples, broadcast_targets(samples), broadcast_table(peers, samples)
 
 
-def _connect(
-    asked: Arguments, peers: Sequence[Peer], folder: Path, console: Console
-) -> tuple[list[Connected], list[Target], Table]:
+def _connect(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    peers = _build(asked, run, folder, console)
     plan = Connections().quick() if asked.quick else Connections()
     if asked.rounds is not None:
         plan = replace(plan, rounds=asked.rounds)
@@ -121,6 +125,30 @@ def _connect(
             highlight=False,
         )
     return samples, connect_targets(samples), connect_table(peers, samples)
+
+
+def _layer(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions(VERSIONS, binary())
+    run["peers"] = WHAT
+    figures = []
+    for figure in run_layer(
+        asked.measures, asked.peers, folder, rounds=asked.rounds, quick=asked.quick
+    ):
+        figures.append(figure)
+        value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
+        console.print(
+            f"round {figure.round}  {figure.measure:28} {figure.layer:10}{value:>18}"
+            f"  lost {figure.lost}  {dict(figure.failed) or ''}",
+            highlight=False,
+        )
+    return figures, layer_targets(figures), layer_table(figures)
+
+
+_MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outcome]] = {
+    "broadcast": _broadcast,
+    "connect": _connect,
+    "layer": _layer,
+}
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.broadcast import SCENARIOS
+from benchmarks.layer.layers import LAYERS
+from benchmarks.layer.run import NAMES
 from benchmarks.peers import PEERS
 
 _WITHOUT = {"broadcast": {"idle"}, "connect": {"send"}}  # peers that say nothing there
@@ -18,9 +20,10 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast" or "connect".
-        peers: Names, in the order of the tables.
+        benchmark: "broadcast", "connect" or "layer".
+        peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
+        measures: Names, of `layer`.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
@@ -29,6 +32,7 @@ class Arguments:
     benchmark: str
     peers: tuple[str, ...]
     scenarios: tuple[str, ...]
+    measures: tuple[str, ...]
     rounds: int | None
     quick: bool
     json: Path
@@ -44,6 +48,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
     for name, purpose in (
         ("broadcast", "CPU per delivery, rate and latency"),
         ("connect", "CPU and memory per connection"),
+        ("layer", "calls of the channel layer beside those of channels_redis"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
         command.add_argument("--quick", action="store_true", help="small, one round: does it work?")
@@ -51,20 +56,30 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         command.add_argument(
             "--json", type=Path, help="where the results go (default: var/benchmarks/…)"
         )
-        choices = [peer for peer in PEERS if peer not in _WITHOUT[name]]
+        choices = list(_choices(name))
         command.add_argument("--peers", nargs="+", choices=choices, default=choices)
+        if name == "layer":
+            every = list(NAMES)
+            command.add_argument("--measures", nargs="+", choices=every, default=every)
         if name == "broadcast":
             every = list(SCENARIOS)
             command.add_argument("--scenarios", nargs="+", choices=every, default=every)
     asked = parser.parse_args(words)
     return Arguments(
         benchmark=asked.benchmark,
-        peers=tuple(name for name in PEERS if name in asked.peers),
+        peers=tuple(name for name in _choices(asked.benchmark) if name in asked.peers),
         scenarios=tuple(getattr(asked, "scenarios", ())),
+        measures=tuple(getattr(asked, "measures", ())),
         rounds=asked.rounds,
         quick=asked.quick,
         json=asked.json or Path("var", "benchmarks", f"{asked.benchmark}.json"),
     )
+
+
+def _choices(benchmark: str) -> Iterable[str]:
+    if benchmark == "layer":
+        return LAYERS
+    return (peer for peer in PEERS if peer not in _WITHOUT[benchmark])
 
 
 def _count(word: str) -> int:

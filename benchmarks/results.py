@@ -8,14 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.layer.figures import Figure
 from benchmarks.samples import Connected, Delivered
 from benchmarks.targets import Target
+
+Samples = Sequence[Delivered] | Sequence[Connected] | Sequence[Figure]
 
 
 def write_results(
     path: Path,
     run: Mapping[str, Any],
-    samples: Sequence[Delivered] | Sequence[Connected],
+    samples: Samples,
     targets: Sequence[Target],
 ) -> None:
     """Write a run as JSON: what it was, every sample, and the targets with their spreads."""

@@ -38,7 +38,7 @@ def broadcast_table(peers: Sequence[Peer], samples: Sequence[Delivered]) -> Tabl
         table.add_row(
             scenario,
             peer.title,
-            _with_ends(spread(samples, "us_per_delivery", **where)),
+            with_ends(spread(samples, "us_per_delivery", **where)),
             f"{figures['deliveries_per_s']:,.0f}",
             *(f"{figures[name]:.1f}" for name in ("p50_ms", "p95_ms", "p99_ms")),
             f"{sum(values(samples, 'lost', **where)):,.0f}",
@@ -61,8 +61,8 @@ def connect_table(peers: Sequence[Peer], samples: Sequence[Connected]) -> Table:
         redis = spread(samples, "redis_us_per_connect", peer=peer.name).median
         table.add_row(
             peer.title,
-            _with_ends(spread(samples, "ms_per_connect", peer=peer.name)),
-            _with_ends(spread(samples, "kb_per_connection", peer=peer.name)),
+            with_ends(spread(samples, "ms_per_connect", peer=peer.name)),
+            with_ends(spread(samples, "kb_per_connection", peer=peer.name)),
             f"{rate.median:,.0f}",
             f"{redis:.0f}" if peer.redis else "",
         )
@@ -73,20 +73,21 @@ def targets_table(targets: Sequence[Target]) -> Table:
     """Return one line per target: the limit, what was measured, and whether that is good."""
     table = Table(title="Targets: ratios within each round, then the median (smallest … largest)")
     table.add_column("measure")
-    for heading in ("at most", "measured", "rounds", ""):
+    for heading in ("limit", "measured", "rounds", ""):
         table.add_column(heading, justify="right")
     verdicts = {True: "[green]pass", False: "[bold red]FAIL", None: "[dim]not measured"}
     for target in targets:
         measured = target.measured
         table.add_row(
             target.measure,
-            f"{target.limit:.4g} {target.unit}",
-            _with_ends(measured) if measured else "",
+            f"{'≥' if target.at_least else '≤'} {target.limit:.4g} {target.unit}",
+            with_ends(measured) if measured else "",
             str(measured.count) if measured else "",
             verdicts[target.reached],
         )
     return table
 
 
-def _with_ends(figures: Spread) -> str:
+def with_ends(figures: Spread) -> str:
+    """Return a spread as the tables show it."""
     return f"{figures.median:.3g} ({figures.low:.3g} … {figures.high:.3g})"

@@ -23,10 +23,11 @@ class Target:
 
     Attributes:
         measure: What is measured.
-        limit: The largest value that is good enough.
+        limit: The largest value that is good enough, or the smallest.
         unit: "x" for a ratio, else the unit of limit and measured.
         measured: The spread over the rounds; None when a peer that it needs did not run.
         always: Whether every round must be within the limit, or the median.
+        at_least: Whether `limit` is the smallest value.
     """
 
     measure: str
@@ -34,12 +35,15 @@ class Target:
     unit: str
     measured: Spread | None
     always: bool = False
+    at_least: bool = False
 
     @property
     def reached(self) -> bool | None:
         """Whether it was; None when it was not measured."""
         if self.measured is None:
             return None
+        if self.at_least:
+            return (self.measured.low if self.always else self.measured.median) >= self.limit
         return (self.measured.high if self.always else self.measured.median) <= self.limit
 
 

@@ -1,0 +1,1 @@
+"""The chat of docs/consumers.md, whose consumers are measured."""

@@ -1,0 +1,57 @@
+"""The table of a run: medians over the rounds, with the smallest and largest value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from benchmarks.layer.chat.peers import CHATS
+from benchmarks.layer.consumers import CONSUMERS
+from benchmarks.layer.figures import Figure
+from benchmarks.layer.layers import LAYERS
+from benchmarks.layer.measures import NOTHING
+from benchmarks.statistics import Spread
+from benchmarks.tables import with_ends
+
+
+def layer_table(figures: Sequence[Figure]) -> Table:
+    """Return one line per measure and layer. Calls that raised are named, not hidden."""
+    table = Table(title="Channel layers: median of the rounds (smallest … largest)")
+    for heading in ("measure", "layer"):
+        table.add_column(heading)
+    for heading in ("figure", "", "calls", "lost", "repeated", "failed"):
+        table.add_column(heading, justify="right")
+    lines: dict[tuple[str, str], list[Figure]] = {}
+    for figure in figures:
+        lines.setdefault((figure.measure, figure.layer), []).append(figure)
+    for measure in dict.fromkeys(figure.measure for figure in figures):
+        titles = _titles(measure)
+        for layer in titles:
+            if (measure, layer) in lines:
+                table.add_row(measure, titles[layer], *_cells(lines[measure, layer]))
+        table.add_section()
+    return table
+
+
+def _titles(measure: str) -> Mapping[str, str]:
+    if measure == CONSUMERS:
+        return {chat.name: chat.title for chat in CHATS.values()}
+    return {
+        **{layer.name: layer.title for layer in LAYERS.values()},
+        NOTHING: "a coroutine that does nothing",
+    }
+
+
+def _cells(figures: Sequence[Figure]) -> list[str]:
+    values = [figure.value for figure in figures if figure.value is not None]
+    failed: Counter[str] = sum((Counter(figure.failed) for figure in figures), Counter())
+    return [
+        with_ends(Spread.of(values)) if values else "none succeeded",
+        figures[0].unit,
+        f"{sum(figure.calls for figure in figures):,}",
+        f"{sum(figure.lost for figure in figures):,}",
+        f"{sum(figure.repeated for figure in figures):,}",
+        ", ".join(f"{count:,} {name}" for name, count in failed.items()),
+    ]

@@ -1,0 +1,1 @@
+"""The processes that use a layer: they send, or they are the members that count what they get."""
