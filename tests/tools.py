@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Mapping
 
-# What a test asks for -> the names under which it may be installed, and how to get it on Debian.
+# What a test asks for -> the names under which it may be installed. `.ci/run` installs them.
 PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "redis-server": ("redis-server",),
