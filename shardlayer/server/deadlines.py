@@ -1,7 +1,7 @@
-"""Who has to be done by when: a timer for very many, nearly all of whom are done long before.
+"""Who has to be done by when: for many, nearly all of whom are done long before.
 
-A timer of the event loop for each new connection costs ten times as much as an entry here, and
-stays in the loop's heap when it was cancelled. Here somebody has to look, and is told.
+When a server's clients all leave at once, each of their applications has some time to end. That is
+an entry here and not a timer, which would stay in the event loop's heap when it was cancelled.
 """
 
 from __future__ import annotations

@@ -31,7 +31,6 @@ class Server(DaphneServer):  # type: ignore[misc]
     Attributes:
         client_buffer_limit: Bytes that may wait for one client before it is closed with 4008.
         websockets: The task of each WebSocket's application, until client and task are gone.
-        sniffers: The new connections, which have a while to say what they want.
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class Server(DaphneServer):  # type: ignore[misc]
         build_http = self.http_factory.buildProtocol
         self.http_factory.buildProtocol = partial(Sniffer, self, build_http)
         self.ws_factory = UpgradeFactory(self)
-        self.sniffers: Deadlines[Sniffer] = Deadlines(self.http_factory.timeOut)
         self._lifespan = Lifespan(self.application, self._startup_failed)
         self._lifespan.start()
         if self._on_ready is not None:
@@ -104,8 +102,6 @@ class Server(DaphneServer):  # type: ignore[misc]
             logger.warning("The application of %r did not end in time and was killed.", protocol)
             self.websockets[protocol].cancel()
             self._leaving.start(protocol, now)  # it may ignore that, so once more then
-        for sniffer in self.sniffers.take_overdue(now):
-            sniffer.abort()
         super().timeout_checker()
 
     def kill_all_applications(self) -> Deferred[Any]:

@@ -7,8 +7,8 @@ what Daphne does with it is then what it always did.
 
 from __future__ import annotations
 
+import asyncio
 import re
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,15 +41,13 @@ class Sniffer:
     def makeConnection(self, transport: Transport) -> None:  # noqa: N802
         """Wait for a request's head, for as long as Daphne's HTTP would."""
         self._transport = transport
-        self._server.sniffers.start(self, time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(
+            self._server.http_factory.timeOut, transport.abortConnection
+        )
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         """Stop waiting."""
-        self._server.sniffers.stop(self)
-
-    def abort(self) -> None:
-        """Cut a client that hasn't said in time what it wants."""
-        self._transport.abortConnection()
+        self._timer.cancel()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Hand the connection on as soon as it is known to whom."""
@@ -60,7 +58,7 @@ class Sniffer:
         end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
         if end >= len(_END_OF_HEAD):
             if _asks_for_websocket(data, 0, end):
-                self._server.sniffers.stop(self)
+                self._timer.cancel()
                 open_websocket(self._server, self._transport, data[:end], data[end:])
             else:
                 self._serve_http(data)
@@ -68,7 +66,7 @@ class Sniffer:
             self._serve_http(data)
 
     def _serve_http(self, data: bytes) -> None:
-        self._server.sniffers.stop(self)
+        self._timer.cancel()
         http = self._build_http(self._address)
         switch_protocol(self._transport, http)
         http.dataReceived(data)
