@@ -42,11 +42,12 @@ class Host:
     @property
     def address(self) -> str:
         """Where it is, without user and password: what logs, errors and the admin show."""
+        database = f"?db={self.arguments['db']}" if self.arguments.get("db") else ""
         if self.master_name:
             listed = ",".join(f"{host}:{port}" for host, port in self.sentinels)
-            return f"sentinel://{listed}/{self.master_name}"
+            return f"sentinel://{listed}/{self.master_name}{database}"
         scheme, _, rest = self.url.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}"
+        return f"{scheme}://{rest.rpartition('@')[2]}{database}"
 
     @property
     def is_memory(self) -> bool:
@@ -83,7 +84,7 @@ def _parse(item: object) -> Host:
     if isinstance(item, str) and item.startswith(SCHEMES):
         return Host(url=item)
     if isinstance(item, (list, tuple)) and len(item) == 2:
-        return Host(url=f"redis://{item[0]}:{item[1]}")
+        return Host(url=f"redis://{_place(*item)}")
     if isinstance(item, Mapping):
         arguments = {str(key): argument for key, argument in item.items()}
         if "master_name" in arguments:
@@ -94,7 +95,7 @@ def _parse(item: object) -> Host:
         if "path" in arguments:
             return Host(url=f"unix://{arguments.pop('path')}", arguments=arguments)
         if "host" in arguments or "port" in arguments:
-            place = f"{arguments.pop('host', 'localhost')}:{arguments.pop('port', 6379)}"
+            place = _place(arguments.pop("host", "localhost"), arguments.pop("port", 6379))
             scheme = "rediss" if arguments.pop("ssl", False) else "redis"
             return Host(url=f"{scheme}://{place}", arguments=arguments)
     raise ConfigurationError(
@@ -102,6 +103,11 @@ def _parse(item: object) -> Host:
         f"(host, port) pair, a dictionary with 'address', 'path' or 'host' and 'port', or one "
         f"with 'master_name' and 'sentinels'."
     )
+
+
+def _place(host: object, port: object) -> str:
+    """Return host and port as a URL has them, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
 
 
 def _parse_sentinel(arguments: dict[str, Any]) -> Host:

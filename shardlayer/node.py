@@ -27,6 +27,7 @@ from shardlayer.hub import Gate, Hub, Membership, Room
 from shardlayer.mailbox import Mailbox, is_process_local
 from shardlayer.options import LayerOptions
 from shardlayer.registry import Registry
+from shardlayer.serializers import Serializer
 from shardlayer.sharding import shard_of
 from shardlayer.types import NodeId, Position, Publication, Sink
 
@@ -105,6 +106,7 @@ class Node:
         self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
         self._reentries = asyncio.Semaphore(REENTRY_CONCURRENCY)
         self._heard: set[int] = set()
+        self._silent: set[int] = set()  # heard once, and not now
         self._flushes: dict[bytes, _Flush] = {}
         self._sweep_at = MAILBOXES_SWEPT_AT
         self._complain = Complaint(logger, logging.ERROR)
@@ -192,8 +194,10 @@ class Node:
         Raises:
             ShardUnavailable: If the group could not be registered within `publish_timeout`.
         """
-        shard = self._shard_of(group)
-        room = self._enlist(group, channel)
+        await self._register(self._enlist(group, channel), channel)
+
+    async def _register(self, room: Room, channel: str) -> None:
+        shard = self._shard_of(room.name)
         try:
             if room.entered:
                 pass
@@ -202,9 +206,9 @@ class Node:
             else:
                 await self._enter(shard, room, None)
         except BaseException:
-            self._discard(group, channel)
+            self._discard(room.name, channel)
             raise
-        self._registry.changed(shard, group, len(room))
+        self._registry.changed(shard, room.name, len(room))
 
     async def group_discard(self, group: str, channel: str) -> None:
         """End a channel's membership, if there is one."""
@@ -340,8 +344,8 @@ class Node:
             elif entry.kind == wire.Kind.ADD:
                 # A member at once, since its messages follow; registered as soon as may be.
                 channel = entry.payload.decode()
-                self._enlist(entry.name, channel)
-                self._own(self._add_for_another(entry.name, channel), f"add to {entry.name}")
+                room = self._enlist(entry.name, channel)
+                self._own(self._add_for_another(room, channel), f"add to {entry.name}")
             elif entry.kind == wire.Kind.DISCARD:
                 self._discard(entry.name, entry.payload.decode())
             elif entry.kind == wire.Kind.FLUSH:
@@ -371,11 +375,11 @@ class Node:
                 self.missed_messages,
             )
 
-    async def _add_for_another(self, group: str, channel: str) -> None:
+    async def _add_for_another(self, room: Room, channel: str) -> None:
         try:
-            await self.group_add(group, channel)
+            await self._register(room, channel)
         except ShardUnavailable as error:
-            self._complain("%s could not be added to %s: %s", channel, group, error)
+            self._complain("%s could not be added to %s: %s", channel, room.name, error)
 
     def resumed(self, shards: Sequence[int]) -> None:
         """Join the rooms of these shards again, unless they are heard for the first time.
@@ -387,6 +391,7 @@ class Node:
         self._heard.update(shards)
         if first:
             self._registry.lease(first)
+        self._registry.tried(shards)
         for shard in again:
             for room in self._hubs[shard].rooms.values():
                 if room.entering is None and room.held is None:
@@ -395,6 +400,27 @@ class Node:
         for channel, mailbox in list(self._mailboxes.items()):
             if self._shard_of(channel) in shards:
                 mailbox.look()
+        if not self._silent.isdisjoint(shards):
+            self._silent.difference_update(shards)
+            self._notify(self._options.on_reconnect)
+
+    def lost(self, shards: Sequence[int]) -> None:
+        """Tell the channels that something may be missed, if that was asked for."""
+        self._registry.tried(shards)
+        newly = self._heard.intersection(shards) - self._silent
+        if newly:
+            self._silent |= newly
+            self._notify(self._options.on_disconnect)
+
+    def _notify(self, type: str) -> None:
+        if not type:
+            return
+        options = self._options
+        serializer = Serializer(options.serializer_format, options.symmetric_encryption_keys)
+        notice = serializer.dumps({"type": type})
+        for channel, mailbox in list(self._mailboxes.items()):
+            if is_process_local(channel):
+                mailbox.deliver(notice)
 
     # Figures
 

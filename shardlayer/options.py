@@ -80,6 +80,9 @@ class LayerOptions:
         expiry: Seconds until a channel's message that nobody received goes.
         group_expiry: Seconds until a membership of a channel in a group ends.
         serializer_format: How Channels messages are encoded: `msgpack` or `json`.
+        on_disconnect: Type of a message that each process-local channel gets when a server can't be
+            heard any more; empty for none. Nothing is lost meanwhile but messages to groups.
+        on_reconnect: The same for when it can be heard again.
         symmetric_encryption_keys: Secrets that encrypt Channels messages; the first encrypts,
             all decrypt. Publications, which clients read, are not encrypted.
     """
@@ -109,12 +112,15 @@ class LayerOptions:
     group_expiry: float = GROUP_EXPIRY
     serializer_format: str = SERIALIZER_FORMAT
     symmetric_encryption_keys: Sequence[str | bytes] = ()
+    on_disconnect: str = ""
+    on_reconnect: str = ""
 
     @classmethod
     def from_config(cls, **config: Any) -> LayerOptions:
         """Return the options that a `CONFIG` dictionary asks for.
 
-        `hosts` is read by `hosts.parse_hosts`; `history` maps globs to `{"size": …, "ttl": …}`
+        None stands for the default, as in channels_redis. `hosts` is read by `hosts.parse_hosts`;
+        `history` maps globs to `{"size": …, "ttl": …}`
         or to None for no history.
 
         Raises:
@@ -123,6 +129,7 @@ class LayerOptions:
         for name, reason in WITHOUT_MEANING.items():
             if config.pop(name, None) is not None:
                 warnings.warn(f"{name} has no effect: {reason}.", RuntimeWarning, stacklevel=3)
+        config = {name: value for name, value in config.items() if value is not None}
         known = [option.name for option in fields(cls)]
         unknown = sorted(set(config) - set(known))
         if unknown:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 
 from shardlayer.backends.base import Backend
 from shardlayer.commands import JoinReply, JoinRequest
@@ -59,6 +60,8 @@ class Registry:
         self._leased: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._first_leases: set[asyncio.Task[list[int]]] = set()
+        self._untried = set(range(options.shards))
+        self._all_tried = asyncio.Event()
 
     def start(self) -> None:
         """Begin to renew, to report and to forget, in tasks that `aclose` ends."""
@@ -120,6 +123,12 @@ class Registry:
         self._first_leases.add(task)
         task.add_done_callback(self._first_leases.discard)
 
+    def tried(self, shards: Iterable[int]) -> None:
+        """Note that it was tried to hear these shards, with whatever result."""
+        self._untried.difference_update(shards)
+        if not self._untried:
+            self._all_tried.set()
+
     async def settled(self, shard: int) -> None:
         """Wait until a shard can be heard and all that can have a lease, for `publish_timeout`.
 
@@ -131,10 +140,14 @@ class Registry:
         try:
             async with asyncio.timeout(self._options.publish_timeout):
                 await self._backend.heard(shard)
-                if self._first_leases:
-                    await asyncio.wait(self._first_leases)
         except TimeoutError:
             raise self.unavailable(shard) from None
+        # Another shard that can't be tried at all is no reason to fail.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.publish_timeout):
+                await self._all_tried.wait()
+                if self._first_leases:
+                    await asyncio.wait(self._first_leases)
 
     def changed(self, shard: int, group: str, members: int) -> None:
         """Note that a group's members changed; without any it is forgotten after the linger."""

@@ -28,6 +28,9 @@ class Listener(Protocol):
     def resumed(self, shards: Sequence[int]) -> None:
         """Learn that these shards can be heard again; something may have been missed."""
 
+    def lost(self, shards: Sequence[int]) -> None:
+        """Learn that these shards can't be heard, or still not; it is tried on and on."""
+
 
 class Backend(ABC):
     """Where the shards are kept.

@@ -138,6 +138,7 @@ class Servers:
         def lost() -> None:
             for shard in shards:
                 self._hears[shard].clear()
+            listener.lost(shards)
             self._lost(address)
 
         return Subscription(

@@ -35,6 +35,9 @@ class Ear:
     def resumed(self, shards: Sequence[int]) -> None:
         self.resumes += 1
 
+    def lost(self, shards: Sequence[int]) -> None:
+        pass
+
     async def wait_for(self, count: int) -> list[wire.Entry]:
         await until(lambda: len(self.entries) >= count)
         return self.entries

@@ -16,6 +16,8 @@ from shardlayer.hosts import Host, parse_hosts
         ("unix:///run/redis.sock?db=1", Host(url="unix:///run/redis.sock?db=1")),
         (("a", 1), Host(url="redis://a:1")),
         (["a", 1], Host(url="redis://a:1")),
+        (("::1", 1), Host(url="redis://[::1]:1")),
+        ({"host": "::1", "port": 1}, Host(url="redis://[::1]:1")),
         ({"address": "redis://a"}, Host(url="redis://a")),
         ({"address": "redis://a", "db": 3}, Host(url="redis://a", arguments={"db": 3})),
         ({"address": ("a", 1)}, Host(url="redis://a:1")),
@@ -77,3 +79,18 @@ def test_password_is_shown_nowhere() -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_hosts([{"hots": "a", "password": "secret"}])
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"address": "redis://a:1"},
+        {"host": "a", "port": 1},
+        {"path": "/run/redis.sock"},
+        {"master_name": "m", "sentinels": [("a", 1)]},
+    ],
+)
+def test_databases_of_one_server_are_told_apart(entry: dict[str, object]) -> None:
+    """Several databases of one server may be listed, as channels_redis' own tests do."""
+    hosts = parse_hosts([{**entry, "db": number} for number in range(3)])
+    assert len({host.address for host in hosts}) == 3
