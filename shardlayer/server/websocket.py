@@ -110,9 +110,7 @@ class WebSocketProtocol(Connection):
     # What the application calls.
 
     async def send(self, message: Message) -> None:
-        """Do what the application asks for; wait while the client is behind.
-
-        Does nothing once the connection is closing.
+        """Do what is asked, unless the connection is closing; wait while the client is behind.
 
         Raises:
             ValueError: For a message that the ASGI specification doesn't allow here.
@@ -139,10 +137,7 @@ class WebSocketProtocol(Connection):
     # What the server calls.
 
     def application_ended(self, task: asyncio.Future[Any]) -> None:
-        """Close what the application has left open: nobody would read or write it any more.
-
-        With 1011, or by refusing with 500, if it failed.
-        """
+        """Close what the application has left open: with 1011, or refuse with 500, if it failed."""
         error = None if task.cancelled() else task.exception()
         if error is not None:
             logger.error("Exception inside application: %s", error, exc_info=error)
