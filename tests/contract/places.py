@@ -27,6 +27,7 @@ from tests import tools
 
 PASSWORD = "lizard"
 PRIMARY_NAME = "shards"
+CALM = 15_000  # ms of silence for which a busy machine is not taken for a dead server
 PATIENCE = 20.0  # seconds until servers that find each other have done so
 
 # What docs/operate.md lists: the least that a Redis user of the layer must be allowed.
@@ -213,9 +214,10 @@ class EmbeddedSentinel(EmbeddedServer):
 
     name: ClassVar[str] = "Sentinel"
 
-    def __init__(self, *, directory: Path, primary: EmbeddedValkey) -> None:
+    def __init__(self, *, directory: Path, primary: EmbeddedValkey, down_after: int) -> None:
         super().__init__(directory=directory)
         self._primary = primary
+        self._down_after = down_after
 
     def prepare(self) -> None:
         """Write the configuration, which a Sentinel rewrites as it learns."""
@@ -224,7 +226,7 @@ class EmbeddedSentinel(EmbeddedServer):
             f"port {self.port}",
             f"bind {LOOPBACK}",
             f"sentinel monitor {PRIMARY_NAME} {primary} 2",
-            f"sentinel down-after-milliseconds {PRIMARY_NAME} 500",
+            f"sentinel down-after-milliseconds {PRIMARY_NAME} {self._down_after}",
             f"sentinel failover-timeout {PRIMARY_NAME} 3000",
         ]
         (self.directory / "sentinel.conf").write_text("\n".join(lines) + "\n")
@@ -274,8 +276,8 @@ class SentinelPlace(Place):
 
 
 @contextmanager
-def sentinel(directory: Path) -> Iterator[SentinelPlace]:
-    """A primary with a replica, watched by three Sentinels."""
+def sentinel(directory: Path, down_after: int = CALM) -> Iterator[SentinelPlace]:
+    """A primary with a replica, watched by three Sentinels that give it `down_after` ms."""
     with ExitStack() as stack:
         primary = stack.enter_context(EmbeddedValkey(directory=directory / "primary"))
         replica_of = ("--replicaof", f"{LOOPBACK} {primary.port}")
@@ -284,7 +286,11 @@ def sentinel(directory: Path) -> Iterator[SentinelPlace]:
         )
         sentinels = [
             stack.enter_context(
-                EmbeddedSentinel(directory=directory / f"sentinel-{number}", primary=primary)
+                EmbeddedSentinel(
+                    directory=directory / f"sentinel-{number}",
+                    primary=primary,
+                    down_after=down_after,
+                )
             )
             for number in range(3)
         ]
@@ -328,9 +334,9 @@ class ClusterPlace(Place):
 
 
 @contextmanager
-def cluster(directory: Path) -> Iterator[ClusterPlace]:
-    """A Redis Cluster of three primaries and three replicas."""
-    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+def cluster(directory: Path, down_after: int = CALM) -> Iterator[ClusterPlace]:
+    """A Redis Cluster of three primaries and three replicas, which give each other so many ms."""
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(down_after))
     with ExitStack() as stack:
         nodes = [
             stack.enter_context(EmbeddedValkey(directory=directory / str(number), options=options))

@@ -29,7 +29,7 @@ ROOM = "general"
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[ClusterPlace]:
     """A Cluster for one test, which may break it."""
-    with cluster(tmp_path) as place:
+    with cluster(tmp_path, down_after=1_000) as place:
         yield place
 
 

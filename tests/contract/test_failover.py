@@ -25,7 +25,7 @@ ROOM = "general"
 @pytest.fixture
 def group_of_servers(tmp_path: Path) -> Iterator[SentinelPlace]:
     """A primary, a replica and three Sentinels, for one test."""
-    with sentinel(tmp_path) as place:
+    with sentinel(tmp_path, down_after=500) as place:
         yield place
 
 
