@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -42,6 +43,7 @@ class EmbeddedServer(ABC):
     name: ClassVar[str]  # what a person calls it
     start_timeout: ClassVar[float] = START_TIMEOUT
     stop_timeout: ClassVar[float] = STOP_TIMEOUT
+    orphan_signal: ClassVar[signal.Signals] = signal.SIGTERM  # what ends it after its owner
 
     def __init__(
         self, *, directory: Path, port: int | None = None, log: IO[bytes] | None = None
@@ -145,7 +147,7 @@ class EmbeddedServer(ABC):
         self.prepare()
         command = self.command(self.port)
         in_main_thread = threading.current_thread() is threading.main_thread()
-        lifeline = functools.partial(end_with_parent, os.getpid()) if in_main_thread else None
+        lifeline = functools.partial(end_with_parent, os.getpid(), self.orphan_signal)
         log = self._log or self.log_path.open("wb")
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
@@ -156,7 +158,7 @@ class EmbeddedServer(ABC):
                 stderr=subprocess.STDOUT,
                 # Its own group: Ctrl-C in a terminal reaches it through its owner, in order.
                 process_group=0,
-                preexec_fn=lifeline,
+                preexec_fn=lifeline if in_main_thread else None,
             )
         finally:
             if log is not self._log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import signal
 import subprocess
 from pathlib import Path
 from string import Template
@@ -32,6 +33,8 @@ class ApacheKafka(EmbeddedServer):
         60.0  # seconds; 3 alone on a machine, 13 were seen on a busy one
     )
     stop_timeout: ClassVar[float] = 15.0  # seconds
+    # A broker that gets SIGTERM while it starts was seen to live on.
+    orphan_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
     @property
     def bootstrap_servers(self) -> str:
