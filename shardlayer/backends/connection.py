@@ -1,8 +1,7 @@
 """The two connections that a process keeps to one Redis server, however many shards live there.
 
-`CommandLink` sends commands. All that waits while commands are in flight leaves together as one
-pipeline, so concurrent callers share round trips and the client's cost per call, and one
-connection carries them all in the order in which they were put.
+`CommandLink` sends commands. One connection carries them all, in the order in which they were put,
+and none waits for another's reply.
 
 `Subscription` hears sharded pub/sub channels (Redis 7+: SSUBSCRIBE). It reconnects by itself and
 says each time when everything can be heard again.
@@ -25,20 +24,16 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
-from shardlayer.batcher import Batcher
+from shardlayer.backends.pipeline import CLOSE_TIMEOUT, Pipeline
 from shardlayer.commands import Argument, Call
 from shardlayer.hosts import Host
 
 logger = logging.getLogger("shardlayer.redis")
 
 CONNECT_TIMEOUT = 2.0  # seconds
-PIPELINE_COMMANDS = 500  # commands in one pipeline, at most
-PIPELINE_BYTES = 4 * 1_048_576  # bytes in one pipeline, at most
-MAX_WAITING = 100_000  # commands that wait on one server before callers have to
 RECONNECT_BASE = 0.05  # seconds, doubled with each failure
 RECONNECT_MAX = 1.0  # seconds
 CANCEL_INTERVAL = 0.05  # seconds
-CLOSE_TIMEOUT = 1.0  # seconds that a connection gets to close
 
 Failure = (RedisError, OSError, TimeoutError)
 """What a server that can't be reached, or refuses, raises."""
@@ -99,14 +94,7 @@ class CommandLink:
         self.address = host.address
         self._prelude: tuple[tuple[Argument, ...], ...] = ()
         self._redis = connect(host, timeout=timeout)
-        self._batcher: Batcher[tuple[Argument, ...], Any] = Batcher(
-            self._send,
-            size_of=_size_of,
-            max_items=PIPELINE_COMMANDS,
-            max_bytes=PIPELINE_BYTES,
-            max_pending=MAX_WAITING,
-            name=f"commands to {self.address}",
-        )
+        self._pipeline = Pipeline(self._redis, timeout=timeout)
 
     def asking(self) -> CommandLink:
         """Return this link as one whose every command follows an ASKING.
@@ -124,12 +112,7 @@ class CommandLink:
         Raises:
             RedisError, OSError: What the connection or the server answered.
         """
-        if self._prelude:
-            return (await self._execute_all([*self._prelude, command]))[-1]
-        reply = await self._batcher.put(command)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        return (await self._execute_all([*self._prelude, command]))[-1]
 
     async def call(self, call: Call) -> Any:
         """Call a script and return its reply; loads it if the server does not know it."""
@@ -142,12 +125,12 @@ class CommandLink:
         try:
             replies = await self._execute_all(commands)
         except NoScriptError:
-            await self.execute("SCRIPT LOAD", call.script.source)
+            await self.execute("SCRIPT", "LOAD", call.script.source)
             replies = await self._execute_all(commands)
         return replies[len(self._prelude) :]
 
     async def _execute_all(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
-        replies = await self._batcher.put_all(commands)
+        replies = await self._pipeline.execute(commands)
         for reply in replies:
             if isinstance(reply, BaseException):
                 raise reply
@@ -155,14 +138,8 @@ class CommandLink:
 
     async def aclose(self) -> None:
         """Send nothing more and close the connection."""
-        await self._batcher.aclose()
+        await self._pipeline.aclose()
         await close(self._redis)
-
-    async def _send(self, commands: list[tuple[Argument, ...]], _since: float) -> Sequence[Any]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        return await pipeline.execute(raise_on_error=False)
 
 
 class Subscription:
@@ -252,7 +229,3 @@ class Subscription:
         finally:
             with suppress(*Failure):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
-
-
-def _size_of(command: tuple[Argument, ...]) -> int:
-    return sum(len(argument) for argument in command if not isinstance(argument, int))
