@@ -12,7 +12,7 @@ from shardlayer import ShardedChannelLayer
 
 PARTITIONS = 8
 ROOMS = 10
-PATIENCE = 20.0  # seconds
+PATIENCE = 30.0  # seconds
 
 
 async def produce(brokers: Brokers, topic: str, start: int, count: int) -> None:

@@ -12,7 +12,7 @@ from realtime.kafka.routing import route
 from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
 
-END = 10.0  # seconds that a pool may take to end
+END = 10.0  # seconds that a pool may take to end, whatever happens
 
 
 class Pools:

@@ -11,6 +11,7 @@ from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.numbered import (
     PARTITIONS,
+    PATIENCE,
     arrived,
     committed,
     expected,
@@ -41,9 +42,9 @@ async def test_pool_goes_on_where_it_was(
         await arrived(redis_layer, 1)  # in the middle of its work
         caplog.clear()
         await asyncio.to_thread(getattr(apache_kafka, end))
-        await until(lambda: f"{brokers} is not available" in caplog.text)
+        await until(lambda: f"{brokers} is not available" in caplog.text, within=PATIENCE)
         await asyncio.to_thread(apache_kafka.start)
-        await until(lambda: f"{brokers} is back after" in caplog.text)
+        await until(lambda: f"{brokers} is back after" in caplog.text, within=PATIENCE)
         await produce(brokers, topic, 250, 50)
         await arrived(redis_layer, 300)
     assert without_repeats(await published(redis_layer)) == expected(300)
