@@ -16,6 +16,7 @@ from shardlayer.scripts import Script, script
 from shardlayer.types import HistoryPolicy, NodeId, Position, Publication
 
 RECOVERY_LIMIT = 1_000  # publications that one join or history call answers, at most
+EXPIRES_BYTES = 8  # of a queue's element, before the message
 WRITER_TTL = 300.0  # seconds that a publisher's last batch is remembered
 
 Argument = str | bytes | int
@@ -27,6 +28,18 @@ class Call(NamedTuple):
     script: Script
     keys: list[str]
     args: list[Argument]
+
+
+class Queued(NamedTuple):
+    """A message taken from a channel's queue.
+
+    Attributes:
+        message: The message.
+        expires: When it expires, in ms of the backend's clock.
+    """
+
+    message: bytes
+    expires: int
 
 
 class Outgoing(NamedTuple):
@@ -245,12 +258,16 @@ def send(
     keys: ShardKeys, channel: str, message: bytes, *, capacity: int, expiry: float, reader: str
 ) -> Call:
     """Return the call that appends to a channel's queue; `reader` is "" for a normal channel."""
-    wake_up = wire.pack_batch(wire.pack_entry(wire.pack_body(wire.Kind.WAKE_UP, channel, b"")))
+    wake_up = _wake_up(channel)
     return Call(
         script("send"),
         [keys.queue(channel), keys.readers(channel)],
         [capacity, milliseconds(expiry), message, keys.inbox_prefix, wake_up, reader],
     )
+
+
+def _wake_up(channel: str) -> bytes:
+    return wire.pack_batch(wire.pack_entry(wire.pack_body(wire.Kind.WAKE_UP, channel, b"")))
 
 
 def enroll(keys: ShardKeys, group: str, channel: str, *, node: str, add: bool) -> Call:
@@ -274,6 +291,23 @@ def attach(keys: ShardKeys, group: str, channel: str, *, expiry: float) -> Call:
 def receive(keys: ShardKeys, channel: str, *, reader: str) -> Call:
     """Return the call that takes a channel's oldest message; `reader` is "" if process-local."""
     return Call(script("receive"), [keys.queue(channel), keys.readers(channel)], [reader])
+
+
+def read_received(element: bytes | None) -> Queued | None:
+    """Return what the receive script answered."""
+    if element is None:
+        return None
+    return Queued(element[EXPIRES_BYTES:], int.from_bytes(element[:EXPIRES_BYTES], "big"))
+
+
+def restore(keys: ShardKeys, channel: str, queued: Queued) -> Call:
+    """Return the call that puts a message back at the head of a normal channel's queue."""
+    element = queued.expires.to_bytes(EXPIRES_BYTES, "big") + queued.message
+    return Call(
+        script("restore"),
+        [keys.queue(channel), keys.readers(channel)],
+        [element, keys.inbox_prefix, _wake_up(channel)],
+    )
 
 
 def publication(group: str, offset: int, body: bytes, epoch: str) -> Publication:

@@ -347,9 +347,9 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         return Outgoing(room, body, self.options.policy_of(room))
 
     def _serialize(self, message: dict[str, Any]) -> bytes:
-        payload = self._serializer.dumps(message)
-        self._check_size(payload)
-        return payload
+        data = self._serializer.encode(message)
+        self._check_size(data)
+        return self._serializer.encrypt(data)
 
     def _check_size(self, payload: bytes) -> None:
         limit = self.options.max_message_size

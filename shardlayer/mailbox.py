@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from shardlayer.commands import Queued
+
 
 class _Waiting(NamedTuple):
     """A place in the line.
@@ -50,6 +52,8 @@ class Mailbox:
         capacity: Messages that may wait; a group's message that comes on top is missed.
         expiry: Seconds that a message may wait.
         fetch: Takes the oldest message from the channel's queue, or None.
+        restore: Puts back what was taken for a receiver that is gone, for receivers elsewhere; None
+            where there can be none: what was taken then waits here.
         is_new: Whether nobody can have sent to the channel yet. Otherwise its queue is looked at
             first, and what waits there comes before everything else.
 
@@ -63,7 +67,8 @@ class Mailbox:
         *,
         capacity: int,
         expiry: float,
-        fetch: Callable[[], Awaitable[bytes | None]],
+        fetch: Callable[[], Awaitable[Queued | None]],
+        restore: Callable[[Queued], Awaitable[None]] | None = None,
         is_new: bool,
     ) -> None:
         self.channel = channel
@@ -71,15 +76,16 @@ class Mailbox:
         self._capacity = capacity
         self._expiry = expiry
         self._fetch = fetch
+        self._restore = restore
         self._line: deque[_Waiting] = deque(() if is_new else (_LOOK,))
         self._getters: deque[asyncio.Future[None]] = deque()
-        self._fetches = 0  # under way
+        self._orphans: set[asyncio.Task[None]] = set()  # fetches whose receivers are gone
         self._touched = time.monotonic()
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits here, and no fetch is under way that may bring something."""
-        return not self._line and not self._fetches
+        """Whether nothing waits here, and nothing is on its way to a receiver that is gone."""
+        return not self._line and not self._orphans
 
     @property
     def is_stale(self) -> bool:
@@ -87,7 +93,7 @@ class Mailbox:
         now = time.monotonic()
         return (
             now - self._touched > self._expiry
-            and not (self._getters or self._fetches or self.on_arrival)
+            and not (self._getters or self._orphans or self.on_arrival)
             and all(waiting is _LOOK or waiting.ends <= now for waiting in self._line)
         )
 
@@ -149,11 +155,14 @@ class Mailbox:
     async def _next(self) -> _Waiting:
         self._touched = time.monotonic()
         while True:
-            while not self._line:
+            if self._orphans:
+                await asyncio.wait(self._orphans)  # what they took comes first
+            elif not self._line:
                 await self._arrival()
-            waiting = self._line.popleft()
-            if waiting.ends > time.monotonic():
-                return waiting
+            else:
+                waiting = self._line.popleft()
+                if waiting.ends > time.monotonic():
+                    return waiting
 
     async def _arrival(self) -> None:
         getter = asyncio.get_running_loop().create_future()
@@ -169,33 +178,43 @@ class Mailbox:
 
     async def _fetch_for(self, waiting: _Waiting) -> bytes | None:
         # The call may have taken the message when it is cancelled, so it runs to its end.
-        self._fetches += 1
         call = asyncio.ensure_future(self._fetch())
         try:
-            message = await asyncio.shield(call)
+            queued = await asyncio.shield(call)
         except asyncio.CancelledError:
-            call.add_done_callback(lambda done: self._put_back(waiting, done))
+            orphan = asyncio.create_task(
+                self._salvage(waiting, call),
+                name=f"what a cancelled receive of {self.channel} took",
+            )
+            self._orphans.add(orphan)
+            orphan.add_done_callback(self._orphans.discard)
             raise
         except Exception:
-            self._fetches -= 1
             self._return(waiting)
             raise
-        self._fetches -= 1
-        if message is not None and waiting is _LOOK:
+        if queued is None:
+            return None
+        if waiting is _LOOK:
             self._return(waiting)
-        return message
+        return queued.message
 
-    def _put_back(self, waiting: _Waiting, call: asyncio.Future[bytes | None]) -> None:
-        self._fetches -= 1
-        if call.cancelled() or call.exception() is not None:
+    async def _salvage(self, waiting: _Waiting, call: Awaitable[Queued | None]) -> None:
+        """Bring what a cancelled receive took to the next one."""
+        try:
+            queued = await call
+        except Exception:  # told to nobody: the next receive asks again
             self._return(waiting)
             return
-        message = call.result()
-        if message is not None:
-            if waiting is _LOOK:
-                self._return(waiting)
-            ends = min(waiting.ends, time.monotonic() + self._expiry)
-            self._return(_Waiting(ends, message))
+        if queued is None:
+            return
+        if self._restore is not None:
+            await self._restore(queued)
+            self._return(_LOOK)
+            return
+        if waiting is _LOOK:
+            self._return(waiting)
+        ends = min(waiting.ends, time.monotonic() + self._expiry)
+        self._return(_Waiting(ends, queued.message))
 
     def _return(self, waiting: _Waiting) -> None:
         self._line.appendleft(waiting)

@@ -15,18 +15,19 @@ import logging
 import secrets
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
 from shardlayer import wire
 from shardlayer.backends.base import Backend
-from shardlayer.commands import JoinReply
+from shardlayer.commands import JoinReply, Queued
 from shardlayer.complaints import Complaint
-from shardlayer.exceptions import ShardUnavailable, UndecodableMessage, WireError
+from shardlayer.exceptions import ShardLayerError, ShardUnavailable, UndecodableMessage, WireError
 from shardlayer.hub import Gate, Hub, Membership, Room
 from shardlayer.mailbox import Mailbox, is_process_local
 from shardlayer.options import LayerOptions
-from shardlayer.registry import Registry
+from shardlayer.registry import RETRY_PAUSE, Registry
 from shardlayer.serializers import Serializer
 from shardlayer.sharding import shard_of
 from shardlayer.types import NodeId, Position, Publication, Sink
@@ -156,7 +157,8 @@ class Node:
             if reply is None and since is not None and room.position is not None:
                 reply = await self._registry.join(shard, name, members=len(room), since=since)
         except BaseException:
-            self.leave(name, sink)
+            if room.sinks.get(sink) is gate:  # else it has joined again meanwhile
+                self.leave(name, sink)
             raise
         self._registry.changed(shard, name, len(room))
         if reply is None or since is None:
@@ -223,9 +225,10 @@ class Node:
     def _discard(self, group: str, channel: str) -> None:
         shard = self._shard_of(group)
         room = self._hubs[shard].rooms.get(group)
-        if room is not None and room.channels.pop(channel, None) is not None:
+        membership = room.channels.pop(channel, None) if room is not None else None
+        if room is not None and membership is not None:
             self._registry.changed(shard, group, len(room))
-            self.drop_mailbox(channel)
+            self.drop_mailbox(channel)  # of which the membership may have been the last holder
 
     async def flush(self) -> None:
         """Flush the shards, and return once this node has heard that all of them are empty.
@@ -295,6 +298,12 @@ class Node:
                 del self._kept[channel]
             self._sweep_at = max(MAILBOXES_SWEPT_AT, 2 * len(self._kept))
 
+    async def _restore(self, channel: str, queued: Queued) -> None:
+        try:
+            await self._backend.restore(self._shard_of(channel), channel, queued)
+        except ShardUnavailable as error:
+            self._complain("A message of %s was lost: %s", channel, error)
+
     def drop_message(self, channel: str, error: UndecodableMessage) -> None:
         """Count a message that could not be decoded, and say so once in a while."""
         self.undecodable += 1
@@ -306,12 +315,14 @@ class Node:
 
     def _make_mailbox(self, channel: str, *, is_new: bool) -> Mailbox:
         shard = self._shard_of(channel)
-        reader = "" if is_process_local(channel) else self.id
+        is_local = is_process_local(channel)
+        reader = "" if is_local else self.id
         mailbox = self._mailboxes[channel] = Mailbox(
             channel,
             capacity=self._options.capacity_of(channel),
             expiry=self._options.expiry,
             fetch=lambda: self._backend.receive(shard, channel, reader=reader),
+            restore=None if is_local else partial(self._restore, channel),
             is_new=is_new,
         )
         return mailbox
@@ -396,6 +407,8 @@ class Node:
             for room in self._hubs[shard].rooms.values():
                 if room.entering is None and room.held is None:
                     self._reenter(shard, room)
+                else:
+                    room.deaf = True  # its answer may be from before the shard was heard again
         # What was sent before this node could be heard woke nobody.
         for channel, mailbox in list(self._mailboxes.items()):
             if self._shard_of(channel) in shards:
@@ -469,9 +482,15 @@ class Node:
             reply = await self._registry.join(shard, room.name, members=len(room), since=since)
         finally:
             room.entering = None  # if it failed, whoever waited leaves and the room lingers out
-        self._hubs[shard].admit(room, reply.position)
-        self._deliver(shard)
+        self._admit(shard, room, reply.position)
         return reply
+
+    def _admit(self, shard: int, room: Room, *admission: Any, contiguous: bool = True) -> None:
+        self._hubs[shard].admit(room, *admission, contiguous=contiguous)
+        self._deliver(shard)
+        if room.deaf:
+            room.deaf = False
+            self._reenter(shard, room)
 
     def _reenter(self, shard: int, room: Room) -> None:
         """Ask for what a room missed, until the shard answers; its publications wait meanwhile."""
@@ -491,14 +510,12 @@ class Node:
                             returns=True,
                         )
                         break
-                    except ShardUnavailable as error:
+                    except ShardLayerError as error:
                         self._complain("%s can't be entered again yet: %s", room.name, error)
+                        await asyncio.sleep(RETRY_PAUSE)
         finally:
             room.entering = None
-        self._hubs[shard].admit(
-            room, reply.position, reply.publications, contiguous=reply.recovered
-        )
-        self._deliver(shard)
+        self._admit(shard, room, reply.position, reply.publications, contiguous=reply.recovered)
 
     def _give_up(self, shard: int, name: str) -> bool:
         hub = self._hubs[shard]

@@ -64,7 +64,18 @@ class Serializer:
         self._cipher = _cipher(keys) if keys else None
 
     def dumps(self, message: Message) -> bytes:
-        """Return a message as bytes.
+        """Return a message as bytes, encrypted if there are keys. Raises like `encode`."""
+        return self.encrypt(self.encode(message))
+
+    def encrypt(self, data: bytes) -> bytes:
+        """Return an encoded message encrypted with the first key; as it is if there is none."""
+        if self._cipher is None:
+            return data
+        token: bytes = self._cipher.encrypt(data)
+        return token
+
+    def encode(self, message: Message) -> bytes:
+        """Return a message as bytes that anybody can read.
 
         Raises:
             TypeError: If it is not a dict or holds what can't be encoded, naming the path to it.
@@ -72,10 +83,9 @@ class Serializer:
         if not isinstance(message, dict):
             raise TypeError(f"A message is a dict, not {type(message).__name__}.")
         try:
-            data = self._encode(message)
+            return self._encode(message)
         except _REFUSED as error:
             raise TypeError(f"{self._culprit(message)} can't be sent: {error}.") from error
-        return self._cipher.encrypt(data) if self._cipher is not None else data
 
     def loads(self, data: bytes) -> Message:
         """Return the message that bytes hold.

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from shardlayer.commands import Batch, JoinReply, JoinRequest, Published
+from shardlayer.commands import Batch, JoinReply, JoinRequest, Published, Queued
 from shardlayer.types import NodeId, Publication, RoomInfo
 
 
@@ -82,12 +82,16 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    async def receive(self, shard: int, channel: str, *, reader: str) -> bytes | None:
+    async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
         """Take a channel's oldest message, or None.
 
         `reader` is the node to wake when a normal channel gets a message, or empty for a
         process-local channel.
         """
+
+    @abstractmethod
+    async def restore(self, shard: int, channel: str, queued: Queued) -> None:
+        """Put a message that was taken for nobody back at the head of a normal channel's queue."""
 
     @abstractmethod
     async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shardlayer import wire
@@ -23,6 +23,7 @@ from shardlayer.commands import (
     JoinRequest,
     Outgoing,
     Published,
+    Queued,
     publication,
 )
 from shardlayer.options import LayerOptions
@@ -232,14 +233,15 @@ class MemoryBackend(Backend):
             if len(queue) >= capacity:
                 return False
             queue.append((now + self._options.expiry, message))
-            wake_up = wire.pack_batch(
-                wire.pack_entry(wire.pack_body(wire.Kind.WAKE_UP, channel, b""))
-            )
-            for node in [reader] if reader else state.readers.get(channel, ()):
-                self._server.tell(node, shard, wake_up)
+            self._wake(shard, channel, [reader] if reader else state.readers.get(channel, ()))
             return True
 
-    async def receive(self, shard: int, channel: str, *, reader: str) -> bytes | None:
+    def _wake(self, shard: int, channel: str, nodes: Iterable[str]) -> None:
+        body = wire.pack_body(wire.Kind.WAKE_UP, channel, b"")
+        for node in nodes:
+            self._server.tell(node, shard, wire.pack_batch(wire.pack_entry(body)))
+
+    async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
         with self._server.lock:
             state, now = self._shard(shard), self._server.clock()
             if reader:
@@ -248,9 +250,16 @@ class MemoryBackend(Backend):
             while queue:
                 expires, message = queue.popleft()
                 if expires > now:
-                    return message
+                    return Queued(message, round(expires * 1_000))
             state.queues.pop(channel, None)
             return None
+
+    async def restore(self, shard: int, channel: str, queued: Queued) -> None:
+        with self._server.lock:
+            state = self._shard(shard)
+            queue = state.queues.setdefault(channel, deque())
+            queue.appendleft((queued.expires / 1_000, queued.message))
+            self._wake(shard, channel, state.readers.get(channel, ()))
 
     async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
         with self._server.lock:

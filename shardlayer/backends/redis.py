@@ -12,7 +12,7 @@ from shardlayer import commands, wire
 from shardlayer.backends.base import Backend, Listener
 from shardlayer.backends.connection import CommandLink
 from shardlayer.backends.servers import Servers
-from shardlayer.commands import Argument, Batch, Call, JoinReply, JoinRequest, Published
+from shardlayer.commands import Argument, Batch, Call, JoinReply, JoinRequest, Published, Queued
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.keys import CHANNEL_MARK, outlives_flush, parse_group_key, scan_pattern
 from shardlayer.options import LayerOptions
@@ -105,10 +105,12 @@ class RedisBackend(Backend):
         )
         return bool(await self._call(shard, call))
 
-    async def receive(self, shard: int, channel: str, *, reader: str) -> bytes | None:
+    async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
         call = commands.receive(self._keys[shard], channel, reader=reader)
-        message: bytes | None = await self._call(shard, call)
-        return message
+        return commands.read_received(await self._call(shard, call))
+
+    async def restore(self, shard: int, channel: str, queued: Queued) -> None:
+        await self._call(shard, commands.restore(self._keys[shard], channel, queued))
 
     async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
         await self._call(

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 queue   2 readers (a normal channel's)
 -- ARGV  1 the node to wake when a normal channel gets a message, or '' for a process-local channel
--- Returns  the message, or nil if the queue is empty
+-- Returns  the element (see send.lua), or nil if the queue is empty
 --
 -- Registering and looking are one step, so no message can fall between them.
 
@@ -18,6 +18,6 @@ while true do
     return false
   end
   if struct.unpack('>I8', element) > now then
-    return string.sub(element, 9)
+    return element
   end
 end

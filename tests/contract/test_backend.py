@@ -76,6 +76,11 @@ async def join(
     return await backend.join(SHARD, request)
 
 
+async def take(backend: Backend, channel: str) -> bytes | None:
+    queued = await backend.receive(SHARD, channel, reader=HERE)
+    return queued.message if queued is not None else None
+
+
 async def is_empty(found: Awaitable[Sequence[object]]) -> bool:
     return not await found
 
@@ -307,7 +312,7 @@ async def test_channel_is_a_queue(backend: Backend) -> None:
     """Messages of a channel come out as they went in, once each."""
     for number in range(3):
         assert await backend.send(SHARD, "tasks", b"%d" % number, capacity=10, reader="")
-    received = [await backend.receive(SHARD, "tasks", reader=HERE) for _ in range(4)]
+    received = [await take(backend, "tasks") for _ in range(4)]
     assert received == [b"0", b"1", b"2", None]
 
 
@@ -315,7 +320,7 @@ async def test_channel_has_a_capacity(backend: Backend) -> None:
     """A full channel refuses, and takes again once something was received."""
     assert await backend.send(SHARD, "tasks", b"1", capacity=1, reader="")
     assert not await backend.send(SHARD, "tasks", b"2", capacity=1, reader="")
-    assert await backend.receive(SHARD, "tasks", reader="") == b"1"
+    assert await take(backend, "tasks") == b"1"
     assert await backend.send(SHARD, "tasks", b"3", capacity=1, reader="")
 
 
@@ -324,7 +329,7 @@ async def test_message_expires(make_backend: MakeBackend) -> None:
     backend = make_backend(expiry=0.05)
     assert await backend.send(SHARD, "tasks", b"old", capacity=1, reader="")
     await until(lambda: backend.send(SHARD, "tasks", b"new", capacity=1, reader=""))
-    assert await backend.receive(SHARD, "tasks", reader="") == b"new"
+    assert await take(backend, "tasks") == b"new"
 
 
 async def test_reader_is_woken(backend: Backend) -> None:
@@ -338,6 +343,23 @@ async def test_reader_is_woken(backend: Backend) -> None:
         (wire.Kind.WAKE_UP, "tasks"),
         (wire.Kind.WAKE_UP, "specific.here!1"),
     ]
+
+
+async def test_message_is_put_back_in_its_place(make_backend: MakeBackend) -> None:
+    """It is again the oldest, wakes the readers, keeps its expiry, and is taken when full, too."""
+    backend = make_backend(expiry=0.4)
+    ear = await listen(backend, HERE)
+    for message in (b"1", b"2"):
+        await backend.send(SHARD, "tasks", message, capacity=2, reader="")
+    queued = await backend.receive(SHARD, "tasks", reader=HERE)
+    assert queued is not None
+    await backend.send(SHARD, "tasks", b"3", capacity=2, reader="")
+    await backend.restore(SHARD, "tasks", queued)
+    assert [entry.name for entry in await ear.wait_for(2)] == ["tasks"] * 2
+    assert [await take(backend, "tasks") for _ in range(4)] == [b"1", b"2", b"3", None]
+    await backend.restore(SHARD, "tasks", queued)
+    await asyncio.sleep(0.45)
+    assert await take(backend, "tasks") is None
 
 
 async def test_flush_deletes_just_its_own(make_backend: MakeBackend) -> None:

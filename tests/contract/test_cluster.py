@@ -215,6 +215,7 @@ def every_call(keys: ShardKeys) -> list[commands.Call]:
         commands.renew(keys, NodeId("n"), lease_ttl=60.0),
         commands.send(keys, "c", b"1", capacity=1, expiry=1.0, reader="n"),
         commands.receive(keys, "c", reader="n"),
+        commands.restore(keys, "c", commands.Queued(b"m", 1)),
         commands.enroll(keys, "g", "c!1", node="n", add=True),
         commands.attach(keys, "g", "c", expiry=1.0),
     ]
