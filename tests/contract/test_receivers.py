@@ -1,0 +1,191 @@
+"""Receivers that are cancelled, that die, and that wait, on every place."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from shardlayer.layer import ShardedChannelLayer
+from tests.contract.conftest import MakeLayer
+from tests.contract.places import Place
+from tests.waiting import until
+
+PATIENCE = 3  # seconds for what is to arrive
+TURNS = 40  # of the event loop, after which a receive is cancelled at the latest
+IDLE = 1.0  # seconds in which waiting receivers must not ask for anything
+
+# What a program that knows nothing of this one does: it says when it waits, and is then killed.
+RECEIVER = """
+import asyncio, json, sys
+from shardlayer.layer import ShardedChannelLayer
+
+async def main():
+    layer = ShardedChannelLayer(**json.loads(sys.argv[1]))
+    await layer.send("ready", {"type": "x"})
+    await layer.receive("ready")
+    receiving = asyncio.ensure_future(layer.receive("tasks"))
+    while not (await layer.node()).mailbox("tasks").is_empty:
+        await asyncio.sleep(0.01)
+    print("waits", flush=True)
+    await receiving
+
+asyncio.run(main())
+"""
+
+
+async def receive(layer: ShardedChannelLayer, channel: str) -> object:
+    return (await asyncio.wait_for(layer.receive(channel), PATIENCE))["content"]
+
+
+async def cancel_after(turns: int, receiving: asyncio.Task[dict[str, Any]]) -> list[object]:
+    """Cancel a receive after some turns of the loop; return what it had received.
+
+    Not with `wait_for`, which in Python 3.11 loses the result of what it cancels too late.
+    """
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    receiving.cancel()
+    with suppress(asyncio.CancelledError):
+        return [(await receiving)["content"]]
+    return []
+
+
+@pytest.mark.parametrize("kind", ["local", "normal", "group"])
+async def test_cancelled_receives_lose_nothing(make_layer: MakeLayer, kind: str) -> None:
+    """Receives cancelled at every turn of the loop, before, while and after they got something.
+
+    What was on its way to one that is gone is received by the next, in order.
+    """
+    layer = make_layer(capacity=2 * TURNS)
+    channel = "tasks" if kind == "normal" else await layer.new_channel()
+    await layer.group_add("g", channel)
+    received: list[object] = []
+    for turns in range(TURNS):
+        message = {"type": "x", "content": turns}
+        waiting = asyncio.create_task(layer.receive(channel))
+        await asyncio.sleep(0)
+        if kind == "group":
+            await layer.group_send("g", message)
+        else:
+            await layer.send(channel, message)
+        received += await cancel_after(turns % 20, waiting)
+        gc.collect(0)  # nothing but the layer remembers the cancelled receive
+    while len(received) < TURNS:
+        received.append(await receive(layer, channel))
+    assert received == list(range(TURNS))
+
+
+async def test_what_a_cancelled_receive_took_goes_to_another_process(
+    make_layer: MakeLayer,
+) -> None:
+    """A normal channel's message is not kept in a process in which nobody receives any more."""
+    here, there = make_layer(), make_layer()
+    received: list[object] = []
+    for turns in range(20):
+        await here.send("tasks", {"type": "x", "content": turns})
+        waiting = asyncio.create_task(here.receive("tasks"))
+        received += await cancel_after(turns, waiting)
+        if len(received) <= turns:
+            received.append(await receive(there, "tasks"))
+    assert received == list(range(20))
+
+
+async def test_leaving_a_group_keeps_what_came(make_layer: MakeLayer) -> None:
+    """What a group's member was sent waits for it, though it was discarded and nobody received."""
+    layer = make_layer()
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    waiting = asyncio.create_task(layer.receive(channel))
+    assert await cancel_after(5, waiting) == []
+    node = await layer.node()
+    await layer.group_send("g", {"type": "x", "content": 1})
+    await until(lambda: not node.mailbox(channel).is_empty)
+    await layer.group_discard("g", channel)
+    gc.collect()
+    assert await receive(layer, channel) == 1
+
+
+async def test_channels_that_nobody_receives_are_given_up(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consumers that left with messages waiting take no memory for longer than `expiry`."""
+    monkeypatch.setattr("shardlayer.node.MAILBOXES_SWEPT_AT", 10)
+    layer = make_layer(expiry=0.05)
+    node = await layer.node()
+    for number in range(40):
+        if number == 20:
+            await asyncio.sleep(0.06)  # the first half expires
+        channel = await layer.new_channel()
+        await layer.group_add("g", channel)
+        await layer.group_send("g", {"type": "x", "content": number})
+        await until(lambda: not node.mailbox(channel).is_empty)  # noqa: B023
+        await layer.group_discard("g", channel)
+    assert len(node._kept) < 40
+
+
+async def test_receiver_that_dies_loses_nothing(place: Place, make_layer: MakeLayer) -> None:
+    """Messages that are sent while a killed process was waiting for them go to another one."""
+    if not place.servers:
+        pytest.skip("the memory of a process dies with it")
+    layer = make_layer()
+    config = json.dumps(place.config)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", RECEIVER, config, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"waits\n"
+    finally:
+        process.kill()
+        await process.communicate()
+    for number in range(3):
+        await layer.send("tasks", {"type": "x", "content": number})
+    assert [await receive(layer, "tasks") for _ in range(3)] == [0, 1, 2]
+
+
+def commands_run(place: Place) -> Counter[str]:
+    """Return how often the servers ran which command, but for what asking takes."""
+    counts: Counter[str] = Counter()
+    for client in place.clients():
+        with client:
+            for command, stats in client.info("commandstats").items():
+                counts[command] += stats["calls"]
+    own = ("cmdstat_info", "cmdstat_client", "cmdstat_hello", "cmdstat_ping", "cmdstat_auth")
+    servers = ("cmdstat_replconf", "cmdstat_publish", "cmdstat_subscribe")  # among themselves
+    return Counter({name: n for name, n in counts.items() if not name.startswith((*own, *servers))})
+
+
+async def settle(read: Callable[[], Counter[str]]) -> Counter[str]:
+    """Return what is read once it does not change any more."""
+    last, now = read(), Counter({"": 1})
+    while last != now:
+        await asyncio.sleep(0.2)
+        last, now = now, read()
+    return now
+
+
+async def test_a_thousand_waiting_receivers_ask_for_nothing(
+    place: Place, make_layer: MakeLayer
+) -> None:
+    """While nothing is sent, no command runs, and each is woken by its own message."""
+    layer = make_layer(members_interval=60, linger=60)
+    names = [f"tasks.{number}" for number in range(900)]
+    names += [await layer.new_channel() for _ in range(100)]
+    receiving = [asyncio.create_task(layer.receive(name)) for name in names]
+    node = await layer.node()
+    await until(lambda: all(node.mailbox(name).is_empty for name in names))
+    before = await settle(lambda: commands_run(place))
+    await asyncio.sleep(IDLE)
+    assert commands_run(place) - before == Counter()
+    for number, name in enumerate(names):
+        await layer.send(name, {"type": "x", "content": number})
+    received = await asyncio.gather(*receiving)
+    assert [message["content"] for message in received] == list(range(1_000))
