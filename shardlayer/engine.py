@@ -19,6 +19,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TypeVar
@@ -28,6 +29,7 @@ from shardlayer.backends.cluster import ClusterServers
 from shardlayer.backends.memory import MemoryBackend, server
 from shardlayer.backends.redis import RedisBackend
 from shardlayer.backends.servers import Servers
+from shardlayer.loops import run_there
 from shardlayer.node import Node
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher
@@ -141,11 +143,7 @@ class Engines:
         """Do work on the loop of an engine."""
         if engine.loop is asyncio.get_running_loop():
             return await work()
-
-        async def call() -> Result:
-            return await work()
-
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), engine.loop))
+        return await run_there(engine.loop, work)
 
     def with_node(self, node: str) -> Engine | None:
         """Return the engine in this process whose node has that id."""
@@ -198,22 +196,23 @@ class Engines:
 
 def _start_thread(options: LayerOptions) -> Engine:
     """Return an engine on an event loop of its own, in a daemon thread."""
-    ready: list[Engine] = []
-    started = threading.Event()
+    ready: Future[Engine] = Future()
 
     async def begin() -> None:
-        ready.append(Engine(options, lambda: None))
-        started.set()
+        try:
+            ready.set_result(Engine(options, lambda: None))
+        except Exception as error:  # a URL that redis-py does not take, say: the caller's to know
+            ready.set_exception(error)
 
     def run() -> None:
         loop = asyncio.new_event_loop()
         loop.run_until_complete(begin())
-        loop.run_forever()
+        if ready.exception() is None:
+            loop.run_forever()
         _wind_up(loop)
 
     threading.Thread(target=run, name="shardlayer", daemon=True).start()
-    started.wait()
-    return ready[0]
+    return ready.result()
 
 
 def _stop(loop: asyncio.AbstractEventLoop) -> None:

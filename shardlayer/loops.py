@@ -1,0 +1,64 @@
+"""Work on the event loop of another thread, waited for on one's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+async def run_there(
+    loop: asyncio.AbstractEventLoop, work: Callable[[], Awaitable[Result]]
+) -> Result:
+    """Do work on another thread's running loop and return its result here, or raise its error.
+
+    A caller that is cancelled cancels the work. It is `asyncio.wrap_future` around
+    `run_coroutine_threadsafe` without the future between the two, its locks and its callbacks: a
+    loop that `async_to_sync` made for this one call gets its answer in half the time.
+
+    Raises:
+        RuntimeError: If the other loop is closed.
+    """
+    here = asyncio.get_running_loop()
+    answer: asyncio.Future[Result] = here.create_future()
+    task: asyncio.Task[Result] | None = None
+
+    async def call() -> Result:
+        return await work()
+
+    def start() -> None:
+        nonlocal task
+        task = loop.create_task(call())
+        task.add_done_callback(tell)
+
+    def cancel() -> None:
+        if task is not None:
+            task.cancel()
+
+    def tell(done: asyncio.Task[Result]) -> None:
+        with suppress(RuntimeError):  # the caller's loop is closed
+            here.call_soon_threadsafe(_settle, answer, done)
+
+    loop.call_soon_threadsafe(start)
+    try:
+        return await answer
+    except asyncio.CancelledError:
+        with suppress(RuntimeError):  # the other loop is closed
+            loop.call_soon_threadsafe(cancel)
+        raise
+
+
+def _settle(answer: asyncio.Future[Any], done: asyncio.Task[Any]) -> None:
+    if done.cancelled():
+        answer.cancel()
+        return
+    error = done.exception()  # asked for even if nobody waits any more
+    if answer.done():
+        return
+    if error is None:
+        answer.set_result(done.result())
+    else:
+        answer.set_exception(error)
