@@ -24,9 +24,8 @@ def test_it_listens_on_loopback_only(apache_kafka: ApacheKafka) -> None:
 
 def test_its_log_is_short(apache_kafka: ApacheKafka) -> None:
     """It says what it does in its folder, without its hundreds of settings."""
-    log = apache_kafka.log_path.read_text()
-    assert "Kafka Server started" in log
-    assert "log.retention.hours" not in log
+    wait_until(lambda: "Kafka Server started" in apache_kafka.log_path.read_text())
+    assert "log.retention.hours" not in apache_kafka.log_path.read_text()
 
 
 def test_data_stays_in_its_folder(apache_kafka: ApacheKafka) -> None:
