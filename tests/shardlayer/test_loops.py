@@ -1,132 +1,233 @@
-"""Work that is done on another thread's loop."""
+"""One layer in many event loops, threads and processes leaves nothing behind.
+
+Programs run in processes of their own where what matters is how they end.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import pytest
+from asgiref.sync import async_to_sync
+from redis import Redis
 
-from shardlayer.loops import run_there
+from realtime.embedded import EmbeddedValkey
+from shardlayer.layer import ShardedChannelLayer
+
+LOOPS = 1_000
+LOOPS_PER_NODE = 10  # every so many loops one receives, too
+PATIENCE = 30  # seconds
 
 
 @pytest.fixture
-def loop_there() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop that runs in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield loop
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+def layer(redis_server: EmbeddedValkey) -> Iterator[ShardedChannelLayer]:
+    """A layer whose background thread has ended after the test."""
+    made = ShardedChannelLayer(hosts=[redis_server.url])
+    yield made
+    async_to_sync(made.close)()
 
 
-async def test_work_runs_there_and_its_result_comes_here(
-    loop_there: asyncio.AbstractEventLoop,
+class Left(NamedTuple):
+    """What a process has at one moment."""
+
+    sockets: int
+    threads: int
+    tasks: int
+
+
+def what_is_left() -> Left:
+    gc.collect()
+    descriptors = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
+    targets = (os.readlink(path) for path in descriptors if os.path.lexists(path))
+    return Left(
+        sockets=sum(target.startswith("socket:") for target in targets),
+        threads=threading.active_count(),
+        tasks=sum(
+            isinstance(thing, asyncio.Task) and not thing.done() for thing in gc.get_objects()
+        ),
+    )
+
+
+def connections(server: EmbeddedValkey) -> set[str]:
+    """Return the ids of the connections that layers have to a server now."""
+    with Redis.from_url(server.url) as redis:
+        return {entry["id"] for entry in redis.client_list() if entry["name"] == "shardlayer"}
+
+
+async def talk_to_oneself(layer: ShardedChannelLayer) -> None:
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    await layer.group_send("g", {"type": "x"})
+    assert await layer.receive(channel) == {"type": "x"}
+    await layer.group_discard("g", channel)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts sockets as Linux shows them")
+def test_a_thousand_loops_leave_nothing(
+    layer: ShardedChannelLayer, redis_server: EmbeddedValkey
 ) -> None:
-    """The work sees the other loop as its own."""
-
-    async def work() -> asyncio.AbstractEventLoop:
-        await asyncio.sleep(0)
-        return asyncio.get_running_loop()
-
-    assert await run_there(loop_there, work) is loop_there
-
-
-async def test_error_is_raised_here(loop_there: asyncio.AbstractEventLoop) -> None:
-    """It is the same exception."""
-    error = ValueError("no")
-
-    async def work() -> None:
-        raise error
-
-    with pytest.raises(ValueError, match="no") as raised:
-        await run_there(loop_there, work)
-    assert raised.value is error
+    """A loop per call, as tests and views have: no socket, thread or task stays of any."""
+    asyncio.run(layer.group_send("g", {"type": "x"}))  # starts the background thread
+    before, before_connections = what_is_left(), connections(redis_server)
+    for number in range(LOOPS):
+        if number % LOOPS_PER_NODE:
+            asyncio.run(layer.send(f"normal.{number}", {"type": "x"}))
+        else:
+            asyncio.run(talk_to_oneself(layer))
+    assert what_is_left() == before
+    assert connections(redis_server) == before_connections
 
 
-async def test_caller_that_is_cancelled_cancels_the_work(
-    loop_there: asyncio.AbstractEventLoop,
-) -> None:
-    """Nothing goes on that nobody waits for."""
-    begun, ended = threading.Event(), threading.Event()
+def test_threads_have_loops_of_their_own(layer: ShardedChannelLayer) -> None:
+    """Eight threads each receive in a loop of their own what all others send there."""
+    channels: list[str] = []
+    all_there = threading.Barrier(8)
 
-    async def work() -> None:
-        begun.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            ended.set()
+    async def serve() -> set[int]:
+        channel = await layer.new_channel()
+        await layer.group_add("everybody", channel)
+        channels.append(channel)
+        await asyncio.to_thread(all_there.wait, PATIENCE)
+        number = channels.index(channel)
+        await layer.group_send("everybody", {"type": "x", "from": number})
+        for other in channels:
+            await layer.send(other, {"type": "x", "from": 100 + number})
+        received = {(await layer.receive(channel))["from"] for _ in range(16)}
+        await asyncio.to_thread(all_there.wait, PATIENCE)  # nobody leaves before all have sent
+        return received
 
-    caller = asyncio.create_task(run_there(loop_there, work))
-    assert await asyncio.to_thread(begun.wait, 5)
-    caller.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-    assert await asyncio.to_thread(ended.wait, 5)
-
-
-async def test_caller_that_is_cancelled_at_once_leaves_no_work(
-    loop_there: asyncio.AbstractEventLoop,
-) -> None:
-    """The order to start reached the other loop, and so does the one to cancel."""
-
-    async def work() -> None:
-        await asyncio.get_running_loop().create_future()
-
-    caller = asyncio.create_task(run_there(loop_there, work))
-    await asyncio.sleep(0)
-    caller.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-
-    async def others() -> int:
-        await asyncio.sleep(0)  # a task that was told to end ends
-        return len(asyncio.all_tasks()) - 1
-
-    assert await run_there(loop_there, others) == 0
+    with ThreadPoolExecutor(8) as pool:
+        results = [pool.submit(asyncio.run, serve()) for _ in range(8)]
+        received = [result.result(PATIENCE) for result in results]
+    assert received == [{*range(8), *range(100, 108)}] * 8
 
 
-async def test_work_that_is_cancelled_there_cancels_its_caller(
-    loop_there: asyncio.AbstractEventLoop,
-) -> None:
-    """As when the other loop winds up."""
-
-    async def work() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        await asyncio.sleep(0)
-
-    with pytest.raises(asyncio.CancelledError):
-        await run_there(loop_there, work)
+def test_channel_outlives_the_loop_that_named_it(layer: ShardedChannelLayer) -> None:
+    """Named in one loop, sent to from a second one and received in a third one."""
+    channels = [async_to_sync(layer.new_channel)() for _ in range(2)]
+    for channel in channels:
+        async_to_sync(layer.send)(channel, {"type": "x", "to": channel})
+    for channel in reversed(channels):
+        assert async_to_sync(layer.receive)(channel) == {"type": "x", "to": channel}
 
 
-async def test_closed_loop_is_an_error() -> None:
-    """The caller does not wait for a loop that will never run."""
-    loop = asyncio.new_event_loop()
-    loop.close()
+def test_sync_code_sends_to_a_loop_that_receives(layer: ShardedChannelLayer) -> None:
+    """A loop that is driven by hand receives what async_to_sync sends between its runs."""
+    with asyncio.Runner() as runner:
+        channel = runner.run(layer.new_channel())
+        send = async_to_sync(layer.send)
+        for number in range(3):
+            send(channel, {"type": "x", "number": number})
+        received = [runner.run(layer.receive(channel))["number"] for _ in range(3)]
+    assert received == [0, 1, 2]
 
-    async def work() -> None:
-        """Never run."""
 
-    with pytest.raises(RuntimeError, match="closed"):
-        await run_there(loop, work)
+FORK = """
+import gc, json, os, sys
+from asgiref.sync import async_to_sync
+from redis import Redis
+from shardlayer.layer import ShardedChannelLayer
+
+def connections():
+    with Redis.from_url(sys.argv[1]) as redis:
+        return sorted(c["id"] for c in redis.client_list() if c["name"] == "shardlayer")
+
+layer = ShardedChannelLayer(hosts=[sys.argv[1]])
+send = async_to_sync(layer.send)
+async_to_sync(layer.new_channel)()
+send("tasks", {"type": "x", "from": "parent"})
+before = connections()
+reader, writer = os.pipe()
+if os.fork() == 0:
+    gc.collect()
+    send("tasks", {"type": "x", "from": "child"})
+    os.write(writer, json.dumps(connections()).encode())
+    os.close(writer)
+    sys.exit()  # with all that is done at the interpreter's exit
+_, status = os.wait()
+during = json.loads(os.read(reader, 10_000))
+send("tasks", {"type": "x", "from": "parent"})
+receive = async_to_sync(layer.receive)
+print(json.dumps({
+    "status": status,
+    "before": before,
+    "during": during,
+    "after": connections(),
+    "received": [receive("tasks")["from"] for _ in range(3)],
+}))
+"""
+
+EXIT = """
+import asyncio, sys, threading
+from asgiref.sync import async_to_sync
+from shardlayer.layer import ShardedChannelLayer
+
+layer = ShardedChannelLayer(hosts=[sys.argv[1]])
+
+def publish():
+    async_to_sync(layer.group_send)("g", {"type": "x"})
+    async_to_sync(layer.publish)("room", b"1")
+
+async def serve():
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    await layer.group_send("g", {"type": "x"})
+    await layer.receive(channel)
+
+def publish_by_hand():  # async_to_sync itself refuses once the main thread has ended
+    asyncio.run(layer.publish("room", b"1"))
+
+def publish_on_and_on():
+    while True:
+        publish_by_hand()
+"""
+WAYS_TO_END = {
+    "main thread": "publish()",
+    "a thread": "t = threading.Thread(target=publish); t.start(); t.join()",
+    "a thread that is still at it": "threading.Thread(target=asyncio.run, args=[serve()]).start()",
+    "a thread that begins late": "threading.Thread(target=publish_by_hand).start()",
+    "a daemon thread": "threading.Thread(target=publish_on_and_on, daemon=True).start(); publish()",
+    "a loop": "asyncio.run(serve())",
+    "a loop and the main thread": "publish(); asyncio.run(serve())",
+    "an error": "publish(); sys.exit(3)",
+}
 
 
-def test_caller_whose_loop_is_gone_disturbs_nobody(loop_there: asyncio.AbstractEventLoop) -> None:
-    """The work ends after the loop that asked for it was closed."""
-    release = threading.Event()
+def run(program: str, server: EmbeddedValkey) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "always", "-c", program, server.url],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
 
-    async def work() -> None:
-        await asyncio.to_thread(release.wait, 5)
 
-    async def ask() -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await run_there(loop_there, work)
+def test_forked_child_never_uses_its_parents_connections(redis_server: EmbeddedValkey) -> None:
+    """The child opens its own, and when it ends the parent's still serve the parent."""
+    ended = run(FORK, redis_server)
+    assert ended.stderr == ""
+    seen = json.loads(ended.stdout)
+    assert seen["status"] == 0
+    before, during = set(seen["before"]), set(seen["during"])
+    assert len(before) == 1
+    assert before < during, "the child's own connection, and the parent's untouched"
+    assert before <= set(seen["after"])
+    assert not (during - before) & set(seen["after"])
+    assert seen["received"] == ["parent", "child", "parent"]
 
-    asyncio.run(ask())
-    release.set()
+
+@pytest.mark.parametrize("way", WAYS_TO_END)
+def test_interpreter_exits_in_silence(redis_server: EmbeddedValkey, way: str) -> None:
+    """No traceback, no warning and no waiting, wherever the layer was used from."""
+    ended = run(EXIT + WAYS_TO_END[way], redis_server)
+    assert ended.stderr == ""
+    assert ended.returncode == (3 if way == "an error" else 0)
