@@ -59,7 +59,7 @@ class Batcher(Generic[Item, Result]):
         self._max_pending = max_pending
         self._name = name
         self._waiting: deque[_Waiting[Item, Result]] = deque()
-        self._callers: deque[asyncio.Future[None]] = deque()
+        self._callers: deque[tuple[asyncio.Future[None], _Waiting[Item, Result]]] = deque()
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class Batcher(Generic[Item, Result]):
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing is in flight. Put nothing meanwhile."""
-        while self._task is not None:
+        while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
 
     async def aclose(self) -> None:
@@ -100,32 +100,38 @@ class Batcher(Generic[Item, Result]):
             await asyncio.wait([task])
         self._fail(self._waiting, None)
         while self._callers:
-            self._callers.popleft().cancel()
+            self._callers.popleft()[0].cancel()
 
     def _has_room(self) -> bool:
         # Whoever comes while others wait for room waits behind them.
         return len(self._waiting) < self._max_pending and not self._callers
 
     async def _append_later(self, item: Item) -> asyncio.Future[Result]:
-        turn = asyncio.get_running_loop().create_future()
-        self._callers.append(turn)
+        # The entry is made at once, so that its time counts from now and its place is its own.
+        entry = self._entry(item)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._callers.append((turn, entry))
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._admit_callers()  # the turn was given and is not taken: pass it on
-            elif turn in self._callers:
-                self._callers.remove(turn)
+            entry.future.cancel()
             raise
-        return self._append(item)
+        return entry.future
 
     def _append(self, item: Item) -> asyncio.Future[Result]:
+        entry = self._entry(item)
+        self._enqueue(entry)
+        return entry.future
+
+    def _entry(self, item: Item) -> _Waiting[Item, Result]:
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append(_Waiting(item, self._size_of(item), future, loop.time()))
-        if self._task is None:
-            self._task = loop.create_task(self._run(), name=self._name)
-        return future
+        return _Waiting(item, self._size_of(item), loop.create_future(), loop.time())
+
+    def _enqueue(self, entry: _Waiting[Item, Result]) -> None:
+        self._waiting.append(entry)
+        # A task that was cancelled before its first step could not reset `_task`.
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
 
     async def _run(self) -> None:
         try:
@@ -158,12 +164,11 @@ class Batcher(Generic[Item, Result]):
         return batch
 
     def _admit_callers(self) -> None:
-        room = self._max_pending - len(self._waiting)
-        while self._callers and room > 0:
-            turn = self._callers.popleft()
+        while self._callers and len(self._waiting) < self._max_pending:
+            turn, entry = self._callers.popleft()
             if not turn.done():
+                self._enqueue(entry)
                 turn.set_result(None)
-                room -= 1
 
     @staticmethod
     def _fail(

@@ -52,11 +52,12 @@ class Room:
         channels: The members that are Channels channels, by their names.
         position: Where the room's members are; None if it keeps no history.
         held: Publications that wait until the room is (again) contiguous; None if it is.
+        deaf: Whether its shard could not be heard since it began to enter, so that it must again.
         entered: Whether the room was ever registered, so that `position` can be told.
         entering: The task that registers the room (again), while it runs.
     """
 
-    __slots__ = ("channels", "entered", "entering", "held", "name", "position", "sinks")
+    __slots__ = ("channels", "deaf", "entered", "entering", "held", "name", "position", "sinks")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -64,6 +65,7 @@ class Room:
         self.channels: dict[str, Membership] = {}
         self.position: Position | None = None
         self.held: list[Publication] | None = []
+        self.deaf = False
         self.entered = False
         self.entering: asyncio.Task[Any] | None = None
 
@@ -160,10 +162,10 @@ class Hub:
         return gate
 
     def leave(self, name: str, sink: Sink) -> Room | None:
-        """End a membership and return its room; None if there was none. O(1)."""
+        """End a membership, if there is one, and return the room, if there is one. O(1)."""
         room = self.rooms.get(name)
-        if room is None or room.sinks.pop(sink, None) is None:
-            return None
+        if room is not None:
+            room.sinks.pop(sink, None)  # gone already if writing to it had failed
         return room
 
     def feed(self, publications: Sequence[Publication]) -> None:

@@ -90,9 +90,10 @@ CHANNEL_MARK = "#"
 
 
 def scan_pattern(prefix: str) -> str:
-    """Return the SCAN pattern that matches every key of every shard of `prefix`, and no other.
+    """Return the SCAN pattern that matches every key of every shard of `prefix`.
 
-    Groups are then found by the type `hash` and `parse_group_key`.
+    It matches those of a prefix that begins with this one and a dot, too: see `tag_of`. Groups
+    are then found by the type `hash` and `parse_group_key`.
     """
     return f"{{{_escape(prefix)}.*}}:*"
 
@@ -110,6 +111,11 @@ def parse_group_key(key: str) -> tuple[str, str] | None:
     if not brace or not colon or kind not in ("nodes", "meta"):
         return None
     return tag, group
+
+
+def tag_of(key: str) -> str:
+    """Return the hash tag of a key of ours, without braces."""
+    return key[1:].partition("}")[0]
 
 
 def _escape(text: str) -> str:

@@ -61,7 +61,7 @@ class LayerOptions:
             a room that none matches keeps no history.
         meta_ttl: Seconds that a quiet room's offset and epoch are kept.
         lease_ttl: Seconds until a node that does not renew its lease is forgotten; it renews
-            twice in that time.
+            three times in that time.
         linger: Seconds that a node stays registered for a room after its last member left.
         members_interval: Seconds between two reports of a node's member counts.
         batch_size: Publications in one batch, at most.

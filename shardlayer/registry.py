@@ -22,7 +22,7 @@ from shardlayer.types import NodeId, Position
 
 logger = logging.getLogger("shardlayer.registry")
 
-RENEWALS_PER_LEASE = 2
+RENEWALS_PER_LEASE = 3  # so that one that fails loses no lease
 RETRY_PAUSE = 0.2  # seconds between two tries to register a group
 
 
@@ -58,6 +58,7 @@ class Registry:
         self._changed: set[tuple[int, str]] = set()
         self._idle: dict[tuple[int, str], float] = {}
         self._leased: set[int] = set()
+        self._leaving: dict[tuple[int, str], asyncio.Future[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._first_leases: set[asyncio.Task[list[int]]] = set()
         self._untried = set(range(options.shards))
@@ -97,12 +98,13 @@ class Registry:
             epoch=new_epoch(),
             returns=returns,
         )
-        self._idle.pop((shard, group), None)
         failure: ShardUnavailable | None = None
         try:
             async with asyncio.timeout(self._options.publish_timeout):
                 # Heard first, then registered: what is published after the answer arrives.
                 await self._backend.heard(shard)
+                while (leaving := self._leaving.get((shard, group))) is not None:
+                    await asyncio.wait([leaving])  # or it would undo what is now done
                 while True:
                     try:
                         reply = await self._backend.join(shard, request)
@@ -212,14 +214,19 @@ class Registry:
         now = asyncio.get_running_loop().time()
         by_shard: dict[int, list[str]] = {}
         for (shard, group), ends in list(self._idle.items()):
-            if ends <= now:
+            if ends <= now and self._on_idle(shard, group):
                 del self._idle[shard, group]
-                if self._on_idle(shard, group):
-                    by_shard.setdefault(shard, []).append(group)
+                self._leaving[shard, group] = asyncio.get_running_loop().create_future()
+                by_shard.setdefault(shard, []).append(group)
         # Should this fail, the publish script goes on telling the node, which drops what it hears.
-        await self._gather(
-            self._backend.leave(shard, self._node, groups) for shard, groups in by_shard.items()
-        )
+        await self._gather(self._leave(shard, groups) for shard, groups in by_shard.items())
+
+    async def _leave(self, shard: int, groups: Sequence[str]) -> None:
+        try:
+            await self._backend.leave(shard, self._node, groups)
+        finally:
+            for group in groups:
+                self._leaving.pop((shard, group)).set_result(None)
 
     async def _gather(
         self, calls: Iterable[Awaitable[bool | None]]

@@ -23,7 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-CLOSE_TIMEOUT = 1.0  # seconds that a connection gets to close
+CLOSE_TIMEOUT = 5.0  # seconds that a connection gets to close; a busy machine needs some
 
 Argument = str | bytes | int
 Command = tuple[Argument, ...]

@@ -14,7 +14,14 @@ from shardlayer.backends.connection import CommandLink
 from shardlayer.backends.servers import Servers
 from shardlayer.commands import Argument, Batch, Call, JoinReply, JoinRequest, Published, Queued
 from shardlayer.exceptions import ShardUnavailable
-from shardlayer.keys import CHANNEL_MARK, outlives_flush, parse_group_key, scan_pattern
+from shardlayer.keys import (
+    CHANNEL_MARK,
+    layout_tag,
+    outlives_flush,
+    parse_group_key,
+    scan_pattern,
+    tag_of,
+)
 from shardlayer.options import LayerOptions
 from shardlayer.types import NodeId, Publication, RoomInfo
 
@@ -29,6 +36,8 @@ class RedisBackend(Backend):
         self._options = options
         self._servers = servers
         self._keys = servers.keys
+        # The pattern of a scan finds the keys of longer prefixes, too: `rt.blue` beside `rt`.
+        self._tags = {layout_tag(options.prefix), *(keys.tag for keys in servers.keys)}
 
     @property
     def servers(self) -> Sequence[str]:  # type: ignore[override]
@@ -166,7 +175,8 @@ class RedisBackend(Backend):
         scan = ("SCAN", cursor, "MATCH", pattern, "COUNT", count, "TYPE", "hash")
         next_cursor, found = await self._execute_at(server, *scan)
         parsed = (parse_group_key(commands.text(key)) for key in found)
-        return next_cursor, list(dict.fromkeys(key[1] for key in parsed if key is not None))
+        ours = (key[1] for key in parsed if key is not None and key[0] in self._tags)
+        return next_cursor, list(dict.fromkeys(ours))
 
     async def ping(self, server: int) -> float:
         begun = time.perf_counter()
@@ -182,7 +192,7 @@ class RedisBackend(Backend):
                 scan = ("SCAN", cursor or 0, "MATCH", pattern, "COUNT", FLUSH_COUNT)
                 cursor, found = await self._execute_at(server, *scan)
                 # One by one: in a Cluster one command can't touch keys of several slots.
-                doomed = (key for key in found if not outlives_flush(commands.text(key)))
+                doomed = [key for key in found if self._is_doomed(commands.text(key))]
                 await asyncio.gather(*(self._execute_at(server, "UNLINK", key) for key in doomed))
         order = wire.pack_batch(wire.pack_entry(wire.pack_body(wire.Kind.FLUSH, "", mark)))
         await asyncio.gather(
@@ -191,6 +201,9 @@ class RedisBackend(Backend):
                 for shard, keys in enumerate(self._keys)
             )
         )
+
+    def _is_doomed(self, key: str) -> bool:
+        return tag_of(key) in self._tags and not outlives_flush(key)
 
     async def listen(self, node: NodeId, listener: Listener) -> None:
         await self._servers.listen(node, listener)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -44,7 +45,7 @@ class Servers:
         self._subscriptions: dict[str, Subscription] = {}
         self._hears = [asyncio.Event() for _ in self.keys]
         self._checked: set[str] = set()
-        self._checking = asyncio.Lock()
+        self._checking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._replication_ids: dict[str, str] = {}
         self._distrusted: dict[str, str] = {}  # epochs to go on under, by address
 
@@ -154,7 +155,7 @@ class Servers:
         """Learn that a server can't be heard; its subscription goes on trying."""
 
     async def _check(self, address: str) -> None:
-        async with self._checking:
+        async with self._checking[address]:
             if address not in self._checked:
                 await self._ask(address)
                 self._checked.add(address)

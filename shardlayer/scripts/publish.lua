@@ -26,9 +26,14 @@ local groups = tonumber(ARGV[9])
 -- A batch whose answer was lost is answered again and not applied again.
 local remembered = redis.call('GET', KEYS[3])
 if remembered then
-  local mark = number .. ' '
-  if string.sub(remembered, 1, #mark) == mark then
-    return cmsgpack.unpack(string.sub(remembered, #mark + 1))
+  local last, answer = string.match(remembered, '^(%d+) (.*)$')
+  if last == number then
+    -- A write, so that a WAIT behind it waits for the batch on whichever connection it is repeated.
+    redis.call('PEXPIRE', KEYS[3], ARGV[3])
+    return cmsgpack.unpack(answer)
+  end
+  if tonumber(last) > tonumber(number) then
+    return redis.error_reply('STALE a later batch of this writer was published')
   end
 end
 
@@ -36,18 +41,12 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 -- Nodes whose lease ended are forgotten; what remains are the outboxes.
-local outboxes, dead, any_alive = {}, {}, false
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+local outboxes, any_alive = {}, false
 local leases = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for i = 1, #leases, 2 do
-  if tonumber(leases[i + 1]) > now then
-    outboxes[leases[i]] = {}
-    any_alive = true
-  else
-    dead[#dead + 1] = leases[i]
-  end
-end
-if #dead > 0 then
-  redis.call('ZREM', KEYS[1], unpack(dead))
+  outboxes[leases[i]] = {}
+  any_alive = true
 end
 
 -- A registry that was found new less than a lease ago may still lack nodes: publish to all.

@@ -364,7 +364,7 @@ async def test_message_is_put_back_in_its_place(make_backend: MakeBackend) -> No
 
 async def test_flush_deletes_just_its_own(make_backend: MakeBackend) -> None:
     """Another prefix on the same server keeps everything."""
-    ours, theirs = make_backend(prefix="ours"), make_backend(prefix="theirs")
+    ours, theirs = make_backend(prefix="ours"), make_backend(prefix="ours.blue")
     for backend in (ours, theirs):
         await publish(backend, outgoing("a", b"1"))
     await ours.flush()

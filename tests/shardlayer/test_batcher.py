@@ -197,3 +197,21 @@ async def test_close_cancels_whoever_waits() -> None:
     await puts.aclose()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
+
+
+async def test_task_that_was_cancelled_before_it_began_is_replaced() -> None:
+    """A loop that winds up may cancel the sending task before its first step."""
+    receiver = Receiver()
+    puts = batcher(receiver)
+    lost = asyncio.create_task(puts.put(b"1"))
+    await asyncio.sleep(0)
+    for task in asyncio.all_tasks():
+        if task.get_name() == "test":
+            task.cancel()
+    await asyncio.sleep(0)
+    await puts.drain()
+    (second,) = await start(puts, b"2")
+    await receiver.next_batch()
+    receiver.answer()
+    assert await second == 1
+    lost.cancel()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import orjson
@@ -15,7 +18,7 @@ from realtime.embedded import EmbeddedValkey
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.types import BEGINNING, Position
-from tests.shardlayer.fakes import RecordingSink
+from tests.shardlayer.fakes import BrokenSink, RecordingSink
 from tests.waiting import until
 
 
@@ -298,3 +301,38 @@ async def test_batch_of_another_release_is_complained_about(
     assert "wire version 99" in caplog.text
     assert "restart this one" in caplog.text
     assert layer.stats()["broken_batches"] == 1
+
+
+async def test_hung_server_holds_up_no_other(redis_server: EmbeddedValkey, tmp_path: Path) -> None:
+    """While one server is asked what it is and does not answer, the others are used."""
+    with EmbeddedValkey(directory=tmp_path) as hung:
+        layer = ShardedChannelLayer(hosts=[redis_server.url, hung.url], publish_timeout=3.0)
+        names = [f"room{number}" for number in range(50)]
+        lost = next(name for name in names if layer.shard_of(name) % 2)
+        fine = next(name for name in names if not layer.shard_of(name) % 2)
+        assert hung.pid is not None
+        os.kill(hung.pid, signal.SIGSTOP)
+        try:
+            waiting = asyncio.create_task(layer.publish(lost, b"1"))
+            await asyncio.sleep(0)
+            async with asyncio.timeout(2.0):
+                assert await layer.publish(fine, b"1") is not None
+            with pytest.raises(ShardUnavailable):
+                await waiting
+        finally:
+            os.kill(hung.pid, signal.SIGCONT)
+            await layer.close()
+
+
+async def test_rooms_that_nobody_is_in_are_given_up(redis_server: EmbeddedValkey) -> None:
+    """Also those that linger while their shard is heard again, and those whose members failed."""
+    async with layer_on(redis_server.url, linger=0.3) as layer:
+        node = await layer.node()
+        for number in range(20):
+            name = f"room{number}"
+            sink = BrokenSink() if number % 2 else RecordingSink()
+            (await node.join(name, sink)).release()
+            await layer.publish(name, b"1")
+            node.leave(name, sink)
+        node.resumed(range(32))
+        await until(lambda: node.rooms() == 0)
