@@ -93,7 +93,7 @@ def test_unknown_option_is_an_error_that_lists_the_options() -> None:
 
 def test_unknown_serializer_is_an_error_at_start() -> None:
     """It names the formats there are."""
-    with pytest.raises(ConfigurationError, match="'yaml'.*msgpack, json"):
+    with pytest.raises(ConfigurationError, match=r"'yaml'.*msgpack, json"):
         ShardedChannelLayer(serializer_format="yaml")
 
 
