@@ -15,7 +15,8 @@ from urllib.request import urlopen
 
 import psutil
 
-from realtime.embedded.ports import LOOPBACK
+from realtime.embedded.ports import LOOPBACK, answers
+from tests.waiting import wait_until
 
 PATIENCE = 60.0  # seconds for a line to come, on a loaded machine
 STOP_LIMIT = 10.0  # seconds: what bin/dev promises
@@ -65,6 +66,15 @@ class Session:
                 PATIENCE,
             )
         assert text in self.output, f"{text!r} did not come in:\n{self.output}"
+
+    def wait_until_answers(self, port: int) -> None:
+        """Wait until a port takes connections.
+
+        Raises:
+            AssertionError: The command ended before, or PATIENCE is over.
+        """
+        wait_until(lambda: answers(port) or self._ended, patience=PATIENCE)
+        assert not self._ended, self.output
 
     def wait(self) -> int:
         """Wait until the command ends and return its exit code."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from realtime.embedded import EmbeddedValkey
-from realtime.embedded.ports import answers, is_free
+from realtime.embedded.ports import is_free
 from tests.dev.session import Session, fetch
 from tests.waiting import wait_until
 
@@ -24,7 +24,7 @@ def test_workers_land_on_port_and_the_next(checkout: Path, port: int) -> None:
     """honcho gives each process another PORT; the workers are on PORT and PORT + 1 all the same."""
     with honcho(checkout, PORT=str(port)) as run:
         for worker in (port, port + 1):
-            wait_until(lambda worker=worker: answers(worker), patience=60)  # type: ignore[misc]
+            run.wait_until_answers(worker)
             assert fetch(worker, "/health/live")[0] == 200
         assert run.terminate() == 143  # honcho's: 128 + SIGTERM
         wait_until(lambda: not run.left_behind())
@@ -35,6 +35,6 @@ def test_part_elsewhere_idles(checkout: Path, port: int, redis_server: EmbeddedV
     """honcho stops all when one process ends, so a part that is not needed waits with them."""
     with honcho(checkout, PORT=str(port), REDIS_URL=redis_server.url) as run:
         run.wait_for("redis: not started, REDIS_URL points elsewhere")
-        wait_until(lambda: answers(port), patience=60)
+        run.wait_until_answers(port)
         assert run.terminate() == 143
         wait_until(lambda: not run.left_behind())
