@@ -22,7 +22,7 @@ class _Waiting(NamedTuple):
     """A place in the line.
 
     Attributes:
-        ends: Until when, in `time.monotonic()`; what waits longer is not delivered.
+        ends: Until when, in the mailbox's time; what waits longer is not delivered.
         message: A group's message; None for one that is in the queue.
     """
 
@@ -56,6 +56,7 @@ class Mailbox:
             where there can be none: what was taken then waits here.
         is_new: Whether nobody can have sent to the channel yet. Otherwise its queue is looked at
             first, and what waits there comes before everything else.
+        clock: Tells the time in seconds.
 
     Attributes:
         on_arrival: Called whenever there is something new to `take` or `get`.
@@ -70,6 +71,7 @@ class Mailbox:
         fetch: Callable[[], Awaitable[Queued | None]],
         restore: Callable[[Queued], Awaitable[None]] | None = None,
         is_new: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.channel = channel
         self.on_arrival: Callable[[], None] | None = None
@@ -80,7 +82,8 @@ class Mailbox:
         self._line: deque[_Waiting] = deque(() if is_new else (_LOOK,))
         self._getters: deque[asyncio.Future[None]] = deque()
         self._orphans: set[asyncio.Task[None]] = set()  # fetches whose receivers are gone
-        self._touched = time.monotonic()
+        self._clock = clock
+        self._touched = clock()
 
     @property
     def is_empty(self) -> bool:
@@ -88,9 +91,14 @@ class Mailbox:
         return not self._line and not self._orphans
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether a receiver waits and there is nothing for it."""
+        return bool(self._getters)
+
+    @property
     def is_stale(self) -> bool:
         """Whether nobody received for so long that all that waits here has expired."""
-        now = time.monotonic()
+        now = self._clock()
         return (
             now - self._touched > self._expiry
             and not (self._getters or self._orphans or self.on_arrival)
@@ -99,7 +107,7 @@ class Mailbox:
 
     def deliver(self, message: bytes) -> bool:
         """Append a group's message; False if the channel is full."""
-        now = time.monotonic()
+        now = self._clock()
         if len(self._line) >= self._capacity:
             self._forget_expired(now)
             if len(self._line) - self._line.count(_LOOK) >= self._capacity:
@@ -110,7 +118,7 @@ class Mailbox:
 
     def wake(self) -> None:
         """Note that one more message waits in the queue."""
-        now = time.monotonic()
+        now = self._clock()
         if len(self._line) >= 2 * self._capacity:  # what nobody receives must not pile up
             self._forget_expired(now)
         self._line.append(_Waiting(now + self._expiry, None))
@@ -132,8 +140,8 @@ class Mailbox:
 
         None with a mailbox that is not empty: the next one must be fetched, see `get`.
         """
-        if self._line and self._line[0].ends <= time.monotonic():
-            self._forget_expired(time.monotonic())
+        if self._line and self._line[0].ends <= self._clock():
+            self._forget_expired(self._clock())
         if not self._line or self._line[0].message is None:
             return None
         return self._line.popleft().message
@@ -153,7 +161,7 @@ class Mailbox:
                 return message
 
     async def _next(self) -> _Waiting:
-        self._touched = time.monotonic()
+        self._touched = self._clock()
         while True:
             if self._orphans:
                 await asyncio.wait(self._orphans)  # what they took comes first
@@ -161,7 +169,7 @@ class Mailbox:
                 await self._arrival()
             else:
                 waiting = self._line.popleft()
-                if waiting.ends > time.monotonic():
+                if waiting.ends > self._clock():
                     return waiting
 
     async def _arrival(self) -> None:
@@ -213,7 +221,7 @@ class Mailbox:
             return
         if waiting is _LOOK:
             self._return(waiting)
-        ends = min(waiting.ends, time.monotonic() + self._expiry)
+        ends = min(waiting.ends, self._clock() + self._expiry)
         self._return(_Waiting(ends, queued.message))
 
     def _return(self, waiting: _Waiting) -> None:

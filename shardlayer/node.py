@@ -323,6 +323,7 @@ class Node:
             expiry=self._options.expiry,
             fetch=lambda: self._backend.receive(shard, channel, reader=reader),
             restore=None if is_local else partial(self._restore, channel),
+            clock=asyncio.get_running_loop().time,
             is_new=is_new,
         )
         return mailbox

@@ -1,0 +1,249 @@
+"""The layer on Redis does what the layer in memory does, whatever happens in whatever order.
+
+Two worlds of two processes each go through the same random history: messages, groups, cancelled
+receives, flushes and time that passes. After each step both have answered alike. Time is the event
+loop's, which both worlds share and which is put forward; Redis, whose clock can't be, has what it
+keeps made older instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from channels.exceptions import ChannelFull
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from redis import Redis
+
+from realtime.embedded import EmbeddedValkey
+from shardlayer.backends import memory
+from shardlayer.commands import EXPIRES_BYTES
+from shardlayer.keys import CHANNEL_MARK
+from shardlayer.layer import ShardedChannelLayer
+
+EXAMPLES, STEPS = 30, 30
+CAPACITY = 3  # messages
+EXPIRY = 30.0  # seconds
+GROUP_EXPIRY = 100.0  # seconds
+PATIENCE = 5.0  # seconds of real time
+
+PROCESSES = st.sampled_from([0, 1])
+# Channels of the first process, of the second one, and normal ones.
+CHANNELS = st.sampled_from(["first.0", "first.1", "second.0", "normal.0", "normal.1"])
+GROUPS = st.sampled_from(["g", "h"])
+TURNS = st.integers(0, 12)
+
+Result = TypeVar("Result")
+
+
+class AdvancingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time can be put forward."""
+
+    ahead = 0.0  # seconds
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+class World:
+    """Two processes' layers on one place, and the channels that they made."""
+
+    def __init__(self, url: str) -> None:
+        config: dict[str, Any] = {
+            "hosts": [url],
+            "capacity": CAPACITY,
+            "expiry": EXPIRY,
+            "group_expiry": GROUP_EXPIRY,
+            "lease_ttl": 1e6,
+        }
+        self.layers = [ShardedChannelLayer(**config) for _ in range(2)]
+        self._names: dict[str, str] = {}
+        self._echoes: list[str] = []
+
+    async def start(self) -> None:
+        for alias, process in (("first.0", 0), ("first.1", 0), ("second.0", 1)):
+            self._names[alias] = await self.layers[process].new_channel()
+        self._echoes = [await layer.new_channel() for layer in self.layers]
+        for layer, echo in zip(self.layers, self._echoes, strict=True):
+            await layer.group_add("echoes", echo)
+
+    async def close(self) -> None:
+        for layer in self.layers:
+            await layer.close()
+
+    def name(self, channel: str) -> str:
+        return self._names.get(channel, channel)
+
+    def receiver(self, channel: str, process: int) -> ShardedChannelLayer:
+        """Return the layer that may receive a channel: a normal one both."""
+        return self.layers[{"first": 0, "second": 1}.get(channel.partition(".")[0], process)]
+
+    async def settle(self) -> None:
+        """Return once both processes have heard all that was published."""
+        for layer, echo in zip(self.layers, self._echoes, strict=True):
+            await layer.group_add("echoes", echo)  # which a flush or time may have ended
+            await layer.group_send("echoes", {"type": "echo"})
+        for layer, echo in zip(self.layers, self._echoes, strict=True):
+            node = await layer.node()
+            async with asyncio.timeout(PATIENCE):
+                await layer.receive(echo)
+                while not node.mailbox(echo).is_empty:
+                    await layer.receive(echo)
+
+    async def send(self, process: int, channel: str, content: int) -> bool:
+        try:
+            await self.layers[process].send(self.name(channel), {"content": content})
+        except ChannelFull:
+            return False
+        return True
+
+    async def receive(self, process: int, channel: str, turns: int | None) -> object:
+        """Return the next message, or None if there is none.
+
+        A first receive is cancelled after so many turns of the loop, if it has nothing by then.
+        """
+        if turns is not None:
+            receiving = self._receiving(process, channel)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            receiving.cancel()
+            with suppress(asyncio.CancelledError):
+                return (await receiving)["content"]
+        node = await self.receiver(channel, process).node()
+        receiving = self._receiving(process, channel)
+        mailbox = node.mailbox(self.name(channel))
+        async with asyncio.timeout(PATIENCE):
+            while not (receiving.done() or mailbox.is_awaited):  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0)
+        receiving.cancel()
+        with suppress(asyncio.CancelledError):
+            return (await receiving)["content"]
+        return None
+
+    def _receiving(self, process: int, channel: str) -> asyncio.Task[dict[str, Any]]:
+        layer = self.receiver(channel, process)
+        return asyncio.create_task(layer.receive(self.name(channel)))
+
+
+class RedisWorld(World):
+    """A world on a Redis server, whose clock goes its own way."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._redis: Any = Redis.from_url(url)
+        self._redis.flushall()
+
+    async def close(self) -> None:
+        await super().close()
+        self._redis.close()
+
+    def grow_older(self, seconds: float) -> None:
+        """Bring what is kept nearer to its end, as if time had passed."""
+        less = int(seconds * 1_000)
+        for key in self._redis.scan_iter("*:queue:*"):
+            for index, element in enumerate(self._redis.lrange(key, 0, -1)):
+                ends = int.from_bytes(element[:EXPIRES_BYTES], "big") - less
+                older = ends.to_bytes(EXPIRES_BYTES, "big") + element[EXPIRES_BYTES:]
+                self._redis.lset(key, index, older)
+        for key in self._redis.scan_iter("*:nodes:*"):
+            for field, ends in self._redis.hgetall(key).items():
+                if field.startswith(CHANNEL_MARK.encode()):
+                    self._redis.hset(key, field, int(ends) - less)
+
+
+class TwoWorlds(RuleBasedStateMachine):
+    """The same steps in memory and on Redis."""
+
+    url: str  # of the Redis server
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = AdvancingLoop()
+        self.runner = asyncio.Runner(loop_factory=lambda: self.loop)
+        self.sent = 0
+
+    @initialize()
+    def begin(self) -> None:
+        address = f"memory://{uuid4().hex}"
+        memory.server(address).clock = lambda: self.loop.time()
+        self.redis = RedisWorld(self.url)
+        self.worlds = [World(address), self.redis]
+        for world in self.worlds:
+            self.runner.run(world.start())
+
+    def teardown(self) -> None:
+        for world in getattr(self, "worlds", ()):
+            self.runner.run(world.close())
+        self.runner.close()
+
+    def both(self, step: Callable[[World], Awaitable[Result]]) -> Result:
+        """Do a step in both worlds and return what they agree upon."""
+
+        async def settled(world: World) -> Result:
+            result = await step(world)
+            await world.settle()
+            return result
+
+        in_memory, on_redis = [self.runner.run(settled(world)) for world in self.worlds]
+        assert on_redis == in_memory
+        return in_memory
+
+    @rule(process=PROCESSES, channel=CHANNELS)
+    def send(self, process: int, channel: str) -> None:
+        self.sent += 1
+        self.both(lambda world: world.send(process, channel, self.sent))
+
+    @rule(process=PROCESSES, channel=CHANNELS, turns=st.none() | TURNS)
+    def receive(self, process: int, channel: str, turns: int | None) -> None:
+        self.both(lambda world: world.receive(process, channel, turns))
+
+    @rule(process=PROCESSES, group=GROUPS, channel=CHANNELS)
+    def group_add(self, process: int, group: str, channel: str) -> None:
+        self.both(lambda world: world.layers[process].group_add(group, world.name(channel)))
+
+    @rule(process=PROCESSES, group=GROUPS, channel=CHANNELS)
+    def group_discard(self, process: int, group: str, channel: str) -> None:
+        self.both(lambda world: world.layers[process].group_discard(group, world.name(channel)))
+
+    @rule(process=PROCESSES, group=GROUPS)
+    def group_send(self, process: int, group: str) -> None:
+        self.sent += 1
+        self.both(lambda world: world.layers[process].group_send(group, {"content": self.sent}))
+
+    @rule(process=PROCESSES)
+    def flush(self, process: int) -> None:
+        self.both(lambda world: world.layers[process].flush())
+
+    @rule(expiries=st.sampled_from([0.7, 1.5]))
+    def time_passes(self, expiries: float) -> None:
+        self.redis.grow_older(expiries * EXPIRY)
+        self.loop.ahead += expiries * EXPIRY
+
+    @rule()
+    def compare_what_was_missed(self) -> None:
+        async def missed(world: World) -> list[int]:
+            return [layer.stats().get("missed_messages", 0) for layer in world.layers]
+
+        self.both(missed)
+
+
+def test_redis_does_what_memory_does(redis_server: EmbeddedValkey) -> None:
+    """30 histories of 30 steps each."""
+
+    class Machine(TwoWorlds):
+        url = redis_server.url
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
