@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -105,7 +106,8 @@ class Bench:
             ]
             made = self.connections() - before
         sums = {what: sum(end[what] for end in ends) for what in ("sent", "lost", "repeated")}
-        return {**sums, "connections": made, "failed": {}}
+        failed = sum((Counter(end["failed"]) for end in ends), Counter())
+        return {**sums, "connections": made, "failed": dict(failed)}
 
     def _send(
         self,
@@ -136,7 +138,7 @@ class Bench:
             patience=_PATIENCE,
         )
         self._next = sent["until"]
-        return {**sent, **arrived}
+        return {**sent, **arrived, "failed": {**sent["failed"], **arrived["receive_failed"]}}
 
     def round_trips(self, *, seconds: float) -> dict[str, Any]:
         """Have the sender talk to a channel of the member's process."""

@@ -19,7 +19,7 @@ class Figure:
         calls: Calls that succeeded, or deliveries where `value` is per delivery.
         lost: Messages of successful calls that a member did not get.
         repeated: Messages that a member got more than once.
-        failed: How many calls raised, by the exception's name.
+        failed: How many calls raised, by the exception's name; those of a member are marked.
         caller_us: The calling process's CPU per call, microseconds; 0 where it is not measured.
     """
 

@@ -25,6 +25,7 @@ class Members:
         self._tasks: set[asyncio.Task[None]] = set()
         self._got: dict[str, set[int]] = {}  # numbers, by group
         self._repeated = 0
+        self._failed: dict[str, int] = {}
 
     async def join(self, groups: Sequence[str]) -> None:
         """Add one channel to each group, and receive it from now on."""
@@ -51,9 +52,13 @@ class Members:
             if len(got) >= len(wanted) and wanted <= got:
                 break
             await asyncio.sleep(_POLL)
-        answer = {"lost": len(wanted - got), "repeated": self._repeated}
+        answer = {
+            "lost": len(wanted - got),
+            "repeated": self._repeated,
+            "receive_failed": self._failed,
+        }
         got.clear()
-        self._repeated = 0
+        self._repeated, self._failed = 0, {}
         return answer
 
     async def echo(self) -> str:
@@ -93,9 +98,16 @@ class Members:
     async def _count(self, channel: str, group: str) -> None:
         got = self._got[group]
         while True:
-            number = number_of(await self._layer.receive(channel))
-            self._repeated += number in got
-            got.add(number)
+            try:
+                number = number_of(await self._layer.receive(channel))
+            except Exception as error:
+                # A consumer would end here; what comes later is to be counted all the same.
+                name = f"{type(error).__name__} (receive)"
+                self._failed[name] = self._failed.get(name, 0) + 1
+                await asyncio.sleep(_POLL)
+            else:
+                self._repeated += number in got
+                got.add(number)
 
     async def _send_back(self, channel: str) -> None:
         while True:

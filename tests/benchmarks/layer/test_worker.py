@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -27,6 +26,14 @@ class Lossy(InMemoryChannelLayer):  # type: ignore[misc]
         self.refuses: set[int] = set()
         self.loses: set[int] = set()
         self.repeats: set[int] = set()
+        self.breaks = 0  # how many receives raise
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        if self.breaks:
+            self.breaks -= 1
+            raise TimeoutError
+        message: dict[str, Any] = await super().receive(channel)
+        return message
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         number = message["number"]
@@ -56,7 +63,7 @@ async def test_what_was_sent_is_counted_where_it_arrives(layer: Lossy) -> None:
     await members.join(["g"])
     sent = await send_concurrently(layer, "g", first=1, callers=5, seconds=0.02)
     assert sent.sent == sent.until - 1 > 0
-    assert await _collect(members, sent, 1) == {"lost": 0, "repeated": 0}
+    assert await _collect(members, sent, 1) == {"lost": 0, "repeated": 0, "receive_failed": {}}
 
 
 async def test_lost_and_repeated_messages_are_found(layer: Lossy) -> None:
@@ -65,7 +72,7 @@ async def test_lost_and_repeated_messages_are_found(layer: Lossy) -> None:
     members = Members(layer)
     await members.join(["g"])
     sent = await send_batches(layer, "g", first=1, size=10, seconds=0.001)
-    assert await _collect(members, sent, 1) == {"lost": 2, "repeated": 1}
+    assert await _collect(members, sent, 1) == {"lost": 2, "repeated": 1, "receive_failed": {}}
 
 
 async def test_call_that_raised_is_counted_and_its_message_not_missed(layer: Lossy) -> None:
@@ -77,7 +84,20 @@ async def test_call_that_raised_is_counted_and_its_message_not_missed(layer: Los
     assert sent.failed == {"ConnectionError": 2}
     assert sent.unsure == [2, 7]
     assert sent.sent == sent.until - 1 - 2
-    assert await _collect(members, sent, 1) == {"lost": 0, "repeated": 0}
+    assert await _collect(members, sent, 1) == {"lost": 0, "repeated": 0, "receive_failed": {}}
+
+
+async def test_member_whose_receive_raised_goes_on(layer: Lossy) -> None:
+    """It is said, and what comes later is not lost for it."""
+    layer.breaks = 1
+    members = Members(layer)
+    await members.join(["g"])
+    sent = await send_batches(layer, "g", first=1, size=10, seconds=0.001)
+    assert await _collect(members, sent, 1) == {
+        "lost": 0,
+        "repeated": 0,
+        "receive_failed": {"TimeoutError (receive)": 1},
+    }
 
 
 async def test_echo_answers_whoever_asks(layer: Lossy) -> None:
