@@ -29,7 +29,7 @@ from shardlayer.backends.cluster import ClusterServers
 from shardlayer.backends.memory import MemoryBackend, server
 from shardlayer.backends.redis import RedisBackend
 from shardlayer.backends.servers import Servers
-from shardlayer.loops import run_there
+from shardlayer.crossing import run_there
 from shardlayer.node import Node
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher

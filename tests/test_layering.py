@@ -19,7 +19,7 @@ PACKAGES = ("shardlayer", "realtime", "config")
 LAYERS = (
     {"exceptions", "frames", "hosts", "types", "options"},
     {"sharding", "keys", "pushes", "wire", "commands", "serializers", "scripts"},  # pure
-    {"hub", "batcher", "mailbox", "reader", "complaints", "loops"},  # in memory
+    {"hub", "batcher", "mailbox", "reader", "complaints", "crossing"},  # in memory
     {"backends", "registry", "publisher", "node", "engine"},  # I/O
     {"layer", "consumers", "server", "balancer"},  # adapters: none imports another
 )

@@ -1,0 +1,132 @@
+"""Work that is done on another thread's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from shardlayer.crossing import run_there
+
+
+@pytest.fixture
+def loop_there() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop that runs in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+async def test_work_runs_there_and_its_result_comes_here(
+    loop_there: asyncio.AbstractEventLoop,
+) -> None:
+    """The work sees the other loop as its own."""
+
+    async def work() -> asyncio.AbstractEventLoop:
+        await asyncio.sleep(0)
+        return asyncio.get_running_loop()
+
+    assert await run_there(loop_there, work) is loop_there
+
+
+async def test_error_is_raised_here(loop_there: asyncio.AbstractEventLoop) -> None:
+    """It is the same exception."""
+    error = ValueError("no")
+
+    async def work() -> None:
+        raise error
+
+    with pytest.raises(ValueError, match="no") as raised:
+        await run_there(loop_there, work)
+    assert raised.value is error
+
+
+async def test_caller_that_is_cancelled_cancels_the_work(
+    loop_there: asyncio.AbstractEventLoop,
+) -> None:
+    """Nothing goes on that nobody waits for."""
+    begun, ended = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.set()
+
+    caller = asyncio.create_task(run_there(loop_there, work))
+    assert await asyncio.to_thread(begun.wait, 5)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert await asyncio.to_thread(ended.wait, 5)
+
+
+async def test_caller_that_is_cancelled_at_once_leaves_no_work(
+    loop_there: asyncio.AbstractEventLoop,
+) -> None:
+    """The order to start reached the other loop, and so does the one to cancel."""
+
+    async def work() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    caller = asyncio.create_task(run_there(loop_there, work))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+    async def others() -> int:
+        await asyncio.sleep(0)  # a task that was told to end ends
+        return len(asyncio.all_tasks()) - 1
+
+    assert await run_there(loop_there, others) == 0
+
+
+async def test_work_that_is_cancelled_there_cancels_its_caller(
+    loop_there: asyncio.AbstractEventLoop,
+) -> None:
+    """As when the other loop winds up."""
+
+    async def work() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    with pytest.raises(asyncio.CancelledError):
+        await run_there(loop_there, work)
+
+
+async def test_closed_loop_is_an_error() -> None:
+    """The caller does not wait for a loop that will never run."""
+    loop = asyncio.new_event_loop()
+    loop.close()
+
+    async def work() -> None:
+        """Never run."""
+
+    with pytest.raises(RuntimeError, match="closed"):
+        await run_there(loop, work)
+
+
+def test_caller_whose_loop_is_gone_disturbs_nobody(loop_there: asyncio.AbstractEventLoop) -> None:
+    """The work ends after the loop that asked for it was closed."""
+    release = threading.Event()
+
+    async def work() -> None:
+        await asyncio.to_thread(release.wait, 5)
+
+    async def ask() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await run_there(loop_there, work)
+
+    asyncio.run(ask())
+    release.set()
