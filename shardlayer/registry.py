@@ -63,6 +63,7 @@ class Registry:
         self._first_leases: set[asyncio.Task[list[int]]] = set()
         self._untried = set(range(options.shards))
         self._all_tried = asyncio.Event()
+        self._closed = False
 
     def start(self) -> None:
         """Begin to renew, to report and to forget, in tasks that `aclose` ends."""
@@ -120,7 +121,9 @@ class Registry:
         return reply
 
     def lease(self, shards: Sequence[int]) -> None:
-        """Begin a lease on shards that can be heard for the first time."""
+        """Begin a lease on shards that can be heard for the first time, unless closed."""
+        if self._closed:
+            return  # nobody would end it: it would outlive the node, and the task its loop
         task = asyncio.create_task(self._renew(shards), name=f"first leases of {self._node}")
         self._first_leases.add(task)
         task.add_done_callback(self._first_leases.discard)
@@ -197,6 +200,7 @@ class Registry:
 
     async def aclose(self) -> None:
         """Stop renewing, reporting and forgetting."""
+        self._closed = True
         tasks = [*self._tasks, *self._first_leases]
         for task in tasks:
             task.cancel()

@@ -336,3 +336,15 @@ async def test_rooms_that_nobody_is_in_are_given_up(redis_server: EmbeddedValkey
             node.leave(name, sink)
         node.resumed(range(32))
         await until(lambda: node.rooms() == 0)
+
+
+async def test_shard_that_is_heard_after_the_node_closed_gets_no_lease(
+    layer: ShardedChannelLayer,
+) -> None:
+    """A loop may wind up while its node still connects: no task is begun that nobody would end."""
+    node = await layer.node()
+    await node.aclose()
+    before = asyncio.all_tasks()
+    node._heard.clear()
+    node.resumed([0])
+    assert asyncio.all_tasks() == before
