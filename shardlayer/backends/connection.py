@@ -172,6 +172,7 @@ class Subscription:
         self._on_lost = on_lost
         self._hears = False
         self._closing = False
+        self._parting = False  # while it closes its connection
         self._timeout = timeout
         self._task = asyncio.create_task(self._run(), name=f"subscription to {self._address}")
 
@@ -179,6 +180,9 @@ class Subscription:
         """Stop hearing and close the connection."""
         self._closing = True
         while not self._task.done():
+            if self._parting:  # a cancellation now would leave the connection open
+                await asyncio.wait([self._task])
+                break
             # Again and again: redis-py 8.1 swallows some cancellations while it subscribes (6 of
             # 100 at random moments), or makes a connection error of them.
             self._task.cancel()
@@ -197,7 +201,9 @@ class Subscription:
                 self._hears = False
                 self._on_lost()
             finally:
+                self._parting = True
                 await close(redis)
+                self._parting = False
             ceiling = min(RECONNECT_BASE * 2 ** min(failures, 10), RECONNECT_MAX)
             await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311 (jitter)
 
@@ -227,5 +233,6 @@ class Subscription:
                 elif kind == "sunsubscribe":
                     raise RedisConnectionError("a slot has moved to another server")
         finally:
+            self._parting = True
             with suppress(*Failure):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
