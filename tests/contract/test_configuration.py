@@ -187,3 +187,21 @@ def test_layer_manager_makes_the_layer_and_a_test_layer() -> None:
         assert channel_layers.make_test_backend("default").expiry == 100500
         assert {"groups", "flush"} <= set(layer.extensions)
     assert get_channel_layer() is not layer
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "send",
+        "receive",
+        "new_channel",
+        "group_add",
+        "group_discard",
+        "group_send",
+        "flush",
+        "close",
+    ],
+)
+def test_methods_are_coroutine_functions(name: str) -> None:
+    """What Channels awaits can be told from what it must not."""
+    assert inspect.iscoroutinefunction(getattr(ShardedChannelLayer, name))
