@@ -56,7 +56,7 @@ class Engine:
         self.node: Node | None = None
         self._options = options
         self._on_closed = on_closed
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
         self._keeper = self.loop.create_task(self._keep(), name="keeper of the channel layer")
 
     async def start_node(self) -> Node:
@@ -74,11 +74,16 @@ class Engine:
             await self.node.flush()
 
     async def aclose(self) -> None:
-        """Send what waits, leave the registries and close every connection. Idempotent."""
-        if self._closed:
-            return
-        self._closed = True
-        self._on_closed()
+        """Send what waits, leave the registries and close every connection. Idempotent.
+
+        A call that is cancelled leaves the rest to be done by itself.
+        """
+        if self._closing is None:
+            self._on_closed()
+            self._closing = self.loop.create_task(self._close(), name="end of the channel layer")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.publisher.drain()
@@ -87,10 +92,17 @@ class Engine:
         except TimeoutError:
             logger.warning("The channel layer's publications did not all leave in time.")
         finally:
-            await self.publisher.aclose()
-            await self.backend.aclose()
-            if asyncio.current_task() is not self._keeper:
-                self._keeper.cancel()
+            try:
+                await self._disconnect()
+            except asyncio.CancelledError:
+                # The loop winds up and has cancelled all its tasks, which it does once.
+                await self._disconnect()
+                raise
+            self._keeper.cancel()
+
+    async def _disconnect(self) -> None:
+        await self.publisher.aclose()
+        await self.backend.aclose()
 
     async def _keep(self) -> None:
         try:
@@ -126,6 +138,7 @@ class Engines:
         loop = asyncio.get_running_loop()
         engine = self._by_loop.get(loop)
         if engine is None:
+            self._forget_closed_loops()
             engine = Engine(self._options, lambda: self._forget(loop))
             self._by_loop[loop] = engine
         return engine
@@ -150,7 +163,7 @@ class Engines:
         self._forget_parent()
         for engine in list(self._by_loop.values()):
             if engine.node is not None and engine.node.id == node:
-                return engine
+                return None if engine.loop.is_closed() else engine
         return None
 
     def stats(self) -> Mapping[str, int]:
@@ -185,6 +198,11 @@ class Engines:
 
     def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
         self._by_loop.pop(loop, None)
+
+    def _forget_closed_loops(self) -> None:
+        """Forget the engines of loops that were closed without their tasks being cancelled."""
+        for loop in [loop for loop in list(self._by_loop) if loop.is_closed()]:
+            self._forget(loop)
 
     def _forget_parent(self) -> None:
         if self._pid != os.getpid():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from uuid import uuid4
@@ -11,6 +12,10 @@ import pytest
 from realtime.embedded import EmbeddedTansu, EmbeddedValkey
 from tests import tools
 from tests.apache_kafka import APACHE, ApacheKafka
+
+# A shell starts its background jobs with SIGINT ignored, and the servers that tests send it to
+# would inherit that. What is handled here is not inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

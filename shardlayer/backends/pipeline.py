@@ -1,10 +1,9 @@
 """Commands to one server over one connection: written as they come, answered in their order.
 
-redis-py makes the connection: TLS, password, database, name, and whom Sentinels call the primary.
-From there on this module has the socket to itself. Nobody waits for the reply before theirs, no
-task is needed to write or to read, and of what is put within one turn of the event loop the first
-command leaves at once and the others together. A command costs the client a third of the CPU that
-it costs through redis-py's pipeline, and arrives after one turn of the event loop instead of four.
+Nobody waits for the reply before theirs, no task is needed to write or to read, and of what is put
+within one turn of the event loop the first command leaves at once and the others together. A
+command costs the client a third of the CPU that it costs through redis-py's pipeline, and arrives
+after one turn of the event loop instead of four.
 """
 
 from __future__ import annotations
@@ -12,25 +11,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
-import hiredis
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection, DefaultParser
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse, ReadOnlyError, RedisError
+from redis.exceptions import InvalidResponse, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-CLOSE_TIMEOUT = 5.0  # seconds that a connection gets to close; a busy machine needs some
-
-Argument = str | bytes | int
-Command = tuple[Argument, ...]
-
-_INCOMPLETE = object()
-_hiredis: Any = hiredis  # its stubs have pack_command take one argument
-_pack: Callable[[Command], bytes] = _hiredis.pack_command
+from shardlayer.backends.sockets import Command, Socket, open_connection, pack
 
 
 class Pipeline:
@@ -46,6 +36,7 @@ class Pipeline:
         self._timeout = timeout
         self._exchange: _Exchange | None = None
         self._opening: asyncio.Task[_Exchange] | None = None
+        self._closed = False
 
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands, with nothing between them, and return their replies.
@@ -67,11 +58,14 @@ class Pipeline:
         ]
 
     async def aclose(self) -> None:
-        """Close the connection; calls that still wait are cancelled."""
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.wait([self._opening])
-        await self._put_away()
+        """Close the connection for good; calls that still wait are cancelled."""
+        self._closed = True
+        try:
+            if self._opening is not None:
+                self._opening.cancel()
+                await asyncio.wait([self._opening])
+        finally:
+            await self._put_away()
 
     def _read(self, exchange: _Exchange, command: Command, reply: Any) -> Any:
         if isinstance(reply, Exception):
@@ -89,6 +83,8 @@ class Pipeline:
 
     async def _open(self) -> _Exchange:
         """Connect once for all who wait for it."""
+        if self._closed:
+            raise RedisConnectionError("the connection was closed")
         if self._opening is None:
             self._opening = asyncio.create_task(self._connect(), name="connection to Redis")
             self._opening.add_done_callback(self._opened)
@@ -101,15 +97,9 @@ class Pipeline:
 
     async def _connect(self) -> _Exchange:
         await self._put_away()
-        pool: Any = self._redis.connection_pool  # its methods are not typed
-        connection = pool.make_connection()
-        try:
-            await connection.connect()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        self._exchange = _Exchange(connection, timeout=self._timeout)
-        return self._exchange
+        exchange = _Exchange(await open_connection(self._redis), timeout=self._timeout)
+        self._exchange = exchange
+        return exchange
 
     async def _put_away(self) -> None:
         exchange, self._exchange = self._exchange, None
@@ -117,33 +107,18 @@ class Pipeline:
             await exchange.aclose()
 
 
-class _Exchange(asyncio.Protocol):
-    """One connection while it stands: what was asked, and the replies that are due.
-
-    Attributes:
-        is_lost: Whether it ended.
-    """
+class _Exchange(Socket):
+    """One connection while it stands: what was asked, and the replies that are due."""
 
     def __init__(self, connection: AbstractConnection, *, timeout: float) -> None:
-        self.is_lost = False
-        self._connection = connection
+        super().__init__(connection)
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
         self._due: deque[asyncio.Future[Any]] = deque()
-        self._reader = hiredis.Reader(
-            protocolError=InvalidResponse,
-            replyError=DefaultParser.parse_error,
-            notEnoughData=_INCOMPLETE,
-        )
         self._unsent: list[bytes] = []
         self._corked = False
         self._heard = 0.0  # when a reply came, or was first waited for; the loop's time
         self._watch: asyncio.TimerHandle | None = None
-        # redis-py has no public name for it. All replies to its own commands have come.
-        stream: Any = connection._writer
-        self._transport: asyncio.Transport = stream.transport
-        self._streams = self._transport.get_protocol()
-        self._transport.set_protocol(self)
 
     def ask(self, commands: Sequence[Command]) -> list[asyncio.Future[Any]]:
         """Send commands and return their replies to be.
@@ -159,17 +134,28 @@ class _Exchange(asyncio.Protocol):
             self._watch = self._loop.call_later(self._timeout, self._look)
         replies = [self._loop.create_future() for _ in commands]
         self._due.extend(replies)
-        self._unsent.extend(_pack(command) for command in commands)
+        self._unsent.extend(pack(command) for command in commands)
         if not self._corked:
             self._corked = True
             self._loop.call_soon(self._uncork)
             self._flush()
         return replies
 
-    def lose(self, error: Exception | None) -> None:
-        """Give the connection up; who waits gets the error, or is cancelled without one."""
-        self.is_lost = True
-        self._transport.abort()
+    def data_received(self, data: bytes) -> None:
+        """Hand out the replies that are complete."""
+        self._heard = self._loop.time()
+        super().data_received(data)
+
+    def answered(self, answer: Any) -> None:
+        """Give a reply to who waits for it."""
+        if not self._due:
+            raise InvalidResponse("nothing was asked")
+        reply = self._due.popleft()
+        if not reply.done():
+            reply.set_result(answer)
+
+    def ended(self, error: Exception | None) -> None:
+        """Give who waits the error, or cancel them without one."""
         if self._watch is not None:
             self._watch.cancel()
         while self._due:
@@ -182,31 +168,8 @@ class _Exchange(asyncio.Protocol):
                 reply.set_exception(error)
                 reply.exception()  # whoever sent several commands asks for the first only
 
-    async def aclose(self) -> None:
-        """Close the connection."""
-        self.lose(None)
-        with suppress(RedisError, OSError, TimeoutError):
-            await asyncio.wait_for(self._connection.disconnect(), CLOSE_TIMEOUT)
-
-    def data_received(self, data: bytes) -> None:
-        """Hand out the replies that are complete."""
-        self._heard = self._loop.time()
-        self._reader.feed(data)
-        try:
-            while (answer := self._reader.gets()) is not _INCOMPLETE:
-                reply = self._due.popleft()
-                if not reply.done():
-                    reply.set_result(answer)
-        except (InvalidResponse, IndexError) as error:
-            self.lose(RedisConnectionError(f"not a reply: {error}"))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Tell those who wait, and redis-py's streams, which wait for it when they close."""
-        self._streams.connection_lost(error)
-        self.lose(RedisConnectionError(f"the connection was lost: {error or 'closed by server'}"))
-
     def _flush(self) -> None:
-        self._transport.write(b"".join(self._unsent))
+        self.write(b"".join(self._unsent))
         self._unsent.clear()
 
     def _uncork(self) -> None:

@@ -101,9 +101,9 @@ class Servers:
         await self._hears[shard].wait()
 
     async def aclose(self) -> None:
-        """Close every connection."""
-        subscriptions, self._subscriptions = self._subscriptions, {}
-        await asyncio.gather(*(subscription.aclose() for subscription in subscriptions.values()))
+        """Close every connection. May be called again, if a call was cancelled."""
+        subscriptions = self._subscriptions.values()
+        await asyncio.gather(*(subscription.aclose() for subscription in subscriptions))
         await asyncio.gather(*(link.aclose() for link in self._links.values()))
 
     # For the other way to place shards, too

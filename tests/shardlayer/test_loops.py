@@ -87,6 +87,34 @@ def test_a_thousand_loops_leave_nothing(
     assert connections(redis_server) == before_connections
 
 
+@pytest.mark.parametrize("ending", ["close", "cancelled close", "cancelled work", "end of loop"])
+def test_loop_that_ends_at_any_moment_leaves_no_connection(
+    redis_server: EmbeddedValkey, ending: str
+) -> None:
+    """Connections that are being made or closed when their loop ends are closed with it.
+
+    One that is not says so in a ResourceWarning, which fails the test.
+    """
+    for moment in range(60):
+        asyncio.run(_end(redis_server.url, ending, after=moment * 0.0002))
+    gc.collect()
+
+
+async def _end(url: str, ending: str, *, after: float) -> None:
+    layer = ShardedChannelLayer(hosts=[url], shards=4)
+    work = [asyncio.create_task(talk_to_oneself(layer)) for _ in range(3)]
+    await asyncio.sleep(after)
+    if ending == "close":
+        await layer.close()
+    elif ending == "cancelled close":
+        closing = asyncio.create_task(layer.close())
+        await asyncio.sleep(after / 2)
+        closing.cancel()
+    elif ending == "cancelled work":
+        for task in work:
+            task.cancel()
+
+
 def test_threads_have_loops_of_their_own(layer: ShardedChannelLayer) -> None:
     """Eight threads each receive in a loop of their own what all others send there."""
     channels: list[str] = []
