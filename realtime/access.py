@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 from realtime.auth import Identity, User
 from realtime.conf import conf
 from realtime.rooms import RoomGlobs
+from realtime.users import is_user_room, user_room
 
 Action = Literal["subscribe", "publish"]
 Authorize = Callable[[User, Action, str], Awaitable[bool]]
@@ -19,9 +20,10 @@ Authorize = Callable[[User, Action, str], Awaitable[bool]]
 class Access:
     """The rules in force.
 
-    Clients may publish only to the rooms of `CLIENT_PUBLISH`. `AUTHORIZE`, when set, is asked
-    about every subscribing and every publishing that is left; without it nobody's identity is
-    looked at.
+    A user's private room is decided first, and asks nobody else: only its user subscribes, and no
+    client publishes. Of all others, clients may publish only to those of `CLIENT_PUBLISH`.
+    `AUTHORIZE`, when set, is asked about every subscribing and every publishing that is left;
+    without it nobody's identity is looked at.
     """
 
     __slots__ = ("_authorize", "_publishable")
@@ -32,11 +34,18 @@ class Access:
 
     async def allows(self, identity: Identity, action: Action, room: str) -> bool:
         """Return whether this connection may do this; raises what `AUTHORIZE` raises."""
+        if is_user_room(room):
+            return action == "subscribe" and await _owns(identity, room)
         if action == "publish" and room not in self._publishable:
             return False
         if self._authorize is None:
             return True
         return await self._authorize(await identity.user(), action, room)
+
+
+async def _owns(identity: Identity, room: str) -> bool:
+    user = await identity.user()
+    return user.is_authenticated and room == user_room(user)
 
 
 def access() -> Access:

@@ -16,6 +16,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from realtime.rooms import MAX_ROOM_NAME, is_room_name
+
+# What is left of a room's name beside "sha256." and 64 digits, see users.py; in characters.
+MAX_USER_ROOM_PREFIX = MAX_ROOM_NAME - 71
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -56,6 +61,10 @@ _PATH = Rule("a dotted path", _is_path)
 _PATH_OR_NONE = Rule("a dotted path or None", lambda value: value is None or _is_path(value))
 _STRING_MAP = Rule("a dictionary of texts", _is_string_map)
 _OPTIONS = Rule("a dictionary", lambda value: isinstance(value, Mapping))
+_PREFIX = Rule(
+    f"1 to {MAX_USER_ROOM_PREFIX} letters, digits, hyphens, underscores and periods",
+    lambda value: is_room_name(value) and len(value) <= MAX_USER_ROOM_PREFIX,
+)
 _RESET = Rule('"earliest" or "latest"', lambda value: value in ("earliest", "latest"))
 
 
@@ -77,6 +86,8 @@ class Conf:
     max_rooms_per_client: int = _setting(100, _COUNT)  # rooms
     max_client_message: int = _setting(64 * 1024, _COUNT)  # bytes
     max_client_buffer: int = _setting(1024 * 1024, _COUNT)  # bytes, on servers without a sink
+    max_client_history: int = _setting(300, _COUNT)  # publications in one answer to `history`
+    user_room_prefix: str = _setting("user.", _PREFIX)  # begins the names of users' own rooms
     token_max_age: int = _setting(3600, _COUNT)  # seconds
 
     # Looking at Redis: health, admin, checks

@@ -1,9 +1,11 @@
-"""What Redis knows of rooms, a page at a time, for people to look at."""
+"""What Redis knows of rooms, for people to look at: in the admin and on the command line."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+
+import orjson
 
 from shardlayer import Publication, RoomInfo, ShardedChannelLayer, ShardUnavailable
 
@@ -26,6 +28,21 @@ class RoomsPage:
     rooms: list[RoomInfo]
     silent: dict[str, str]
     next: Cursors | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomList:
+    """The rooms that there are, up to a limit.
+
+    Attributes:
+        rooms: By name.
+        silent: Servers that did not answer, and why.
+        more: Whether there are rooms beyond the limit.
+    """
+
+    rooms: list[RoomInfo]
+    silent: dict[str, str]
+    more: bool
 
 
 def first_page(servers: int) -> Cursors:
@@ -77,6 +94,32 @@ async def rooms_page(
     )
 
 
+async def list_rooms(
+    layer: ShardedChannelLayer, *, limit: int, count: int, within: float
+) -> RoomList:
+    """Return `limit` rooms at most, each once, by SCANs of `count` keys on all servers.
+
+    A server that did not answer within `within` seconds is not asked again.
+    """
+    names = layer.servers()
+    rooms: dict[str, RoomInfo] = {}
+    silent: dict[str, str] = {}
+    cursors: Cursors | None = first_page(len(names))
+    while cursors is not None and len(rooms) <= limit:
+        page = await rooms_page(layer, cursors, count=count, within=within)
+        rooms |= {room.room: room for room in page.rooms}
+        silent |= page.silent
+        cursors = page.next and tuple(
+            None if name in silent else cursor
+            for name, cursor in zip(names, page.next, strict=True)
+        )
+    return RoomList(
+        rooms=[rooms[name] for name in sorted(rooms)[:limit]],
+        silent=silent,
+        more=len(rooms) > limit,
+    )
+
+
 async def room_with_history(
     layer: ShardedChannelLayer, room: str, *, limit: int, within: float
 ) -> tuple[RoomInfo, list[Publication]]:
@@ -91,6 +134,29 @@ async def room_with_history(
             layer.room_info(room), layer.history(room, limit=limit)
         )
     return info, history[::-1]
+
+
+def room_fields(room: RoomInfo) -> dict[str, object]:
+    """Return a room as JSON has it; `offset` and `epoch` are null where nothing was numbered."""
+    return {
+        "room": room.room,
+        "shard": room.shard,
+        "members": room.members,
+        "nodes": room.nodes,
+        "offset": room.offset or None,
+        "epoch": room.epoch or None,
+        "history_length": room.history_length,
+    }
+
+
+def publication_fields(publication: Publication) -> dict[str, object]:
+    """Return a publication as JSON has it: its data as published, or as a text if not JSON."""
+    data: object = orjson.Fragment(publication.data)
+    try:
+        orjson.loads(publication.data)
+    except orjson.JSONDecodeError:
+        data = publication.data.decode("utf-8", "replace")
+    return {"offset": publication.offset, "epoch": publication.epoch, "data": data}
 
 
 async def _scan(

@@ -1,13 +1,15 @@
-"""Publishing to a room, from anywhere in Django."""
+"""Publishing, from anywhere in Django: to a room, to a user."""
 
 from __future__ import annotations
 
 from asgiref.sync import async_to_sync
 from channels import DEFAULT_CHANNEL_LAYER
 
+from realtime.auth import User
 from realtime.encoding import encode
 from realtime.layers import sharded_layer
-from realtime.rooms import ROOM_RULE, is_room_name
+from realtime.rooms import require_room_name
+from realtime.users import user_room
 from shardlayer import Position
 
 
@@ -28,11 +30,30 @@ async def apublish(
         MessageTooLarge: Their JSON is larger than the layer takes.
         ShardUnavailable: Redis did not answer in time; it may or may not have it.
     """
-    if not is_room_name(room):
-        raise ValueError(f"{room!r} can't name a room. {ROOM_RULE}")
+    require_room_name(room)
     return await sharded_layer(using).publish(room, encode(data))
 
 
 def publish(room: str, data: object, *, using: str = DEFAULT_CHANNEL_LAYER) -> Position | None:
     """Do what `apublish` does, from synchronous code such as a view or a signal's receiver."""
     return async_to_sync(apublish)(room, data, using=using)
+
+
+async def apublish_to_user(
+    user: User, data: object, *, using: str = DEFAULT_CHANNEL_LAYER
+) -> Position | None:
+    """Publish `data` to a user's private room, and so to all of their devices.
+
+    Returns and raises as `apublish` does.
+
+    Raises:
+        ValueError: The user is anonymous or not saved.
+    """
+    return await apublish(user_room(user), data, using=using)
+
+
+def publish_to_user(
+    user: User, data: object, *, using: str = DEFAULT_CHANNEL_LAYER
+) -> Position | None:
+    """Do what `apublish_to_user` does, from synchronous code."""
+    return async_to_sync(apublish_to_user)(user, data, using=using)

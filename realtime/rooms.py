@@ -21,6 +21,12 @@ def is_room_name(value: object) -> bool:
     return isinstance(value, str) and _ROOM.fullmatch(value) is not None
 
 
+def require_room_name(value: object) -> None:
+    """Raise ValueError, which says the rule, if `value` may not name a room."""
+    if not is_room_name(value):
+        raise ValueError(f"{value!r} can't name a room. {ROOM_RULE}")
+
+
 class RoomGlobs:
     """A set of rooms given as shell patterns, such as `chat.*`; compiled once.
 

@@ -10,11 +10,13 @@ from typing import Any, Final
 from realtime.access import Action, access
 from realtime.auth import Identity
 from realtime.conf import conf
+from realtime.history import read_history
 from realtime.layers import sharded_layer
 from realtime.protocol import replies
 from realtime.protocol.commands import (
     Command,
     Connect,
+    History,
     Ping,
     ProtocolError,
     Publish,
@@ -25,6 +27,7 @@ from realtime.protocol.commands import (
 )
 from realtime.protocol.parsing import parse
 from realtime.tokens import BadToken, user_of
+from realtime.users import is_user_room, user_room
 from shardlayer import Broadcast, Joined, MessageTooLarge, ShardUnavailable, Sink
 
 logger = logging.getLogger(__name__)
@@ -79,8 +82,11 @@ class ClientSession:
             except BadToken as error:
                 raise ProtocolError("bad_token", str(error)) from error
         name = await self._identity.name()
+        room = None if name is None else user_room(await self._identity.user())
+        for known in [known for known in self._rooms if known != room and is_user_room(known)]:
+            self._leave(known)  # of whoever was signed in before
         node = await self._layer.node()
-        self._write(replies.connected(command.id, node=node.id, user=name))
+        self._write(replies.connected(command.id, node=node.id, user=name, room=room))
 
     async def _subscribe(self, command: Subscribe) -> None:
         if len(command.rooms) == 1:
@@ -137,6 +143,18 @@ class ClientSession:
         position = await self._layer.publish(command.room, command.data)
         self._write(replies.published(command.id, room=command.room, position=position))
 
+    async def _history(self, command: History) -> None:
+        await self._allow("subscribe", command.room)
+        most = self._conf.max_client_history
+        position, publications = await read_history(
+            self._layer, command.room, limit=min(command.limit or most, most)
+        )
+        self._write(
+            replies.history(
+                command.id, room=command.room, position=position, publications=publications
+            )
+        )
+
     async def _ping(self, command: Ping) -> None:
         self._write(replies.pong(command.id))
 
@@ -157,6 +175,7 @@ _HANDLERS: Final[dict[type[Command], Any]] = {
     Subscribe: ClientSession._subscribe,
     Unsubscribe: ClientSession._unsubscribe,
     Publish: ClientSession._publish,
+    History: ClientSession._history,
     Ping: ClientSession._ping,
 }
 

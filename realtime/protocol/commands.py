@@ -91,11 +91,28 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publish:
-    """Publish to a room; `data` is JSON text, normalised."""
+    """Publish to a room.
+
+    Attributes:
+        id: The command's id.
+        room: Where to.
+        data: JSON text, normalised.
+        key: The client's name for this publication, by which it is recognised when it comes again.
+    """
 
     id: int
     room: str
     data: bytes
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Read a room's newest publications, at most `limit`; without it as many as are allowed."""
+
+    id: int
+    room: str
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,4 +122,4 @@ class Ping:
     id: int
 
 
-Command = Connect | Subscribe | Unsubscribe | Publish | Ping
+Command = Connect | Subscribe | Unsubscribe | Publish | History | Ping

@@ -14,6 +14,7 @@ import orjson
 from realtime.protocol.commands import (
     Command,
     Connect,
+    History,
     Ping,
     ProtocolError,
     Publish,
@@ -27,6 +28,7 @@ from shardlayer import Position
 
 MAX_ID: Final = 2**53 - 1  # the largest whole number that JavaScript keeps exactly
 MAX_EPOCH: Final = 64  # characters
+MAX_KEY: Final = 64  # characters
 
 
 def parse(text: str, *, limit: int) -> Command:
@@ -94,7 +96,15 @@ def _publish(id: int, body: object) -> Publish:
         data = orjson.dumps(fields["data"])
     except orjson.JSONEncodeError as error:
         raise ProtocolError("bad_request", "The data is nested too deeply.") from error
-    return Publish(id=id, room=room, data=data)
+    return Publish(id=id, room=room, data=data, key=_key(fields.get("key")))
+
+
+def _history(id: int, body: object) -> History:
+    fields = _object(body)
+    limit = fields.get("limit")
+    if limit is not None and (type(limit) is not int or not 0 < limit <= MAX_ID):
+        raise ProtocolError("bad_request", f"A limit is a whole number 1 to {MAX_ID}.")
+    return History(id=id, room=_room(fields), limit=limit)
 
 
 def _ping(id: int, body: object) -> Ping:
@@ -106,6 +116,7 @@ _PARSERS: dict[str, Callable[[int, object], Command]] = {
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
     "publish": _publish,
+    "history": _history,
     "ping": _ping,
 }
 
@@ -121,6 +132,12 @@ def _room(body: dict[str, Any]) -> str:
     if not is_room_name(room):
         raise ProtocolError("bad_room", ROOM_RULE)
     return str(room)
+
+
+def _key(key: object) -> str | None:
+    if key is not None and (not isinstance(key, str) or not 0 < len(key) <= MAX_KEY):
+        raise ProtocolError("bad_request", f"A key is a text of 1 to {MAX_KEY} characters.")
+    return key
 
 
 def _wanted(body: dict[str, Any]) -> Wanted:

@@ -15,9 +15,9 @@ def error(error: ProtocolError) -> bytes:
     return b'{"id":%b,"error":%b}' % (orjson.dumps(error.id), _error_body(error))
 
 
-def connected(id: int, *, node: str, user: str | None) -> bytes:
-    """Return the answer to connect: the node's id, and the user's name or null."""
-    return orjson.dumps({"id": id, "connected": {"node": node, "user": user}})
+def connected(id: int, *, node: str, user: str | None, room: str | None) -> bytes:
+    """Return the answer to connect: the node's id; the user's name and own room, or nulls."""
+    return orjson.dumps({"id": id, "connected": {"node": node, "user": user, "room": room}})
 
 
 def subscribed(command: Subscribe, items: Sequence[bytes]) -> bytes:
@@ -36,17 +36,11 @@ def subscribed_item(joined: Joined) -> bytes:
     `offset` and `epoch` are left out where no history is kept. The publications' data are spliced
     in as their publishers marshalled them.
     """
-    position = b""
-    if joined.position is not None:
-        position = b'"offset":%d,"epoch":%b,' % (
-            joined.position.offset,
-            orjson.dumps(joined.position.epoch),
-        )
-    return b'{"room":"%b",%b"recovered":%b,"publications":[%b]}' % (
+    return b'{"room":"%b",%b"recovered":%b,"publications":%b}' % (
         joined.room.encode("ascii"),
-        position,
+        _position(joined.position),
         b"true" if joined.recovered else b"false",
-        b",".join(map(_missed, joined.publications)),
+        _listed(joined.publications),
     )
 
 
@@ -68,13 +62,34 @@ def published(id: int, *, room: str, position: Position | None) -> bytes:
     return orjson.dumps({"id": id, "published": body})
 
 
+def history(
+    id: int, *, room: str, position: Position | None, publications: Sequence[Publication]
+) -> bytes:
+    """Return the answer to history; without offset and epoch where no history is kept."""
+    return b'{"id":%d,"history":{"room":"%b",%b"publications":%b}}' % (
+        id,
+        room.encode("ascii"),
+        _position(position),
+        _listed(publications),
+    )
+
+
 def pong(id: int) -> bytes:
     """Return the answer to ping."""
     return b'{"id":%d,"pong":{}}' % id
 
 
-def _missed(publication: Publication) -> bytes:
-    return b'{"offset":%d,"data":%b}' % (publication.offset, publication.data)
+def _position(position: Position | None) -> bytes:
+    """Return the members of an object that name a position, with a comma behind; or nothing."""
+    if position is None:
+        return b""
+    return b'"offset":%d,"epoch":%b,' % (position.offset, orjson.dumps(position.epoch))
+
+
+def _listed(publications: Sequence[Publication]) -> bytes:
+    """Return a list of publications, whose data are spliced in as they were published."""
+    items = (b'{"offset":%d,"data":%b}' % (item.offset, item.data) for item in publications)
+    return b"[%b]" % b",".join(items)
 
 
 def _error_body(error: ProtocolError) -> bytes:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 
 import pytest
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.contrib.auth import (
-    BACKEND_SESSION_KEY,
-    HASH_SESSION_KEY,
-    SESSION_KEY,
-    get_user_model,
-)
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser, User
 from django.core import signing
 from django.db import connections
@@ -22,18 +16,9 @@ from pytest_django import Settings
 from realtime.auth import Identity, session_key
 from realtime.tokens import BadToken, issue_token, user_of
 from tests.realtime.client import Client
+from tests.realtime.users import cookie_of
 
 NO_COOKIE: list[tuple[bytes, bytes]] = [(b"host", b"x"), (b"cookie", b"theme=dark")]
-
-
-def cookie_of(user: User) -> str:
-    """Sign a user in and return the Cookie header of that session."""
-    session = import_module(settings.SESSION_ENGINE).SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    return f"theme=dark; {settings.SESSION_COOKIE_NAME}={session.session_key}"
 
 
 @pytest.fixture

@@ -135,6 +135,46 @@ async def test_client_may_not_publish_elsewhere() -> None:
         assert error["code"] == "forbidden"
 
 
+async def test_history_can_be_read() -> None:
+    """The newest publications are read without joining; a join from there misses nothing."""
+    for number in range(5):
+        await apublish("general", number)
+    async with Client() as client:
+        answer = await client.ask(1, history={"room": "general", "limit": 2})
+        assert answer["id"] == 1
+        read = answer["history"]
+        assert (read["room"], read["offset"]) == ("general", 5)
+        assert read["publications"] == [{"offset": 4, "data": 3}, {"offset": 5, "data": 4}]
+        await apublish("general", 5)
+        position = {"offset": read["offset"], "epoch": read["epoch"]}
+        joined = (await client.ask(2, subscribe={"room": "general", **position}))["subscribed"]
+        assert joined["recovered"] is True
+        assert joined["publications"] == [{"offset": 6, "data": 5}]
+
+
+async def test_history_is_limited(settings: Settings) -> None:
+    """No more than MAX_CLIENT_HISTORY publications are read, whatever is asked for."""
+    settings.REALTIME = {"MAX_CLIENT_HISTORY": 2}
+    for number in range(3):
+        await apublish("general", number)
+    async with Client() as client:
+        for id, limit in enumerate((None, 3, 2), 1):
+            answer = await client.ask(id, history={"room": "general", "limit": limit})
+            assert [item["data"] for item in answer["history"]["publications"]] == [1, 2]
+
+
+async def test_history_of_an_unused_room() -> None:
+    """Where nothing was published yet the position is the one before everything."""
+    async with Client() as client:
+        answer = await client.ask(1, history={"room": "general"})
+        assert answer["history"] == {
+            "room": "general",
+            "offset": 0,
+            "epoch": "",
+            "publications": [],
+        }
+
+
 async def test_rooms_are_limited(settings: Settings) -> None:
     """A client gets MAX_ROOMS_PER_CLIENT rooms; leaving one makes place."""
     settings.REALTIME = {"MAX_ROOMS_PER_CLIENT": 2}
@@ -206,6 +246,8 @@ async def test_room_without_history_has_no_offset(settings: Settings) -> None:
     async with Client() as client:
         answer = (await client.ask(1, subscribe={"room": "chat.a"}))["subscribed"]
         assert answer == {"room": "chat.a", "recovered": False, "publications": []}
+        answer = (await client.ask(3, history={"room": "chat.a"}))["history"]
+        assert answer == {"room": "chat.a", "publications": []}
         await client.send(2, publish={"room": "chat.a", "data": 1})
         messages = [await client.receive(), await client.receive()]
         assert {"room": "chat.a", "data": 1} in messages
@@ -213,7 +255,7 @@ async def test_room_without_history_has_no_offset(settings: Settings) -> None:
 
 
 async def test_authorize_decides(settings: Settings) -> None:
-    """AUTHORIZE is asked of subscribing and publishing; what it refuses is forbidden."""
+    """AUTHORIZE is asked of subscribing, reading and publishing; what it refuses is forbidden."""
     settings.REALTIME = {
         "AUTHORIZE": "tests.realtime.test_consumers.no_secrets",
         "CLIENT_PUBLISH": ["*"],
@@ -223,6 +265,8 @@ async def test_authorize_decides(settings: Settings) -> None:
         error = (await client.ask(2, subscribe={"room": "secret"}))["error"]
         assert error["code"] == "forbidden"
         error = (await client.ask(3, publish={"room": "secret", "data": 1}))["error"]
+        assert error["code"] == "forbidden"
+        error = (await client.ask(4, history={"room": "secret"}))["error"]
         assert error["code"] == "forbidden"
 
 

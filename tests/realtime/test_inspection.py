@@ -9,6 +9,7 @@ from realtime.embedded import EmbeddedValkey, free_port
 from realtime.inspection import (
     first_page,
     format_cursors,
+    list_rooms,
     parse_cursors,
     room_with_history,
     rooms_page,
@@ -16,6 +17,7 @@ from realtime.inspection import (
 from realtime.layers import sharded_layer
 from realtime.publish import apublish
 from shardlayer import RoomInfo, ShardedChannelLayer, ShardUnavailable
+from tests.realtime.client import RecordingSink
 from tests.realtime.conftest import channel_layers
 
 
@@ -50,6 +52,30 @@ async def test_every_room_is_on_some_page(redis_layer: ShardedChannelLayer) -> N
     assert seen["room.7"].shard == redis_layer.shard_of("room.7")
 
 
+@pytest.mark.parametrize(("limit", "more"), [(29, True), (30, False)])
+async def test_list_ends_at_its_limit(
+    redis_layer: ShardedChannelLayer, limit: int, more: bool
+) -> None:
+    """A list goes through all pages, has each room once, and says when it left some out."""
+    names = [f"room.{number:02}" for number in range(30)]
+    for name in names:
+        await apublish(name, 1)
+    found = await list_rooms(redis_layer, limit=limit, count=5, within=5)
+    assert found.more is more
+    assert found.silent == {}
+    assert len(found.rooms) == limit
+    assert [room.room for room in found.rooms] == sorted({room.room for room in found.rooms})
+
+
+async def test_list_shows_who_is_there(redis_layer: ShardedChannelLayer) -> None:
+    """A room with a member on a node is on the list before anything is published."""
+    node = await redis_layer.node()
+    joined = await node.join("general", RecordingSink())
+    joined.release()
+    [room] = (await list_rooms(redis_layer, limit=5, count=100, within=5)).rooms
+    assert (room.room, room.nodes) == ("general", {node.id: 1})
+
+
 async def test_dead_server_leaves_the_others(
     settings: Settings, redis_server: EmbeddedValkey
 ) -> None:
@@ -63,6 +89,9 @@ async def test_dead_server_leaves_the_others(
     page = await rooms_page(layer, first_page(2), count=100, within=5)
     assert [room.room for room in page.rooms] == [alive]
     assert list(page.silent) == [dead]
+    found = await list_rooms(layer, limit=5, count=1, within=5)
+    assert [room.room for room in found.rooms] == [alive]
+    assert list(found.silent) == [dead]
     with pytest.raises(ShardUnavailable):
         await room_with_history(layer, lost, limit=5, within=5)
     await layer.close()

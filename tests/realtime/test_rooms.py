@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from realtime.rooms import RoomGlobs, is_room_name
+from realtime.rooms import RoomGlobs, is_room_name, require_room_name
 
 
 @pytest.mark.parametrize("name", ["a", "chat.lobby", "A-1_b.", "x" * 99])
@@ -17,6 +17,13 @@ def test_good_names(name: str) -> None:
 def test_bad_names(name: object) -> None:
     """Anything else, a trailing line feed included."""
     assert not is_room_name(name)
+
+
+def test_bad_names_are_told_the_rule() -> None:
+    """The error names the name and the rule."""
+    require_room_name("chat.lobby")
+    with pytest.raises(ValueError, match=r"'no room' can't name a room. .* 1 to 99 characters"):
+        require_room_name("no room")
 
 
 def test_globs() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from realtime.protocol.commands import (
     Command,
     Connect,
+    History,
     Ping,
     ProtocolError,
     Publish,
@@ -20,7 +21,7 @@ from realtime.protocol.commands import (
     Unsubscribe,
     Wanted,
 )
-from realtime.protocol.parsing import MAX_ID, parse, subscribe_to
+from realtime.protocol.parsing import MAX_ID, MAX_KEY, parse, subscribe_to
 from shardlayer import Position
 
 LIMIT = 64 * 1024
@@ -73,6 +74,16 @@ def failure(text: str, *, limit: int = LIMIT) -> ProtocolError:
             Publish(id=4, room="a", data=b'{"x":1}'),
         ),
         ('{"id":4,"publish":{"room":"a","data":null}}', Publish(id=4, room="a", data=b"null")),
+        (
+            '{"id":4,"publish":{"room":"a","data":1,"key":"k"}}',
+            Publish(id=4, room="a", data=b"1", key="k"),
+        ),
+        (
+            f'{{"id":4,"publish":{{"room":"a","data":1,"key":"{"ä" * MAX_KEY}"}}}}',
+            Publish(id=4, room="a", data=b"1", key="ä" * MAX_KEY),
+        ),
+        ('{"id":5,"history":{"room":"a"}}', History(id=5, room="a")),
+        ('{"id":5,"history":{"room":"a","limit":50}}', History(id=5, room="a", limit=50)),
         (f'{{"id":{MAX_ID},"ping":{{}}}}', Ping(id=MAX_ID)),
     ],
 )
@@ -128,6 +139,14 @@ def test_without_an_id(text: str) -> None:
         (',"unsubscribe":{"room":1}', "bad_room"),
         (',"publish":{"room":"a"}', "bad_request"),
         (',"publish":{"data":1}', "bad_room"),
+        (',"publish":{"room":"a","data":1,"key":""}', "bad_request"),
+        (',"publish":{"room":"a","data":1,"key":1}', "bad_request"),
+        (f',"publish":{{"room":"a","data":1,"key":"{"k" * (MAX_KEY + 1)}"}}', "bad_request"),
+        (',"history":"a"', "bad_request"),
+        (',"history":{}', "bad_room"),
+        (',"history":{"room":"a","limit":0}', "bad_request"),
+        (',"history":{"room":"a","limit":true}', "bad_request"),
+        (',"history":{"room":"a","limit":"50"}', "bad_request"),
         (',"publish":{"room":"a","data":' + "[" * 500 + "]" * 500 + "}", "bad_request"),
     ],
 )
@@ -187,7 +206,7 @@ def test_any_json_is_a_command_or_an_error(value: Any) -> None:
 
 
 @settings(max_examples=50)
-@given(st.sampled_from(["connect", "subscribe", "unsubscribe", "publish", "ping"]), JSON)
+@given(st.sampled_from(["connect", "subscribe", "unsubscribe", "publish", "history", "ping"]), JSON)
 def test_any_body_is_a_command_or_an_error(name: str, body: Any) -> None:
     """Whatever a command's body is, nothing but ProtocolError is raised, and with the id."""
     text = orjson.dumps({"id": 9, name: body}).decode()

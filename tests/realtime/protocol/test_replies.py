@@ -55,12 +55,13 @@ def test_error() -> None:
 
 
 def test_connected() -> None:
-    """The answer to connect names the node and the user, or null."""
-    assert read(replies.connected(1, node="n1", user=None)) == {
+    """The answer to connect names the node, and the user with their own room, or nulls."""
+    assert read(replies.connected(1, node="n1", user=None, room=None)) == {
         "id": 1,
-        "connected": {"node": "n1", "user": None},
+        "connected": {"node": "n1", "user": None, "room": None},
     }
-    assert read(replies.connected(1, node="n1", user="Ada"))["connected"]["user"] == "Ada"
+    answer = read(replies.connected(1, node="n1", user="Ada", room="user.1"))
+    assert answer["connected"] == {"node": "n1", "user": "Ada", "room": "user.1"}
 
 
 def test_subscribed_to_one() -> None:
@@ -104,7 +105,7 @@ def test_subscribed_to_several() -> None:
 
 
 def test_the_other_answers() -> None:
-    """Unsubscribe, publish and ping are answered with their names in the past."""
+    """Each of the others is answered under its own name, those that do something in the past."""
     assert read(replies.unsubscribed(2, room="a")) == {"id": 2, "unsubscribed": {"room": "a"}}
     position = Position(offset=43, epoch="k3")
     assert read(replies.published(3, room="a", position=position)) == {
@@ -114,5 +115,20 @@ def test_the_other_answers() -> None:
     assert read(replies.published(3, room="a", position=None)) == {
         "id": 3,
         "published": {"room": "a"},
+    }
+    publications = [Publication(room="a", data=b'{"x": 1}', offset=43, epoch="k3")]
+    answer = replies.history(5, room="a", position=position, publications=publications)
+    assert read(answer) == {
+        "id": 5,
+        "history": {
+            "room": "a",
+            "offset": 43,
+            "epoch": "k3",
+            "publications": [{"offset": 43, "data": {"x": 1}}],
+        },
+    }
+    assert read(replies.history(5, room="a", position=None, publications=[])) == {
+        "id": 5,
+        "history": {"room": "a", "publications": []},
     }
     assert read(replies.pong(4)) == {"id": 4, "pong": {}}

@@ -1,0 +1,93 @@
+"""`manage.py rooms`."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from realtime.embedded import EmbeddedValkey, free_port
+from realtime.layers import sharded_layer
+from realtime.publish import publish
+from tests.realtime.conftest import channel_layers
+from tests.realtime.management.output import lines_of
+
+PATIENT = {"CHECK_TIMEOUT": 10}  # seconds: a busy machine is no dead server
+
+
+@pytest.fixture
+def layer(settings: Settings, redis_server: EmbeddedValkey) -> None:
+    """A layer on a real server without rooms."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
+    settings.REALTIME = PATIENT
+
+
+@pytest.mark.usefixtures("layer")
+class TestRooms:
+    """On a server that answers."""
+
+    def test_lists_them_by_name(self) -> None:
+        """Each room is a row with its shard, its nodes and members, and what it remembers."""
+        publish("news", 1)
+        publish("news", 2)
+        publish("chat.lobby", 1)
+        head, *rows = lines_of("rooms")
+        assert head.split() == ["Room", "Shard", "Nodes", "Members", "Last", "offset", "History"]
+        shards = {name: str(sharded_layer().shard_of(name)) for name in ("chat.lobby", "news")}
+        assert [row.split() for row in rows] == [
+            ["chat.lobby", shards["chat.lobby"], "0", "0", "1", "1"],
+            ["news", shards["news"], "0", "0", "2", "2"],
+        ]
+
+    def test_json(self) -> None:
+        """With --json each room is a line that a program can read."""
+        position = publish("news", 1)
+        assert position is not None
+        [line] = lines_of("rooms", "--json")
+        assert json.loads(line) == {
+            "room": "news",
+            "shard": sharded_layer().shard_of("news"),
+            "members": 0,
+            "nodes": {},
+            "offset": 1,
+            "epoch": position.epoch,
+            "history_length": 1,
+        }
+
+    def test_limit(self, settings: Settings) -> None:
+        """No more rooms than asked for are listed, and it says that there are more."""
+        settings.REALTIME = PATIENT | {"ADMIN_PAGE_SIZE": 2}
+        for number in range(5):
+            publish(f"room.{number}", 1)
+        errors = StringIO()
+        assert len(lines_of("rooms", "--limit", "3", stderr=errors)) == 1 + 3
+        assert "first 3" in errors.getvalue()
+        assert len(lines_of("rooms", "--limit", "5")) == 1 + 5
+
+    def test_no_rooms(self) -> None:
+        """Without rooms it says so; as JSON that is no line."""
+        assert lines_of("rooms")[0].startswith("No rooms")
+        assert lines_of("rooms", "--json") == []
+
+    @pytest.mark.parametrize("limit", ["0", "-1", "x"])
+    def test_odd_limits(self, limit: str) -> None:
+        """A limit that is no count is refused."""
+        with pytest.raises(CommandError, match="--limit"):
+            call_command("rooms", "--limit", limit)
+
+
+def test_dead_server(settings: Settings, redis_server: EmbeddedValkey) -> None:
+    """The rooms of the others are listed, then the command fails and names the dead one."""
+    dead = f"redis://127.0.0.1:{free_port()}"
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url, dead], publish_timeout=0.3)
+    settings.REALTIME = PATIENT
+    layer = sharded_layer()
+    alive = next(name for name in map(str, range(99)) if layer.shard_of(name) % 2 == 0)
+    publish(alive, 1)
+    out = StringIO()
+    with pytest.raises(CommandError, match=dead):
+        call_command("rooms", stdout=out)
+    assert out.getvalue().splitlines()[1].split()[0] == alive

@@ -1,0 +1,199 @@
+"""The private room of each user: whose it is, who gets in, and what arrives there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import connections, models
+from django.test.utils import isolate_apps
+from pytest_django import Settings
+
+from realtime.publish import apublish_to_user, publish_to_user
+from realtime.rooms import is_room_name
+from realtime.tokens import issue_token
+from realtime.users import user_room
+from shardlayer import ShardedChannelLayer
+from tests.realtime.client import Client
+from tests.realtime.users import cookie_of
+
+
+async def allow_all(user: object, action: str, room: str) -> bool:
+    """Allow everything, as a project does that has not thought of private rooms."""
+    return True
+
+
+async def must_not_be_asked(user: object, action: str, room: str) -> bool:
+    """Fail the test."""
+    raise AssertionError(f"asked of {room}")
+
+
+@pytest.fixture
+def people(transactional_db: None, settings: Settings) -> Iterator[tuple[User, User]]:
+    """Ada, and Grace who is a superuser; passwords take no time to hash."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    ada = User.objects.create_user("ada", password="x")
+    grace = User.objects.create_superuser("grace", password="x")
+    yield ada, grace
+    connections.close_all()
+
+
+def with_key(field: models.Field[Any, Any], key: object) -> AbstractBaseUser:
+    """Return a user of a model whose primary key is of that kind."""
+    with isolate_apps("realtime"):
+
+        class Person(AbstractBaseUser):
+            id = field
+
+            class Meta:
+                app_label = "realtime"
+
+    return Person(pk=key)
+
+
+class TestName:
+    """`user_room`."""
+
+    @pytest.mark.parametrize(
+        ("field", "key", "name"),
+        [
+            (models.BigAutoField(primary_key=True), 7, "user.7"),
+            (
+                models.UUIDField(primary_key=True),
+                UUID("6f0d1b4e-8f0c-4d57-9f7c-0b8a3cf9f0a1"),
+                "user.6f0d1b4e-8f0c-4d57-9f7c-0b8a3cf9f0a1",
+            ),
+            (models.CharField(primary_key=True), "Ada_L-1", "user.Ada_L-1"),
+        ],
+    )
+    def test_shows_the_key(self, field: models.Field[Any, Any], key: object, name: str) -> None:
+        """A key of a room's characters stands in the name."""
+        assert user_room(with_key(field, key)) == name
+
+    @pytest.mark.parametrize("key", ["ada@example.org", "a.b", "", "ä", "x" * 200])
+    def test_hides_other_keys(self, key: str) -> None:
+        """Any other key is hashed into a name that a room can have."""
+        name = user_room(with_key(models.CharField(primary_key=True), key))
+        assert name.startswith("user.sha256.")
+        assert is_room_name(name)
+
+    def test_differs(self) -> None:
+        """No key gets another's room by looking like the hash of it."""
+        field = models.CharField(primary_key=True)
+        names = {"a.b"}
+        for _ in range(3):
+            names |= {user_room(with_key(field, name)).removeprefix("user.") for name in names}
+        assert len({user_room(with_key(field, name)) for name in names}) == len(names)
+
+    def test_prefix_is_a_setting(self, settings: Settings) -> None:
+        """USER_ROOM_PREFIX begins the name; the longest still names a room."""
+        settings.REALTIME = {"USER_ROOM_PREFIX": "p" * 28}
+        assert user_room(User(pk=7)) == "p" * 28 + "7"
+        assert is_room_name(user_room(with_key(models.CharField(primary_key=True), "a b")))
+
+    @pytest.mark.parametrize("nobody", [AnonymousUser(), User()])
+    def test_nobody_has_none(self, nobody: User | AnonymousUser) -> None:
+        """An anonymous user, and one that was not saved, has no room."""
+        with pytest.raises(ValueError, match="primary key"):
+            user_room(nobody)
+
+
+@pytest.mark.usefixtures("memory_layer")
+class TestRoom:
+    """Getting in, and what arrives."""
+
+    async def test_all_devices_get_it(self, people: tuple[User, User]) -> None:
+        """What is published to a user reaches each of their connections, and nobody else's."""
+        ada, grace = people
+        cookie = await database_sync_to_async(cookie_of)(ada)
+        async with (
+            Client(headers={"Cookie": cookie}) as laptop,
+            Client() as phone,
+            Client() as other,
+        ):
+            name = (await laptop.ask(1, connect={}))["connected"]["room"]
+            assert name == f"user.{ada.pk}"
+            answer = await phone.ask(1, connect={"token": issue_token(ada)})
+            assert answer["connected"]["room"] == name
+            await laptop.ask(2, subscribe={"room": name})
+            await phone.ask(2, subscribe={"room": name})
+            own = (await other.ask(1, connect={"token": issue_token(grace)}))["connected"]["room"]
+            await other.ask(2, subscribe={"room": own})
+            await apublish_to_user(ada, {"text": "for Ada"})
+            push = {"room": name, "offset": 1, "data": {"text": "for Ada"}}
+            assert await laptop.receive() == push
+            assert await phone.receive() == push
+            assert await other.ask(3, ping={}) == {"id": 3, "pong": {}}
+
+    async def test_it_is_resumed_like_any_room(self, people: tuple[User, User]) -> None:
+        """A device that was away gets what it missed."""
+        ada, _ = people
+        token = issue_token(ada)
+        room = {"room": user_room(ada)}
+        async with Client() as phone:
+            await phone.ask(1, connect={"token": token})
+            position = (await phone.ask(2, subscribe=room))["subscribed"]
+        await sync_to_async(publish_to_user)(ada, "meanwhile")
+        async with Client() as phone:
+            await phone.ask(1, connect={"token": token})
+            since = {"offset": position["offset"], "epoch": position["epoch"]}
+            again = (await phone.ask(2, subscribe=room | since))["subscribed"]
+        assert again["recovered"] is True
+        assert again["publications"] == [{"offset": 1, "data": "meanwhile"}]
+
+    @pytest.mark.parametrize("hook", [None, "allow_all", "must_not_be_asked"])
+    async def test_others_are_kept_out(
+        self, people: tuple[User, User], settings: Settings, hook: str | None
+    ) -> None:
+        """Neither a stranger nor a superuser gets in, by no command, whatever AUTHORIZE says."""
+        ada, grace = people
+        authorize = hook and f"tests.realtime.test_users.{hook}"
+        settings.REALTIME = {"AUTHORIZE": authorize, "CLIENT_PUBLISH": ["*"]}
+        room = user_room(ada)
+        for token in (None, issue_token(grace)):
+            async with Client(f"room={room}") as client:
+                refused = (await client.receive())["subscribed"][0]
+                assert refused["error"]["code"] == "forbidden"
+                await client.ask(1, connect={"token": token})
+                for id, command in enumerate(("subscribe", "history"), 2):
+                    error = (await client.ask(id, **{command: {"room": room}}))["error"]
+                    assert error["code"] == "forbidden", command
+
+    async def test_only_the_server_publishes(
+        self, people: tuple[User, User], settings: Settings, memory_layer: ShardedChannelLayer
+    ) -> None:
+        """Not even its user publishes to it."""
+        settings.REALTIME = {"CLIENT_PUBLISH": ["*"]}
+        ada, _ = people
+        async with Client() as client:
+            await client.ask(1, connect={"token": issue_token(ada)})
+            command = {"room": user_room(ada), "data": 1}
+            error = (await client.ask(2, publish=command))["error"]
+        assert error["code"] == "forbidden"
+        assert await memory_layer.history(user_room(ada)) == []
+
+    async def test_becoming_somebody_else_leaves_it(
+        self, people: tuple[User, User], memory_layer: ShardedChannelLayer
+    ) -> None:
+        """Whoever signs in as another user leaves the first one's room, and no other."""
+        ada, grace = people
+        async with Client() as client:
+            await client.ask(1, connect={"token": issue_token(ada)})
+            await client.ask(2, subscribe=[{"room": user_room(ada)}, {"room": "general"}])
+            await client.ask(3, connect={"token": issue_token(ada)})
+            node = await memory_layer.node()
+            assert node.members(user_room(ada)) == 1
+            await client.ask(4, connect={"token": issue_token(grace)})
+            assert node.members(user_room(ada)) == 0
+            assert node.members("general") == 1
+
+    async def test_nobody_can_be_published_to(self) -> None:
+        """Publishing to an anonymous user is an error of the caller."""
+        with pytest.raises(ValueError, match="primary key"):
+            await apublish_to_user(AnonymousUser(), 1)
