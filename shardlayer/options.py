@@ -25,12 +25,15 @@ NO_HISTORY = HistoryPolicy(size=0, ttl=0.0)
 LEASE_TTL = 60.0  # seconds
 LINGER = 2.0  # seconds
 MEMBERS_INTERVAL = 2.0  # seconds
+PROBE_INTERVAL = 3.0  # seconds
+PROBE_TIMEOUT = 5.0  # seconds
 
 BATCH_SIZE = 100  # publications
 BATCH_BYTES = 1_048_576  # bytes
 MAX_PENDING = 10_000  # publications
 PUBLISH_TIMEOUT = 5.0  # seconds
 WAIT_REPLICAS = 0  # replicas
+IDEMPOTENCY_TTL = 300.0  # seconds
 MAX_MESSAGE_SIZE = 1_048_576  # bytes
 
 SLICE_SIZE = 1_000  # members
@@ -64,6 +67,9 @@ class LayerOptions:
             three times in that time.
         linger: Seconds that a node stays registered for a room after its last member left.
         members_interval: Seconds between two reports of a node's member counts.
+        probe_interval: Seconds after which a connection that heard nothing is tried: the node
+            publishes something to itself.
+        probe_timeout: Seconds within which the node must hear that, or the connection is replaced.
         batch_size: Publications in one batch, at most.
         batch_bytes: Bytes in one batch, at most; one larger message goes alone.
         max_pending: Publications that wait on one shard before callers have to.
@@ -71,6 +77,7 @@ class LayerOptions:
             ShardUnavailable.
         wait_replicas: Replicas that must have a publication before it is acknowledged; with 1 or
             more a failover loses no acknowledged one. A server with fewer does not acknowledge.
+        idempotency_ttl: Seconds in which an idempotency key stands for its first publication.
         max_message_size: Bytes of one message, at most.
         slice_size: Members that are written to before the event loop gets a turn.
         write_bytes: Bytes that are joined into one write to a member, at most; one larger
@@ -98,11 +105,14 @@ class LayerOptions:
     lease_ttl: float = LEASE_TTL
     linger: float = LINGER
     members_interval: float = MEMBERS_INTERVAL
+    probe_interval: float = PROBE_INTERVAL
+    probe_timeout: float = PROBE_TIMEOUT
     batch_size: int = BATCH_SIZE
     batch_bytes: int = BATCH_BYTES
     max_pending: int = MAX_PENDING
     publish_timeout: float = PUBLISH_TIMEOUT
     wait_replicas: int = WAIT_REPLICAS
+    idempotency_ttl: float = IDEMPOTENCY_TTL
     max_message_size: int = MAX_MESSAGE_SIZE
     slice_size: int = SLICE_SIZE
     write_bytes: int = WRITE_BYTES
@@ -202,10 +212,13 @@ _POSITIVE: dict[str, type] = {
     "lease_ttl": float,
     "linger": float,
     "members_interval": float,
+    "probe_interval": float,
+    "probe_timeout": float,
     "batch_size": int,
     "batch_bytes": int,
     "max_pending": int,
     "publish_timeout": float,
+    "idempotency_ttl": float,
     "max_message_size": int,
     "slice_size": int,
     "write_bytes": int,

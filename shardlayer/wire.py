@@ -20,6 +20,7 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 | 3 add | group | the name of a channel of this node, which becomes a member of the group |
 | 4 discard | group | the name of a channel of this node, which is a member no longer |
 | 5 flush | empty | a mark: no message waits and no channel is in a group any more |
+| 6 probe | the node | empty: the node that it comes to sent it, to find out whether it hears |
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Kind(IntEnum):
     ADD = 3
     DISCARD = 4
     FLUSH = 5
+    PROBE = 6
 
 
 class Entry(NamedTuple):

@@ -1,41 +1,30 @@
-"""The two connections that a process keeps to one Redis server, however many shards live there.
+"""How a process reaches one Redis server, and the connection over which it sends commands.
 
-`CommandLink` sends commands. One connection carries them all, in the order in which they were put,
-and none waits for another's reply.
-
-`Subscription` hears sharded pub/sub channels (Redis 7+: SSUBSCRIBE). It reconnects by itself and
-says each time when everything can be heard again.
+One connection carries the commands for all shards that live there, in the order in which they were
+put, and none waits for another's reply. What is published is heard on another: `subscription.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from copy import copy
 from typing import Any
 
 from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse, NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from shardlayer.backends.pipeline import Pipeline
-from shardlayer.backends.sockets import Argument, Socket, open_connection, pack
+from shardlayer.backends.sockets import Argument
 from shardlayer.commands import Call
 from shardlayer.hosts import Host
 
-logger = logging.getLogger("shardlayer.redis")
-
 CONNECT_TIMEOUT = 2.0  # seconds
 CLOSE_TIMEOUT = 5.0  # seconds that a connection gets to close; a busy machine needs some
-RECONNECT_BASE = 0.05  # seconds, doubled with each failure
-RECONNECT_MAX = 1.0  # seconds
 
 Failure = (RedisError, OSError, TimeoutError)
 """What a server that can't be reached, or refuses, raises."""
@@ -144,141 +133,3 @@ class CommandLink:
         """Send nothing more and close the connection."""
         await self._pipeline.aclose()
         await close(self._redis)
-
-
-class Subscription:
-    """Hears channels of one server until it is closed.
-
-    Args:
-        host: The server.
-        channels: The sharded pub/sub channels, those of one slot together.
-        on_message: Called with a channel and what was published on it, in order.
-        on_resumed: Called when all channels can be heard, the first time and after each loss.
-        on_lost: Called when they can't be heard any more, or could not from the start.
-        timeout: Seconds that connecting and subscribing may take.
-    """
-
-    def __init__(
-        self,
-        host: Host,
-        channels: Sequence[Sequence[str]],
-        *,
-        on_message: Callable[[bytes, bytes], None],
-        on_resumed: Callable[[], None],
-        on_lost: Callable[[], None],
-        timeout: float,
-    ) -> None:
-        self._address = host.address
-        self._host = host
-        self._channels = channels
-        self._on_message = on_message
-        self._on_resumed = on_resumed
-        self._on_lost = on_lost
-        self._hears = False
-        self._timeout = timeout
-        self._task = asyncio.create_task(self._run(), name=f"subscription to {self._address}")
-
-    async def aclose(self) -> None:
-        """Stop hearing and close the connection."""
-        if not self._task.cancelling():  # a second cancellation would break off the closing
-            self._task.cancel()
-        await asyncio.wait([self._task])
-
-    async def _run(self) -> None:
-        failures = 0
-        redis = connect(self._host, timeout=self._timeout)
-        try:
-            while True:
-                try:
-                    await self._hear(redis, failures)
-                except Failure as error:
-                    if self._hears or failures == 0:
-                        logger.warning("Can't hear %s: %s. Waiting for it.", self._address, error)
-                    failures = 1 if self._hears else failures + 1
-                    self._hears = False
-                    self._on_lost()
-                ceiling = min(RECONNECT_BASE * 2 ** min(failures, 10), RECONNECT_MAX)
-                await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311 (jitter)
-        finally:
-            await close(redis)
-
-    async def _hear(self, redis: Redis, failures: int) -> None:
-        """Hear until the connection is lost; raises why."""
-
-        def resumed() -> None:
-            if failures:
-                logger.info("%s can be heard again.", self._address)
-            self._hears = True
-            self._on_resumed()
-
-        ear = _Ear(
-            await open_connection(redis),
-            self._channels,
-            on_message=self._on_message,
-            on_resumed=resumed,
-        )
-        try:
-            async with asyncio.timeout(self._timeout):
-                await ear.resumed.wait()
-            await ear.deaf
-        finally:
-            await ear.aclose()
-
-
-class _Ear(Socket):
-    """One connection while it hears.
-
-    Attributes:
-        resumed: Set when all channels can be heard, or when that has failed.
-        deaf: Raises why nothing can be heard any more.
-    """
-
-    def __init__(
-        self,
-        connection: AbstractConnection,
-        channels: Sequence[Sequence[str]],
-        *,
-        on_message: Callable[[bytes, bytes], None],
-        on_resumed: Callable[[], None],
-    ) -> None:
-        super().__init__(connection)
-        self.resumed = asyncio.Event()
-        self.deaf: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._on_message = on_message
-        self._on_resumed = on_resumed
-        self._waiting = {channel.encode() for slot in channels for channel in slot}
-        self.write(b"".join(pack(("SSUBSCRIBE", *slot)) for slot in channels))
-
-    def answered(self, answer: Any) -> None:
-        """Take a message, or the confirmation of a subscription."""
-        if isinstance(answer, Exception):
-            self.lose(answer)
-            return
-        try:
-            kind, channel, value = answer
-        except (TypeError, ValueError):
-            raise InvalidResponse(f"{answer!r} is not a message") from None
-        if kind == b"smessage":
-            try:
-                self._on_message(channel, value)
-            except Exception:
-                # The connection may be at fault as little as the rest of what comes over it, but
-                # what was missed is found only by beginning anew.
-                logger.exception("A message on %r could not be taken.", channel)
-                self.lose(RedisConnectionError("a message could not be taken"))
-        elif kind == b"ssubscribe" and self._waiting:
-            self._waiting.discard(channel)
-            if not self._waiting:
-                self._on_resumed()
-                self.resumed.set()
-        elif kind == b"sunsubscribe":
-            self.lose(RedisConnectionError("a slot has moved to another server"))
-
-    def ended(self, error: Exception | None) -> None:
-        """Say why nothing can be heard any more."""
-        self.resumed.set()
-        if error is None:
-            self.deaf.cancel()
-        elif not self.deaf.done():
-            self.deaf.set_exception(error)
-            self.deaf.exception()  # who closes before asking need not know

@@ -12,16 +12,17 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from shardlayer import wire
 from shardlayer.backends.base import Listener
-from shardlayer.backends.connection import CommandLink, Failure, Subscription
+from shardlayer.backends.connection import CommandLink, Failure
 from shardlayer.backends.probe import read_report, require_supported
+from shardlayer.backends.subscription import Probe, Subscription
 from shardlayer.exceptions import ConfigurationError, ShardUnavailable
 from shardlayer.hosts import Host
 from shardlayer.keys import ShardKeys, layout_key
 from shardlayer.options import LayerOptions
 from shardlayer.sharding import hash_tags
 from shardlayer.types import NodeId
-from shardlayer.wire import EPOCH_LENGTH
 
 logger = logging.getLogger("shardlayer.redis")
 
@@ -149,6 +150,19 @@ class Servers:
             on_resumed=resumed,
             on_lost=lost,
             timeout=self._options.publish_timeout,
+            probe=self._probe(address, shards[0], node),
+        )
+
+    def _probe(self, address: str, shard: int, node: NodeId) -> Probe:
+        """Return how the node finds out that it can't hear a server any more."""
+        inbox = self.keys[shard].inbox(node)
+        body = wire.pack_body(wire.Kind.PROBE, node, b"")
+        batch = wire.pack_batch(wire.pack_entry(body))
+        return Probe(
+            # To this very server: another, which a slot has moved to, can't speak for it.
+            publish=lambda: self._links[address].execute("SPUBLISH", inbox, batch),
+            interval=self._options.probe_interval,
+            timeout=self._options.probe_timeout,
         )
 
     def _lost(self, address: str) -> None:
@@ -196,4 +210,4 @@ class Servers:
         if known != replication_id:
             self._replication_ids[address] = replication_id
             if self._links[address].host.master_name and not self._options.wait_replicas:
-                self._distrusted[address] = replication_id[:EPOCH_LENGTH]
+                self._distrusted[address] = replication_id[: wire.EPOCH_LENGTH]

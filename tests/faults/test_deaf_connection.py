@@ -1,0 +1,180 @@
+"""A connection that hears nothing any more is found and replaced, and nothing is lost meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from realtime.embedded import EmbeddedValkey
+from shardlayer import wire
+from shardlayer.keys import ShardKeys
+from shardlayer.layer import ShardedChannelLayer
+from shardlayer.options import PREFIX, SHARDS
+from shardlayer.sharding import hash_tags
+from tests.faults.proxy import LossyProxy
+from tests.shardlayer.fakes import RecordingSink
+from tests.waiting import until
+
+ROOM = "general"
+LIMIT = 15.0  # seconds within which any deaf connection must be found
+IMPATIENT: dict[str, Any] = {"probe_interval": 0.2, "probe_timeout": 1.0, "publish_timeout": 2.0}
+
+
+@asynccontextmanager
+async def layer_on(url: str, **config: Any) -> AsyncIterator[ShardedChannelLayer]:
+    layer = ShardedChannelLayer(
+        hosts=[url], on_disconnect="server.lost", on_reconnect="server.back", **config
+    )
+    try:
+        yield layer
+    finally:
+        await layer.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    """A server for one test."""
+    with EmbeddedValkey(directory=tmp_path) as valkey:
+        yield valkey
+
+
+async def join(layer: ShardedChannelLayer) -> RecordingSink:
+    sink = RecordingSink()
+    (await (await layer.node()).join(ROOM, sink)).release()
+    return sink
+
+
+def received(sink: RecordingSink) -> list[object]:
+    pushes = map(orjson.loads, sink.texts)
+    return ["reset" if "reset" in push else push["data"] for push in pushes]
+
+
+async def is_told(layer: ShardedChannelLayer, channel: str) -> Any:
+    async with asyncio.timeout(LIMIT):
+        return (await layer.receive(channel))["type"]
+
+
+async def ears(server: EmbeddedValkey) -> set[str]:
+    """Return the ids of the connections that hear."""
+    async with Redis.from_url(server.url) as redis:
+        return {entry["id"] for entry in await redis.client_list(_type="pubsub")}
+
+
+@pytest.mark.parametrize(
+    ("to_server", "to_client"), [(False, True), (True, True), (True, False)], ids=str
+)
+async def test_connection_whose_packets_vanish(
+    server: EmbeddedValkey, to_server: bool, to_client: bool
+) -> None:
+    """Whichever way they vanish, it is found, and what was published meanwhile arrives."""
+    async with (
+        LossyProxy(server.port) as proxy,
+        layer_on(proxy.url, **IMPATIENT) as layer,
+        layer_on(server.url) as other,
+    ):
+        channel = await layer.new_channel()
+        sink = await join(layer)
+        await other.publish(ROOM, b"1")
+        await until(lambda: received(sink) == [1])
+        proxy.swallow(to_server=to_server, to_client=to_client)
+        await other.publish(ROOM, b"2")
+        assert await is_told(layer, channel) == "server.lost"
+        await other.publish(ROOM, b"3")
+        assert await is_told(layer, channel) == "server.back"
+        await other.publish(ROOM, b"4")
+        await until(lambda: len(sink.texts) >= 4)
+        assert received(sink) == [1, 2, 3, 4]
+
+
+async def test_server_that_hangs(server: EmbeddedValkey) -> None:
+    """A server stopped by a signal is found while it is stopped, and heard when it goes on."""
+    async with layer_on(server.url, **IMPATIENT) as layer:
+        channel = await layer.new_channel()
+        sink = await join(layer)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            assert await is_told(layer, channel) == "server.lost"
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        assert await is_told(layer, channel) == "server.back"
+        await layer.publish(ROOM, b"1")
+        await until(lambda: received(sink) == [1])
+
+
+async def test_connection_that_the_server_ends(server: EmbeddedValkey) -> None:
+    """After a CLIENT KILL the connection is made again, and nothing is missing."""
+    async with layer_on(server.url) as layer, layer_on(server.url) as other:
+        channel = await layer.new_channel()
+        sink = await join(layer)
+        async with Redis.from_url(server.url) as redis:
+            await redis.client_kill_filter(_type="pubsub")
+        await other.publish(ROOM, b"1")
+        assert await is_told(layer, channel) == "server.lost"
+        assert await is_told(layer, channel) == "server.back"
+        await other.publish(ROOM, b"2")
+        await until(lambda: received(sink) == [1, 2])
+
+
+async def test_silence_is_not_deafness(server: EmbeddedValkey) -> None:
+    """A connection that has nothing to hear stays; one small message now and then says so."""
+    async with layer_on(server.url, probe_interval=0.1) as layer:
+        node = await layer.node()
+        await join(layer)
+        before = await ears(server)
+        inbox = ShardKeys(hash_tags(PREFIX, SHARDS)[0]).inbox(node.id)
+        async with Redis.from_url(server.url) as redis, redis.pubsub() as pubsub:
+            await pubsub.ssubscribe(inbox)
+            probes: list[list[wire.Entry]] = []
+            async with asyncio.timeout(LIMIT):
+                while len(probes) < 5:
+                    message = await pubsub.get_message(timeout=1.0)
+                    if message is not None and message["type"] == "smessage":
+                        probes.append(wire.unpack_batch(message["data"]))
+        assert {tuple(probe) for probe in probes} == {
+            (wire.Entry(wire.Kind.PROBE, node.id, b"", 0, ""),)
+        }
+        assert before <= await ears(server)
+        assert layer.stats()["broken_batches"] == 0
+
+
+async def test_what_hears_is_not_probed(server: EmbeddedValkey) -> None:
+    """While publications come in no message is spent on finding out whether they do."""
+    async with layer_on(server.url, probe_interval=1.0) as layer:
+        node = await layer.node()
+        sink = await join(layer)
+        inbox = ShardKeys(hash_tags(PREFIX, SHARDS)[0]).inbox(node.id)
+        async with Redis.from_url(server.url) as redis, redis.pubsub() as pubsub:
+            await pubsub.ssubscribe(inbox)
+            ends = time.monotonic() + 2.5
+            while time.monotonic() < ends:
+                await layer.publish(ROOM, b"1")
+                await asyncio.sleep(0.01)
+            heard = []
+            while (message := await pubsub.get_message(timeout=0.1)) is not None:
+                if message["type"] == "smessage":
+                    heard += wire.unpack_batch(message["data"])
+        assert not [entry for entry in heard if entry.kind == wire.Kind.PROBE]
+        assert sink.texts
+
+
+async def test_process_that_was_held_up_keeps_its_connections(server: EmbeddedValkey) -> None:
+    """A loop that stands still for longer than a probe may take has not gone deaf."""
+    async with layer_on(server.url, probe_interval=0.1, probe_timeout=0.2) as layer:
+        await join(layer)
+        before = await ears(server)
+        for turn in range(5):
+            await asyncio.sleep(0.03 * turn)  # so that it is in another step each time
+            time.sleep(0.4)  # noqa: ASYNC251 (it is to stand still)
+        await asyncio.sleep(0.3)  # in which a connection would be replaced
+        assert await ears(server) == before
