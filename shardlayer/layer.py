@@ -86,15 +86,15 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """Wait for the next message of a channel and return it; cancelling it loses none."""
         self.require_valid_channel_name(channel)
         node = await self.node()
-        mailbox = node.mailbox(channel)
+        mailbox = node.mailboxes.open(channel)
         while True:
             try:
                 return self._serializer.loads(await mailbox.get())
             except asyncio.CancelledError:
-                node.drop_mailbox(channel)
+                node.mailboxes.release(channel)
                 raise
             except UndecodableMessage as error:
-                node.drop_message(channel, error)
+                node.mailboxes.drop(channel, error)
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return a new process-local channel, `PREFIX.NODE!ID`, received by the running loop.
@@ -105,7 +105,8 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         node = await self.node()
         channel = f"{prefix}.{node.id}!{secrets.token_hex(CHANNEL_ID_BYTES)}"
         self.require_valid_channel_name(channel)
-        await node.new_mailbox(channel)
+        await node.settled(channel)
+        node.mailboxes.begin(channel)
         return channel
 
     async def channel_reader(self, channel: str, notify: Callable[[], None]) -> ChannelReader:
@@ -117,11 +118,11 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """
         node = await self.node()
         return ChannelReader(
-            node.mailbox(channel),
+            node.mailboxes.open(channel),
             self._serializer,
             notify=notify,
-            on_undecodable=partial(node.drop_message, channel),
-            on_closed=partial(node.forget_mailbox, channel),
+            on_undecodable=partial(node.mailboxes.drop, channel),
+            on_closed=partial(node.mailboxes.forget, channel),
         )
 
     # Channels: "Groups" extension
@@ -137,8 +138,8 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         node = node_of(channel) if is_process_local(channel) else ""
         engine = self._engines.with_node(node)
         if engine is not None and engine.node is not None:
-            add = partial(engine.node.group_add, group, channel)
-            await self._engines.run_on(engine, add)
+            memberships = engine.node.memberships
+            await self._engines.run_on(engine, lambda: memberships.add(group, channel))
         elif node:
             await self._engines.run(
                 lambda engine: engine.backend.enroll(shard, group, channel, node=node, add=True)
@@ -154,7 +155,11 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         node = node_of(channel) if is_process_local(channel) else ""
         engine = self._engines.with_node(node)
         if engine is not None and engine.node is not None:
-            discard = partial(engine.node.group_discard, group, channel)
+            memberships = engine.node.memberships
+
+            async def discard() -> None:
+                memberships.discard(group, channel)
+
             await self._engines.run_on(engine, discard)
         elif node:
             await self._engines.run(

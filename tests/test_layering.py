@@ -19,8 +19,11 @@ PACKAGES = ("shardlayer", "realtime", "config")
 LAYERS = (
     {"exceptions", "frames", "hosts", "types", "options"},
     {"sharding", "keys", "pushes", "wire", "commands", "serializers", "scripts"},  # pure
-    {"hub", "batcher", "mailbox", "reader", "complaints", "crossing"},  # in memory
-    {"backends", "registry", "publisher", "node", "engine"},  # I/O
+    {"hub", "batcher", "mailbox", "reader", "complaints", "crossing", "tasks"},  # in memory
+    {
+        *("backends", "registry", "publisher", "rooms", "mailboxes", "memberships", "node"),
+        "engine",
+    },  # I/O
     {"layer", "consumers", "server", "balancer"},  # adapters: none imports another
 )
 ADAPTERS = LAYERS[-1]

@@ -32,7 +32,7 @@ async def main():
     await layer.send("ready", {"type": "x"})
     await layer.receive("ready")
     receiving = asyncio.ensure_future(layer.receive("tasks"))
-    while not (await layer.node()).mailbox("tasks").is_empty:
+    while not (await layer.node()).mailboxes.open("tasks").is_empty:
         await asyncio.sleep(0.01)
     print("waits", flush=True)
     await receiving
@@ -107,7 +107,7 @@ async def test_leaving_a_group_keeps_what_came(make_layer: MakeLayer) -> None:
     assert await cancel_after(5, waiting) == []
     node = await layer.node()
     await layer.group_send("g", {"type": "x", "content": 1})
-    await until(lambda: not node.mailbox(channel).is_empty)
+    await until(lambda: not node.mailboxes.open(channel).is_empty)
     await layer.group_discard("g", channel)
     gc.collect()
     assert await receive(layer, channel) == 1
@@ -117,7 +117,7 @@ async def test_channels_that_nobody_receives_are_given_up(
     make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Consumers that left with messages waiting take no memory for longer than `expiry`."""
-    monkeypatch.setattr("shardlayer.node.MAILBOXES_SWEPT_AT", 10)
+    monkeypatch.setattr("shardlayer.mailboxes.SWEPT_AT", 10)
     layer = make_layer(expiry=0.05)
     node = await layer.node()
     for number in range(40):
@@ -126,9 +126,9 @@ async def test_channels_that_nobody_receives_are_given_up(
         channel = await layer.new_channel()
         await layer.group_add("g", channel)
         await layer.group_send("g", {"type": "x", "content": number})
-        await until(lambda: not node.mailbox(channel).is_empty)  # noqa: B023
+        await until(lambda: not node.mailboxes.open(channel).is_empty)  # noqa: B023
         await layer.group_discard("g", channel)
-    assert len(node._kept) < 40
+    assert len(node.mailboxes._kept) < 40
 
 
 async def test_receiver_that_dies_loses_nothing(place: Place, make_layer: MakeLayer) -> None:
@@ -181,7 +181,7 @@ async def test_a_thousand_waiting_receivers_ask_for_nothing(
     names += [await layer.new_channel() for _ in range(100)]
     receiving = [asyncio.create_task(layer.receive(name)) for name in names]
     node = await layer.node()
-    await until(lambda: all(node.mailbox(name).is_empty for name in names))
+    await until(lambda: all(node.mailboxes.open(name).is_empty for name in names))
     before = await settle(lambda: commands_run(place))
     await asyncio.sleep(IDLE)
     assert commands_run(place) - before == Counter()

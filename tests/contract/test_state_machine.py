@@ -90,7 +90,7 @@ class World:
             node = await layer.node()
             async with asyncio.timeout(PATIENCE):
                 await layer.receive(echo)
-                while not node.mailbox(echo).is_empty:
+                while not node.mailboxes.open(echo).is_empty:
                     await layer.receive(echo)
 
     async def send(self, process: int, channel: str, content: int) -> bool:
@@ -114,7 +114,7 @@ class World:
                 return (await receiving)["content"]
         node = await self.receiver(channel, process).node()
         receiving = self._receiving(process, channel)
-        mailbox = node.mailbox(self.name(channel))
+        mailbox = node.mailboxes.open(self.name(channel))
         async with asyncio.timeout(PATIENCE):
             while not (receiving.done() or mailbox.is_awaited):  # noqa: ASYNC110 (nobody tells)
                 await asyncio.sleep(0)

@@ -108,8 +108,8 @@ async def test_undecodable_message_is_dropped_and_counted() -> None:
     reader = await layer.channel_reader(channel, Alarm())
     await layer.group_add("g", channel)
     await layer.group_send("g", {"type": "x", "number": 1})
-    await until(lambda: not node.mailbox(channel).is_empty)
-    node.mailbox(channel).deliver(b"\xc1")
+    await until(lambda: not node.mailboxes.open(channel).is_empty)
+    node.mailboxes.open(channel).deliver(b"\xc1")
     await layer.group_send("g", {"type": "x", "number": 2})
     assert await read(reader, 2) == [1, 2]
     assert layer.stats()["undecodable_messages"] == 1
@@ -132,7 +132,7 @@ async def test_closed_reader_leaves_nothing_behind(layer: ShardedChannelLayer) -
     (fetch,) = fetches
     assert fetch.cancelled()
     calls = alarm.calls
-    mailbox = node.mailbox(channel)
+    mailbox = node.mailboxes.open(channel)
     mailbox.deliver(b"")
     assert alarm.calls == calls
 
@@ -143,8 +143,8 @@ async def test_mailbox_that_waits_is_given_up() -> None:
     channel = await layer.new_channel()
     node = await layer.node()
     reader = await layer.channel_reader(channel, Alarm())
-    mailbox = weakref.ref(node.mailbox(channel))
-    node.mailbox(channel).deliver(b"never read")
+    mailbox = weakref.ref(node.mailboxes.open(channel))
+    node.mailboxes.open(channel).deliver(b"never read")
     reader.close()
     del reader
     assert mailbox() is None

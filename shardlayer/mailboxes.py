@@ -1,0 +1,138 @@
+"""The mailboxes of one node: where its loop receives Channels channels.
+
+A mailbox lives while somebody holds it: a receiver, or a group. One whose channel this node named
+is kept beyond that, and so is one in which something waits, until nobody received for so long
+that all of it has expired.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from functools import partial
+from weakref import WeakValueDictionary
+
+from shardlayer.backends.base import Backend
+from shardlayer.commands import Queued
+from shardlayer.complaints import Complaint
+from shardlayer.exceptions import ShardUnavailable, UndecodableMessage
+from shardlayer.mailbox import Mailbox, is_process_local
+from shardlayer.options import LayerOptions
+from shardlayer.serializers import Serializer
+from shardlayer.sharding import shard_of
+from shardlayer.types import NodeId
+
+logger = logging.getLogger("shardlayer.mailboxes")
+
+SWEPT_AT = 1_000  # mailboxes that are kept when the first of them are looked at
+
+
+class Mailboxes:
+    """The mailboxes of one node, by channel. Not thread-safe.
+
+    Attributes:
+        undecodable: Messages that were dropped because they could not be decoded.
+    """
+
+    def __init__(self, node: NodeId, backend: Backend, options: LayerOptions) -> None:
+        self.undecodable = 0
+        self._node = node
+        self._backend = backend
+        self._options = options
+        self._kept: dict[str, Mailbox] = {}
+        self._living: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
+        self._sweep_at = SWEPT_AT
+        self._complain = Complaint(logger, logging.ERROR)
+
+    def __len__(self) -> int:
+        """Return how many mailboxes there are."""
+        return len(self._living)
+
+    def begin(self, channel: str) -> Mailbox:
+        """Return where a process-local channel that was just named is received; it is kept."""
+        self._sweep()
+        mailbox = self._kept[channel] = self._make(channel, is_new=True)
+        return mailbox
+
+    def open(self, channel: str) -> Mailbox:
+        """Return where this node receives a channel; it lives while somebody holds it."""
+        return self._living.get(channel) or self._make(channel, is_new=False)
+
+    def wake(self, channel: str) -> None:
+        """Tell a channel's receiver that one more message waits in its queue."""
+        mailbox = self._living.get(channel)
+        if mailbox is not None:
+            mailbox.wake()
+
+    def look(self, shards: Sequence[int]) -> None:
+        """Have the queues of these shards' channels looked at: wake-ups may have been lost."""
+        for mailbox in self._of(shards):
+            mailbox.look()
+
+    def flushed(self, shard: int) -> None:
+        """Drop all that waits for a shard's channels, since their queues were emptied."""
+        for mailbox in self._of([shard]):
+            mailbox.clear()
+
+    def tell(self, type: str) -> None:
+        """Deliver a message that is nothing but its type to each process-local channel."""
+        options = self._options
+        serializer = Serializer(options.serializer_format, options.symmetric_encryption_keys)
+        message = serializer.dumps({"type": type})
+        for channel, mailbox in list(self._living.items()):
+            if is_process_local(channel):
+                mailbox.deliver(message)
+
+    def release(self, channel: str) -> None:
+        """Keep a mailbox that lost a receiver or a group only if something waits in it."""
+        mailbox = self._living.get(channel)
+        if mailbox is None or mailbox.is_empty:
+            self._kept.pop(channel, None)
+        else:
+            self._kept[channel] = mailbox
+
+    def forget(self, channel: str) -> None:
+        """Give up a channel that nobody will receive any more, with what waits here for it."""
+        self._kept.pop(channel, None)
+
+    def drop(self, channel: str, error: UndecodableMessage) -> None:
+        """Count a message that could not be decoded, and say so once in a while."""
+        self.undecodable += 1
+        self._complain("%s: %s", channel, error)
+
+    def _of(self, shards: Sequence[int]) -> Iterator[Mailbox]:
+        for channel, mailbox in list(self._living.items()):
+            if self._shard_of(channel) in shards:
+                yield mailbox
+
+    def _sweep(self) -> None:
+        """Give up mailboxes whose channels nobody receives any more; seldom, so O(1) each."""
+        if len(self._kept) >= self._sweep_at:
+            for channel in [name for name, mailbox in self._kept.items() if mailbox.is_stale]:
+                del self._kept[channel]
+            self._sweep_at = max(SWEPT_AT, 2 * len(self._kept))
+
+    def _make(self, channel: str, *, is_new: bool) -> Mailbox:
+        shard = self._shard_of(channel)
+        is_local = is_process_local(channel)
+        reader = "" if is_local else self._node
+        mailbox = self._living[channel] = Mailbox(
+            channel,
+            capacity=self._options.capacity_of(channel),
+            expiry=self._options.expiry,
+            fetch=lambda: self._backend.receive(shard, channel, reader=reader),
+            restore=None if is_local else partial(self._restore, channel),
+            clock=asyncio.get_running_loop().time,
+            is_new=is_new,
+        )
+        return mailbox
+
+    async def _restore(self, channel: str, queued: Queued) -> None:
+        try:
+            await self._backend.restore(self._shard_of(channel), channel, queued)
+        except ShardUnavailable as error:
+            self._complain("A message of %s was lost: %s", channel, error)
+
+    def _shard_of(self, channel: str) -> int:
+        return shard_of(channel, self._options.shards)

@@ -1,0 +1,111 @@
+"""Which channels of one node are members of which groups, and how a group's message reaches them.
+
+A group with channels is a room like one with sinks, registered and given up in the same way. What
+is sent to it arrives as bytes, which each member's mailbox takes or, if it is full, misses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from shardlayer.complaints import Complaint
+from shardlayer.exceptions import ShardUnavailable
+from shardlayer.hub import Membership, Room
+from shardlayer.mailboxes import Mailboxes
+from shardlayer.rooms import Rooms
+from shardlayer.tasks import Tasks
+
+logger = logging.getLogger("shardlayer.memberships")
+
+
+class Memberships:
+    """The memberships of one node's channels in groups. Not thread-safe.
+
+    Args:
+        rooms: The node's rooms, among them its groups.
+        mailboxes: Where its channels are received.
+        expiry: Seconds that a membership lasts.
+
+    Attributes:
+        missed: Messages that members missed because they were full.
+    """
+
+    def __init__(self, rooms: Rooms, mailboxes: Mailboxes, *, expiry: float) -> None:
+        self.missed = 0
+        self._rooms = rooms
+        self._mailboxes = mailboxes
+        self._expiry = expiry
+        self._tasks = Tasks()
+        self._complain = Complaint(logger, logging.ERROR)
+        self._complain_of_full = Complaint(logger, logging.WARNING)
+
+    async def add(self, group: str, channel: str) -> None:
+        """Make a channel of this node a member of a group; again prolongs it.
+
+        Raises:
+            ShardUnavailable: If the group could not be registered within `publish_timeout`.
+        """
+        await self._register(self._enlist(group, channel), channel)
+
+    def add_soon(self, group: str, channel: str) -> None:
+        """Make a channel a member because another process said so.
+
+        A member at once, since its messages follow; registered as soon as may be.
+        """
+        room = self._enlist(group, channel)
+        self._tasks.start(self._add_for_another(room, channel), f"add to {group}")
+
+    def discard(self, group: str, channel: str) -> None:
+        """End a channel's membership, if there is one."""
+        room = self._rooms.find(group)
+        membership = room.channels.pop(channel, None) if room is not None else None
+        if room is not None and membership is not None:
+            self._rooms.changed(room)
+            self._mailboxes.release(channel)  # of which the membership may be the last holder
+
+    def deliver(self, group: str, message: bytes) -> None:
+        """Hand a group's message to all of its members, but for those that are full."""
+        room = self._rooms.find(group)
+        if room is None:
+            return
+        now = asyncio.get_running_loop().time()
+        missed = 0
+        for channel, membership in list(room.channels.items()):
+            if membership.ends <= now:
+                self.discard(group, channel)
+            elif not membership.channel.deliver(message):
+                missed += 1
+        if missed:
+            self.missed += missed
+            self._complain_of_full(
+                "%d of %d channels of %s are full and missed a message; %d were missed so far",
+                missed,
+                len(room.channels),
+                group,
+                self.missed,
+            )
+
+    async def aclose(self) -> None:
+        """Stop registering what other processes asked for."""
+        await self._tasks.aclose()
+
+    def _enlist(self, group: str, channel: str) -> Room:
+        room = self._rooms.hub_of(group).open(group)
+        ends = asyncio.get_running_loop().time() + self._expiry
+        room.channels[channel] = Membership(self._mailboxes.open(channel), ends)
+        return room
+
+    async def _register(self, room: Room, channel: str) -> None:
+        try:
+            await self._rooms.ensure_entered(room)
+        except BaseException:
+            self.discard(room.name, channel)
+            raise
+        self._rooms.changed(room)
+
+    async def _add_for_another(self, room: Room, channel: str) -> None:
+        try:
+            await self._register(room, channel)
+        except ShardUnavailable as error:
+            self._complain("%s could not be added to %s: %s", channel, room.name, error)

@@ -1,0 +1,199 @@
+"""The rooms of one node: registered with their shards, delivered, and entered again after a gap.
+
+A room is registered with its first member; members that come later are told where it stands from
+memory, without a round trip. What is published to it is fed to its shard's hub, whose delivery
+task writes it.
+
+A room that may have missed something is joined again after its own position: its members see a
+pause, and are told if something is gone for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from shardlayer.commands import JoinReply
+from shardlayer.complaints import Complaint
+from shardlayer.exceptions import ShardLayerError
+from shardlayer.hub import Hub, Room
+from shardlayer.options import LayerOptions
+from shardlayer.registry import RETRY_PAUSE, Registry
+from shardlayer.sharding import shard_of
+from shardlayer.tasks import Tasks
+from shardlayer.types import Position, Publication
+
+logger = logging.getLogger("shardlayer.rooms")
+
+REENTRY_CONCURRENCY = 200  # rooms that are joined again at the same time
+
+
+class Rooms:
+    """The rooms of one node, by shard. Not thread-safe.
+
+    Attributes:
+        hubs: Each shard's rooms and the delivery to them.
+    """
+
+    def __init__(self, registry: Registry, options: LayerOptions) -> None:
+        self.hubs = [
+            Hub(
+                slice_size=options.slice_size,
+                write_bytes=options.write_bytes,
+                on_gap=lambda room, shard=shard: self._reenter(shard, room),  # type: ignore[misc]
+            )
+            for shard in range(options.shards)
+        ]
+        self._registry = registry
+        self._shards = options.shards
+        self._deliveries: list[asyncio.Task[None] | None] = [None] * options.shards
+        self._tasks = Tasks()
+        self._reentries = asyncio.Semaphore(REENTRY_CONCURRENCY)
+        self._complain = Complaint(logger, logging.ERROR)
+
+    def shard_of(self, name: str) -> int:
+        """Return the shard of a room."""
+        return shard_of(name, self._shards)
+
+    def hub_of(self, name: str) -> Hub:
+        """Return the hub of a room."""
+        return self.hubs[self.shard_of(name)]
+
+    def find(self, name: str) -> Room | None:
+        """Return the room of that name, if there is one."""
+        return self.hub_of(name).rooms.get(name)
+
+    def members(self, name: str) -> int:
+        """Return how many members a room has in this node."""
+        room = self.find(name)
+        return len(room) if room is not None else 0
+
+    def __len__(self) -> int:
+        """Return how many rooms have members in this node, or had until a moment ago."""
+        return sum(len(hub.rooms) for hub in self.hubs)
+
+    async def ensure_entered(self, room: Room, since: Position | None = None) -> JoinReply | None:
+        """Have a room registered; return the answer if it was done for this caller.
+
+        `since` is asked for only then. Whoever calls while it is under way waits for it too.
+
+        Raises:
+            ShardUnavailable: If the room could not be registered within `publish_timeout`.
+        """
+        if room.entered:
+            return None
+        if room.entering is not None:
+            await asyncio.shield(room.entering)
+            return None
+        room.entering = self._tasks.start(self._run_entry(room, since), f"enter {room.name}")
+        reply: JoinReply = await asyncio.shield(room.entering)
+        return reply
+
+    async def missed(self, room: Room, since: Position) -> JoinReply:
+        """Ask the shard for what was published to a room after a position.
+
+        Raises:
+            ShardUnavailable: If it did not answer within `publish_timeout`.
+        """
+        shard = self.shard_of(room.name)
+        return await self._registry.join(shard, room.name, members=len(room), since=since)
+
+    def changed(self, room: Room) -> None:
+        """Note that a room's members changed; without any it is given up after the linger."""
+        self._registry.changed(self.shard_of(room.name), room.name, len(room))
+
+    def feed(self, shard: int, publications: Sequence[Publication]) -> None:
+        """Take publications that arrived from a shard, in order, and have them delivered."""
+        self.hubs[shard].feed(publications)
+        self._deliver(shard)
+
+    def resumed(self, shard: int) -> None:
+        """Join all rooms of a shard again, since something may have been missed."""
+        for room in self.hubs[shard].rooms.values():
+            if room.entering is None and room.held is None:
+                self._reenter(shard, room)
+            else:
+                room.deaf = True  # its answer may be from before the shard was heard again
+
+    def flushed(self, shard: int) -> None:
+        """End the memberships of all channels in a shard's groups; sinks stay in their rooms."""
+        rooms = self.hubs[shard].rooms
+        for room in list(rooms.values()):
+            room.channels.clear()
+            if room.entering is not None or room.held is not None:
+                continue
+            if room.sinks:
+                self._reenter(shard, room)
+            else:
+                del rooms[room.name]
+
+    def give_up(self, shard: int, name: str) -> bool:
+        """Forget a room if it still has no members; return whether it was forgotten."""
+        hub = self.hubs[shard]
+        room = hub.rooms.get(name)
+        if room is None or len(room) or room.entering is not None:
+            return False
+        del hub.rooms[name]
+        return True
+
+    async def aclose(self) -> None:
+        """Stop entering and delivering. Members are not told."""
+        await self._tasks.aclose()
+
+    def _deliver(self, shard: int) -> None:
+        if self._deliveries[shard] is None:
+            self._deliveries[shard] = self._tasks.start(
+                self._run_delivery(shard), f"delivery of shard {shard}"
+            )
+
+    async def _run_delivery(self, shard: int) -> None:
+        try:
+            await self.hubs[shard].deliver()
+        finally:
+            self._deliveries[shard] = None
+
+    async def _run_entry(self, room: Room, since: Position | None) -> JoinReply:
+        # Admits before it ends: who finds the task done must find the room entered.
+        shard = self.shard_of(room.name)
+        try:
+            reply = await self._registry.join(shard, room.name, members=len(room), since=since)
+        finally:
+            room.entering = None  # if it failed, whoever waited leaves and the room lingers out
+        self._admit(shard, room, reply.position)
+        return reply
+
+    def _admit(self, shard: int, room: Room, *admission: Any, contiguous: bool = True) -> None:
+        self.hubs[shard].admit(room, *admission, contiguous=contiguous)
+        self._deliver(shard)
+        if room.deaf:
+            room.deaf = False
+            self._reenter(shard, room)
+
+    def _reenter(self, shard: int, room: Room) -> None:
+        """Ask for what a room missed, until the shard answers; its publications wait meanwhile."""
+        self.hubs[shard].hold(room)
+        room.entering = self._tasks.start(
+            self._run_reentry(shard, room), f"enter {room.name} again"
+        )
+
+    async def _run_reentry(self, shard: int, room: Room) -> None:
+        try:
+            async with self._reentries:
+                while True:
+                    try:
+                        reply = await self._registry.join(
+                            shard,
+                            room.name,
+                            members=len(room),
+                            since=room.position,
+                            returns=True,
+                        )
+                        break
+                    except ShardLayerError as error:
+                        self._complain("%s can't be entered again yet: %s", room.name, error)
+                        await asyncio.sleep(RETRY_PAUSE)
+        finally:
+            room.entering = None
+        self._admit(shard, room, reply.position, reply.publications, contiguous=reply.recovered)
