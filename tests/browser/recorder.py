@@ -18,7 +18,7 @@ async ([rooms, options, since]) => {
     if (told.states.at(-1) !== detail.state) told.states.push(detail.state);
     count();
   });
-  for (const type of ["subscribed", "gap", "error"]) {
+  for (const type of ["subscribed", "gap", "error", "announcement"]) {
     client.addEventListener(type, ({ detail }) => told.events.push({ type, ...detail,
       message: detail.message }));
   }
@@ -55,11 +55,12 @@ class RecordingClient:
         """Wait until it is in this state and got so many messages."""
         expect(self._tab).to_have_title(f"{state} {messages}", timeout=PATIENCE)
 
-    def publish(self, room: str, data: Any) -> Any:
+    def publish(self, room: str, data: Any, **options: Any) -> Any:
         """Publish and return the reply, or the code of the error."""
         return self.run(
-            "([room, data]) => client.publish(room, data).catch((error) => error.code)",
-            [room, data],
+            """([room, data, options]) =>
+              client.publish(room, data, options).catch((error) => error.code ?? error.name)""",
+            [room, data, options],
         )
 
     def run(self, script: str, argument: Any = None) -> Any:

@@ -229,3 +229,22 @@ def test_lines_break_at_holes(tab: Page) -> None:
 def test_what_is_no_chat_message(data: Any, tab: Page) -> None:
     """What anybody may have published instead of a message is not shown."""
     assert call(tab, "page/chat.js", "readMessage", data) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("Soon.", "Soon."), ({"text": " Soon. ", "t": 1}, "Soon."), ("x" * 600, "x" * 500),
+        (None, None), (7, None), ("  ", None), ({}, None), ({"text": 7}, None), ([], None),
+    ],
+)  # fmt: skip
+def test_announcements_in_words(data: Any, text: str | None, tab: Page) -> None:
+    """A text, or what has a text, is shown; all else that may be announced is not for people."""
+    assert call(tab, "page/announcements.js", "readAnnouncement", data) == text
+
+
+def test_keys_differ(tab: Page) -> None:
+    """Each key is new, and one that the server takes."""
+    keys = {call(tab, "client.js", "newKey") for _ in range(20)}
+    assert len(keys) == 20
+    assert all(len(key) == 32 and key.isalnum() for key in keys)

@@ -21,6 +21,18 @@ def join_at(offset: int, *publications: int, **more: Any) -> Any:
     return answer
 
 
+def at(offset: int, epoch: str = "e") -> dict[str, Any]:
+    """Return a position."""
+    return {"offset": offset, "epoch": epoch}
+
+
+def gaps(client: RecordingClient) -> list[tuple[Any, Any, Any]]:
+    """Return what the client told of gaps in the room r."""
+    events = client.events("gap")
+    assert all(event["room"] == "r" for event in events)
+    return [(event["since"], event["position"], event["missed"]) for event in events]
+
+
 def test_a_hole_is_asked_about(tab: Page) -> None:
     """When a push skips an offset the client asks again, and delivers all in order, once."""
 
@@ -57,19 +69,58 @@ def test_a_hole_that_stays_is_told(tab: Page) -> None:
     client = RecordingClient(tab, "r")
     client.wait("live", 1)
     assert client.data == [10]
-    assert [event["position"]["offset"] for event in client.events("gap")] == [9]
+    assert gaps(client) == [(at(5), at(9), 4)]
 
 
-def test_a_reset_is_told(tab: Page) -> None:
+def test_too_long_away_is_told(tab: Page) -> None:
+    """What the history still had is handed on, and it is said how many it had no more."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        first = "offset" not in command["subscribe"][0]
+        item = subscribed(5) if first else subscribed(9, 8, 9, recovered=False)
+        server.say(id=command["id"], subscribed=[item])
+
+    server = ScriptedServer(tab, answer)
+    client = RecordingClient(tab, "r")
+    client.wait("live", 0)
+    server.close(1012)
+    client.wait("live", 2)
+    assert client.data == [8, 9]
+    assert gaps(client) == [(at(5), at(9), 2)]
+    assert [event["recovered"] for event in client.events("subscribed")] == [True, False]
+
+
+@pytest.mark.parametrize(("epoch", "offset", "missed"), [("f", 2, None), ("e", 9, 4)])
+def test_a_reset_is_told(epoch: str, offset: int, missed: int | None, tab: Page) -> None:
     """When the server lost track the client is told, and counts from there."""
     server = ScriptedServer(tab, join_at(5))
     client = RecordingClient(tab, "r")
     client.wait("live", 0)
-    server.say(room="r", reset={"offset": 2, "epoch": "f"})
-    server.say(room="r", offset=3, data="three")
+    server.say(room="r", reset={"offset": offset, "epoch": epoch})
+    server.say(room="r", offset=offset + 1, data="next")
     client.wait("live", 1)
-    assert [event["position"] for event in client.events("gap")] == [{"offset": 2, "epoch": "f"}]
+    assert gaps(client) == [(at(5), at(offset, epoch), missed)]
+    assert client.data == ["next"]
     assert len(server.commands) == 1
+
+
+def test_a_reset_while_it_asks_is_told(tab: Page) -> None:
+    """A reset that comes before the reply is told by the reply, once."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        if "offset" not in command["subscribe"][0]:
+            server.say(id=command["id"], subscribed=[subscribed(5)])
+            server.say(room="r", offset=9, data=9)
+        else:
+            server.say(room="r", reset={"offset": 1, "epoch": "f"})
+            item = subscribed(2, 1, 2, recovered=False, epoch="f")
+            server.say(id=command["id"], subscribed=[item])
+
+    ScriptedServer(tab, answer)
+    client = RecordingClient(tab, "r")
+    client.wait("live", 2)
+    assert client.data == [1, 2]
+    assert gaps(client) == [(at(5), at(2, "f"), None)]
 
 
 @pytest.mark.parametrize("code", [1003, 1009, 4003, 4009])
@@ -116,7 +167,7 @@ def test_a_room_without_history_can_not_recover(tab: Page) -> None:
     assert client.events("gap") == []
     server.close(1012)
     client.wait("live", 2)
-    assert len(client.events("gap")) == 1
+    assert gaps(client) == [(None, None, None)]
     assert [command["subscribe"] for command in server.commands] == [[{"room": "r"}]] * 2
 
 
@@ -278,3 +329,125 @@ def test_leaving_is_at_once(tab: Page) -> None:
     assert client.run("client.ping()") >= 0
     assert client.run("told.data") == ["heard"]
     assert server.commands[-1]["unsubscribe"] == {"room": "r"}
+
+
+def test_announcements_are_told(tab: Page) -> None:
+    """An announcement reaches a client that has joined nothing, whatever its data are."""
+    server = ScriptedServer(tab, join_at(0))
+    client = RecordingClient(tab)
+    client.wait("live", 0)
+    for data in ({"text": "Soon."}, None):
+        server.say(announcement=data)
+    tab.wait_for_function("told.events.length === 2")
+    assert [event["data"] for event in client.events("announcement")] == [{"text": "Soon."}, None]
+
+
+def test_publishing_again_under_one_key(tab: Page) -> None:
+    """With `retryFor` it sends again what may have been lost, under one key, and no other."""
+    answers = ["unavailable", "close", "published", "published"]
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        if "publish" not in command:
+            join_at(0)(server, command)
+            return
+        what = answers.pop(0)
+        if what == "published":
+            server.say(id=command["id"], published={"room": "r", "offset": 1, "epoch": "e"})
+        elif what == "close":
+            server.close(1012)
+        else:
+            server.say(id=command["id"], error={"code": what, "message": "Try again."})
+
+    server = ScriptedServer(tab, answer)
+    client = RecordingClient(tab, "r")
+    client.wait("live", 0)
+    assert client.publish("r", "x", retryFor=60_000)["offset"] == 1
+    client.publish("r", "y", retryFor=60_000)
+    keys = [each["publish"]["key"] for each in server.commands if "publish" in each]
+    assert keys[0] == keys[1] == keys[2] != keys[3]
+    assert all(len(key) == 32 for key in keys)
+
+
+def test_publishing_again_ends(tab: Page) -> None:
+    """What the server is sure of is not tried again, and nothing longer than was asked for."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        if "publish" not in command:
+            join_at(0)(server, command)
+            return
+        code = command["publish"]["room"]
+        server.say(id=command["id"], error={"code": code, "message": "No."})
+
+    server = ScriptedServer(tab, answer)
+    client = RecordingClient(tab, "r")
+    client.wait("live", 0)
+    assert client.publish("forbidden", "x", retryFor=60_000) == "forbidden"
+    assert client.publish("unavailable", "x") == "unavailable"
+    assert len(server.commands) == 1 + 2
+    assert "key" not in server.commands[-1]["publish"]
+    assert client.publish("unavailable", "x", retryFor=500) == "unavailable"
+    assert len(server.commands) > 1 + 3
+    assert client.publish("r", "x", retryFor=240_001) == "RangeError"
+    assert client.publish("unavailable", "x", key="mine") == "unavailable"
+    assert server.commands[-1]["publish"]["key"] == "mine"
+
+
+def test_reading_the_history(tab: Page) -> None:
+    """A room's history is asked for by name, with a limit or without, and handed on as it is."""
+    held = {"room": "r", "offset": 2, "epoch": "e", "publications": [{"offset": 2, "data": "b"}]}
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        server.say(id=command["id"], history=held)
+
+    server = ScriptedServer(tab, answer)
+    client = RecordingClient(tab)
+    client.wait("live", 0)
+    assert client.run("client.history('r')") == held
+    assert client.run("client.history('r', { limit: 1 })") == held
+    asked = [command["history"] for command in server.commands]
+    assert asked == [{"room": "r"}, {"room": "r", "limit": 1}]
+
+
+FOLLOW = """
+client.subscribeToUser((data) => told.data.push(data))
+  .then(({ room }) => room, ({ code }) => code)
+"""
+
+
+def test_following_ones_own_room(tab: Page) -> None:
+    """The private room's name is asked for, again if the connection went meanwhile."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        if "connect" not in command:
+            join_at(0)(server, command)
+        elif server.connections == 1:
+            server.close(1012)
+        else:
+            connected = {"node": "n", "user": "ada", "room": "r"}
+            server.say(id=command["id"], connected=connected)
+
+    server = ScriptedServer(tab, answer)
+    client = RecordingClient(tab)
+    client.wait("live", 0)
+    assert client.run(FOLLOW) == "r"
+    tab.wait_for_function("told.events.length === 1")
+    server.say(room="r", offset=1, data="for Ada")
+    tab.wait_for_function("told.data.length === 1")
+    assert client.run("told.data") == ["for Ada"]
+
+
+def test_nobody_has_a_room(tab: Page) -> None:
+    """Without a user there is no room to follow; without `connect()` nobody to ask."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        connected = {"node": "n", "user": None, "room": None}
+        server.say(id=command["id"], connected=connected)
+
+    ScriptedServer(tab, answer)
+    client = RecordingClient(tab)
+    client.wait("live", 0)
+    assert client.run(FOLLOW) == "anonymous"
+    client.run("client.close()")
+    assert client.run(FOLLOW) == "offline"
+    both = f"() => {{ const found = {FOLLOW}; client.connect(); return found; }}"
+    assert client.run(both) == "anonymous"

@@ -15,10 +15,12 @@ import { backoffDelay } from "./client/backoff.js";
 import { Connection } from "./client/connection.js";
 import { Lag } from "./client/lag.js";
 import { RealtimeError, websocketUrl } from "./client/protocol.js";
+import { newKey, sendUntilTaken } from "./client/publishing.js";
 import { Rooms } from "./client/rooms.js";
 
 export { BACKOFF_BASE, BACKOFF_CAP, backoffDelay } from "./client/backoff.js";
 export { BEGINNING, RealtimeError, comesBack, frameLists } from "./client/protocol.js";
+export { LONGEST_RETRY, newKey } from "./client/publishing.js";
 export { judge, merge } from "./client/recovery.js";
 export { Subscription } from "./client/subscription.js";
 
@@ -51,8 +53,9 @@ export const BEHIND_AFTER = 2_000;
 
 /**
  * Events: `state` (detail: Status; also for each new figure while behind), `subscribed` and `gap`
- * (of all subscriptions, see Subscription), `error` (detail: a RealtimeError that no promise
- * carries: a room or a token refused, an unreadable frame).
+ * (of all subscriptions, see Subscription), `announcement` (detail: {data}; to everybody, in
+ * whichever rooms), `error` (detail: a RealtimeError that no promise carries: a room or a token
+ * refused, an unreadable frame).
  */
 export class RealtimeClient extends EventTarget {
   /** @type {Readonly<Status>} */
@@ -122,14 +125,58 @@ export class RealtimeClient extends EventTarget {
   }
 
   /**
+   * Follow the private room of the user who is signed in, whatever it is called.
+   * @param {import("./client/subscription.js").Handler} handler
+   * @param {{since?: import("./client/protocol.js").Position | null}} [options]
+   * @returns {Promise<import("./client/subscription.js").Subscription>} Once the server has said
+   *   who that is; rejects as `identity` does, and with `anonymous` if it is nobody.
+   */
+  async subscribeToUser(handler, options) {
+    const { room } = await this.identity();
+    if (room === null) throw new RealtimeError("anonymous", "Nobody is signed in.");
+    return this.subscribe(room, handler, options);
+  }
+
+  /**
+   * Ask who the server takes this client for; waits for the connection.
+   * @returns {Promise<{node: string, user: string | null, room: string | null}>} The worker, the
+   *   user's name and private room. Rejects with `offline` unless `connect()` was called.
+   */
+  async identity() {
+    for (;;) {
+      await this.#whenReady();
+      try {
+        return (await this.#request({ connect: {} })).connected;
+      } catch (error) {
+        if (!(error instanceof RealtimeError && error.code === "lost")) throw error;
+      }
+    }
+  }
+
+  /**
    * Publish to a room. Never queued: without a connection it rejects at once (`offline`), and what
    * was on its way when the connection went rejects as `lost`, since it may have arrived.
    * @param {string} room
    * @param {unknown} data Anything that JSON can say.
+   * @param {{key?: string, retryFor?: number}} [options] `key`: names this publication, 1 to 64
+   *   characters; what is published again under the same key within five minutes is published
+   *   once. `retryFor`: try again for so many milliseconds where that may help, under one key.
    * @returns {Promise<{room: string, offset?: number, epoch?: string}>}
    */
-  async publish(room, data) {
-    return (await this.#request({ publish: { room, data } })).published;
+  async publish(room, data, { key, retryFor = 0 } = {}) {
+    const publish = { room, data, key: key ?? (retryFor > 0 ? newKey() : undefined) };
+    const send = () => this.#request({ publish });
+    return (await sendUntilTaken(send, retryFor, this.#options.random)).published;
+  }
+
+  /**
+   * Read a room's newest publications without following it.
+   * @param {string} room
+   * @param {{limit?: number}} [options] At most so many; the server has a limit of its own.
+   * @returns {Promise<import("./client/protocol.js").History>}
+   */
+  async history(room, { limit } = {}) {
+    return (await this.#request({ history: { room, limit } })).history;
   }
 
   /** @returns {Promise<number>} Milliseconds there and back, behind all that is queued before. */
@@ -143,6 +190,15 @@ export class RealtimeClient extends EventTarget {
   async #request(command) {
     if (this.#connection === null) throw new RealtimeError("offline", "Not connected.");
     return this.#connection.request(command);
+  }
+
+  /** Wait for a connection that takes commands. */
+  async #whenReady() {
+    await null; // so that `connect()` may follow in the same turn
+    while (!this.#connection?.ready) {
+      if (!this.#wanted) throw new RealtimeError("offline", "Not connected.");
+      await new Promise((resolve) => this.addEventListener("state", resolve, { once: true }));
+    }
   }
 
   #open() {
@@ -202,6 +258,8 @@ export class RealtimeClient extends EventTarget {
       for (const reply of [message.subscribed].flat()) this.#rooms.accept(reply);
     } else if (message.error !== undefined) {
       this.#emit("error", new RealtimeError(message.error.code, message.error.message));
+    } else if (message.announcement !== undefined) {
+      this.#emit("announcement", { data: message.announcement });
     } else if (message.reset !== undefined) {
       this.#rooms.reset(message);
     } else {

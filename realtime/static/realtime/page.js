@@ -4,6 +4,7 @@
 
 import { Recorder, TimeAxis } from "./charts.js";
 import { RealtimeClient } from "./client.js";
+import { Announcements } from "./page/announcements.js";
 import { Chat } from "./page/chat.js";
 import { Figures } from "./page/figures.js";
 import { RoomPanel } from "./page/room-panel.js";
@@ -31,6 +32,7 @@ const panels = [...document.querySelectorAll("[data-room^='machine.']")].map(
       figures.record(performance.now(), age);
     }),
 );
+new Announcements(find("[data-part='announcements']"), client);
 new Chat(find("[data-room='chat.lobby']"), client);
 const axis = new TimeAxis(/** @type {HTMLCanvasElement} */ (find("[data-part='axis']")));
 new Recorder([...panels.map(({ chart }) => chart), axis]);

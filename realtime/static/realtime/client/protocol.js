@@ -34,6 +34,15 @@
  * @property {{code: string, message: string}} [error] In place of all but `room`.
  */
 
+/**
+ * The reply to `history`: the newest publications, oldest first, and the position after them.
+ * @typedef {object} History
+ * @property {string} room
+ * @property {number} [offset] Left out in a room that keeps no history, and so is `epoch`.
+ * @property {string} [epoch]
+ * @property {{offset: number, data: unknown}[]} publications
+ */
+
 /** Everything that a room still holds, for `subscribe(room, handler, {since: BEGINNING})`. */
 export const BEGINNING = Object.freeze({ offset: 0, epoch: "" });
 
@@ -65,7 +74,7 @@ export function comesBack(code) {
  * Codes of the server: see docs/protocol.md. Codes of the client itself: `offline` (not sent, there
  * is no connection), `lost` (sent, and the connection went before the reply: it may or may not
  * have taken effect), `timeout` (sent, and no reply came in time: likewise), `closed` (the client
- * was told to stop).
+ * was told to stop), `anonymous` (nobody is signed in).
  */
 export class RealtimeError extends Error {
   /**

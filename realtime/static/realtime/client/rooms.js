@@ -71,7 +71,7 @@ export class Rooms {
     const { gap, recovered, replayed } = subscription.accept(reply);
     const { position } = subscription;
     this.#tell(subscription, "subscribed", { room, position, recovered, replayed });
-    if (gap) this.#tell(subscription, "gap", { room, position });
+    if (gap !== null) this.#tell(subscription, "gap", { room, ...gap });
   }
 
   /** @param {import("./protocol.js").Push} push */
@@ -83,7 +83,8 @@ export class Rooms {
   /** @param {import("./protocol.js").Reset} push */
   reset({ room, reset: position }) {
     const subscription = this.#subscriptions.get(room);
-    if (subscription?.reset(position)) this.#tell(subscription, "gap", { room, position });
+    const gap = subscription?.reset(position);
+    if (subscription && gap) this.#tell(subscription, "gap", { room, ...gap });
   }
 
   /** @param {Subscription} subscription */

@@ -20,10 +20,19 @@ import { judge, merge } from "./recovery.js";
 /** @typedef {(data: any, origin: Origin) => void} Handler */
 
 /**
+ * What is known of publications that were missed and can't be had any more.
+ * @typedef {object} Gap
+ * @property {Position | null} since What was handed on last before; `null` without history.
+ * @property {Position | null} position Where the room goes on; `null` without history.
+ * @property {number | null} missed How many were; `null` where that can't be known, because the
+ *   room began a new epoch or keeps no history.
+ */
+
+/**
  * Events, each with the room in `detail`: `subscribed` ({room, position, recovered, replayed}; after
- * every connect), `gap` ({room, position}: publications were missed that nobody can bring back, or
- * may have been in a room that keeps no history), `error` (a RealtimeError: the server said no;
- * the subscription is over).
+ * every connect), `gap` ({room, since, position, missed}, see Gap: publications were missed that
+ * nobody can bring back, or may have been in a room that keeps no history), `error` (a
+ * RealtimeError: the server said no; the subscription is over).
  */
 export class Subscription extends EventTarget {
   /** @type {"joining" | "joined" | "left"} */
@@ -82,16 +91,17 @@ export class Subscription extends EventTarget {
   /**
    * @internal Take the server's reply: hands on what was missed, then what was held.
    * @param {Subscribed} reply
-   * @returns {{gap: boolean, recovered: boolean, replayed: number}} `gap`: tell the user.
+   * @returns {{gap: Gap | null, recovered: boolean, replayed: number}} `gap`: tell the user.
    */
   accept(reply) {
-    if (this.state === "left") return { gap: false, recovered: false, replayed: 0 };
+    if (this.state === "left") return { gap: null, recovered: false, replayed: 0 };
     const since = this.#position;
     const { deliveries, position, complete } = merge(since, reply, this.#held);
     // Whoever was here before, or named a place, is told of what is missing. "All there is" has
     // no beginning that could be, and where no history is kept nobody can know: so, a gap.
     const expected = this.#joinedBefore || Boolean(since?.epoch);
-    const gap = expected && !(since !== null && position !== null && complete);
+    const isWhole = since !== null && position !== null && complete;
+    const gap = expected && !isWhole ? gapBetween(since, position, deliveries.length) : null;
     this.#held = [];
     this.state = "joined";
     this.#joinedBefore = true;
@@ -127,13 +137,14 @@ export class Subscription extends EventTarget {
   /**
    * @internal
    * @param {Position} position
-   * @returns {boolean} Whether the user has to be told; if a reply is awaited, that will say it.
+   * @returns {Gap | null} What to tell the user; if a reply is awaited, that will say it.
    */
   reset(position) {
     this.#held = []; // numbered before the reset
-    if (this.state !== "joined") return false;
+    if (this.state !== "joined") return null;
+    const gap = gapBetween(this.#position, position, 0);
     this.#position = position;
-    return true;
+    return gap;
   }
 
   /** @param {Delivery} delivery */
@@ -146,4 +157,16 @@ export class Subscription extends EventTarget {
       reportError(error);
     }
   }
+}
+
+/**
+ * @param {Position | null} since
+ * @param {Position | null} position
+ * @param {number} handed Publications between the two that were handed on after all.
+ * @returns {Gap}
+ */
+function gapBetween(since, position, handed) {
+  const sameCount = since !== null && position !== null && since.epoch === position.epoch;
+  const missed = sameCount ? Math.max(0, position.offset - since.offset - handed) : null;
+  return { since, position, missed };
 }

@@ -3,7 +3,7 @@
  * markup.
  */
 
-import { BEGINNING } from "../client.js";
+import { BEGINNING, newKey } from "../client.js";
 
 /** Messages kept in the page. */
 const SHOWN = 200;
@@ -19,8 +19,8 @@ const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 /** Why it was not sent, in words; anything else in the server's own. @type {Record<string, string>} */
 const TROUBLE = {
   offline: "Not sent: you are cut off. Your message stays here; send it again once you are live.",
-  lost: "The connection went while this was sent. If it does not show up above, send it again.",
-  timeout: "No answer from the server. If it does not show up above, send it again.",
+  lost: "The connection went while this was sent. Send it again: it will not appear twice.",
+  timeout: "No answer from the server. Send it again: it will not appear twice.",
 };
 
 /**
@@ -47,6 +47,8 @@ export class Chat {
   #trouble;
   #lastName = "";
   #room;
+  /** What is sent, until the server has it: sent again as it is, it keeps its key. */
+  #unsent = { name: "", text: "", key: "" };
 
   /** @param {HTMLElement} element @param {import("../client.js").RealtimeClient} client */
   constructor(element, client) {
@@ -97,8 +99,13 @@ export class Chat {
     remember(name);
     this.#tell("");
     this.#form.ariaBusy = "true";
+    if (this.#unsent.name !== name || this.#unsent.text !== text) {
+      this.#unsent = { name, text, key: newKey() };
+    }
+    const { key } = this.#unsent;
     try {
-      await this.#client.publish(this.#room, { t: Date.now() / 1000, name, text });
+      await this.#client.publish(this.#room, { t: Date.now() / 1000, name, text }, { key });
+      if (this.#unsent.key === key) this.#unsent = { name: "", text: "", key: "" };
       if (this.#text.value.trim() === text) this.#text.value = "";
       this.#toEnd();
     } catch (error) {
