@@ -20,6 +20,7 @@ from shardlayer.options import LayerOptions
 from shardlayer.types import (
     BEGINNING,
     HistoryPolicy,
+    Mark,
     NodeId,
     Position,
     Publication,
@@ -35,6 +36,7 @@ __all__ = [
     "Host",
     "Joined",
     "LayerOptions",
+    "Mark",
     "MessageTooLarge",
     "Node",
     "NodeId",

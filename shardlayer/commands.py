@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from shardlayer import wire
-from shardlayer.exceptions import WireError
 from shardlayer.keys import CHANNEL_MARK, ShardKeys
 from shardlayer.scripts import Script, script
-from shardlayer.types import HistoryPolicy, NodeId, Position, Publication
+from shardlayer.types import NodeId, Position, Publication
 
 RECOVERY_LIMIT = 1_000  # publications that one join or history call answers, at most
 EXPIRES_BYTES = 8  # of a queue's element, before the message
-WRITER_TTL = 300.0  # seconds that a publisher's last batch is remembered
 
 Argument = str | bytes | int
 
@@ -40,56 +38,6 @@ class Queued(NamedTuple):
 
     message: bytes
     expires: int
-
-
-class Outgoing(NamedTuple):
-    """One publication on its way to a shard.
-
-    `body` is what `wire.pack_body` made of it; `policy` says what its group remembers.
-    """
-
-    group: str
-    body: bytes
-    policy: HistoryPolicy
-
-    @property
-    def size(self) -> int:
-        """Bytes that it takes in a batch."""
-        return len(self.body) + wire.ENTRY_OVERHEAD
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What one call of the publish script carries.
-
-    Attributes:
-        writer: Names the publisher; its batches on one shard are numbered.
-        number: The batch's number. Repeated only to repeat the batch.
-        items: The publications, in order.
-        epoch: An epoch for groups that have none yet: 8 ASCII characters.
-    """
-
-    writer: str
-    number: int
-    items: Sequence[Outgoing]
-    epoch: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What became of a batch.
-
-    Attributes:
-        positions: For each publication where it stands in its room; None without history.
-        channels: The normal channels that are members, by group; the publisher sends to them.
-        targeted: Whether just the interested nodes were told; else all were (a fallback).
-        messages: Pub/sub messages that it took.
-    """
-
-    positions: list[Position | None]
-    channels: dict[str, list[str]]
-    targeted: bool
-    messages: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,69 +78,6 @@ class JoinReply:
     position: Position | None
     recovered: bool
     publications: list[Publication]
-
-
-def publish(keys: ShardKeys, batch: Batch, *, lease_ttl: float, meta_ttl: float) -> Call:
-    """Return the call that publishes a batch. TTLs in seconds."""
-    groups: dict[str, int] = {}
-    group_args: list[Argument] = []
-    group_keys: list[str] = []
-    item_args: list[Argument] = []
-    for item in batch.items:
-        number = groups.get(item.group)
-        if number is None:
-            number = groups[item.group] = len(groups) + 1
-            group_keys += (keys.nodes(item.group), keys.meta(item.group), keys.history(item.group))
-            group_args += (item.policy.size, milliseconds(item.policy.ttl))
-        item_args += (number, item.body)
-    shared: list[Argument] = [
-        batch.number,
-        milliseconds(lease_ttl),
-        milliseconds(WRITER_TTL),
-        milliseconds(meta_ttl),
-        keys.inbox_prefix,
-        keys.all_nodes,
-        wire.VERSION_BYTE,
-        batch.epoch,
-        len(groups),
-    ]
-    return Call(
-        script("publish"),
-        [keys.alive, keys.born, keys.writer(batch.writer), *group_keys],
-        shared + group_args + item_args,
-    )
-
-
-def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
-    """Return what the publish script answered."""
-    targeted, messages = reply[:2]
-    numbers: dict[str, int] = {}
-    for item in batch.items:
-        numbers.setdefault(item.group, len(numbers))
-    epochs = [text(epoch) for epoch in reply[2 : 2 + len(numbers)]]
-    rest = reply[2 + len(numbers) :]
-    offsets, members = rest[: len(batch.items)], rest[len(batch.items) :]
-    if len(offsets) != len(batch.items):
-        raise WireError(
-            f"The publish script answered {len(offsets)} offsets for {len(batch.items)} "
-            f"publications: processes of two releases share this Redis."
-        )
-    return Published(
-        positions=[
-            Position(offset=offset, epoch=epochs[numbers[item.group]]) if offset else None
-            for item, offset in zip(batch.items, offsets, strict=True)
-        ],
-        channels=_channels(list(numbers), members),
-        targeted=bool(targeted),
-        messages=messages,
-    )
-
-
-def _channels(groups: list[str], members: Sequence[Any]) -> dict[str, list[str]]:
-    channels: dict[str, list[str]] = {}
-    for number, name in zip(members[::2], members[1::2], strict=True):
-        channels.setdefault(groups[number - 1], []).append(text(name))
-    return channels
 
 
 def join(

@@ -7,6 +7,9 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:alive`           | sorted set    | node -> when its lease ends, in ms of Redis's clock        |
 | `:born`            | string        | when the registry was found new, in ms of Redis's clock    |
 | `:writer:WRITER`   | string        | a publisher's last batch: its number and its answer        |
+| `:targeted`        | string        | percent of the rooms that just interested nodes are told of |
+| `:marks`           | hash          | source -> offset and index of what was last taken from it  |
+| `:once:GROUP:KEY`  | string        | offset and epoch of the publication that had that key      |
 | `:nodes:GROUP`     | hash          | node -> how many members it has; `#CHANNEL` -> until when   |
 |                    |               | a normal channel is a member, in ms of Redis's clock       |
 | `:meta:GROUP`      | hash          | `o` the last offset, `e` the epoch                         |
@@ -33,6 +36,8 @@ class ShardKeys:
     tag: str
     alive: str = field(init=False)
     born: str = field(init=False)
+    targeted: str = field(init=False)
+    marks: str = field(init=False)
     all_nodes: str = field(init=False)
     inbox_prefix: str = field(init=False)
     _base: str = field(init=False)
@@ -43,12 +48,18 @@ class ShardKeys:
         set_once(self, "_base", base)
         set_once(self, "alive", base + "alive")
         set_once(self, "born", base + "born")
+        set_once(self, "targeted", base + "targeted")
+        set_once(self, "marks", base + "marks")
         set_once(self, "all_nodes", base + "all")
         set_once(self, "inbox_prefix", base + "inbox:")
 
     def writer(self, writer: str) -> str:
         """Return the key of a publisher's last batch."""
         return f"{self._base}writer:{writer}"
+
+    def once(self, group: str, key: str) -> str:
+        """Return the key of where the publication with an idempotency key stands."""
+        return f"{self._base}once:{group}:{key}"
 
     def nodes(self, group: str) -> str:
         """Return the key of a group's nodes."""
@@ -101,7 +112,7 @@ def scan_pattern(prefix: str) -> str:
 def outlives_flush(key: str) -> bool:
     """Tell whether a flush leaves a key: what processes go by, neither message nor group."""
     kind = key.partition("}:")[2].partition(":")[0]
-    return kind in ("alive", "born", "writer", "shards")
+    return kind in ("alive", "born", "writer", "targeted", "marks", "shards")
 
 
 def parse_group_key(key: str) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,18 +18,17 @@ from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
 
 from shardlayer import wire
-from shardlayer.commands import Outgoing
+from shardlayer.batch import Outgoing
 from shardlayer.complaints import Complaint
 from shardlayer.engine import Engine, Engines
-from shardlayer.exceptions import MessageTooLarge, ShardUnavailable, UndecodableMessage
+from shardlayer.exceptions import ShardUnavailable, UndecodableMessage
 from shardlayer.mailbox import is_process_local, node_of
 from shardlayer.node import Node
 from shardlayer.options import NO_HISTORY, LayerOptions
-from shardlayer.publisher import Placed
+from shardlayer.publishing import Publishing
 from shardlayer.reader import ChannelReader
 from shardlayer.serializers import Serializer
-from shardlayer.sharding import shard_of
-from shardlayer.types import Position, Publication, RoomInfo
+from shardlayer.types import Publication, RoomInfo
 
 logger = logging.getLogger("shardlayer.layer")
 
@@ -38,7 +37,7 @@ CHANNEL_ID_BYTES = 8
 PING_TIMEOUT = 1.0  # seconds
 
 
-class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
+class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
     """A channel layer over 32 shards.
 
     Give it the keys of `shardlayer.options.LayerOptions` as `CONFIG` in `CHANNEL_LAYERS`. All
@@ -206,63 +205,11 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """Do what `close` does: what applications of channels_redis call."""
         await self.close()
 
-    # Rooms: JSON that clients get as it was published
-
     async def node(self) -> Node:
         """Return the node of the running event loop, started on first use."""
         return await self._engines.own().start_node()
 
-    async def publish(self, room: str, data: bytes) -> Position | None:
-        """Publish JSON text, in UTF-8, to a room's members and its history.
-
-        Returns when Redis has acknowledged it: where it stands in the room, or None if the room
-        keeps no history. The bytes are not parsed: what they are is the caller's duty.
-
-        Raises:
-            TypeError: If the room's name is not valid.
-            MessageTooLarge: If `data` is larger than `max_message_size`.
-            ShardUnavailable: If it was not acknowledged within `publish_timeout`; whether it was
-                published is then unknown.
-        """
-        item = self._outgoing(room, data)
-        shard = self.shard_of(room)
-        placed = await self._engines.run(lambda engine: engine.publisher.publish(shard, item))
-        return placed.position
-
-    async def publish_many(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:
-        """Publish several (room, data), each room's in the given order.
-
-        All are tried, whatever becomes of the others. Raises like `publish`: for bad input
-        before anything is sent, else the first failure after all have ended.
-        """
-        by_shard: dict[int, list[int]] = {}
-        outgoing = []
-        for index, (room, data) in enumerate(items):
-            outgoing.append(self._outgoing(room, data))
-            by_shard.setdefault(self.shard_of(room), []).append(index)
-
-        async def work(engine: Engine) -> list[list[Placed | BaseException]]:
-            return await asyncio.gather(
-                *(
-                    engine.publisher.publish_all(shard, [outgoing[index] for index in indices])
-                    for shard, indices in by_shard.items()
-                )
-            )
-
-        positions: list[Position | None] = [None] * len(items)
-        answers = await self._engines.run(work)
-        for indices, results in zip(by_shard.values(), answers, strict=True):
-            for index, result in zip(indices, results, strict=True):
-                if isinstance(result, BaseException):
-                    raise result
-                positions[index] = result.position
-        return positions
-
     # Looking at it
-
-    def shard_of(self, name: str) -> int:
-        """Return the shard of a group or channel."""
-        return shard_of(name, self.options.shards)
 
     def servers(self) -> list[str]:
         """Return the addresses of the Redis servers, without passwords."""
@@ -345,18 +292,7 @@ class ShardedChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             reader=node_of(channel) if is_process_local(channel) else "",
         )
 
-    def _outgoing(self, room: str, data: bytes) -> Outgoing:
-        self.require_valid_group_name(room)
-        self._check_size(data)
-        body = wire.pack_body(wire.Kind.PUBLICATION, room, data)
-        return Outgoing(room, body, self.options.policy_of(room))
-
     def _serialize(self, message: dict[str, Any]) -> bytes:
         data = self._serializer.encode(message)
         self._check_size(data)
         return self._serializer.encrypt(data)
-
-    def _check_size(self, payload: bytes) -> None:
-        limit = self.options.max_message_size
-        if len(payload) > limit:
-            raise MessageTooLarge(size=len(payload), limit=limit)

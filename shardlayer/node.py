@@ -14,14 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shardlayer import wire
+from shardlayer.audience import Audience
 from shardlayer.backends.base import Backend
 from shardlayer.complaints import Complaint
 from shardlayer.exceptions import WireError
-from shardlayer.hub import Gate
 from shardlayer.mailboxes import Mailboxes
 from shardlayer.memberships import Memberships
 from shardlayer.options import LayerOptions
 from shardlayer.registry import Registry
+from shardlayer.room import Gate
 from shardlayer.rooms import Rooms
 from shardlayer.sharding import shard_of
 from shardlayer.types import NodeId, Position, Publication, Sink
@@ -90,6 +91,7 @@ class Node:
         self._rooms = Rooms(self._registry, options)
         self.mailboxes = Mailboxes(self.id, backend, options)
         self.memberships = Memberships(self._rooms, self.mailboxes, expiry=options.group_expiry)
+        self._audience = Audience(slice_size=options.slice_size)
         self._heard: set[int] = set()
         self._silent: set[int] = set()  # heard once, and not now
         self._flushes: dict[bytes, _Flush] = {}
@@ -106,6 +108,7 @@ class Node:
         await self._registry.aclose()
         await self.memberships.aclose()
         await self._rooms.aclose()
+        await self._audience.aclose()
         await self._registry.withdraw()
 
     async def join(self, name: str, sink: Sink, since: Position | None = None) -> Joined:
@@ -147,6 +150,14 @@ class Node:
         room = self._rooms.hub_of(name).leave(name, sink)
         if room is not None:
             self._rooms.changed(room)
+
+    def attend(self, sink: Sink) -> None:
+        """Have a sink told of announcements from now on. O(1), and again is no error."""
+        self._audience.attend(sink)
+
+    def depart(self, sink: Sink) -> None:
+        """Have a sink told of announcements no more. O(1), and again is no error."""
+        self._audience.depart(sink)
 
     def members(self, name: str) -> int:
         """Return how many members a room has in this node."""
@@ -209,10 +220,12 @@ class Node:
                 self.memberships.add_soon(entry.name, entry.payload.decode())
             elif entry.kind == wire.Kind.DISCARD:
                 self.memberships.discard(entry.name, entry.payload.decode())
+            elif entry.kind == wire.Kind.ANNOUNCEMENT:
+                self._audience.tell(entry.payload)
             elif entry.kind == wire.Kind.FLUSH:
                 self._flushed(shard, entry.payload)
         if publications:
-            self._rooms.feed(shard, publications)
+            self._rooms.feed(shard, publications, len(batch))
 
     def resumed(self, shards: Sequence[int]) -> None:
         """Join the rooms of these shards again, unless they are heard for the first time.
@@ -246,8 +259,9 @@ class Node:
         return {
             "delivered": sum(hub.delivered for hub in hubs),
             "unwanted": sum(hub.unwanted for hub in hubs),
-            "failed_members": sum(hub.failed for hub in hubs),
+            "failed_members": sum(hub.failed for hub in hubs) + self._audience.failed,
             "missed_messages": self.memberships.missed,
+            "announced": self._audience.told,
             "broken_batches": self.broken_batches,
             "undecodable_messages": self.mailboxes.undecodable,
             "rooms": self.rooms(),

@@ -36,6 +36,7 @@ WAIT_REPLICAS = 0  # replicas
 IDEMPOTENCY_TTL = 300.0  # seconds
 MAX_MESSAGE_SIZE = 1_048_576  # bytes
 
+MAX_BACKLOG = 33_554_432  # bytes
 SLICE_SIZE = 1_000  # members
 WRITE_BYTES = 65_536  # bytes
 
@@ -79,6 +80,8 @@ class LayerOptions:
             more a failover loses no acknowledged one. A server with fewer does not acknowledge.
         idempotency_ttl: Seconds in which an idempotency key stands for its first publication.
         max_message_size: Bytes of one message, at most.
+        max_backlog: Bytes of publications of one shard that may wait in a node to be written to
+            its members. Past it all of them are dropped, and rooms go on from their histories.
         slice_size: Members that are written to before the event loop gets a turn.
         write_bytes: Bytes that are joined into one write to a member, at most; one larger
             message goes alone.
@@ -114,6 +117,7 @@ class LayerOptions:
     wait_replicas: int = WAIT_REPLICAS
     idempotency_ttl: float = IDEMPOTENCY_TTL
     max_message_size: int = MAX_MESSAGE_SIZE
+    max_backlog: int = MAX_BACKLOG
     slice_size: int = SLICE_SIZE
     write_bytes: int = WRITE_BYTES
     capacity: int = CAPACITY
@@ -220,6 +224,7 @@ _POSITIVE: dict[str, type] = {
     "publish_timeout": float,
     "idempotency_ttl": float,
     "max_message_size": int,
+    "max_backlog": int,
     "slice_size": int,
     "write_bytes": int,
     "capacity": int,

@@ -3,6 +3,8 @@
 A slow or dead shard delays no other. While a batch's fate is unknown it is sent again with the same
 number, which the shard applies at most once; when the oldest publication in it has waited
 `publish_timeout`, its callers get ShardUnavailable, and so do in their turn those behind it.
+
+Publications that must all be taken or none go as one parcel, which no batch divides.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ import logging
 import random
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
 
 from shardlayer.backends.base import Backend
+from shardlayer.batch import Batch, Outgoing, Published
 from shardlayer.batcher import Batcher
-from shardlayer.commands import Batch, Outgoing
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.options import LayerOptions
 from shardlayer.types import Position
@@ -25,6 +28,7 @@ from shardlayer.wire import EPOCH_LENGTH
 
 logger = logging.getLogger("shardlayer.publisher")
 
+WRITER_ID_BYTES = 8
 RETRY_BASE = 0.05  # seconds, doubled with each failure
 RETRY_MAX = 1.0  # seconds
 
@@ -40,6 +44,7 @@ class PublisherStats:
         failed: Publications whose callers got ShardUnavailable.
         targeted: Publications told to just the nodes that have members.
         fallback: Publications told to all nodes because the registry could not be trusted.
+        repeated: Publications that had been published before, as their mark or key says.
         messages: Pub/sub messages that it took.
         missed_messages: Group messages that normal channels missed because they were full.
     """
@@ -50,6 +55,7 @@ class PublisherStats:
     failed: int = 0
     targeted: int = 0
     fallback: int = 0
+    repeated: int = 0
     messages: int = 0
     missed_messages: int = 0
 
@@ -66,16 +72,30 @@ class Placed(NamedTuple):
     channels: Sequence[str]
 
 
+@dataclass(slots=True)
+class _Writer:
+    """Numbers its batches on one shard.
+
+    Attributes:
+        id: Names it.
+        number: That of its last batch.
+    """
+
+    id: str = field(default_factory=lambda: secrets.token_hex(WRITER_ID_BYTES))
+    number: int = 0
+
+
 class Publisher:
     """Publishes to all shards from one event loop."""
 
     def __init__(self, backend: Backend, options: LayerOptions) -> None:
         self.stats = PublisherStats()
         self._backend = backend
-        self._timeout = options.publish_timeout
-        self._writer = secrets.token_hex(8)
-        self._numbers = [0] * options.shards
-        self._batchers = [self._batcher(shard, options) for shard in range(options.shards)]
+        self._options = options
+        shards = range(options.shards)
+        self._batchers = [self._batcher(shard, _Writer(), options) for shard in shards]
+        self._parcels = [self._parcel_batcher(shard, _Writer(), options) for shard in shards]
+        self._all: list[Batcher[Any, Any]] = [*self._batchers, *self._parcels]
 
     async def publish(self, shard: int, item: Outgoing) -> Placed:
         """Publish one message.
@@ -91,23 +111,33 @@ class Publisher:
         """Publish messages of one shard in order; return for each its place or its error."""
         return await self._batchers[shard].put_all(items)
 
+    async def publish_together(self, shard: int, items: Sequence[Outgoing]) -> Sequence[Placed]:
+        """Publish messages of one shard in order, all of them or none.
+
+        Raises:
+            ShardUnavailable: If Redis did not acknowledge them in `publish_timeout`.
+        """
+        return await self._parcels[shard].put(items)
+
     def pending(self, shard: int) -> int:
         """Return how many publications wait on a shard."""
-        return len(self._batchers[shard])
+        return len(self._batchers[shard]) + len(self._parcels[shard])
 
     async def drain(self) -> None:
         """Wait until everything is acknowledged or has failed. Publish nothing meanwhile."""
-        for batcher in self._batchers:
+        for batcher in self._all:
             await batcher.drain()
 
     async def aclose(self) -> None:
         """Stop at once; callers that still wait are cancelled."""
-        for batcher in self._batchers:
+        for batcher in self._all:
             await batcher.aclose()
 
-    def _batcher(self, shard: int, options: LayerOptions) -> Batcher[Outgoing, Placed]:
+    def _batcher(
+        self, shard: int, writer: _Writer, options: LayerOptions
+    ) -> Batcher[Outgoing, Placed]:
         async def send(items: list[Outgoing], since: float) -> Sequence[Placed]:
-            return await self._send(shard, items, since)
+            return await self._send(shard, writer, items, since)
 
         return Batcher(
             send,
@@ -118,17 +148,41 @@ class Publisher:
             name=f"publisher of shard {shard}",
         )
 
-    async def _send(self, shard: int, items: list[Outgoing], since: float) -> Sequence[Placed]:
-        self._numbers[shard] += 1
-        batch = Batch(
-            writer=self._writer, number=self._numbers[shard], items=items, epoch=new_epoch()
+    def _parcel_batcher(
+        self, shard: int, writer: _Writer, options: LayerOptions
+    ) -> Batcher[Sequence[Outgoing], Sequence[Placed]]:
+        async def send(
+            parcels: list[Sequence[Outgoing]], since: float
+        ) -> Sequence[Sequence[Placed]]:
+            items = [item for parcel in parcels for item in parcel]
+            places = iter(await self._send(shard, writer, items, since))
+            return [list(islice(places, len(parcel))) for parcel in parcels]
+
+        # Both bounds of a batch in one: a publication counts as at least its share of the bytes.
+        share = options.batch_bytes // options.batch_size
+        return Batcher(
+            send,
+            size_of=lambda parcel: sum(max(item.size, share) for item in parcel),
+            max_items=options.batch_size,
+            max_bytes=options.batch_bytes,
+            max_pending=options.max_pending,
+            name=f"publisher of parcels to shard {shard}",
         )
-        deadline = since + self._timeout
+
+    async def _send(
+        self, shard: int, writer: _Writer, items: list[Outgoing], since: float
+    ) -> Sequence[Placed]:
         loop = asyncio.get_running_loop()
+        deadline = since + self._options.publish_timeout
+        if loop.time() >= deadline:  # it waited behind what did not leave, and was not sent
+            self.stats.failed += len(items)
+            raise self._unavailable(shard, TimeoutError())
+        writer.number += 1
+        batch = Batch(writer=writer.id, number=writer.number, items=items, epoch=new_epoch())
         failures = 0
         while True:
             try:
-                async with asyncio.timeout_at(max(deadline, loop.time() + RETRY_BASE)):
+                async with asyncio.timeout_at(deadline):
                     published = await self._backend.publish(shard, batch)
                 break
             except (ShardUnavailable, TimeoutError) as error:
@@ -140,24 +194,29 @@ class Publisher:
                     raise self._unavailable(shard, error) from error
                 self.stats.retries += 1
                 await asyncio.sleep(pause)
-        self.stats.batches += 1
-        self.stats.published += len(items)
-        self.stats.messages += published.messages
-        if published.targeted:
-            self.stats.targeted += len(items)
-        else:
-            self.stats.fallback += len(items)
+        self._count(published, len(items))
         return [
             Placed(position, published.channels.get(item.group, ()))
             for item, position in zip(items, published.positions, strict=True)
         ]
+
+    def _count(self, published: Published, items: int) -> None:
+        stats = self.stats
+        stats.batches += 1
+        stats.published += items - published.repeated
+        stats.messages += published.messages
+        stats.targeted += published.targeted
+        stats.fallback += published.fallback
+        stats.repeated += published.repeated
 
     def _unavailable(self, shard: int, error: Exception) -> ShardUnavailable:
         if isinstance(error, ShardUnavailable):
             return error
         server = self._backend.servers[self._backend.server_of(shard)]
         return ShardUnavailable(
-            shard=shard, server=server, reason=f"no answer within {self._timeout:g} s"
+            shard=shard,
+            server=server,
+            reason=f"no answer within {self._options.publish_timeout:g} s",
         )
 
 

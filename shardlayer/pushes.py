@@ -34,3 +34,8 @@ def encode_reset(room: str, position: Position) -> bytes:
         position.offset,
         position.epoch.encode("ascii"),
     )
+
+
+def encode_announcement(data: bytes) -> bytes:
+    """Return the JSON text of an announcement, `{"announcement":{…}}`."""
+    return b'{"announcement":%b}' % data

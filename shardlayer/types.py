@@ -46,6 +46,21 @@ class Publication:
     epoch: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a publication comes from: its place in a log that may be read again.
+
+    Attributes:
+        source: Names the log, such as `events/0` for a partition of Kafka.
+        offset: The record's number in it, from 0.
+        index: The publication's number among those of the record, from 0.
+    """
+
+    source: str
+    offset: int
+    index: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPolicy:
     """How much a room remembers.

@@ -21,6 +21,7 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 | 4 discard | group | the name of a channel of this node, which is a member no longer |
 | 5 flush | empty | a mark: no message waits and no channel is in a group any more |
 | 6 probe | the node | empty: the node that it comes to sent it, to find out whether it hears |
+| 7 announcement | empty | JSON text in UTF-8, for everybody who attends |
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Kind(IntEnum):
     DISCARD = 4
     FLUSH = 5
     PROBE = 6
+    ANNOUNCEMENT = 7
 
 
 class Entry(NamedTuple):

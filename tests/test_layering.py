@@ -18,10 +18,31 @@ PACKAGES = ("shardlayer", "realtime", "config")
 # shardlayer's modules and packages by layer, lowest first.
 LAYERS = (
     {"exceptions", "frames", "hosts", "types", "options"},
-    {"sharding", "keys", "pushes", "wire", "commands", "serializers", "scripts"},  # pure
-    {"hub", "batcher", "mailbox", "reader", "complaints", "crossing", "tasks"},  # in memory
+    {"sharding", "keys", "pushes", "wire", "commands", "batch", "serializers", "scripts"},  # pure
     {
-        *("backends", "registry", "publisher", "rooms", "mailboxes", "memberships", "node"),
+        "arrivals",
+        "hub",
+        "room",
+        "turns",
+        "batcher",
+        "mailbox",
+        "reader",
+        "complaints",
+        "crossing",
+        "tasks",
+        "audience",
+    },  # in memory
+    {
+        *(
+            "backends",
+            "registry",
+            "publisher",
+            "publishing",
+            "rooms",
+            "mailboxes",
+            "memberships",
+            "node",
+        ),
         "engine",
     },  # I/O
     {"layer", "consumers", "server", "balancer"},  # adapters: none imports another

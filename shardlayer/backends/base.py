@@ -15,8 +15,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from shardlayer.commands import Batch, JoinReply, JoinRequest, Published, Queued
-from shardlayer.types import NodeId, Publication, RoomInfo
+from shardlayer.batch import Batch, Published
+from shardlayer.commands import JoinReply, JoinRequest, Queued
+from shardlayer.types import Mark, NodeId, Publication, RoomInfo
 
 
 class Listener(Protocol):
@@ -111,6 +112,18 @@ class Backend(ABC):
     @abstractmethod
     async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
         """Return a group's newest publications, at most `limit`, oldest first."""
+
+    @abstractmethod
+    async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:
+        """Return for each source what was last published of it on the shard."""
+
+    @abstractmethod
+    async def forget_marks(self, shard: int, sources: Sequence[str]) -> None:
+        """Forget what was published of these sources."""
+
+    @abstractmethod
+    async def set_targeted(self, shard: int, percent: int) -> None:
+        """Have only this percentage of the rooms told to just the nodes that have members."""
 
     @abstractmethod
     async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:

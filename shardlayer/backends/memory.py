@@ -12,22 +12,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+from zlib import crc32
 
 from shardlayer import wire
 from shardlayer.backends.base import Backend, Listener
-from shardlayer.commands import (
-    RECOVERY_LIMIT,
-    WRITER_TTL,
-    Batch,
-    JoinReply,
-    JoinRequest,
-    Outgoing,
-    Published,
-    Queued,
-    publication,
-)
+from shardlayer.batch import WRITER_TTL, Batch, Outgoing, Published
+from shardlayer.commands import RECOVERY_LIMIT, JoinReply, JoinRequest, Queued, publication
 from shardlayer.options import LayerOptions
-from shardlayer.types import NodeId, Position, Publication, RoomInfo
+from shardlayer.types import Mark, NodeId, Position, Publication, RoomInfo
 
 Clock = Callable[[], float]
 """Seconds since some fixed moment."""
@@ -57,6 +50,13 @@ class _Group:
             self.history.clear()
 
 
+class _Known(NamedTuple):
+    """What an idempotency key stands for."""
+
+    position: Position | None
+    ends: float
+
+
 @dataclass(slots=True)
 class _Shard:
     leases: dict[NodeId, float] = field(default_factory=dict)
@@ -64,6 +64,21 @@ class _Shard:
     groups: dict[str, _Group] = field(default_factory=dict)
     queues: dict[str, deque[tuple[float, bytes]]] = field(default_factory=dict)
     readers: dict[str, set[str]] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    once: dict[tuple[str, str], _Known] = field(default_factory=dict)
+    targeted: int = 100  # percent of the groups
+
+    def is_for_all(self, item: Outgoing) -> bool:
+        return item.for_all or crc32(item.group.encode()) % 100 >= self.targeted
+
+    def was_taken(self, mark: Mark | None) -> bool:
+        if mark is None or (last := self.marks.get(mark.source)) is None:
+            return False
+        return (mark.offset, mark.index) <= (last.offset, last.index)
+
+    def published_as(self, item: Outgoing, now: float) -> _Known | None:
+        known = self.once.get((item.group, item.idempotency_key)) if item.idempotency_key else None
+        return known if known is not None and now < known.ends else None
 
     def group(self, name: str, now: float) -> _Group:
         group = self.groups.setdefault(name, _Group())
@@ -121,17 +136,28 @@ class MemoryBackend(Backend):
             if last is not None and last[0] == batch.number and now < last[2]:
                 return last[1]
             outboxes: dict[NodeId, list[bytes]] = {}
-            positions = [self._append(state, item, batch, now, outboxes) for item in batch.items]
+            positions: list[Position | None] = []
+            fresh: list[Outgoing] = []
+            for item in batch.items:
+                if state.was_taken(item.mark):
+                    positions.append(None)
+                elif (known := state.published_as(item, now)) is not None:
+                    positions.append(known.position)
+                else:
+                    positions.append(self._append(state, item, batch, now, outboxes))
+                    fresh.append(item)
             for node, entries in outboxes.items():
                 self._server.tell(node, shard, wire.pack_batch(*entries))
             published = Published(
                 positions=positions,
                 channels={
-                    item.group: list(members)
+                    item.group: list(group.channels)
                     for item in batch.items
-                    if (members := state.groups[item.group].channels)
+                    if (group := state.groups.get(item.group)) is not None and group.channels
                 },
-                targeted=True,
+                targeted=sum(not state.is_for_all(item) for item in fresh),
+                fallback=0,
+                repeated=len(batch.items) - len(fresh),
                 messages=len(outboxes),
             )
             state.writers[batch.writer] = (batch.number, published, now + WRITER_TTL)
@@ -145,6 +171,12 @@ class MemoryBackend(Backend):
         now: float,
         outboxes: dict[NodeId, list[bytes]],
     ) -> Position | None:
+        if item.mark is not None:
+            state.marks[item.mark.source] = item.mark
+        if item.for_all:
+            for node in state.leases:
+                outboxes.setdefault(node, []).append(wire.pack_entry(item.body))
+            return None
         group = state.group(item.group, now)
         position = None
         if item.policy.keeps:
@@ -156,13 +188,15 @@ class MemoryBackend(Backend):
                 group.history.popleft()
             group.history_ends = now + item.policy.ttl
             group.meta_ends = now + self._options.meta_ttl
+        if item.idempotency_key:
+            ends = now + self._options.idempotency_ttl
+            state.once[item.group, item.idempotency_key] = _Known(position, ends)
         offset, epoch = (position.offset, position.epoch) if position else (0, "")
         entry = wire.pack_entry(item.body, offset=offset, epoch=epoch)
-        for node in list(group.nodes):
-            if state.leases.get(node, 0.0) > now:
-                outboxes.setdefault(node, []).append(entry)
-            else:
-                del group.nodes[node]
+        for node in [node for node in group.nodes if state.leases.get(node, 0.0) <= now]:
+            del group.nodes[node]
+        for node in state.leases if state.is_for_all(item) else group.nodes:
+            outboxes.setdefault(node, []).append(entry)
         return position
 
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:
@@ -289,6 +323,19 @@ class MemoryBackend(Backend):
             held = list(state.history)[-limit:]
             return [publication(group, offset, body, state.epoch) for offset, body in held]
 
+    async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:
+        with self._server.lock:
+            return [self._shard(shard).marks.get(source) for source in sources]
+
+    async def forget_marks(self, shard: int, sources: Sequence[str]) -> None:
+        with self._server.lock:
+            for source in sources:
+                self._shard(shard).marks.pop(source, None)
+
+    async def set_targeted(self, shard: int, percent: int) -> None:
+        with self._server.lock:
+            self._shard(shard).targeted = percent
+
     async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:
         with self._server.lock:
             now = self._server.clock()
@@ -329,7 +376,7 @@ class MemoryBackend(Backend):
         with self._server.lock:
             for shard in range(self._options.shards):
                 state = self._shard(shard)
-                for kept in (state.groups, state.queues, state.readers):
+                for kept in (state.groups, state.queues, state.readers, state.once):
                     kept.clear()
                 for node in state.leases:
                     self._server.tell(node, shard, order)

@@ -12,7 +12,8 @@ from shardlayer import commands, wire
 from shardlayer.backends.base import Backend, Listener
 from shardlayer.backends.connection import CommandLink
 from shardlayer.backends.servers import Servers
-from shardlayer.commands import Argument, Batch, Call, JoinReply, JoinRequest, Published, Queued
+from shardlayer.batch import Batch, Published, publish, read_published
+from shardlayer.commands import Argument, Call, JoinReply, JoinRequest, Queued
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.keys import (
     CHANNEL_MARK,
@@ -23,7 +24,7 @@ from shardlayer.keys import (
     tag_of,
 )
 from shardlayer.options import LayerOptions
-from shardlayer.types import NodeId, Publication, RoomInfo
+from shardlayer.types import Mark, NodeId, Publication, RoomInfo
 
 WAITS_PER_TIMEOUT = 4  # how often a publication waits for replicas before its caller is told
 FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
@@ -48,11 +49,15 @@ class RedisBackend(Backend):
 
     async def publish(self, shard: int, batch: Batch) -> Published:
         options = self._options
-        call = commands.publish(
-            self._keys[shard], batch, lease_ttl=options.lease_ttl, meta_ttl=options.meta_ttl
+        call = publish(
+            self._keys[shard],
+            batch,
+            lease_ttl=options.lease_ttl,
+            meta_ttl=options.meta_ttl,
+            idempotency_ttl=options.idempotency_ttl,
         )
         if not options.wait_replicas:
-            return commands.read_published(batch, await self._call(shard, call))
+            return read_published(batch, await self._call(shard, call))
         milliseconds = commands.milliseconds(options.publish_timeout / WAITS_PER_TIMEOUT)
         wait = ("WAIT", options.wait_replicas, milliseconds)
         reply, replicas = await self._servers.run(shard, lambda link: link.call_then(call, wait))
@@ -63,7 +68,7 @@ class RedisBackend(Backend):
                 server=self._servers.address_of(shard),
                 reason=f"{replicas} of {options.wait_replicas} replicas have the publications",
             )
-        return commands.read_published(batch, reply)
+        return read_published(batch, reply)
 
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:
         options = self._options
@@ -145,6 +150,19 @@ class RedisBackend(Backend):
             )
             for identifier, fields in reversed(held)
         ]
+
+    async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:
+        found = await self._execute(shard, "HMGET", self._keys[shard].marks, *sources)
+        return [
+            None if value is None else Mark(source, *map(int, value.split()))
+            for source, value in zip(sources, found, strict=True)
+        ]
+
+    async def forget_marks(self, shard: int, sources: Sequence[str]) -> None:
+        await self._execute(shard, "HDEL", self._keys[shard].marks, *sources)
+
+    async def set_targeted(self, shard: int, percent: int) -> None:
+        await self._execute(shard, "SET", self._keys[shard].targeted, percent)
 
     async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:
         return await asyncio.gather(*(self._info(shard, group) for group in groups))

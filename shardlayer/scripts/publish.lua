@@ -1,35 +1,42 @@
 -- Publishes one batch on one shard: all of it or, if it was published before, none of it.
 --
--- KEYS  1 alive   2 born   3 the writer's last batch
+-- KEYS  1 alive   2 born   3 the writer's last batch   4 targeted   5 marks
 --       then for each group: nodes, meta, history
+--       then for each idempotency key: where its publication stands
 -- ARGV  1 the batch's number; a writer counts its batches on this shard and repeats a number only
 --         to repeat the batch
 --       2 lease TTL, ms   3 how long the writer's last batch is remembered, ms   4 meta TTL, ms
 --       5 inbox prefix    6 the all-nodes channel   7 the wire version byte
 --       8 an epoch for groups that have none        9 the number of groups
---       then for each group: history size (0: none), history TTL in ms
---       then for each publication: its group's number from 1, its body (see wire.py)
--- Returns  {1 targeted or 0 fallback, messages published, epoch of each group ('' where there is
---           no history), offset of each publication (0 where there is no history),
---           then group number and name of each normal channel that is a member}
+--       10 the number of sources                    11 the number of idempotency keys
+--       12 how long an idempotency key is remembered, ms
+--       then for each group: history size (0: none; -1: for all nodes, and none), history TTL in ms
+--       then the name of each source
+--       then for each publication: its group's number from 1, its body (see wire.py) and, if there
+--       are sources or idempotency keys: its source's number (0: none), the record's offset, the
+--       index in the record, its idempotency key's number (0: none)
+-- Returns  {publications for just the nodes that have members, publications for all nodes because
+--           the registry can't be trusted, messages published, the number of channels below,
+--           then epoch of each group ('' where there is no history), offset of each publication
+--           (0 where there is no history, -1 where it was published before),
+--           then group number and name of each normal channel that is a member,
+--           then number, offset and epoch of each publication whose idempotency key is known}
 --
 -- Lua does not roll back: the caller has validated everything, and nothing below can fail once the
 -- first write was made.
 
-local SHARED_KEYS, SHARED_ARGS = 3, 9
+local SHARED_KEYS, SHARED_ARGS = 5, 12
 local NO_EPOCH = string.rep('\0', 8)
 
 local number = ARGV[1]
 local lease_ttl = tonumber(ARGV[2])
-local groups = tonumber(ARGV[9])
+local groups, sources, known = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 
 -- A batch whose answer was lost is answered again and not applied again.
 local remembered = redis.call('GET', KEYS[3])
 if remembered then
   local last, answer = string.match(remembered, '^(%d+) (.*)$')
   if last == number then
-    -- A write, so that a WAIT behind it waits for the batch on whichever connection it is repeated.
-    redis.call('PEXPIRE', KEYS[3], ARGV[3])
     return cmsgpack.unpack(answer)
   end
   if tonumber(last) > tonumber(number) then
@@ -41,21 +48,29 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 -- Nodes whose lease ended are forgotten; what remains are the outboxes.
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-local outboxes, any_alive = {}, false
+local outboxes, any_alive, any_dead = {}, false, false
 local leases = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for i = 1, #leases, 2 do
-  outboxes[leases[i]] = {}
-  any_alive = true
+  if tonumber(leases[i + 1]) > now then
+    outboxes[leases[i]] = {}
+    any_alive = true
+  else
+    any_dead = true
+  end
+end
+if any_dead then
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
 end
 
 -- A registry that was found new less than a lease ago may still lack nodes: publish to all.
-local born = tonumber(redis.call('GET', KEYS[2]) or nil)
+local settings = redis.call('MGET', KEYS[2], KEYS[4])
+local born = tonumber(settings[1] or nil)
 if not born then
   born = now
   redis.call('SET', KEYS[2], string.format('%.0f', now))
 end
-local targeted = any_alive and now - born >= lease_ttl
+local trusted = any_alive and now - born >= lease_ttl
+local percent = tonumber(settings[2] or 100)
 
 local size, ttl, offset, epoch, nodes, channels = {}, {}, {}, {}, {}, {}
 for g = 1, groups do
@@ -73,47 +88,97 @@ for g = 1, groups do
   else
     epoch[g] = NO_EPOCH
   end
-  nodes[g] = {}
-  local members = redis.call('HGETALL', KEYS[key])
-  for i = 1, #members, 2 do
-    local member, outbox = members[i], outboxes[members[i]]
-    if string.sub(member, 1, 1) == '#' then
-      if tonumber(members[i + 1]) > now then
-        channels[#channels + 1] = g
-        channels[#channels + 1] = string.sub(member, 2)
-      else
+  if size[g] >= 0 then
+    local interested = {}
+    local members = redis.call('HGETALL', KEYS[key])
+    for i = 1, #members, 2 do
+      local member, outbox = members[i], outboxes[members[i]]
+      if string.sub(member, 1, 1) == '#' then
+        if tonumber(members[i + 1]) > now then
+          channels[#channels + 1] = g
+          channels[#channels + 1] = string.sub(member, 2)
+        else
+          redis.call('HDEL', KEYS[key], member)
+        end
+      elseif outbox then
+        interested[#interested + 1] = outbox
+      elseif trusted then
         redis.call('HDEL', KEYS[key], member)
       end
-    elseif outbox then
-      nodes[g][#nodes[g] + 1] = outbox
-    elseif targeted then
-      redis.call('HDEL', KEYS[key], member)
+    end
+    -- Which rooms are told to all nodes all the same, while targeted dispatch is rolled out.
+    if trusted and (percent >= 100
+        or tonumber(string.sub(redis.sha1hex(KEYS[key]), 1, 8), 16) % 100 < percent) then
+      nodes[g] = interested
     end
   end
 end
 
-local everything, reply_offsets = {}, {}
-for i = SHARED_ARGS + 2 * groups + 1, #ARGV, 2 do
+-- What was taken from each source, and what each idempotency key stands for.
+local first_source = SHARED_ARGS + 2 * groups
+local taken_offset, taken_index, answers = {}, {}, {}
+if sources > 0 then
+  local marks = redis.call('HMGET', KEYS[5], unpack(ARGV, first_source + 1, first_source + sources))
+  for s = 1, sources do
+    local at, index = string.match(marks[s] or '-1 0', '^(%-?%d+) (%d+)$')
+    taken_offset[s], taken_index[s] = tonumber(at), tonumber(index)
+  end
+end
+if known > 0 then
+  answers = redis.call('MGET', unpack(KEYS, #KEYS - known + 1))
+end
+
+local everything, reply_offsets, repeats = {}, {}, {}
+local targeted, fallback = 0, 0
+local stride = (sources > 0 or known > 0) and 6 or 2
+for i = first_source + sources + 1, #ARGV, stride do
   local g, body = tonumber(ARGV[i]), ARGV[i + 1]
-  local at = 0
-  if offset[g] then
-    at = offset[g] + 1
-    offset[g] = at
-    redis.call('XADD', KEYS[SHARED_KEYS + 3 * g], 'MAXLEN', '~', size[g],
-               string.format('%.0f-0', at), 'p', body)
+  local source, record, index, key = 0, 0, 0, 0
+  if stride > 2 then
+    source, record = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+    index, key = tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
   end
-  reply_offsets[#reply_offsets + 1] = at
-  local entry = struct.pack('>I8c8I4', at, epoch[g], #body) .. body
-  if targeted then
-    for _, outbox in ipairs(nodes[g]) do
-      outbox[#outbox + 1] = entry
-    end
+  if source > 0 and (record < taken_offset[source]
+      or record == taken_offset[source] and index <= taken_index[source]) then
+    reply_offsets[#reply_offsets + 1] = -1
+  elseif key > 0 and answers[key] then
+    local at, life = string.match(answers[key], '^(%d+) (.*)$')
+    reply_offsets[#reply_offsets + 1] = -1
+    repeats[#repeats + 1] = #reply_offsets
+    repeats[#repeats + 1] = tonumber(at)
+    repeats[#repeats + 1] = life
   else
-    everything[#everything + 1] = entry
+    local at = 0
+    if offset[g] then
+      at = offset[g] + 1
+      offset[g] = at
+      redis.call('XADD', KEYS[SHARED_KEYS + 3 * g], 'MAXLEN', '~', size[g],
+                 string.format('%.0f-0', at), 'p', body)
+    end
+    reply_offsets[#reply_offsets + 1] = at
+    local entry = struct.pack('>I8c8I4', at, epoch[g], #body) .. body
+    if nodes[g] then
+      targeted = targeted + 1
+      for _, outbox in ipairs(nodes[g]) do
+        outbox[#outbox + 1] = entry
+      end
+    else
+      if size[g] >= 0 and not trusted then
+        fallback = fallback + 1
+      end
+      everything[#everything + 1] = entry
+    end
+    if source > 0 then
+      taken_offset[source], taken_index[source] = record, index
+    end
+    if key > 0 then
+      answers[key] = string.format('%.0f ', at) .. (at > 0 and epoch[g] or '')
+      redis.call('SET', KEYS[#KEYS - known + key], answers[key], 'PX', ARGV[12])
+    end
   end
 end
 
-local reply = {targeted and 1 or 0, 0}
+local reply = {targeted, fallback, 0, #channels / 2}
 for g = 1, groups do
   if offset[g] then
     local key = SHARED_KEYS + 3 * g - 2
@@ -123,23 +188,28 @@ for g = 1, groups do
   end
   reply[#reply + 1] = offset[g] and epoch[g] or ''
 end
-for i = 1, #reply_offsets do
-  reply[#reply + 1] = reply_offsets[i]
+for _, list in ipairs({reply_offsets, channels, repeats}) do
+  for i = 1, #list do
+    reply[#reply + 1] = list[i]
+  end
 end
-for i = 1, #channels do
-  reply[#reply + 1] = channels[i]
+for s = 1, sources do
+  redis.call('HSET', KEYS[5], ARGV[first_source + s],
+             string.format('%.0f %.0f', taken_offset[s], taken_index[s]))
+end
+if sources > 0 then
+  redis.call('PEXPIRE', KEYS[5], ARGV[4])
 end
 
-if targeted then
-  for node, outbox in pairs(outboxes) do
-    if #outbox > 0 then
-      redis.call('SPUBLISH', ARGV[5] .. node, ARGV[7] .. table.concat(outbox))
-      reply[2] = reply[2] + 1
-    end
+for node, outbox in pairs(outboxes) do
+  if #outbox > 0 then
+    redis.call('SPUBLISH', ARGV[5] .. node, ARGV[7] .. table.concat(outbox))
+    reply[3] = reply[3] + 1
   end
-else
+end
+if #everything > 0 then
   redis.call('SPUBLISH', ARGV[6], ARGV[7] .. table.concat(everything))
-  reply[2] = 1
+  reply[3] = reply[3] + 1
 end
 
 redis.call('SET', KEYS[3], number .. ' ' .. cmsgpack.pack(reply), 'PX', ARGV[3])

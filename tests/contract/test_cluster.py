@@ -14,11 +14,12 @@ import pytest
 from redis import Redis
 
 from shardlayer import commands, wire
+from shardlayer.batch import Batch, Outgoing, publish
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.options import NO_HISTORY
 from shardlayer.sharding import hash_tags, slot_of
-from shardlayer.types import NodeId
+from shardlayer.types import Mark, NodeId
 from tests.contract.places import ClusterPlace, cluster, tell, wait_until
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until
@@ -203,14 +204,15 @@ def test_no_call_can_cross_slots() -> None:
 
 def every_call(keys: ShardKeys) -> list[commands.Call]:
     """Return one call of each script."""
-    item = commands.Outgoing("g", wire.pack_body(wire.Kind.PUBLICATION, "g", b"1"), NO_HISTORY)
-    batch = commands.Batch(writer="w", number=1, items=[item], epoch="k3k3k3k3")
+    body = wire.pack_body(wire.Kind.PUBLICATION, "g", b"1")
+    item = Outgoing("g", body, NO_HISTORY, mark=Mark("t/0", 0), idempotency_key="k")
+    batch = Batch(writer="w", number=1, items=[item], epoch="k3k3k3k3")
     request = commands.JoinRequest(
         node=NodeId("n"), group="g", members=1, keeps=True, since=None, epoch="k3k3k3k3"
     )
     ttl: dict[str, Any] = {"lease_ttl": 60.0, "meta_ttl": 60.0}
     return [
-        commands.publish(keys, batch, **ttl),
+        publish(keys, batch, **ttl, idempotency_ttl=1.0),
         commands.join(keys, request, **ttl),
         commands.renew(keys, NodeId("n"), lease_ttl=60.0),
         commands.send(keys, "c", b"1", capacity=1, expiry=1.0, reader="n"),

@@ -1,0 +1,225 @@
+"""Publishing JSON text to rooms, and to everybody: what the layer adds to Channels' contract."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from shardlayer import wire
+from shardlayer.batch import EVERYBODY, Outgoing
+from shardlayer.engine import Engine, Engines
+from shardlayer.exceptions import MessageTooLarge
+from shardlayer.options import NO_HISTORY, LayerOptions
+from shardlayer.publisher import Placed
+from shardlayer.sharding import shard_of
+from shardlayer.types import Mark, Position
+
+MAX_IDEMPOTENCY_KEY = 128  # characters
+
+Reply = TypeVar("Reply")
+Outcome = Placed | BaseException
+PublishPart = Callable[[Engine, int, Sequence[Outgoing]], Awaitable[Sequence[Outcome]]]
+"""Publishes messages of one shard, in order; returns for each its place or its error."""
+
+
+class Publishing:
+    """Publishes to rooms from any event loop and thread of the process."""
+
+    options: LayerOptions
+    require_valid_group_name: Callable[[str], bool]  # of Channels; raises TypeError
+    _engines: Engines
+
+    async def publish(
+        self, room: str, data: bytes, *, idempotency_key: str = ""
+    ) -> Position | None:
+        """Publish JSON text, in UTF-8, to a room's members and its history.
+
+        Returns when Redis has acknowledged it: where it stands in the room, or None if the room
+        keeps no history. The bytes are not parsed: what they are is the caller's duty.
+
+        With an `idempotency_key` of 1 to 128 characters the same key in the same room publishes
+        once: within `idempotency_ttl` (5 minutes) the first one's position is answered again. So
+        a caller may repeat what raised ShardUnavailable.
+
+        Raises:
+            TypeError: If the room's name or the key is not valid.
+            MessageTooLarge: If `data` is larger than `max_message_size`.
+            ShardUnavailable: If it was not acknowledged within `publish_timeout`; whether it was
+                published is then unknown.
+        """
+        if not isinstance(idempotency_key, str) or len(idempotency_key) > MAX_IDEMPOTENCY_KEY:
+            raise TypeError(
+                f"An idempotency key is a text of 1 to {MAX_IDEMPOTENCY_KEY} characters, "
+                f"not {idempotency_key!r:.200}."
+            )
+        item = self._outgoing(room, data)._replace(idempotency_key=idempotency_key)
+        return await self._publish_one(self.shard_of(room), item)
+
+    async def publish_many(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:
+        """Publish several (room, data), each room's in the given order.
+
+        All are tried, whatever becomes of the others. Raises like `publish`: for bad input
+        before anything is sent, else the first failure after all have ended.
+        """
+
+        async def part(engine: Engine, shard: int, items: Sequence[Outgoing]) -> Sequence[Outcome]:
+            return await engine.publisher.publish_all(shard, items)
+
+        return await self._publish_parts([self._outgoing(*item) for item in items], part)
+
+    async def publish_marked(
+        self, items: Sequence[tuple[str, bytes, Mark]]
+    ) -> list[Position | None]:
+        """Publish several (room, data, mark), each of them once, however often this is called.
+
+        With the publications a shard stores how far it has taken each mark's source, in one step,
+        and skips what it has; None is returned for what was skipped, and for what goes to a room
+        without history. So after ShardUnavailable the same items may be given again. A source's
+        items must come in its order, and later ones only after the earlier ones of the same
+        shard were acknowledged: what is not ahead of the mark counts as taken.
+
+        Raises like `publish_many`, but of a shard nothing is sent behind what failed.
+        """
+
+        async def part(engine: Engine, shard: int, items: Sequence[Outgoing]) -> Sequence[Outcome]:
+            placed: list[Outcome] = []
+            for parcel in self._parcels(items):
+                placed += await engine.publisher.publish_together(shard, parcel)
+            return placed
+
+        marked = [self._outgoing(room, data)._replace(mark=mark) for room, data, mark in items]
+        return await self._publish_parts(marked, part)
+
+    async def announce(self, data: bytes, *, mark: Mark | None = None) -> None:
+        """Tell JSON text, in UTF-8, to every sink of every node that attends (see `Node.attend`).
+
+        No history is kept: who is away misses it. With a `mark` it is announced once, as in
+        `publish_marked`. Raises like `publish`.
+        """
+        self._check_size(data)
+        body = wire.pack_body(wire.Kind.ANNOUNCEMENT, "", data)
+        item = Outgoing(EVERYBODY, body, NO_HISTORY, mark=mark, for_all=True)
+        await self._publish_one(self.shard_of(EVERYBODY), item)
+
+    async def marks(self, sources: Sequence[str]) -> dict[str, Mark | None]:
+        """Return for each source the furthest mark that any shard has taken.
+
+        Raises:
+            ShardUnavailable: If a shard can't be reached.
+        """
+        if not sources:
+            return {}
+        by_shard = await self._on_all_shards(
+            lambda engine, shard: engine.backend.marks(shard, sources)
+        )
+        furthest: dict[str, Mark | None] = {}
+        for source, found in zip(sources, zip(*by_shard, strict=True), strict=True):
+            marks = [mark for mark in found if mark is not None]
+            furthest[source] = max(marks, key=lambda mark: (mark.offset, mark.index), default=None)
+        return furthest
+
+    async def forget_marks(self, sources: Sequence[str]) -> None:
+        """Forget on all shards how far these sources were taken: their numbers begin anew.
+
+        Raises:
+            ShardUnavailable: If a shard can't be reached; others may have forgotten them.
+        """
+        if sources:
+            await self._on_all_shards(
+                lambda engine, shard: engine.backend.forget_marks(shard, sources)
+            )
+
+    async def set_targeted_percent(self, percent: int) -> None:
+        """Have this percentage of the rooms, by a hash of their names, told to just their nodes.
+
+        The others are told to all nodes, which costs more and trusts no registry. All processes
+        go by it from their next publication on; it is kept in Redis, and is 100 at first.
+
+        Raises:
+            ValueError: If it is not a whole number from 0 to 100.
+            ShardUnavailable: If a shard can't be reached; others may go by it already.
+        """
+        if not isinstance(percent, int) or not 0 <= percent <= 100:
+            raise ValueError(f"A percentage is a whole number from 0 to 100, not {percent!r}.")
+        await self._on_all_shards(lambda engine, shard: engine.backend.set_targeted(shard, percent))
+
+    def shard_of(self, name: str) -> int:
+        """Return the shard of a group or channel."""
+        return shard_of(name, self.options.shards)
+
+    async def _publish_one(self, shard: int, item: Outgoing) -> Position | None:
+        async def work(engine: Engine) -> Placed:
+            if item.mark is None:
+                return await engine.publisher.publish(shard, item)
+            return (await engine.publisher.publish_together(shard, [item]))[0]
+
+        return (await self._engines.run(work)).position
+
+    async def _publish_parts(
+        self, items: Sequence[Outgoing], part: PublishPart
+    ) -> list[Position | None]:
+        by_shard: dict[int, list[int]] = {}
+        for index, item in enumerate(items):
+            by_shard.setdefault(self.shard_of(item.group), []).append(index)
+
+        async def work(engine: Engine) -> list[Sequence[Outcome] | BaseException]:
+            return await asyncio.gather(
+                *(
+                    part(engine, shard, [items[index] for index in indices])
+                    for shard, indices in by_shard.items()
+                ),
+                return_exceptions=True,
+            )
+
+        return _positions(len(items), by_shard, await self._engines.run(work))
+
+    async def _on_all_shards(self, ask: Callable[[Engine, int], Awaitable[Reply]]) -> list[Reply]:
+        async def work(engine: Engine) -> list[Reply]:
+            return await asyncio.gather(
+                *(ask(engine, shard) for shard in range(self.options.shards))
+            )
+
+        return await self._engines.run(work)
+
+    def _parcels(self, items: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
+        """Yield the items in parcels that a batch can take."""
+        parcel: list[Outgoing] = []
+        size = 0
+        for item in items:
+            is_full = len(parcel) == self.options.batch_size
+            if parcel and (is_full or size + item.size > self.options.batch_bytes):
+                yield parcel
+                parcel, size = [], 0
+            parcel.append(item)
+            size += item.size
+        if parcel:
+            yield parcel
+
+    def _outgoing(self, room: str, data: bytes) -> Outgoing:
+        self.require_valid_group_name(room)
+        self._check_size(data)
+        body = wire.pack_body(wire.Kind.PUBLICATION, room, data)
+        return Outgoing(room, body, self.options.policy_of(room))
+
+    def _check_size(self, payload: bytes) -> None:
+        limit = self.options.max_message_size
+        if len(payload) > limit:
+            raise MessageTooLarge(size=len(payload), limit=limit)
+
+
+def _positions(
+    count: int,
+    by_shard: Mapping[int, Sequence[int]],
+    answers: Sequence[Sequence[Outcome] | BaseException],
+) -> list[Position | None]:
+    """Return each item's position; raises the first failure of any."""
+    positions: list[Position | None] = [None] * count
+    for indices, answer in zip(by_shard.values(), answers, strict=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        for index, outcome in zip(indices, answer, strict=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            positions[index] = outcome.position
+    return positions
