@@ -66,7 +66,7 @@ class RoomConsumer:
             await sink.finish()
 
     async def _serve(self, sink: Sink) -> None:
-        session = ClientSession(self._scope, sink)
+        session = await ClientSession.begin(self._scope, sink)
         try:
             rooms = rooms_of_url(self._scope)
             if rooms:

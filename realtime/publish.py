@@ -1,4 +1,4 @@
-"""Publishing, from anywhere in Django: to a room, to a user."""
+"""Publishing, from anywhere in Django: to a room, to a user, to everybody."""
 
 from __future__ import annotations
 
@@ -14,46 +14,92 @@ from shardlayer import Position
 
 
 async def apublish(
-    room: str, data: object, *, using: str = DEFAULT_CHANNEL_LAYER
+    room: str,
+    data: object,
+    *,
+    idempotency_key: str = "",
+    using: str = DEFAULT_CHANNEL_LAYER,
 ) -> Position | None:
     """Publish `data` to everybody in `room`, and return once Redis has it.
 
     The data are written as JSON once, by `realtime.encoding.encode`. What one caller publishes to
     one room, each after the other's return, arrives in order.
 
+    Args:
+        room: 1 to 99 ASCII letters, digits, hyphens, underscores and periods.
+        data: What has a JSON form.
+        idempotency_key: Names this publication. Published again to the room under the same key
+            within `idempotency_ttl` (5 minutes), it is not published but answered with the first
+            one's position: so a caller can try again after ShardUnavailable, or run twice.
+            1 to 128 characters; empty for none.
+        using: The alias of the channel layer.
+
     Returns:
         The publication's position; None in a room that keeps no history.
 
     Raises:
         ValueError: The room's name breaks the rules.
-        TypeError: The data have no JSON form.
+        TypeError: The data have no JSON form, or the key is no key.
         MessageTooLarge: Their JSON is larger than the layer takes.
         ShardUnavailable: Redis did not answer in time; it may or may not have it.
     """
     require_room_name(room)
-    return await sharded_layer(using).publish(room, encode(data))
+    return await sharded_layer(using).publish(room, encode(data), idempotency_key=idempotency_key)
 
 
-def publish(room: str, data: object, *, using: str = DEFAULT_CHANNEL_LAYER) -> Position | None:
+def publish(
+    room: str,
+    data: object,
+    *,
+    idempotency_key: str = "",
+    using: str = DEFAULT_CHANNEL_LAYER,
+) -> Position | None:
     """Do what `apublish` does, from synchronous code such as a view or a signal's receiver."""
-    return async_to_sync(apublish)(room, data, using=using)
+    return async_to_sync(apublish)(room, data, idempotency_key=idempotency_key, using=using)
 
 
 async def apublish_to_user(
-    user: User, data: object, *, using: str = DEFAULT_CHANNEL_LAYER
+    user: User,
+    data: object,
+    *,
+    idempotency_key: str = "",
+    using: str = DEFAULT_CHANNEL_LAYER,
 ) -> Position | None:
     """Publish `data` to a user's private room, and so to all of their devices.
 
-    Returns and raises as `apublish` does.
+    Takes, returns and raises what `apublish` does.
 
     Raises:
         ValueError: The user is anonymous or not saved.
     """
-    return await apublish(user_room(user), data, using=using)
+    return await apublish(user_room(user), data, idempotency_key=idempotency_key, using=using)
 
 
 def publish_to_user(
-    user: User, data: object, *, using: str = DEFAULT_CHANNEL_LAYER
+    user: User,
+    data: object,
+    *,
+    idempotency_key: str = "",
+    using: str = DEFAULT_CHANNEL_LAYER,
 ) -> Position | None:
     """Do what `apublish_to_user` does, from synchronous code."""
-    return async_to_sync(apublish_to_user)(user, data, using=using)
+    return async_to_sync(apublish_to_user)(user, data, idempotency_key=idempotency_key, using=using)
+
+
+async def aannounce(data: object, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+    """Announce `data` to every client that is connected now, whichever rooms it is in.
+
+    Returns once Redis has it. It is kept nowhere: each client gets it once, or not at all if its
+    worker can't hear Redis at the moment.
+
+    Raises:
+        TypeError: The data have no JSON form.
+        MessageTooLarge: Their JSON is larger than the layer takes.
+        ShardUnavailable: Redis did not answer in time; it may or may not have been announced.
+    """
+    await sharded_layer(using).announce(encode(data))
+
+
+def announce(data: object, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+    """Do what `aannounce` does, from synchronous code."""
+    async_to_sync(aannounce)(data, using=using)

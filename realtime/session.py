@@ -28,28 +28,48 @@ from realtime.protocol.commands import (
 from realtime.protocol.parsing import parse
 from realtime.tokens import BadToken, user_of
 from realtime.users import is_user_room, user_room
-from shardlayer import Broadcast, Joined, MessageTooLarge, ShardUnavailable, Sink
+from shardlayer import (
+    Broadcast,
+    Joined,
+    MessageTooLarge,
+    Node,
+    ShardedChannelLayer,
+    ShardUnavailable,
+    Sink,
+)
 
 logger = logging.getLogger(__name__)
+
+# Before clients' keys, so that none is taken for that of a program which publishes to the room.
+_CLIENT_KEY: Final = "client:"
 
 
 class ClientSession:
     """Does a client's commands, one after another, and answers each through its sink.
 
-    A command that fails is answered with an error and changes nothing else. The owner must call
-    `end()`.
+    A command that fails is answered with an error and changes nothing else. Made by `begin`; the
+    owner must call `end()`.
     """
 
     __slots__ = ("_access", "_conf", "_identity", "_layer", "_node", "_rooms", "_sink")
 
-    def __init__(self, scope: Mapping[str, Any], sink: Sink) -> None:
+    def __init__(
+        self, scope: Mapping[str, Any], sink: Sink, layer: ShardedChannelLayer, node: Node
+    ) -> None:
         self._sink = sink
         self._conf = conf()
         self._access = access()
         self._identity = Identity(scope)
-        self._layer = sharded_layer()
-        self._node: Any = None
+        self._layer = layer
+        self._node = node
         self._rooms: set[str] = set()
+        node.attend(sink)
+
+    @classmethod
+    async def begin(cls, scope: Mapping[str, Any], sink: Sink) -> ClientSession:
+        """Return a session in no room; what is announced reaches its client from here on."""
+        layer = sharded_layer()
+        return cls(scope, sink, layer, await layer.node())
 
     async def handle(self, text: str) -> None:
         """Do the command in a text frame."""
@@ -70,7 +90,8 @@ class ClientSession:
             self._write(replies.error(failure))
 
     def end(self) -> None:
-        """Leave every room."""
+        """Leave every room, and hear no announcement any more."""
+        self._node.depart(self._sink)
         for room in self._rooms:
             self._node.leave(room, self._sink)
         self._rooms.clear()
@@ -85,8 +106,7 @@ class ClientSession:
         room = None if name is None else user_room(await self._identity.user())
         for known in [known for known in self._rooms if known != room and is_user_room(known)]:
             self._leave(known)  # of whoever was signed in before
-        node = await self._layer.node()
-        self._write(replies.connected(command.id, node=node.id, user=name, room=room))
+        self._write(replies.connected(command.id, node=self._node.id, user=name, room=room))
 
     async def _subscribe(self, command: Subscribe) -> None:
         if len(command.rooms) == 1:
@@ -117,8 +137,6 @@ class ClientSession:
             return _as_protocol_error(error)
 
     async def _enter(self, item: Wanted) -> Joined:
-        if self._node is None:
-            self._node = await self._layer.node()
         known = item.room in self._rooms
         if not known and len(self._rooms) >= self._conf.max_rooms_per_client:
             raise ProtocolError(
@@ -126,11 +144,10 @@ class ClientSession:
             )
         self._rooms.add(item.room)  # before the await, so that `end` leaves it whatever happens
         try:
-            joined: Joined = await self._node.join(item.room, self._sink, item.since)
+            return await self._node.join(item.room, self._sink, item.since)
         except Exception:
             self._leave(item.room)
             raise
-        return joined
 
     async def _unsubscribe(self, command: Unsubscribe) -> None:
         if command.room not in self._rooms:
@@ -140,7 +157,8 @@ class ClientSession:
 
     async def _publish(self, command: Publish) -> None:
         await self._allow("publish", command.room)
-        position = await self._layer.publish(command.room, command.data)
+        key = command.key and f"{_CLIENT_KEY}{command.key}"
+        position = await self._layer.publish(command.room, command.data, idempotency_key=key)
         self._write(replies.published(command.id, room=command.room, position=position))
 
     async def _history(self, command: History) -> None:

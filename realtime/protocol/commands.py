@@ -97,13 +97,14 @@ class Publish:
         id: The command's id.
         room: Where to.
         data: JSON text, normalised.
-        key: The client's name for this publication, by which it is recognised when it comes again.
+        key: The client's name for this publication, by which it is recognised when it comes again;
+            empty if it has none.
     """
 
     id: int
     room: str
     data: bytes
-    key: str | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

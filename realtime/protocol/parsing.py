@@ -134,8 +134,10 @@ def _room(body: dict[str, Any]) -> str:
     return str(room)
 
 
-def _key(key: object) -> str | None:
-    if key is not None and (not isinstance(key, str) or not 0 < len(key) <= MAX_KEY):
+def _key(key: object) -> str:
+    if key is None:
+        return ""
+    if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY:
         raise ProtocolError("bad_request", f"A key is a text of 1 to {MAX_KEY} characters.")
     return key
 

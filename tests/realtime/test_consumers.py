@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from realtime.consumers import rooms_of_url
-from realtime.publish import apublish
+from realtime.publish import aannounce, apublish
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink
 
@@ -128,6 +128,43 @@ async def test_client_publishes_where_it_may() -> None:
         assert push["data"] == {"text": "hi"}
 
 
+async def test_client_publishes_again_under_one_key(memory_layer: ShardedChannelLayer) -> None:
+    """What comes again under its key, on whichever connection, is answered and not published."""
+    answers = []
+    for number in range(2):
+        async with Client() as client:
+            command = {"room": "chat.lobby", "data": number, "key": "k"}
+            answers.append((await client.ask(1, publish=command))["published"])
+    assert answers[0] == answers[1]
+    assert [item.data for item in await memory_layer.history("chat.lobby")] == [b"0"]
+
+
+async def test_clients_keys_are_not_the_servers(memory_layer: ShardedChannelLayer) -> None:
+    """No client can have a publication of the server's taken for one that was there before."""
+    async with Client() as client:
+        await client.ask(1, publish={"room": "chat.lobby", "data": "client", "key": "order-7"})
+    await apublish("chat.lobby", "server", idempotency_key="order-7")
+    assert [item.data for item in await memory_layer.history("chat.lobby")] == [
+        b'"client"',
+        b'"server"',
+    ]
+
+
+@pytest.mark.parametrize("own_server", [False, True])
+async def test_announcement_reaches_everybody(own_server: bool) -> None:
+    """Whoever is connected gets it once, in no room and in several; in order with what is said."""
+    sink = RecordingSink() if own_server else None
+    async with Client() as here, Client("room=a&room=b", sink=sink) as there:
+        await there.receive()
+        assert await here.ask(1, ping={}) == {"id": 1, "pong": {}}
+        for data in ({"text": "Soon."}, None):
+            await aannounce(data)
+        for client in (here, there):
+            assert await client.receive() == {"announcement": {"text": "Soon."}}
+            assert await client.receive() == {"announcement": None}
+            assert await client.ask(2, ping={}) == {"id": 2, "pong": {}}
+
+
 async def test_client_may_not_publish_elsewhere() -> None:
     """A room outside CLIENT_PUBLISH is forbidden."""
     async with Client() as client:
@@ -236,6 +273,10 @@ async def test_leaving_client_leaves_its_rooms(memory_layer: ShardedChannelLayer
         assert node.members("b") == 2
         await killed.kill()
         assert (node.members("a"), node.members("b")) == (0, 1)
+        await aannounce("anybody there?")
+        assert await stays.receive() == {"announcement": "anybody there?"}
+        assert gone.nothing_waits()
+        assert killed.nothing_waits()
 
 
 async def test_room_without_history_has_no_offset(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from realtime.embedded import EmbeddedValkey, free_port
 from realtime.layers import sharded_layer
-from realtime.publish import apublish, publish
+from realtime.publish import aannounce, announce, apublish, publish
 from shardlayer import MessageTooLarge, ShardedChannelLayer, ShardUnavailable
 from tests.realtime.conftest import channel_layers
 
@@ -29,15 +29,34 @@ async def test_apublish_returns_the_position(memory_layer: ShardedChannelLayer) 
     ]
 
 
+async def test_same_key_publishes_once(redis_layer: ShardedChannelLayer) -> None:
+    """Under the same key the first one's position is answered; each room has keys of its own."""
+    first = await apublish("general", 1, idempotency_key="order-7")
+    assert await apublish("general", 2, idempotency_key="order-7") == first
+    other = await apublish("general", 3, idempotency_key="order-8")
+    assert first is not None
+    assert other is not None
+    assert (first.offset, other.offset) == (1, 2)
+    assert await apublish("elsewhere", 4, idempotency_key="order-7") is not None
+    assert [item.data for item in await redis_layer.history("general")] == [b"1", b"3"]
+    assert [item.data for item in await redis_layer.history("elsewhere")] == [b"4"]
+
+
 async def test_bad_input_is_refused(memory_layer: ShardedChannelLayer) -> None:
     """A bad name, data without a JSON form or too large: an error, and nothing is sent."""
     with pytest.raises(ValueError, match="'no room'"):
         await apublish("no room", 1)
     with pytest.raises(TypeError, match="JSON"):
         await apublish("general", object())
+    with pytest.raises(TypeError, match="idempotency key"):
+        await apublish("general", 1, idempotency_key="x" * 129)
     with pytest.raises(MessageTooLarge):
         await apublish("general", "x" * 1_048_576)
     assert await memory_layer.history("general") == []
+    with pytest.raises(TypeError, match="JSON"):
+        await aannounce(object())
+    with pytest.raises(MessageTooLarge):
+        await aannounce("x" * 1_048_576)
 
 
 async def test_other_layers_are_refused(settings: Settings) -> None:
@@ -55,6 +74,7 @@ def test_publish_from_synchronous_code(settings: Settings, redis_server: Embedde
     settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
     positions = [publish("general", {"n": n}) for n in range(5)]
     assert [position.offset for position in positions if position] == [1, 2, 3, 4, 5]
+    assert publish("general", 6, idempotency_key="k") == publish("general", 7, idempotency_key="k")
 
 
 def test_publish_without_redis(settings: Settings) -> None:
@@ -63,10 +83,12 @@ def test_publish_without_redis(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = channel_layers(hosts=[host], publish_timeout=0.2)
     with pytest.raises(ShardUnavailable, match=r"127\.0\.0\.1"):
         publish("general", 1)
+    with pytest.raises(ShardUnavailable, match=r"127\.0\.0\.1"):
+        announce(1)
 
 
 class TestCommand:
-    """`manage.py publish`."""
+    """`manage.py publish` and `manage.py announce`."""
 
     def test_publishes_the_json_as_given(
         self, settings: Settings, redis_server: EmbeddedValkey
@@ -76,6 +98,17 @@ class TestCommand:
         out = StringIO()
         call_command("publish", "general", ' {"a": 1.0}', stdout=out)
         assert "general at offset 1" in out.getvalue()
+
+    def test_same_key_publishes_once(
+        self, settings: Settings, redis_server: EmbeddedValkey
+    ) -> None:
+        """Run again under the same key it shows where the first one is."""
+        settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
+        out = StringIO()
+        for data in ("1", "2"):
+            call_command("publish", "general", data, "--key", "nightly", stdout=out)
+        first, second = out.getvalue().splitlines()
+        assert first == second
 
     def test_room_without_history(self, settings: Settings) -> None:
         """Where nothing is kept it says so."""
@@ -93,6 +126,20 @@ class TestCommand:
         out = StringIO()
         call_command("publish", "general", "-", stdout=out)
         assert "offset 1" in out.getvalue()
+
+    def test_announces_the_json_as_given(self, settings: Settings) -> None:
+        """`manage.py announce` says what it did; what it can't announce is a line."""
+        settings.CHANNEL_LAYERS = channel_layers(hosts=[f"memory://{uuid4().hex}"])
+        out = StringIO()
+        call_command("announce", '{"text": "Soon."}', stdout=out)
+        assert out.getvalue() == "Announced to all that are connected.\n"
+        with pytest.raises(CommandError, match="Not JSON"):
+            call_command("announce", "Soon.")
+        settings.CHANNEL_LAYERS = channel_layers(
+            hosts=[f"redis://127.0.0.1:{free_port()}"], publish_timeout=0.2
+        )
+        with pytest.raises(CommandError, match="is not available"):
+            call_command("announce", "1")
 
     @pytest.mark.parametrize(
         ("room", "data", "words"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import orjson
@@ -10,6 +9,7 @@ from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.layers import sharded_layer
+from realtime.management.arguments import add_json, read_json
 from realtime.publish import apublish
 from shardlayer import Position, ShardLayerError
 
@@ -23,17 +23,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the room and the data."""
         parser.add_argument("room", metavar="ROOM")
-        parser.add_argument("data", metavar="JSON", help='The data; "-" reads standard input.')
+        add_json(parser)
+        parser.add_argument(
+            "--key",
+            default="",
+            help="Names this publication: run again under the same key within five minutes, the "
+            "command publishes nothing and shows where the first one is.",
+        )
 
-    def handle(self, *args: Any, room: str, data: str, **options: Any) -> None:
+    def handle(self, *args: Any, room: str, data: str, key: str, **options: Any) -> None:
         """Publish, and say where in the room's history it went."""
-        text = sys.stdin.read() if data == "-" else data
+        fragment = read_json(data)
         try:
-            orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise CommandError(f"Not JSON: {error}.") from error
-        try:
-            position = async_to_sync(_publish)(room, orjson.Fragment(text.strip()))
+            position = async_to_sync(_publish)(room, fragment, key)
         except (ValueError, TypeError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
         if position is None:
@@ -44,8 +46,8 @@ class Command(BaseCommand):
             )
 
 
-async def _publish(room: str, data: orjson.Fragment) -> Position | None:
+async def _publish(room: str, data: orjson.Fragment, key: str) -> Position | None:
     try:
-        return await apublish(room, data)
+        return await apublish(room, data, idempotency_key=key)
     finally:
         await sharded_layer().close()

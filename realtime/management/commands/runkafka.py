@@ -56,6 +56,13 @@ class Command(BaseCommand):
             help="Where a group that never committed starts (default: %(default)s).",
         )
 
+        parser.add_argument(
+            "--instance-id",
+            metavar="NAME",
+            help="Keeps the consumers' partitions over a restart within the session timeout; "
+            "a name of this process's own, the same after the restart.",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the pool."""
         run_until_stopped(lambda stop: _run(stop, options))
@@ -73,6 +80,8 @@ async def _run(stop: asyncio.Event, options: dict[str, Any]) -> None:
         route=cast(Route, import_string(settings.kafka_route)),
         layer=layer,
         limit=layer.options.max_message_size,
+        dead_letter_suffix=settings.kafka_dead_letter_suffix,
+        instance=options["instance_id"],
         terminal=sys.stdout if sys.stdout.isatty() else None,
         options=settings.kafka_consumer_options,
     )
