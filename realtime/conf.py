@@ -55,6 +55,9 @@ def _is_string_map(value: object) -> bool:
 _COUNT = Rule("a whole number above 0", _is_count)
 _SECONDS = Rule("a number of seconds above 0", _is_number)
 _TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and bool(value))
+_TEXT_OR_NONE = Rule(
+    "a text that is not empty, or None", lambda value: value is None or _TEXT.holds(value)
+)
 _TEXTS = Rule("a list of texts", _is_strings)
 _SOME_TEXTS = Rule("a list of one text or more", lambda value: _is_strings(value) and bool(value))
 _PATH = Rule("a dotted path", _is_path)
@@ -100,6 +103,7 @@ class Conf:
     kafka_group: str = _setting("shardlayer", _TEXT)
     kafka_route: str = _setting("realtime.kafka.routing.route", _PATH)
     kafka_auto_offset_reset: str = _setting("earliest", _RESET)  # for a group's first start
+    kafka_dead_letter_suffix: str | None = _setting(".dlq", _TEXT_OR_NONE)  # None: no letters
     kafka_options: Mapping[str, Any] = _empty_mapping(_OPTIONS)  # for all of aiokafka's clients
     kafka_consumer_options: Mapping[str, Any] = _empty_mapping(_OPTIONS)  # for its consumers
 

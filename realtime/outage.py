@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Callable
 
-FIRST_DELAY = 0.2  # seconds
-LONGEST_DELAY = 2.0  # seconds
+from realtime.backoff import Backoff
+
 SAY_AGAIN = 60.0  # seconds
 
 
@@ -33,10 +33,10 @@ class Outage:
         self._clock = clock
         self._since: float | None = None
         self._said = 0.0
-        self._delay = FIRST_DELAY
+        self._backoff = Backoff()
 
     def failed(self, why: object) -> float:
-        """Note a failed try; return the seconds to wait before the next, which doubles to 2 s."""
+        """Note a failed try; return the seconds to wait before the next (see Backoff)."""
         now = self._clock()
         if self._since is None:
             self._since = now
@@ -45,8 +45,7 @@ class Outage:
             away = now - self._since
             line = "%s has been away for %.0f s, waiting for it: %s"
             self._say(now, line, self._service, away, why)
-        delay, self._delay = self._delay, min(self._delay * 2, LONGEST_DELAY)
-        return delay
+        return self._backoff.failed()
 
     def over(self) -> None:
         """Note a success."""
@@ -54,7 +53,7 @@ class Outage:
             away = self._clock() - self._since
             self._logger.warning("%s is back after %.1f s.", self._service, away)
             self._since = None
-            self._delay = FIRST_DELAY
+            self._backoff.reset()
 
     def _say(self, now: float, line: str, *arguments: object) -> None:
         self._logger.warning(line, *arguments)

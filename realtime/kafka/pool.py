@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TextIO
 
-from realtime.kafka.delivery import Delivery
+from realtime.kafka.deadletters import DeadLetters
+from realtime.kafka.dispatch import Dispatch
+from realtime.kafka.membership import Membership
 from realtime.kafka.progress import Progress
 from realtime.kafka.quiet import quiet_aiokafka
 from realtime.kafka.reader import Reader
 from realtime.kafka.routing import Route
 from realtime.kafka.skipped import SkippedRecords
 from realtime.kafka.source import Brokers, wait_for_topics, watch
+from realtime.kafka.stopping import Stop
 from shardlayer import ShardedChannelLayer
 
 FETCH_WAIT = 50  # milliseconds that a broker may hold a fetch for which it has nothing
@@ -36,6 +40,10 @@ class Pool:
         route: Names a record's rooms.
         layer: Where the records are published.
         limit: Bytes of a payload, at most.
+        dead_letter_suffix: Makes a topic's name that of its dead letters; None: bad records are
+            skipped.
+        instance: Names this process to the group, so that its restart moves no partition; None:
+            it is a new member each time.
         terminal: Where the live line goes; None logs.
         options: More arguments of AIOKafkaConsumer, such as its session timeout.
     """
@@ -51,6 +59,8 @@ class Pool:
         route: Route,
         layer: ShardedChannelLayer,
         limit: int,
+        dead_letter_suffix: str | None,
+        instance: str | None,
         terminal: TextIO | None,
         options: Mapping[str, Any],
     ) -> None:
@@ -63,7 +73,7 @@ class Pool:
             terminal=terminal,
             clock=time.monotonic,
         )
-        arguments = {
+        arguments: dict[str, Any] = {
             "group_id": group,
             "enable_auto_commit": False,
             "auto_offset_reset": auto_offset_reset,
@@ -74,17 +84,30 @@ class Pool:
             **brokers.arguments(),
             **options,
         }
-        self._readers = [
-            Reader(
+        self._letters = (
+            None if dead_letter_suffix is None else DeadLetters(brokers, suffix=dead_letter_suffix)
+        )
+        dispatch = partial(
+            Dispatch,
+            layer=layer,
+            route=route,
+            limit=limit,
+            letters=self._letters,
+            skipped=self.skipped,
+        )
+
+        def join(own: dict[str, Any], stop: Stop) -> Membership:
+            return Membership(
                 topics=topics,
-                arguments=arguments | {"client_id": f"{group}-{number}"},
-                route=route,
-                limit=limit,
-                delivery=Delivery(layer),
+                arguments=arguments | own,
+                dispatch=dispatch,
+                layer=layer,
                 progress=self._progress,
-                skipped=self.skipped,
+                stop=stop,
             )
-            for number in range(consumers)
+
+        self._readers = [
+            Reader(partial(join, _identity(group, instance, number))) for number in range(consumers)
         ]
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -92,11 +115,21 @@ class Pool:
         quiet_aiokafka()
         if not await wait_for_topics(self._brokers, self._topics, stop=stop):
             return
-        async with asyncio.TaskGroup() as tasks:
-            for reader in self._readers:
-                tasks.create_task(reader.run(), name="realtime: read from Kafka")
-            tasks.create_task(self._progress.run(stop), name="realtime: show progress")
-            tasks.create_task(watch(self._brokers, stop=stop), name="realtime: watch Kafka")
-            await stop.wait()
-            for reader in self._readers:
-                reader.stop()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for reader in self._readers:
+                    tasks.create_task(reader.run(), name="realtime: read from Kafka")
+                tasks.create_task(self._progress.run(stop), name="realtime: show progress")
+                tasks.create_task(watch(self._brokers, stop=stop), name="realtime: watch Kafka")
+                await stop.wait()
+                for reader in self._readers:
+                    reader.stop()
+        finally:
+            if self._letters is not None:
+                await self._letters.aclose()
+
+
+def _identity(group: str, instance: str | None, number: int) -> dict[str, Any]:
+    """Return the arguments by which Kafka tells a pool's consumers apart."""
+    own = {"client_id": f"{group}-{number}"}
+    return own if instance is None else own | {"group_instance_id": f"{instance}-{number}"}

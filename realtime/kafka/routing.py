@@ -10,6 +10,9 @@ import orjson
 from realtime.rooms import is_room_name
 
 ROOM_HEADER = "room"
+KIND_HEADER = "kind"
+ANNOUNCEMENTS = frozenset({b"system-announcement", b"maintenance-notify"})  # kinds for everybody
+EVERYBODY = "global"  # the room that stands for all clients, whatever rooms they are in
 
 
 class Record(Protocol):
@@ -44,25 +47,17 @@ def route(record: Record) -> Sequence[str]:
     return [room.decode("utf-8", "replace") for room in rooms]
 
 
-def publications(record: Record, route: Route, *, limit: int) -> list[tuple[str, bytes]]:
-    """Return what a record has published: a room and its payload, as the bytes that came.
+def publications(record: Record, route: Route, *, limit: int) -> tuple[Sequence[str], bytes]:
+    """Return the rooms that a record is published to and its payload, as the bytes that came.
 
-    The payload is read once, to know that it is JSON: what is not would break the frames of
-    everybody in the room.
+    A record of a kind that is for everybody has the one room EVERYBODY. The payload is read once,
+    to know that it is JSON: what is not would break the frames of everybody in the room.
 
     Raises:
         BadRecord: The route fails or names no room or one that can't be; the payload is no JSON,
             or more than `limit` bytes.
     """
-    try:
-        rooms = route(record)
-    except Exception as error:  # of a project's own function; one record must not stop the rest
-        raise BadRecord(f"the route failed: {error!r}") from error
-    if not rooms:
-        raise BadRecord("no room: neither a header 'room' nor a key")
-    for room in rooms:
-        if not is_room_name(room):
-            raise BadRecord(f"{room[:120]!r} can't name a room")
+    rooms = [EVERYBODY] if _is_announcement(record) else _rooms(record, route)
     data = record.value
     if data is None:
         raise BadRecord("no payload")
@@ -72,4 +67,21 @@ def publications(record: Record, route: Route, *, limit: int) -> list[tuple[str,
         orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise BadRecord(f"not JSON: {error}") from error
-    return [(room, data) for room in rooms]
+    return rooms, data
+
+
+def _is_announcement(record: Record) -> bool:
+    return any(name == KIND_HEADER and kind in ANNOUNCEMENTS for name, kind in record.headers)
+
+
+def _rooms(record: Record, route: Route) -> Sequence[str]:
+    try:
+        rooms = route(record)
+    except Exception as error:  # of a project's own function; one record must not stop the rest
+        raise BadRecord(f"the route failed: {error!r}") from error
+    if not rooms:
+        raise BadRecord("no room: neither a header 'room' nor a key")
+    for room in rooms:
+        if not is_room_name(room):
+            raise BadRecord(f"{room[:120]!r} can't name a room")
+    return rooms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -27,11 +27,12 @@ class Brokers:
 
     Attributes:
         servers: `host:port` of one broker or more, to find the others.
-        options: More arguments of aiokafka's clients, such as those for TLS and SASL.
+        options: More arguments of aiokafka's clients, such as those for TLS and SASL; never
+            shown, since a password may be among them.
     """
 
     servers: Sequence[str]
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(repr=False)
 
     def __str__(self) -> str:
         return f"Kafka at {', '.join(self.servers)}"
@@ -79,7 +80,7 @@ async def wait_for_topics(
     outage = outage or Outage(str(brokers), logger)
     while not stop.is_set():
         try:
-            missing = set(topics) - await _topics(brokers)
+            missing = set(topics) - (await topics_of(brokers)).keys()
         except (OSError, KafkaError) as error:
             why = str(error) or type(error).__name__
         else:
@@ -100,7 +101,7 @@ async def watch(brokers: Brokers, *, stop: asyncio.Event) -> None:
     wait = WATCH_INTERVAL
     while not await pause(wait, unless=stop):
         try:
-            await _topics(brokers)
+            await topics_of(brokers)
         except (OSError, KafkaError) as error:
             wait = outage.failed(str(error) or type(error).__name__)
         else:
@@ -108,13 +109,18 @@ async def watch(brokers: Brokers, *, stop: asyncio.Event) -> None:
             wait = WATCH_INTERVAL
 
 
-async def make_topic(brokers: Brokers, topic: str, *, partitions: int) -> None:
+async def make_topic(
+    brokers: Brokers, topic: str, *, partitions: int, configs: Mapping[str, str] | None = None
+) -> None:
     """Make a topic if there is none of that name; one that is there stays as it is.
+
+    Args:
+        configs: Its settings, by Kafka's names, that differ from the broker's defaults.
 
     Raises:
         KafkaError: Kafka does not answer or does not allow it.
     """
-    new = NewTopic(topic, partitions, 1)
+    new = NewTopic(topic, partitions, 1, topic_configs=dict(configs or {}))
     new.replication_factor = -1  # the broker's default; the constructor does not take it
     admin = _admin(brokers)
     try:
@@ -127,15 +133,23 @@ async def make_topic(brokers: Brokers, topic: str, *, partitions: int) -> None:
             raise for_code(code)(*why)
 
 
-async def _topics(brokers: Brokers) -> set[str]:
-    """Ask for the topics; raises OSError or KafkaError within seconds."""
+async def topics_of(brokers: Brokers) -> dict[str, list[int]]:
+    """Return the topics that there are, each with the numbers of its partitions.
+
+    Raises:
+        OSError, KafkaError: Kafka does not answer within seconds.
+    """
     await brokers.probe()
     admin = _admin(brokers)
     try:
         await admin.start()
-        return set(await admin.list_topics())
+        found = await admin.describe_topics()
     finally:
         await admin.close()
+    return {
+        topic["topic"]: [partition["partition"] for partition in topic["partitions"]]
+        for topic in found
+    }
 
 
 def _admin(brokers: Brokers) -> AIOKafkaAdminClient:

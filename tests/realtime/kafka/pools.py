@@ -25,6 +25,7 @@ class Pools:
     """
 
     def __init__(self, *, brokers: Brokers, topic: str, layer: ShardedChannelLayer) -> None:
+        self.instance: str | None = None
         self.brokers = brokers
         self.topic = topic
         self.group = f"group-{uuid4().hex[:12]}"
@@ -41,6 +42,8 @@ class Pools:
             route=route,
             layer=self._layer,
             limit=1000,
+            dead_letter_suffix=".dlq",
+            instance=self.instance,
             terminal=None,
             options={"session_timeout_ms": 1000, "heartbeat_interval_ms": 300},
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from realtime.kafka.routing import BadRecord, publications, route
+from realtime.kafka.routing import EVERYBODY, BadRecord, publications, route
 from tests.realtime.kafka.records import FakeRecord, with_room
 
 LIMIT = 100  # bytes
@@ -31,7 +31,7 @@ def test_payload_is_published_as_it_came() -> None:
     """Not a byte of valid JSON is changed, for each of its rooms."""
     value = b' {"a" : 1.0, "a": 2}\n'
     record = with_room(b"a", b"b", value=value)
-    assert publications(record, route, limit=LIMIT) == [("a", value), ("b", value)]
+    assert publications(record, route, limit=LIMIT) == (["a", "b"], value)
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,27 @@ def test_bad_records(record: FakeRecord, why: str) -> None:
 def test_limit_is_inclusive() -> None:
     """A payload of exactly the limit is taken."""
     value = b'"%b"' % (b"x" * 98)
-    assert publications(with_room(b"a", value=value), route, limit=LIMIT) == [("a", value)]
+    assert publications(with_room(b"a", value=value), route, limit=LIMIT) == (["a"], value)
 
 
 def test_own_route() -> None:
     """Another function may name the rooms."""
     record = FakeRecord(value=b"1")
-    assert publications(record, lambda _: ["x"], limit=LIMIT) == [("x", b"1")]
+    assert publications(record, lambda _: ["x"], limit=LIMIT) == (["x"], b"1")
+
+
+@pytest.mark.parametrize("kind", [b"system-announcement", b"maintenance-notify"])
+def test_kinds_for_everybody(kind: bytes) -> None:
+    """A record of these kinds goes to all clients and needs no room; the route is not asked."""
+    record = FakeRecord(headers=(("kind", kind),))
+    rooms, _ = publications(record, lambda _: ["not a room"], limit=LIMIT)
+    assert rooms == [EVERYBODY]
+
+
+def test_other_kinds_mean_nothing() -> None:
+    """A header `kind` may say what it likes otherwise."""
+    record = FakeRecord(headers=(("room", b"a"), ("kind", b"order")))
+    assert publications(record, route, limit=LIMIT) == (["a"], b"{}")
 
 
 def test_failing_route_is_a_bad_record() -> None:

@@ -1,0 +1,111 @@
+"""Telling Kafka how far a consumer has come, beside its work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 0.1  # seconds between two commits: a late one costs reading again, and nothing else
+
+
+class Commits:
+    """Commits the newest offsets of all partitions, one request at a time.
+
+    A commit that fails is a warning: the records are published, and who reads them again has
+    them skipped by their marks. The next commit covers it.
+
+    Args:
+        consumer: Whose offsets; to be started.
+        on_error: Called with an error that is none of Kafka's.
+    """
+
+    def __init__(
+        self, consumer: AIOKafkaConsumer, *, on_error: Callable[[BaseException], None]
+    ) -> None:
+        self._waiting: dict[TopicPartition, int] = {}  # partition -> the offset to commit
+        self._under_way: dict[TopicPartition, int] = {}
+        self._consumer = consumer
+        self._on_error = on_error
+        self._held = False
+        self._pump: asyncio.Task[None] | None = None
+        self._commit: asyncio.Task[None] | None = None
+
+    def note(self, partition: TopicPartition, offset: int) -> None:
+        """Have an offset committed soon."""
+        self._waiting[partition] = offset
+        if self._pump is None and not self._held:
+            self._pump = asyncio.create_task(self._run(), name="realtime: commit to Kafka")
+
+    async def flush(self, grace: float) -> None:
+        """Commit all that waits, and hold what comes from now on until `release`.
+
+        A Kafka that does not answer in `grace` seconds is left to it.
+        """
+        self._held = True
+        try:
+            async with asyncio.timeout(grace):
+                while self._commit is not None or self._waiting:
+                    if self._commit is None:
+                        self._begin()
+                    elif not await self._ended(self._commit):
+                        break
+        except TimeoutError:
+            logger.warning("A commit failed, records will be read again: no answer from Kafka.")
+
+    def release(self, partitions: Collection[TopicPartition]) -> None:
+        """Go on, with these partitions only: of the others somebody else commits."""
+        self._held = False
+        waiting, self._waiting = self._waiting, {}
+        for partition in waiting.keys() & set(partitions):
+            self.note(partition, waiting[partition])
+
+    async def aclose(self) -> None:
+        """End; to be called when the consumer is closed, which ends a commit under way."""
+        tasks = [task for task in (self._pump, self._commit) if task is not None]
+        for task in tasks:
+            task.cancel()  # it would be tried again forever
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting and not self._held:
+                if self._commit is None:
+                    self._begin()
+                if self._commit is not None and not await self._ended(self._commit):
+                    break
+                await asyncio.sleep(INTERVAL)
+        except Exception as error:  # told to the owner, who ends it all
+            self._on_error(error)
+        finally:
+            self._pump = None
+
+    def _begin(self) -> None:
+        assigned = self._consumer.assignment()
+        self._under_way = {key: end for key, end in self._waiting.items() if key in assigned}
+        self._waiting.clear()
+        if self._under_way:
+            # A task of its own: who waits for it may give up, but aiokafka's commit must not be
+            # cancelled while its connection is open (see close_consumer).
+            commit = self._consumer.commit(self._under_way)
+            self._commit = asyncio.create_task(commit, name="realtime: one commit to Kafka")
+
+    async def _ended(self, commit: asyncio.Task[None]) -> bool:
+        """Wait for a commit and return whether it succeeded."""
+        await asyncio.wait([commit])
+        if self._commit is not commit:  # somebody else waited too, and was first
+            return True
+        self._commit = None
+        try:
+            commit.result()
+        except KafkaError as error:
+            self._waiting = self._under_way | self._waiting
+            logger.warning("A commit failed, records will be read again: %s.", type(error).__name__)
+            return False
+        return True

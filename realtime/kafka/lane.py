@@ -1,0 +1,94 @@
+"""What one partition has under way: its records taken, and which of them are delivered.
+
+A partition's records are taken in slices, in order. The parcels of a slice go to several
+destinations, each of which is done in its own time; so slices may end out of order. What may be
+committed is the end of the last slice before which nothing is left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+
+WINDOW_RECORDS = 1_000  # of a partition that are taken and not delivered, past which it waits
+WINDOW_BYTES = 2 * 1024 * 1024
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Slice:
+    """Records of one partition that were taken together.
+
+    Attributes:
+        lane: Whose they are.
+        end: The offset after the last one.
+        records: How many.
+        size: Bytes of their payloads.
+        rooms: Where they go, for the figures.
+        open_parcels: How many of its parcels are not delivered.
+    """
+
+    lane: Lane
+    end: int
+    records: int
+    size: int
+    rooms: Sequence[str]
+    open_parcels: int = 0
+
+
+class Lane:
+    """A partition that this consumer has been assigned.
+
+    Attributes:
+        partition: Which.
+        source: Its name in marks.
+        end: The offset after the last record taken; None before the first.
+        done: The offset that may be committed; None if there is nothing new.
+        dropped: Whether the partition is somebody else's now: what is left of it is not sent.
+    """
+
+    __slots__ = ("_records", "_size", "_slices", "done", "dropped", "end", "partition", "source")
+
+    def __init__(self, partition: TopicPartition) -> None:
+        self.partition = partition
+        self.source = source_of(partition)
+        self.end: int | None = None
+        self.done: int | None = None
+        self.dropped = False
+        self._slices: deque[Slice] = deque()
+        self._records = 0
+        self._size = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be taken; what is taken then may pass the window by one fetch."""
+        return self._records < WINDOW_RECORDS and self._size < WINDOW_BYTES
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was taken is delivered."""
+        return not self._slices
+
+    def take(self, *, end: int, records: int, size: int, rooms: Sequence[str]) -> Slice:
+        """Begin a slice behind the ones before it; close it when all its parcels are delivered."""
+        taken = Slice(lane=self, end=end, records=records, size=size, rooms=rooms)
+        self._slices.append(taken)
+        self._records += records
+        self._size += size
+        self.end = end
+        return taken
+
+    def advance(self) -> None:
+        """Let go of the slices that are delivered."""
+        while self._slices and not self._slices[0].open_parcels:
+            first = self._slices.popleft()
+            self._records -= first.records
+            self._size -= first.size
+            self.done = first.end
+
+
+def source_of(partition: TopicPartition) -> str:
+    """Return the name that a partition has in marks: `topic/number`."""
+    return f"{partition.topic}/{partition.partition}"

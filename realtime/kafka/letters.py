@@ -1,0 +1,81 @@
+"""Dead letters: records that could not be published, kept in a topic beside their own.
+
+A letter is the record as it came - key, value, headers - with headers behind its own that say why
+and where from. Values in, values out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka.structs import ConsumerRecord
+
+Headers = Sequence[tuple[str, bytes]]
+
+# Behind the record's own, in this order; the record may have headers of these names too.
+ADDED = ("error", "topic", "partition", "offset")
+MAX_ERROR = 1_000  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A record that could not be published, and why.
+
+    Attributes:
+        topic: Where the record is.
+        partition: The record's.
+        offset: The record's.
+        error: Why it could not be published.
+        key: As it came.
+        value: As it came.
+        headers: As they came, without those that were added.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    error: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @classmethod
+    def about(cls, record: ConsumerRecord, error: Exception) -> Letter:
+        """Return the letter for a record."""
+        return cls(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            error=str(error)[:MAX_ERROR],
+            key=record.key,
+            value=record.value,
+            headers=tuple(record.headers),
+        )
+
+    @classmethod
+    def read(cls, record: ConsumerRecord) -> Letter:
+        """Return the letter that a record of a dead letter topic is.
+
+        Raises:
+            ValueError: It is none: somebody else wrote it.
+        """
+        own, added = record.headers[: -len(ADDED)], record.headers[-len(ADDED) :]
+        if tuple(name for name, _ in added) != ADDED:
+            raise ValueError(f"no dead letter: it does not end with the headers {ADDED}")
+        error, topic, partition, offset = (value.decode() for _, value in added)
+        return cls(
+            topic=topic,
+            partition=int(partition),
+            offset=int(offset),
+            error=error,
+            key=record.key,
+            value=record.value,
+            headers=tuple(own),
+        )
+
+    def all_headers(self) -> list[tuple[str, bytes]]:
+        """Return the headers that it has in its own topic."""
+        values = (self.error, self.topic, str(self.partition), str(self.offset))
+        added = zip(ADDED, (value.encode() for value in values), strict=True)
+        return [*self.headers, *added]

@@ -1,0 +1,119 @@
+"""Whether the marks of a partition are of the log that is there now.
+
+The layer skips what its marks say it has (`ShardedChannelLayer.publish_marked`). A topic that was
+made again, or a broker that lost its data, counts its offsets anew: then the marks lie beyond the
+log's end and must be forgotten, or as many new records would be skipped.
+
+Not to be seen: a log made again that has grown beyond its old marks before anybody looked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
+from typing import TypeVar
+
+from aiokafka import TopicPartition
+
+from realtime.kafka.lane import source_of
+from realtime.outage import Outage
+from shardlayer import Mark, ShardedChannelLayer, ShardUnavailable
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+
+def announcements_of(source: str) -> str:
+    """Return the source that a partition's announcements have in marks.
+
+    One of their own: they take another way to their shard than the partition's publications,
+    and each source has to keep its order there.
+    """
+    return f"{source}/announcements"
+
+
+class Markers:
+    """The marks of the partitions that were assigned, asked for once.
+
+    Args:
+        layer: Who keeps them.
+        outage: Told when a shard does not answer, and when all do.
+    """
+
+    def __init__(self, layer: ShardedChannelLayer, outage: Outage) -> None:
+        self._layer = layer
+        self._outage = outage
+        self._asking: asyncio.Task[dict[str, Mark | None]] | None = None
+        self._asked: frozenset[TopicPartition] = frozenset()
+
+    def ask(self, partitions: Collection[TopicPartition]) -> None:
+        """Begin to ask for the marks of these, and no others; asked until all shards answer."""
+        if self._asking is not None:
+            self._asking.cancel()
+        self._asked = frozenset(partitions)
+        self._asking = asyncio.create_task(self._ask(), name="realtime: ask for marks")
+
+    async def known(self, *, within: float) -> bool:
+        """Wait for the answer for so many seconds; return whether it is there."""
+        if self._asking is None:
+            return False
+        await asyncio.wait([self._asking], timeout=within)
+        return self._asking.done()
+
+    def when_known(self, call: Callable[[], None]) -> None:
+        """Have `call` called once the answer is there."""
+
+        def told(asking: asyncio.Task[object]) -> None:
+            if not asking.cancelled():
+                call()
+
+        if self._asking is not None:
+            self._asking.add_done_callback(told)
+
+    async def settle(self, partition: TopicPartition, *, log_end: int) -> None:
+        """Forget the marks of a partition if they lie beyond the end of its log.
+
+        Called when they are known, before anything of the partition is published. Waits for as
+        long as it takes to forget them.
+        """
+        if self._asking is None or partition not in self._asked:
+            return
+        sources = _sources(partition)
+        marks = self._asking.result()
+        last = max((mark.offset for key in sources if (mark := marks[key])), default=None)
+        if last is None or last < log_end:
+            return
+        logger.warning(
+            "%s ends at offset %d, but was published up to offset %d: it was made again or its "
+            "broker lost data. Its marks are forgotten.",
+            *(source_of(partition), log_end, last),
+        )
+        await self._insist(partial(self._layer.forget_marks, sources))
+
+    async def aclose(self) -> None:
+        """Stop asking."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
+
+    async def _ask(self) -> dict[str, Mark | None]:
+        sources = [source for partition in self._asked for source in _sources(partition)]
+        return await self._insist(partial(self._layer.marks, sources))
+
+    async def _insist(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        while True:
+            try:
+                answer = await ask()
+            except ShardUnavailable as error:
+                await asyncio.sleep(self._outage.failed(error))
+            else:
+                self._outage.over()
+                return answer
+
+
+def _sources(partition: TopicPartition) -> Sequence[str]:
+    source = source_of(partition)
+    return [source, announcements_of(source)]

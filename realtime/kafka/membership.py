@@ -1,0 +1,247 @@
+"""One consumer's life in its group: fetch, dispatch, commit, and give partitions back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+
+from realtime.kafka.closing import close_consumer
+from realtime.kafka.commits import Commits
+from realtime.kafka.dispatch import Dispatch
+from realtime.kafka.lane import Lane, Slice
+from realtime.kafka.markers import Markers
+from realtime.kafka.progress import Progress
+from realtime.kafka.stopping import Stop, Stopped
+from realtime.outage import Outage
+from shardlayer import ShardedChannelLayer
+
+logger = logging.getLogger(__name__)
+
+MAX_RECORDS = 500  # records that are fetched and routed before the loop gets its turn
+MAX_WAIT = 10  # milliseconds that a fetch waits for its first record
+MARKS_WAIT = 1.0  # seconds that records wait to know their marks, while a shard is away
+SETTLE_GRACE = 2.0  # seconds for what is under way, when partitions are given back
+COMMIT_GRACE = 2.0  # seconds for the commit after it
+LEAVE_GRACE = 1.0  # seconds for leaving the group, and as many for closing connections
+
+Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+
+
+class LogWentBack(KafkaError):  # type: ignore[misc]
+    """A partition's offsets begin anew under the consumer."""
+
+
+class MakeDispatch(Protocol):
+    """Makes a Dispatch for a consumer; its arguments are Dispatch's."""
+
+    def __call__(self, *, outage: Outage, on_done: Any, on_change: Any, on_error: Any) -> Dispatch:
+        """Return a new one."""
+
+
+class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
+    """A consumer from its joining to its leaving.
+
+    Records are fetched and routed while those before them are published, and those before these
+    are committed; how far this goes ahead is bounded for each partition. A partition one of whose
+    records waits for a destination that does not answer is paused; the others go on.
+
+    Given back, a partition's work is finished and committed, unless its destination does not
+    answer. What is left then is kept in case the partition comes back, which it does behind it,
+    paused; else it is dropped, and whoever has the partition begins with it.
+
+    Args:
+        topics: What to read.
+        arguments: Those of AIOKafkaConsumer.
+        dispatch: Makes what takes the records.
+        layer: Asked for marks.
+        progress: Told what was done.
+        stop: Ends it.
+    """
+
+    def __init__(
+        self,
+        *,
+        topics: Sequence[str],
+        arguments: Mapping[str, Any],
+        dispatch: MakeDispatch,
+        layer: ShardedChannelLayer,
+        progress: Progress,
+        stop: Stop,
+    ) -> None:
+        self._topics = topics
+        self._stop = stop
+        self._progress = progress
+        self._consumer = AIOKafkaConsumer(**arguments)
+        self._consumer.subscribe(list(topics), listener=self)
+        self._commits = Commits(self._consumer, on_error=self._fail)
+        redis = Outage("Redis", logger)
+        self._dispatch = dispatch(
+            outage=redis, on_done=self._done, on_change=self._sync_pauses, on_error=self._fail
+        )
+        self._markers = Markers(layer, redis)
+        self._lanes: dict[TopicPartition, Lane] = {}
+        self._unmarked: set[TopicPartition] = set()  # held until their marks are known
+        self._changed = asyncio.Event()  # work ended, or will not for now
+        self._failure: BaseException | None = None
+
+    def lag(self) -> int:
+        """Return how many records wait in the partitions, as far as Kafka has told."""
+        return sum(
+            max(0, (self._consumer.highwater(partition) or 0) - lane.done)
+            for partition, lane in self._lanes.items()
+            if lane.done is not None and partition in self._consumer.assignment()
+        )
+
+    async def start(self) -> None:
+        """Join the group, which can take seconds.
+
+        Raises:
+            KafkaError: Kafka does not answer.
+            Stopped: The stop came first.
+        """
+        async with self._stop.bounds():
+            await self._consumer.start()
+
+    async def run(self) -> None:
+        """Work until the stop; then finish and commit what is under way.
+
+        Raises:
+            KafkaError: It can't go on; another membership may.
+        """
+        try:
+            while not self._stop.is_set():
+                async with self._stop.bounds():
+                    await self._step()
+        except (Stopped, LogWentBack) as reason:
+            await self._settle()
+            if isinstance(reason, LogWentBack):
+                raise
+        else:
+            await self._settle()
+
+    async def aclose(self) -> None:
+        """Leave the group and end everything, answered or not."""
+        await self._dispatch.aclose()
+        await self._markers.aclose()
+        if not await close_consumer(self._consumer, grace=LEAVE_GRACE):
+            logger.warning("Kafka does not answer; the group will notice that a consumer left.")
+        await self._commits.aclose()
+
+    async def on_partitions_revoked(self, revoked: object) -> None:
+        """Finish what can be finished and commit it, while the group waits."""
+        try:
+            await self._settle()
+        except Exception as error:  # aiokafka would only log it
+            self._fail(error)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Begin with new partitions, and go on with those that came back unfinished."""
+        try:
+            self._assign(assigned)
+        except Exception as error:  # aiokafka would only log it
+            self._fail(error)
+
+    def _assign(self, assigned: Collection[TopicPartition]) -> None:
+        logger.info("Reading %d partition(s) of %s.", len(assigned), ", ".join(self._topics))
+        before, self._lanes = self._lanes, {}
+        for partition in assigned:
+            lane = before.pop(partition, None)
+            if lane is not None and lane.end is not None and not lane.is_idle:
+                self._consumer.seek(partition, lane.end)
+            else:
+                lane = Lane(partition)
+            self._lanes[partition] = lane
+        for lane in before.values():
+            lane.dropped = True
+        self._unmarked.clear()
+        self._markers.ask([key for key, lane in self._lanes.items() if lane.end is None])
+        self._commits.release(assigned)
+        self._sync_pauses()
+
+    async def _step(self) -> None:
+        """Fetch once and send what came on its way."""
+        if self._failure is not None:
+            raise self._failure
+        ready = [key for key, lane in self._lanes.items() if lane.has_room]
+        if not ready:
+            self._changed.clear()
+            await self._changed.wait()
+            return
+        batches = await self._consumer.getmany(*ready, timeout_ms=MAX_WAIT, max_records=MAX_RECORDS)
+        for partition, records in batches.items():
+            lane = self._lanes.get(partition)
+            if lane is None:
+                continue
+            if lane.end is None and not await self._may_begin(lane, records[0].offset):
+                continue
+            if lane.end is not None and records[0].offset < lane.end:
+                raise LogWentBack(f"{lane.source} begins anew")
+            if self._lanes.get(partition) is lane:  # not given back meanwhile
+                self._dispatch.take(lane, records)
+
+    async def _may_begin(self, lane: Lane, offset: int) -> bool:
+        """Say whether a new lane's first records may be published now.
+
+        Its marks are looked at first. While a shard is away they may stay unknown: a partition
+        that goes on where the group had committed may begin all the same, another is held.
+        """
+        partition = lane.partition
+        if await self._markers.known(within=MARKS_WAIT):
+            log_end = self._consumer.highwater(partition)
+            await self._markers.settle(partition, log_end=log_end or 0)
+            return True
+        if await self._consumer.committed(partition) == offset:
+            return True
+        if self._lanes.get(partition) is lane:
+            self._consumer.seek(partition, offset)
+            self._unmarked.add(partition)
+            self._markers.when_known(self._marked)
+            self._sync_pauses()
+        return False
+
+    def _marked(self) -> None:
+        self._unmarked.clear()
+        self._sync_pauses()
+
+    async def _settle(self) -> None:
+        """Wait for what is under way, as far as it goes on, and commit."""
+        deadline = asyncio.get_running_loop().time() + SETTLE_GRACE
+        try:
+            async with asyncio.timeout_at(deadline):
+                while self._under_way():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            pass  # a destination is slow; what it has not acknowledged is not committed
+        await self._commits.flush(COMMIT_GRACE)
+
+    def _under_way(self) -> bool:
+        busy = {partition for partition, lane in self._lanes.items() if not lane.is_idle}
+        return self._failure is None and bool(busy - self._dispatch.blocked())
+
+    def _done(self, done: Slice) -> None:
+        lane = done.lane
+        if lane.done is not None:
+            self._commits.note(lane.partition, lane.done)
+        self._progress.took(done.records, done.rooms)
+        self._changed.set()
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._changed.set()
+
+    def _sync_pauses(self) -> None:
+        """Pause the partitions that can't go on, and resume those that can."""
+        assigned = self._consumer.assignment() & self._lanes.keys()
+        paused = self._consumer.paused() if assigned else set()
+        blocked = (self._dispatch.blocked() | self._unmarked) & assigned
+        self._consumer.pause(*blocked - paused)
+        self._consumer.resume(*(paused & assigned) - blocked)
+        self._changed.set()
