@@ -142,6 +142,13 @@ def publish(
     )
 
 
+def confirm(keys: ShardKeys, batch: Batch) -> Call:
+    """Return the call that says whether a batch was published, and that can be waited for."""
+    return Call(
+        script("confirm"), [keys.writer(batch.writer)], [batch.number, milliseconds(WRITER_TTL)]
+    )
+
+
 def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
     """Return what the publish script answered."""
     targeted, fallback, messages, channels = reply[:4]

@@ -176,10 +176,11 @@ class Publisher:
         deadline = since + self._options.publish_timeout
         if loop.time() >= deadline:  # it waited behind what did not leave, and was not sent
             self.stats.failed += len(items)
-            raise self._unavailable(shard, TimeoutError())
+            raise self._unavailable(shard)
         writer.number += 1
         batch = Batch(writer=writer.id, number=writer.number, items=items, epoch=new_epoch())
         failures = 0
+        reason: ShardUnavailable | None = None
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
@@ -187,11 +188,12 @@ class Publisher:
                 break
             except (ShardUnavailable, TimeoutError) as error:
                 failures += 1
+                reason = error if isinstance(error, ShardUnavailable) else reason
                 pause = min(RETRY_BASE * 2 ** min(failures, 10), RETRY_MAX)
                 pause *= random.uniform(0.5, 1)  # noqa: S311 (jitter)
                 if loop.time() + pause >= deadline:
                     self.stats.failed += len(items)
-                    raise self._unavailable(shard, error) from error
+                    raise (reason or self._unavailable(shard)) from error
                 self.stats.retries += 1
                 await asyncio.sleep(pause)
         self._count(published, len(items))
@@ -209,9 +211,7 @@ class Publisher:
         stats.fallback += published.fallback
         stats.repeated += published.repeated
 
-    def _unavailable(self, shard: int, error: Exception) -> ShardUnavailable:
-        if isinstance(error, ShardUnavailable):
-            return error
+    def _unavailable(self, shard: int) -> ShardUnavailable:
         server = self._backend.servers[self._backend.server_of(shard)]
         return ShardUnavailable(
             shard=shard,

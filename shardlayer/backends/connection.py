@@ -109,18 +109,22 @@ class CommandLink:
 
     async def call(self, call: Call) -> Any:
         """Call a script and return its reply; loads it if the server does not know it."""
-        return (await self.call_then(call))[0]
-
-    async def call_then(self, call: Call, *then: tuple[Argument, ...]) -> list[Any]:
-        """Call a script, send more commands right behind it, and return all replies."""
         command = ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
-        commands = [*self._prelude, command, *then]
         try:
-            replies = await self._execute_all(commands)
+            return await self.execute(*command)
         except NoScriptError:
             await self.execute("SCRIPT", "LOAD", call.script.source)
-            replies = await self._execute_all(commands)
-        return replies[len(self._prelude) :]
+            return await self.execute(*command)
+
+    async def evaluate(self, calls: Sequence[Call], then: tuple[Argument, ...]) -> list[Any]:
+        """Call small scripts, send one more command right behind, and return all replies.
+
+        A reply that is an error is returned, not raised.
+        """
+        evals = (
+            ("EVAL", call.script.source, len(call.keys), *call.keys, *call.args) for call in calls
+        )
+        return await self._pipeline.execute([*evals, then])
 
     async def _execute_all(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
         replies = await self._pipeline.execute(commands)

@@ -11,10 +11,10 @@ from typing import Any
 from shardlayer import commands, wire
 from shardlayer.backends.base import Backend, Listener
 from shardlayer.backends.connection import CommandLink
+from shardlayer.backends.replicas import Replicas
 from shardlayer.backends.servers import Servers
 from shardlayer.batch import Batch, Published, publish, read_published
 from shardlayer.commands import Argument, Call, JoinReply, JoinRequest, Queued
-from shardlayer.exceptions import ShardUnavailable
 from shardlayer.keys import (
     CHANNEL_MARK,
     layout_tag,
@@ -26,7 +26,6 @@ from shardlayer.keys import (
 from shardlayer.options import LayerOptions
 from shardlayer.types import Mark, NodeId, Publication, RoomInfo
 
-WAITS_PER_TIMEOUT = 4  # how often a publication waits for replicas before its caller is told
 FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
 
 
@@ -36,6 +35,7 @@ class RedisBackend(Backend):
     def __init__(self, options: LayerOptions, servers: Servers) -> None:
         self._options = options
         self._servers = servers
+        self._replicas = Replicas(options, servers)
         self._keys = servers.keys
         # The pattern of a scan finds the keys of longer prefixes, too: `rt.blue` beside `rt`.
         self._tags = {layout_tag(options.prefix), *(keys.tag for keys in servers.keys)}
@@ -56,19 +56,10 @@ class RedisBackend(Backend):
             meta_ttl=options.meta_ttl,
             idempotency_ttl=options.idempotency_ttl,
         )
-        if not options.wait_replicas:
-            return read_published(batch, await self._call(shard, call))
-        milliseconds = commands.milliseconds(options.publish_timeout / WAITS_PER_TIMEOUT)
-        wait = ("WAIT", options.wait_replicas, milliseconds)
-        reply, replicas = await self._servers.run(shard, lambda link: link.call_then(call, wait))
-        if replicas < options.wait_replicas:
-            # Applied, but a failover now would lose it: the publisher asks again.
-            raise ShardUnavailable(
-                shard=shard,
-                server=self._servers.address_of(shard),
-                reason=f"{replicas} of {options.wait_replicas} replicas have the publications",
-            )
-        return read_published(batch, reply)
+        published = read_published(batch, await self._call(shard, call))
+        if options.wait_replicas:
+            await self._replicas.confirm(shard, batch)
+        return published
 
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:
         options = self._options
@@ -230,6 +221,7 @@ class RedisBackend(Backend):
         await self._servers.heard(shard)
 
     async def aclose(self) -> None:
+        await self._replicas.aclose()
         await self._servers.aclose()
 
     async def _call(self, shard: int, call: Call) -> Any:

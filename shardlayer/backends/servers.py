@@ -34,6 +34,8 @@ Send = Callable[[CommandLink], Awaitable[Reply]]
 class Servers:
     """Two connections to each server, one for commands and one for subscriptions.
 
+    A third is made where something has to be waited for that would hold up the others.
+
     Attributes:
         keys: The names in Redis, by shard.
     """
@@ -42,6 +44,7 @@ class Servers:
         self.keys = [ShardKeys(tag) for tag in hash_tags(options.prefix, options.shards)]
         self._options = options
         self._links = {host.address: self._link_to(host) for host in options.hosts}
+        self._apart: dict[str, CommandLink] = {}
         self._homes = list(self._links)
         self._subscriptions: dict[str, Subscription] = {}
         self._hears = [asyncio.Event() for _ in self.keys]
@@ -89,6 +92,12 @@ class Servers:
                 shard=next(shards, 0), server=address, reason=str(error)
             ) from error
 
+    async def run_apart(self, address: str, send: Send[Reply]) -> Reply:
+        """Send what holds up a connection over one that nothing else uses. Raises like `run`."""
+        if address not in self._apart:
+            self._apart[address] = self._link_to(self._links[address].host)
+        return await self.run_at(address, lambda _: send(self._apart[address]))
+
     async def prepare(self) -> None:
         """Learn what must be known before anything is heard."""
 
@@ -105,7 +114,8 @@ class Servers:
         """Close every connection. May be called again, if a call was cancelled."""
         subscriptions = self._subscriptions.values()
         await asyncio.gather(*(subscription.aclose() for subscription in subscriptions))
-        await asyncio.gather(*(link.aclose() for link in self._links.values()))
+        links = (*self._links.values(), *self._apart.values())
+        await asyncio.gather(*(link.aclose() for link in links))
 
     # For the other way to place shards, too
 

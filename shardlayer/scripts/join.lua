@@ -4,11 +4,12 @@
 -- ARGV  1 node    2 lease TTL, ms    3 members on the node
 --       4 1 if the group keeps history, else 0   5 an epoch if it has none   6 meta TTL, ms
 --       7 1 to answer what was missed, else 0    8 the last offset had   9 its epoch ('': any)
---       10 how many publications to answer at most
+--       10 how many publications to answer at most: the newest, or for a node that returns the
+--          oldest, since it asks again for the rest
 --       11 1 if the node is in the group already and ARGV[8] is where its members are, else 0
 --       12 an epoch that a group must have from now on, since the server may have lost writes, or ''
 -- Returns  {1 if the node's lease still ran else 0, epoch ('' without history), offset,
---           1 if nothing is missing after ARGV[8] else 0,
+--           1 if nothing is missing between ARGV[8] and the last one answered, else 0,
 --           then offset and body of each publication after it}
 
 local clock = redis.call('TIME')
@@ -59,12 +60,21 @@ if not same_epoch or since > offset then
   since = 0
 end
 local limit = tonumber(ARGV[10])
-local held = redis.call('XREVRANGE', KEYS[5], '+', string.format('(%.0f-0', since), 'COUNT', limit)
+local after = string.format('(%.0f-0', since)
+local held
+local from, to, step
+if ARGV[11] == '1' then
+  held = redis.call('XRANGE', KEYS[5], after, '+', 'COUNT', limit)
+  from, to, step = 1, #held, 1
+else
+  held = redis.call('XREVRANGE', KEYS[5], '+', after, 'COUNT', limit)
+  from, to, step = #held, 1, -1
+end
 local reply = {leased, epoch, offset, 0}
 local first = offset + 1
-for i = #held, 1, -1 do
+for i = from, to, step do
   local at = tonumber(string.match(held[i][1], '^%d+'))
-  if i == #held then
+  if i == from then
     first = at
   end
   reply[#reply + 1] = at

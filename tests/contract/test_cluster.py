@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from shardlayer import commands, wire
-from shardlayer.batch import Batch, Outgoing, publish
+from shardlayer.batch import Batch, Outgoing, confirm, publish
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.options import NO_HISTORY
@@ -213,6 +213,7 @@ def every_call(keys: ShardKeys) -> list[commands.Call]:
     ttl: dict[str, Any] = {"lease_ttl": 60.0, "meta_ttl": 60.0}
     return [
         publish(keys, batch, **ttl, idempotency_ttl=1.0),
+        confirm(keys, batch),
         commands.join(keys, request, **ttl),
         commands.renew(keys, NodeId("n"), lease_ttl=60.0),
         commands.send(keys, "c", b"1", capacity=1, expiry=1.0, reader="n"),

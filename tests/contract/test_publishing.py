@@ -21,6 +21,13 @@ async def held(layer: ShardedChannelLayer, room: str = ROOM) -> list[tuple[int, 
     return [(each.offset, each.data) for each in await layer.history(room)]
 
 
+def one_name_per_shard(layer: ShardedChannelLayer) -> list[str]:
+    """Return names of rooms that no test has members of."""
+    names = {layer.shard_of(f"nobody-{n}"): f"nobody-{n}" for n in range(1_000)}
+    assert len(names) == layer.options.shards
+    return list(names.values())
+
+
 def offsets(positions: list[Position | None]) -> list[int | None]:
     return [None if position is None else position.offset for position in positions]
 
@@ -177,8 +184,8 @@ async def _settled(layers: list[ShardedChannelLayer]) -> None:
     """Wait until each layer's node can hear every shard."""
     for layer in layers:
         node = await layer.node()
-        for room in {layer.shard_of(f"r{n}"): f"r{n}" for n in range(500)}.values():
-            await node.settled(room)
+        for name in one_name_per_shard(layer):
+            await node.settled(name)
 
 
 async def test_marked_announcement_is_told_once(layer: ShardedChannelLayer) -> None:
@@ -210,7 +217,7 @@ async def test_rooms_beyond_the_targeted_percent_are_told_to_all(make_layer: Mak
 
     async def trusted() -> bool:
         before = layer.stats()["fallback"]
-        await layer.publish("nobody", b"0")
+        await layer.publish_many([(name, b"0") for name in one_name_per_shard(layer)])
         return layer.stats()["fallback"] == before
 
     await until(trusted)
