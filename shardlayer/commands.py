@@ -70,8 +70,10 @@ class JoinReply:
     Attributes:
         leased: Whether the node's lease still ran. If not, its other groups may be forgotten.
         position: The group's last offset; None if it keeps no history.
-        recovered: Whether `publications` is all that came after the position asked for.
-        publications: What came after it, as far as it is still held, in order.
+        recovered: Whether nothing is missing between the position asked for and the last one of
+            `publications`, or the group's last offset if there are none.
+        publications: What came after it, as far as it is still held, in order: the newest, or for
+            a node that returns the oldest, at most `RECOVERY_LIMIT`.
     """
 
     leased: bool

@@ -7,7 +7,7 @@ one room are joined into one write (RFC 6455, 5.1: "A server MUST NOT mask any f
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 _FIN_TEXT = 0x81  # FIN set, opcode 1
 _SHORT = 125  # the longest payload whose length fits the second byte
@@ -58,3 +58,22 @@ class Broadcast:
 
     def __repr__(self) -> str:
         return f"<Broadcast of {len(self.texts)}, {len(self.frames)} bytes>"
+
+
+def joined(entries: Iterable[tuple[bytes, int]], limit: int) -> Iterator[Broadcast]:
+    """Return broadcasts of messages, each with its offset, in as few writes as may be.
+
+    `limit` is the bytes that are joined into one write; a longer message goes alone. There must be
+    a message.
+    """
+    texts: list[bytes] = []
+    offsets: list[int] = []
+    size = 0
+    for text, offset in entries:
+        if texts and size + len(text) > limit:
+            yield Broadcast(texts, offsets)
+            texts, offsets, size = [], [], 0
+        texts.append(text)
+        offsets.append(offset)
+        size += len(text)
+    yield Broadcast(texts, offsets)

@@ -1,17 +1,18 @@
-"""Who in this node is a member of what, and how a publication reaches them.
+"""How a publication reaches the members of a room in this node.
 
 A hub holds the rooms of one shard. Publications are fed to it as they arrive and delivered by one
-task per hub, so that a busy shard holds up no other. When the task runs it takes all that waits:
-what is for one room is framed and joined once, and every member gets one write. A large room is
-written in slices, between which the event loop gets its turn; the order stays, because the next
-delivery starts after the last slice.
+task per hub, so that a busy shard holds up no other. When the task runs it takes what waits, a
+round of up to 1 MiB: what is for one room is framed and joined once, and every member gets one
+write. A large room is written in slices, between which the event loop gets its turn; the order
+stays, because the next delivery starts after the last slice.
 
 A room that keeps history knows its position, the last offset that its members were written. A
 publication at or below it is a repeat and is dropped. One that leaves a gap, or comes from another
 epoch, is held back with all that follows, and the room is reported to `on_gap`: the node asks
 Redis for what is missing and `admit`s it, which also ends a room's first join.
 
-A member starts behind a `Gate`: pushes wait until the caller has written its reply.
+What waits is bounded. When more comes than can be written, all of it is dropped, and the rooms that
+it was for are treated as having a gap: they go on from their histories.
 """
 
 from __future__ import annotations
@@ -19,105 +20,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from time import perf_counter
 
-from shardlayer.frames import Broadcast
+from shardlayer.arrivals import Arrived, size_of
+from shardlayer.frames import Broadcast, joined
 from shardlayer.pushes import encode_push, encode_reset
+from shardlayer.room import Gate, Room
+from shardlayer.turns import Turns
 from shardlayer.types import Position, Publication, Sink
 
 logger = logging.getLogger("shardlayer.hub")
 
-
-class Channel(Protocol):
-    """A group member that takes Channels messages: a mailbox of the layer."""
-
-    def deliver(self, message: bytes) -> bool:
-        """Append a serialized message; False if the channel is full."""
-
-
-class Membership(NamedTuple):
-    """A channel in a group, and until when, in the loop's time."""
-
-    channel: Channel
-    ends: float
-
-
-class Room:
-    """A group with members in this node.
-
-    Attributes:
-        name: The group's name.
-        sinks: Each member and where it is written: its gate at first, then itself.
-        channels: The members that are Channels channels, by their names.
-        position: Where the room's members are; None if it keeps no history.
-        held: Publications that wait until the room is (again) contiguous; None if it is.
-        deaf: Whether its shard could not be heard since it began to enter, so that it must again.
-        entered: Whether the room was ever registered, so that `position` can be told.
-        entering: The task that registers the room (again), while it runs.
-    """
-
-    __slots__ = ("channels", "deaf", "entered", "entering", "held", "name", "position", "sinks")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.sinks: dict[Sink, Sink] = {}
-        self.channels: dict[str, Membership] = {}
-        self.position: Position | None = None
-        self.held: list[Publication] | None = []
-        self.deaf = False
-        self.entered = False
-        self.entering: asyncio.Task[Any] | None = None
-
-    def __len__(self) -> int:
-        """Return the number of members."""
-        return len(self.sinks) + len(self.channels)
-
-
-class Gate:
-    """Stands before a new member's sink until its reply was written.
-
-    Pushes wait behind a closed gate. Once opened at a position it lets through what comes after
-    it, and takes itself out of the room with the first broadcast that does.
-    """
-
-    __slots__ = ("_floor", "_held", "_room", "_sink")
-
-    def __init__(self, room: Room, sink: Sink) -> None:
-        self._room = room
-        self._sink = sink
-        self._held: list[Broadcast] | None = []
-        self._floor = 0
-
-    def write(self, broadcast: Broadcast) -> None:
-        if self._held is not None:
-            self._held.append(broadcast)
-            return
-        rest = broadcast.after(self._floor)
-        if rest is not None:
-            self._sink.write(rest)
-            if self._room.sinks.get(self._sink) is self:  # only now: who fails is removed as a gate
-                self._room.sinks[self._sink] = self._sink
-
-    def open(self, floor: Position | None) -> None:
-        """Write what waited beyond `floor`, at which the member now is, and stay open."""
-        held, self._held = self._held or [], None
-        self._floor = floor.offset if floor else 0
-        for broadcast in held:
-            self.write(broadcast)
-            if 0 in broadcast.offsets:  # a reset: what follows counts anew
-                self._floor = 0
-
-    def close(self, code: int, reason: str = "") -> None:
-        self._sink.close(code, reason)
-
-
-class _Arrived(NamedTuple):
-    """Publications that wait for delivery: for any rooms, or for one that was just admitted."""
-
-    publications: Sequence[Publication]
-    room: Room | None = None
-    reset: Position | None = None  # tell the members first that they are here now
+ROUND_BYTES = 1_048_576  # of what arrived, taken for one round of writing
 
 
 class Hub:
@@ -128,25 +43,47 @@ class Hub:
     Args:
         slice_size: Members that are written to before the event loop gets a turn.
         write_bytes: Bytes joined into one write, at most; one larger message goes alone.
+        max_backlog: Bytes that may wait.
+        turns: The turns of the event loop, which the node's hubs share.
         on_gap: Called with a room that has just been found not to be contiguous.
 
     Attributes:
         delivered: Messages written to members.
         unwanted: Publications that came for a group without members.
         failed: Members removed because writing to them raised.
+        overflows: How often more waited than `max_backlog`, and was dropped.
+        dropped: Publications of rooms without history that were lost so.
     """
 
     def __init__(
-        self, *, slice_size: int, write_bytes: int, on_gap: Callable[[Room], None]
+        self,
+        *,
+        slice_size: int,
+        write_bytes: int,
+        max_backlog: int,
+        turns: Turns,
+        on_gap: Callable[[Room], None],
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self.delivered = 0
         self.unwanted = 0
         self.failed = 0
+        self.overflows = 0
+        self.dropped = 0
         self._slice_size = slice_size
         self._write_bytes = write_bytes
+        self._max_backlog = max_backlog
+        self._turns = turns
         self._on_gap = on_gap
-        self._waiting: deque[_Arrived] = deque()
+        self._waiting: deque[Arrived] = deque()
+        self._waiting_size = 0  # bytes, as the next two
+        self._writing_size = 0
+        self._held_size = 0
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of publications that arrived and have not been written yet."""
+        return self._waiting_size + self._writing_size + self._held_size
 
     def open(self, name: str) -> Room:
         """Return the room of that name, made if there was none."""
@@ -168,14 +105,28 @@ class Hub:
             room.sinks.pop(sink, None)  # gone already if writing to it had failed
         return room
 
-    def feed(self, publications: Sequence[Publication]) -> None:
-        """Take publications that arrived, in order. `deliver` hands them to the members."""
-        self._waiting.append(_Arrived(publications))
+    def forget(self, room: Room) -> None:
+        """Drop a room that nobody is in, with what is held back for it."""
+        del self.rooms[room.name]
+        self._held_size -= size_of(room.held or ())
 
-    def hold(self, room: Room) -> None:
-        """Hold a room's publications back until it is admitted."""
+    def feed(self, publications: Sequence[Publication], size: int) -> bool:
+        """Take publications that arrived, in order, `size` bytes. `deliver` hands them out.
+
+        Returns False if that was too much, so that all that waits was dropped.
+        """
+        self._waiting.append(Arrived(publications, size))
+        self._waiting_size += size
+        if self._waiting_size + self._writing_size + self._held_size <= self._max_backlog:
+            return True
+        self._shed()
+        return False
+
+    def hold(self, room: Room) -> list[Publication]:
+        """Hold a room's publications back until it is admitted; return those held."""
         if room.held is None:
             room.held = []
+        return room.held
 
     def admit(
         self,
@@ -187,12 +138,14 @@ class Hub:
     ) -> None:
         """Let a held room go on at `position`, after `publications` that its members missed.
 
-        `contiguous` is False where the members may have missed more than that: they are told.
+        `contiguous` is False where the members may have missed more than that: they are told. If
+        `publications` end before `position` the room has a gap again behind them.
         """
         held, room.held = room.held or [], None
+        self._held_size -= size_of(held)
         room.entered = True
         if position is None:
-            self._waiting.appendleft(_Arrived(held, room))
+            self._go_on(Arrived(held, size_of(held), room))
             return
         start = publications[0].offset - 1 if publications else position.offset
         floor = Position(offset=start, epoch=position.epoch)
@@ -201,25 +154,51 @@ class Hub:
             room.position = floor
         elif not contiguous or room.position.epoch != position.epoch:
             reset = floor
-        # What another epoch counted is history that nobody can place any more.
-        current = [publication for publication in held if publication.epoch == position.epoch]
-        self._waiting.appendleft(_Arrived([*publications, *current], room, reset))
+        is_partial = bool(publications) and publications[-1].offset < position.offset
+        if not is_partial:  # else they come with the rest
+            # What another epoch counted is history that nobody can place any more.
+            current = [publication for publication in held if publication.epoch == position.epoch]
+            publications = [*publications, *current]
+        self._go_on(Arrived(publications, size_of(publications), room, reset, is_partial))
+
+    def _go_on(self, arrived: Arrived) -> None:
+        self._waiting.appendleft(arrived)
+        self._waiting_size += arrived.size
 
     async def deliver(self) -> None:
         """Write all that waits to the members, and what comes meanwhile. One call at a time."""
-        while self._waiting:
-            for room, texts in self._collect().items():
-                for broadcast in self._join_texts(texts):
-                    await self._write(room, broadcast)
+        ends = self._turns.begin()
+        try:
+            while self._waiting:
+                if self._waiting[0].reset is not None:
+                    await self._write(*self._reset_first())
+                # Within a round no room changes its epoch.
+                for room, texts in self._collect().items():
+                    for broadcast in joined(texts, self._write_bytes):
+                        if perf_counter() >= ends:
+                            await asyncio.sleep(0)
+                            ends = self._turns.next()
+                        await self._write(room, broadcast)
+                self._writing_size = 0
+        finally:
+            self._turns.end()
+
+    def _reset_first(self) -> tuple[Room, Broadcast]:
+        """Move the room that was admitted with a reset, and return what its members are told."""
+        arrived = self._waiting[0]
+        room, reset = arrived.room, arrived.reset
+        if room is None or reset is None:
+            raise ValueError("what arrived resets no room")
+        self._waiting[0] = arrived._replace(reset=None)
+        room.position = reset
+        return room, Broadcast([encode_reset(room.name, reset)], [0])
 
     def _collect(self) -> dict[Room, list[tuple[bytes, int]]]:
         collected: dict[Room, list[tuple[bytes, int]]] = {}
-        while self._waiting:
+        while self._waiting and self._waiting[0].reset is None:
             arrived = self._waiting.popleft()
-            if arrived.room is not None and arrived.reset is not None:
-                arrived.room.position = arrived.reset
-                reset = (encode_reset(arrived.room.name, arrived.reset), 0)
-                collected.setdefault(arrived.room, []).append(reset)
+            self._waiting_size -= arrived.size
+            self._writing_size += arrived.size
             for publication in arrived.publications:
                 room = arrived.room or self.rooms.get(publication.room)
                 if room is None:
@@ -227,12 +206,42 @@ class Hub:
                 elif self._is_next(room, publication) and room.sinks:
                     entry = (encode_push(publication), publication.offset)
                     collected.setdefault(room, []).append(entry)
+            if arrived.is_partial and arrived.room is not None:
+                self._find_gap(arrived.room)
+            if self._writing_size >= ROUND_BYTES:
+                break
         return collected
+
+    def _shed(self) -> None:
+        """Drop all that waits; whoever keeps history asks for it again."""
+        self.overflows += 1
+        behind: set[Room] = set()
+        for arrived in self._waiting:
+            if arrived.room is not None and arrived.room.position is not None:
+                behind.add(arrived.room)
+            for publication in arrived.publications:
+                room = arrived.room or self.rooms.get(publication.room)
+                if room is None:
+                    self.unwanted += 1
+                elif publication.offset:
+                    behind.add(room)
+                else:
+                    self.dropped += 1
+        self._waiting.clear()
+        self._waiting_size = 0
+        for room in self.rooms.values():
+            if room.held:
+                self.dropped += sum(not publication.offset for publication in room.held)
+                room.held.clear()
+                behind.add(room)
+        self._held_size = 0
+        for room in behind:
+            self._find_gap(room)
 
     def _is_next(self, room: Room, publication: Publication) -> bool:
         """Tell whether a publication follows what was delivered; hold it back if it may later."""
         if room.held is not None:
-            room.held.append(publication)
+            self._hold_back(room.held, publication)
             return False
         here = room.position
         if not publication.offset or here is None:
@@ -243,22 +252,21 @@ class Hub:
                 return True
             if publication.offset <= here.offset:
                 return False
-        room.held = [publication]
+        self._hold_back(self.hold(room), publication)
         self._on_gap(room)
         return False
 
-    def _join_texts(self, entries: list[tuple[bytes, int]]) -> Iterable[Broadcast]:
-        texts: list[bytes] = []
-        offsets: list[int] = []
-        size = 0
-        for text, offset in entries:
-            if texts and size + len(text) > self._write_bytes:
-                yield Broadcast(texts, offsets)
-                texts, offsets, size = [], [], 0
-            texts.append(text)
-            offsets.append(offset)
-            size += len(text)
-        yield Broadcast(texts, offsets)
+    def _hold_back(self, held: list[Publication], publication: Publication) -> None:
+        held.append(publication)
+        self._held_size += len(publication.data)
+
+    def _find_gap(self, room: Room) -> None:
+        """Have what a room lacks asked for; after what it waits for now, if it does."""
+        if room.held is None:
+            self.hold(room)
+            self._on_gap(room)
+        else:
+            room.deaf = True
 
     async def _write(self, room: Room, broadcast: Broadcast) -> None:
         sinks = room.sinks

@@ -11,8 +11,8 @@ import logging
 
 from shardlayer.complaints import Complaint
 from shardlayer.exceptions import ShardUnavailable
-from shardlayer.hub import Membership, Room
 from shardlayer.mailboxes import Mailboxes
+from shardlayer.room import Membership, Room
 from shardlayer.rooms import Rooms
 from shardlayer.tasks import Tasks
 

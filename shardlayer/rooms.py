@@ -18,11 +18,13 @@ from typing import Any
 from shardlayer.commands import JoinReply
 from shardlayer.complaints import Complaint
 from shardlayer.exceptions import ShardLayerError
-from shardlayer.hub import Hub, Room
+from shardlayer.hub import Hub
 from shardlayer.options import LayerOptions
 from shardlayer.registry import RETRY_PAUSE, Registry
+from shardlayer.room import Room
 from shardlayer.sharding import shard_of
 from shardlayer.tasks import Tasks
+from shardlayer.turns import Turns
 from shardlayer.types import Position, Publication
 
 logger = logging.getLogger("shardlayer.rooms")
@@ -38,10 +40,13 @@ class Rooms:
     """
 
     def __init__(self, registry: Registry, options: LayerOptions) -> None:
+        turns = Turns()
         self.hubs = [
             Hub(
                 slice_size=options.slice_size,
                 write_bytes=options.write_bytes,
+                max_backlog=options.max_backlog,
+                turns=turns,
                 on_gap=lambda room, shard=shard: self._reenter(shard, room),  # type: ignore[misc]
             )
             for shard in range(options.shards)
@@ -52,6 +57,7 @@ class Rooms:
         self._tasks = Tasks()
         self._reentries = asyncio.Semaphore(REENTRY_CONCURRENCY)
         self._complain = Complaint(logger, logging.ERROR)
+        self._complain_of_overflow = Complaint(logger, logging.WARNING)
 
     def shard_of(self, name: str) -> int:
         """Return the shard of a room."""
@@ -104,9 +110,20 @@ class Rooms:
         """Note that a room's members changed; without any it is given up after the linger."""
         self._registry.changed(self.shard_of(room.name), room.name, len(room))
 
-    def feed(self, shard: int, publications: Sequence[Publication]) -> None:
-        """Take publications that arrived from a shard, in order, and have them delivered."""
-        self.hubs[shard].feed(publications)
+    def feed(self, shard: int, publications: Sequence[Publication], size: int) -> None:
+        """Take publications that arrived from a shard, in order, and have them delivered.
+
+        `size` is what they take in bytes.
+        """
+        hub = self.hubs[shard]
+        if not hub.feed(publications, size):
+            self._complain_of_overflow(
+                "Shard %d: this process is too slow for what is published. What waited, more than "
+                "max_backlog, was dropped; rooms go on from their histories. %d publications of "
+                "rooms without history were lost so far",
+                shard,
+                hub.dropped,
+            )
         self._deliver(shard)
 
     def resumed(self, shard: int) -> None:
@@ -119,15 +136,15 @@ class Rooms:
 
     def flushed(self, shard: int) -> None:
         """End the memberships of all channels in a shard's groups; sinks stay in their rooms."""
-        rooms = self.hubs[shard].rooms
-        for room in list(rooms.values()):
+        hub = self.hubs[shard]
+        for room in list(hub.rooms.values()):
             room.channels.clear()
             if room.entering is not None or room.held is not None:
                 continue
             if room.sinks:
                 self._reenter(shard, room)
             else:
-                del rooms[room.name]
+                hub.forget(room)
 
     def give_up(self, shard: int, name: str) -> bool:
         """Forget a room if it still has no members; return whether it was forgotten."""
@@ -135,7 +152,7 @@ class Rooms:
         room = hub.rooms.get(name)
         if room is None or len(room) or room.entering is not None:
             return False
-        del hub.rooms[name]
+        hub.forget(room)
         return True
 
     async def aclose(self) -> None:

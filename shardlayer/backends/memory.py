@@ -209,7 +209,7 @@ class MemoryBackend(Backend):
                 return JoinReply(leased=leased, position=None, recovered=False, publications=[])
             group.begin(request.epoch)
             group.meta_ends = now + self._options.meta_ttl
-            recovered, missed = self._missed(group, request.since)
+            recovered, missed = self._missed(group, request.since, oldest=request.returns)
             return JoinReply(
                 leased=leased,
                 position=Position(offset=group.offset, epoch=group.epoch),
@@ -220,14 +220,17 @@ class MemoryBackend(Backend):
             )
 
     @staticmethod
-    def _missed(group: _Group, since: Position | None) -> tuple[bool, list[tuple[int, bytes]]]:
+    def _missed(
+        group: _Group, since: Position | None, *, oldest: bool
+    ) -> tuple[bool, list[tuple[int, bytes]]]:
         if since is None:
             return False, []
         known = since.epoch in ("", group.epoch) and since.offset <= group.offset
         if known and since.offset == group.offset:
             return True, []
         floor = since.offset if known else 0
-        missed = [held for held in group.history if held[0] > floor][-RECOVERY_LIMIT:]
+        missed = [held for held in group.history if held[0] > floor]
+        missed = missed[:RECOVERY_LIMIT] if oldest else missed[-RECOVERY_LIMIT:]
         return known and bool(missed) and missed[0][0] == since.offset + 1, missed
 
     async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import orjson
 import pytest
 
-from shardlayer.hub import Hub, Room
+from shardlayer.arrivals import size_of
+from shardlayer.hub import Hub
+from shardlayer.room import Room
+from shardlayer.turns import Turns
 from shardlayer.types import Position, Publication
 from tests.shardlayer.fakes import BrokenSink, RecordingSink
 
@@ -34,9 +38,24 @@ def offsets_of(sink: RecordingSink) -> list[object]:
 class HubUnderTest(Hub):
     """A hub that remembers the gaps that it found."""
 
-    def __init__(self, slice_size: int = 1_000, write_bytes: int = 65_536) -> None:
+    def __init__(
+        self,
+        slice_size: int = 1_000,
+        write_bytes: int = 65_536,
+        max_backlog: int = 1_000_000,
+        turns: Turns | None = None,
+    ) -> None:
         self.gaps: list[Room] = []
-        super().__init__(slice_size=slice_size, write_bytes=write_bytes, on_gap=self.gaps.append)
+        super().__init__(
+            slice_size=slice_size,
+            write_bytes=write_bytes,
+            max_backlog=max_backlog,
+            turns=turns or Turns(),
+            on_gap=self.gaps.append,
+        )
+
+    def feed(self, publications: Sequence[Publication], size: int = 0) -> bool:
+        return super().feed(publications, size or size_of(publications))
 
     def live_room(self, name: str = "general", offset: int = 0) -> Room:
         room = self.open(name)
@@ -251,3 +270,111 @@ async def test_room_without_history_delivers_everything() -> None:
     hub.feed([Publication(room="plain", data=b"1"), Publication(room="plain", data=b"1")])
     await hub.deliver()
     assert len(sink.texts) == 2
+
+
+async def test_member_that_knows_the_new_epoch_is_told_nothing_twice() -> None:
+    """Its reply was from the epoch that the room comes to later: no reset, and only what is new."""
+    hub = HubUnderTest()
+    room = hub.live_room(offset=3)
+    old = hub.member(room)
+    newcomer = RecordingSink()
+    gate = hub.join(room, newcomer)
+    hub.feed(publications("general", 4))
+    await hub.deliver()
+    gate.open(Position(offset=2, epoch="k4k4k4k4"))
+    hub.feed(publications("general", 5))
+    hub.feed(publications("general", 3, epoch="k4k4k4k4"))
+    await hub.deliver()
+    assert hub.gaps == [room]
+    fresh = publications("general", 1, 2, 3, epoch="k4k4k4k4")
+    hub.admit(room, Position(offset=3, epoch="k4k4k4k4"), fresh, contiguous=False)
+    await hub.deliver()
+    assert offsets_of(old) == [4, 5, 0, 1, 2, 3]
+    assert offsets_of(newcomer) == [3]
+
+
+async def test_reset_behind_a_closed_gate_that_the_reply_knew_of() -> None:
+    """The same where the room came to the new epoch before the reply was written."""
+    hub = HubUnderTest()
+    room = hub.live_room(offset=3)
+    newcomer = RecordingSink()
+    gate = hub.join(room, newcomer)
+    hub.feed(publications("general", 4))
+    fresh = publications("general", 1, 2, 3, epoch="k4k4k4k4")
+    await hub.deliver()
+    hub.hold(room)
+    hub.admit(room, Position(offset=3, epoch="k4k4k4k4"), fresh, contiguous=False)
+    await hub.deliver()
+    gate.open(Position(offset=2, epoch="k4k4k4k4"))
+    assert offsets_of(newcomer) == [3]
+
+
+async def test_what_is_too_much_is_dropped_and_asked_for_again() -> None:
+    """Past `max_backlog` nothing is kept: rooms with history have a gap, others a counted loss."""
+    hub = HubUnderTest(max_backlog=100)
+    room, plain = hub.live_room(), hub.open("plain")
+    hub.admit(plain, None)
+    sink, other = hub.member(room), hub.member(plain)
+    assert hub.feed(publications("general", 1), 40)
+    assert hub.feed([Publication(room="plain", data=b"1")], 40)
+    assert not hub.feed(publications("general", 2), 40)
+    assert hub.gaps == [room]
+    assert (hub.overflows, hub.dropped, hub.backlog) == (1, 1, 0)
+    hub.feed(publications("general", 3), 40)
+    hub.feed([Publication(room="plain", data=b"2")], 40)
+    await hub.deliver()
+    assert offsets_of(sink) == []
+    hub.admit(room, Position(offset=2, epoch=EPOCH), publications("general", 1, 2))
+    await hub.deliver()
+    assert offsets_of(sink) == [1, 2, 3]
+    assert len(other.texts) == 1
+    assert hub.backlog == 0
+
+
+async def test_what_waits_for_an_entry_counts_too() -> None:
+    """A room that is being entered does not gather without bound: it is then entered again."""
+    hub = HubUnderTest(max_backlog=10)
+    room, plain = hub.open("general"), hub.open("plain")
+    hub.join(room, RecordingSink())
+    hub.join(plain, RecordingSink())
+    hub.feed([Publication(room="plain", data=b"1")])
+    for offset in range(1, 11):
+        hub.feed(publications("general", offset))
+        await hub.deliver()
+    assert hub.overflows == 1
+    assert hub.dropped == 1
+    assert room.deaf
+    assert hub.backlog == 0
+    hub.feed(publications("general", 11))
+    await hub.deliver()
+    assert hub.backlog == 2
+    hub.forget(room)
+    assert hub.backlog == 0
+
+
+async def test_backlog_counts_what_is_not_written_yet() -> None:
+    """What is being written still counts; what was written does not."""
+    hub = HubUnderTest(slice_size=1)
+    room = hub.live_room()
+    for _ in range(2):
+        hub.member(room)
+    hub.feed(publications("general", 1), 30)
+    delivery = asyncio.create_task(hub.deliver())
+    await asyncio.sleep(0)
+    assert hub.backlog == 30
+    await delivery
+    assert hub.backlog == 0
+
+
+async def test_loop_gets_its_turn_between_rooms() -> None:
+    """What many small rooms take together does not hold up the loop either."""
+    hub = HubUnderTest(turns=Turns(seconds=0.0))
+    sinks = [hub.member(hub.live_room(f"room{number}")) for number in range(4)]
+    for number in range(4):
+        hub.feed(publications(f"room{number}", 1))
+    delivery = asyncio.create_task(hub.deliver())
+    progress = []
+    while not delivery.done():
+        await asyncio.sleep(0)
+        progress.append(sum(bool(sink.texts) for sink in sinks))
+    assert progress == [0, 1, 2, 3, 4]
