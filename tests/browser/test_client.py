@@ -82,6 +82,21 @@ def test_history(tab: Page, other: Page) -> None:
     assert late.events("gap") == []
 
 
+def test_publishing_again(tab: Page, other: Page) -> None:
+    """What is sent again under its key is there once, and can be read without joining."""
+    here, there = RecordingClient(tab), RecordingClient(other)
+    here.wait("live", 0)
+    there.wait("live", 0)
+    first = here.publish("chat.k", "once", key="k")
+    assert there.publish("chat.k", "once", key="k") == first
+    assert there.run("client.history('chat.k')") == {
+        "room": "chat.k",
+        "offset": 1,
+        "epoch": first["epoch"],
+        "publications": [{"offset": 1, "data": "once"}],
+    }
+
+
 def test_all_rooms_in_one_frame(tab: Page, other: Page, restartable: Worker) -> None:
     """It subscribes to all rooms in one frame, and after a restart resumes all in one frame."""
     sent = frames_of(tab)

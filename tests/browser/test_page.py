@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from django.template.loader import render_to_string
@@ -11,6 +16,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.stack import Workers
 from tests.browser.visitors import DESKTOP, PHONE, WORKER_IS_DOWN, Visitors, state
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 15_000  # milliseconds that a test waits for something that comes
 ROOMS = ("machine.cpu", "machine.memory", "machine.network", "machine.disk")
 
@@ -96,6 +102,41 @@ def test_talk_across_workers(demo: Workers, visitors: Visitors) -> None:
     expect(said(late, "Can you read this?")).to_have_count(1, timeout=PATIENCE)
 
 
+def announce(demo: Workers, text: str) -> None:
+    """Announce from the command line, as an operator does."""
+    subprocess.run(
+        [sys.executable, "manage.py", "announce", json.dumps({"text": text})],
+        cwd=ROOT,
+        env={**os.environ, "REDIS_URL": demo.redis.url},
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_announcements(demo: Workers, visitors: Visitors) -> None:
+    """What the operators say stands above the page of both workers until it is dismissed."""
+    pages = [visitors.open(demo.first.url), visitors.open(demo.second.url, size=PHONE)]
+    for page in pages:
+        be_live(page)
+    announce(demo, "Maintenance at <b>noon</b>.")
+    announce(demo, "Back at one. " + "W" * 100)
+    for page in pages:
+        region = page.get_by_role("region", name="Announcements")
+        expect(region.locator("p")).to_have_text(
+            ["Maintenance at <b>noon</b>.", "Back at one. " + "W" * 100]
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        expect(region).to_be_in_viewport()
+        dismiss = region.get_by_role("button", name="Dismiss")
+        dismiss.first.focus()
+        page.keyboard.press("Enter")
+        expect(region.locator("p")).to_have_text(["Back at one. " + "W" * 100])
+        expect(dismiss).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(region.locator("p")).to_have_count(0)
+
+
 def test_markup_is_text(demo: Workers, visitors: Visitors) -> None:
     """What others write is shown as they wrote it, and never run."""
     page = visitors.open(demo.first.url)
@@ -156,6 +197,8 @@ def test_it_fits(width: int, demo: Workers, visitors: Visitors) -> None:
     say(page, "A" * 40, "W" * 300)
     expect(said(page, "W" * 300).last).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    # Nor does what is scrolled out of the chat make the page longer.
+    assert page.evaluate("document.documentElement.scrollHeight - document.body.offsetHeight") <= 0
     for canvas in page.locator("canvas").all():
         box = canvas.bounding_box()
         assert box is not None
