@@ -148,7 +148,7 @@ def send(
     wake_up = _wake_up(channel)
     return Call(
         script("send"),
-        [keys.queue(channel), keys.readers(channel)],
+        [keys.queue(channel), keys.readers(channel), keys.held(channel)],
         [capacity, milliseconds(expiry), message, keys.inbox_prefix, wake_up, reader],
     )
 
@@ -176,7 +176,7 @@ def attach(keys: ShardKeys, group: str, channel: str, *, expiry: float) -> Call:
 
 
 def receive(keys: ShardKeys, channel: str, *, reader: str) -> Call:
-    """Return the call that takes a channel's oldest message; `reader` is "" if process-local."""
+    """Return the call that takes a channel's oldest message; `reader` is "" for its own node."""
     return Call(script("receive"), [keys.queue(channel), keys.readers(channel)], [reader])
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Result = TypeVar("Result")
 
 
 async def run_there(
-    loop: asyncio.AbstractEventLoop, work: Callable[[], Awaitable[Result]]
+    loop: asyncio.AbstractEventLoop,
+    work: Callable[[], Awaitable[Result]],
+    *,
+    unclaimed: Callable[[Result], object] | None = None,
 ) -> Result:
     """Do work on another thread's running loop and return its result here, or raise its error.
 
-    A caller that is cancelled cancels the work. It is `asyncio.wrap_future` around
+    A caller that is cancelled cancels the work. If it was done already, its result is handed to
+    `unclaimed`, on the other loop. It is `asyncio.wrap_future` around
     `run_coroutine_threadsafe` without the future between the two, its locks and its callbacks: a
     loop that `async_to_sync` made for this one call gets its answer in half the time.
 
@@ -39,26 +43,36 @@ async def run_there(
             task.cancel()
 
     def tell(done: asyncio.Task[Result]) -> None:
-        with suppress(RuntimeError):  # the caller's loop is closed
-            here.call_soon_threadsafe(_settle, answer, done)
+        try:
+            here.call_soon_threadsafe(settle, done)
+        except RuntimeError:  # the caller's loop is closed
+            if unclaimed is not None and not done.cancelled() and done.exception() is None:
+                unclaimed(done.result())
+
+    def settle(done: asyncio.Task[Result]) -> None:
+        if done.cancelled():
+            answer.cancel()
+            return
+        error = done.exception()  # asked for even if nobody waits any more
+        if error is None:
+            if answer.done():
+                leave_to_others(done.result())
+            else:
+                answer.set_result(done.result())
+        elif not answer.done():
+            answer.set_exception(error)
+
+    def leave_to_others(result: Result) -> None:
+        if unclaimed is not None:
+            with suppress(RuntimeError):  # the other loop is closed
+                loop.call_soon_threadsafe(unclaimed, result)
 
     loop.call_soon_threadsafe(start)
     try:
         return await answer
     except asyncio.CancelledError:
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            leave_to_others(answer.result())  # it came in the moment of cancellation
         with suppress(RuntimeError):  # the other loop is closed
             loop.call_soon_threadsafe(cancel)
         raise
-
-
-def _settle(answer: asyncio.Future[Any], done: asyncio.Task[Any]) -> None:
-    if done.cancelled():
-        answer.cancel()
-        return
-    error = done.exception()  # asked for even if nobody waits any more
-    if answer.done():
-        return
-    if error is None:
-        answer.set_result(done.result())
-    else:
-        answer.set_exception(error)

@@ -30,6 +30,7 @@ from shardlayer.backends.memory import MemoryBackend, server
 from shardlayer.backends.redis import RedisBackend
 from shardlayer.backends.servers import Servers
 from shardlayer.crossing import run_there
+from shardlayer.names import is_of, new_process
 from shardlayer.node import Node
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher
@@ -47,22 +48,26 @@ class Engine:
     Args:
         options: The layer's options.
         on_closed: Called once the engine can't be used any more.
+        process: Begins the names of its nodes.
     """
 
-    def __init__(self, options: LayerOptions, on_closed: Callable[[], None]) -> None:
+    def __init__(
+        self, options: LayerOptions, on_closed: Callable[[], None], *, process: str
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.backend = make_backend(options)
         self.publisher = Publisher(self.backend, options)
         self.node: Node | None = None
         self._options = options
         self._on_closed = on_closed
+        self._process = process
         self._closing: asyncio.Task[None] | None = None
         self._keeper = self.loop.create_task(self._keep(), name="keeper of the channel layer")
 
     async def start_node(self) -> Node:
         """Return the loop's node, started on first use."""
         if self.node is None:
-            self.node = Node(self.backend, self._options)
+            self.node = Node(self.backend, self._options, process=self._process)
             await self.node.start()
         return self.node
 
@@ -130,6 +135,7 @@ class Engines:
         self._lock = threading.Lock()
         self._by_loop: dict[asyncio.AbstractEventLoop, Engine] = {}
         self._background: Engine | None = None
+        self._process = new_process()
         self._pid = os.getpid()
 
     def own(self) -> Engine:
@@ -139,7 +145,7 @@ class Engines:
         engine = self._by_loop.get(loop)
         if engine is None:
             self._forget_closed_loops()
-            engine = Engine(self._options, lambda: self._forget(loop))
+            engine = Engine(self._options, lambda: self._forget(loop), process=self._process)
             self._by_loop[loop] = engine
         return engine
 
@@ -152,11 +158,17 @@ class Engines:
         shared = self._shared()
         return await self.run_on(shared, lambda: work(shared))
 
-    async def run_on(self, engine: Engine, work: Callable[[], Awaitable[Result]]) -> Result:
-        """Do work on the loop of an engine."""
+    async def run_on(
+        self,
+        engine: Engine,
+        work: Callable[[], Awaitable[Result]],
+        *,
+        unclaimed: Callable[[Result], object] | None = None,
+    ) -> Result:
+        """Do work on the loop of an engine (see `crossing.run_there`)."""
         if engine.loop is asyncio.get_running_loop():
             return await work()
-        return await run_there(engine.loop, work)
+        return await run_there(engine.loop, work, unclaimed=unclaimed)
 
     def with_node(self, node: str) -> Engine | None:
         """Return the engine in this process whose node has that id."""
@@ -165,6 +177,23 @@ class Engines:
             if engine.node is not None and engine.node.id == node:
                 return None if engine.loop.is_closed() else engine
         return None
+
+    def receiver_of(self, node: str) -> Engine | None:
+        """Return the engine whose loop receives a node's channels; None if any loop may.
+
+        Any loop of the process may if the node's own has ended, or does not run.
+
+        Raises:
+            RuntimeError: If the node is none of this process.
+        """
+        self._forget_parent()
+        if not is_of(node, self._process):
+            raise RuntimeError(
+                f"A channel of {node!r} can't be received by {self._process!r}: only the layer and "
+                f"the process that named it receive a process-local channel."
+            )
+        engine = self.with_node(node)
+        return engine if engine is not None and engine.loop.is_running() else None
 
     def stats(self) -> Mapping[str, int]:
         """Return the counts of all engines of this process, added up."""
@@ -192,7 +221,7 @@ class Engines:
     def _shared(self) -> Engine:
         with self._lock:
             if self._background is None or self._background.loop.is_closed():
-                self._background = _start_thread(self._options)
+                self._background = _start_thread(self._options, self._process)
                 weakref.finalize(self, _stop, self._background.loop)
             return self._background
 
@@ -209,16 +238,17 @@ class Engines:
             self._lock = threading.Lock()
             self._by_loop = {}
             self._background = None
+            self._process = new_process()
             self._pid = os.getpid()
 
 
-def _start_thread(options: LayerOptions) -> Engine:
+def _start_thread(options: LayerOptions, process: str) -> Engine:
     """Return an engine on an event loop of its own, in a daemon thread."""
     ready: Future[Engine] = Future()
 
     async def begin() -> None:
         try:
-            ready.set_result(Engine(options, lambda: None))
+            ready.set_result(Engine(options, lambda: None, process=process))
         except Exception as error:  # a URL that redis-py does not take, say: the caller's to know
             ready.set_exception(error)
 

@@ -15,7 +15,8 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:meta:GROUP`      | hash          | `o` the last offset, `e` the epoch                         |
 | `:history:GROUP`   | stream        | id `OFFSET-0`, field `p`: the publication's body           |
 | `:queue:CHANNEL`   | list          | a channel's messages, each after its expiry                |
-| `:readers:CHANNEL` | hash          | node -> "1": where a normal channel is received            |
+| `:readers:CHANNEL` | hash          | node -> "1": who receives a channel that is not its own     |
+| `:held:CHANNEL`    | string        | how many group messages wait where a channel is received   |
 | `:inbox:NODE`      | pub/sub       | batches for one node                                       |
 | `:all`             | pub/sub       | batches for all nodes                                      |
 """
@@ -78,8 +79,12 @@ class ShardKeys:
         return f"{self._base}queue:{channel}"
 
     def readers(self, channel: str) -> str:
-        """Return the key of the nodes that receive from a normal channel."""
+        """Return the key of the nodes that receive from a channel that is not their own."""
         return f"{self._base}readers:{channel}"
+
+    def held(self, channel: str) -> str:
+        """Return the key of how many group messages wait where a channel is received."""
+        return f"{self._base}held:{channel}"
 
     def inbox(self, node: str) -> str:
         """Return the pub/sub channel of a node."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -22,7 +21,7 @@ from shardlayer.batch import Outgoing
 from shardlayer.complaints import Complaint
 from shardlayer.engine import Engine, Engines
 from shardlayer.exceptions import ShardUnavailable, UndecodableMessage
-from shardlayer.mailbox import is_process_local, node_of
+from shardlayer.names import is_process_local, new_channel, node_of
 from shardlayer.node import Node
 from shardlayer.options import NO_HISTORY, LayerOptions
 from shardlayer.publishing import Publishing
@@ -33,7 +32,6 @@ from shardlayer.types import Publication, RoomInfo
 logger = logging.getLogger("shardlayer.layer")
 
 HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at most
-CHANNEL_ID_BYTES = 8
 PING_TIMEOUT = 1.0  # seconds
 
 
@@ -82,18 +80,32 @@ class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
             raise ChannelFull(channel)
 
     async def receive(self, channel: str) -> dict[str, Any]:
-        """Wait for the next message of a channel and return it; cancelling it loses none."""
+        """Wait for the next message of a channel and return it; cancelling it loses none.
+
+        A process-local channel may be received in any event loop and thread of its process.
+
+        Raises:
+            TypeError: If the name is not valid.
+            RuntimeError: If it is a process-local channel of another process, or another layer.
+            ShardUnavailable: If the channel's queue can't be reached; what waits there stays.
+        """
         self.require_valid_channel_name(channel)
-        node = await self.node()
-        mailbox = node.mailboxes.open(channel)
+        engine = None
+        if is_process_local(channel):
+            engine = self._engines.receiver_of(node_of(channel))
+        if engine is None:
+            engine = self._engines.own()
+        mailboxes = (engine.node or await engine.start_node()).mailboxes
         while True:
+            claimed = await self._engines.run_on(
+                engine,
+                partial(mailboxes.claim, channel),
+                unclaimed=partial(mailboxes.give_back, channel),
+            )
             try:
-                return self._serializer.loads(await mailbox.get())
-            except asyncio.CancelledError:
-                node.mailboxes.release(channel)
-                raise
+                return self._serializer.loads(claimed.message)
             except UndecodableMessage as error:
-                node.mailboxes.drop(channel, error)
+                mailboxes.drop(channel, error)
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return a new process-local channel, `PREFIX.NODE!ID`, received by the running loop.
@@ -102,7 +114,7 @@ class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
             ShardUnavailable: If the channel's shard could not be heard within `publish_timeout`.
         """
         node = await self.node()
-        channel = f"{prefix}.{node.id}!{secrets.token_hex(CHANNEL_ID_BYTES)}"
+        channel = new_channel(prefix, node.id)
         self.require_valid_channel_name(channel)
         await node.settled(channel)
         node.mailboxes.begin(channel)
@@ -114,8 +126,13 @@ class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
         It hands out what is here and calls `notify` when it is to be asked again, so that a
         consumer needs no task per message to wait for its client as well. A subclass of the layer
         that changes `receive` changes this too.
+
+        Raises:
+            RuntimeError: If the channel is another loop's.
         """
         node = await self.node()
+        if node_of(channel) != node.id:
+            raise RuntimeError(f"{channel} is no channel of this event loop, which is {node.id}.")
         return ChannelReader(
             node.mailboxes.open(channel),
             self._serializer,

@@ -3,45 +3,31 @@
 A message sent to the channel waits in a queue in Redis, and a wake-up arrives here; a message to
 one of the channel's groups arrives here itself. Both are kept in one line: the wake-up holds the
 place of its message, which is fetched when its turn comes. So what one writer sent, and then
-published, is received in that order, and capacity holds in Redis for all processes.
+published, is received in that order.
+
+Both together are no more than the channel's capacity. A group's message that comes on top is
+missed. What is sent is refused in Redis, which is told, in steps of a tenth of the capacity, how
+many group messages wait here; one that was let in before Redis knew takes the place of the newest
+group message.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from shardlayer.commands import Queued
+from shardlayer.line import LOOK, Held, Line, Waiting
 
 
-class _Waiting(NamedTuple):
-    """A place in the line.
-
-    Attributes:
-        ends: Until when, in the mailbox's time; what waits longer is not delivered.
-        message: A group's message; None for one that is in the queue.
-    """
+class Claimed(NamedTuple):
+    """A message that was taken from the line, and until when it may be delivered."""
 
     ends: float
-    message: bytes | None
-
-
-_LOOK = _Waiting(math.inf, None)
-"""Look whether messages are in the queue, and fetch them all."""
-
-
-def is_process_local(channel: str) -> bool:
-    """Tell whether a channel belongs to one node (Channels specification, "Channels")."""
-    return "!" in channel
-
-
-def node_of(channel: str) -> str:
-    """Return the node that receives a process-local channel, `PREFIX.NODE!ID`."""
-    return channel.partition("!")[0].rpartition(".")[2]
+    message: bytes
 
 
 class Mailbox:
@@ -56,6 +42,7 @@ class Mailbox:
             where there can be none: what was taken then waits here.
         is_new: Whether nobody can have sent to the channel yet. Otherwise its queue is looked at
             first, and what waits there comes before everything else.
+        on_held: Called when it is to be told (see `tell`) how many group messages wait here.
         clock: Tells the time in seconds.
 
     Attributes:
@@ -71,15 +58,17 @@ class Mailbox:
         fetch: Callable[[], Awaitable[Queued | None]],
         restore: Callable[[Queued], Awaitable[None]] | None = None,
         is_new: bool,
+        on_held: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.channel = channel
         self.on_arrival: Callable[[], None] | None = None
-        self._capacity = capacity
         self._expiry = expiry
         self._fetch = fetch
         self._restore = restore
-        self._line: deque[_Waiting] = deque(() if is_new else (_LOOK,))
+        self._line = Line(capacity, on_held)
+        if not is_new:
+            self._line.append(LOOK)
         self._getters: deque[asyncio.Future[None]] = deque()
         self._orphans: set[asyncio.Task[None]] = set()  # fetches whose receivers are gone
         self._clock = clock
@@ -102,32 +91,30 @@ class Mailbox:
         return (
             now - self._touched > self._expiry
             and not (self._getters or self._orphans or self.on_arrival)
-            and all(waiting is _LOOK or waiting.ends <= now for waiting in self._line)
+            and self._line.is_over(now)
         )
 
     def deliver(self, message: bytes) -> bool:
         """Append a group's message; False if the channel is full."""
         now = self._clock()
-        if len(self._line) >= self._capacity:
-            self._forget_expired(now)
-            if len(self._line) - self._line.count(_LOOK) >= self._capacity:
-                return False
-        self._line.append(_Waiting(now + self._expiry, message))
+        if not self._line.has_room(now):
+            return False
+        self._line.append(Waiting(now + self._expiry, message))
         self._wake_getter()
         return True
 
-    def wake(self) -> None:
-        """Note that one more message waits in the queue."""
+    def wake(self) -> bool:
+        """Note that one more message waits in the queue; False if a group's made room for it."""
         now = self._clock()
-        if len(self._line) >= 2 * self._capacity:  # what nobody receives must not pile up
-            self._forget_expired(now)
-        self._line.append(_Waiting(now + self._expiry, None))
+        has_room = self._line.make_room(now)
+        self._line.append(Waiting(now + self._expiry, None))
         self._wake_getter()
+        return has_room
 
     def look(self) -> None:
         """Note that messages may wait in the queue: wake-ups may have been lost."""
-        if _LOOK not in self._line:
-            self._line.append(_LOOK)
+        if not self._line.has_look:
+            self._line.append(LOOK)
             self._wake_getter()
 
     def clear(self) -> None:
@@ -135,16 +122,24 @@ class Mailbox:
         self._line.clear()
         self.look()
 
+    def expire(self) -> None:
+        """Drop what has waited for too long."""
+        self._line.expire(self._clock())
+
+    def tell(self) -> Held:
+        """Return what group messages wait here, now to be told to all who send."""
+        return self._line.tell()
+
     def take(self) -> bytes | None:
         """Return the next message if it is here, without waiting.
 
         None with a mailbox that is not empty: the next one must be fetched, see `get`.
         """
-        if self._line and self._line[0].ends <= self._clock():
-            self._forget_expired(self._clock())
-        if not self._line or self._line[0].message is None:
+        if self._line and self._line.head.ends <= self._clock():
+            self._line.expire(self._clock())
+        if not self._line or self._line.head.message is None:
             return None
-        return self._line.popleft().message
+        return self._line.pop().message
 
     async def get(self) -> bytes:
         """Wait for the next message and return it. A cancelled call loses nothing.
@@ -152,15 +147,23 @@ class Mailbox:
         Raises:
             ShardUnavailable: If the queue can't be reached; its message still waits there.
         """
+        return (await self.claim()).message
+
+    async def claim(self) -> Claimed:
+        """Do what `get` does for a receiver that may `give_back` what it got."""
         while True:
             waiting = await self._next()
             message = waiting.message
             if message is None:
                 message = await self._fetch_for(waiting)
             if message is not None:
-                return message
+                return Claimed(min(waiting.ends, self._clock() + self._expiry), message)
 
-    async def _next(self) -> _Waiting:
+    def give_back(self, claimed: Claimed) -> None:
+        """Put what was claimed back to the head of the line."""
+        self._return(Waiting(*claimed))
+
+    async def _next(self) -> Waiting:
         self._touched = self._clock()
         while True:
             if self._orphans:
@@ -168,7 +171,7 @@ class Mailbox:
             elif not self._line:
                 await self._arrival()
             else:
-                waiting = self._line.popleft()
+                waiting = self._line.pop()
                 if waiting.ends > self._clock():
                     return waiting
 
@@ -184,7 +187,7 @@ class Mailbox:
                 self._getters.remove(getter)
             raise
 
-    async def _fetch_for(self, waiting: _Waiting) -> bytes | None:
+    async def _fetch_for(self, waiting: Waiting) -> bytes | None:
         # The call may have taken the message when it is cancelled, so it runs to its end.
         call = asyncio.ensure_future(self._fetch())
         try:
@@ -202,11 +205,11 @@ class Mailbox:
             raise
         if queued is None:
             return None
-        if waiting is _LOOK:
+        if waiting is LOOK:
             self._return(waiting)
         return queued.message
 
-    async def _salvage(self, waiting: _Waiting, call: Awaitable[Queued | None]) -> None:
+    async def _salvage(self, waiting: Waiting, call: Awaitable[Queued | None]) -> None:
         """Bring what a cancelled receive took to the next one."""
         try:
             queued = await call
@@ -217,19 +220,16 @@ class Mailbox:
             return
         if self._restore is not None:
             await self._restore(queued)
-            self._return(_LOOK)
+            self._return(LOOK)
             return
-        if waiting is _LOOK:
+        if waiting is LOOK:
             self._return(waiting)
         ends = min(waiting.ends, self._clock() + self._expiry)
-        self._return(_Waiting(ends, queued.message))
+        self.give_back(Claimed(ends, queued.message))
 
-    def _return(self, waiting: _Waiting) -> None:
-        self._line.appendleft(waiting)
+    def _return(self, waiting: Waiting) -> None:
+        self._line.put_first(waiting)
         self._wake_getter()
-
-    def _forget_expired(self, now: float) -> None:
-        self._line = deque(waiting for waiting in self._line if waiting.ends > now)
 
     def _wake_getter(self) -> None:
         while self._getters:

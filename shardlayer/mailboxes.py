@@ -17,10 +17,13 @@ from shardlayer.backends.base import Backend
 from shardlayer.commands import Queued
 from shardlayer.complaints import Complaint
 from shardlayer.exceptions import ShardUnavailable, UndecodableMessage
-from shardlayer.mailbox import Mailbox, is_process_local
+from shardlayer.line import Held
+from shardlayer.mailbox import Claimed, Mailbox
+from shardlayer.names import is_process_local, node_of
 from shardlayer.options import LayerOptions
 from shardlayer.serializers import Serializer
 from shardlayer.sharding import shard_of
+from shardlayer.tasks import Tasks
 from shardlayer.types import NodeId
 
 logger = logging.getLogger("shardlayer.mailboxes")
@@ -33,17 +36,24 @@ class Mailboxes:
 
     Attributes:
         undecodable: Messages that were dropped because they could not be decoded.
+        missed: Messages of groups that made room for those that were sent.
     """
 
     def __init__(self, node: NodeId, backend: Backend, options: LayerOptions) -> None:
         self.undecodable = 0
+        self.missed = 0
         self._node = node
         self._backend = backend
         self._options = options
         self._kept: dict[str, Mailbox] = {}
         self._living: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
         self._sweep_at = SWEPT_AT
+        self._changed: set[str] = set()  # how many group messages they hold is to be told
+        self._telling: asyncio.Task[None] | None = None
+        self._expiring: dict[str, asyncio.TimerHandle] = {}
+        self._tasks = Tasks()
         self._complain = Complaint(logger, logging.ERROR)
+        self._complain_of_full = Complaint(logger, logging.WARNING)
 
     def __len__(self) -> int:
         """Return how many mailboxes there are."""
@@ -59,11 +69,30 @@ class Mailboxes:
         """Return where this node receives a channel; it lives while somebody holds it."""
         return self._living.get(channel) or self._make(channel, is_new=False)
 
+    async def claim(self, channel: str) -> Claimed:
+        """Wait for a channel's next message; cancelling it loses none.
+
+        Raises:
+            ShardUnavailable: If its queue can't be reached.
+        """
+        mailbox = self.open(channel)
+        try:
+            return await mailbox.claim()
+        except asyncio.CancelledError:
+            self.release(channel)
+            raise
+
+    def give_back(self, channel: str, claimed: Claimed) -> None:
+        """Put what was claimed back to where it came from: the next one to be claimed."""
+        self.open(channel).give_back(claimed)
+        self.release(channel)
+
     def wake(self, channel: str) -> None:
         """Tell a channel's receiver that one more message waits in its queue."""
         mailbox = self._living.get(channel)
-        if mailbox is not None:
-            mailbox.wake()
+        if mailbox is not None and not mailbox.wake():
+            self.missed += 1
+            self._complain_of_full("%s is full and missed a message of a group", channel)
 
     def look(self, shards: Sequence[int]) -> None:
         """Have the queues of these shards' channels looked at: wake-ups may have been lost."""
@@ -101,6 +130,55 @@ class Mailboxes:
         self.undecodable += 1
         self._complain("%s: %s", channel, error)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the shards know how many group messages wait here."""
+        return self._telling is None
+
+    async def aclose(self) -> None:
+        """Tell no shard any more how many group messages wait here."""
+        for timer in self._expiring.values():
+            timer.cancel()
+        self._expiring.clear()
+        await self._tasks.aclose()
+
+    def _note(self, channel: str) -> None:
+        self._changed.add(channel)
+        if self._telling is None:
+            self._telling = self._tasks.start(self._tell_held(), f"what {self._node} holds")
+
+    async def _tell_held(self) -> None:
+        """Tell the shards what changed, and what changes meanwhile, one call per channel each."""
+        try:
+            while self._changed:
+                changed, self._changed = self._changed, set()
+                async with asyncio.TaskGroup() as group:
+                    for channel in changed:
+                        mailbox = self._living.get(channel)
+                        if mailbox is not None:
+                            group.create_task(self._hold(channel, mailbox.tell()))
+        finally:
+            self._telling = None
+
+    async def _hold(self, channel: str, held: Held) -> None:
+        timer = self._expiring.pop(channel, None)
+        if timer is not None:
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        if held.messages:
+            self._expiring[channel] = loop.call_at(held.first, self._expire, channel)
+        ttl = max(held.last - loop.time(), 0.0)
+        try:
+            await self._backend.hold(self._shard_of(channel), channel, held.messages, ttl)
+        except ShardUnavailable as error:
+            self._complain("How full %s is can't be told: %s", channel, error)
+
+    def _expire(self, channel: str) -> None:
+        del self._expiring[channel]
+        mailbox = self._living.get(channel)
+        if mailbox is not None:
+            mailbox.expire()
+
     def _of(self, shards: Sequence[int]) -> Iterator[Mailbox]:
         for channel, mailbox in list(self._living.items()):
             if self._shard_of(channel) in shards:
@@ -115,16 +193,18 @@ class Mailboxes:
 
     def _make(self, channel: str, *, is_new: bool) -> Mailbox:
         shard = self._shard_of(channel)
-        is_local = is_process_local(channel)
-        reader = "" if is_local else self._node
+        # A process-local channel whose loop is gone is read on like one that several may read.
+        is_own = is_process_local(channel) and node_of(channel) == self._node
+        reader = "" if is_own else self._node
         mailbox = self._living[channel] = Mailbox(
             channel,
             capacity=self._options.capacity_of(channel),
             expiry=self._options.expiry,
             fetch=lambda: self._backend.receive(shard, channel, reader=reader),
-            restore=None if is_local else partial(self._restore, channel),
+            restore=None if is_own else partial(self._restore, channel),
             clock=asyncio.get_running_loop().time,
             is_new=is_new,
+            on_held=partial(self._note, channel),
         )
         return mailbox
 

@@ -20,16 +20,17 @@ from shardlayer.complaints import Complaint
 from shardlayer.exceptions import WireError
 from shardlayer.mailboxes import Mailboxes
 from shardlayer.memberships import Memberships
+from shardlayer.names import new_node
 from shardlayer.options import LayerOptions
 from shardlayer.registry import Registry
 from shardlayer.room import Gate
 from shardlayer.rooms import Rooms
 from shardlayer.sharding import shard_of
-from shardlayer.types import NodeId, Position, Publication, Sink
+from shardlayer.types import Position, Publication, Sink
 
 logger = logging.getLogger("shardlayer.node")
 
-NODE_ID_BYTES = 8
+FLUSH_MARK_BYTES = 8
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,13 +72,14 @@ class Node:
     """The members of one event loop. Not thread-safe.
 
     Attributes:
-        id: Names the node in the registries and in process-local channel names.
+        id: Names the node in the registries and in process-local channel names; begins with the
+            name of its process.
         mailboxes: Where its channels are received.
         memberships: Of its channels in groups.
     """
 
-    def __init__(self, backend: Backend, options: LayerOptions) -> None:
-        self.id = NodeId(secrets.token_hex(NODE_ID_BYTES))
+    def __init__(self, backend: Backend, options: LayerOptions, *, process: str) -> None:
+        self.id = new_node(process)
         self._backend = backend
         self._options = options
         self._registry = Registry(
@@ -107,6 +109,7 @@ class Node:
         """Leave the registries, stop every task. Members are not told."""
         await self._registry.aclose()
         await self.memberships.aclose()
+        await self.mailboxes.aclose()
         await self._rooms.aclose()
         await self._audience.aclose()
         await self._registry.withdraw()
@@ -181,7 +184,7 @@ class Node:
         Raises:
             ShardUnavailable: If a shard could not be reached or heard within `publish_timeout`.
         """
-        mark = secrets.token_bytes(NODE_ID_BYTES)
+        mark = secrets.token_bytes(FLUSH_MARK_BYTES)
         flush = self._flushes[mark] = _Flush(self._options.shards)
         try:
             for shard in range(self._options.shards):
@@ -260,7 +263,7 @@ class Node:
             "delivered": sum(hub.delivered for hub in hubs),
             "unwanted": sum(hub.unwanted for hub in hubs),
             "failed_members": sum(hub.failed for hub in hubs) + self._audience.failed,
-            "missed_messages": self.memberships.missed,
+            "missed_messages": self.memberships.missed + self.mailboxes.missed,
             "announced": self._audience.told,
             "broken_batches": self.broken_batches,
             "undecodable_messages": self.mailboxes.undecodable,

@@ -18,13 +18,24 @@ PACKAGES = ("shardlayer", "realtime", "config")
 # shardlayer's modules and packages by layer, lowest first.
 LAYERS = (
     {"exceptions", "frames", "hosts", "types", "options"},
-    {"sharding", "keys", "pushes", "wire", "commands", "batch", "serializers", "scripts"},  # pure
+    {
+        "sharding",
+        "keys",
+        "pushes",
+        "wire",
+        "commands",
+        "batch",
+        "names",
+        "serializers",
+        "scripts",
+    },  # pure
     {
         "arrivals",
         "hub",
         "room",
         "turns",
         "batcher",
+        "line",
         "mailbox",
         "reader",
         "complaints",

@@ -78,21 +78,25 @@ class Backend(ABC):
     ) -> bool:
         """Append to a channel's queue and wake its reader; False if the queue is full.
 
-        `reader` is the node of a process-local channel, or empty for a normal channel, which
-        wakes all nodes that receive from it.
+        `reader` is the node of a process-local channel, or empty for a normal channel. All other
+        nodes that receive from it are woken too. What was told to `hold` counts as in the queue.
         """
+
+    @abstractmethod
+    async def hold(self, shard: int, channel: str, count: int, ttl: float) -> None:
+        """Learn how many group messages wait where a channel is received, for `ttl` seconds."""
 
     @abstractmethod
     async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
         """Take a channel's oldest message, or None.
 
-        `reader` is the node to wake when a normal channel gets a message, or empty for a
-        process-local channel.
+        `reader` is the node to wake when the channel gets a message, or empty for a process-local
+        channel of the node itself.
         """
 
     @abstractmethod
     async def restore(self, shard: int, channel: str, queued: Queued) -> None:
-        """Put a message that was taken for nobody back at the head of a normal channel's queue."""
+        """Put a message that was taken for nobody back at the head of a channel's queue."""
 
     @abstractmethod
     async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:

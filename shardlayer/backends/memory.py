@@ -65,6 +65,7 @@ class _Shard:
     queues: dict[str, deque[tuple[float, bytes]]] = field(default_factory=dict)
     readers: dict[str, set[str]] = field(default_factory=dict)
     marks: dict[str, Mark] = field(default_factory=dict)
+    held: dict[str, tuple[int, float]] = field(default_factory=dict)  # how many, until when
     once: dict[tuple[str, str], _Known] = field(default_factory=dict)
     targeted: int = 100  # percent of the groups
 
@@ -267,11 +268,21 @@ class MemoryBackend(Backend):
             queue = state.queues.setdefault(channel, deque())
             while queue and queue[0][0] <= now:
                 queue.popleft()
-            if len(queue) >= capacity:
+            held, until = state.held.get(channel, (0, 0.0))
+            if len(queue) + (held if until > now else 0) >= capacity:
                 return False
             queue.append((now + self._options.expiry, message))
-            self._wake(shard, channel, [reader] if reader else state.readers.get(channel, ()))
+            own = [reader] if reader else []
+            self._wake(shard, channel, [*own, *state.readers.get(channel, ())])
             return True
+
+    async def hold(self, shard: int, channel: str, count: int, ttl: float) -> None:
+        with self._server.lock:
+            held = self._shard(shard).held
+            if count:
+                held[channel] = (count, self._server.clock() + ttl)
+            else:
+                held.pop(channel, None)
 
     def _wake(self, shard: int, channel: str, nodes: Iterable[str]) -> None:
         body = wire.pack_body(wire.Kind.WAKE_UP, channel, b"")
@@ -379,7 +390,8 @@ class MemoryBackend(Backend):
         with self._server.lock:
             for shard in range(self._options.shards):
                 state = self._shard(shard)
-                for kept in (state.groups, state.queues, state.readers, state.once):
+                kept_in = (state.groups, state.queues, state.readers, state.held, state.once)
+                for kept in kept_in:
                     kept.clear()
                 for node in state.leases:
                     self._server.tell(node, shard, order)

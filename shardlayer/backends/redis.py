@@ -110,6 +110,13 @@ class RedisBackend(Backend):
         )
         return bool(await self._call(shard, call))
 
+    async def hold(self, shard: int, channel: str, count: int, ttl: float) -> None:
+        key = self._keys[shard].held(channel)
+        if count and ttl > 0:
+            await self._execute(shard, "SET", key, count, "PX", commands.milliseconds(ttl))
+        else:
+            await self._execute(shard, "DEL", key)
+
     async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
         call = commands.receive(self._keys[shard], channel, reader=reader)
         return commands.read_received(await self._call(shard, call))

@@ -1,9 +1,12 @@
 -- Appends a message to a channel's queue unless it is full, and wakes the receiver.
 --
--- KEYS  1 queue    2 readers (a normal channel's)
+-- KEYS  1 queue    2 readers    3 held (a process-local channel's)
 -- ARGV  1 capacity   2 expiry, ms   3 message   4 inbox prefix   5 wake-up (a packed batch)
 --       6 the node that receives a process-local channel, or '' for a normal channel
--- Returns  1 if the message waits in the queue now, 0 if the queue was full
+-- Returns  1 if the message waits in the queue now, 0 if the channel was full
+--
+-- What a process-local channel got from its groups waits in its process, which tells in `held` how
+-- many there are: they count like those in the queue.
 --
 -- A queue's element is its expiry, 8 bytes big-endian in ms of Redis's clock, and the message.
 
@@ -19,18 +22,20 @@ while true do
   redis.call('LPOP', KEYS[1])
 end
 
-if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[1]) then
+local is_local = ARGV[6] ~= ''
+local held = is_local and tonumber(redis.call('GET', KEYS[3]) or '0') or 0
+if redis.call('LLEN', KEYS[1]) + held >= tonumber(ARGV[1]) then
   return 0
 end
 redis.call('RPUSH', KEYS[1], struct.pack('>I8', now + tonumber(ARGV[2])) .. ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-if ARGV[6] ~= '' then
+if is_local then
   redis.call('SPUBLISH', ARGV[4] .. ARGV[6], ARGV[5])
-else
-  for _, node in ipairs(redis.call('HKEYS', KEYS[2])) do
-    if redis.call('SPUBLISH', ARGV[4] .. node, ARGV[5]) == 0 then
-      redis.call('HDEL', KEYS[2], node)
-    end
+end
+-- A process-local channel has readers if its loop is gone and another one of the process reads on.
+for _, node in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if redis.call('SPUBLISH', ARGV[4] .. node, ARGV[5]) == 0 then
+    redis.call('HDEL', KEYS[2], node)
   end
 end
 return 1

@@ -92,6 +92,8 @@ class World:
                 await layer.receive(echo)
                 while not node.mailboxes.open(echo).is_empty:
                     await layer.receive(echo)
+                while not node.mailboxes.is_told:  # noqa: ASYNC110 (nobody tells)
+                    await asyncio.sleep(0)
 
     async def send(self, process: int, channel: str, content: int) -> bool:
         try:
@@ -148,6 +150,8 @@ class RedisWorld(World):
                 ends = int.from_bytes(element[:EXPIRES_BYTES], "big") - less
                 older = ends.to_bytes(EXPIRES_BYTES, "big") + element[EXPIRES_BYTES:]
                 self._redis.lset(key, index, older)
+        for key in self._redis.scan_iter("*:held:*"):
+            self._redis.pexpire(key, max(self._redis.pttl(key) - less, 1))
         for key in self._redis.scan_iter("*:nodes:*"):
             for field, ends in self._redis.hgetall(key).items():
                 if field.startswith(CHANNEL_MARK.encode()):

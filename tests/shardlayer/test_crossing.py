@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from shardlayer.crossing import run_there
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -130,3 +131,31 @@ def test_caller_whose_loop_is_gone_disturbs_nobody(loop_there: asyncio.AbstractE
 
     asyncio.run(ask())
     release.set()
+
+
+async def test_result_that_a_cancelled_caller_did_not_take_is_handed_over(
+    loop_there: asyncio.AbstractEventLoop,
+) -> None:
+    """Whenever the caller is cancelled: what the work made is its result or `unclaimed`'s."""
+    made, taken = 0, 0
+    unclaimed: list[int] = []
+
+    async def work() -> int:
+        nonlocal made
+        made += 1
+        return made
+
+    for turns in range(60):
+        caller = asyncio.create_task(
+            run_there(loop_there, work, unclaimed=unclaimed.append), name="caller"
+        )
+        for _ in range(turns % 20):
+            await asyncio.sleep(0)
+        caller.cancel()
+        try:
+            await caller
+            taken += 1
+        except asyncio.CancelledError:
+            pass
+    await until(lambda: taken + len(unclaimed) == made)
+    assert made == len(set(unclaimed)) + taken

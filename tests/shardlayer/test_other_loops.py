@@ -1,0 +1,121 @@
+"""Process-local channels, received in event loops that did not name them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from realtime.embedded import EmbeddedValkey
+from shardlayer.crossing import run_there
+from shardlayer.layer import ShardedChannelLayer
+from tests.waiting import PATIENCE, until
+
+
+@pytest.fixture(params=["memory", "redis"])
+def config(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Where the layer is."""
+    if request.param == "memory":
+        return {"hosts": [f"memory://{uuid4().hex}"]}
+    server: EmbeddedValkey = request.getfixturevalue("redis_server")
+    return {"hosts": [server.url]}
+
+
+@pytest.fixture
+async def layer(config: dict[str, Any]) -> AsyncIterator[ShardedChannelLayer]:
+    """A layer that is closed in the test's loop."""
+    made = ShardedChannelLayer(**config)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def loop_there(layer: ShardedChannelLayer) -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop that runs in another thread, and in which the layer is closed in the end."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    asyncio.run_coroutine_threadsafe(layer.close(), loop).result(PATIENCE)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+async def test_channel_of_a_loop_in_another_thread(
+    layer: ShardedChannelLayer, loop_there: asyncio.AbstractEventLoop
+) -> None:
+    """What was sent and what a group was sent arrive in order in a loop that waits for both."""
+    channel = await run_there(loop_there, layer.new_channel)
+    await layer.group_add(channel.partition("!")[2], channel)
+    waiting = asyncio.create_task(layer.receive(channel))
+    await layer.send(channel, {"type": "x", "number": 1})
+    assert (await asyncio.wait_for(waiting, PATIENCE))["number"] == 1
+    waiting = asyncio.create_task(layer.receive(channel))
+    await layer.group_send(channel.partition("!")[2], {"type": "x", "number": 2})
+    assert (await asyncio.wait_for(waiting, PATIENCE))["number"] == 2
+
+
+async def test_cancelled_receive_in_another_loop_loses_nothing(
+    layer: ShardedChannelLayer, loop_there: asyncio.AbstractEventLoop
+) -> None:
+    """Cancelled after any number of turns, here: the next receive has what that one took."""
+    channel = await run_there(loop_there, layer.new_channel)
+    received = []
+    for number in range(40):
+        await layer.send(channel, {"type": "x", "number": number})
+    for turns in range(400):
+        receiving = asyncio.create_task(layer.receive(channel))
+        for _ in range(turns % 40):
+            await asyncio.sleep(0)
+        receiving.cancel()
+        try:
+            received.append((await receiving)["number"])
+        except asyncio.CancelledError:
+            continue
+        if len(received) == 40:
+            break
+    while len(received) < 40:
+        received.append((await asyncio.wait_for(layer.receive(channel), PATIENCE))["number"])
+    assert sorted(received) == list(range(40))
+
+
+async def test_channel_of_a_loop_that_has_ended(
+    layer: ShardedChannelLayer, config: dict[str, Any]
+) -> None:
+    """Another loop of the process reads on: it is woken by what is sent while it waits."""
+    channel = await asyncio.to_thread(asyncio.run, layer.new_channel())
+    waiting = asyncio.create_task(layer.receive(channel))
+    node = await layer.node()
+    await until(lambda: node.mailboxes.open(channel).is_awaited)
+    sender = ShardedChannelLayer(**config)
+    await sender.send(channel, {"type": "x", "number": 1})
+    assert (await asyncio.wait_for(waiting, PATIENCE))["number"] == 1
+    await sender.close()
+
+
+async def test_channel_of_another_process_is_refused(
+    layer: ShardedChannelLayer, config: dict[str, Any]
+) -> None:
+    """Nothing would ever wake the receiver, and it would take another one's messages."""
+    other = ShardedChannelLayer(**config)
+    channel = await other.new_channel()
+    for name in (channel, "specific.no-node!1", "foreign!1"):
+        with pytest.raises(RuntimeError, match="only the layer and the process that named it"):
+            await layer.receive(name)
+    await other.send(channel, {"type": "x"})
+    assert await asyncio.wait_for(other.receive(channel), PATIENCE) == {"type": "x"}
+    await other.close()
+
+
+async def test_reader_of_another_loop_is_refused(
+    layer: ShardedChannelLayer, loop_there: asyncio.AbstractEventLoop
+) -> None:
+    """What a consumer reads with is of its own loop: its callbacks run there."""
+    channel = await run_there(loop_there, layer.new_channel)
+    with pytest.raises(RuntimeError, match=channel):
+        await layer.channel_reader(channel, lambda: None)
