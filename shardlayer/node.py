@@ -263,6 +263,8 @@ class Node:
             "delivered": sum(hub.delivered for hub in hubs),
             "unwanted": sum(hub.unwanted for hub in hubs),
             "failed_members": sum(hub.failed for hub in hubs) + self._audience.failed,
+            "backlog_overflows": sum(hub.overflows for hub in hubs),
+            "dropped": sum(hub.dropped for hub in hubs),
             "missed_messages": self.memberships.missed + self.mailboxes.missed,
             "announced": self._audience.told,
             "broken_batches": self.broken_batches,
