@@ -143,14 +143,7 @@ export class RealtimeClient extends EventTarget {
    *   user's name and private room. Rejects with `offline` unless `connect()` was called.
    */
   async identity() {
-    for (;;) {
-      await this.#whenReady();
-      try {
-        return (await this.#request({ connect: {} })).connected;
-      } catch (error) {
-        if (!(error instanceof RealtimeError && error.code === "lost")) throw error;
-      }
-    }
+    return (await this.#ask({ connect: {} })).connected;
   }
 
   /**
@@ -170,13 +163,13 @@ export class RealtimeClient extends EventTarget {
   }
 
   /**
-   * Read a room's newest publications without following it.
+   * Read a room's newest publications without following it; waits for the connection.
    * @param {string} room
    * @param {{limit?: number}} [options] At most so many; the server has a limit of its own.
    * @returns {Promise<import("./client/protocol.js").History>}
    */
   async history(room, { limit } = {}) {
-    return (await this.#request({ history: { room, limit } })).history;
+    return (await this.#ask({ history: { room, limit } })).history;
   }
 
   /** @returns {Promise<number>} Milliseconds there and back, behind all that is queued before. */
@@ -192,12 +185,22 @@ export class RealtimeClient extends EventTarget {
     return this.#connection.request(command);
   }
 
-  /** Wait for a connection that takes commands. */
-  async #whenReady() {
+  /**
+   * Send a command that changes nothing, on the next connection too if one was lost over it.
+   * @param {object} command
+   */
+  async #ask(command) {
     await null; // so that `connect()` may follow in the same turn
-    while (!this.#connection?.ready) {
-      if (!this.#wanted) throw new RealtimeError("offline", "Not connected.");
-      await new Promise((resolve) => this.addEventListener("state", resolve, { once: true }));
+    for (;;) {
+      while (!this.#connection?.ready) {
+        if (!this.#wanted) throw new RealtimeError("offline", "Not connected.");
+        await new Promise((resolve) => this.addEventListener("state", resolve, { once: true }));
+      }
+      try {
+        return await this.#request(command);
+      } catch (error) {
+        if (!(error instanceof RealtimeError && error.code === "lost")) throw error;
+      }
     }
   }
 
