@@ -17,14 +17,14 @@ class Arrived(NamedTuple):
         size: The bytes that they take.
         room: The room that all of them are for, if it was just admitted.
         reset: Where its members are to be told, before anything else, that they are now.
-        is_partial: Whether there is more for that room, which is to be asked for after these.
+        again: Whether there may be more for that room, which is to be asked for after these.
     """
 
     publications: Sequence[Publication]
     size: int
     room: Room | None = None
     reset: Position | None = None
-    is_partial: bool = False
+    again: bool = False
 
 
 def size_of(publications: Iterable[Publication]) -> int:

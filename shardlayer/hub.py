@@ -139,13 +139,13 @@ class Hub:
         """Let a held room go on at `position`, after `publications` that its members missed.
 
         `contiguous` is False where the members may have missed more than that: they are told. If
-        `publications` end before `position` the room has a gap again behind them.
+        `publications` end before `position`, or the room is deaf, it has a gap again behind them.
         """
         held, room.held = room.held or [], None
         self._held_size -= size_of(held)
         room.entered = True
         if position is None:
-            self._go_on(Arrived(held, size_of(held), room))
+            self._go_on(room, held, again=room.deaf)
             return
         start = publications[0].offset - 1 if publications else position.offset
         floor = Position(offset=start, epoch=position.epoch)
@@ -154,14 +154,24 @@ class Hub:
             room.position = floor
         elif not contiguous or room.position.epoch != position.epoch:
             reset = floor
-        is_partial = bool(publications) and publications[-1].offset < position.offset
-        if not is_partial:  # else they come with the rest
+        # What follows only after more that is asked for comes with that.
+        again = room.deaf or (bool(publications) and publications[-1].offset < position.offset)
+        if not again:
             # What another epoch counted is history that nobody can place any more.
             current = [publication for publication in held if publication.epoch == position.epoch]
             publications = [*publications, *current]
-        self._go_on(Arrived(publications, size_of(publications), room, reset, is_partial))
+        self._go_on(room, publications, reset, again=again)
 
-    def _go_on(self, arrived: Arrived) -> None:
+    def _go_on(
+        self,
+        room: Room,
+        publications: Sequence[Publication],
+        reset: Position | None = None,
+        *,
+        again: bool,
+    ) -> None:
+        room.deaf = False
+        arrived = Arrived(publications, size_of(publications), room, reset, again)
         self._waiting.appendleft(arrived)
         self._waiting_size += arrived.size
 
@@ -206,7 +216,7 @@ class Hub:
                 elif self._is_next(room, publication) and room.sinks:
                     entry = (encode_push(publication), publication.offset)
                     collected.setdefault(room, []).append(entry)
-            if arrived.is_partial and arrived.room is not None:
+            if arrived.again and arrived.room is not None:
                 self._find_gap(arrived.room)
             if self._writing_size >= ROUND_BYTES:
                 break

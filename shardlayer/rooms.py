@@ -184,9 +184,6 @@ class Rooms:
     def _admit(self, shard: int, room: Room, *admission: Any, contiguous: bool = True) -> None:
         self.hubs[shard].admit(room, *admission, contiguous=contiguous)
         self._deliver(shard)
-        if room.deaf:
-            room.deaf = False
-            self._reenter(shard, room)
 
     def _reenter(self, shard: int, room: Room) -> None:
         """Ask for what a room missed, until the shard answers; its publications wait meanwhile."""
