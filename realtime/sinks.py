@@ -27,20 +27,24 @@ class AsgiSink:
     """A sink (`shardlayer.Sink`) over ASGI's `send`; for one event loop, made inside it.
 
     A client that leaves more than `limit` bytes unread is closed with 4008 and its queue is
-    dropped: it can resume from its offset. How much a server takes before its `send` waits is the
-    server's affair: uvicorn takes 64 KiB, stock Daphne never waits.
+    dropped: it can resume from its offset. What is written while nothing waits is not held against
+    it, whatever its size: a client that resumes may be told more at once than the limit.
+
+    How much a server takes before its `send` waits is the server's affair: uvicorn takes 64 KiB,
+    stock Daphne never waits.
 
     Everything that is sent to the client after `accept` has to go through the sink, so that it
     arrives in order. The owner must await `finish()`.
     """
 
-    __slots__ = ("_close", "_limit", "_pending", "_send", "_task", "_texts", "_wake")
+    __slots__ = ("_close", "_limit", "_pending", "_send", "_spared", "_task", "_texts", "_wake")
 
     def __init__(self, send: Send, *, limit: int) -> None:
         self._send = send
         self._limit = limit  # bytes
         self._texts: deque[bytes] = deque()
         self._pending = 0  # bytes in _texts
+        self._spared = 0  # of these, bytes that are not held against the client
         self._close: tuple[int, str] | None = None
         self._wake = asyncio.Event()
         self._task = asyncio.create_task(self._drain(), name="realtime: drain a sink")
@@ -49,10 +53,12 @@ class AsgiSink:
         """Queue the broadcast; close a client that is too far behind."""
         if self._close is not None:
             return
-        for text in broadcast.texts:
-            self._pending += len(text)
+        size = sum(map(len, broadcast.texts))
+        if not self._pending:
+            self._spared = size
+        self._pending += size
         self._texts.extend(broadcast.texts)
-        if self._pending > self._limit:
+        if self._pending - self._spared > self._limit:
             self._texts.clear()
             self.close(CLOSE_SLOW, "slow consumer")
         self._wake.set()
@@ -77,6 +83,7 @@ class AsgiSink:
                     text = self._texts.popleft()
                     await self._send({"type": "websocket.send", "text": text.decode()})
                     self._pending -= len(text)
+                    self._spared = min(self._spared, self._pending)
                 if self._close is not None:
                     await self._send_close(*self._close)
                     return

@@ -96,6 +96,23 @@ async def test_limit_counts_what_is_unread() -> None:
     assert len(server.sent) == 19
 
 
+@pytest.mark.parametrize(("behind", "closed"), [(LIMIT, False), (LIMIT + 1, True)])
+async def test_long_answer_is_not_held_against_the_client(behind: int, closed: bool) -> None:
+    """One write may be longer than the limit; what waits behind it may not."""
+    server = Server()
+    server.reading.clear()
+    sink = AsgiSink(server.send, limit=LIMIT)
+    sink.write(Broadcast([b"x" * 3 * LIMIT]))
+    sink.write(Broadcast([b"y" * behind]))
+    server.reading.set()
+    if closed:
+        await sink.finish()
+        assert [event.get("code") for event in server.sent] == [4008]
+    else:
+        assert [len(text(event)) for event in await server.got(2)] == [3 * LIMIT, behind]
+        await sink.finish()
+
+
 async def test_client_that_went_away_costs_nothing() -> None:
     """When sending fails the sink takes what is written and does nothing."""
     server = Server()
