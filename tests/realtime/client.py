@@ -11,7 +11,7 @@ from typing import Any, Self
 from realtime.consumers import RoomConsumer
 from shardlayer import Broadcast
 
-PATIENCE = 5.0  # seconds that a test waits for something that comes
+PATIENCE = 20.0  # seconds that a test waits for something that comes
 
 
 class RecordingSink:
