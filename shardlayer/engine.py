@@ -37,6 +37,7 @@ from shardlayer.publisher import Publisher
 
 logger = logging.getLogger("shardlayer.engine")
 
+APPENDS = 200  # of groups' messages to normal channels, under way at the same time
 CLOSE_TIMEOUT = 5.0  # seconds that an engine gets to send what still waits
 
 Result = TypeVar("Result")
@@ -57,6 +58,7 @@ class Engine:
         self.loop = asyncio.get_running_loop()
         self.backend = make_backend(options)
         self.publisher = Publisher(self.backend, options)
+        self.appends = asyncio.Semaphore(APPENDS)
         self.node: Node | None = None
         self._options = options
         self._on_closed = on_closed

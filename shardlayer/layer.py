@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,22 +20,19 @@ from shardlayer import wire
 from shardlayer.batch import Outgoing
 from shardlayer.complaints import Complaint
 from shardlayer.engine import Engine, Engines
-from shardlayer.exceptions import ShardUnavailable, UndecodableMessage
+from shardlayer.exceptions import MessageTooLarge, UndecodableMessage
+from shardlayer.inspection import Inspection
 from shardlayer.names import is_process_local, new_channel, node_of
 from shardlayer.node import Node
 from shardlayer.options import NO_HISTORY, LayerOptions
 from shardlayer.publishing import Publishing
 from shardlayer.reader import ChannelReader
-from shardlayer.serializers import Serializer
-from shardlayer.types import Publication, RoomInfo
+from shardlayer.serializers import MAX_GROWTH, Serializer, json_size
 
 logger = logging.getLogger("shardlayer.layer")
 
-HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at most
-PING_TIMEOUT = 1.0  # seconds
 
-
-class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
+class ShardedChannelLayer(Publishing, Inspection, BaseChannelLayer):  # type: ignore[misc]
     """A channel layer over 32 shards.
 
     Give it the keys of `shardlayer.options.LayerOptions` as `CONFIG` in `CHANNEL_LAYERS`. All
@@ -75,7 +72,7 @@ class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
             MessageTooLarge, ShardUnavailable: Nothing was sent; or, of the latter, perhaps.
         """
         self.require_valid_channel_name(channel)
-        payload = self._serialize(message)
+        payload = self.serialize(message)
         if not await self._engines.run(lambda engine: self._append(engine, channel, payload)):
             raise ChannelFull(channel)
 
@@ -103,7 +100,7 @@ class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
                 unclaimed=partial(mailboxes.give_back, channel),
             )
             try:
-                return self._serializer.loads(claimed.message)
+                return self.deserialize(claimed.message)
             except UndecodableMessage as error:
                 mailboxes.drop(channel, error)
 
@@ -135,7 +132,7 @@ class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
             raise RuntimeError(f"{channel} is no channel of this event loop, which is {node.id}.")
         return ChannelReader(
             node.mailboxes.open(channel),
-            self._serializer,
+            self.deserialize,
             notify=notify,
             on_undecodable=partial(node.mailboxes.drop, channel),
             on_closed=partial(node.mailboxes.forget, channel),
@@ -192,15 +189,12 @@ class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
             ShardUnavailable: Redis did not acknowledge it within `publish_timeout`.
         """
         self.require_valid_group_name(group)
-        payload = self._serialize(message)
+        payload = self.serialize(message)
         item = Outgoing(group, wire.pack_body(wire.Kind.MESSAGE, group, payload), NO_HISTORY)
 
         async def work(engine: Engine) -> None:
             placed = await engine.publisher.publish(self.shard_of(group), item)
-            for channel in placed.channels:
-                if not await self._append(engine, channel, payload):
-                    engine.publisher.stats.missed_messages += 1
-                    self._complain_of_full("%s of %s is full and missed a message", channel, group)
+            await self._append_to_all(engine, group, placed.channels, payload)
 
         await self._engines.run(work)
 
@@ -214,6 +208,32 @@ class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
         """
         await self._engines.run(lambda engine: engine.flush())
 
+    # What applications of channels_redis call or override
+
+    def serialize(self, message: dict[str, Any]) -> bytes:
+        """Return what is sent for a message, encrypted if keys are given.
+
+        Raises:
+            TypeError: If it is no dict or holds what can't be encoded, naming the path to it.
+            MessageTooLarge: If it is larger than `max_message_size`, both as it is encoded and
+                as JSON text: in msgpack a list of numbers may take more than twice as much.
+        """
+        data = self._serializer.encode(message)
+        limit = self.options.max_message_size
+        if len(data) > limit:
+            size = json_size(message) if len(data) <= MAX_GROWTH * limit else None
+            if size is None or size > limit:
+                raise MessageTooLarge(size=len(data), limit=limit)
+        return self._serializer.encrypt(data)
+
+    def deserialize(self, message: bytes) -> dict[str, Any]:
+        """Return the message that `serialize` made these bytes of.
+
+        Raises:
+            UndecodableMessage: If they can't be decrypted with any key, or hold no message.
+        """
+        return self._serializer.loads(message)
+
     async def close(self) -> None:
         """Send what waits and close the connections of the running loop."""
         await self._engines.aclose()
@@ -226,81 +246,27 @@ class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
         """Return the node of the running event loop, started on first use."""
         return await self._engines.own().start_node()
 
-    # Looking at it
-
-    def servers(self) -> list[str]:
-        """Return the addresses of the Redis servers, without passwords."""
-        return [host.address for host in self.options.hosts]
-
-    async def ping(self, within: float = PING_TIMEOUT) -> dict[str, float | ShardUnavailable]:
-        """Return for each server how many seconds it took to answer, or why it did not.
-
-        One that takes more than `within` seconds did not.
-        """
-
-        async def one(engine: Engine, server: int) -> float | ShardUnavailable:
-            try:
-                async with asyncio.timeout(within):
-                    return await engine.backend.ping(server)
-            except ShardUnavailable as error:
-                return error
-            except TimeoutError:
-                address = engine.backend.servers[server]
-                reason = f"no answer within {within:g} s"
-                return ShardUnavailable(shard=server, server=address, reason=reason)
-
-        async def work(engine: Engine) -> dict[str, float | ShardUnavailable]:
-            servers = engine.backend.servers
-            answers = await asyncio.gather(*(one(engine, index) for index in range(len(servers))))
-            return dict(zip(servers, answers, strict=True))
-
-        return await self._engines.run(work)
-
-    async def scan_rooms(
-        self, server: int, cursor: int = 0, count: int = 100
-    ) -> tuple[int, list[RoomInfo]]:
-        """Return the next cursor and some rooms of a server; begins and ends with cursor 0.
-
-        About `count` keys are looked at. A room may come twice.
-
-        Raises:
-            ShardUnavailable: If the server can't be reached.
-        """
-
-        async def work(engine: Engine) -> tuple[int, list[RoomInfo]]:
-            next_cursor, names = await engine.backend.scan(server, cursor, count)
-            by_shard: dict[int, list[str]] = {}
-            for name in names:
-                by_shard.setdefault(self.shard_of(name), []).append(name)
-            found = await asyncio.gather(
-                *(engine.backend.info(shard, groups) for shard, groups in by_shard.items())
-            )
-            rooms = {room.room: room for rooms in found for room in rooms}
-            return next_cursor, [rooms[name] for name in names]
-
-        return await self._engines.run(work)
-
-    async def room_info(self, room: str) -> RoomInfo:
-        """Return what Redis knows of a room; zeros if there is none of that name."""
-        self.require_valid_group_name(room)
-        shard = self.shard_of(room)
-        found = await self._engines.run(lambda engine: engine.backend.info(shard, [room]))
-        return found[0]
-
-    async def history(self, room: str, limit: int = HISTORY_LIMIT) -> list[Publication]:
-        """Return a room's newest publications, at most `limit`, oldest first."""
-        self.require_valid_group_name(room)
-        shard = self.shard_of(room)
-        return await self._engines.run(lambda engine: engine.backend.history(shard, room, limit))
-
-    def stats(self) -> Mapping[str, int]:
-        """Return counts of this process since it started (see docs/operate.md)."""
-        return self._engines.stats()
-
     # Inside
+
+    async def _append_to_all(
+        self, engine: Engine, group: str, channels: Sequence[str], payload: bytes
+    ) -> None:
+        """Append a group's message to its normal channels; raises the first failure after all."""
+
+        async def append(channel: str) -> None:
+            async with engine.appends:
+                if not await self._append(engine, channel, payload):
+                    engine.publisher.stats.missed_messages += 1
+                    self._complain_of_full("%s of %s is full and missed a message", channel, group)
+
+        outcomes = await asyncio.gather(*map(append, channels), return_exceptions=True)
+        for failure in filter(None, outcomes):
+            raise failure
 
     async def _append(self, engine: Engine, channel: str, payload: bytes) -> bool:
         """Append to a channel's queue; False if it is full."""
+        if is_process_local(channel):
+            await self._tell_held(channel)
         return await engine.backend.send(
             self.shard_of(channel),
             channel,
@@ -309,7 +275,11 @@ class ShardedChannelLayer(Publishing, BaseChannelLayer):  # type: ignore[misc]
             reader=node_of(channel) if is_process_local(channel) else "",
         )
 
-    def _serialize(self, message: dict[str, Any]) -> bytes:
-        data = self._serializer.encode(message)
-        self._check_size(data)
-        return self._serializer.encrypt(data)
+    async def _tell_held(self, channel: str) -> None:
+        """Have Redis know how many group messages this process holds, lest it refuses in error."""
+        owner = self._engines.with_node(node_of(channel))
+        if owner is None or owner.node is None or not owner.loop.is_running():
+            return
+        mailboxes = owner.node.mailboxes
+        if mailboxes.is_telling(channel):
+            await self._engines.run_on(owner, partial(mailboxes.tell_held, channel))

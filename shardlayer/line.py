@@ -43,6 +43,9 @@ class Held(NamedTuple):
     last: float
 
 
+NOTHING_HELD = Held(0, 0.0, 0.0)
+
+
 class Line:
     """A queue of places.
 

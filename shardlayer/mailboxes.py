@@ -17,7 +17,7 @@ from shardlayer.backends.base import Backend
 from shardlayer.commands import Queued
 from shardlayer.complaints import Complaint
 from shardlayer.exceptions import ShardUnavailable, UndecodableMessage
-from shardlayer.line import Held
+from shardlayer.line import NOTHING_HELD
 from shardlayer.mailbox import Claimed, Mailbox
 from shardlayer.names import is_process_local, node_of
 from shardlayer.options import LayerOptions
@@ -135,6 +135,10 @@ class Mailboxes:
         """Whether the shards know how many group messages wait here."""
         return self._telling is None
 
+    def is_telling(self, channel: str) -> bool:
+        """Tell whether a channel's shard is yet to be told how many group messages wait here."""
+        return channel in self._changed
+
     async def aclose(self) -> None:
         """Tell no shard any more how many group messages wait here."""
         for timer in self._expiring.values():
@@ -151,16 +155,19 @@ class Mailboxes:
         """Tell the shards what changed, and what changes meanwhile, one call per channel each."""
         try:
             while self._changed:
-                changed, self._changed = self._changed, set()
                 async with asyncio.TaskGroup() as group:
-                    for channel in changed:
-                        mailbox = self._living.get(channel)
-                        if mailbox is not None:
-                            group.create_task(self._hold(channel, mailbox.tell()))
+                    for channel in self._changed:
+                        group.create_task(self.tell_held(channel))
         finally:
             self._telling = None
 
-    async def _hold(self, channel: str, held: Held) -> None:
+    async def tell_held(self, channel: str) -> None:
+        """Tell a channel's shard how many group messages wait here, if it does not know."""
+        if channel not in self._changed:
+            return
+        self._changed.discard(channel)
+        mailbox = self._living.get(channel)
+        held = mailbox.tell() if mailbox is not None else NOTHING_HELD
         timer = self._expiring.pop(channel, None)
         if timer is not None:
             timer.cancel()

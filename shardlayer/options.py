@@ -79,7 +79,7 @@ class LayerOptions:
         wait_replicas: Replicas that must have a publication before it is acknowledged; with 1 or
             more a failover loses no acknowledged one. A server with fewer does not acknowledge.
         idempotency_ttl: Seconds in which an idempotency key stands for its first publication.
-        max_message_size: Bytes of one message, at most.
+        max_message_size: Bytes of one publication, at most, and of a Channels message as JSON text.
         max_backlog: Bytes of publications of one shard that may wait in a node to be written to
             its members. Past it all of them are dropped, and rooms go on from their histories.
         slice_size: Members that are written to before the event loop gets a turn.
@@ -155,6 +155,8 @@ class LayerOptions:
             config["hosts"] = parse_hosts(config["hosts"])
         if "history" in config:
             config["history"] = _history(config["history"])
+        if "channel_capacity" in config:
+            config["channel_capacity"] = _capacities(config["channel_capacity"])
         options = cls(**config)
         options._validate()
         return options
@@ -237,6 +239,25 @@ def _is_number(value: object, kind: type) -> bool:
     if isinstance(value, bool):
         return False
     return isinstance(value, int if kind is int else (int, float))
+
+
+def _capacities(value: object) -> dict[str | Pattern[str], int]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(
+            f"channel_capacity is {value!r}; it takes globs or compiled patterns with capacities, "
+            f"such as {{'http.request': 200}}."
+        )
+    for pattern, capacity in value.items():
+        text = pattern.pattern if isinstance(pattern, Pattern) else pattern
+        if not isinstance(text, str):
+            raise ConfigurationError(
+                f"channel_capacity has the key {pattern!r}; it takes globs and compiled patterns."
+            )
+        if not _is_number(capacity, int) or capacity <= 0:
+            raise ConfigurationError(
+                f"channel_capacity[{pattern!r}] is {capacity!r}; it takes a whole number above 0."
+            )
+    return dict(value)
 
 
 def _history(value: object) -> dict[str, HistoryPolicy]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from shardlayer.exceptions import UndecodableMessage
 from shardlayer.mailbox import Mailbox
-from shardlayer.serializers import Message, Serializer
+from shardlayer.serializers import Message
 
 
 class ChannelReader:
@@ -19,7 +19,7 @@ class ChannelReader:
 
     Args:
         mailbox: Where the channel is received.
-        serializer: Decodes the messages.
+        decode: Decodes a message; raises UndecodableMessage.
         notify: Called when there may be something to take, and often enough when there is not.
         on_undecodable: Called for bytes that hold no message; they are dropped.
         on_closed: Called once the channel has no receiver any more.
@@ -28,14 +28,14 @@ class ChannelReader:
     def __init__(
         self,
         mailbox: Mailbox,
-        serializer: Serializer,
+        decode: Callable[[bytes], Message],
         *,
         notify: Callable[[], None],
         on_undecodable: Callable[[UndecodableMessage], None],
         on_closed: Callable[[], None],
     ) -> None:
         self._mailbox = mailbox
-        self._serializer = serializer
+        self._decode = decode
         self._notify = notify
         self._on_undecodable = on_undecodable
         self._on_closed = on_closed
@@ -61,7 +61,7 @@ class ChannelReader:
             else:
                 return None
             try:
-                return self._serializer.loads(data)
+                return self._decode(data)
             except UndecodableMessage as error:
                 self._on_undecodable(error)
 

@@ -38,6 +38,8 @@ FORMATS: Final[Mapping[str, tuple[Callable[[Message], bytes], Callable[[bytes], 
     "json": (_dump, json.loads),
 }
 
+MAX_GROWTH = 3  # times what JSON takes: escapes in JSON; numbers in msgpack take 2.25 times as much
+
 _REFUSED = (TypeError, ValueError, OverflowError, RecursionError)
 """What the encoders raise for a message that they can't encode."""
 
@@ -138,3 +140,11 @@ def _cipher(keys: Sequence[str | bytes]) -> Any:
         secret = key.encode() if isinstance(key, str) else key
         fernets.append(Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret).digest())))
     return MultiFernet(fernets)
+
+
+def json_size(message: Message) -> int | None:
+    """Return the bytes of a message's shortest JSON text, None if it has none."""
+    try:
+        return len(json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode())
+    except _REFUSED:
+        return None

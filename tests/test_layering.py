@@ -55,6 +55,7 @@ LAYERS = (
             "node",
         ),
         "engine",
+        "inspection",
     },  # I/O
     {"layer", "consumers", "server", "balancer"},  # adapters: none imports another
 )

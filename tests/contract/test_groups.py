@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.contract.messages import EXPIRY, message, receive, receive_until
@@ -44,6 +46,19 @@ async def test_group_of_many_channels(make_layer: MakeLayer) -> None:
     await here.group_send("g", message(1))
     received = await asyncio.gather(*(receive(layer, channel) for layer, channel in channels))
     assert received == [1] * 100
+
+
+async def test_group_of_many_normal_channels(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent to side by side, a few at a time: each has what was sent to the group, in its order."""
+    monkeypatch.setattr("shardlayer.engine.APPENDS", 7)
+    layer = make_layer()
+    channels = [f"tasks.{number}" for number in range(60)]
+    await asyncio.gather(*(layer.group_add("g", channel) for channel in channels))
+    await asyncio.gather(*(layer.group_send("g", message(number)) for number in range(5)))
+    for channel in channels:
+        assert [await receive(layer, channel) for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
 async def test_many_groups_side_by_side(make_layer: MakeLayer) -> None:

@@ -16,6 +16,7 @@ from shardlayer.exceptions import MessageTooLarge
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.serializers import Serializer
 from tests.contract.conftest import MakeLayer
+from tests.contract.places import Place
 
 PATIENCE = 3  # seconds for what is to arrive
 MEBIBYTE = 1_048_576
@@ -75,14 +76,30 @@ async def test_mebibyte_of_json_arrives(make_layer: MakeLayer, keys: list[str] |
     assert [await receive(layer, channel) for _ in range(2)] == [message, message]
 
 
+@pytest.mark.parametrize("serializer_format", ["msgpack", "json"])
+@pytest.mark.parametrize(
+    "content", [[0.5] * 262_000, "ü" * 524_000], ids=["numbers", "letters that JSON may escape"]
+)
+async def test_mebibyte_of_json_arrives_that_is_encoded_as_more(
+    make_layer: MakeLayer, serializer_format: str, content: object
+) -> None:
+    """The limit is for what a message takes as JSON, though msgpack writes a number in 9 bytes."""
+    layer = make_layer(serializer_format=serializer_format)
+    message = {"type": "x", "content": content}
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+    assert MEBIBYTE - 1_000 < len(text) <= MEBIBYTE
+    await layer.send("tasks", message)
+    assert await receive(layer, "tasks") == message
+
+
 async def test_larger_message_is_refused(make_layer: MakeLayer) -> None:
     """MessageTooLarge names size and limit, before anything is sent."""
     layer = make_layer()
-    message = {"type": "x", "text": "x" * (MEBIBYTE + 100)}
-    for send in (layer.send, layer.group_send):
-        with pytest.raises(MessageTooLarge, match="limit is 1,048,576 bytes") as caught:
-            await send("tasks", message)
-        assert caught.value.size > caught.value.limit == MEBIBYTE
+    for content in ("x" * (MEBIBYTE + 100), [0.5] * 263_000, b"x" * MEBIBYTE, [0.5] * MEBIBYTE):
+        for send in (layer.send, layer.group_send):
+            with pytest.raises(MessageTooLarge, match="limit is 1,048,576 bytes") as caught:
+                await send("tasks", {"type": "x", "content": content})
+            assert caught.value.size > caught.value.limit == MEBIBYTE
     await layer.send("tasks", {"type": "end"})
     assert await receive(layer, "tasks") == {"type": "end"}
 
@@ -175,3 +192,37 @@ async def test_what_cant_be_decrypted_is_dropped(
     assert layer.stats()["undecodable_messages"] == 4
     assert channel in caplog.text
     assert "secret" not in caplog.text
+
+
+async def test_layer_may_serialize_in_its_own_way(
+    place: Place,
+) -> None:
+    """A subclass that overrides both methods decides what is stored and what is received."""
+
+    class ShoutingLayer(ShardedChannelLayer):
+        def serialize(self, message: dict[str, Any]) -> bytes:
+            return super().serialize(message | {"text": message["text"].upper()})
+
+        def deserialize(self, message: bytes) -> dict[str, Any]:
+            received: dict[str, Any] = super().deserialize(message)
+            return received | {"text": received["text"] + "!"}
+
+    layer = ShoutingLayer(**place.config)
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    await layer.group_add("g", "normal")
+    await layer.send(channel, {"type": "x", "text": "a"})
+    await layer.group_send("g", {"type": "x", "text": "b"})
+    assert [(await receive(layer, channel))["text"] for _ in range(2)] == ["A!", "B!"]
+    assert (await receive(layer, "normal"))["text"] == "B!"
+    arrived = asyncio.Event()
+    reader = await layer.channel_reader(channel, arrived.set)
+    await layer.group_send("g", {"type": "x", "text": "c"})
+    await asyncio.wait_for(arrived.wait(), PATIENCE)
+    assert reader.take() == {"type": "x", "text": "C!"}
+    reader.close()
+    await reader.wait_closed()
+    data = layer.serialize({"type": "x", "text": "d"})
+    assert isinstance(data, bytes)
+    assert layer.deserialize(data) == {"type": "x", "text": "D!"}
+    await layer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -18,6 +19,18 @@ from shardlayer.types import HistoryPolicy
         ({"hosts": []}, "hosts"),
         ({"serializer_format": "yaml", "capacity": 0}, "capacity is 0"),
         ({"hosts": ["redis://a", "redis://b"], "shards": 1}, "2 servers for 1 shards"),
+        ({"capacity": "100"}, "capacity is '100'.*whole number"),
+        ({"capacity": True}, "capacity is True"),
+        ({"expiry": 0}, "expiry is 0"),
+        ({"expiry": "60"}, "expiry is '60'"),
+        ({"group_expiry": -1}, "group_expiry is -1"),
+        ({"channel_capacity": 5}, "channel_capacity is 5.*globs"),
+        ({"channel_capacity": {"a*": 0}}, r"channel_capacity\['a\*'\] is 0.*above 0"),
+        ({"channel_capacity": {"a": 2, "b": "3"}}, r"channel_capacity\['b'\] is '3'"),
+        ({"channel_capacity": {"a": None}}, r"channel_capacity\['a'\] is None"),
+        ({"channel_capacity": {"a": True}}, r"channel_capacity\['a'\] is True"),
+        ({"channel_capacity": {7: 1}}, "channel_capacity has the key 7"),
+        ({"channel_capacity": {re.compile(b"a"): 1}}, "channel_capacity has the key re.compile"),
         ({"shards": 0}, "shards is 0"),
         ({"shards": True}, "shards is True"),
         ({"shards": 1_000}, "shards is 1000"),

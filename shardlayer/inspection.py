@@ -1,0 +1,92 @@
+"""Looking at the shards: what servers, rooms and histories there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from shardlayer.engine import Engine, Engines
+from shardlayer.exceptions import ShardUnavailable
+from shardlayer.options import LayerOptions
+from shardlayer.types import Publication, RoomInfo
+
+HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at most
+PING_TIMEOUT = 1.0  # seconds
+
+
+class Inspection:
+    """Reads what the shards hold, from any event loop and thread of the process."""
+
+    options: LayerOptions
+    shard_of: Callable[[str], int]
+    require_valid_group_name: Callable[[str], bool]  # of Channels; raises TypeError
+    _engines: Engines
+
+    def servers(self) -> list[str]:
+        """Return the addresses of the Redis servers, without passwords."""
+        return [host.address for host in self.options.hosts]
+
+    async def ping(self, within: float = PING_TIMEOUT) -> dict[str, float | ShardUnavailable]:
+        """Return for each server how many seconds it took to answer, or why it did not.
+
+        One that takes more than `within` seconds did not.
+        """
+
+        async def one(engine: Engine, server: int) -> float | ShardUnavailable:
+            try:
+                async with asyncio.timeout(within):
+                    return await engine.backend.ping(server)
+            except ShardUnavailable as error:
+                return error
+            except TimeoutError:
+                address = engine.backend.servers[server]
+                reason = f"no answer within {within:g} s"
+                return ShardUnavailable(shard=server, server=address, reason=reason)
+
+        async def work(engine: Engine) -> dict[str, float | ShardUnavailable]:
+            servers = engine.backend.servers
+            answers = await asyncio.gather(*(one(engine, index) for index in range(len(servers))))
+            return dict(zip(servers, answers, strict=True))
+
+        return await self._engines.run(work)
+
+    async def scan_rooms(
+        self, server: int, cursor: int = 0, count: int = 100
+    ) -> tuple[int, list[RoomInfo]]:
+        """Return the next cursor and some rooms of a server; begins and ends with cursor 0.
+
+        About `count` keys are looked at. A room may come twice.
+
+        Raises:
+            ShardUnavailable: If the server can't be reached.
+        """
+
+        async def work(engine: Engine) -> tuple[int, list[RoomInfo]]:
+            next_cursor, names = await engine.backend.scan(server, cursor, count)
+            by_shard: dict[int, list[str]] = {}
+            for name in names:
+                by_shard.setdefault(self.shard_of(name), []).append(name)
+            found = await asyncio.gather(
+                *(engine.backend.info(shard, groups) for shard, groups in by_shard.items())
+            )
+            rooms = {room.room: room for rooms in found for room in rooms}
+            return next_cursor, [rooms[name] for name in names]
+
+        return await self._engines.run(work)
+
+    async def room_info(self, room: str) -> RoomInfo:
+        """Return what Redis knows of a room; zeros if there is none of that name."""
+        self.require_valid_group_name(room)
+        shard = self.shard_of(room)
+        found = await self._engines.run(lambda engine: engine.backend.info(shard, [room]))
+        return found[0]
+
+    async def history(self, room: str, limit: int = HISTORY_LIMIT) -> list[Publication]:
+        """Return a room's newest publications, at most `limit`, oldest first."""
+        self.require_valid_group_name(room)
+        shard = self.shard_of(room)
+        return await self._engines.run(lambda engine: engine.backend.history(shard, room, limit))
+
+    def stats(self) -> Mapping[str, int]:
+        """Return counts of this process since it started (see docs/operate.md)."""
+        return self._engines.stats()
