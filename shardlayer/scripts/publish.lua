@@ -33,7 +33,8 @@ local lease_ttl = tonumber(ARGV[2])
 local groups, sources, known = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 
 -- A batch whose answer was lost is answered again and not applied again.
-local remembered = redis.call('GET', KEYS[3])
+local known_so_far = redis.call('MGET', KEYS[3], KEYS[2], KEYS[4])
+local remembered = known_so_far[1]
 if remembered then
   local last, answer = string.match(remembered, '^(%d+) (.*)$')
   if last == number then
@@ -63,14 +64,13 @@ if any_dead then
 end
 
 -- A registry that was found new less than a lease ago may still lack nodes: publish to all.
-local settings = redis.call('MGET', KEYS[2], KEYS[4])
-local born = tonumber(settings[1] or nil)
+local born = tonumber(known_so_far[2] or nil)
 if not born then
   born = now
   redis.call('SET', KEYS[2], string.format('%.0f', now))
 end
 local trusted = any_alive and now - born >= lease_ttl
-local percent = tonumber(settings[2] or 100)
+local percent = tonumber(known_so_far[3] or 100)
 
 local size, ttl, offset, epoch, nodes, channels = {}, {}, {}, {}, {}, {}
 for g = 1, groups do

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -75,11 +76,10 @@ async def test_idle_batcher_sends_at_once_and_the_rest_leaves_together() -> None
 async def test_batch_is_bounded_in_items() -> None:
     """No batch has more than `max_items`."""
     receiver = Receiver()
-    tasks = await start(batcher(receiver, max_items=2), b"a", b"b", b"c")
-    assert await receiver.next_batch() == [b"a", b"b"]
-    receiver.answer()
-    assert await receiver.next_batch() == [b"c"]
-    receiver.answer()
+    tasks = await start(batcher(receiver, max_items=2), b"a", b"b", b"c", b"d")
+    for expected in ([b"a"], [b"b", b"c"], [b"d"]):
+        assert await receiver.next_batch() == expected
+        receiver.answer()
     await asyncio.gather(*tasks)
 
 
@@ -203,15 +203,25 @@ async def test_task_that_was_cancelled_before_it_began_is_replaced() -> None:
     """A loop that winds up may cancel the sending task before its first step."""
     receiver = Receiver()
     puts = batcher(receiver)
-    lost = asyncio.create_task(puts.put(b"1"))
-    await asyncio.sleep(0)
-    for task in asyncio.all_tasks():
-        if task.get_name() == "test":
-            task.cancel()
-    await asyncio.sleep(0)
+    (first,) = await start(puts, b"0")
+    await receiver.next_batch()
+    (lost,) = await start(puts, b"1")
+    loop = asyncio.get_running_loop()
+
+    def stillborn(
+        loop: asyncio.AbstractEventLoop, coroutine: Any, **arguments: Any
+    ) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **arguments)
+        task.cancel()
+        return task
+
+    loop.set_task_factory(stillborn)
+    receiver.answer()
+    assert await first == 1
+    loop.set_task_factory(None)
     await puts.drain()
     (second,) = await start(puts, b"2")
     await receiver.next_batch()
     receiver.answer()
     assert await second == 1
-    lost.cancel()
+    assert await lost == 1
