@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +81,10 @@ class Postbox:
         Raises:
             OSError, KafkaError: Kafka does not answer.
         """
+        partitions = await self._partitions()
+        if not partitions:
+            return
         async with self._consumer() as consumer:
-            partitions = await self._partitions()
             consumer.assign(partitions)
             replayed = {key: await consumer.committed(key) or 0 for key in partitions}
             await consumer.seek_to_beginning(*partitions)
@@ -103,20 +106,22 @@ class Postbox:
         seen: set[tuple[str, int, int]] = set()
         ends: dict[TopicPartition, int] = {}
         positions: dict[TopicPartition, int] = {}
+        partitions = await self._partitions()
+        if not partitions:
+            return done
         arguments = self._brokers.arguments() | {"max_request_size": MAX_LETTER, "acks": "all"}
         async with self._consumer() as consumer, AIOKafkaProducer(**arguments) as producer:
-            partitions = await self._partitions()
             consumer.assign(partitions)
-            async for at, records in _read(consumer, partitions, ends):
-                room = len(records) if limit is None else limit - done.sent
-                filed = [_filed(at, record, replayed=False) for record in records]
-                taken = filed[:room]
-                await _send(producer, taken, seen, done)
-                if taken:
-                    positions[at] = taken[-1].offset + 1
-                    await consumer.commit({at: positions[at]})
-                if len(taken) < len(filed):
-                    break
+            async with aclosing(_read(consumer, partitions, ends)) as batches:
+                async for at, records in batches:
+                    room = len(records) if limit is None else limit - done.sent
+                    taken = [_filed(at, record, replayed=False) for record in records[:room]]
+                    await _send(producer, taken, seen, done)
+                    if taken:
+                        positions[at] = taken[-1].offset + 1
+                        await consumer.commit({at: positions[at]})
+                    if len(taken) < len(records):
+                        break
             for partition in partitions:
                 begin = positions.get(partition)
                 if begin is None:
@@ -146,7 +151,7 @@ async def _read(
     consumer: AIOKafkaConsumer,
     partitions: Sequence[TopicPartition],
     ends: dict[TopicPartition, int],
-) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
+) -> AsyncGenerator[tuple[TopicPartition, list[ConsumerRecord]], None]:
     """Yield what lies between the consumer's positions and the ends that its first fetches show.
 
     What comes later is left: a letter that fails again must not be read again. `ends` is filled.

@@ -22,10 +22,13 @@ class Pools:
         brokers: Where Kafka is.
         topic: What they read.
         group: The consumer group, of this test's own.
+        instance: What the next pool is called in the group.
+        dead_letter_suffix: The next pool's.
     """
 
     def __init__(self, *, brokers: Brokers, topic: str, layer: ShardedChannelLayer) -> None:
         self.instance: str | None = None
+        self.dead_letter_suffix: str | None = ".dlq"
         self.brokers = brokers
         self.topic = topic
         self.group = f"group-{uuid4().hex[:12]}"
@@ -42,7 +45,7 @@ class Pools:
             route=route,
             layer=self._layer,
             limit=1000,
-            dead_letter_suffix=".dlq",
+            dead_letter_suffix=self.dead_letter_suffix,
             instance=self.instance,
             terminal=None,
             options={"session_timeout_ms": 1000, "heartbeat_interval_ms": 300},

@@ -36,10 +36,10 @@ def test_nothing_is_committed_past_what_waits() -> None:
     first, second = take(partition, 3), take(partition, 5)
     second.open_parcels = 0
     partition.advance()
-    assert partition.done is None
+    before = partition.done
     first.open_parcels = 0
     partition.advance()
-    assert partition.done == 5
+    assert (before, partition.done) == (None, 5)
     assert partition.is_idle
 
 
@@ -47,9 +47,10 @@ def test_window_bounds_what_is_under_way() -> None:
     """It has room for records and bytes up to a limit, and again when they are delivered."""
     for records, size in ((WINDOW_RECORDS, 1), (1, WINDOW_BYTES)):
         partition = lane()
-        assert partition.has_room
+        room = [partition.has_room]
         taken = take(partition, 7, records=records, size=size)
-        assert not partition.has_room
+        room.append(partition.has_room)
         taken.open_parcels = 0
         partition.advance()
-        assert partition.has_room
+        room.append(partition.has_room)
+        assert room == [True, False, True]

@@ -1,0 +1,158 @@
+"""Commits beside the work: the newest offsets, one request at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError
+
+from realtime.embedded import EmbeddedTansu
+from realtime.kafka.closing import close_consumer
+from realtime.kafka.commits import Commits
+from realtime.kafka.source import Brokers
+from tests.apache_kafka import ApacheKafka
+from tests.realtime.waiting import until
+
+FIRST, SECOND = TopicPartition("events", 0), TopicPartition("events", 1)
+GRACE = 5.0  # seconds
+
+
+class RecordingConsumer:
+    """What commits see of a consumer; a commit ends when it is let go.
+
+    Attributes:
+        committed: What each request brought.
+        failure: What requests raise.
+        gate: Requests wait until it is set.
+    """
+
+    def __init__(self) -> None:
+        self.committed: list[Mapping[TopicPartition, int]] = []
+        self.failure: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def assignment(self) -> set[TopicPartition]:
+        """Return both partitions."""
+        return {FIRST, SECOND}
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note the offsets."""
+        self.committed.append(dict(offsets))
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+
+
+@pytest.fixture
+def consumer() -> RecordingConsumer:
+    """A consumer."""
+    return RecordingConsumer()
+
+
+@pytest.fixture
+async def commits(consumer: RecordingConsumer) -> AsyncIterator[Commits]:
+    """Its commits, ended after the test."""
+    errors: list[BaseException] = []
+    commits = Commits(consumer, on_error=errors.append)
+    yield commits
+    await commits.aclose()
+    assert errors == []
+
+
+async def test_newest_offsets_go_together(consumer: RecordingConsumer, commits: Commits) -> None:
+    """While a request is under way, what comes is gathered for the next."""
+    consumer.gate.clear()
+    commits.note(FIRST, 1)
+    await until(lambda: consumer.committed)
+    commits.note(FIRST, 2)
+    commits.note(SECOND, 7)
+    commits.note(FIRST, 3)
+    consumer.gate.set()
+    await until(lambda: len(consumer.committed) == 2)
+    assert consumer.committed == [{FIRST: 1}, {FIRST: 3, SECOND: 7}]
+
+
+async def test_flush_commits_what_waits(consumer: RecordingConsumer, commits: Commits) -> None:
+    """It waits for the request under way and sends the rest; then nothing goes until release."""
+    commits.note(FIRST, 1)
+    await until(lambda: consumer.committed)
+    commits.note(FIRST, 2)
+    await commits.flush(GRACE)
+    assert consumer.committed[-1] == {FIRST: 2}
+    commits.note(FIRST, 3)
+    commits.note(SECOND, 4)
+    await asyncio.sleep(0)
+    assert consumer.committed[-1] == {FIRST: 2}
+    commits.release([SECOND])  # the first is somebody else's now
+    await until(lambda: consumer.committed[-1] == {SECOND: 4})
+    await commits.flush(GRACE)
+    assert {FIRST: 3} not in consumer.committed
+
+
+async def test_failed_commit_goes_with_the_next(
+    consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a warning, and its offsets are not forgotten."""
+    consumer.failure = CommitFailedError()
+    commits.note(FIRST, 1)
+    await until(lambda: "A commit failed" in caplog.text)
+    consumer.failure = None
+    commits.note(SECOND, 2)
+    await until(lambda: consumer.committed[-1] == {FIRST: 1, SECOND: 2})
+    assert caplog.messages == ["A commit failed, records will be read again: CommitFailedError."]
+
+
+async def test_flush_does_not_wait_forever(
+    consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that is not answered is left to itself."""
+    consumer.gate.clear()
+    commits.note(FIRST, 1)
+    await commits.flush(0.05)
+    assert "no answer from Kafka" in caplog.text
+
+
+async def test_bug_is_told() -> None:
+    """An error that is none of Kafka's goes to the owner."""
+    errors: list[BaseException] = []
+    consumer = RecordingConsumer()
+    consumer.failure = AssertionError("a bug")
+    commits = Commits(consumer, on_error=errors.append)
+    commits.note(FIRST, 1)
+    await until(lambda: errors)
+    assert errors == [consumer.failure]
+    await commits.aclose()
+
+
+@pytest.mark.kafka
+async def test_commit_to_a_frozen_kafka_leaves_nothing_behind(
+    any_kafka: EmbeddedTansu | ApacheKafka, brokers: Brokers, topic: str
+) -> None:
+    """Ended with its consumer, no task of aiokafka's keeps an error that nobody fetches."""
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    consumer = AIOKafkaConsumer(
+        topic, **brokers.arguments(), group_id=topic, enable_auto_commit=False
+    )
+    await consumer.start()
+    commits = Commits(consumer, on_error=told.append)
+    assert any_kafka.pid is not None
+    os.kill(any_kafka.pid, signal.SIGSTOP)
+    try:
+        commits.note(TopicPartition(topic, 0), 1)
+        await commits.flush(0.1)
+        await close_consumer(consumer, grace=0.1)
+        await commits.aclose()
+    finally:
+        os.kill(any_kafka.pid, signal.SIGCONT)
+    del consumer, commits
+    gc.collect()
+    await asyncio.sleep(0)
+    assert told == []

@@ -1,0 +1,164 @@
+"""A shard is away: only what needs it waits, and it is complete when the shard is back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from pytest_django import Settings
+
+from realtime.embedded import EmbeddedValkey
+from realtime.kafka.source import Brokers
+from realtime.layers import sharded_layer
+from shardlayer import ShardedChannelLayer
+from tests.realtime.conftest import channel_layers
+from tests.realtime.kafka.numbered import PARTITIONS, PATIENCE, committed
+from tests.realtime.kafka.pools import Pools
+from tests.realtime.waiting import until
+from tests.waiting import until as until_true
+
+pytestmark = pytest.mark.kafka
+
+RECORDS = 2_500  # of each partition: more than its window
+
+
+@pytest.fixture
+async def second_server(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+    """A server beside the shared one; the test may stop or freeze it."""
+    server = EmbeddedValkey(directory=tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def layer(
+    settings: Settings, redis_server: EmbeddedValkey, second_server: EmbeddedValkey
+) -> AsyncIterator[ShardedChannelLayer]:
+    """A layer on both servers: even shards live on the first."""
+    settings.CHANNEL_LAYERS = channel_layers(
+        hosts=[redis_server.url, second_server.url],
+        publish_timeout=0.5,
+        history={"*": {"size": 10_000, "ttl": 3600}},
+    )
+    layer = sharded_layer()
+    yield layer
+    await layer.close()
+
+
+@pytest.fixture
+def pools(brokers: Brokers, topic: str, layer: ShardedChannelLayer) -> Pools:
+    """Pools that publish to both servers."""
+    return Pools(brokers=brokers, topic=topic, layer=layer)
+
+
+def rooms_of(layer: ShardedChannelLayer) -> list[str]:
+    """Return a room for each partition: the even ones' on the first server, the others' not."""
+    names = [f"room.{number}" for number in range(1000)]
+    found = []
+    for partition in range(PARTITIONS):
+        own = (name for name in names if layer.shard_of(name) % 2 == partition % 2)
+        found.append(next(name for name in own if name not in found))
+    return found
+
+
+async def produce(brokers: Brokers, topic: str, rooms: list[str], count: int) -> None:
+    """Write numbered records, each partition's to its room."""
+    async with AIOKafkaProducer(**brokers.arguments()) as producer:
+        for number in range(count):
+            for partition, room in enumerate(rooms):
+                await producer.send(topic, b"%d" % number, partition=partition, key=room.encode())
+        await producer.flush()
+
+
+async def numbers(layer: ShardedChannelLayer, room: str) -> list[int]:
+    """Return what a room's history holds; of long ones, the newest."""
+    return [int(item.data) for item in await layer.history(room)]
+
+
+async def are_complete(layer: ShardedChannelLayer, rooms: list[str], count: int) -> bool:
+    """Say whether each room's last record is there."""
+    return all([(await numbers(layer, room))[-1:] == [count - 1] for room in rooms])
+
+
+async def assert_once(layer: ShardedChannelLayer, rooms: list[str], *counts: int) -> None:
+    """Each room has all records of each turn, once, in order."""
+    expected = [number for count in counts for number in range(count)]
+    for room in rooms:
+        found = await layer.history(room)
+        assert [int(item.data) for item in found] == expected[-len(found) :]
+        assert found[-1].offset == len(expected)
+
+
+@pytest.mark.parametrize("away", ["stopped", "frozen"])
+async def test_others_go_on(
+    away: str,
+    brokers: Brokers,
+    topic: str,
+    layer: ShardedChannelLayer,
+    second_server: EmbeddedValkey,
+    pools: Pools,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Partitions that need the dead server stop where it died; all others are published."""
+    rooms = rooms_of(layer)
+    alive = rooms[::2]
+    await produce(brokers, topic, rooms, 10)
+    async with pools.running():
+        await until_true(lambda: are_complete(layer, rooms, 10), PATIENCE)
+        if away == "stopped":
+            await asyncio.to_thread(second_server.stop)
+        else:
+            assert second_server.pid is not None
+            os.kill(second_server.pid, signal.SIGSTOP)
+        await produce(brokers, topic, rooms, RECORDS)
+        await until_true(lambda: are_complete(layer, alive, RECORDS), PATIENCE)
+        await until(lambda: "Redis is not available" in caplog.text)
+        assert await committed(brokers, topic, pools.group) <= (
+            (10 + RECORDS) * len(alive) + 10 * (PARTITIONS - len(alive))
+        )
+        if away == "stopped":
+            await asyncio.to_thread(second_server.start)
+        else:
+            assert second_server.pid is not None
+            os.kill(second_server.pid, signal.SIGCONT)
+        await until_true(lambda: are_complete(layer, rooms, RECORDS), PATIENCE)
+        await until(lambda: "Redis is back" in caplog.text)
+    # Stopped, the server lost what its rooms had.
+    await assert_once(layer, alive if away == "stopped" else rooms, 10, RECORDS)
+    assert await committed(brokers, topic, pools.group) == (10 + RECORDS) * PARTITIONS
+
+
+async def test_rebalance_while_it_is_away(
+    brokers: Brokers,
+    topic: str,
+    layer: ShardedChannelLayer,
+    second_server: EmbeddedValkey,
+    pools: Pools,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Partitions that wait keep waiting, here or in another pool; the others go on in both."""
+    caplog.set_level(logging.INFO, "realtime")
+    rooms = rooms_of(layer)
+    alive = rooms[::2]
+    await produce(brokers, topic, rooms, 10)
+    async with pools.running():
+        await until_true(lambda: are_complete(layer, rooms, 10), PATIENCE)
+        assert second_server.pid is not None
+        os.kill(second_server.pid, signal.SIGSTOP)
+        await produce(brokers, topic, rooms, 300)
+        await until(lambda: "Redis is not available" in caplog.text, within=PATIENCE)
+        async with pools.running():
+            await until(lambda: caplog.text.count("Reading 4 partition(s)") >= 2, within=PATIENCE)
+            await produce(brokers, topic, rooms, RECORDS)
+            await until_true(lambda: are_complete(layer, alive, RECORDS), PATIENCE)
+            os.kill(second_server.pid, signal.SIGCONT)
+            await until_true(lambda: are_complete(layer, rooms, RECORDS), PATIENCE)
+    await assert_once(layer, rooms, 10, 300, RECORDS)
+    assert await committed(brokers, topic, pools.group) == (10 + 300 + RECORDS) * PARTITIONS

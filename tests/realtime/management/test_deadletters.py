@@ -1,0 +1,100 @@
+"""The command that shows dead letters and sends them again."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError
+from pytest_django import Settings
+
+from realtime.embedded import EmbeddedTansu, free_port
+from realtime.kafka.deadletters import DeadLetters
+from realtime.kafka.letters import Letter
+from realtime.kafka.source import Brokers
+from tests.realtime.management.output import lines_of
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def topic(kafka_broker: EmbeddedTansu, settings: Settings) -> str:
+    """A topic of which two records are dead letters."""
+    name = f"topic-{uuid4().hex[:12]}"
+    kafka_broker.create_topic(name, partitions=1)
+    settings.REALTIME = {
+        "KAFKA_BOOTSTRAP_SERVERS": [kafka_broker.bootstrap_servers],
+        "KAFKA_TOPICS": [name],
+        "KAFKA_GROUP": name,
+    }
+    asyncio.run(write(kafka_broker, name))
+    return name
+
+
+async def write(broker: EmbeddedTansu, topic: str) -> None:
+    """Write two letters of records that the topic need not have."""
+    letters = DeadLetters(Brokers(servers=[broker.bootstrap_servers], options={}), suffix=".dlq")
+    try:
+        await letters.write(
+            [
+                Letter(
+                    topic=topic,
+                    partition=0,
+                    offset=offset,
+                    error="not JSON: why",
+                    key=key,
+                    value=b"{\x1b[31m" + b"x" * 2000,
+                    headers=(),
+                )
+                for offset, key in ((3, b"room.1"), (12, None))
+            ]
+        )
+    finally:
+        await letters.aclose()
+
+
+def test_list(topic: str) -> None:
+    """A line for each: where the record was, its size, its key, why, and how it begins."""
+    first, second, total = lines_of("deadletters", "list")
+    assert first.startswith(rf"{topic}/0 3  2,006 bytes  room.1  not JSON: why  {{\u001b[31mxxx")
+    assert len(first) < 200
+    assert second.startswith(f"{topic}/0 12  2,006 bytes  no key  not JSON: why")
+    assert total == "2 dead letters."
+
+
+def test_list_is_bounded(topic: str) -> None:
+    """--limit shows the oldest, and says how many there are."""
+    lines = lines_of("deadletters", "list", "--topic", topic, "--limit", "1")
+    assert len(lines) == 2
+    assert lines[-1] == "2 dead letters, 1 shown."
+
+
+def test_replay(topic: str) -> None:
+    """It says what it did, and the list what was sent again."""
+    assert lines_of("deadletters", "replay", "--limit", "1") == [
+        "Sent 1 dead letters again; 1 are left."
+    ]
+    first, second, _ = lines_of("deadletters", "list")
+    assert "(sent again)" in first
+    assert "(sent again)" not in second
+    assert lines_of("deadletters", "replay") == ["Sent 1 dead letters again; 0 are left."]
+
+
+def test_other_topics_are_left_alone(topic: str) -> None:
+    """--topic names whose dead letters are meant."""
+    assert lines_of("deadletters", "list", "--topic", "another") == ["0 dead letters."]
+
+
+def test_kafka_is_away(settings: Settings) -> None:
+    """It says where it looked."""
+    settings.REALTIME = {"KAFKA_BOOTSTRAP_SERVERS": [f"127.0.0.1:{free_port()}"]}
+    with pytest.raises(CommandError, match=r"Kafka at 127\.0\.0\.1"):
+        lines_of("deadletters", "list")
+
+
+def test_letters_are_switched_off(settings: Settings) -> None:
+    """Where none are kept, it says why there are none."""
+    settings.REALTIME = {"KAFKA_DEAD_LETTER_SUFFIX": None}
+    with pytest.raises(CommandError, match="KAFKA_DEAD_LETTER_SUFFIX"):
+        lines_of("deadletters", "replay")
