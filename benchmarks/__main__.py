@@ -1,10 +1,12 @@
-"""`python -m benchmarks broadcast|connect|layer`: run the peers, print the tables, write the JSON.
+"""`python -m benchmarks broadcast|connect|layer|faults`: measure, print the tables, write the JSON.
 
-The exit code is 0 when all targets that were measured were reached (with --quick: when all ran).
+The exit code is 0 when all targets that were measured were reached; with --quick when all ran, and
+what is promised was kept.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +22,9 @@ from benchmarks.arguments import Arguments, read_arguments
 from benchmarks.broadcast import SCENARIOS
 from benchmarks.children import ChildFailed
 from benchmarks.connect import Connections
+from benchmarks.faults.run import run_faults
+from benchmarks.faults.tables import COLUMNS, cells, faults_table
+from benchmarks.faults.targets import faults_targets
 from benchmarks.layer.run import VERSIONS, WHAT, run_layer
 from benchmarks.layer.tables import layer_table
 from benchmarks.layer.targets import layer_targets
@@ -42,6 +47,7 @@ from benchmarks.valkey import binary
 Outcome = tuple[Samples, list[Target], Table]
 """What a benchmark returns; it notes in `run` what it ran."""
 
+_TERMINATED = 128 + signal.SIGTERM
 _WIDTH = 160  # columns, where the output goes to a file or a log
 _MOST_CONNECTIONS = 4000  # of one process, in any scenario
 
@@ -57,6 +63,7 @@ def main(words: Sequence[str]) -> int:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": describe_machine(),
     }
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # with all that is left behind
     try:
         raise_descriptor_limit(_MOST_CONNECTIONS)
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
@@ -70,7 +77,7 @@ def main(words: Sequence[str]) -> int:
     console.print(table, targets_table(targets), f"Written to {asked.json}.")
     if asked.quick:
         console.print("A quick look: these figures say nothing.")
-        return 0
+        targets = [target for target in targets if target.promise]
     return int(any(target.reached is False for target in targets))
 
 
@@ -144,10 +151,31 @@ def _layer(asked: Arguments, run: dict[str, Any], folder: Path, console: Console
     return figures, layer_targets(figures), layer_table(figures)
 
 
+def _faults(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions(VERSIONS, binary())
+    run["seed"] = asked.seed
+    console.print(f"Seed {asked.seed}, {asked.kafka} Kafka.", highlight=False)
+    console.print(" ".join(COLUMNS), highlight=False)
+    rows = []
+    for row in run_faults(
+        asked.only,
+        asked.logs or folder,
+        count=asked.count,
+        seed=asked.seed,
+        broker=asked.kafka,
+        quick=asked.quick,
+        say=lambda line: console.print(f"[yellow]{line}", highlight=False),
+    ):
+        rows.append(row)
+        console.print(" ".join(cells(row)), highlight=False)
+    return rows, faults_targets(rows), faults_table(rows)
+
+
 _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outcome]] = {
     "broadcast": _broadcast,
     "connect": _connect,
     "layer": _layer,
+    "faults": _faults,
 }
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.broadcast import SCENARIOS
+from benchmarks.faults.brokers import APACHE, EMBEDDED
+from benchmarks.faults.run import NAMES as FAULTS
 from benchmarks.layer.layers import LAYERS
 from benchmarks.layer.run import NAMES
 from benchmarks.peers import PEERS
 
+_COUNT, _COUNT_QUICK = 50, 5  # random faults
+_SEEDS = 10_000  # to choose from: short enough to be typed again
 _WITHOUT = {"broadcast": {"idle"}, "connect": {"send"}}  # peers that say nothing there
 
 
@@ -20,13 +26,18 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast", "connect" or "layer".
+        benchmark: "broadcast", "connect", "layer" or "faults".
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
         measures: Names, of `layer`.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
+        only: Names of faults.
+        count: How many random faults.
+        seed: Decides the random faults.
+        kafka: The kind of broker.
+        logs: Where data and logs of `faults` stay; None: they go when it ends.
     """
 
     benchmark: str
@@ -36,6 +47,11 @@ class Arguments:
     rounds: int | None
     quick: bool
     json: Path
+    only: tuple[str, ...] = ()
+    count: int = 0
+    seed: int = 0
+    kafka: str = EMBEDDED
+    logs: Path | None = None
 
 
 def read_arguments(words: Sequence[str]) -> Arguments:
@@ -53,9 +69,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
         command.add_argument("--quick", action="store_true", help="small, one round: does it work?")
         command.add_argument("--rounds", type=_count, help="how often each peer has its turn")
-        command.add_argument(
-            "--json", type=Path, help="where the results go (default: var/benchmarks/…)"
-        )
+        _add_json(command)
         choices = list(_choices(name))
         command.add_argument("--peers", nargs="+", choices=choices, default=choices)
         if name == "layer":
@@ -64,7 +78,10 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         if name == "broadcast":
             every = list(SCENARIOS)
             command.add_argument("--scenarios", nargs="+", choices=every, default=every)
+    _add_faults(benchmarks)
     asked = parser.parse_args(words)
+    if asked.benchmark == "faults":
+        return _faults(asked)
     return Arguments(
         benchmark=asked.benchmark,
         peers=tuple(name for name in _choices(asked.benchmark) if name in asked.peers),
@@ -72,7 +89,52 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         measures=tuple(getattr(asked, "measures", ())),
         rounds=asked.rounds,
         quick=asked.quick,
-        json=asked.json or Path("var", "benchmarks", f"{asked.benchmark}.json"),
+        json=_json(asked),
+    )
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--json", type=Path, help="where the results go (default: var/benchmarks/…)"
+    )
+
+
+def _json(asked: argparse.Namespace) -> Path:
+    return asked.json or Path("var", "benchmarks", f"{asked.benchmark}.json")
+
+
+def _add_faults(benchmarks: Any) -> None:
+    purpose = "kill, stop and cut off one part after another: is anything lost, twice, disordered?"
+    command = benchmarks.add_parser("faults", help=purpose, description=purpose)
+    command.add_argument("--quick", action="store_true", help="a small system, five random faults")
+    command.add_argument("--only", nargs="+", choices=FAULTS, default=FAULTS, metavar="NAME")
+    command.add_argument("--count", type=_count, help=f"random faults (default: {_COUNT})")
+    command.add_argument("--seed", type=int, help="decides the random faults (default: by chance)")
+    command.add_argument(
+        "--kafka",
+        choices=(EMBEDDED, APACHE),
+        default=EMBEDDED,
+        help="the broker (default: %(default)s); what takes one that keeps its data over a "
+        "restart runs on Apache Kafka in any case",
+    )
+    command.add_argument("--logs", type=Path, help="keep data and logs in this folder")
+    _add_json(command)
+
+
+def _faults(asked: argparse.Namespace) -> Arguments:
+    return Arguments(
+        benchmark=asked.benchmark,
+        peers=(),
+        scenarios=(),
+        measures=(),
+        rounds=None,
+        quick=asked.quick,
+        json=_json(asked),
+        only=tuple(name for name in FAULTS if name in asked.only),
+        count=asked.count or (_COUNT_QUICK if asked.quick else _COUNT),
+        seed=secrets.randbelow(_SEEDS) if asked.seed is None else asked.seed,
+        kafka=asked.kafka,
+        logs=asked.logs,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 
@@ -48,3 +50,22 @@ class Instructions:
     def answer(value: dict[str, Any]) -> None:
         """Answer the instruction taken last."""
         print(json.dumps(value), flush=True)
+
+
+async def obey(handlers: Mapping[str, Callable[..., Awaitable[dict[str, Any]]]]) -> None:
+    """Do what the instructions ask for, one after another, until there will be none any more."""
+    instructions, arrived = Instructions(), asyncio.Event()
+
+    def read() -> None:  # at once: asked once too often, it would block
+        instructions.read()
+        arrived.set()
+
+    asyncio.get_running_loop().add_reader(instructions.fileno(), read)
+    while True:
+        while not instructions.waiting:
+            arrived.clear()
+            await arrived.wait()
+        asked = instructions.take()
+        if asked is None:
+            return
+        instructions.answer(await handlers[asked["do"]](**asked["with"]))

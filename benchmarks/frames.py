@@ -6,6 +6,7 @@ TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
 _FIN = 0x80
 _MASKED = 0x80
+_SHORT, _LONGEST = 125, 65_535  # bytes whose number one byte holds, and two
 _NO_MASK = b"\0\0\0\0"
 
 
@@ -14,13 +15,17 @@ class UnexpectedFrame(ValueError):
 
 
 def masked_frame(opcode: int, payload: bytes) -> bytes:
-    """Return one frame as a client sends it, for a payload of at most 125 bytes.
+    """Return one frame as a client sends it, for a payload of at most 65,535 bytes.
 
     The masking key is zero: legal for a server to receive, and free for us to apply.
     """
-    if len(payload) > 125:
+    if len(payload) > _LONGEST:
         raise ValueError("clients of these benchmarks send short frames only")
-    return bytes((_FIN | opcode, _MASKED | len(payload))) + _NO_MASK + payload
+    if len(payload) > _SHORT:
+        length = bytes((_MASKED | 126,)) + len(payload).to_bytes(2)
+    else:
+        length = bytes((_MASKED | len(payload),))
+    return bytes((_FIN | opcode,)) + length + _NO_MASK + payload
 
 
 def split_frames(buffer: bytearray, end: int) -> tuple[list[tuple[int, int, int]], int]:

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.faults.rows import Row
 from benchmarks.layer.figures import Figure
 from benchmarks.samples import Connected, Delivered
 from benchmarks.targets import Target
 
-Samples = Sequence[Delivered] | Sequence[Connected] | Sequence[Figure]
+Samples = Sequence[Delivered] | Sequence[Connected] | Sequence[Figure] | Sequence[Row]
 
 
 def write_results(

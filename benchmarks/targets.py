@@ -28,6 +28,7 @@ class Target:
         measured: The spread over the rounds; None when a peer that it needs did not run.
         always: Whether every round must be within the limit, or the median.
         at_least: Whether `limit` is the smallest value.
+        promise: Whether it must be kept on any machine, so that even a quick look fails else.
     """
 
     measure: str
@@ -36,6 +37,7 @@ class Target:
     measured: Spread | None
     always: bool = False
     at_least: bool = False
+    promise: bool = False
 
     @property
     def reached(self) -> bool | None:

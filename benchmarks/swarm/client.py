@@ -25,7 +25,12 @@ _REQUEST = (
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "\r\n"
 )
-_HEADERS_END = b"\r\n\r\n"
+HEADERS_END = b"\r\n\r\n"
+
+
+def upgrade_request(path: str, port: int) -> bytes:
+    """Return a browser's request for a WebSocket."""
+    return _REQUEST.format(path=path, port=port).encode()
 
 
 class Refused(ConnectionError):
@@ -78,7 +83,7 @@ class Client:
         if error:
             raise Refused(f"connect failed: errno {error}")
         port = self.socket.getpeername()[1]
-        self.socket.send(_REQUEST.format(path=self._greeting.path, port=port).encode())
+        self.socket.send(upgrade_request(self._greeting.path, port))
 
     def read(self) -> list[tuple[int, int]]:
         """Read once and return where in BUFFER the texts of a subscriber are.
@@ -100,11 +105,11 @@ class Client:
             raise Refused("the server closed the connection")
         end = kept + count
         if not self._upgraded:
-            head = self.BUFFER.find(_HEADERS_END, 0, end)
+            head = self.BUFFER.find(HEADERS_END, 0, end)
             if head < 0:
                 self._rest = bytes(self.BUFFER[:end])
                 return []
-            end = self._upgrade(head + len(_HEADERS_END), end)
+            end = self._upgrade(head + len(HEADERS_END), end)
         frames, taken = split_frames(self.BUFFER, end)
         self._rest = bytes(self.BUFFER[taken:end]) if taken < end else b""
         if self.ready and not self._greeting.answers:

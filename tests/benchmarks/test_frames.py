@@ -43,7 +43,15 @@ def test_a_client_frame_is_masked_with_zero() -> None:
     assert masked_frame(PONG, b"hi") == b"\x8a\x82\0\0\0\0hi"
 
 
+@pytest.mark.parametrize("size", [125, 126, 65_535])
+def test_a_client_frame_is_as_long_as_it_says(size: int) -> None:
+    """From 126 bytes on two more say the length (RFC 6455, 5.2)."""
+    frame = masked_frame(TEXT, b"x" * size)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
+    assert frame == b"\x81" + length + bytes(4) + b"x" * size
+
+
 def test_a_long_client_frame_is_refused() -> None:
-    """The clients only ever greet and answer pings."""
+    """The clients only ever send commands."""
     with pytest.raises(ValueError, match="short"):
-        masked_frame(TEXT, b"x" * 126)
+        masked_frame(TEXT, b"x" * 65_536)

@@ -1,0 +1,1 @@
+"""`faults`: the whole system while one part after another is killed, stopped or cut off."""

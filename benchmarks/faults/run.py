@@ -1,0 +1,114 @@
+"""Runs the faults that were asked for."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.faults.brokers import APACHE, missing
+from benchmarks.faults.catalogue import FAULTS, Fault, chosen
+from benchmarks.faults.plan import FULL, JOIN, SMALL, Plan
+from benchmarks.faults.rows import JOINING, Row
+from benchmarks.faults.system import System
+
+RANDOM = "random"
+NAMES = (*FAULTS, RANDOM, JOINING)
+"""What can be asked for."""
+
+JOIN_SECONDS = 60.0
+JOIN_SECONDS_QUICK = 10.0
+LEAD = 1.0  # seconds of peace before a fault
+REST = 1.0  # seconds of peace after it
+PATIENCE = 90.0  # seconds until all is well, at most
+
+
+def run_faults(
+    names: Sequence[str],
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    broker: str,
+    quick: bool,
+    say: Callable[[str], object],
+) -> Iterator[Row]:
+    """Yield a row for each fault, as soon as it is over.
+
+    Args:
+        names: Of NAMES.
+        folder: For data and logs.
+        count: How many random ones.
+        seed: Decides them, and who is hit.
+        broker: A kind of benchmarks.faults.brokers. What takes a broker that keeps its data is
+            run on Apache Kafka in any case, or left out with a line where there is none.
+        quick: Whether the system is a small one.
+        say: Takes a line for people.
+    """
+    plan = SMALL if quick else FULL
+    chance = random.Random(seed)
+    durable = broker == APACHE
+    faults = [FAULTS[name] for name in names if name in FAULTS]
+    here = [
+        (fault, chance.randrange(fault.victims), fault.hold)
+        for fault in faults
+        if durable or not fault.durable
+    ]
+    if RANDOM in names:
+        here += chosen(count, seed, durable=durable)
+    if here:
+        with System(plan, broker=broker, folder=folder / "system", seed=seed) as system:
+            for fault, victim, seconds in here:
+                yield suffer(system, fault, victim, seconds)
+    elsewhere = [fault for fault in faults if fault.durable and not durable]
+    if elsewhere and (lacking := missing(APACHE)):
+        say(f"Without {', '.join(fault.name for fault in elsewhere)}: {lacking} not installed.")
+    elif elsewhere:
+        with System(plan, broker=APACHE, folder=folder / "apache", seed=seed) as system:
+            for fault in elsewhere:
+                yield suffer(system, fault, 0, fault.hold)
+    if JOINING in names:
+        seconds = JOIN_SECONDS_QUICK if quick else JOIN_SECONDS
+        with System(JOIN, broker=broker, folder=folder / "join", seed=seed) as system:
+            yield come_and_go(system, JOIN, seconds)
+
+
+def suffer(system: System, fault: Fault, victim: int, seconds: float) -> Row:
+    """Have a fault happen to the system and return what came of it."""
+    system.begin()
+    time.sleep(LEAD)
+    begun = time.monotonic_ns()
+    fault.harm(system, victim)
+    if fault.spared:
+        system.mended(begun)
+    time.sleep(seconds)
+    fault.mend(system, victim)
+    if not fault.spared:
+        system.mended(time.monotonic_ns())
+    system.wait_until_well(PATIENCE)
+    time.sleep(REST)
+    return Row(
+        fault=fault.name,
+        what=fault.what,
+        victim=victim,
+        seconds=seconds,
+        forgets=fault.forgets,
+        pause_limit_ms=None if fault.pause is None else fault.pause * 1e3,
+        **system.end(),
+    )
+
+
+def come_and_go(system: System, plan: Plan, seconds: float) -> Row:
+    """Publish while clients leave and resume, and return what came of it."""
+    system.begin()
+    time.sleep(seconds)
+    return Row(
+        fault=JOINING,
+        what=f"{plan.clients} clients drop and resume, {plan.rooms * plan.rate:,.0f} messages/s",
+        victim=0,
+        seconds=seconds,
+        forgets=False,
+        pause_limit_ms=None,
+        **system.end(),
+    )

@@ -1,0 +1,74 @@
+"""When which room gets its next message."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from benchmarks.faults.sources.base import Source
+
+_BEHIND = 1.0  # seconds; a plan that was missed by more than that is given up, not caught up with
+
+
+class Flow:
+    """Sends to each room at a steady rate, each message when the room's last is acknowledged.
+
+    Args:
+        name: Of the source, as the messages carry it.
+        source: Open.
+        rooms: Where to.
+        rate: Messages/s to each room.
+    """
+
+    def __init__(self, name: str, source: Source, *, rooms: Sequence[str], rate: float) -> None:
+        self._name = name
+        self._source = source
+        self._interval = 1 / rate  # seconds
+        self._next = dict.fromkeys(rooms, 0)
+        self._published = 0
+        self._acknowledged = 0
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def begin(self) -> dict[str, Any]:
+        """Go on where the last slice ended."""
+        self._published = self._acknowledged = 0
+        self._stopping.clear()
+        self._tasks = [asyncio.create_task(self._fill(room)) for room in self._next]
+        return {}
+
+    async def end(self, *, patience: float) -> dict[str, Any]:
+        """Send nothing new, wait for what is under way, and answer with the slice's account.
+
+        Raises:
+            TimeoutError: Something is not acknowledged within `patience` seconds.
+        """
+        self._stopping.set()
+        async with asyncio.timeout(patience):
+            await asyncio.gather(*self._tasks)
+        return {
+            "published": self._published,
+            "acknowledged": self._acknowledged,
+            "ends": self._next,
+        }
+
+    async def _fill(self, room: str) -> None:
+        planned = time.monotonic() + random.uniform(0, self._interval)
+        while True:
+            await asyncio.sleep(max(0.0, planned - time.monotonic()))
+            if self._stopping.is_set():
+                return
+            number = self._next[room]
+            self._next[room] += 1
+            self._published += 1
+            message = {"source": self._name, "number": number, "sent": time.monotonic_ns()}
+            await self._source.send(room, number, orjson.dumps(message))
+            self._acknowledged += 1
+            planned += self._interval
+            if time.monotonic() - planned > _BEHIND:
+                planned = time.monotonic()

@@ -1,0 +1,107 @@
+"""What a row says is broken, and the targets that follow from rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.faults.catalogue import FAULTS, chosen
+from benchmarks.faults.plan import FULL, JOIN, SMALL, Plan
+from benchmarks.faults.rows import JOINING, Row
+from benchmarks.faults.tables import COLUMNS, cells
+from benchmarks.faults.targets import faults_targets
+
+GOOD = Row(
+    fault="kill-worker",
+    what="a worker killed",
+    victim=0,
+    seconds=2.0,
+    forgets=False,
+    pause_limit_ms=2000.0,
+    published=10,
+    acknowledged=10,
+    delivered=20,
+    lost=0,
+    twice=0,
+    misordered=0,
+    told=0,
+    notices=0,
+    asked_again=0,
+    ended=1,
+    pause_ms=900.0,
+    pause_mended_ms=800.0,
+    well_ms=700.0,
+)
+
+
+def missed(*rows: Row) -> list[str]:
+    """Return the measures that were not reached."""
+    return [target.measure for target in faults_targets(rows) if target.reached is False]
+
+
+def test_good_row() -> None:
+    """Nothing is broken, and every target that was measured is reached."""
+    assert GOOD.broken == 0
+    assert missed(GOOD) == []
+
+
+@pytest.mark.parametrize("count", ["lost", "twice", "misordered", "told"])
+def test_one_delivery_fails_the_run(count: str) -> None:
+    """One row with one delivery that is not as promised is enough."""
+    bad = replace(GOOD, **{count: 1})  # type: ignore[arg-type]  # (a count by its name)
+    assert bad.broken == 1
+    assert len(missed(GOOD, bad, GOOD)) == 1
+
+
+def test_message_without_acknowledgement_fails_the_run() -> None:
+    """What a source began to send must have been acknowledged in the end."""
+    bad = replace(GOOD, acknowledged=9)
+    assert bad.broken == 1
+    assert missed(bad) == ["messages not acknowledged"]
+
+
+def test_what_was_told_is_no_loss_where_a_redis_forgot() -> None:
+    """Its promise is that clients are told."""
+    told = replace(GOOD, forgets=True, told=5)
+    assert told.broken == 0
+    assert missed(told) == []
+
+
+def test_fault_that_does_not_end_fails_the_run() -> None:
+    """Every client has to hear from every source again, except where clients come and go."""
+    assert missed(replace(GOOD, well_ms=None)) == ["faults that did not end well"]
+    assert missed(replace(GOOD, fault=JOINING, well_ms=None)) == []
+
+
+def test_long_pause_is_a_target_but_no_promise() -> None:
+    """A quick look on a busy machine does not fail for it."""
+    slow = faults_targets([replace(GOOD, pause_mended_ms=2001.0)])
+    assert [target.promise for target in slow if target.reached is False] == [False]
+
+
+def test_cells_stand_below_their_headings() -> None:
+    """Rows that are printed as they come make a table."""
+    assert [len(cell) for cell in cells(GOOD)] == [len(heading) for heading in COLUMNS]
+
+
+def test_random_faults_are_those_of_the_seed() -> None:
+    """The same seed is the same run, and no fault of it makes a Redis forget."""
+    assert chosen(30, 7, durable=True) == chosen(30, 7, durable=True)
+    assert chosen(30, 7, durable=True) != chosen(30, 8, durable=True)
+    for fault, victim, seconds in chosen(200, 7, durable=False):
+        assert not fault.forgets
+        assert not fault.durable
+        assert victim in range(fault.victims)
+        assert 0 <= seconds <= fault.hold
+    assert {fault.name for fault, _, _ in chosen(500, 7, durable=True)} == {
+        fault.name for fault in FAULTS.values() if not fault.forgets
+    }
+
+
+@pytest.mark.parametrize("plan", [FULL, SMALL, JOIN])
+def test_every_room_has_members(plan: Plan) -> None:
+    """Else what is published there is not looked at."""
+    seats = [room for rooms in plan.seats for room in rooms]
+    assert set(seats) == set(plan.names)
+    assert all(len(set(rooms)) == plan.rooms_each for rooms in plan.seats)
