@@ -28,6 +28,7 @@ class Pools:
 
     def __init__(self, *, brokers: Brokers, topic: str, layer: ShardedChannelLayer) -> None:
         self.instance: str | None = None
+        self.session_timeout = 1000  # milliseconds
         self.dead_letter_suffix: str | None = ".dlq"
         self.brokers = brokers
         self.topic = topic
@@ -48,7 +49,7 @@ class Pools:
             dead_letter_suffix=self.dead_letter_suffix,
             instance=self.instance,
             terminal=None,
-            options={"session_timeout_ms": 1000, "heartbeat_interval_ms": 300},
+            options={"session_timeout_ms": self.session_timeout, "heartbeat_interval_ms": 300},
         )
 
     @asynccontextmanager

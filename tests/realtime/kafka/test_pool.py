@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from functools import partial
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -11,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from realtime.embedded import EmbeddedValkey
 from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
+from tests.realtime.client import RecordingSink
 from tests.realtime.kafka.numbered import (
     PATIENCE,
     arrived,
@@ -22,6 +25,7 @@ from tests.realtime.kafka.numbered import (
 )
 from tests.realtime.kafka.pools import Pools
 from tests.realtime.waiting import until
+from tests.waiting import until as until_true
 
 pytestmark = pytest.mark.kafka
 
@@ -117,3 +121,34 @@ async def test_pools_come_and_go_without_a_gap(
         await producing
         await arrived(redis_layer, 300)
     assert await published(redis_layer) == expected(300)
+
+
+async def test_announcements(
+    brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
+) -> None:
+    """Records for everybody are announced once and in order, beside those for rooms."""
+    sink = RecordingSink()
+    (await redis_layer.node()).attend(sink)
+    while sink.texts.empty():  # from here on the node hears what is announced
+        await redis_layer.announce(b'"hello"')
+        await asyncio.sleep(0.05)
+    async with AIOKafkaProducer(**brokers.arguments()) as producer:
+        for number in range(20):
+            headers = [("kind", b"maintenance-notify")] if number % 2 else [("room", b"global")]
+            await producer.send_and_wait(topic, b"%d" % number, partition=0, headers=headers)
+    await produce(brokers, topic, 0, 50)
+    for group in ("first", "second"):  # the second reads all of it once more
+        pools.group = f"{topic}-{group}"
+        async with pools.running():
+            await arrived(redis_layer, 50)
+            await until_true(partial(_is_committed, brokers, topic, pools.group, 70), PATIENCE)
+    await redis_layer.announce(b'"bye"')
+    heard = []
+    while b"bye" not in (text := await asyncio.wait_for(sink.texts.get(), PATIENCE)):
+        heard.append(json.loads(text)["announcement"])
+    assert [text for text in heard if text != "hello"] == list(range(20))
+    assert await published(redis_layer) == expected(50)
+
+
+async def _is_committed(brokers: Brokers, topic: str, group: str, count: int) -> bool:
+    return await committed(brokers, topic, group) == count

@@ -1,0 +1,124 @@
+"""Marks that lie beyond the end of their log are forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from uuid import uuid4
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from realtime.embedded import EmbeddedValkey
+from realtime.kafka.lane import source_of
+from realtime.kafka.markers import Markers, announcements_of
+from realtime.kafka.source import Brokers
+from realtime.outage import Outage
+from shardlayer import Mark, ShardedChannelLayer
+from tests.apache_kafka import APACHE, ApacheKafka
+from tests.realtime.kafka.numbered import (
+    PARTITIONS,
+    arrived,
+    expected,
+    produce,
+    published,
+)
+from tests.realtime.kafka.pools import Pools
+from tests.realtime.waiting import until
+from tests.waiting import until as until_true
+
+PARTITION = TopicPartition("events", 3)
+SOURCE = source_of(PARTITION)
+LAST = 99  # the offset of the last record that was published
+SOON = 5.0  # seconds
+
+
+@pytest.fixture
+async def layer(memory_layer: ShardedChannelLayer) -> ShardedChannelLayer:
+    """A layer that took a partition's records up to an offset, and an announcement."""
+    await memory_layer.publish_marked(
+        [(f"room.{number}", b"1", Mark(SOURCE, number)) for number in range(LAST + 1)]
+    )
+    await memory_layer.announce(b"1", mark=Mark(announcements_of(SOURCE), 50))
+    return memory_layer
+
+
+def markers_of(layer: ShardedChannelLayer) -> Markers:
+    """Return markers that ask a layer."""
+    return Markers(layer, Outage("Redis", logging.getLogger("realtime.test")))
+
+
+@pytest.mark.parametrize(("log_end", "stay"), [(LAST + 1, True), (LAST, False), (0, False)])
+async def test_marks_stay_while_their_record_may_be_there(
+    log_end: int, stay: bool, layer: ShardedChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A log that ends before the last published record is another one: that is told."""
+    markers = markers_of(layer)
+    markers.ask([PARTITION])
+    assert await markers.known(within=SOON)
+    await markers.settle(PARTITION, log_end=log_end)
+    marks = await layer.marks([SOURCE, announcements_of(SOURCE)])
+    assert [mark is not None for mark in marks.values()] == [stay, stay]
+    assert ("Its marks are forgotten" in caplog.text) is not stay
+
+
+async def test_new_partition_has_no_marks(memory_layer: ShardedChannelLayer) -> None:
+    """One that was never published is nothing to settle."""
+    markers = markers_of(memory_layer)
+    markers.ask([PARTITION])
+    assert await markers.known(within=SOON)
+    await markers.settle(PARTITION, log_end=0)
+
+
+async def test_asked_until_redis_answers(
+    redis_layer: ShardedChannelLayer,
+    redis_server: EmbeddedValkey,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """While a shard is away the marks are unknown; who waits for them is called."""
+    await asyncio.to_thread(redis_server.stop)
+    called = asyncio.Event()
+    markers = markers_of(redis_layer)
+    markers.ask([PARTITION])
+    markers.when_known(called.set)
+    await until(lambda: "Redis is not available" in caplog.text)
+    assert await markers.known(within=0) is False
+    await asyncio.to_thread(redis_server.start)
+    await asyncio.wait_for(called.wait(), SOON)
+    assert await markers.known(within=0) is True
+    await markers.aclose()
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True)
+async def test_topic_made_again(
+    any_kafka: ApacheKafka,
+    brokers: Brokers,
+    redis_layer: ShardedChannelLayer,
+    pools: Pools,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A topic that was deleted and made again is published from its beginning."""
+    topic = pools.topic = f"again-{uuid4().hex[:8]}"
+    await asyncio.to_thread(any_kafka.create_topic, topic, partitions=PARTITIONS)
+    await produce(brokers, topic, 0, 100)
+    async with pools.running():
+        await arrived(redis_layer, 100)
+    admin = AIOKafkaAdminClient(**brokers.arguments())
+    await admin.start()
+    try:
+        await admin.delete_topics([topic])
+        await until_true(lambda: _is_gone(admin, topic))
+    finally:
+        await admin.close()
+    await asyncio.to_thread(any_kafka.create_topic, topic, partitions=PARTITIONS)
+    await produce(brokers, topic, 100, 50)
+    async with pools.running():
+        await arrived(redis_layer, 150)
+    assert await published(redis_layer) == expected(150)
+    assert "Its marks are forgotten" in caplog.text
+
+
+async def _is_gone(admin: AIOKafkaAdminClient, topic: str) -> bool:
+    return topic not in await admin.list_topics()

@@ -1,0 +1,80 @@
+"""A pool with a name keeps its partitions over a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+
+from realtime.kafka.source import Brokers
+from shardlayer import ShardedChannelLayer
+from tests.apache_kafka import APACHE
+from tests.realtime.kafka.numbered import (
+    PARTITIONS,
+    PATIENCE,
+    arrived,
+    expected,
+    produce,
+    published,
+)
+from tests.realtime.kafka.pools import Pools
+from tests.realtime.waiting import until
+
+pytestmark = [pytest.mark.kafka, *APACHE]
+
+SESSION = 30_000  # milliseconds; a restart takes less
+
+
+class RecordingListener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Notes each assignment of its consumer."""
+
+    def __init__(self) -> None:
+        self.assignments: list[Collection[TopicPartition]] = []
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Do nothing."""
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Note it."""
+        self.assignments.append(assigned)
+
+
+@pytest.mark.parametrize("any_kafka", ["apache_kafka"], indirect=True)
+async def test_restart_moves_nothing(
+    brokers: Brokers, topic: str, pools: Pools, redis_layer: ShardedChannelLayer
+) -> None:
+    """Back within the session timeout it goes on; its neighbour in the group sees nothing."""
+    pools.instance = "pool-1"
+    pools.session_timeout = SESSION
+    listener = RecordingListener()
+    neighbour = AIOKafkaConsumer(
+        **brokers.arguments(),
+        group_id=pools.group,
+        enable_auto_commit=False,
+        session_timeout_ms=SESSION,
+        heartbeat_interval_ms=300,
+    )
+    neighbour.subscribe([topic], listener=listener)
+    await neighbour.start()
+    try:
+        async with pools.running():
+            await until(lambda: _share(listener) == PARTITIONS // 2, within=PATIENCE)
+        before = len(listener.assignments)
+        await produce(brokers, topic, 0, 100)
+        theirs = {tp.partition for tp in listener.assignments[-1]}
+        ours = sum(number % 10 % PARTITIONS not in theirs for number in range(100))
+        async with pools.running():
+            await arrived(redis_layer, ours)
+        assert len(listener.assignments) == before
+    finally:
+        await neighbour.stop()
+    found = await published(redis_layer)
+    for room, records in expected(100).items():
+        number = int(room.removeprefix("room."))
+        assert found[room] == ([] if number % PARTITIONS in theirs else records)
+
+
+def _share(listener: RecordingListener) -> int:
+    return len(listener.assignments[-1]) if listener.assignments else 0
