@@ -5,7 +5,7 @@ The layouts are documented at the head of each script.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -88,10 +88,12 @@ def join(
     *,
     lease_ttl: float,
     meta_ttl: float,
+    epoch_ttl: float,
     distrust: str = "",
 ) -> Call:
     """Return the call that registers a node for a group. TTLs in seconds.
 
+    `epoch_ttl` is how long the group's epoch is kept while nothing was published to it.
     `distrust` is an epoch under which a group must go on that a node returns to, because the
     server may have lost writes; the same for all nodes.
     """
@@ -118,6 +120,7 @@ def join(
             RECOVERY_LIMIT,
             int(request.returns),
             distrust,
+            milliseconds(epoch_ttl),
         ],
     )
 
@@ -134,6 +137,28 @@ def read_joined(group: str, reply: Sequence[Any]) -> JoinReply:
             publication(group, reply[at], reply[at + 1], epoch) for at in range(4, len(reply), 2)
         ],
     )
+
+
+def positions(keys: ShardKeys, epoch_ttls: Mapping[str, float]) -> Call:
+    """Return the call that asks where groups stand, given for each its `epoch_ttl` (see `join`)."""
+    return Call(
+        script("positions"),
+        [keys.meta(group) for group in epoch_ttls],
+        [milliseconds(ttl) for ttl in epoch_ttls.values()],
+    )
+
+
+def read_positions(reply: Sequence[Any]) -> list[Position | None]:
+    """Return what the positions script answered; None for a group without an epoch."""
+    return [
+        Position(offset=offset, epoch=text(epoch)) if epoch else None
+        for offset, epoch in zip(reply[::2], reply[1::2], strict=True)
+    ]
+
+
+def prune(keys: ShardKeys, groups: Sequence[str]) -> Call:
+    """Return the call that forgets what is gone from groups."""
+    return Call(script("prune"), [keys.alive, *(keys.nodes(group) for group in groups)], [])
 
 
 def renew(keys: ShardKeys, node: NodeId, *, lease_ttl: float) -> Call:

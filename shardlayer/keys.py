@@ -17,6 +17,7 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:queue:CHANNEL`   | list          | a channel's messages, each after its expiry                |
 | `:readers:CHANNEL` | hash          | node -> "1": who receives a channel that is not its own     |
 | `:held:CHANNEL`    | string        | how many group messages wait where a channel is received   |
+| `:swept`           | string        | that the server was searched for what is gone, of late     |
 | `:inbox:NODE`      | pub/sub       | batches for one node                                       |
 | `:all`             | pub/sub       | batches for all nodes                                      |
 """
@@ -39,6 +40,7 @@ class ShardKeys:
     born: str = field(init=False)
     targeted: str = field(init=False)
     marks: str = field(init=False)
+    swept: str = field(init=False)
     all_nodes: str = field(init=False)
     inbox_prefix: str = field(init=False)
     _base: str = field(init=False)
@@ -51,6 +53,7 @@ class ShardKeys:
         set_once(self, "born", base + "born")
         set_once(self, "targeted", base + "targeted")
         set_once(self, "marks", base + "marks")
+        set_once(self, "swept", base + "swept")
         set_once(self, "all_nodes", base + "all")
         set_once(self, "inbox_prefix", base + "inbox:")
 

@@ -22,10 +22,12 @@ from shardlayer.mailboxes import Mailboxes
 from shardlayer.memberships import Memberships
 from shardlayer.names import new_node
 from shardlayer.options import LayerOptions
+from shardlayer.positions import PositionChecks
 from shardlayer.registry import Registry
 from shardlayer.room import Gate
 from shardlayer.rooms import Rooms
 from shardlayer.sharding import shard_of
+from shardlayer.sweeper import Sweeper
 from shardlayer.types import Position, Publication, Sink
 
 logger = logging.getLogger("shardlayer.node")
@@ -94,6 +96,8 @@ class Node:
         self.mailboxes = Mailboxes(self.id, backend, options)
         self.memberships = Memberships(self._rooms, self.mailboxes, expiry=options.group_expiry)
         self._audience = Audience(slice_size=options.slice_size)
+        self._checks = PositionChecks(self._rooms, backend, options)
+        self._sweeper = Sweeper(backend, options)
         self._heard: set[int] = set()
         self._silent: set[int] = set()  # heard once, and not now
         self._flushes: dict[bytes, _Flush] = {}
@@ -104,10 +108,14 @@ class Node:
         """Begin to hear and to renew leases. Returns before the shards can be heard."""
         await self._backend.listen(self.id, self)
         self._registry.start()
+        self._checks.start()
+        self._sweeper.start()
 
     async def aclose(self) -> None:
         """Leave the registries, stop every task. Members are not told."""
         await self._registry.aclose()
+        await self._checks.aclose()
+        await self._sweeper.aclose()
         await self.memberships.aclose()
         await self.mailboxes.aclose()
         await self._rooms.aclose()
@@ -265,6 +273,7 @@ class Node:
             "failed_members": sum(hub.failed for hub in hubs) + self._audience.failed,
             "backlog_overflows": sum(hub.overflows for hub in hubs),
             "dropped": sum(hub.dropped for hub in hubs),
+            "gaps_found": self._checks.found,
             "missed_messages": self.memberships.missed + self.mailboxes.missed,
             "announced": self._audience.told,
             "broken_batches": self.broken_batches,

@@ -36,6 +36,8 @@ WAIT_REPLICAS = 0  # replicas
 IDEMPOTENCY_TTL = 300.0  # seconds
 MAX_MESSAGE_SIZE = 1_048_576  # bytes
 
+POSITION_CHECK_INTERVAL = 40.0  # seconds
+EPOCH_CHECKS = 3  # position checks without which an epoch that nothing was published in goes
 MAX_BACKLOG = 33_554_432  # bytes
 SLICE_SIZE = 1_000  # members
 WRITE_BYTES = 65_536  # bytes
@@ -71,6 +73,8 @@ class LayerOptions:
         probe_interval: Seconds after which a connection that heard nothing is tried: the node
             publishes something to itself.
         probe_timeout: Seconds within which the node must hear that, or the connection is replaced.
+        position_check_interval: Seconds after which a node asks again where its rooms with history
+            stand, and heals what it finds missing.
         batch_size: Publications in one batch, at most.
         batch_bytes: Bytes in one batch, at most; one larger message goes alone.
         max_pending: Publications that wait on one shard before callers have to.
@@ -110,6 +114,7 @@ class LayerOptions:
     members_interval: float = MEMBERS_INTERVAL
     probe_interval: float = PROBE_INTERVAL
     probe_timeout: float = PROBE_TIMEOUT
+    position_check_interval: float = POSITION_CHECK_INTERVAL
     batch_size: int = BATCH_SIZE
     batch_bytes: int = BATCH_BYTES
     max_pending: int = MAX_PENDING
@@ -205,6 +210,14 @@ class LayerOptions:
                 return capacity
         return self.capacity
 
+    def epoch_ttl(self, room: str) -> float:
+        """Return how long a room keeps its epoch while nothing was published to it, in seconds.
+
+        Long enough for a client that comes back within the window, and for the position checks of
+        nodes with members, which prolong it.
+        """
+        return max(self.policy_of(room).ttl, EPOCH_CHECKS * self.position_check_interval)
+
     def policy_of(self, room: str) -> HistoryPolicy:
         """Return how much a room remembers."""
         for pattern, policy in self.history.items():
@@ -220,6 +233,7 @@ _POSITIVE: dict[str, type] = {
     "members_interval": float,
     "probe_interval": float,
     "probe_timeout": float,
+    "position_check_interval": float,
     "batch_size": int,
     "batch_bytes": int,
     "max_pending": int,

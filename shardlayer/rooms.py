@@ -134,6 +134,10 @@ class Rooms:
             else:
                 room.deaf = True  # its answer may be from before the shard was heard again
 
+    def enter_again(self, room: Room) -> None:
+        """Ask for what a room missed. It must not be entering."""
+        self._reenter(self.shard_of(room.name), room)
+
     def flushed(self, shard: int) -> None:
         """End the memberships of all channels in a shard's groups; sinks stay in their rooms."""
         hub = self.hubs[shard]

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from shardlayer.batch import Batch, Published
 from shardlayer.commands import JoinReply, JoinRequest, Queued
-from shardlayer.types import Mark, NodeId, Publication, RoomInfo
+from shardlayer.types import Mark, NodeId, Position, Publication, RoomInfo
 
 
 class Listener(Protocol):
@@ -132,6 +132,21 @@ class Backend(ABC):
     @abstractmethod
     async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:
         """Return what is known of groups; one without members and history has zeros."""
+
+    @abstractmethod
+    async def positions(self, shard: int, groups: Sequence[str]) -> list[Position | None]:
+        """Return where groups stand, None for one without an epoch.
+
+        An epoch in which nothing was published lasts on: somebody is in that group.
+        """
+
+    @abstractmethod
+    async def prune(self, shard: int, groups: Sequence[str]) -> int:
+        """Forget nodes and normal channels that are in groups and gone; return how many."""
+
+    @abstractmethod
+    async def claim_sweep(self, server: int, seconds: float) -> bool:
+        """Take on to search a server for what is gone; False if one did within these seconds."""
 
     @abstractmethod
     async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:

@@ -97,6 +97,7 @@ class MemoryServer:
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.clock = clock
         self.lock = threading.Lock()
+        self.swept_until = float("-inf")
         self.shards: dict[tuple[str, int], _Shard] = {}
         self.listeners: dict[NodeId, tuple[asyncio.AbstractEventLoop, Listener]] = {}
 
@@ -131,6 +132,7 @@ class MemoryBackend(Backend):
         return self._server.shards.setdefault((self._options.prefix, shard), _Shard())
 
     async def publish(self, shard: int, batch: Batch) -> Published:
+        await asyncio.sleep(0)  # as a server would: who publishes on and on lets others receive
         with self._server.lock:
             state, now = self._shard(shard), self._server.clock()
             last = state.writers.get(batch.writer)
@@ -209,7 +211,7 @@ class MemoryBackend(Backend):
             if not request.keeps:
                 return JoinReply(leased=leased, position=None, recovered=False, publications=[])
             group.begin(request.epoch)
-            group.meta_ends = now + self._options.meta_ttl
+            group.meta_ends = now + self._meta_ttl(request.group, group)
             recovered, missed = self._missed(group, request.since, oldest=request.returns)
             return JoinReply(
                 leased=leased,
@@ -219,6 +221,9 @@ class MemoryBackend(Backend):
                     publication(request.group, offset, body, group.epoch) for offset, body in missed
                 ],
             )
+
+    def _meta_ttl(self, name: str, group: _Group) -> float:
+        return self._options.meta_ttl if group.offset else self._options.epoch_ttl(name)
 
     @staticmethod
     def _missed(
@@ -365,6 +370,39 @@ class MemoryBackend(Backend):
             epoch=group.epoch,
             history_length=len(group.history),
         )
+
+    async def positions(self, shard: int, groups: Sequence[str]) -> list[Position | None]:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            found: list[Position | None] = []
+            for name in groups:
+                group = state.group(name, now)
+                if group.epoch and not group.offset:
+                    group.meta_ends = now + self._meta_ttl(name, group)
+                found.append(
+                    Position(offset=group.offset, epoch=group.epoch) if group.epoch else None
+                )
+            return found
+
+    async def prune(self, shard: int, groups: Sequence[str]) -> int:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            forgotten = 0
+            for name in groups:
+                nodes = state.group(name, now).nodes
+                gone = [node for node in nodes if state.leases.get(node, 0.0) <= now]
+                for node in gone:
+                    del nodes[node]
+                forgotten += len(gone)
+            return forgotten
+
+    async def claim_sweep(self, server: int, seconds: float) -> bool:
+        with self._server.lock:
+            now = self._server.clock()
+            if now < self._server.swept_until:
+                return False
+            self._server.swept_until = now + seconds
+            return True
 
     async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
         with self._server.lock:

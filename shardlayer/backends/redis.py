@@ -24,7 +24,7 @@ from shardlayer.keys import (
     tag_of,
 )
 from shardlayer.options import LayerOptions
-from shardlayer.types import Mark, NodeId, Publication, RoomInfo
+from shardlayer.types import Mark, NodeId, Position, Publication, RoomInfo
 
 FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
 
@@ -71,6 +71,7 @@ class RedisBackend(Backend):
             request,
             lease_ttl=options.lease_ttl,
             meta_ttl=options.meta_ttl,
+            epoch_ttl=options.epoch_ttl(request.group),
             distrust=self._servers.distrusted(shard),
         )
         return commands.read_joined(request.group, await self._call(shard, call))
@@ -185,6 +186,20 @@ class RedisBackend(Backend):
             epoch=commands.text(meta.get(b"e", "")),
             history_length=length,
         )
+
+    async def positions(self, shard: int, groups: Sequence[str]) -> list[Position | None]:
+        epoch_ttls = {group: self._options.epoch_ttl(group) for group in groups}
+        call = commands.positions(self._keys[shard], epoch_ttls)
+        return commands.read_positions(await self._call(shard, call))
+
+    async def prune(self, shard: int, groups: Sequence[str]) -> int:
+        forgotten: int = await self._call(shard, commands.prune(self._keys[shard], groups))
+        return forgotten
+
+    async def claim_sweep(self, server: int, seconds: float) -> bool:
+        shard = next(shard for shard in range(len(self._keys)) if self.server_of(shard) == server)
+        key, ttl = self._keys[shard].swept, commands.milliseconds(seconds)
+        return bool(await self._execute(shard, "SET", key, "1", "NX", "PX", ttl))
 
     async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
         pattern = scan_pattern(self._options.prefix)

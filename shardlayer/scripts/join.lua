@@ -8,6 +8,7 @@
 --          oldest, since it asks again for the rest
 --       11 1 if the node is in the group already and ARGV[8] is where its members are, else 0
 --       12 an epoch that a group must have from now on, since the server may have lost writes, or ''
+--       13 how long the epoch is kept while nothing was published, ms: anybody may join any name
 -- Returns  {1 if the node's lease still ran else 0, epoch ('' without history), offset,
 --           1 if nothing is missing between ARGV[8] and the last one answered, else 0,
 --           then offset and body of each publication after it}
@@ -43,7 +44,7 @@ if ARGV[11] == '1' then
     redis.call('HSET', KEYS[4], 'o', string.format('%.0f', offset), 'e', epoch)
   end
 end
-redis.call('PEXPIRE', KEYS[4], ARGV[6])
+redis.call('PEXPIRE', KEYS[4], offset > 0 and ARGV[6] or ARGV[13])
 
 if ARGV[7] == '0' then
   return {leased, epoch, offset, 0}

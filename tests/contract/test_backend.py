@@ -30,8 +30,10 @@ class Ear:
         self.resumes = 0
 
     def arrived(self, shard: int, batch: bytes) -> None:
-        assert shard == SHARD
-        self.entries += wire.unpack_batch(batch)
+        entries = wire.unpack_batch(batch)
+        if entries[0].kind != wire.Kind.PROBE:  # which comes on any shard when nothing else does
+            assert shard == SHARD
+            self.entries += entries
 
     def resumed(self, shards: Sequence[int]) -> None:
         self.resumes += 1
@@ -201,6 +203,83 @@ async def test_join_beyond_the_window_is_not_recovered(backend: Backend) -> None
     assert not reply.recovered
     assert reply.publications[0].offset > 2
     assert [item.offset for item in reply.publications][-1] == 500
+
+
+async def test_node_that_returns_gets_the_oldest_first(backend: Backend) -> None:
+    """What its members missed comes from where they are, in pages; others get the newest."""
+    policy = HistoryPolicy(size=10_000, ttl=60.0)
+    for number in range(1, 6):
+        items = [outgoing("a", b"x", policy) for _ in range(300)]
+        await publish(backend, *items, number=number)
+    since = Position(offset=100, epoch="k3k3k3k3")
+    request = JoinRequest(
+        node=HERE, group="a", members=1, keeps=True, since=since, epoch="j0j0j0j0", returns=True
+    )
+    page = await backend.join(SHARD, request)
+    assert page.recovered
+    assert page.position == Position(offset=1_500, epoch="k3k3k3k3")
+    assert [item.offset for item in page.publications] == list(range(101, 1_101))
+    newest = await join(backend, "a", since=since)
+    assert not newest.recovered
+    assert [item.offset for item in newest.publications] == list(range(501, 1_501))
+
+
+async def test_groups_are_asked_together_where_they_stand(backend: Backend) -> None:
+    """The answers are in order; a group without an epoch has none."""
+    await publish(backend, outgoing("a", b"1"), outgoing("a", b"2"))
+    await join(backend, "b")
+    assert await backend.positions(SHARD, ["nobody", "a", "b"]) == [
+        None,
+        Position(offset=2, epoch="k3k3k3k3"),
+        Position(offset=0, epoch="j0j0j0j0"),
+    ]
+
+
+async def test_epoch_in_which_nothing_was_published_goes(make_backend: MakeBackend) -> None:
+    """Whoever joins a name makes no lasting key; while somebody asks for it, it stays."""
+    window = {"*": {"size": 10, "ttl": 1.0}}
+    backend = make_backend(history=window, position_check_interval=0.1)
+    await join(backend, "a")
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + 1.5
+    while loop.time() < ends:
+        assert await backend.positions(SHARD, ["a"]) == [Position(offset=0, epoch="j0j0j0j0")]
+        await asyncio.sleep(0.02)
+
+    async def gone() -> bool:
+        (info,) = await backend.info(SHARD, ["a"])
+        return not info.epoch
+
+    await until(gone)
+    await publish(backend, outgoing("a", b"1"))
+    assert await backend.positions(SHARD, ["a"]) == [Position(offset=1, epoch="k3k3k3k3")]
+
+
+async def test_what_is_gone_is_pruned(make_backend: MakeBackend) -> None:
+    """Nodes without a lease leave groups that nothing is published to; others stay."""
+    backend = make_backend(lease_ttl=0.2)
+    for group in ("a", "b"):
+        await join(backend, group)
+        await join(backend, group, node=THERE)
+    forgotten = 0
+
+    async def pruned() -> bool:
+        nonlocal forgotten
+        await backend.renew(SHARD, THERE)
+        forgotten += await backend.prune(SHARD, ["nobody", "a", "b"])
+        return forgotten == 2
+
+    await until(pruned)
+    for info in await backend.info(SHARD, ["a", "b"]):
+        assert set(info.nodes) == {"there"}
+
+
+async def test_one_node_sweeps_a_server(make_backend: MakeBackend) -> None:
+    """Of all that want to search a server within a while the first does."""
+    first, second = make_backend(), make_backend()
+    assert await first.claim_sweep(0, 0.5)
+    assert not await second.claim_sweep(0, 0.5)
+    await until(lambda: second.claim_sweep(0, 0.5))
 
 
 async def test_nodes_hear_just_what_they_have_members_for(make_backend: MakeBackend) -> None:

@@ -214,7 +214,9 @@ def every_call(keys: ShardKeys) -> list[commands.Call]:
     return [
         publish(keys, batch, **ttl, idempotency_ttl=1.0),
         confirm(keys, batch),
-        commands.join(keys, request, **ttl),
+        commands.join(keys, request, **ttl, epoch_ttl=1.0),
+        commands.positions(keys, {"g": 1.0, "h": 1.0}),
+        commands.prune(keys, ["g", "h"]),
         commands.renew(keys, NodeId("n"), lease_ttl=60.0),
         commands.send(keys, "c", b"1", capacity=1, expiry=1.0, reader="n"),
         commands.receive(keys, "c", reader="n"),

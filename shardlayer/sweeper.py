@@ -1,0 +1,84 @@
+"""Removes from the registries what died and what nobody has noticed.
+
+The publish script forgets dead nodes in the rooms that it publishes to. Rooms to which nothing is
+published, and that nobody joins, would keep them for good: so each server is searched now and then,
+by whichever node comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+
+from shardlayer.backends.base import Backend
+from shardlayer.exceptions import ShardUnavailable
+from shardlayer.options import LayerOptions
+from shardlayer.sharding import shard_of
+from shardlayer.tasks import Tasks
+
+logger = logging.getLogger("shardlayer.sweeper")
+
+INTERVAL = 600.0  # seconds between two sweeps of a server
+PAGE = 500  # keys that one step looks at
+PAUSE = 0.05  # seconds between two steps: a sweep is never urgent
+
+
+class Sweeper:
+    """Searches the servers for what is gone.
+
+    Args:
+        backend: The servers.
+        options: The layer's options.
+        interval: Seconds between two sweeps of a server, by all nodes together.
+    """
+
+    def __init__(
+        self, backend: Backend, options: LayerOptions, *, interval: float = INTERVAL
+    ) -> None:
+        self._backend = backend
+        self._shards = options.shards
+        self._interval = interval
+        self._tasks = Tasks()
+
+    def start(self) -> None:
+        """Begin to sweep, in a task that `aclose` ends."""
+        self._tasks.start(self._sweep_on(), "sweeper of the registries")
+
+    async def aclose(self) -> None:
+        """Stop sweeping."""
+        await self._tasks.aclose()
+
+    async def sweep(self, server: int) -> int:
+        """Search a server if nobody did within the interval; return how many were forgotten.
+
+        Raises:
+            ShardUnavailable: If it does not answer.
+        """
+        if not await self._backend.claim_sweep(server, self._interval):
+            return 0
+        forgotten = 0
+        cursor: int | None = None
+        while cursor != 0:
+            cursor, groups = await self._backend.scan(server, cursor or 0, PAGE)
+            by_shard: dict[int, list[str]] = {}
+            for group in groups:
+                by_shard.setdefault(shard_of(group, self._shards), []).append(group)
+            for shard, found in by_shard.items():
+                forgotten += await self._backend.prune(shard, found)
+            await asyncio.sleep(PAUSE)
+        return forgotten
+
+    async def _sweep_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval * random.uniform(0.5, 1))  # noqa: S311 (jitter)
+            for server in range(len(self._backend.servers)):
+                try:
+                    forgotten = await self.sweep(server)
+                except ShardUnavailable as error:
+                    logger.debug("%s", error)  # said by whoever enters or publishes
+                except Exception:
+                    logger.exception("Could not sweep server %d", server)
+                else:
+                    if forgotten:
+                        logger.info("%d dead members were forgotten", forgotten)
