@@ -50,6 +50,8 @@ LAYERS = (
             "publisher",
             "publishing",
             "rooms",
+            "positions",
+            "sweeper",
             "mailboxes",
             "memberships",
             "node",
