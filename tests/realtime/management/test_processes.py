@@ -6,8 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,12 +14,9 @@ from uuid import uuid4
 import pytest
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedTansu, EmbeddedValkey, free_port
-from realtime.kafka.source import Brokers
-from realtime.layers import sharded_layer
+from realtime.embedded import EmbeddedTansu, free_port
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
-from tests.realtime.conftest import channel_layers
 from tests.realtime.kafka.numbered import (
     PARTITIONS,
     arrived,
@@ -29,34 +25,9 @@ from tests.realtime.kafka.numbered import (
     published,
     trickle,
 )
-from tests.realtime.process import Process, manage
+from tests.realtime.management.world import World, layer_of
 
 pytestmark = pytest.mark.kafka
-
-
-class World:
-    """A Redis and a Kafka that are not up yet, and processes that expect them."""
-
-    def __init__(self, directory: Path, kafka: EmbeddedTansu | ApacheKafka) -> None:
-        self.redis = EmbeddedValkey(directory=directory / "redis", port=free_port())
-        self.kafka = kafka
-        self._directory = directory
-
-    @property
-    def brokers(self) -> Brokers:
-        """Where its Kafka is."""
-        return Brokers(servers=[self.kafka.address], options={})
-
-    def run(self, command: str, *arguments: str) -> Process:
-        """Return a management command's process, not started."""
-        return Process(
-            manage(command, *arguments),
-            log=self._directory / f"{command}-{uuid4().hex[:6]}.log",
-            DATABASE_URL=f"sqlite:///{self._directory}/db.sqlite3",
-            REDIS_URL=f"redis://{self.redis.address}",
-            KAFKA_BOOTSTRAP_SERVERS=self.kafka.address,
-            KAFKA_SESSION_TIMEOUT_MS="1000",
-        )
 
 
 @pytest.fixture
@@ -84,17 +55,6 @@ def any_world(request: pytest.FixtureRequest) -> World:
     """A world with each kind of broker in turn."""
     found: World = request.getfixturevalue(request.param)
     return found
-
-
-@asynccontextmanager
-async def layer_of(world: World, settings: Settings) -> AsyncIterator[ShardedChannelLayer]:
-    """The layer that the processes work on, in this one."""
-    settings.CHANNEL_LAYERS = channel_layers(hosts=[world.redis.url])
-    layer = sharded_layer()
-    try:
-        yield layer
-    finally:
-        await layer.close()
 
 
 async def figures(layer: ShardedChannelLayer, room: str, count: int) -> list[dict[str, Any]]:
