@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asgiref.sync import async_to_sync
 from channels import DEFAULT_CHANNEL_LAYER
 
 from realtime.auth import User
@@ -54,8 +53,15 @@ def publish(
     idempotency_key: str = "",
     using: str = DEFAULT_CHANNEL_LAYER,
 ) -> Position | None:
-    """Do what `apublish` does, from synchronous code such as a view or a signal's receiver."""
-    return async_to_sync(apublish)(room, data, idempotency_key=idempotency_key, using=using)
+    """Do what `apublish` does, from synchronous code such as a view or a signal's receiver.
+
+    The thread waits for the process's background connection: no event loop is made.
+
+    Raises:
+        RuntimeError: An event loop runs in this thread; await `apublish` there.
+    """
+    require_room_name(room)
+    return sharded_layer(using).publish_sync(room, encode(data), idempotency_key=idempotency_key)
 
 
 async def apublish_to_user(
@@ -83,7 +89,7 @@ def publish_to_user(
     using: str = DEFAULT_CHANNEL_LAYER,
 ) -> Position | None:
     """Do what `apublish_to_user` does, from synchronous code."""
-    return async_to_sync(apublish_to_user)(user, data, idempotency_key=idempotency_key, using=using)
+    return publish(user_room(user), data, idempotency_key=idempotency_key, using=using)
 
 
 async def aannounce(data: object, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
@@ -102,4 +108,4 @@ async def aannounce(data: object, *, using: str = DEFAULT_CHANNEL_LAYER) -> None
 
 def announce(data: object, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
     """Do what `aannounce` does, from synchronous code."""
-    async_to_sync(aannounce)(data, using=using)
+    sharded_layer(using).announce_sync(encode(data))

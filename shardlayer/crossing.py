@@ -3,11 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+
+
+def wait_there(
+    loop: asyncio.AbstractEventLoop, work: Callable[[], Coroutine[Any, Any, Result]]
+) -> Result:
+    """Do work on another thread's running loop while this thread, which has none, waits.
+
+    A caller that is interrupted, by control-C say, cancels the work.
+
+    Raises:
+        RuntimeError: If the other loop is closed.
+        CancelledError: If the work was cancelled, since its loop winds up.
+    """
+    done = threading.Lock()  # an event, but for what one allocates
+    done.acquire()
+    task: asyncio.Task[Result] | None = None
+
+    def start() -> None:
+        nonlocal task
+        task = loop.create_task(work())
+        task.add_done_callback(lambda _: done.release())
+
+    def cancel() -> None:
+        if task is not None:
+            task.cancel()
+
+    loop.call_soon_threadsafe(start)
+    try:
+        done.acquire()
+    except BaseException:
+        with suppress(RuntimeError):  # the other loop is closed
+            loop.call_soon_threadsafe(cancel)
+        raise
+    assert task is not None
+    return task.result()
 
 
 async def run_there(

@@ -18,18 +18,18 @@ import os
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shardlayer.backends.base import Backend
 from shardlayer.backends.cluster import ClusterServers
 from shardlayer.backends.memory import MemoryBackend, server
 from shardlayer.backends.redis import RedisBackend
 from shardlayer.backends.servers import Servers
-from shardlayer.crossing import run_there
+from shardlayer.crossing import run_there, wait_there
 from shardlayer.names import is_of, new_process
 from shardlayer.node import Node
 from shardlayer.options import LayerOptions
@@ -171,6 +171,22 @@ class Engines:
         if engine.loop is asyncio.get_running_loop():
             return await work()
         return await run_there(engine.loop, work, unclaimed=unclaimed)
+
+    def wait_for(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Do work on the background engine's loop while this thread waits.
+
+        Raises:
+            RuntimeError: If an event loop runs in this thread.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._forget_parent()
+            return wait_there(self._shared().loop, work)
+        raise RuntimeError(
+            "This thread runs an event loop, which a blocking call would hold up: "
+            "await the method without _sync."
+        )
 
     def with_node(self, node: str) -> Engine | None:
         """Return the engine in this process whose node has that id."""

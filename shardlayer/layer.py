@@ -18,6 +18,7 @@ from channels.layers import BaseChannelLayer
 
 from shardlayer import wire
 from shardlayer.batch import Outgoing
+from shardlayer.blocking import Blocking
 from shardlayer.complaints import Complaint
 from shardlayer.engine import Engine, Engines
 from shardlayer.exceptions import MessageTooLarge, UndecodableMessage
@@ -25,14 +26,13 @@ from shardlayer.inspection import Inspection
 from shardlayer.names import is_process_local, new_channel, node_of
 from shardlayer.node import Node
 from shardlayer.options import NO_HISTORY, LayerOptions
-from shardlayer.publishing import Publishing
 from shardlayer.reader import ChannelReader
 from shardlayer.serializers import MAX_GROWTH, Serializer, json_size
 
 logger = logging.getLogger("shardlayer.layer")
 
 
-class ShardedChannelLayer(Publishing, Inspection, BaseChannelLayer):  # type: ignore[misc]
+class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: ignore[misc]
     """A channel layer over 32 shards.
 
     Give it the keys of `shardlayer.options.LayerOptions` as `CONFIG` in `CHANNEL_LAYERS`. All
@@ -194,7 +194,8 @@ class ShardedChannelLayer(Publishing, Inspection, BaseChannelLayer):  # type: ig
 
         async def work(engine: Engine) -> None:
             placed = await engine.publisher.publish(self.shard_of(group), item)
-            await self._append_to_all(engine, group, placed.channels, payload)
+            if placed.channels:
+                await self._append_to_all(engine, group, placed.channels, payload)
 
         await self._engines.run(work)
 

@@ -58,6 +58,7 @@ LAYERS = (
         ),
         "engine",
         "inspection",
+        "blocking",
     },  # I/O
     {"layer", "consumers", "server", "balancer"},  # adapters: none imports another
 )

@@ -77,6 +77,15 @@ def test_publish_from_synchronous_code(settings: Settings, redis_server: Embedde
     assert publish("general", 6, idempotency_key="k") == publish("general", 7, idempotency_key="k")
 
 
+async def test_publish_in_an_event_loop_is_refused(memory_layer: ShardedChannelLayer) -> None:
+    """It would hold the loop up; nothing was published."""
+    with pytest.raises(RuntimeError, match="await"):
+        publish("general", 1)
+    with pytest.raises(RuntimeError, match="await"):
+        announce(1)
+    assert await memory_layer.history("general") == []
+
+
 def test_publish_without_redis(settings: Settings) -> None:
     """Without Redis publishing fails after the layer's limit and names the server."""
     host = f"redis://127.0.0.1:{free_port()}"
