@@ -11,7 +11,7 @@ from realtime.embedded import EmbeddedValkey
 from shardlayer import wire
 from shardlayer.backends.redis import RedisBackend
 from shardlayer.backends.servers import Servers
-from shardlayer.commands import Batch, Outgoing, Published
+from shardlayer.batch import Batch, Outgoing, Published
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.hosts import Host
 from shardlayer.options import LayerOptions
