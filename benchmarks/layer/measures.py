@@ -24,6 +24,9 @@ CONNECTIONS = "connections of a process"
 NOTHING = "nothing"
 """The layer of figures that are of asgiref alone."""
 
+BLOCKING = "ours-sync"
+"""The layer of figures of our `group_send_sync`, which is called in place of `async_to_sync`."""
+
 CALLERS = 200
 MANY_THREADS = 16
 BATCH = 100
@@ -143,6 +146,9 @@ class Calls:
                     for bench in benches if round % 2 else reversed(benches):
                         found = measure(bench, self.seconds)
                         yield Figure(measure=title, layer=bench.layer.name, round=round, **found)
+                        if title in _THREADS and bench.layer.name == "ours":
+                            found = _rate(bench, self.seconds, "blocking", threads=_THREADS[title])
+                            yield Figure(measure=title, layer=BLOCKING, round=round, **found)
 
     def _nothing(self, bench: Bench, title: str, round: int) -> Figure:
         sent = bench.sender.ask(

@@ -11,7 +11,7 @@ from benchmarks.layer.chat.peers import CHATS
 from benchmarks.layer.consumers import CONSUMERS
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.layers import LAYERS
-from benchmarks.layer.measures import NOTHING
+from benchmarks.layer.measures import BLOCKING, NOTHING
 from benchmarks.statistics import Spread
 from benchmarks.tables import with_ends
 
@@ -40,6 +40,7 @@ def _titles(measure: str) -> Mapping[str, str]:
         return {chat.name: chat.title for chat in CHATS.values()}
     return {
         **{layer.name: layer.title for layer in LAYERS.values()},
+        BLOCKING: "ours, group_send_sync",
         NOTHING: "a coroutine that does nothing",
     }
 

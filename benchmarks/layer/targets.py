@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmarks.layer.consumers import CONSUMERS
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.measures import (
+    BLOCKING,
     CONCURRENT,
     CONNECTIONS,
     REDIS,
@@ -27,8 +28,9 @@ def layer_targets(figures: Sequence[Figure]) -> list[Target]:
     ) -> Target:
         """Ours against a peer's, round by round."""
         names = {"pubsub": "pub/sub", "core": "core"}
+        call = ", group_send_sync" if ours == BLOCKING else ""
         return Target(
-            measure=f"{measure} / {names[peer]}",
+            measure=f"{measure}{call} / {names[peer]}",
             limit=limit,
             unit="x",
             measured=_ratios(figures, measure, ours, peer),
@@ -52,6 +54,8 @@ def layer_targets(figures: Sequence[Figure]) -> list[Target]:
         ratio(CONCURRENT, 8, "pubsub", at_least=True),
         ratio(SYNC, 10, "pubsub", at_least=True),
         ratio(THREADS, 30, "pubsub", at_least=True),
+        ratio(SYNC, 10, "pubsub", ours=BLOCKING, at_least=True),
+        ratio(THREADS, 30, "pubsub", ours=BLOCKING, at_least=True),
         ratio(SEQUENTIAL, 1, "pubsub", at_least=True),
         consumers("Channels' base", 0.8, "ours"),
         consumers("our base", 1 / 6, "ours-base"),

@@ -22,10 +22,15 @@ async def _synchronously(*arguments: Any, **options: Any) -> senders.Sent:
     return await asyncio.to_thread(senders.send_synchronously, *arguments, **options)
 
 
+async def _blocking(*arguments: Any, **options: Any) -> senders.Sent:
+    return await asyncio.to_thread(senders.send_blocking, *arguments, **options)
+
+
 _SENDERS: Mapping[str, Callable[..., Awaitable[senders.Sent]]] = {
     "concurrently": senders.send_concurrently,
     "batches": senders.send_batches,
     "synchronously": _synchronously,
+    "blocking": _blocking,
 }
 
 

@@ -102,6 +102,12 @@ def send_synchronously(layer: Any, group: str, *, first: int, threads: int, seco
     return _in_threads(sends, first=first, threads=threads, seconds=seconds)
 
 
+def send_blocking(layer: Any, group: str, *, first: int, threads: int, seconds: float) -> Sent:
+    """Have such threads call `layer.group_send_sync`, which only ours has."""
+    sends = lambda number: layer.group_send_sync(group, numbered(number))  # noqa: E731
+    return _in_threads(sends, first=first, threads=threads, seconds=seconds)
+
+
 def do_nothing_synchronously(*, threads: int, seconds: float) -> Sent:
     """Do the same with a coroutine that does nothing: what asgiref alone costs."""
 

@@ -13,6 +13,7 @@ from benchmarks.layer.worker.senders import (
     Sent,
     do_nothing_synchronously,
     send_batches,
+    send_blocking,
     send_concurrently,
     send_synchronously,
 )
@@ -121,6 +122,19 @@ def test_threads_call_as_views_do() -> None:
     assert sent.sent == len(used) > 0
     assert sorted(used) == list(range(10, 10 + len(used)))
     assert sent.until >= 10 + len(used)
+
+
+def test_threads_may_call_without_asgiref() -> None:
+    """Each number is used once here too."""
+    used: list[int] = []
+
+    class Recorder:
+        def group_send_sync(self, group: str, message: dict[str, Any]) -> None:
+            used.append(message["number"])
+
+    sent = send_blocking(Recorder(), "g", first=0, threads=2, seconds=0.02)
+    assert sent.sent == len(used) > 0
+    assert sorted(used) == list(range(len(used)))
 
 
 def test_doing_nothing_is_counted_too() -> None:
