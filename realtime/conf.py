@@ -21,13 +21,16 @@ from realtime.rooms import MAX_ROOM_NAME, is_room_name
 # What is left of a room's name beside "sha256." and 64 digits, see users.py; in characters.
 MAX_USER_ROOM_PREFIX = MAX_ROOM_NAME - 71
 
+SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")  # that take name and password
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a setting's value has to be: in words, and as a test."""
+    """What a setting's value has to be: in words, and as a test; a secret one is never shown."""
 
     words: str
     holds: Callable[[Any], bool]
+    secret: bool = False
 
 
 def _is_number(value: object) -> bool:
@@ -63,7 +66,13 @@ _SOME_TEXTS = Rule("a list of one text or more", lambda value: _is_strings(value
 _PATH = Rule("a dotted path", _is_path)
 _PATH_OR_NONE = Rule("a dotted path or None", lambda value: value is None or _is_path(value))
 _STRING_MAP = Rule("a dictionary of texts", _is_string_map)
-_OPTIONS = Rule("a dictionary", lambda value: isinstance(value, Mapping))
+_OPTIONS = Rule("a dictionary", lambda value: isinstance(value, Mapping), secret=True)
+_SWITCH = Rule("True or False", lambda value: isinstance(value, bool))
+_PASSWORD = Rule("a text", lambda value: isinstance(value, str), secret=True)
+_SASL = Rule(
+    f"None or one of {', '.join(SASL_MECHANISMS)}",
+    lambda value: value is None or value in SASL_MECHANISMS,
+)
 _PREFIX = Rule(
     f"1 to {MAX_USER_ROOM_PREFIX} letters, digits, hyphens, underscores and periods",
     lambda value: is_room_name(value) and len(value) <= MAX_USER_ROOM_PREFIX,
@@ -72,11 +81,11 @@ _RESET = Rule('"earliest" or "latest"', lambda value: value in ("earliest", "lat
 
 
 def _setting(default: Any, rule: Rule) -> Any:
-    return field(default=default, metadata={"rule": rule})
+    return field(default=default, repr=not rule.secret, metadata={"rule": rule})
 
 
 def _empty_mapping(rule: Rule) -> Any:
-    return field(default_factory=dict, metadata={"rule": rule})
+    return field(default_factory=dict, repr=not rule.secret, metadata={"rule": rule})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +113,12 @@ class Conf:
     kafka_route: str = _setting("realtime.kafka.routing.route", _PATH)
     kafka_auto_offset_reset: str = _setting("earliest", _RESET)  # for a group's first start
     kafka_dead_letter_suffix: str | None = _setting(".dlq", _TEXT_OR_NONE)  # None: no letters
+    kafka_tls: bool = _setting(False, _SWITCH)
+    kafka_ca_file: str | None = _setting(None, _TEXT_OR_NONE)  # PEM; None: the system's
+    kafka_client_certificate: str | None = _setting(None, _TEXT_OR_NONE)  # PEM, with its key
+    kafka_sasl_mechanism: str | None = _setting(None, _SASL)
+    kafka_username: str = _setting("", _PASSWORD)
+    kafka_password: str = _setting("", _PASSWORD)
     kafka_options: Mapping[str, Any] = _empty_mapping(_OPTIONS)  # for all of aiokafka's clients
     kafka_consumer_options: Mapping[str, Any] = _empty_mapping(_OPTIONS)  # for its consumers
 
@@ -125,7 +140,8 @@ def problems(values: object) -> Iterator[tuple[str, str]]:
         if rule is None:
             yield str(key), f"REALTIME[{key!r}] is not a setting."
         elif not rule.holds(value):
-            yield key, f"REALTIME[{key!r}] must be {rule.words}, not {value!r}."
+            shown = f"a {type(value).__name__}" if rule.secret else repr(value)
+            yield key, f"REALTIME[{key!r}] must be {rule.words}, not {shown}."
 
 
 def known_keys() -> list[str]:

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from realtime.conf import conf
 from realtime.kafka.quiet import quiet_aiokafka
 from realtime.kafka.replay import Filed, Postbox, Replayed
+from realtime.kafka.security import client_options
 from realtime.kafka.source import Brokers
 from realtime.management.arguments import count
 from realtime.management.tables import harmless
@@ -49,7 +50,9 @@ class Command(BaseCommand):
         if settings.kafka_dead_letter_suffix is None:
             raise CommandError("REALTIME['KAFKA_DEAD_LETTER_SUFFIX'] is None: none are kept.")
         quiet_aiokafka()
-        brokers = Brokers(servers=settings.kafka_bootstrap_servers, options=settings.kafka_options)
+        brokers = Brokers(
+            servers=settings.kafka_bootstrap_servers, options=client_options(settings)
+        )
         postbox = Postbox(
             brokers=brokers,
             topics=topics,

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand
 
 from realtime.conf import conf
 from realtime.feed.feed import run_feed
+from realtime.kafka.security import client_options
 from realtime.kafka.source import Brokers
 from realtime.management.stopping import run_until_stopped
 
@@ -23,5 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Write to the first of the topics that the pool reads."""
         settings = conf()
-        brokers = Brokers(servers=settings.kafka_bootstrap_servers, options=settings.kafka_options)
+        brokers = Brokers(
+            servers=settings.kafka_bootstrap_servers, options=client_options(settings)
+        )
         run_until_stopped(lambda stop: run_feed(brokers, settings.kafka_topics[0], stop=stop))

@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 from realtime.conf import conf
 from realtime.kafka.pool import Pool
 from realtime.kafka.routing import Route
+from realtime.kafka.security import client_options
 from realtime.kafka.source import Brokers
 from realtime.layers import sharded_layer
 from realtime.management.stopping import run_until_stopped
@@ -72,7 +73,7 @@ async def _run(stop: asyncio.Event, options: dict[str, Any]) -> None:
     settings = conf()
     layer = sharded_layer()
     pool = Pool(
-        brokers=Brokers(servers=options["bootstrap"].split(","), options=settings.kafka_options),
+        brokers=Brokers(servers=options["bootstrap"].split(","), options=client_options(settings)),
         topics=options["topics"],
         group=options["group"],
         consumers=options["consumers"],

@@ -172,6 +172,7 @@ def test_kafka_that_dies_is_told_of_in_a_line(world: World) -> None:
     """One line each from pool and feed when it goes, one when it is back, and nothing else."""
     world.redis.start()
     world.kafka.start()
+    world.kafka.create_topic("events", partitions=8)  # else the pool may say that it waits for it
     with world.run("runkafka") as pool, world.run("demofeed") as feed:
         pool.says("Reading 8 partition(s) of events")
         world.kafka.kill()

@@ -1,0 +1,36 @@
+"""What the settings say about TLS and SASL, as arguments of aiokafka's clients."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from realtime.conf import Conf
+
+
+def client_options(settings: Conf) -> dict[str, Any]:
+    """Return the arguments that reach Kafka as the settings say; KAFKA_OPTIONS has the last word.
+
+    Raises:
+        OSError: A certificate can't be read.
+    """
+    protocol = "SASL_" if settings.kafka_sasl_mechanism else ""
+    options: dict[str, Any] = {
+        "security_protocol": protocol + ("SSL" if settings.kafka_tls else "PLAINTEXT")
+    }
+    if settings.kafka_tls:
+        options["ssl_context"] = _tls(settings)
+    if settings.kafka_sasl_mechanism:
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_username,
+            "sasl_plain_password": settings.kafka_password,
+        }
+    return options | dict(settings.kafka_options)
+
+
+def _tls(settings: Conf) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.kafka_ca_file)
+    if settings.kafka_client_certificate:
+        context.load_cert_chain(settings.kafka_client_certificate)
+    return context

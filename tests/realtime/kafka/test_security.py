@@ -1,0 +1,115 @@
+"""TLS and SASL: from the settings to a real broker, and no password in a log."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from realtime.conf import Conf, conf
+from realtime.kafka.security import client_options
+from realtime.kafka.source import Brokers
+from shardlayer import ShardedChannelLayer
+from tests.realtime.kafka.bad import records_in, write_bad
+from tests.realtime.kafka.numbered import (
+    PARTITIONS,
+    PATIENCE,
+    arrived,
+    expected,
+    produce,
+    published,
+)
+from tests.realtime.kafka.pools import Pools
+from tests.realtime.kafka.secure import PASSWORD, USER, SecureKafka
+from tests.realtime.waiting import until
+
+TOPIC = "events"
+
+
+@pytest.mark.parametrize(
+    ("settings", "protocol"),
+    [
+        ({}, "PLAINTEXT"),
+        ({"kafka_tls": True}, "SSL"),
+        ({"kafka_sasl_mechanism": "PLAIN"}, "SASL_PLAINTEXT"),
+        ({"kafka_tls": True, "kafka_sasl_mechanism": "SCRAM-SHA-512"}, "SASL_SSL"),
+    ],
+)
+def test_protocol(settings: dict[str, Any], protocol: str) -> None:
+    """TLS and SASL may be switched on each for itself."""
+    assert client_options(Conf(**settings))["security_protocol"] == protocol
+
+
+def test_certificates_are_checked() -> None:
+    """The server's, and its name in it."""
+    context = client_options(Conf(kafka_tls=True))["ssl_context"]
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_own_options_have_the_last_word() -> None:
+    """KAFKA_OPTIONS may say what the settings can't."""
+    options = client_options(Conf(kafka_options={"security_protocol": "SSL", "api_version": "2.1"}))
+    assert options == {"security_protocol": "SSL", "api_version": "2.1"}
+
+
+def test_password_is_never_shown(settings: Settings) -> None:
+    """Not where settings or brokers are printed, and not in what is wrong with them."""
+    secret = Conf(kafka_password=PASSWORD, kafka_options={"sasl_plain_password": PASSWORD})
+    brokers = Brokers(servers=["a:1"], options=client_options(secret))
+    assert PASSWORD not in f"{secret} {secret!r} {brokers} {brokers!r}"
+    for wrong in ({"KAFKA_OPTIONS": [PASSWORD]}, {"KAFKA_PASSWORD": PASSWORD.encode()}):
+        settings.REALTIME = wrong
+        with pytest.raises(ImproperlyConfigured) as caught:
+            conf()
+        assert PASSWORD not in str(caught.value)
+
+
+@pytest.fixture
+def secure_kafka(tmp_path: Path) -> Iterator[SecureKafka]:
+    """A broker of this test's own."""
+    with SecureKafka(directory=tmp_path) as broker:
+        broker.create_topic(TOPIC, partitions=PARTITIONS)
+        yield broker
+
+
+def brokers_of(kafka: SecureKafka, password: str) -> Brokers:
+    """Return how a pool reaches it that knows this password."""
+    settings = Conf(
+        kafka_tls=True,
+        kafka_ca_file=str(kafka.ca_file),
+        kafka_sasl_mechanism="PLAIN",
+        kafka_username=USER,
+        kafka_password=password,
+    )
+    return Brokers(servers=[kafka.secure_servers], options=client_options(settings))
+
+
+@pytest.mark.kafka
+@pytest.mark.needs("java", "mvn")
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("apache-kafka")
+async def test_pool_by_tls_and_password(
+    secure_kafka: SecureKafka, redis_layer: ShardedChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All clients of a pool get in: those that read, write letters, and make topics."""
+    caplog.set_level("DEBUG")
+    brokers = brokers_of(secure_kafka, PASSWORD)
+    await produce(brokers, TOPIC, 0, 50)
+    await write_bad(brokers, TOPIC, start=0, count=1)
+    async with Pools(brokers=brokers, topic=TOPIC, layer=redis_layer).running():
+        await arrived(redis_layer, 50)
+        await records_in(brokers, TOPIC + ".dlq", 1)
+    assert await published(redis_layer) == expected(50)
+
+    assert PASSWORD not in caplog.text
+    wrong = brokers_of(secure_kafka, "wrong-" + PASSWORD)
+    caplog.clear()
+    async with Pools(brokers=wrong, topic=TOPIC, layer=redis_layer).running():
+        await until(lambda: "is not available" in caplog.text, within=PATIENCE)
+    assert PASSWORD not in caplog.text
