@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from realtime.embedded import EmbeddedValkey
+from realtime.embedded import EmbeddedTansu, EmbeddedValkey
 from realtime.kafka.lane import source_of
 from realtime.kafka.markers import Markers, announcements_of
 from realtime.kafka.source import Brokers
@@ -122,3 +123,22 @@ async def test_topic_made_again(
 
 async def _is_gone(admin: AIOKafkaAdminClient, topic: str) -> bool:
     return topic not in await admin.list_topics()
+
+
+@pytest.mark.kafka
+async def test_broker_that_lost_its_data(
+    tmp_path: Path, redis_layer: ShardedChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A broker that comes back empty under a running pool is read from its new beginning."""
+    topic = f"lost-{uuid4().hex[:8]}"
+    with EmbeddedTansu(directory=tmp_path, topics={topic: PARTITIONS}) as broker:
+        brokers = Brokers(servers=[broker.bootstrap_servers], options={})
+        await produce(brokers, topic, 0, 100)
+        async with Pools(brokers=brokers, topic=topic, layer=redis_layer).running():
+            await arrived(redis_layer, 100)
+            await asyncio.to_thread(broker.stop)
+            await asyncio.to_thread(broker.start)
+            await produce(brokers, topic, 100, 50)
+            await arrived(redis_layer, 150)
+    assert await published(redis_layer) == expected(150)
+    assert "Its marks are forgotten" in caplog.text

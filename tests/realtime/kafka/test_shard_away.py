@@ -162,3 +162,47 @@ async def test_rebalance_while_it_is_away(
             await until_true(lambda: are_complete(layer, rooms, RECORDS), PATIENCE)
     await assert_once(layer, rooms, 10, 300, RECORDS)
     assert await committed(brokers, topic, pools.group) == (10 + 300 + RECORDS) * PARTITIONS
+
+
+async def test_start_while_it_is_away(
+    brokers: Brokers,
+    topic: str,
+    layer: ShardedChannelLayer,
+    second_server: EmbeddedValkey,
+    pools: Pools,
+) -> None:
+    """A pool whose marks can't all be asked for goes on where it had committed."""
+    rooms = rooms_of(layer)
+    alive = rooms[::2]
+    await produce(brokers, topic, rooms, 10)
+    async with pools.running():
+        await until_true(lambda: are_complete(layer, rooms, 10), PATIENCE)
+    assert second_server.pid is not None
+    os.kill(second_server.pid, signal.SIGSTOP)
+    async with pools.running():
+        await produce(brokers, topic, rooms, 100)
+        await until_true(lambda: are_complete(layer, alive, 100), PATIENCE)
+        os.kill(second_server.pid, signal.SIGCONT)
+        await until_true(lambda: are_complete(layer, rooms, 100), PATIENCE)
+    await assert_once(layer, rooms, 10, 100)
+
+
+async def test_new_topic_waits_for_its_marks(
+    brokers: Brokers,
+    topic: str,
+    layer: ShardedChannelLayer,
+    second_server: EmbeddedValkey,
+    pools: Pools,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where nothing was committed nothing is published before all shards told their marks."""
+    rooms = rooms_of(layer)
+    await produce(brokers, topic, rooms, 10)
+    assert second_server.pid is not None
+    os.kill(second_server.pid, signal.SIGSTOP)
+    async with pools.running():
+        await until(lambda: "Redis is not available" in caplog.text, within=PATIENCE)
+        assert [await numbers(layer, room) for room in rooms[::2]] == [[]] * (PARTITIONS // 2)
+        os.kill(second_server.pid, signal.SIGCONT)
+        await until_true(lambda: are_complete(layer, rooms, 10), PATIENCE)
+    await assert_once(layer, rooms, 10)

@@ -35,8 +35,8 @@ def world(tmp_path: Path) -> Iterator[World]:
     """A world of this test's own."""
     found = World(tmp_path, EmbeddedTansu(directory=tmp_path / "kafka", port=free_port()))
     yield found
-    found.redis.stop()
-    found.kafka.kill()  # it has nothing to keep, and a test may have frozen it
+    found.redis.kill()  # they have nothing to keep, and a test may have frozen them
+    found.kafka.kill()
 
 
 @pytest.fixture
@@ -184,3 +184,19 @@ def test_kafka_that_dies_is_told_of_in_a_line(world: World) -> None:
         for process in (pool, feed):
             assert process.output().count("is not available") == 1
             assert "aiokafka" not in process.output()
+
+
+def test_ends_although_all_is_frozen(world: World) -> None:
+    """With work in hand that neither Redis nor Kafka takes, it ends within its time."""
+    world.redis.start()
+    world.kafka.start()
+    with world.run("demofeed"), world.run("runkafka") as pool:
+        pool.says("Reading 8 partition(s) of events")
+        assert world.redis.pid is not None
+        assert world.kafka.pid is not None
+        os.kill(world.redis.pid, signal.SIGSTOP)
+        pool.says("Redis is not available")
+        os.kill(world.kafka.pid, signal.SIGSTOP)
+        assert pool.stop() == 0
+        assert "Traceback" not in pool.output()
+        os.kill(world.redis.pid, signal.SIGCONT)
