@@ -1,10 +1,10 @@
 """How a publication reaches the members of a room in this node.
 
-A hub holds the rooms of one shard. Publications are fed to it as they arrive and delivered by one
-task per hub, so that a busy shard holds up no other. When the task runs it takes what waits, a
-round of up to 1 MiB: what is for one room is framed and joined once, and every member gets one
-write. A large room is written in slices, between which the event loop gets its turn; the order
-stays, because the next delivery starts after the last slice.
+A hub holds the rooms of one shard. Publications are fed to it as they arrive and delivered in the
+next turn of the event loop, in turns of each hub's own, so that a busy shard holds up no other. A
+delivery takes what waits, a round of up to 1 MiB: what is for one room is framed and joined once,
+and every member gets one write. A large room is written in slices, between which the event loop
+gets its turn; the order stays, because the next delivery starts after the last slice.
 
 A room that keeps history knows its position, the last offset that its members were written. A
 publication at or below it is a repeat and is dropped. One that leaves a gap, or comes from another
@@ -17,10 +17,9 @@ it was for are treated as having a gap: they go on from their histories.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from time import perf_counter
 
 from shardlayer.arrivals import Arrived, size_of
@@ -175,20 +174,23 @@ class Hub:
         self._waiting.appendleft(arrived)
         self._waiting_size += arrived.size
 
-    async def deliver(self) -> None:
-        """Write all that waits to the members, and what comes meanwhile. One call at a time."""
+    def deliver(self) -> Generator[None, None, None]:
+        """Write all that waits to the members, and what comes meanwhile. One call at a time.
+
+        Yields whenever the event loop should have its turn before it is asked to go on.
+        """
         ends = self._turns.begin()
         try:
             while self._waiting:
                 if self._waiting[0].reset is not None:
-                    await self._write(*self._reset_first())
+                    yield from self._write(*self._reset_first())
                 # Within a round no room changes its epoch.
                 for room, texts in self._collect().items():
                     for broadcast in joined(texts, self._write_bytes):
                         if perf_counter() >= ends:
-                            await asyncio.sleep(0)
+                            yield
                             ends = self._turns.next()
-                        await self._write(room, broadcast)
+                        yield from self._write(room, broadcast)
                 self._writing_size = 0
         finally:
             self._turns.end()
@@ -278,7 +280,7 @@ class Hub:
         else:
             room.deaf = True
 
-    async def _write(self, room: Room, broadcast: Broadcast) -> None:
+    def _write(self, room: Room, broadcast: Broadcast) -> Generator[None, None, None]:
         sinks = room.sinks
         if len(sinks) <= self._slice_size:
             self._write_slice(room, list(sinks.values()), broadcast)
@@ -286,7 +288,7 @@ class Hub:
         members = list(sinks)
         for start in range(0, len(members), self._slice_size):
             if start:
-                await asyncio.sleep(0)
+                yield
             # Whoever left since the last slice gets nothing more.
             present = [
                 sinks[sink] for sink in members[start : start + self._slice_size] if sink in sinks

@@ -1,8 +1,8 @@
 """The rooms of one node: registered with their shards, delivered, and entered again after a gap.
 
 A room is registered with its first member; members that come later are told where it stands from
-memory, without a round trip. What is published to it is fed to its shard's hub, whose delivery
-task writes it.
+memory, without a round trip. What is published to it is fed to its shard's hub, which writes all
+that came within one turn of the event loop in the next.
 
 A room that may have missed something is joined again after its own position: its members see a
 pause, and are told if something is gone for good.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from shardlayer.commands import JoinReply
@@ -53,7 +53,7 @@ class Rooms:
         ]
         self._registry = registry
         self._shards = options.shards
-        self._deliveries: list[asyncio.Task[None] | None] = [None] * options.shards
+        self._deliveries: list[asyncio.Handle | None] = [None] * options.shards
         self._tasks = Tasks()
         self._reentries = asyncio.Semaphore(REENTRY_CONCURRENCY)
         self._complain = Complaint(logger, logging.ERROR)
@@ -161,18 +161,36 @@ class Rooms:
 
     async def aclose(self) -> None:
         """Stop entering and delivering. Members are not told."""
+        for delivery in self._deliveries:
+            if delivery is not None:
+                delivery.cancel()
         await self._tasks.aclose()
 
     def _deliver(self, shard: int) -> None:
+        """Deliver what waits, after what else this turn of the event loop brings."""
         if self._deliveries[shard] is None:
-            self._deliveries[shard] = self._tasks.start(
-                self._run_delivery(shard), f"delivery of shard {shard}"
-            )
+            loop = asyncio.get_running_loop()
+            self._deliveries[shard] = loop.call_soon(self._begin_delivery, shard)
 
-    async def _run_delivery(self, shard: int) -> None:
+    def _begin_delivery(self, shard: int) -> None:
+        # A task would cost as much as a delivery to a few members, and few need a second turn.
+        steps = self.hubs[shard].deliver()
         try:
-            await self.hubs[shard].deliver()
+            for _ in steps:
+                self._tasks.start(self._go_on(shard, steps), f"delivery of shard {shard}")
+                return
+        except BaseException:
+            self._deliveries[shard] = None
+            raise
+        self._deliveries[shard] = None
+
+    async def _go_on(self, shard: int, steps: Generator[None, None, None]) -> None:
+        try:
+            await asyncio.sleep(0)
+            for _ in steps:
+                await asyncio.sleep(0)
         finally:
+            steps.close()
             self._deliveries[shard] = None
 
     async def _run_entry(self, room: Room, since: Position | None) -> JoinReply:
