@@ -12,14 +12,14 @@ PAUSE = 0.005  # seconds
 
 
 async def until(
-    condition: Callable[[], object | Awaitable[object]], patience: float = PATIENCE
+    condition: Callable[[], object | Awaitable[object]], within: float = PATIENCE
 ) -> None:
-    """Return as soon as `condition()` (or what it awaits) is true.
+    """Let the loop run until `condition()` (or what it awaits) is true.
 
     Raises:
-        TimeoutError: It was not within `patience` seconds.
+        TimeoutError: It was not within so many seconds.
     """
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(within):
         while True:
             met = condition()
             if inspect.isawaitable(met):
@@ -29,10 +29,16 @@ async def until(
             await asyncio.sleep(PAUSE)
 
 
-def wait_until(condition: Callable[[], object], *, patience: float = PATIENCE) -> None:
-    """Return as soon as `condition()` is true, without a loop; TimeoutError after `patience`."""
-    deadline = time.monotonic() + patience
+def wait_until(
+    condition: Callable[[], object], *, within: float = PATIENCE, what: str = ""
+) -> None:
+    """Do the same without a loop.
+
+    Raises:
+        TimeoutError: It was not true within so many seconds; says `what` was waited for.
+    """
+    deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not true within {patience:g} s")
+            raise TimeoutError(f"Waited {within:g} s in vain. {what}".rstrip())
         time.sleep(PAUSE)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from realtime.embedded.ports import LOOPBACK
 from realtime.embedded.server import EmbeddedServer
 from realtime.embedded.valkey import valkey_binary
 from tests import tools
+from tests.waiting import wait_until
 
 PASSWORD = "lizard"
 PRIMARY_NAME = "shards"
@@ -294,25 +294,12 @@ def sentinel(directory: Path, down_after: int = CALM) -> Iterator[SentinelPlace]
             )
             for number in range(3)
         ]
-        wait_until(lambda: all(sentinel.knows_replica() for sentinel in sentinels))
+        wait_until(lambda: all(sentinel.knows_replica() for sentinel in sentinels), within=PATIENCE)
         host = {
             "master_name": PRIMARY_NAME,
             "sentinels": [(LOOPBACK, sentinel.port) for sentinel in sentinels],
         }
         yield SentinelPlace({"hosts": [host]}, [primary, replica, *sentinels])
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return as soon as the condition is true.
-
-    Raises:
-        TimeoutError: It was not within PATIENCE.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.02)
 
 
 class ClusterPlace(Place):
@@ -350,10 +337,10 @@ def cluster(directory: Path, down_after: int = CALM) -> Iterator[ClusterPlace]:
                 tell(client, "ADDSLOTSRANGE", first, last)
             if number:
                 tell(client, "MEET", LOOPBACK, nodes[0].port)
-        wait_until(lambda: all(_knows(client, 6) for client in clients))
+        wait_until(lambda: all(_knows(client, 6) for client in clients), within=PATIENCE)
         for number in range(3):
             tell(clients[number + 3], "REPLICATE", tell(clients[number], "MYID"))
-        wait_until(lambda: all(_is_well(client) for client in clients))
+        wait_until(lambda: all(_is_well(client) for client in clients), within=PATIENCE)
         for client in clients:
             client.close()
         yield place

@@ -20,9 +20,10 @@ from shardlayer.layer import ShardedChannelLayer
 from shardlayer.options import NO_HISTORY
 from shardlayer.sharding import hash_tags, slot_of
 from shardlayer.types import Mark, NodeId
-from tests.contract.places import ClusterPlace, cluster, tell, wait_until
+from tests.contract.places import PATIENCE as SETTLED
+from tests.contract.places import ClusterPlace, cluster, tell
 from tests.shardlayer.fakes import RecordingSink
-from tests.waiting import until
+from tests.waiting import until, wait_until
 
 ROOM = "general"
 
@@ -68,7 +69,7 @@ class Traffic:
     async def go_on(self) -> None:
         """Return once 20 more publications have been acknowledged."""
         goal = self.acknowledged + 20
-        await until(lambda: self._task.done() or self.acknowledged >= goal, patience=30)
+        await until(lambda: self._task.done() or self.acknowledged >= goal, within=30)
         assert not self._task.done(), self._task.exception()
 
     async def is_complete(self) -> bool:
@@ -115,7 +116,9 @@ async def move(nodes: ClusterPlace, slot: int, how: Callable[[Redis, Redis, int]
     target = next(c for c in clients if is_primary(c) and port_of(c) != port_of(source))
     await asyncio.to_thread(how, source, target, slot)
     await asyncio.to_thread(
-        wait_until, lambda: port_of(owner_of(slot, [target, *clients])) == port_of(target)
+        wait_until,
+        lambda: port_of(owner_of(slot, [target, *clients])) == port_of(target),
+        within=SETTLED,
     )
 
 
@@ -161,7 +164,7 @@ async def test_primary_fails_over_in_the_middle(
             and client.info("replication")["master_port"] == port_of(primary)
         )
         tell(replica, "FAILOVER")
-        await asyncio.to_thread(wait_until, lambda: is_primary(replica))
+        await asyncio.to_thread(wait_until, lambda: is_primary(replica), within=SETTLED)
         await traffic.go_on()
         assert await traffic.is_complete()
 
@@ -176,7 +179,7 @@ async def test_primary_dies_in_the_middle(nodes: ClusterPlace) -> None:
             await layer.publish(ROOM, b"%d" % number)
         primary = owner_of(slot_of_room(layer), nodes.clients())
         next(v for v in nodes.valkeys() if v.port == port_of(primary)).kill()
-        await until(lambda: has_history(layer), patience=30)
+        await until(lambda: has_history(layer), within=30)
         assert [item.data for item in await layer.history(ROOM)] == [
             b"%d" % number for number in range(30)
         ]

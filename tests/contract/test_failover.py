@@ -15,9 +15,10 @@ from realtime.embedded import EmbeddedValkey
 from realtime.embedded.ports import LOOPBACK
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.types import Position
-from tests.contract.places import SentinelPlace, sentinel, wait_until
+from tests.contract.places import PATIENCE as SETTLED
+from tests.contract.places import SentinelPlace, sentinel
 from tests.shardlayer.fakes import RecordingSink
-from tests.waiting import until
+from tests.waiting import until, wait_until
 
 ROOM = "general"
 
@@ -48,7 +49,7 @@ async def fail_over(place: SentinelPlace) -> EmbeddedValkey:
     """Kill the primary and return it once the Sentinels have promoted the replica."""
     old = place.primary()
     old.kill()
-    await asyncio.to_thread(wait_until, lambda: place.primary() is not old)
+    await asyncio.to_thread(wait_until, lambda: place.primary() is not old, within=SETTLED)
     return old
 
 
@@ -85,7 +86,7 @@ async def test_nothing_acknowledged_is_lost_when_publications_wait(
     replica = EmbeddedValkey(directory=tmp_path / "second-replica", options=replica_of)
     await asyncio.to_thread(replica.start)
     try:
-        await until(lambda: acknowledged >= before + 50, patience=30)
+        await until(lambda: acknowledged >= before + 50, within=30)
     finally:
         replica.stop()
     publishing.cancel()
@@ -117,7 +118,9 @@ async def test_what_a_failover_loses_is_told(
     await until(lambda: len(sink.texts) == 4)
     primary.kill()
     os.kill(replica.pid, signal.SIGCONT)
-    await asyncio.to_thread(wait_until, lambda: group_of_servers.primary() is not primary)
+    await asyncio.to_thread(
+        wait_until, lambda: group_of_servers.primary() is not primary, within=SETTLED
+    )
     after = await layer.publish(ROOM, b"4")
     await until(lambda: 4 in received(sink))
     assert received(sink)[:5] == [0, 1, 2, 3, "reset"]

@@ -73,7 +73,7 @@ class Session:
         Raises:
             AssertionError: The command ended before, or PATIENCE is over.
         """
-        wait_until(lambda: answers(port) or self._ended, patience=PATIENCE)
+        wait_until(lambda: answers(port) or self._ended, within=PATIENCE)
         assert not self._ended, self.output
 
     def wait(self) -> int:

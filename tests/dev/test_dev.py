@@ -89,7 +89,7 @@ def test_crashed_worker_is_started_again(checkout: Path, port: int) -> None:
         )
         worker.kill()
         dev.wait_for("worker-2 was started again")
-        wait_until(lambda: not is_free(port + 1), patience=30)
+        wait_until(lambda: not is_free(port + 1), within=30)
         assert fetch(port + 1)[0] == 200
         assert dev.press_ctrl_c() == 0
 
@@ -100,7 +100,7 @@ def test_killed_bin_dev_takes_everything_along(checkout: Path, port: int) -> Non
     with Session(checkout, PORT=str(port)) as dev:
         dev.wait_for("Ready: ")
         dev.process.kill()
-        wait_until(lambda: not dev.left_behind(), patience=STOP_LIMIT)
+        wait_until(lambda: not dev.left_behind(), within=STOP_LIMIT)
         assert all_free(port)
 
 
@@ -113,7 +113,7 @@ def test_killed_supervisor_is_told_and_takes_everything_along(checkout: Path, po
         daemon.kill()
         assert dev.wait() == 1
         assert "bin/dev: Supervisor is gone" in dev.output
-        wait_until(lambda: not dev.left_behind(), patience=STOP_LIMIT)
+        wait_until(lambda: not dev.left_behind(), within=STOP_LIMIT)
         assert all_free(port)
 
 

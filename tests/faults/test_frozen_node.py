@@ -93,7 +93,7 @@ async def targets(layer: ShardedChannelLayer) -> None:
         await layer.publish(ROOM, b"0")
         return layer.stats()["targeted"] >= before + 2
 
-    await until(targeted, patience=PATIENCE)
+    await until(targeted, within=PATIENCE)
 
 
 async def forgets(layer: ShardedChannelLayer, member: Member) -> list[int]:
@@ -105,7 +105,7 @@ async def forgets(layer: ShardedChannelLayer, member: Member) -> list[int]:
         await layer.publish(ROOM, b"%d" % numbers[-1])
         return member.node not in (await layer.room_info(ROOM)).nodes
 
-    await until(forgotten, patience=PATIENCE)
+    await until(forgotten, within=PATIENCE)
     return numbers
 
 

@@ -111,7 +111,7 @@ async def test_flood_that_a_node_can_not_keep_up_with(redis_server: EmbeddedValk
             most = max(most, hub.backlog)
             return len(sink.texts) >= count
 
-        await until(all_came, patience=PATIENCE)
+        await until(all_came, within=PATIENCE)
         flood.join()
         assert received(sink) == list(range(count))
         assert layer.stats()["backlog_overflows"] > 0
@@ -132,7 +132,7 @@ async def test_room_without_history_says_what_it_lost(
         flood = Flood(redis_server.url, PLAIN, count)
         await until(
             lambda: flood.finished and len(sink.texts) + layer.stats()["dropped"] >= count,
-            patience=PATIENCE,
+            within=PATIENCE,
         )
         got = received(sink)
         dropped = layer.stats()["dropped"]
@@ -152,7 +152,7 @@ async def test_subscriber_that_redis_ends_for_its_backlog(small_buffers: Embedde
         await until(lambda: sink.texts)
         flood = Flood(small_buffers.url, ROOM, count)
         flood.join()  # the loop stands still: nothing is read
-        await until(lambda: len(sink.texts) > count, patience=PATIENCE)
+        await until(lambda: len(sink.texts) > count, within=PATIENCE)
         assert received(sink) == ["first", *range(count)]
         with Redis.from_url(small_buffers.url) as redis:
             assert redis.info("stats")["client_output_buffer_limit_disconnections"] > 0

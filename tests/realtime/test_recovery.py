@@ -17,7 +17,7 @@ from realtime.publish import apublish
 from shardlayer import Position, ShardUnavailable
 from tests.realtime.client import Client
 from tests.realtime.conftest import channel_layers
-from tests.realtime.waiting import until
+from tests.waiting import until
 
 PATIENCE = 30.0  # seconds until a layer gives up a publication
 

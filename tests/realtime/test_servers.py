@@ -24,7 +24,7 @@ from realtime.layers import sharded_layer
 from realtime.publish import apublish
 from tests.realtime.conftest import channel_layers
 from tests.realtime.process import BIN, Process, manage
-from tests.realtime.waiting import wait_until
+from tests.waiting import wait_until
 
 PATIENCE = 10.0  # seconds
 APPLICATION = "config.asgi:application"

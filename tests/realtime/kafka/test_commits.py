@@ -17,7 +17,7 @@ from realtime.kafka.closing import close_consumer
 from realtime.kafka.commits import Commits
 from realtime.kafka.source import Brokers
 from tests.apache_kafka import ApacheKafka
-from tests.realtime.waiting import until
+from tests.waiting import until
 
 FIRST, SECOND = TopicPartition("events", 0), TopicPartition("events", 1)
 GRACE = 5.0  # seconds

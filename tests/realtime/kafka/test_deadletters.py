@@ -13,7 +13,7 @@ from tests.apache_kafka import APACHE
 from tests.realtime.kafka.bad import records_in, write_bad
 from tests.realtime.kafka.numbered import PATIENCE, arrived, committed, expected, produce, published
 from tests.realtime.kafka.pools import Pools
-from tests.realtime.waiting import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
 

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from realtime.kafka.lane import Lane
 from realtime.kafka.line import MAX_ITEMS, Line, Parcel
-from tests.realtime.waiting import until
+from tests.waiting import until
 
 
 class Destination:

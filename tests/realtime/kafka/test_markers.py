@@ -26,7 +26,7 @@ from tests.realtime.kafka.numbered import (
     published,
 )
 from tests.realtime.kafka.pools import Pools
-from tests.realtime.waiting import until
+from tests.waiting import until
 from tests.waiting import until as until_true
 
 PARTITION = TopicPartition("events", 3)

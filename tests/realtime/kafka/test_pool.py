@@ -24,7 +24,7 @@ from tests.realtime.kafka.numbered import (
     trickle,
 )
 from tests.realtime.kafka.pools import Pools
-from tests.realtime.waiting import until
+from tests.waiting import until
 from tests.waiting import until as until_true
 
 pytestmark = pytest.mark.kafka

@@ -13,7 +13,7 @@ from realtime.kafka import progress as module
 from realtime.kafka.progress import Progress, Sample
 from realtime.kafka.skipped import SkippedRecords
 from tests.realtime.clock import FakeClock
-from tests.realtime.waiting import until
+from tests.waiting import until
 
 
 def test_line() -> None:

@@ -26,7 +26,7 @@ from tests.realtime.kafka.numbered import (
 )
 from tests.realtime.kafka.pools import Pools
 from tests.realtime.kafka.secure import PASSWORD, USER, SecureKafka
-from tests.realtime.waiting import until
+from tests.waiting import until
 
 TOPIC = "events"
 

@@ -20,7 +20,7 @@ from shardlayer import ShardedChannelLayer
 from tests.realtime.conftest import channel_layers
 from tests.realtime.kafka.numbered import PARTITIONS, PATIENCE, committed
 from tests.realtime.kafka.pools import Pools
-from tests.realtime.waiting import until
+from tests.waiting import until
 from tests.waiting import until as until_true
 
 pytestmark = pytest.mark.kafka

@@ -20,7 +20,7 @@ from tests.realtime.kafka.numbered import (
     published,
 )
 from tests.realtime.kafka.pools import Pools
-from tests.realtime.waiting import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.kafka, *APACHE]
 
