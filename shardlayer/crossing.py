@@ -112,3 +112,9 @@ async def run_there(
         with suppress(RuntimeError):  # the other loop is closed
             loop.call_soon_threadsafe(cancel)
         raise
+
+
+def was_cancelled() -> bool:
+    """Tell whether the running task itself was cancelled, and not only what it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

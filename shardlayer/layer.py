@@ -20,6 +20,7 @@ from shardlayer import wire
 from shardlayer.batch import Outgoing
 from shardlayer.blocking import Blocking
 from shardlayer.complaints import Complaint
+from shardlayer.crossing import was_cancelled
 from shardlayer.engine import Engine, Engines
 from shardlayer.exceptions import MessageTooLarge, UndecodableMessage
 from shardlayer.inspection import Inspection
@@ -87,18 +88,19 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
             ShardUnavailable: If the channel's queue can't be reached; what waits there stays.
         """
         self.require_valid_channel_name(channel)
-        engine = None
-        if is_process_local(channel):
-            engine = self._engines.receiver_of(node_of(channel))
-        if engine is None:
-            engine = self._engines.own()
-        mailboxes = (engine.node or await engine.start_node()).mailboxes
         while True:
-            claimed = await self._engines.run_on(
-                engine,
-                partial(mailboxes.claim, channel),
-                unclaimed=partial(mailboxes.give_back, channel),
-            )
+            engine = self._receiver(channel)
+            mailboxes = (engine.node or await engine.start_node()).mailboxes
+            try:
+                claimed = await self._engines.run_on(
+                    engine,
+                    partial(mailboxes.claim, channel),
+                    unclaimed=partial(mailboxes.give_back, channel),
+                )
+            except asyncio.CancelledError:
+                if was_cancelled() or engine.loop is asyncio.get_running_loop():
+                    raise
+                continue  # the channel's loop has ended: this one reads on
             try:
                 return self.deserialize(claimed.message)
             except UndecodableMessage as error:
@@ -263,6 +265,13 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
         outcomes = await asyncio.gather(*map(append, channels), return_exceptions=True)
         for failure in filter(None, outcomes):
             raise failure
+
+    def _receiver(self, channel: str) -> Engine:
+        """Return the engine whose loop receives a channel: its own, or the running loop's."""
+        engine = None
+        if is_process_local(channel):
+            engine = self._engines.receiver_of(node_of(channel))
+        return engine or self._engines.own()
 
     async def _append(self, engine: Engine, channel: str, payload: bytes) -> bool:
         """Append to a channel's queue; False if it is full."""

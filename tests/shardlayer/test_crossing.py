@@ -157,5 +157,13 @@ async def test_result_that_a_cancelled_caller_did_not_take_is_handed_over(
             taken += 1
         except asyncio.CancelledError:
             pass
+
+    async def others() -> int:
+        return len(asyncio.all_tasks()) - 1
+
+    async def ended() -> bool:
+        return await run_there(loop_there, others) == 0
+
+    await until(ended)
     await until(lambda: taken + len(unclaimed) == made)
     assert made == len(set(unclaimed)) + taken

@@ -98,6 +98,32 @@ async def test_channel_of_a_loop_that_has_ended(
     await sender.close()
 
 
+async def test_loop_that_ends_while_another_one_waits_for_its_channel(
+    layer: ShardedChannelLayer, config: dict[str, Any]
+) -> None:
+    """The waiting receive reads on in its own loop, and is not cancelled with the other one."""
+    named: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    may_end = threading.Event()
+
+    async def name() -> None:
+        channel = await layer.new_channel()
+        named.get_loop().call_soon_threadsafe(named.set_result, channel)
+        await asyncio.to_thread(may_end.wait)
+
+    other_loop = asyncio.create_task(asyncio.to_thread(asyncio.run, name()))
+    channel = await named
+    waiting = asyncio.create_task(layer.receive(channel))
+    await layer.node()
+    may_end.set()
+    await other_loop
+    node = await layer.node()
+    await until(lambda: node.mailboxes.open(channel).is_awaited)
+    sender = ShardedChannelLayer(**config)
+    await sender.send(channel, {"type": "x", "number": 1})
+    assert (await asyncio.wait_for(waiting, PATIENCE))["number"] == 1
+    await sender.close()
+
+
 async def test_channel_of_another_process_is_refused(
     layer: ShardedChannelLayer, config: dict[str, Any]
 ) -> None:
