@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -14,7 +14,7 @@ from aiokafka.structs import ConsumerRecord
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.lane import Lane, Slice
 from realtime.kafka.letters import Letter
-from realtime.kafka.line import Line, Parcel
+from realtime.kafka.line import Item, Line, Parcel
 from realtime.kafka.markers import announcements_of
 from realtime.kafka.routing import EVERYBODY, BadRecord, Route, publications
 from realtime.kafka.skipped import SkippedRecords
@@ -66,12 +66,10 @@ class Dispatch:
         self._redis = outage
         self._kafka = Outage("The topic of dead letters", logger)
         self._shards: dict[int, Line[Marked]] = {}
-        self._announcements: Line[Announcement] = self._line(
+        self._announcements = self._line(
             self._announce, retry=ShardUnavailable, name="announce records"
         )
-        self._dead: Line[Letter] = self._line(
-            self._bury, retry=KafkaError, name="write dead letters"
-        )
+        self._dead = self._line(self._bury, retry=KafkaError, name="write dead letters")
 
     def take(self, lane: Lane, records: Sequence[ConsumerRecord]) -> None:
         """Send a lane's next records on their ways."""
@@ -146,7 +144,13 @@ class Dispatch:
             )
         return line
 
-    def _line(self, deliver: Callable[[Any], Any], *, retry: type[Exception], name: str) -> Any:
+    def _line(
+        self,
+        deliver: Callable[[Sequence[Item]], Awaitable[object]],
+        *,
+        retry: type[Exception],
+        name: str,
+    ) -> Line[Item]:
         return Line(
             deliver,
             retry=retry,

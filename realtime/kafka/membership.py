@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 MAX_RECORDS = 500  # records that are fetched and routed before the loop gets its turn
 MAX_WAIT = 10  # milliseconds that a fetch waits for its first record
-MARKS_WAIT = 1.0  # seconds that records wait to know their marks, while a shard is away
+MARKS_WAIT = 1.0  # seconds after an assignment that its records wait to know their marks
 SETTLE_GRACE = 2.0  # seconds for what is under way, when partitions are given back
 COMMIT_GRACE = 2.0  # seconds for the commit after it
 LEAVE_GRACE = 1.0  # seconds for leaving the group, and as many for closing connections
@@ -88,6 +88,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._markers = Markers(layer, redis)
         self._lanes: dict[TopicPartition, Lane] = {}
         self._unmarked: set[TopicPartition] = set()  # held until their marks are known
+        self._marks_due = 0.0  # loop's time
         self._changed = asyncio.Event()  # work ended, or will not for now
         self._failure: BaseException | None = None
 
@@ -161,6 +162,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         for lane in before.values():
             lane.dropped = True
         self._unmarked.clear()
+        self._marks_due = asyncio.get_running_loop().time() + MARKS_WAIT
         self._markers.ask([key for key, lane in self._lanes.items() if lane.end is None])
         self._commits.release(assigned)
         self._sync_pauses()
@@ -193,7 +195,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         that goes on where the group had committed may begin all the same, another is held.
         """
         partition = lane.partition
-        if await self._markers.known(within=MARKS_WAIT):
+        patience = max(0.0, self._marks_due - asyncio.get_running_loop().time())
+        if await self._markers.known(within=patience):
             log_end = self._consumer.highwater(partition)
             await self._markers.settle(partition, log_end=log_end or 0)
             return True

@@ -41,10 +41,12 @@ class BadRecord(Exception):
 
 def route(record: Record) -> Sequence[str]:
     """Return the record's rooms: its headers `room`, else its key."""
-    rooms = [value for name, value in record.headers if name == ROOM_HEADER]
+    rooms = [
+        value.decode("utf-8", "replace") for name, value in record.headers if name == ROOM_HEADER
+    ]
     if not rooms and record.key:
-        rooms = [record.key]
-    return [room.decode("utf-8", "replace") for room in rooms]
+        rooms.append(record.key.decode("utf-8", "replace"))
+    return rooms
 
 
 def publications(record: Record, route: Route, *, limit: int) -> tuple[Sequence[str], bytes]:
@@ -57,7 +59,8 @@ def publications(record: Record, route: Route, *, limit: int) -> tuple[Sequence[
         BadRecord: The route fails or names no room or one that can't be; the payload is no JSON,
             or more than `limit` bytes.
     """
-    rooms = [EVERYBODY] if _is_announcement(record) else _rooms(record, route)
+    is_announcement = record.headers and _is_announcement(record)
+    rooms = [EVERYBODY] if is_announcement else _rooms(record, route)
     data = record.value
     if data is None:
         raise BadRecord("no payload")

@@ -66,6 +66,11 @@ class Process:
         assert self._process is not None
         return self._process.poll() is None
 
+    def send(self, number: int) -> None:
+        """Send a signal and go on."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end and return the exit code; kill what does not end."""
         assert self._process is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from typing import Any, cast
@@ -16,6 +15,7 @@ from realtime.kafka.routing import Route
 from realtime.kafka.security import client_options
 from realtime.kafka.source import Brokers
 from realtime.layers import sharded_layer
+from realtime.management.arguments import count
 from realtime.management.stopping import run_until_stopped
 from realtime.waiting import wait_for_redis
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         """Take what differs between pools; the rest is settings."""
         settings = conf()
         parser.add_argument(
-            "--consumers", type=_count, default=1, help="Consumers in this process (default: 1)."
+            "--consumers", type=count, default=1, help="Consumers in this process (default: 1)."
         )
         parser.add_argument(
             "--group",
@@ -91,10 +91,3 @@ async def _run(stop: asyncio.Event, options: dict[str, Any]) -> None:
             await pool.run(stop)
     finally:
         await layer.close()
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number

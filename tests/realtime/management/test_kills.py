@@ -18,6 +18,7 @@ from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka
 from tests.realtime.kafka.numbered import PARTITIONS
 from tests.realtime.management.world import World, layer_of
+from tests.realtime.process import Process
 from tests.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -78,11 +79,47 @@ async def test_killed_at_random_moments(
                     assert pool.stop(signal.SIGKILL) == -signal.SIGKILL
                     await producing
             with world.run(*run) as pool:
-                await until(lambda: "partition(s)" in pool.output(), PATIENCE)
-                await until(lambda: holds(layer, RECORDS), PATIENCE)
+                await until(partial(_reads, pool), PATIENCE)
+                await until(partial(holds, layer, RECORDS), PATIENCE)
                 assert await asyncio.to_thread(pool.stop) == 0
                 assert "Traceback" not in pool.output()
             for room, numbers in (await published(layer)).items():
                 assert numbers == list(range(room, RECORDS, ROOMS))
     finally:
         world.redis.stop()
+
+
+async def test_frozen_pool_comes_back(
+    tmp_path: Path, any_kafka: EmbeddedTansu | ApacheKafka, settings: Settings
+) -> None:
+    """A pool that froze past its session publishes nothing that its successor has published."""
+    world = World(tmp_path, any_kafka)
+    topic = f"frozen-{random.randrange(2**32)}"
+    await asyncio.to_thread(any_kafka.create_topic, topic, partitions=PARTITIONS)
+    world.redis.start()
+    run = ("runkafka", "--topics", topic, "--group", topic)
+    try:
+        async with layer_of(world, settings) as layer:
+            with world.run(*run) as frozen, world.run(*run) as other:
+                for pool in (frozen, other):
+                    await until(partial(_reads, pool), PATIENCE)
+                producing = asyncio.create_task(produce(world.brokers, topic, range(RECORDS)))
+                await until(partial(holds, layer, 100), PATIENCE)
+                frozen.send(signal.SIGSTOP)
+                await producing
+                await until(partial(holds, layer, RECORDS), PATIENCE)
+                frozen.send(signal.SIGCONT)
+                more = range(RECORDS, RECORDS + PORTION)
+                await produce(world.brokers, topic, more)
+                await until(partial(holds, layer, more.stop), PATIENCE)
+                for pool in (frozen, other):
+                    assert await asyncio.to_thread(pool.stop) == 0
+                    assert "Traceback" not in pool.output()
+            for room, numbers in (await published(layer)).items():
+                assert numbers == list(range(room, more.stop, ROOMS))
+    finally:
+        world.redis.stop()
+
+
+def _reads(pool: Process) -> bool:
+    return "partition(s)" in pool.output()
