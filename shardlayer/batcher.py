@@ -158,8 +158,11 @@ class Batcher(Generic[Item, Result]):
 
     async def _run(self) -> None:
         try:
-            while batch := self._take():
+            while self._waiting:
+                batch = self._take()
                 self._admit_callers()
+                if not batch:  # all that waited was taken back; whoever was let in now is not
+                    continue
                 try:
                     results = await self._send([entry.item for entry in batch], batch[0].since)
                 except asyncio.CancelledError:

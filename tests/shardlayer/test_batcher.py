@@ -144,6 +144,21 @@ async def test_caller_cancelled_while_it_waits_for_room_lets_the_next_one_in() -
     assert receiver.batches == [[b"0"], [b"1"], [b"3"]]
 
 
+async def test_callers_who_wait_for_room_get_it_when_all_before_them_are_cancelled() -> None:
+    """Whoever waits for room is let in, and sent, though nothing is left of what waited first."""
+    receiver = Receiver()
+    puts = batcher(receiver, max_pending=1)
+    first = await start(puts, b"0")
+    await receiver.next_batch()
+    (gone,) = await start(puts, b"1")
+    (stays,) = await start(puts, b"22")
+    gone.cancel()
+    receiver.answer()
+    assert await receiver.next_batch() == [b"22"]
+    receiver.answer()
+    assert await asyncio.gather(*first, stays) == [1, 2]
+
+
 async def test_failed_batch_fails_its_own_callers_only() -> None:
     """An error goes to those whose items were in the batch; the next batch is sent."""
     receiver = Receiver()
