@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+CLOSED_AFTER = 1.0  # seconds until it is asked whether the other loop was closed meanwhile
+
 Result = TypeVar("Result")
 
 
@@ -19,7 +21,7 @@ def wait_there(
     A caller that is interrupted, by control-C say, cancels the work.
 
     Raises:
-        RuntimeError: If the other loop is closed.
+        RuntimeError: If the other loop is closed, or closes and leaves the work undone.
         CancelledError: If the work was cancelled, since its loop winds up.
     """
     done = threading.Lock()  # an event, but for what one allocates
@@ -37,7 +39,9 @@ def wait_there(
 
     loop.call_soon_threadsafe(start)
     try:
-        done.acquire()
+        while not done.acquire(timeout=CLOSED_AFTER):
+            if loop.is_closed():
+                raise RuntimeError("The event loop was closed before it had done the work.")
     except BaseException:
         with suppress(RuntimeError):  # the other loop is closed
             loop.call_soon_threadsafe(cancel)

@@ -290,10 +290,11 @@ def _stop(loop: asyncio.AbstractEventLoop) -> None:
 def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
     async def cancel_all() -> None:
         current = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not current]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Other threads may ask for more meanwhile.
+        while tasks := [task for task in asyncio.all_tasks() if task is not current]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     loop.run_until_complete(cancel_all())
     loop.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shardlayer.crossing import run_there
+from shardlayer.crossing import run_there, wait_there
 from tests.waiting import until
 
 
@@ -167,3 +167,40 @@ async def test_result_that_a_cancelled_caller_did_not_take_is_handed_over(
     await until(ended)
     await until(lambda: taken + len(unclaimed) == made)
     assert made == len(set(unclaimed)) + taken
+
+
+def test_thread_waits_for_what_a_loop_does(loop_there: asyncio.AbstractEventLoop) -> None:
+    """The result comes back, or the error is raised, with its own type."""
+
+    async def work() -> asyncio.AbstractEventLoop:
+        await asyncio.sleep(0)
+        return asyncio.get_running_loop()
+
+    async def fail() -> None:
+        raise LookupError("there")
+
+    assert wait_there(loop_there, work) is loop_there
+    with pytest.raises(LookupError, match="there"):
+        wait_there(loop_there, fail)
+
+
+def test_thread_does_not_wait_for_a_loop_that_was_closed() -> None:
+    """A loop that stops before it began the work leaves it undone: an error and not a hang."""
+    loop = asyncio.new_event_loop()
+
+    def stop_too_early() -> None:
+        loop.run_until_complete(asyncio.sleep(0))
+        asked.wait()
+        loop.close()
+
+    asked = threading.Event()
+    thread = threading.Thread(target=stop_too_early)
+    thread.start()
+    threading.Timer(0.1, asked.set).start()
+
+    async def work() -> None:
+        raise AssertionError
+
+    with pytest.raises(RuntimeError, match="closed"):
+        wait_there(loop, work)
+    thread.join()
