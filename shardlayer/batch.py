@@ -135,9 +135,10 @@ def publish(
         milliseconds(idempotency_ttl),
     ]
     writer = keys.writer(batch.writer)
+    shared_keys = (keys.alive, keys.born, writer, keys.targeted, keys.marks, keys.life)
     return Call(
         script("publish"),
-        [keys.alive, keys.born, writer, keys.targeted, keys.marks, *group_keys, *known_keys],
+        [*shared_keys, *group_keys, *known_keys],
         [*shared, *group_args, *sources, *item_args],
     )
 

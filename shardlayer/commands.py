@@ -89,13 +89,10 @@ def join(
     lease_ttl: float,
     meta_ttl: float,
     epoch_ttl: float,
-    distrust: str = "",
 ) -> Call:
     """Return the call that registers a node for a group. TTLs in seconds.
 
     `epoch_ttl` is how long the group's epoch is kept while nothing was published to it.
-    `distrust` is an epoch under which a group must go on that a node returns to, because the
-    server may have lost writes; the same for all nodes.
     """
     since = request.since
     return Call(
@@ -106,6 +103,7 @@ def join(
             keys.nodes(request.group),
             keys.meta(request.group),
             keys.history(request.group),
+            keys.life,
         ],
         [
             request.node,
@@ -119,7 +117,6 @@ def join(
             since.epoch if since else "",
             RECOVERY_LIMIT,
             int(request.returns),
-            distrust,
             milliseconds(epoch_ttl),
         ],
     )

@@ -7,12 +7,13 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:alive`           | sorted set    | node -> when its lease ends, in ms of Redis's clock        |
 | `:born`            | string        | when the registry was found new, in ms of Redis's clock    |
 | `:writer:WRITER`   | string        | a publisher's last batch: its number and its answer        |
+| `:life`            | string        | since when the server can't be trusted to have all it had  |
 | `:targeted`        | string        | percent of the rooms that just interested nodes are told of |
 | `:marks`           | hash          | source -> offset and index of what was last taken from it  |
 | `:once:GROUP:KEY`  | string        | offset and epoch of the publication that had that key      |
 | `:nodes:GROUP`     | hash          | node -> how many members it has; `#CHANNEL` -> until when   |
 |                    |               | a normal channel is a member, in ms of Redis's clock       |
-| `:meta:GROUP`      | hash          | `o` the last offset, `e` the epoch                         |
+| `:meta:GROUP`      | hash          | `o` the last offset, `e` the epoch, `l` the life it is of  |
 | `:history:GROUP`   | stream        | id `OFFSET-0`, field `p`: the publication's body           |
 | `:queue:CHANNEL`   | list          | a channel's messages, each after its expiry                |
 | `:readers:CHANNEL` | hash          | node -> "1": who receives a channel that is not its own     |
@@ -38,6 +39,7 @@ class ShardKeys:
     tag: str
     alive: str = field(init=False)
     born: str = field(init=False)
+    life: str = field(init=False)
     targeted: str = field(init=False)
     marks: str = field(init=False)
     swept: str = field(init=False)
@@ -51,6 +53,7 @@ class ShardKeys:
         set_once(self, "_base", base)
         set_once(self, "alive", base + "alive")
         set_once(self, "born", base + "born")
+        set_once(self, "life", base + "life")
         set_once(self, "targeted", base + "targeted")
         set_once(self, "marks", base + "marks")
         set_once(self, "swept", base + "swept")
@@ -117,10 +120,18 @@ def scan_pattern(prefix: str) -> str:
     return f"{{{_escape(prefix)}.*}}:*"
 
 
+def run_key(prefix: str) -> str:
+    """Return the key, on every server, that says which run of the server wrote last."""
+    return f"{{{layout_tag(prefix)}}}:run"
+
+
+_OUTLIVING = {"alive", "born", "writer", "life", "targeted", "marks", "shards", "run"}
+
+
 def outlives_flush(key: str) -> bool:
     """Tell whether a flush leaves a key: what processes go by, neither message nor group."""
     kind = key.partition("}:")[2].partition(":")[0]
-    return kind in ("alive", "born", "writer", "targeted", "marks", "shards")
+    return kind in _OUTLIVING
 
 
 def parse_group_key(key: str) -> tuple[str, str] | None:

@@ -24,6 +24,8 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainErr
 
 from shardlayer.backends.base import Listener
 from shardlayer.backends.connection import CommandLink, Failure
+from shardlayer.backends.pipeline import Execute
+from shardlayer.backends.probe import ServerReport
 from shardlayer.backends.servers import Reply, Send, Servers
 from shardlayer.exceptions import ConfigurationError, ShardUnavailable
 from shardlayer.hosts import Host
@@ -210,6 +212,9 @@ class ClusterServers(Servers):
                 if address not in self._subscriptions:
                     self._heard_at[address] = shards
                     self._subscriptions[address] = self._subscribe(address, shards, *self._audience)
+
+    async def _recognise(self, host: Host, report: ServerReport, execute: Execute) -> None:
+        """Do nothing: shards move, so a server that is new to a shard says nothing of its data."""
 
     async def _check_layout(self, link: CommandLink) -> None:
         # The key that says how many shards there are is in one slot of the whole Cluster.

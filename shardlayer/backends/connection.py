@@ -18,7 +18,7 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from shardlayer.backends.pipeline import Pipeline
+from shardlayer.backends.pipeline import Greet, Pipeline
 from shardlayer.backends.sockets import Argument
 from shardlayer.commands import Call
 from shardlayer.hosts import Host
@@ -80,14 +80,15 @@ class CommandLink:
     Args:
         host: The server.
         timeout: Seconds that a reply may take.
+        greet: Called with each new connection before anything else is sent over it.
     """
 
-    def __init__(self, host: Host, *, timeout: float) -> None:
+    def __init__(self, host: Host, *, timeout: float, greet: Greet | None = None) -> None:
         self.host = host
         self.address = host.address
         self._prelude: tuple[tuple[Argument, ...], ...] = ()
         self._redis = connect(host, timeout=timeout)
-        self._pipeline = Pipeline(self._redis, timeout=timeout)
+        self._pipeline = Pipeline(self._redis, timeout=timeout, greet=greet)
 
     def asking(self) -> CommandLink:
         """Return this link as one whose every command follows an ASKING.

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -22,6 +23,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shardlayer.backends.sockets import Command, Socket, open_connection, pack
 
+Execute = Callable[[Sequence[Command]], Awaitable[list[Any]]]
+"""Sends commands over one connection; see `Pipeline.execute`."""
+
+Greet = Callable[[Execute], Awaitable[None]]
+
 
 class Pipeline:
     """A connection that is made when first needed, and again after it was lost.
@@ -29,11 +35,14 @@ class Pipeline:
     Args:
         redis: A client of redis-py that knows how to connect, and how to read replies. RESP2.
         timeout: Seconds without any reply after which the connection is given up.
+        greet: Called with each new connection before anything else is sent over it; what it
+            raises goes to those who wait for the connection, which is then closed.
     """
 
-    def __init__(self, redis: Redis, *, timeout: float) -> None:
+    def __init__(self, redis: Redis, *, timeout: float, greet: Greet | None = None) -> None:
         self._redis = redis
         self._timeout = timeout
+        self._greet = greet
         self._exchange: _Exchange | None = None
         self._opening: asyncio.Task[_Exchange] | None = None
         self._closed = False
@@ -51,11 +60,7 @@ class Pipeline:
         exchange = self._exchange
         if exchange is None or exchange.is_lost:
             exchange = await self._open()
-        replies = exchange.ask(commands)
-        return [
-            self._read(exchange, command, await reply)
-            for command, reply in zip(commands, replies, strict=True)
-        ]
+        return await self._execute_on(exchange, commands)
 
     async def aclose(self) -> None:
         """Close the connection for good; calls that still wait are cancelled."""
@@ -66,6 +71,13 @@ class Pipeline:
                 await asyncio.wait([self._opening])
         finally:
             await self._put_away()
+
+    async def _execute_on(self, exchange: _Exchange, commands: Sequence[Command]) -> list[Any]:
+        replies = exchange.ask(commands)
+        return [
+            self._read(exchange, command, await reply)
+            for command, reply in zip(commands, replies, strict=True)
+        ]
 
     def _read(self, exchange: _Exchange, command: Command, reply: Any) -> Any:
         if isinstance(reply, Exception):
@@ -98,6 +110,12 @@ class Pipeline:
     async def _connect(self) -> _Exchange:
         await self._put_away()
         exchange = _Exchange(await open_connection(self._redis), timeout=self._timeout)
+        if self._greet is not None:
+            try:
+                await self._greet(partial(self._execute_on, exchange))
+            except BaseException:
+                await exchange.aclose()
+                raise
         self._exchange = exchange
         return exchange
 

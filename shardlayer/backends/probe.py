@@ -24,8 +24,10 @@ class ServerReport:
         error: Why it did not answer; empty if it did.
         software: `redis` or `valkey`.
         version: Its release, such as `7.2.4`.
-        replication_id: Names the history of writes that it holds; a promoted replica, or a server
-            that was started again, has another one.
+        run_id: Names this run of it; when it is started again it has another one.
+        started: When this run began, in seconds since 1970 by its clock.
+        asked_at: When it was asked, by the same clock.
+        appends: Whether it appends its writes to a file (AOF).
         maxmemory_policy: What it does when its memory is full; only `noeviction` loses nothing.
     """
 
@@ -33,7 +35,10 @@ class ServerReport:
     error: str = ""
     software: str = ""
     version: str = ""
-    replication_id: str = ""
+    run_id: str = ""
+    started: float = 0.0
+    asked_at: float = 0.0
+    appends: bool = False
     maxmemory_policy: str = ""
 
     @property
@@ -52,11 +57,15 @@ def read_report(address: str, info: Mapping[str, Any]) -> ServerReport:
     """Return the report that the reply to INFO makes."""
     software = str(info.get("server_name", "redis"))
     version = info.get(f"{software}_version") or info.get("redis_version", "")
+    now = float(info.get("server_time_usec", 0)) / 1_000_000
     return ServerReport(
         address=address,
         software=software,
         version=str(version),
-        replication_id=str(info.get("master_replid", "")),
+        run_id=str(info.get("run_id", "")),
+        started=now - float(info.get("uptime_in_seconds", 0)),
+        asked_at=now,
+        appends=str(info.get("aof_enabled", "0")) == "1",
         maxmemory_policy=str(info.get("maxmemory_policy", "")),
     )
 

@@ -63,16 +63,12 @@ class RedisBackend(Backend):
 
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:
         options = self._options
-        if request.returns:
-            # Which server this is now is asked first: it decides what it can be trusted with.
-            await self._execute(shard, "PING")
         call = commands.join(
             self._keys[shard],
             request,
             lease_ttl=options.lease_ttl,
             meta_ttl=options.meta_ttl,
             epoch_ttl=options.epoch_ttl(request.group),
-            distrust=self._servers.distrusted(shard),
         )
         return commands.read_joined(request.group, await self._call(shard, call))
 

@@ -10,12 +10,15 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from shardlayer import wire
 from shardlayer.backends.base import Listener
 from shardlayer.backends.connection import CommandLink, Failure
-from shardlayer.backends.probe import read_report, require_supported
+from shardlayer.backends.lives import recognise
+from shardlayer.backends.pipeline import Execute
+from shardlayer.backends.probe import ServerReport, read_report, require_supported
 from shardlayer.backends.subscription import Probe, Subscription
 from shardlayer.exceptions import ConfigurationError, ShardUnavailable
 from shardlayer.hosts import Host
@@ -50,8 +53,6 @@ class Servers:
         self._hears = [asyncio.Event() for _ in self.keys]
         self._checked: set[str] = set()
         self._checking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._replication_ids: dict[str, str] = {}
-        self._distrusted: dict[str, str] = {}  # epochs to go on under, by address
 
     @property
     def addresses(self) -> list[str]:
@@ -61,13 +62,6 @@ class Servers:
     def address_of(self, shard: int) -> str:
         """Return where a shard is."""
         return self._homes[shard % len(self._homes)]
-
-    def distrusted(self, shard: int) -> str:
-        """Return the epoch under which the shard's rooms must go on, or ''.
-
-        That is so where a server took over that may lack writes which were acknowledged.
-        """
-        return self._distrusted.get(self.address_of(shard), "")
 
     async def run(self, shard: int, send: Send[Reply]) -> Reply:
         """Send something to the server that holds a shard.
@@ -95,7 +89,8 @@ class Servers:
     async def run_apart(self, address: str, send: Send[Reply]) -> Reply:
         """Send what holds up a connection over one that nothing else uses. Raises like `run`."""
         if address not in self._apart:
-            self._apart[address] = self._link_to(self._links[address].host)
+            host, timeout = self._links[address].host, self._options.publish_timeout
+            self._apart[address] = CommandLink(host, timeout=timeout)
         return await self.run_at(address, lambda _: send(self._apart[address]))
 
     async def prepare(self) -> None:
@@ -120,7 +115,8 @@ class Servers:
     # For the other way to place shards, too
 
     def _link_to(self, host: Host) -> CommandLink:
-        return CommandLink(host, timeout=self._options.publish_timeout)
+        greet = partial(self._greet, host)
+        return CommandLink(host, timeout=self._options.publish_timeout, greet=greet)
 
     async def _send_to(self, address: str, send: Send[Reply]) -> Reply:
         if address not in self._checked:
@@ -181,25 +177,33 @@ class Servers:
     async def _check(self, address: str) -> None:
         async with self._checking[address]:
             if address not in self._checked:
-                await self._ask(address)
+                await self._check_layout(self._links[address])
                 self._checked.add(address)
 
-    async def _ask(self, address: str) -> None:
-        """Refuse a server that is too old, or that processes with other `shards` use."""
-        link = self._links[address]
-        report = read_report(address, await link.execute("INFO", "everything"))
+    async def _greet(self, host: Host, execute: Execute) -> None:
+        """Refuse a server that is too old, and notice one that may have lost something."""
+        (info,) = await execute([("INFO", "everything")])
+        if isinstance(info, Exception):
+            raise info
+        report = read_report(host.address, info)
         require_supported(report)
-        await self._check_layout(link)
-        self._recognise(address, report.replication_id)
         if report.evicts:
             logger.warning(
                 "%s has maxmemory-policy %s: when its memory is full it deletes rooms, and clients "
                 "lose messages. Set it to noeviction.",
-                address,
+                host.address,
                 report.maxmemory_policy,
             )
+        await self._recognise(host, report, execute)
+
+    async def _recognise(self, host: Host, report: ServerReport, execute: Execute) -> None:
+        shards = self._shards_by_address().get(host.address, ())
+        await recognise(
+            execute, report, host, [self.keys[shard] for shard in shards], self._options
+        )
 
     async def _check_layout(self, link: CommandLink) -> None:
+        """Refuse a server that processes with other `shards` use."""
         layout, shards = layout_key(self._options.prefix), self._options.shards
         await link.execute("SETNX", layout, shards)
         found = int(await link.execute("GET", layout))
@@ -209,15 +213,3 @@ class Servers:
                 f"{self._options.prefix!r}, and this process has shards = {shards}: they would "
                 f"not find each other's groups. See docs/operate.md for how to change it."
             )
-
-    def _recognise(self, address: str, replication_id: str) -> None:
-        """Notice that behind one address there is another server now, promoted in a failover.
-
-        Replication is asynchronous: unless publications wait for replicas it may lack some that
-        were acknowledged. Its rooms then go on under an epoch that all nodes derive alike.
-        """
-        known = self._replication_ids.setdefault(address, replication_id)
-        if known != replication_id:
-            self._replication_ids[address] = replication_id
-            if self._links[address].host.master_name and not self._options.wait_replicas:
-                self._distrusted[address] = replication_id[: wire.EPOCH_LENGTH]

@@ -1,14 +1,13 @@
 -- Registers a node as one that has members of a group, and answers where the group stands.
 --
--- KEYS  1 alive   2 born   3 nodes   4 meta   5 history
+-- KEYS  1 alive   2 born   3 nodes   4 meta   5 history   6 life
 -- ARGV  1 node    2 lease TTL, ms    3 members on the node
---       4 1 if the group keeps history, else 0   5 an epoch if it has none   6 meta TTL, ms
+--       4 1 if the group keeps history, else 0   5 an epoch if it needs one  6 meta TTL, ms
 --       7 1 to answer what was missed, else 0    8 the last offset had   9 its epoch ('': any)
 --       10 how many publications to answer at most: the newest, or for a node that returns the
 --          oldest, since it asks again for the rest
 --       11 1 if the node is in the group already and ARGV[8] is where its members are, else 0
---       12 an epoch that a group must have from now on, since the server may have lost writes, or ''
---       13 how long the epoch is kept while nothing was published, ms: anybody may join any name
+--       12 how long the epoch is kept while nothing was published, ms: anybody may join any name
 -- Returns  {1 if the node's lease still ran else 0, epoch ('' without history), offset,
 --           1 if nothing is missing between ARGV[8] and the last one answered, else 0,
 --           then offset and body of each publication after it}
@@ -26,25 +25,21 @@ if ARGV[4] == '0' then
   return {leased, '', 0, 0}
 end
 
-local meta = redis.call('HMGET', KEYS[4], 'o', 'e')
+local life = redis.call('GET', KEYS[6]) or ''
+local meta = redis.call('HMGET', KEYS[4], 'o', 'e', 'l')
 local offset, epoch = tonumber(meta[1] or '0'), meta[2]
 if not epoch then
-  epoch = ARGV[5]
-  redis.call('HSET', KEYS[4], 'o', '0', 'e', epoch)
   redis.call('DEL', KEYS[5])
 end
 
--- Offsets that were lost in a failover will be given again. They must not pass for the same ones:
--- a member that had the lost ones would be told that nothing is missing.
-if ARGV[11] == '1' then
-  local behind = ARGV[9] == epoch and tonumber(ARGV[8]) > offset
-  local distrusted = ARGV[12] ~= '' and epoch ~= ARGV[12]
-  if behind or distrusted then
-    epoch = ARGV[12] ~= '' and ARGV[12] or ARGV[5]
-    redis.call('HSET', KEYS[4], 'o', string.format('%.0f', offset), 'e', epoch)
-  end
+-- Offsets that the server has lost will be given again. They must not pass for the same ones: who
+-- had the lost ones would be told that nothing is missing.
+local behind = ARGV[11] == '1' and ARGV[9] == epoch and tonumber(ARGV[8]) > offset
+if not epoch or behind or (meta[3] or '') ~= life then
+  epoch = ARGV[5]
+  redis.call('HSET', KEYS[4], 'o', string.format('%.0f', offset), 'e', epoch, 'l', life)
 end
-redis.call('PEXPIRE', KEYS[4], offset > 0 and ARGV[6] or ARGV[13])
+redis.call('PEXPIRE', KEYS[4], offset > 0 and ARGV[6] or ARGV[12])
 
 if ARGV[7] == '0' then
   return {leased, epoch, offset, 0}

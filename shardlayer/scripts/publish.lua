@@ -1,13 +1,13 @@
 -- Publishes one batch on one shard: all of it or, if it was published before, none of it.
 --
--- KEYS  1 alive   2 born   3 the writer's last batch   4 targeted   5 marks
+-- KEYS  1 alive   2 born   3 the writer's last batch   4 targeted   5 marks   6 life
 --       then for each group: nodes, meta, history
 --       then for each idempotency key: where its publication stands
 -- ARGV  1 the batch's number; a writer counts its batches on this shard and repeats a number only
 --         to repeat the batch
 --       2 lease TTL, ms   3 how long the writer's last batch is remembered, ms   4 meta TTL, ms
 --       5 inbox prefix    6 the all-nodes channel   7 the wire version byte
---       8 an epoch for groups that have none        9 the number of groups
+--       8 an epoch for groups that need one         9 the number of groups
 --       10 the number of sources                    11 the number of idempotency keys
 --       12 how long an idempotency key is remembered, ms
 --       then for each group: history size (0: none; -1: for all nodes, and none), history TTL in ms
@@ -25,7 +25,7 @@
 -- Lua does not roll back: the caller has validated everything, and nothing below can fail once the
 -- first write was made.
 
-local SHARED_KEYS, SHARED_ARGS = 5, 12
+local SHARED_KEYS, SHARED_ARGS = 6, 12
 local NO_EPOCH = string.rep('\0', 8)
 
 local number = ARGV[1]
@@ -33,7 +33,7 @@ local lease_ttl = tonumber(ARGV[2])
 local groups, sources, known = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 
 -- A batch whose answer was lost is answered again and not applied again.
-local known_so_far = redis.call('MGET', KEYS[3], KEYS[2], KEYS[4])
+local known_so_far = redis.call('MGET', KEYS[3], KEYS[2], KEYS[4], KEYS[6])
 local remembered = known_so_far[1]
 if remembered then
   local last, answer = string.match(remembered, '^(%d+) (.*)$')
@@ -71,15 +71,19 @@ if not born then
 end
 local trusted = any_alive and now - born >= lease_ttl
 local percent = tonumber(known_so_far[3] or 100)
+local life = known_so_far[4] or ''
 
 local size, ttl, offset, epoch, nodes, channels = {}, {}, {}, {}, {}, {}
 for g = 1, groups do
   local key = SHARED_KEYS + 3 * g - 2
   size[g], ttl[g] = tonumber(ARGV[SHARED_ARGS + 2 * g - 1]), ARGV[SHARED_ARGS + 2 * g]
   if size[g] > 0 then
-    local meta = redis.call('HMGET', KEYS[key + 1], 'o', 'e')
-    if meta[2] then
+    local meta = redis.call('HMGET', KEYS[key + 1], 'o', 'e', 'l')
+    if meta[2] and (meta[3] or '') == life then
       offset[g], epoch[g] = tonumber(meta[1]), meta[2]
+    elseif meta[2] then
+      -- Offsets that the server has lost are given again, and must not pass for the lost ones.
+      offset[g], epoch[g] = tonumber(meta[1]), ARGV[8]
     else
       -- A new epoch counts from 1 again, which the stream of an older one would refuse.
       offset[g], epoch[g] = 0, ARGV[8]
@@ -182,7 +186,12 @@ local reply = {targeted, fallback, 0, #channels / 2}
 for g = 1, groups do
   if offset[g] then
     local key = SHARED_KEYS + 3 * g - 2
-    redis.call('HSET', KEYS[key + 1], 'o', string.format('%.0f', offset[g]), 'e', epoch[g])
+    local at = string.format('%.0f', offset[g])
+    if life == '' then
+      redis.call('HSET', KEYS[key + 1], 'o', at, 'e', epoch[g])
+    else
+      redis.call('HSET', KEYS[key + 1], 'o', at, 'e', epoch[g], 'l', life)
+    end
     redis.call('PEXPIRE', KEYS[key + 1], ARGV[4])
     redis.call('PEXPIRE', KEYS[key + 2], ttl[g])
   end
