@@ -139,8 +139,7 @@ class LayerOptions:
         """Return the options that a `CONFIG` dictionary asks for.
 
         None stands for the default, as in channels_redis. `hosts` is read by `hosts.parse_hosts`;
-        `history` maps globs to `{"size": …, "ttl": …}`
-        or to None for no history.
+        `history` maps globs to `{"size": …, "ttl": …}` or to None for no history.
 
         Raises:
             ConfigurationError: Naming the key that is wrong and what it takes.
@@ -263,13 +262,10 @@ def _capacities(value: object) -> dict[str | Pattern[str], int]:
         )
     for pattern, capacity in value.items():
         text = pattern.pattern if isinstance(pattern, Pattern) else pattern
-        if not isinstance(text, str):
+        if not isinstance(text, str) or not _is_number(capacity, int) or capacity <= 0:
             raise ConfigurationError(
-                f"channel_capacity has the key {pattern!r}; it takes globs and compiled patterns."
-            )
-        if not _is_number(capacity, int) or capacity <= 0:
-            raise ConfigurationError(
-                f"channel_capacity[{pattern!r}] is {capacity!r}; it takes a whole number above 0."
+                f"channel_capacity[{pattern!r}] is {capacity!r}; it takes whole numbers above 0, by "
+                f"globs or compiled patterns of text."
             )
     return dict(value)
 
