@@ -264,8 +264,8 @@ def _capacities(value: object) -> dict[str | Pattern[str], int]:
         text = pattern.pattern if isinstance(pattern, Pattern) else pattern
         if not isinstance(text, str) or not _is_number(capacity, int) or capacity <= 0:
             raise ConfigurationError(
-                f"channel_capacity[{pattern!r}] is {capacity!r}; it takes whole numbers above 0, by "
-                f"globs or compiled patterns of text."
+                f"channel_capacity[{pattern!r}] is {capacity!r}; it takes whole numbers above 0 "
+                f"by globs or by compiled patterns of text."
             )
     return dict(value)
 
