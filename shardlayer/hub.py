@@ -179,7 +179,8 @@ class Hub:
 
         Yields whenever the event loop should have its turn before it is asked to go on.
         """
-        ends = self._turns.begin()
+        turns = self._turns
+        turns.begin()
         try:
             while self._waiting:
                 if self._waiting[0].reset is not None:
@@ -187,13 +188,12 @@ class Hub:
                 # Within a round no room changes its epoch.
                 for room, texts in self._collect().items():
                     for broadcast in joined(texts, self._write_bytes):
-                        if perf_counter() >= ends:
+                        if perf_counter() >= turns.ends:
                             yield
-                            ends = self._turns.next()
                         yield from self._write(room, broadcast)
                 self._writing_size = 0
         finally:
-            self._turns.end()
+            turns.end()
 
     def _reset_first(self) -> tuple[Room, Broadcast]:
         """Move the room that was admitted with a reset, and return what its members are told."""

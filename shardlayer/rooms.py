@@ -40,7 +40,7 @@ class Rooms:
     """
 
     def __init__(self, registry: Registry, options: LayerOptions) -> None:
-        turns = Turns()
+        self._turns = turns = Turns()
         self.hubs = [
             Hub(
                 slice_size=options.slice_size,
@@ -186,9 +186,9 @@ class Rooms:
 
     async def _go_on(self, shard: int, steps: Generator[None, None, None]) -> None:
         try:
-            await asyncio.sleep(0)
+            await self._turns.wait()
             for _ in steps:
-                await asyncio.sleep(0)
+                await self._turns.wait()
         finally:
             steps.close()
             self._deliveries[shard] = None
