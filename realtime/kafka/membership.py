@@ -34,8 +34,8 @@ LEAVE_GRACE = 1.0  # seconds for leaving the group, and as many for closing conn
 Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 
-class LogWentBack(KafkaError):  # type: ignore[misc]
-    """A partition's offsets begin anew under the consumer."""
+class Rejoin(KafkaError):  # type: ignore[misc]
+    """This membership can't go on; another one can, from what is committed."""
 
 
 class MakeDispatch(Protocol):
@@ -89,6 +89,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lanes: dict[TopicPartition, Lane] = {}
         self._unmarked: set[TopicPartition] = set()  # held until their marks are known
         self._marks_due = 0.0  # loop's time
+        self._assigned = asyncio.Event()  # the lanes are those of the consumer's assignment
         self._changed = asyncio.Event()  # work ended, or will not for now
         self._failure: BaseException | None = None
 
@@ -120,9 +121,9 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             while not self._stop.is_set():
                 async with self._stop.bounds():
                     await self._step()
-        except (Stopped, LogWentBack) as reason:
+        except (Stopped, Rejoin) as reason:
             await self._settle()
-            if isinstance(reason, LogWentBack):
+            if isinstance(reason, Rejoin):
                 raise
         else:
             await self._settle()
@@ -137,6 +138,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: object) -> None:
         """Finish what can be finished and commit it, while the group waits."""
+        self._assigned.clear()
         try:
             await self._settle()
         except Exception as error:  # aiokafka would only log it
@@ -146,6 +148,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         """Begin with new partitions, and go on with those that came back unfinished."""
         try:
             self._assign(assigned)
+            self._assigned.set()
         except Exception as error:  # aiokafka would only log it
             self._fail(error)
 
@@ -169,6 +172,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _step(self) -> None:
         """Fetch once and send what came on its way."""
+        await self._assigned.wait()
         if self._failure is not None:
             raise self._failure
         ready = [key for key, lane in self._lanes.items() if lane.has_room]
@@ -177,18 +181,23 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._changed.wait()
             return
         batches = await self._consumer.getmany(*ready, timeout_ms=MAX_WAIT, max_records=MAX_RECORDS)
+        if batches and not self._assigned.is_set():  # aiokafka had told us of no assignment yet
+            raise Rejoin("Records came before their partitions")
+        # Asked for before anything is waited for: an assignment begins without knowing them.
+        log_ends = {partition: self._consumer.highwater(partition) for partition in batches}
+        lanes = {partition: self._lanes[partition] for partition in batches}
         for partition, records in batches.items():
-            lane = self._lanes.get(partition)
-            if lane is None:
-                continue
-            if lane.end is None and not await self._may_begin(lane, records[0].offset):
+            lane = lanes[partition]
+            if lane.end is None and not await self._may_begin(
+                lane, records[0].offset, log_ends[partition]
+            ):
                 continue
             if lane.end is not None and records[0].offset < lane.end:
-                raise LogWentBack(f"{lane.source} begins anew")
+                raise Rejoin(f"{lane.source} begins anew")
             if self._lanes.get(partition) is lane:  # not given back meanwhile
                 self._dispatch.take(lane, records)
 
-    async def _may_begin(self, lane: Lane, offset: int) -> bool:
+    async def _may_begin(self, lane: Lane, offset: int, log_end: int) -> bool:
         """Say whether a new lane's first records may be published now.
 
         Its marks are looked at first. While a shard is away they may stay unknown: a partition
@@ -196,9 +205,11 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         partition = lane.partition
         patience = max(0.0, self._marks_due - asyncio.get_running_loop().time())
-        if await self._markers.known(within=patience):
-            log_end = self._consumer.highwater(partition)
-            await self._markers.settle(partition, log_end=log_end or 0)
+        known = await self._markers.known(within=patience)
+        if self._lanes.get(partition) is not lane:  # given back meanwhile
+            return False
+        if known:
+            await self._markers.settle(partition, log_end=log_end)
             return True
         if await self._consumer.committed(partition) == offset:
             return True
@@ -238,6 +249,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
+        self._assigned.set()  # whoever waits has to see it
         self._changed.set()
 
     def _sync_pauses(self) -> None:

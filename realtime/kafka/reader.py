@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
 
-from realtime.kafka.membership import LogWentBack, Membership
+from realtime.kafka.membership import Membership, Rejoin
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause
 
@@ -43,8 +43,8 @@ class Reader:
         while not self._stop.is_set():
             try:
                 await self._read(outage)
-            except LogWentBack as error:
-                logger.warning("%s; reading it from there.", error)
+            except Rejoin as error:
+                logger.warning("%s; joining the group again.", error)
             except KafkaError as error:
                 await pause(outage.failed(error), unless=self._stop)
 

@@ -15,12 +15,11 @@ from pytest_django import Settings
 
 from realtime.embedded import EmbeddedValkey
 from realtime.kafka.deadletters import DeadLetters
-from realtime.kafka.letters import Letter
+from realtime.kafka.replay import Postbox
 from realtime.kafka.source import Brokers
 from realtime.layers import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.conftest import channel_layers
-from tests.realtime.kafka.bad import records_in
 from tests.realtime.kafka.numbered import PARTITIONS, PATIENCE, committed
 from tests.realtime.kafka.pools import Pools
 from tests.waiting import until
@@ -32,8 +31,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PORTION = 240  # records that are written before each crash
-BAD_EVERY = 40  # records
+PORTION = 120  # records that are written before each crash
+BAD_EVERY = 15  # records
 ROOMS_OF_ALL = ["all", "every"]  # every record goes to these, beside two others
 
 # What a pool awaits for a batch, and how many calls of it go well before it crashes there.
@@ -165,17 +164,16 @@ async def test_every_step(
         expected = [number for number in good if number % PARTITIONS == partition]
         assert await numbers(layer, f"room.{partition}") == expected
         for room in ROOMS_OF_ALL:
-            found = await layer.history(room)
-            of_partition = [
-                int(item.data) for item in found if int(item.data) % PARTITIONS == partition
-            ]
-            assert of_partition == expected[-len(of_partition) :]
-            assert found[-1].offset == len(good)
-    letters = await records_in(brokers, topic + ".dlq", written // BAD_EVERY)
-    for partition, records in letters.items():
-        offsets = list(dict.fromkeys(Letter.read(record).offset for record in records))
+            found = await numbers(layer, room)
+            assert [number for number in found if number % PARTITIONS == partition] == expected
+    postbox = Postbox(brokers=brokers, topics=[topic], suffix=".dlq", group=pools.group)
+    letters = [item.letter async for item in postbox.letters()]
+    for partition in range(PARTITIONS):
+        of_partition = [each.offset for each in letters if each and each.partition == partition]
         bad = range(partition, written, PARTITIONS)
-        assert offsets == [place for place, number in enumerate(bad) if number % BAD_EVERY == 0]
+        assert list(dict.fromkeys(of_partition)) == [
+            place for place, number in enumerate(bad) if number % BAD_EVERY == 0
+        ]
 
 
 async def _count(layer: ShardedChannelLayer, room: str, count: int) -> bool:
