@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from time import perf_counter
 
-from shardlayer.arrivals import Arrived, size_of
+from shardlayer.arrivals import Arrived, loss_of, size_of
 from shardlayer.frames import Broadcast, joined
 from shardlayer.pushes import encode_push, encode_reset
 from shardlayer.room import Gate, Room
@@ -227,27 +227,15 @@ class Hub:
     def _shed(self) -> None:
         """Drop all that waits; whoever keeps history asks for it again."""
         self.overflows += 1
-        behind: set[Room] = set()
-        for arrived in self._waiting:
-            if arrived.room is not None and arrived.room.position is not None:
-                behind.add(arrived.room)
-            for publication in arrived.publications:
-                room = arrived.room or self.rooms.get(publication.room)
-                if room is None:
-                    self.unwanted += 1
-                elif publication.offset:
-                    behind.add(room)
-                else:
-                    self.dropped += 1
+        loss = loss_of(self._waiting, self.rooms)
+        self.dropped += loss.dropped
+        self.unwanted += loss.unwanted
         self._waiting.clear()
         self._waiting_size = 0
-        for room in self.rooms.values():
-            if room.held:
-                self.dropped += sum(not publication.offset for publication in room.held)
-                room.held.clear()
-                behind.add(room)
         self._held_size = 0
-        for room in behind:
+        for room in loss.behind:
+            if room.held is not None:
+                room.held.clear()
             self._find_gap(room)
 
     def _is_next(self, room: Room, publication: Publication) -> bool:
