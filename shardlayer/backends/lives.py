@@ -69,15 +69,17 @@ async def _has_all(
     if host.master_name:
         # A replica that ran already when the last one wrote, and whose writes were waited for.
         return options.wait_replicas > 0 and report.started < seen
-    return report.appends and await _appends_always(execute)
+    return await _appends_always(execute)
 
 
 async def _appends_always(execute: Execute) -> bool:
+    # Not INFO's aof_enabled, which is 0 for a moment after the file was loaded.
     try:
-        answer = await _one(execute, "CONFIG", "GET", "appendfsync")
+        answer = await _one(execute, "CONFIG", "GET", "appendonly", "appendfsync")
     except RedisError:  # not allowed to ask: then it can't be relied on
         return False
-    return b"always" in answer
+    configured = dict(zip(answer[::2], answer[1::2], strict=True))
+    return configured == {b"appendonly": b"yes", b"appendfsync": b"always"}
 
 
 async def _one(execute: Execute, *command: str) -> Any:

@@ -27,7 +27,6 @@ class ServerReport:
         run_id: Names this run of it; when it is started again it has another one.
         started: When this run began, in seconds since 1970 by its clock.
         asked_at: When it was asked, by the same clock.
-        appends: Whether it appends its writes to a file (AOF).
         maxmemory_policy: What it does when its memory is full; only `noeviction` loses nothing.
     """
 
@@ -38,7 +37,6 @@ class ServerReport:
     run_id: str = ""
     started: float = 0.0
     asked_at: float = 0.0
-    appends: bool = False
     maxmemory_policy: str = ""
 
     @property
@@ -65,7 +63,6 @@ def read_report(address: str, info: Mapping[str, Any]) -> ServerReport:
         run_id=str(info.get("run_id", "")),
         started=now - float(info.get("uptime_in_seconds", 0)),
         asked_at=now,
-        appends=str(info.get("aof_enabled", "0")) == "1",
         maxmemory_policy=str(info.get("maxmemory_policy", "")),
     )
 
