@@ -134,7 +134,10 @@ async def test_group_messages_that_expire_make_room_for_what_is_sent(make_layer:
         return True
 
     await until(has_room)
-    assert await receive(layer, channel) == "new"
+    received = [await receive(layer, channel)]
+    if received == [1]:  # the first had made room before the second expired
+        received.append(await receive(layer, channel))
+    assert received in (["new"], [1, "new"])
 
 
 async def test_readers_who_keep_up_cost_no_calls(make_layer: MakeLayer) -> None:

@@ -42,17 +42,18 @@ class SlowSink(RecordingSink):
 class Flood:
     """Publishes numbers to a room from a thread of its own, as another process would."""
 
-    def __init__(self, url: str, room: str, count: int) -> None:
+    def __init__(self, url: str, room: str, count: int, padding: str = PADDING) -> None:
         self.finished = False
         self._url = url
         self._room = room
         self._count = count
+        self._padding = padding
         self._thread = threading.Thread(target=lambda: asyncio.run(self._publish()))
         self._thread.start()
 
     async def _publish(self) -> None:
         layer = ShardedChannelLayer(hosts=[self._url], history=KEEPS_ALL)
-        items = [(self._room, message(number)) for number in range(self._count)]
+        items = [(self._room, message(number, self._padding)) for number in range(self._count)]
         for start in range(0, self._count, 1_000):
             await layer.publish_many(items[start : start + 1_000])
         await layer.close()
@@ -63,8 +64,8 @@ class Flood:
         self._thread.join()
 
 
-def message(number: int) -> bytes:
-    return orjson.dumps([number, PADDING])
+def message(number: int, padding: str = PADDING) -> bytes:
+    return orjson.dumps([number, padding])
 
 
 @asynccontextmanager
@@ -144,13 +145,14 @@ async def test_room_without_history_says_what_it_lost(
 
 async def test_subscriber_that_redis_ends_for_its_backlog(small_buffers: EmbeddedValkey) -> None:
     """A loop that stood still too long is cut off, connects again and misses nothing."""
-    count = 20_000
+    count = 10_000
+    padding = "x" * 4_000  # together far more than the kernel's buffers of both ends hold
     async with layer_on(small_buffers.url) as layer:
         sink = RecordingSink()
         await join(layer, ROOM, sink)
         await layer.publish(ROOM, orjson.dumps(["first", PADDING]))
         await until(lambda: sink.texts)
-        flood = Flood(small_buffers.url, ROOM, count)
+        flood = Flood(small_buffers.url, ROOM, count, padding)
         flood.join()  # the loop stands still: nothing is read
         await until(lambda: len(sink.texts) > count, within=PATIENCE)
         assert received(sink) == ["first", *range(count)]

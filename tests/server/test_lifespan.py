@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,17 @@ def diary(directory: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
+def answers(path: Path) -> bool:
+    """Tell whether a server answers: one that only listens does not handle signals yet."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return bool(client.recv(1))
+
+
 def test_application_is_told_of_start_and_stop(tmp_path: Path) -> None:
     """Startup comes when the server starts, shutdown after SIGTERM, before the process ends."""
     with start(tmp_path, "tests.server.lifespan_application:application") as server:
@@ -54,7 +66,7 @@ def test_application_that_can_not_start_stops_the_server(tmp_path: Path) -> None
 def test_application_without_lifespan_is_served(tmp_path: Path) -> None:
     """One that raises for the scope is served all the same, and stops without delay."""
     with start(tmp_path, "tests.tutorial.asgi:application") as server:
-        wait_until((tmp_path / "server.sock").exists)
+        wait_until(lambda: answers(tmp_path / "server.sock"))
         server.send_signal(signal.SIGTERM)
         output, _ = server.communicate(timeout=PATIENCE)
     assert server.returncode == 0

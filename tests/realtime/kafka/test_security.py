@@ -102,6 +102,7 @@ async def test_pool_by_tls_and_password(
     brokers = brokers_of(secure_kafka, PASSWORD)
     await produce(brokers, TOPIC, 0, 50)
     await write_bad(brokers, TOPIC, start=0, count=1)
+    caplog.clear()  # aiokafka tells all, unless it is silenced as the pool does
     async with Pools(brokers=brokers, topic=TOPIC, layer=redis_layer).running():
         await arrived(redis_layer, 50)
         await records_in(brokers, TOPIC + ".dlq", 1)
