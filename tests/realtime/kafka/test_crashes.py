@@ -138,7 +138,6 @@ async def numbers(layer: ShardedChannelLayer, room: str) -> list[int]:
     return [int(item.data) for item in await layer.history(room)]
 
 
-@pytest.mark.timeout(180)
 async def test_every_step(
     brokers: Brokers,
     topic: str,
