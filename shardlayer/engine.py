@@ -26,7 +26,8 @@ from typing import Any, TypeVar
 
 from shardlayer.backends.base import Backend
 from shardlayer.backends.cluster import ClusterServers
-from shardlayer.backends.memory import MemoryBackend, server
+from shardlayer.backends.memory import MemoryBackend
+from shardlayer.backends.memory_server import server
 from shardlayer.backends.redis import RedisBackend
 from shardlayer.backends.servers import Servers
 from shardlayer.crossing import run_there, wait_there

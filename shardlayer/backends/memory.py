@@ -7,113 +7,16 @@ in any threads and event loops, share a `MemoryServer` by its name.
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
-from zlib import crc32
+from collections.abc import Iterable, Mapping, Sequence
 
 from shardlayer import wire
 from shardlayer.backends.base import Backend, Listener
+from shardlayer.backends.memory_server import Group, Known, MemoryServer, Shard
 from shardlayer.batch import WRITER_TTL, Batch, Outgoing, Published
 from shardlayer.commands import RECOVERY_LIMIT, JoinReply, JoinRequest, Queued, publication
 from shardlayer.options import LayerOptions
 from shardlayer.types import Mark, NodeId, Position, Publication, RoomInfo
-
-Clock = Callable[[], float]
-"""Seconds since some fixed moment."""
-
-
-@dataclass(slots=True)
-class _Group:
-    nodes: dict[NodeId, int] = field(default_factory=dict)
-    channels: dict[str, float] = field(default_factory=dict)  # normal ones -> until when
-    epoch: str = ""
-    offset: int = 0
-    meta_ends: float = 0.0
-    history: deque[tuple[int, bytes]] = field(default_factory=deque)
-    history_ends: float = 0.0
-
-    def expire(self, now: float) -> None:
-        if now >= self.history_ends:
-            self.history.clear()
-        for channel in [name for name, ends in self.channels.items() if ends <= now]:
-            del self.channels[channel]
-        if now >= self.meta_ends:
-            self.epoch, self.offset = "", 0
-
-    def begin(self, epoch: str) -> None:
-        if not self.epoch:
-            self.epoch, self.offset = epoch, 0
-            self.history.clear()
-
-
-class _Known(NamedTuple):
-    """What an idempotency key stands for."""
-
-    position: Position | None
-    ends: float
-
-
-@dataclass(slots=True)
-class _Shard:
-    leases: dict[NodeId, float] = field(default_factory=dict)
-    writers: dict[str, tuple[int, Published, float]] = field(default_factory=dict)
-    groups: dict[str, _Group] = field(default_factory=dict)
-    queues: dict[str, deque[tuple[float, bytes]]] = field(default_factory=dict)
-    readers: dict[str, set[str]] = field(default_factory=dict)
-    marks: dict[str, Mark] = field(default_factory=dict)
-    held: dict[str, tuple[int, float]] = field(default_factory=dict)  # how many, until when
-    once: dict[tuple[str, str], _Known] = field(default_factory=dict)
-    targeted: int = 100  # percent of the groups
-
-    def is_for_all(self, item: Outgoing) -> bool:
-        return item.for_all or crc32(item.group.encode()) % 100 >= self.targeted
-
-    def was_taken(self, mark: Mark | None) -> bool:
-        if mark is None or (last := self.marks.get(mark.source)) is None:
-            return False
-        return (mark.offset, mark.index) <= (last.offset, last.index)
-
-    def published_as(self, item: Outgoing, now: float) -> _Known | None:
-        known = self.once.get((item.group, item.idempotency_key)) if item.idempotency_key else None
-        return known if known is not None and now < known.ends else None
-
-    def group(self, name: str, now: float) -> _Group:
-        group = self.groups.setdefault(name, _Group())
-        group.expire(now)
-        return group
-
-
-class MemoryServer:
-    """What a Redis server is to the Redis backend. Thread-safe.
-
-    Args:
-        clock: Tells the time.
-    """
-
-    def __init__(self, clock: Clock = time.monotonic) -> None:
-        self.clock = clock
-        self.lock = threading.Lock()
-        self.swept_until = float("-inf")
-        self.shards: dict[tuple[str, int], _Shard] = {}
-        self.listeners: dict[NodeId, tuple[asyncio.AbstractEventLoop, Listener]] = {}
-
-    def tell(self, node: str, shard: int, batch: bytes) -> None:
-        """Hand a packed batch to a node, if it listens."""
-        heard = self.listeners.get(NodeId(node))
-        if heard is not None and not heard[0].is_closed():
-            heard[0].call_soon_threadsafe(heard[1].arrived, shard, batch)
-
-
-_servers: dict[str, MemoryServer] = {}
-
-
-def server(url: str) -> MemoryServer:
-    """Return this process's server of a `memory://NAME` address, made on first use."""
-    return _servers.setdefault(url, MemoryServer())
 
 
 class MemoryBackend(Backend):
@@ -128,8 +31,8 @@ class MemoryBackend(Backend):
     def server_of(self, shard: int) -> int:
         return 0
 
-    def _shard(self, shard: int) -> _Shard:
-        return self._server.shards.setdefault((self._options.prefix, shard), _Shard())
+    def _shard(self, shard: int) -> Shard:
+        return self._server.shards.setdefault((self._options.prefix, shard), Shard())
 
     async def publish(self, shard: int, batch: Batch) -> Published:
         await asyncio.sleep(0)  # as a server would: who publishes on and on lets others receive
@@ -168,7 +71,7 @@ class MemoryBackend(Backend):
 
     def _append(
         self,
-        state: _Shard,
+        state: Shard,
         item: Outgoing,
         batch: Batch,
         now: float,
@@ -193,7 +96,7 @@ class MemoryBackend(Backend):
             group.meta_ends = now + self._options.meta_ttl
         if item.idempotency_key:
             ends = now + self._options.idempotency_ttl
-            state.once[item.group, item.idempotency_key] = _Known(position, ends)
+            state.once[item.group, item.idempotency_key] = Known(position, ends)
         offset, epoch = (position.offset, position.epoch) if position else (0, "")
         entry = wire.pack_entry(item.body, offset=offset, epoch=epoch)
         for node in [node for node in group.nodes if state.leases.get(node, 0.0) <= now]:
@@ -222,12 +125,12 @@ class MemoryBackend(Backend):
                 ],
             )
 
-    def _meta_ttl(self, name: str, group: _Group) -> float:
+    def _meta_ttl(self, name: str, group: Group) -> float:
         return self._options.meta_ttl if group.offset else self._options.epoch_ttl(name)
 
     @staticmethod
     def _missed(
-        group: _Group, since: Position | None, *, oldest: bool
+        group: Group, since: Position | None, *, oldest: bool
     ) -> tuple[bool, list[tuple[int, bytes]]]:
         if since is None:
             return False, []
@@ -256,7 +159,7 @@ class MemoryBackend(Backend):
         with self._server.lock:
             return self._renew(self._shard(shard), node, self._server.clock())
 
-    def _renew(self, state: _Shard, node: NodeId, now: float) -> bool:
+    def _renew(self, state: Shard, node: NodeId, now: float) -> bool:
         leased = state.leases.get(node, 0.0) > now
         state.leases[node] = now + self._options.lease_ttl
         return leased
@@ -361,7 +264,7 @@ class MemoryBackend(Backend):
             return [self._info(shard, name, self._shard(shard).group(name, now)) for name in groups]
 
     @staticmethod
-    def _info(shard: int, name: str, group: _Group) -> RoomInfo:
+    def _info(shard: int, name: str, group: Group) -> RoomInfo:
         return RoomInfo(
             room=name,
             shard=shard,
@@ -417,7 +320,7 @@ class MemoryBackend(Backend):
         return (end if end < len(names) else 0), names[cursor:end]
 
     @staticmethod
-    def _exists(group: _Group) -> bool:
+    def _exists(group: Group) -> bool:
         return bool(group.nodes or group.channels or group.epoch)
 
     async def ping(self, server: int) -> float:

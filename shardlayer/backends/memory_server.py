@@ -1,0 +1,119 @@
+"""What the memory backend keeps, in place of a Redis server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from zlib import crc32
+
+from shardlayer.backends.base import Listener
+from shardlayer.batch import Outgoing, Published
+from shardlayer.types import Mark, NodeId, Position
+
+Clock = Callable[[], float]
+"""Seconds since some fixed moment."""
+
+
+@dataclass(slots=True)
+class Group:
+    """A group or room."""
+
+    nodes: dict[NodeId, int] = field(default_factory=dict)
+    channels: dict[str, float] = field(default_factory=dict)  # normal ones -> until when
+    epoch: str = ""
+    offset: int = 0
+    meta_ends: float = 0.0
+    history: deque[tuple[int, bytes]] = field(default_factory=deque)
+    history_ends: float = 0.0
+
+    def expire(self, now: float) -> None:
+        """Forget what has had its time."""
+        if now >= self.history_ends:
+            self.history.clear()
+        for channel in [name for name, ends in self.channels.items() if ends <= now]:
+            del self.channels[channel]
+        if now >= self.meta_ends:
+            self.epoch, self.offset = "", 0
+
+    def begin(self, epoch: str) -> None:
+        """Begin to count, unless that has begun."""
+        if not self.epoch:
+            self.epoch, self.offset = epoch, 0
+            self.history.clear()
+
+
+class Known(NamedTuple):
+    """What an idempotency key stands for."""
+
+    position: Position | None
+    ends: float
+
+
+@dataclass(slots=True)
+class Shard:
+    """What a Redis server holds under one hash tag."""
+
+    leases: dict[NodeId, float] = field(default_factory=dict)
+    writers: dict[str, tuple[int, Published, float]] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    queues: dict[str, deque[tuple[float, bytes]]] = field(default_factory=dict)
+    readers: dict[str, set[str]] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    held: dict[str, tuple[int, float]] = field(default_factory=dict)  # how many, until when
+    once: dict[tuple[str, str], Known] = field(default_factory=dict)
+    targeted: int = 100  # percent of the groups
+
+    def is_for_all(self, item: Outgoing) -> bool:
+        """Tell whether all nodes are told of a publication."""
+        return item.for_all or crc32(item.group.encode()) % 100 >= self.targeted
+
+    def was_taken(self, mark: Mark | None) -> bool:
+        """Tell whether a mark's source was taken that far already."""
+        if mark is None or (last := self.marks.get(mark.source)) is None:
+            return False
+        return (mark.offset, mark.index) <= (last.offset, last.index)
+
+    def published_as(self, item: Outgoing, now: float) -> Known | None:
+        """Return what a publication's idempotency key stands for, if it does."""
+        known = self.once.get((item.group, item.idempotency_key)) if item.idempotency_key else None
+        return known if known is not None and now < known.ends else None
+
+    def group(self, name: str, now: float) -> Group:
+        """Return the group of that name as it is now, made if there was none."""
+        group = self.groups.setdefault(name, Group())
+        group.expire(now)
+        return group
+
+
+class MemoryServer:
+    """What a Redis server is to the Redis backend. Thread-safe.
+
+    Args:
+        clock: Tells the time.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
+        self.lock = threading.Lock()
+        self.swept_until = float("-inf")
+        self.shards: dict[tuple[str, int], Shard] = {}
+        self.listeners: dict[NodeId, tuple[asyncio.AbstractEventLoop, Listener]] = {}
+
+    def tell(self, node: str, shard: int, batch: bytes) -> None:
+        """Hand a packed batch to a node, if it listens."""
+        heard = self.listeners.get(NodeId(node))
+        if heard is not None and not heard[0].is_closed():
+            heard[0].call_soon_threadsafe(heard[1].arrived, shard, batch)
+
+
+_servers: dict[str, MemoryServer] = {}
+
+
+def server(url: str) -> MemoryServer:
+    """Return this process's server of a `memory://NAME` address, made on first use."""
+    return _servers.setdefault(url, MemoryServer())
