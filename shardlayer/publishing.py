@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from shardlayer.sharding import shard_of
 from shardlayer.types import Mark, Position
 
 MAX_IDEMPOTENCY_KEY = 128  # characters
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Reply = TypeVar("Reply")
 Outcome = Placed | BaseException
@@ -48,7 +50,7 @@ class Publishing:
             ShardUnavailable: If it was not acknowledged within `publish_timeout`; whether it was
                 published is then unknown.
         """
-        if not isinstance(idempotency_key, str) or len(idempotency_key) > MAX_IDEMPOTENCY_KEY:
+        if not _is_idempotency_key(idempotency_key):
             raise TypeError(
                 f"An idempotency key is a text of 1 to {MAX_IDEMPOTENCY_KEY} characters, "
                 f"not {idempotency_key!r:.200}."
@@ -206,6 +208,11 @@ class Publishing:
         limit = self.options.max_message_size
         if len(payload) > limit:
             raise MessageTooLarge(size=len(payload), limit=limit)
+
+
+def _is_idempotency_key(key: object) -> bool:
+    """Tell whether a key can be sent; half a surrogate pair, as JSON may hold, can't."""
+    return isinstance(key, str) and len(key) <= MAX_IDEMPOTENCY_KEY and not _SURROGATE.search(key)
 
 
 def _positions(

@@ -143,16 +143,19 @@ class _Exchange(Socket):
 
         Raises:
             RedisConnectionError: If the connection is lost.
+            TypeError, UnicodeEncodeError: If a command can't be written; none is sent.
         """
         if self.is_lost:
             raise RedisConnectionError("the connection is lost")
+        # First of all: a reply that is due to a command that was not sent would be another's.
+        packed = [pack(command) for command in commands]
         if not self._due:
             self._heard = self._loop.time()
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout, self._look)
         replies = [self._loop.create_future() for _ in commands]
         self._due.extend(replies)
-        self._unsent.extend(pack(command) for command in commands)
+        self._unsent += packed
         if not self._corked:
             self._corked = True
             self._loop.call_soon(self._uncork)

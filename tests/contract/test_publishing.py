@@ -77,7 +77,7 @@ async def test_idempotency_key_is_forgotten_after_its_time(make_layer: MakeLayer
     await until(published_again)
 
 
-@pytest.mark.parametrize("key", ["k" * 129, 7, None])
+@pytest.mark.parametrize("key", ["k" * 129, 7, None, "\ud800"])
 async def test_idempotency_key_that_can_be_none_is_refused(
     layer: ShardedChannelLayer, key: object
 ) -> None:

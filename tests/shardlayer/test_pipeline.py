@@ -74,6 +74,22 @@ async def test_cancelled_call_does_not_shift_the_replies(pipeline: Pipeline) -> 
     assert isinstance(answers[1], asyncio.CancelledError)
 
 
+async def test_command_that_can_not_be_written_does_not_shift_the_replies(
+    pipeline: Pipeline,
+) -> None:
+    """Its caller is told, nothing of its call is sent, and others get their own replies."""
+    await pipeline.execute([("SET", "a", "1")])
+    answers = await asyncio.gather(
+        pipeline.execute([("INCR", "a")]),
+        pipeline.execute([("INCR", "a"), ("SET", "b", "\ud800")]),
+        pipeline.execute([("ECHO", "mine")]),
+        pipeline.execute([("GET", "a")]),
+        return_exceptions=True,
+    )
+    assert isinstance(answers[1], UnicodeEncodeError)
+    assert [answers[0], *answers[2:]] == [[2], [b"mine"], [b"2"]]
+
+
 async def test_lost_connection_fails_all_calls_and_the_next_one_connects(
     pipeline: Pipeline, redis_server: EmbeddedValkey
 ) -> None:
