@@ -17,7 +17,6 @@ from typing import Any
 
 from shardlayer.commands import JoinReply
 from shardlayer.complaints import Complaint
-from shardlayer.exceptions import ShardLayerError
 from shardlayer.hub import Hub
 from shardlayer.options import LayerOptions
 from shardlayer.registry import RETRY_PAUSE, Registry
@@ -227,7 +226,7 @@ class Rooms:
                             returns=True,
                         )
                         break
-                    except ShardLayerError as error:
+                    except Exception as error:  # any: what is held would be held for good
                         self._complain("%s can't be entered again yet: %s", room.name, error)
                         await asyncio.sleep(RETRY_PAUSE)
         finally:

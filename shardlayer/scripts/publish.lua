@@ -210,16 +210,21 @@ if sources > 0 then
   redis.call('PEXPIRE', KEYS[5], ARGV[4])
 end
 
+local messages = {}
 for node, outbox in pairs(outboxes) do
   if #outbox > 0 then
-    redis.call('SPUBLISH', ARGV[5] .. node, ARGV[7] .. table.concat(outbox))
-    reply[3] = reply[3] + 1
+    messages[#messages + 1] = {ARGV[5] .. node, outbox}
   end
 end
 if #everything > 0 then
-  redis.call('SPUBLISH', ARGV[6], ARGV[7] .. table.concat(everything))
-  reply[3] = reply[3] + 1
+  messages[#messages + 1] = {ARGV[6], everything}
 end
+reply[3] = #messages
 
+-- Remembered before it is told: a server that refuses to write (its memory is full, its disk, too
+-- few replicas) still publishes, and each retry would be heard once more.
 redis.call('SET', KEYS[3], number .. ' ' .. cmsgpack.pack(reply), 'PX', ARGV[3])
+for _, message in ipairs(messages) do
+  redis.call('SPUBLISH', message[1], ARGV[7] .. table.concat(message[2]))
+end
 return reply

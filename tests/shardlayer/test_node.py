@@ -16,7 +16,9 @@ from redis import Redis
 
 from realtime.embedded import EmbeddedValkey
 from shardlayer.exceptions import ShardUnavailable
+from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer
+from shardlayer.sharding import hash_tags
 from shardlayer.types import BEGINNING, Position
 from tests.shardlayer.fakes import BrokenSink, RecordingSink
 from tests.waiting import until
@@ -245,6 +247,44 @@ async def test_publisher_waits_for_a_redis_that_restarts(redis_server: EmbeddedV
         await publishing
         held = await layer.history("general")
         assert [item.data for item in held] == [b"2"]  # this Redis keeps nothing over a restart
+
+
+async def test_nobody_is_told_of_what_redis_refused(redis_server: EmbeddedValkey) -> None:
+    """A server that takes no writes would still publish, and do so with each retry."""
+    redis = Redis.from_url(redis_server.url)
+    async with layer_on(redis_server.url, history={}, publish_timeout=2) as layer:
+        room = Room(layer)
+        sink = await room.join()
+        await room.publish(1)
+        redis.config_set("min-replicas-to-write", 1)
+        try:
+            with pytest.raises(ShardUnavailable, match="NOREPLICAS"):
+                await room.publish(2)
+        finally:
+            redis.config_set("min-replicas-to-write", 0)
+        await room.publish(3)
+        assert await numbers(sink, 2) == [1, 3]
+
+
+async def test_answer_that_can_not_be_read_is_asked_for_again(
+    redis_server: EmbeddedValkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever keeps a room from being entered again, it is tried on, and its members go on."""
+    redis = Redis.from_url(redis_server.url)
+    async with layer_on(redis_server.url) as layer:
+        room = Room(layer)
+        sink = await room.join()
+        await room.publish(1)
+        shard = layer.shard_of(room.name)
+        tag = hash_tags(layer.options.prefix, layer.options.shards)[shard]
+        meta = ShardKeys(tag).meta(room.name)
+        epoch = (await layer.room_info(room.name)).epoch
+        redis.hset(meta, "e", b"\xff" * len(epoch))
+        (await layer.node()).resumed([shard])
+        await until(lambda: "can't be entered again yet" in caplog.text)
+        redis.hset(meta, "e", epoch)
+        await room.publish(2)
+        assert await numbers(sink, 2) == [1, 2]
 
 
 async def test_dead_shard_raises_and_harms_no_other(redis_server: EmbeddedValkey) -> None:
