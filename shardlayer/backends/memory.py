@@ -96,7 +96,7 @@ class MemoryBackend(Backend):
             group.meta_ends = now + self._options.meta_ttl
         if item.idempotency_key:
             ends = now + self._options.idempotency_ttl
-            state.once[item.group, item.idempotency_key] = Known(position, ends)
+            state.remember(item, Known(position, ends), now)
         offset, epoch = (position.offset, position.epoch) if position else (0, "")
         entry = wire.pack_entry(item.body, offset=offset, epoch=epoch)
         for node in [node for node in group.nodes if state.leases.get(node, 0.0) <= now]:

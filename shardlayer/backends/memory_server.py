@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import NamedTuple
 from zlib import crc32
 
@@ -82,6 +83,12 @@ class Shard:
         """Return what a publication's idempotency key stands for, if it does."""
         known = self.once.get((item.group, item.idempotency_key)) if item.idempotency_key else None
         return known if known is not None and now < known.ends else None
+
+    def remember(self, item: Outgoing, known: Known, now: float) -> None:
+        """Keep what a publication's idempotency key stands for; those whose time is over go."""
+        for key in [*takewhile(lambda key: self.once[key].ends <= now, self.once)]:
+            del self.once[key]
+        self.once[item.group, item.idempotency_key] = known
 
     def group(self, name: str, now: float) -> Group:
         """Return the group of that name as it is now, made if there was none."""
