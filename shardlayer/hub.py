@@ -262,6 +262,8 @@ class Hub:
 
     def _find_gap(self, room: Room) -> None:
         """Have what a room lacks asked for; after what it waits for now, if it does."""
+        if self.rooms.get(room.name) is not room:
+            return  # forgotten while this waited: nobody would end its registration
         if room.held is None:
             self.hold(room)
             self._on_gap(room)

@@ -315,6 +315,17 @@ async def test_reset_behind_a_closed_gate_that_the_reply_knew_of() -> None:
     assert offsets_of(newcomer) == [3]
 
 
+async def test_room_that_was_forgotten_is_not_asked_for_again() -> None:
+    """Its node would be registered for it without anybody to end that."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    hub.hold(room)
+    hub.admit(room, Position(offset=9, epoch=EPOCH), publications("general", 1, 2))
+    hub.forget(room)
+    await deliver(hub)
+    assert hub.gaps == []
+
+
 async def test_what_is_too_much_is_dropped_and_asked_for_again() -> None:
     """Past `max_backlog` nothing is kept: rooms with history have a gap, others a counted loss."""
     hub = HubUnderTest(max_backlog=100)
