@@ -1,4 +1,4 @@
-"""`python -m benchmarks broadcast|connect|layer|faults`: measure, print the tables, write the JSON.
+"""`python -m benchmarks NAME`: measure, print the tables, write the JSON.
 
 The exit code is 0 when all targets that were measured were reached; with --quick when all ran, and
 what is promised was kept.
@@ -25,6 +25,10 @@ from benchmarks.connect import Connections
 from benchmarks.faults.run import run_faults
 from benchmarks.faults.tables import COLUMNS, cells, faults_table
 from benchmarks.faults.targets import faults_targets
+from benchmarks.history.run import run_history
+from benchmarks.history.tables import history_table
+from benchmarks.history.targets import history_targets
+from benchmarks.layer.figures import Figure
 from benchmarks.layer.run import VERSIONS, WHAT, run_layer
 from benchmarks.layer.tables import layer_table
 from benchmarks.layer.targets import layer_targets
@@ -142,13 +146,26 @@ def _layer(asked: Arguments, run: dict[str, Any], folder: Path, console: Console
         asked.measures, asked.peers, folder, rounds=asked.rounds, quick=asked.quick
     ):
         figures.append(figure)
-        value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
-        console.print(
-            f"round {figure.round}  {figure.measure:28} {figure.layer:10}{value:>18}"
-            f"  lost {figure.lost}  {dict(figure.failed) or ''}",
-            highlight=False,
-        )
+        _show(figure, console)
     return figures, layer_targets(figures), layer_table(figures)
+
+
+def _history(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions(VERSIONS, binary())
+    figures = []
+    for figure in run_history(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
+        figures.append(figure)
+        _show(figure, console)
+    return figures, history_targets(figures), history_table(figures)
+
+
+def _show(figure: Figure, console: Console) -> None:
+    value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
+    console.print(
+        f"round {figure.round}  {figure.measure:28} {figure.layer:10}{value:>18}"
+        f"  lost {figure.lost}  {dict(figure.failed) or ''}",
+        highlight=False,
+    )
 
 
 def _faults(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
@@ -175,6 +192,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "broadcast": _broadcast,
     "connect": _connect,
     "layer": _layer,
+    "history": _history,
     "faults": _faults,
 }
 

@@ -12,10 +12,12 @@ from typing import Any
 from benchmarks.broadcast import SCENARIOS
 from benchmarks.faults.brokers import APACHE, EMBEDDED
 from benchmarks.faults.run import NAMES as FAULTS
+from benchmarks.history.run import PLANS
 from benchmarks.layer.layers import LAYERS
 from benchmarks.layer.run import NAMES
 from benchmarks.peers import PEERS
 
+_MEASURES = {"layer": tuple(NAMES), "history": tuple(PLANS)}
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
 _SEEDS = 10_000  # to choose from: short enough to be typed again
 _WITHOUT = {"broadcast": {"idle"}, "connect": {"send"}}  # peers that say nothing there
@@ -26,10 +28,10 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast", "connect", "layer" or "faults".
+        benchmark: "broadcast", "connect", "layer", "history" or "faults".
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
-        measures: Names, of `layer`.
+        measures: Names, of `layer` and `history`.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
@@ -65,15 +67,16 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("broadcast", "CPU per delivery, rate and latency"),
         ("connect", "CPU and memory per connection"),
         ("layer", "calls of the channel layer beside those of channels_redis"),
+        ("history", "what it costs to keep publications, and what outages and slow clients do"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
         command.add_argument("--quick", action="store_true", help="small, one round: does it work?")
         command.add_argument("--rounds", type=_count, help="how often each peer has its turn")
         _add_json(command)
-        choices = list(_choices(name))
-        command.add_argument("--peers", nargs="+", choices=choices, default=choices)
-        if name == "layer":
-            every = list(NAMES)
+        if choices := list(_choices(name)):
+            command.add_argument("--peers", nargs="+", choices=choices, default=choices)
+        if name in _MEASURES:
+            every = list(_MEASURES[name])
             command.add_argument("--measures", nargs="+", choices=every, default=every)
         if name == "broadcast":
             every = list(SCENARIOS)
@@ -141,6 +144,8 @@ def _faults(asked: argparse.Namespace) -> Arguments:
 def _choices(benchmark: str) -> Iterable[str]:
     if benchmark == "layer":
         return LAYERS
+    if benchmark == "history":
+        return ()
     return (peer for peer in PEERS if peer not in _WITHOUT[benchmark])
 
 

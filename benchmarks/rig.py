@@ -120,8 +120,14 @@ class Rig:
     def connect(self, count: int) -> float:
         """Add `count` subscribed clients and return the seconds that it took."""
         self.members += count
+        answer = self._open(self._clients, count)
+        if answer["subscribed"] != self.members:
+            raise self.server.failure(f"has {answer['subscribed']} of {self.members} clients")
+        return float(answer["seconds"])
+
+    def _open(self, clients: Servant, count: int) -> dict[str, Any]:
         timeout = 20.0 + count * 0.02
-        answer = self._clients.ask(
+        return clients.ask(
             "open",
             timeout + 5,
             port=self._port,
@@ -130,9 +136,23 @@ class Rig:
             at_once=_AT_ONCE,
             timeout=timeout,
         )
-        if answer["subscribed"] != self.members:
-            raise self.server.failure(f"has {answer['subscribed']} of {self.members} clients")
-        return float(answer["seconds"])
+
+    def connect_apart(self, count: int) -> Servant:
+        """Return a process with `count` more subscribed clients, whom nobody counts."""
+        acks_read, acks_write = os.pipe()
+        self._stack.callback(os.close, acks_read)
+        self._stack.callback(os.close, acks_write)
+        clients = self._stack.enter_context(
+            Servant(
+                f"{self.peer.name}-clients-apart",
+                ["benchmarks.swarm", str(acks_write)],
+                cpus=self._placement.others,
+                folder=self._folder,
+                pass_fds=[acks_write],
+            )
+        )
+        self._open(clients, count)
+        return clients
 
     def verify(self) -> None:
         """Publish until one message has reached every client.

@@ -16,6 +16,7 @@ class Plan:
         clients: How many clients.
         rooms_each: Rooms that each client follows.
         rate: Messages/s to each room, of each source.
+        group: Rooms that a source sends to at once.
         session: Milliseconds until the group gives up a consumer that fell silent; by default the
             least that Kafka allows by default.
         kafka: Whether there are a broker, a pool and a producer.
@@ -27,6 +28,7 @@ class Plan:
     clients: int = 32
     rooms_each: int = 4
     rate: float = 5.0
+    group: int = 1
     session: int = 6_000
     kafka: bool = True
     keys: bool = True
@@ -52,4 +54,13 @@ class Plan:
 
 FULL = Plan()
 SMALL = Plan(rooms=16, clients=8, session=2_000)
-JOIN = Plan(rooms=200, clients=200, rooms_each=2, rate=25.0, kafka=False, keys=False, restless=True)
+JOIN = Plan(
+    rooms=200,
+    clients=200,
+    rooms_each=2,
+    rate=25.0,
+    group=20,
+    kafka=False,
+    keys=False,
+    restless=True,
+)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -172,6 +173,13 @@ class System:
         """Wait until every client has got something new of every source in every room."""
         self._clients.ask("is_well", timeout + _ANSWER, patience=timeout)
 
+    def p99(self, rooms: Sequence[str], seconds: float) -> tuple[int, float | None]:
+        """Return how many messages reached these rooms' clients in a time, and how late in ms."""
+        self._clients.ask("time", _ANSWER, rooms=rooms)
+        time.sleep(seconds)
+        answer = self._clients.ask("timed", _ANSWER)
+        return answer["count"], answer["p99_ms"]
+
     def end(self) -> dict[str, Any]:
         """Stop publishing, wait for what is on its way, and return the slice's account."""
         ends, published, acknowledged = {}, 0, 0
@@ -198,7 +206,7 @@ class System:
         return self._child("pool", "-m", "django", "runkafka", *arguments)
 
     def _source(self, name: str, arguments: dict[str, Any]) -> Servant:
-        flow = {"rooms": self.plan.names, "rate": self.plan.rate}
+        flow = {"rooms": self.plan.names, "rate": self.plan.rate, "group": self.plan.group}
         asked = json.dumps({"name": name, "arguments": arguments, "flow": flow})
         return self._servant(f"source-{name}", "benchmarks.faults.sources", asked)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.table import Table
 
@@ -17,9 +17,21 @@ from benchmarks.tables import with_ends
 
 
 def layer_table(figures: Sequence[Figure]) -> Table:
-    """Return one line per measure and layer. Calls that raised are named, not hidden."""
-    table = Table(title="Channel layers: median of the rounds (smallest … largest)")
-    for heading in ("measure", "layer"):
+    """Return the table of `layer`."""
+    return figures_table("Channel layers", "layer", figures, _titles)
+
+
+def figures_table(
+    title: str, kind: str, figures: Sequence[Figure], titles_of: Callable[[str], Mapping[str, str]]
+) -> Table:
+    """Return one line per measure and layer. Calls that raised are named, not hidden.
+
+    Args:
+        kind: What `layer` names in these figures.
+        titles_of: Returns the titles of a measure's layers, in order.
+    """
+    table = Table(title=f"{title}: median of the rounds (smallest … largest)")
+    for heading in ("measure", kind):
         table.add_column(heading)
     for heading in ("figure", "", "calls", "lost", "repeated", "failed"):
         table.add_column(heading, justify="right")
@@ -27,7 +39,7 @@ def layer_table(figures: Sequence[Figure]) -> Table:
     for figure in figures:
         lines.setdefault((figure.measure, figure.layer), []).append(figure)
     for measure in dict.fromkeys(figure.measure for figure in figures):
-        titles = _titles(measure)
+        titles = titles_of(measure)
         for layer in titles:
             if (measure, layer) in lines:
                 table.add_row(measure, titles[layer], *_cells(lines[measure, layer]))

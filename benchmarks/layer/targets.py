@@ -33,7 +33,7 @@ def layer_targets(figures: Sequence[Figure]) -> list[Target]:
             measure=f"{measure}{call} / {names[peer]}",
             limit=limit,
             unit="x",
-            measured=_ratios(figures, measure, ours, peer),
+            measured=ratios(figures, measure, ours, peer),
             at_least=at_least,
         )
 
@@ -42,7 +42,7 @@ def layer_targets(figures: Sequence[Figure]) -> list[Target]:
             measure=f"{CONSUMERS}, {base} / pub/sub",
             limit=limit,
             unit="x",
-            measured=_ratios(figures, CONSUMERS, ours, "pubsub"),
+            measured=ratios(figures, CONSUMERS, ours, "pubsub"),
         )
 
     opened = [
@@ -78,7 +78,7 @@ def layer_targets(figures: Sequence[Figure]) -> list[Target]:
     ]
 
 
-def _ratios(figures: Sequence[Figure], measure: str, ours: str, peer: str) -> Spread | None:
+def ratios(figures: Sequence[Figure], measure: str, ours: str, peer: str) -> Spread | None:
     """Divide what ran in the same round; a slice without one successful call has no ratio."""
     values = {
         (figure.layer, figure.round): figure.value

@@ -10,15 +10,8 @@ from benchmarks.faults.clients.crowd import Crowd
 
 async def _run() -> None:
     crowd = Crowd()
-    await obey(
-        {
-            "join": crowd.join,
-            "begin": crowd.begin,
-            "mended": crowd.mended,
-            "is_well": crowd.is_well,
-            "collect": crowd.collect,
-        }
-    )
+    names = ("join", "begin", "mended", "is_well", "time", "timed", "collect")
+    await obey({name: getattr(crowd, name) for name in names})
 
 
 if __name__ == "__main__":

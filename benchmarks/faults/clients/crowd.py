@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.faults.clients.recorder import Recorder
 from benchmarks.faults.clients.tally import Tally
+from benchmarks.statistics import percentile
 
 _POLL = 0.02  # seconds
 _MOVE = 2.0  # seconds after which a client that has not come home is called again
@@ -67,6 +68,18 @@ class Crowd:
                 numbers.fresh = False
                 self._tally.waiting += 1
         return {}
+
+    async def time(self, *, rooms: Sequence[str]) -> dict[str, Any]:
+        """Keep the latencies of what comes to these rooms from now on."""
+        self._tally.timed = frozenset(rooms)
+        return {}
+
+    async def timed(self) -> dict[str, Any]:
+        """Stop that, and answer with their 99th percentile."""
+        self._tally.timed = frozenset()
+        latencies = sorted(self._tally.latencies)
+        p99 = percentile(latencies, 99) / 1e6 if latencies else None
+        return {"count": len(latencies), "p99_ms": p99}
 
     async def is_well(self, *, patience: float) -> dict[str, Any]:
         """Wait until everybody has got something of every source that was sent since."""

@@ -182,5 +182,7 @@ class Recorder:
                 if name == room.room:
                     numbers.anew = True
             return
-        numbers = self.numbers[room.room, data["source"]]
-        numbers.take(data["number"], data["sent"], time.monotonic_ns(), tally)
+        now = time.monotonic_ns()
+        if room.room in tally.timed:
+            tally.latencies.append(now - data["sent"])
+        self.numbers[room.room, data["source"]].take(data["number"], data["sent"], now, tally)

@@ -28,6 +28,8 @@ class Tally:
         pause: The longest time for which a sequence stood still within the slice.
         pause_mended: The same, of the time after `mended`.
         well: When the last of `waiting` had something.
+        timed: Rooms whose latencies are kept.
+        latencies: From the first try to send to the handing on, of what came to these rooms.
     """
 
     begun: int
@@ -44,6 +46,8 @@ class Tally:
     pause: int = 0
     pause_mended: int = 0
     well: int | None = None
+    timed: frozenset[str] = frozenset()
+    latencies: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 LAYER = "layer"
 KAFKA = "kafka"
+
+
+class Message(NamedTuple):
+    """One message; `number` counts those of its room."""
+
+    room: str
+    number: int
+    data: bytes
 
 
 class Source(Protocol):
@@ -14,8 +23,9 @@ class Source(Protocol):
     async def open(self) -> None:
         """Connect."""
 
-    async def send(self, room: str, number: int, data: bytes) -> None:
-        """Send a message and return when it is acknowledged, however often that takes."""
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Send one message each to some rooms; return when all are acknowledged, however often
+        that takes."""
 
     async def close(self) -> None:
         """Disconnect."""

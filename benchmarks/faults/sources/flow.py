@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks.faults.sources.base import Source
+from benchmarks.faults.sources.base import Message, Source
 
 _BEHIND = 1.0  # seconds; a plan that was missed by more than that is given up, not caught up with
 
@@ -18,18 +18,24 @@ _BEHIND = 1.0  # seconds; a plan that was missed by more than that is given up, 
 class Flow:
     """Sends to each room at a steady rate, each message when the room's last is acknowledged.
 
+    Rooms are sent to in groups, all of a group at the same moment.
+
     Args:
         name: Of the source, as the messages carry it.
         source: Open.
         rooms: Where to.
         rate: Messages/s to each room.
+        group: Rooms in a group.
     """
 
-    def __init__(self, name: str, source: Source, *, rooms: Sequence[str], rate: float) -> None:
+    def __init__(
+        self, name: str, source: Source, *, rooms: Sequence[str], rate: float, group: int
+    ) -> None:
         self._name = name
         self._source = source
         self._interval = 1 / rate  # seconds
         self._next = dict.fromkeys(rooms, 0)
+        self._groups = [rooms[first : first + group] for first in range(0, len(rooms), group)]
         self._published = 0
         self._acknowledged = 0
         self._stopping = asyncio.Event()
@@ -39,7 +45,7 @@ class Flow:
         """Go on where the last slice ended."""
         self._published = self._acknowledged = 0
         self._stopping.clear()
-        self._tasks = [asyncio.create_task(self._fill(room)) for room in self._next]
+        self._tasks = [asyncio.create_task(self._fill(rooms)) for rooms in self._groups]
         return {}
 
     async def end(self, *, patience: float) -> dict[str, Any]:
@@ -57,18 +63,22 @@ class Flow:
             "ends": self._next,
         }
 
-    async def _fill(self, room: str) -> None:
+    async def _fill(self, rooms: Sequence[str]) -> None:
         planned = time.monotonic() + random.uniform(0, self._interval)
         while True:
             await asyncio.sleep(max(0.0, planned - time.monotonic()))
             if self._stopping.is_set():
                 return
-            number = self._next[room]
-            self._next[room] += 1
-            self._published += 1
-            message = {"source": self._name, "number": number, "sent": time.monotonic_ns()}
-            await self._source.send(room, number, orjson.dumps(message))
-            self._acknowledged += 1
+            messages = [self._message(room) for room in rooms]
+            self._published += len(messages)
+            await self._source.send(messages)
+            self._acknowledged += len(messages)
             planned += self._interval
             if time.monotonic() - planned > _BEHIND:
                 planned = time.monotonic()
+
+    def _message(self, room: str) -> Message:
+        number = self._next[room]
+        self._next[room] += 1
+        content = {"source": self._name, "number": number, "sent": time.monotonic_ns()}
+        return Message(room, number, orjson.dumps(content))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from aiokafka import AIOKafkaProducer
+
+from benchmarks.faults.sources.base import Message
 
 _PATIENCE = 60_000  # milliseconds; longer than any fault, so that aiokafka doesn't give up a record
 
@@ -29,8 +34,13 @@ class KafkaSource:
     async def open(self) -> None:
         await self._producer.start()
 
-    async def send(self, room: str, number: int, data: bytes) -> None:
-        await self._producer.send_and_wait(self._topic, data, key=room.encode())
+    async def send(self, messages: Sequence[Message]) -> None:
+        await asyncio.gather(
+            *(
+                self._producer.send_and_wait(self._topic, message.data, key=message.room.encode())
+                for message in messages
+            )
+        )
 
     async def close(self) -> None:
         await self._producer.stop()

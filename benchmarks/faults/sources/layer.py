@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 import django
 from channels.layers import get_channel_layer
 
+from benchmarks.faults.sources.base import Message
 from shardlayer import ShardUnavailable
 
 _PAUSE = 0.2  # seconds before the next try, at most
@@ -17,8 +19,8 @@ class LayerSource:
     """See benchmarks.faults.sources.base.Source.
 
     Args:
-        keys: Whether each message has an idempotency key. Without, one that is not acknowledged
-            ends the process, since nobody knows whether it was published.
+        keys: Whether each message has an idempotency key. Without, they go out with one call,
+            and one that is not acknowledged ends the process: nobody knows what became of it.
     """
 
     def __init__(self, *, keys: bool) -> None:
@@ -28,14 +30,18 @@ class LayerSource:
         django.setup()
         self._layer = get_channel_layer()
 
-    async def send(self, room: str, number: int, data: bytes) -> None:
+    async def send(self, messages: Sequence[Message]) -> None:
+        if self._keys:
+            await asyncio.gather(*map(self._send_once, messages))
+        else:
+            await self._layer.publish_many([(message.room, message.data) for message in messages])
+
+    async def _send_once(self, message: Message) -> None:
+        key = f"faults-{message.number}"
         while True:
             try:
-                key = f"faults-{number}" if self._keys else ""
-                await self._layer.publish(room, data, idempotency_key=key)
+                await self._layer.publish(message.room, message.data, idempotency_key=key)
             except ShardUnavailable:
-                if not self._keys:
-                    raise
                 await asyncio.sleep(random.uniform(0, _PAUSE))
             else:
                 return

@@ -1,0 +1,120 @@
+"""A Redis, a process that publishes and one that listens."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from benchmarks.accounting import cpu_ns
+from benchmarks.children import Servant
+from benchmarks.layer.layers import LEASE
+from benchmarks.machine import Placement
+from benchmarks.rig import NotDelivering
+from benchmarks.valkey import valkey
+
+_PATIENCE = 20.0  # seconds
+_SETTLING = 3 * LEASE + 10.0  # seconds for a layer to deliver as it does when nothing is new
+
+
+class Pair:
+    """Up while the `with` block runs; the one that publishes has the CPU that is measured.
+
+    Args:
+        layer: A name of benchmarks.layer.layers.
+        to: What is listened to: rooms, groups or channels; empty for nothing.
+        names: Their names.
+    """
+
+    def __init__(
+        self, layer: str, *, to: str, names: list[str], placement: Placement, folder: Path
+    ) -> None:
+        self.names = names
+        self.to = to
+        self._layer = layer
+        self._placement = placement
+        self._folder = folder
+        self._heard = 0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            others = self._placement.others
+            name = f"{self._layer}-{self.to}"
+            self._redis, url = stack.enter_context(valkey(f"{name}-valkey", others, self._folder))
+
+            def worker(role: str, cpus: frozenset[int]) -> Servant:
+                return stack.enter_context(
+                    Servant(
+                        f"{name}-{role}",
+                        ["benchmarks.history.worker", self._layer, url],
+                        cpus=cpus,
+                        folder=self._folder,
+                    )
+                )
+
+            self._publisher = worker("publisher", self._placement.server)
+            self._listener = worker("listener", others)
+            if self.to:
+                self._listener.ask("listen", _PATIENCE, to=self.to, names=self.names)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def settle(self) -> None:
+        """Publish until everything arrives, and to no node but the listener's.
+
+        Raises:
+            NotDelivering: That was not so after some seconds.
+        """
+        deadline = time.monotonic() + _SETTLING
+        while time.monotonic() < deadline:
+            before = self._publisher.ask("fallbacks", _PATIENCE)["count"]
+            sent = self.publish(callers=1, seconds=0.05)
+            after = self._publisher.ask("fallbacks", _PATIENCE)["count"]
+            if not sent["lost"] and before == after:
+                return
+            time.sleep(0.2)
+        raise NotDelivering("publications don't arrive as they should")
+
+    def publish(self, *, callers: int, seconds: float) -> dict[str, Any]:
+        """Publish to all names; return what came of it."""
+        return self._checked(
+            self._publisher.ask(
+                "publish",
+                seconds + _PATIENCE,
+                to=self.to,
+                rooms=self.names,
+                callers=callers,
+                seconds=seconds,
+            )
+        )
+
+    def batches(self, how: str, rooms: list[str], *, seconds: float) -> dict[str, Any]:
+        """Publish batches of `rooms`."""
+        return self._checked(
+            self._publisher.ask(
+                "batches", seconds + _PATIENCE, how=how, rooms=rooms, seconds=seconds
+            )
+        )
+
+    def _checked(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Wait for what was published and count what did not come, if anybody listens."""
+        if not self.to:
+            return {**sent, "lost": 0}
+        wanted = self._heard + sent["published"]
+        heard = self._listener.ask("heard", 2 * _PATIENCE, count=wanted, patience=_PATIENCE)
+        self._heard = heard["count"]
+        return {**sent, "lost": wanted - self._heard}
+
+    def redis_cpu_ns(self) -> int:
+        """Return the CPU that the Redis has used so far."""
+        return cpu_ns(self._redis.pid)

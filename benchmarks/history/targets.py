@@ -1,0 +1,56 @@
+"""What is to be reached; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.history.calls import PUBLISH, REDIS
+from benchmarks.history.kafka import BATCH, CPU, POOL, RATE
+from benchmarks.history.outage import OTHERS, RUNNING, STOPPED
+from benchmarks.history.slow import READERS, READING, STALLED
+from benchmarks.layer.figures import Figure
+from benchmarks.layer.targets import ratios
+from benchmarks.statistics import Spread
+from benchmarks.targets import Target
+
+
+def history_targets(figures: Sequence[Figure]) -> list[Target]:
+    """Return the targets of `history`."""
+
+    def ratio(
+        measure: str, ours: str, theirs: str, limit: float, *, at_least: bool = False
+    ) -> Target:
+        return Target(
+            measure=f"{measure}: {ours} / {theirs}",
+            limit=limit,
+            unit="x",
+            measured=ratios(figures, measure, ours, theirs),
+            at_least=at_least,
+        )
+
+    cpu = [
+        figure.value
+        for figure in figures
+        if (figure.measure, figure.layer) == (CPU, POOL) and figure.value is not None
+    ]
+    mishaps = [float(figure.lost + figure.repeated) for figure in figures]
+    return [
+        ratio(PUBLISH, "ours", "pubsub", 10, at_least=True),
+        ratio(REDIS, "ours", "PUBLISH", 8),
+        ratio(RATE, POOL, BATCH, 3, at_least=True),
+        Target(
+            measure=f"{CPU}: {POOL}",
+            limit=25,
+            unit="µs",
+            measured=Spread.of(cpu) if cpu else None,
+        ),
+        ratio(OTHERS, STOPPED, RUNNING, 1.1),
+        ratio(READERS, STALLED, READING, 1.3),
+        Target(
+            measure="messages lost or repeated",
+            limit=0,
+            unit="",
+            measured=Spread.of(mishaps) if mishaps else None,
+            always=True,
+        ),
+    ]
