@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from shardlayer.backends.base import Backend
 from shardlayer.commands import JoinReply, JoinRequest
@@ -61,6 +62,7 @@ class Registry:
         self._leaving: dict[tuple[int, str], asyncio.Future[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._first_leases: set[asyncio.Task[list[int]]] = set()
+        self._renewals: dict[int, asyncio.Task[None]] = {}  # by server, while they are under way
         self._untried = set(range(options.shards))
         self._all_tried = asyncio.Event()
         self._closed = False
@@ -69,7 +71,7 @@ class Registry:
         """Begin to renew, to report and to forget, in tasks that `aclose` ends."""
         interval = self._options.lease_ttl / RENEWALS_PER_LEASE
         self._tasks = [
-            self._every(interval, self.renew, "renew leases"),
+            self._every(interval, self._begin_renewals, "renew leases"),
             self._every(self._options.members_interval, self.report, "report members"),
             self._every(self._options.linger / 2, self._forget_idle, "forget idle rooms"),
         ]
@@ -165,7 +167,30 @@ class Registry:
 
     async def renew(self) -> None:
         """Renew the node's leases, one pipelined write per server."""
-        lapsed = await self._renew(sorted(self._leased))
+        await self._begin_renewals()
+        if self._renewals:
+            await asyncio.wait(self._renewals.values())
+
+    async def _begin_renewals(self) -> None:
+        """Renew on each server by itself: one that hangs must not cost the leases on the others."""
+        by_server: dict[int, list[int]] = {}
+        for shard in sorted(self._leased):
+            by_server.setdefault(self._backend.server_of(shard), []).append(shard)
+        for server, shards in by_server.items():
+            if server not in self._renewals:  # else it hangs, and would hold up this one too
+                task = asyncio.create_task(
+                    self._renew_and_tell(shards), name=f"renew leases of {self._node}"
+                )
+                self._renewals[server] = task
+                task.add_done_callback(partial(self._renewed, server))
+
+    def _renewed(self, server: int, task: asyncio.Task[None]) -> None:
+        del self._renewals[server]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("Could not renew leases", exc_info=error)
+
+    async def _renew_and_tell(self, shards: Sequence[int]) -> None:
+        lapsed = await self._renew(shards)
         if lapsed:
             logger.warning("The lease of %s had ended on shards %s", self._node, lapsed)
             self._on_lapsed(lapsed)
@@ -201,7 +226,7 @@ class Registry:
     async def aclose(self) -> None:
         """Stop renewing, reporting and forgetting."""
         self._closed = True
-        tasks = [*self._tasks, *self._first_leases]
+        tasks = [*self._tasks, *self._first_leases, *self._renewals.values()]
         for task in tasks:
             task.cancel()
         if tasks:

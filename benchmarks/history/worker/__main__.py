@@ -21,6 +21,10 @@ class Worker:
         self._listening = Listening(self._layer, url)
         self._batches = Batches(self._layer, url)
 
+    async def open(self) -> None:
+        """Have a channel, as a server's loop has."""
+        await self._layer.new_channel()
+
     async def listen(self, *, to: str, names: Sequence[str]) -> dict[str, Any]:
         """Become a member: `to` rooms, groups or channels."""
         await getattr(self._listening, to)(names)
@@ -53,6 +57,7 @@ class Worker:
 
 async def _run(name: str, url: str) -> None:
     worker = Worker(name, url)
+    await worker.open()
     names = ("listen", "heard", "last", "publish", "batches", "fallbacks")
     await obey({instruction: getattr(worker, instruction) for instruction in names})
 

@@ -1,0 +1,54 @@
+"""A Redis that hangs costs no node its leases on the others."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from realtime.embedded import EmbeddedValkey
+from shardlayer.keys import ShardKeys
+from shardlayer.layer import ShardedChannelLayer
+from shardlayer.options import PREFIX, SHARDS
+from shardlayer.sharding import hash_tags
+from tests.waiting import until
+
+LEASE = 1.5  # seconds; far less than a call to a server that hangs takes to fail
+TAGS = hash_tags(PREFIX, SHARDS)
+
+
+async def test_lease_on_the_others_is_renewed(tmp_path: Path) -> None:
+    """While one server is stopped for several leases, the node's lease on the other never ends."""
+    with (
+        EmbeddedValkey(directory=tmp_path / "0") as hanging,
+        EmbeddedValkey(directory=tmp_path / "1") as other,
+    ):
+        layer = ShardedChannelLayer(hosts=[hanging.url, other.url], lease_ttl=LEASE)
+        async with Redis.from_url(hanging.url) as first, Redis.from_url(other.url) as second:
+            node = await layer.node()
+
+            async def left(redis: Redis, shard: int) -> float:
+                """Return for how many seconds a lease lasts, below 0 when it has ended."""
+                ends = await redis.zscore(ShardKeys(TAGS[shard]).alive, node.id)
+                return -1.0 if ends is None else ends / 1e3 - time.time()
+
+            async def have_begun() -> bool:
+                return await left(first, 0) > 0 and await left(second, 1) > 0
+
+            await until(have_begun)
+            assert hanging.pid is not None
+            os.kill(hanging.pid, signal.SIGSTOP)
+            try:
+                lasted = []
+                ends = time.monotonic() + 3 * LEASE
+                while time.monotonic() < ends:
+                    lasted.append(await left(second, 1))
+                    await asyncio.sleep(LEASE / 10)
+            finally:
+                os.kill(hanging.pid, signal.SIGCONT)
+        await layer.close()
+    assert min(lasted) > 0
