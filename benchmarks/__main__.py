@@ -51,6 +51,7 @@ from benchmarks.valkey import binary
 Outcome = tuple[Samples, list[Target], Table]
 """What a benchmark returns; it notes in `run` what it ran."""
 
+_INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 _WIDTH = 160  # columns, where the output goes to a file or a log
 _MOST_CONNECTIONS = 4000  # of one process, in any scenario
@@ -74,6 +75,9 @@ def main(words: Sequence[str]) -> int:
             folder = Path(name)
             measure = _MEASURE[asked.benchmark]
             samples, targets, table = measure(asked, run, folder, console)
+    except KeyboardInterrupt:
+        console.print("Interrupted.")
+        return _INTERRUPTED
     except (ChildFailed, NotDelivering, TooFewDescriptors) as error:
         console.print(f"[bold red]{error}", highlight=False)
         return 2
