@@ -151,4 +151,6 @@ async def test_rooms_of_a_shard_ask_together(
         before = calls()
         await node._checks.check(shard)
         after = calls()
-    assert [there - here for there, here in zip(after, before, strict=True)] == [2, len(rooms)]
+    scripts, asked = (there - here for there, here in zip(after, before, strict=True))
+    assert asked == len(rooms)
+    assert 2 <= scripts < 10  # a lease may be renewed meanwhile
