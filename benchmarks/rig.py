@@ -7,10 +7,10 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from benchmarks.accounting import cpu_ns, rss_bytes
+from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
 from benchmarks.machine import Placement
 from benchmarks.peers.base import PORT, REDIS_URL, Peer
@@ -38,7 +38,7 @@ class Usage:
     redis: int
 
 
-class Rig:
+class Rig(Assembly):
     """A peer's processes, up while the `with` block runs.
 
     Args:
@@ -53,20 +53,6 @@ class Rig:
         self._placement = placement
         self._folder = folder
         self._next = 1  # number of the next message
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def _start(self, stack: ExitStack) -> None:
         name, others = self.peer.name, self._placement.others

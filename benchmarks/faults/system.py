@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
 from benchmarks.faults.brokers import APACHE, Broker, make_broker
 from benchmarks.faults.plan import Plan
@@ -32,7 +32,7 @@ _ACKNOWLEDGED = 90.0  # seconds for what is under way when the publishing ends
 _ARRIVED = 30.0  # seconds for what is on its way to the clients
 
 
-class System:
+class System(Assembly):
     """Its processes, up while the `with` block runs.
 
     Worker 0 reaches Redis 0 through `proxy`.
@@ -51,23 +51,9 @@ class System:
         self._folder = folder
         self._seed = seed
 
-    def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
-
     def _start(self, stack: ExitStack) -> None:
         self._stack = stack
+        self._folder.mkdir(parents=True, exist_ok=True)
         self.redises = [self._redis(number) for number in range(REDISES)]
         for redis in self.redises:
             redis.start()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from benchmarks.accounting import cpu_ns
+from benchmarks.assembly import Assembly
 from benchmarks.children import Servant
 from benchmarks.layer.layers import LEASE
 from benchmarks.machine import Placement
@@ -19,7 +19,7 @@ _PATIENCE = 20.0  # seconds
 _SETTLING = 3 * LEASE + 10.0  # seconds for a layer to deliver as it does when nothing is new
 
 
-class Pair:
+class Pair(Assembly):
     """Up while the `with` block runs; the one that publishes has the CPU that is measured.
 
     Args:
@@ -38,36 +38,25 @@ class Pair:
         self._folder = folder
         self._heard = 0
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            others = self._placement.others
-            name = f"{self._layer}-{self.to}"
-            self._redis, url = stack.enter_context(valkey(f"{name}-valkey", others, self._folder))
+    def _start(self, stack: ExitStack) -> None:
+        others = self._placement.others
+        name = f"{self._layer}-{self.to}"
+        self._redis, url = stack.enter_context(valkey(f"{name}-valkey", others, self._folder))
 
-            def worker(role: str, cpus: frozenset[int]) -> Servant:
-                return stack.enter_context(
-                    Servant(
-                        f"{name}-{role}",
-                        ["benchmarks.history.worker", self._layer, url],
-                        cpus=cpus,
-                        folder=self._folder,
-                    )
+        def worker(role: str, cpus: frozenset[int]) -> Servant:
+            return stack.enter_context(
+                Servant(
+                    f"{name}-{role}",
+                    ["benchmarks.history.worker", self._layer, url],
+                    cpus=cpus,
+                    folder=self._folder,
                 )
+            )
 
-            self._publisher = worker("publisher", self._placement.server)
-            self._listener = worker("listener", others)
-            if self.to:
-                self._listener.ask("listen", _PATIENCE, to=self.to, names=self.names)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+        self._publisher = worker("publisher", self._placement.server)
+        self._listener = worker("listener", others)
+        if self.to:
+            self._listener.ask("listen", _PATIENCE, to=self.to, names=self.names)
 
     def settle(self) -> None:
         """Publish until everything arrives, and to no node but the listener's.

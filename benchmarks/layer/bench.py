@@ -6,12 +6,12 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from redis import Redis
 
 from benchmarks.accounting import cpu_ns
+from benchmarks.assembly import Assembly
 from benchmarks.children import Servant
 from benchmarks.layer.layers import LEASE, Layer
 from benchmarks.machine import Placement
@@ -24,7 +24,7 @@ _PATIENCE = 10.0  # seconds for what is on its way to arrive
 _SETTLING = 3 * LEASE + 10.0  # seconds for a layer to deliver, as it does when nothing is new
 
 
-class Bench:
+class Bench(Assembly):
     """A layer's processes, up while the `with` block runs.
 
     The sender has the CPU that is measured, as the servers have elsewhere. Both processes have an
@@ -42,25 +42,12 @@ class Bench:
         self._folder = folder
         self._next = 1  # number of the next message
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            name, others = self.layer.name, self._placement.others
-            self._redis, self._url = stack.enter_context(
-                valkey(f"{name}-valkey", others, self._folder)
-            )
-            self.sender = stack.enter_context(self.worker("sender", self._placement.server))
-            self.member = stack.enter_context(self.worker("member", others))
-            self.member.ask("join", _PATIENCE, groups=[GROUP])
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+    def _start(self, stack: ExitStack) -> None:
+        name, others = self.layer.name, self._placement.others
+        self._redis, self._url = stack.enter_context(valkey(f"{name}-valkey", others, self._folder))
+        self.sender = stack.enter_context(self.worker("sender", self._placement.server))
+        self.member = stack.enter_context(self.worker("member", others))
+        self.member.ask("join", _PATIENCE, groups=[GROUP])
 
     def worker(self, name: str, cpus: frozenset[int]) -> Servant:
         """Return one more process that uses the layer."""
