@@ -167,7 +167,7 @@ def send(
     keys: ShardKeys, channel: str, message: bytes, *, capacity: int, expiry: float, reader: str
 ) -> Call:
     """Return the call that appends to a channel's queue; `reader` is "" for a normal channel."""
-    wake_up = _wake_up(channel)
+    wake_up = wire.pack_order(wire.Kind.WAKE_UP, channel)
     return Call(
         script("send"),
         [keys.queue(channel), keys.readers(channel), keys.held(channel)],
@@ -175,14 +175,10 @@ def send(
     )
 
 
-def _wake_up(channel: str) -> bytes:
-    return wire.pack_batch(wire.pack_entry(wire.pack_body(wire.Kind.WAKE_UP, channel, b"")))
-
-
 def enroll(keys: ShardKeys, group: str, channel: str, *, node: str, add: bool) -> Call:
     """Return the call that tells a node to add its channel to a group, or to discard it."""
     kind = wire.Kind.ADD if add else wire.Kind.DISCARD
-    order = wire.pack_batch(wire.pack_entry(wire.pack_body(kind, group, channel.encode())))
+    order = wire.pack_order(kind, group, channel.encode())
     return Call(
         script("enroll"),
         [keys.alive, keys.nodes(group)],
@@ -215,7 +211,7 @@ def restore(keys: ShardKeys, channel: str, queued: Queued) -> Call:
     return Call(
         script("restore"),
         [keys.queue(channel), keys.readers(channel)],
-        [element, keys.inbox_prefix, _wake_up(channel)],
+        [element, keys.inbox_prefix, wire.pack_order(wire.Kind.WAKE_UP, channel)],
     )
 
 

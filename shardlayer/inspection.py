@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from shardlayer.engine import Engine, Engines
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.options import LayerOptions
+from shardlayer.sharding import by_shard
 from shardlayer.types import Publication, RoomInfo
 
 HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at most
@@ -63,11 +64,9 @@ class Inspection:
 
         async def work(engine: Engine) -> tuple[int, list[RoomInfo]]:
             next_cursor, names = await engine.backend.scan(server, cursor, count)
-            by_shard: dict[int, list[str]] = {}
-            for name in names:
-                by_shard.setdefault(self.shard_of(name), []).append(name)
+            parts = by_shard(names, self.options.shards).items()
             found = await asyncio.gather(
-                *(engine.backend.info(shard, groups) for shard, groups in by_shard.items())
+                *(engine.backend.info(shard, groups) for shard, groups in parts)
             )
             rooms = {room.room: room for rooms in found for room in rooms}
             return next_cursor, [rooms[name] for name in names]

@@ -12,6 +12,7 @@ for a short suffix with which shard i of n lands near the middle of the i-th n-t
 from __future__ import annotations
 
 from binascii import crc_hqx
+from collections.abc import Iterable
 from functools import lru_cache
 
 FNV_OFFSET_BASIS = 0xCBF29CE484222325
@@ -38,6 +39,14 @@ def fnv1a_64(data: bytes) -> int:
 def shard_of(name: str, shards: int) -> int:
     """Return the shard of a group or channel name, from 0 to `shards` - 1."""
     return fnv1a_64(name.encode()) % shards
+
+
+def by_shard(names: Iterable[str], shards: int) -> dict[int, list[str]]:
+    """Return names by their shards, in the order given."""
+    found: dict[int, list[str]] = {}
+    for name in names:
+        found.setdefault(shard_of(name, shards), []).append(name)
+    return found
 
 
 def slot_of(tag: str) -> int:

@@ -14,7 +14,7 @@ import random
 from shardlayer.backends.base import Backend
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.options import LayerOptions
-from shardlayer.sharding import shard_of
+from shardlayer.sharding import by_shard
 from shardlayer.tasks import Tasks
 
 logger = logging.getLogger("shardlayer.sweeper")
@@ -61,10 +61,7 @@ class Sweeper:
         cursor: int | None = None
         while cursor != 0:
             cursor, groups = await self._backend.scan(server, cursor or 0, PAGE)
-            by_shard: dict[int, list[str]] = {}
-            for group in groups:
-                by_shard.setdefault(shard_of(group, self._shards), []).append(group)
-            for shard, found in by_shard.items():
+            for shard, found in by_shard(groups, self._shards).items():
                 forgotten += await self._backend.prune(shard, found)
             await asyncio.sleep(PAUSE)
         return forgotten

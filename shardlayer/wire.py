@@ -93,6 +93,11 @@ def pack_batch(*entries: bytes) -> bytes:
     return VERSION_BYTE + b"".join(entries)
 
 
+def pack_order(kind: Kind, name: str, payload: bytes = b"") -> bytes:
+    """Return a batch of one entry that stands in no room's history: what a node is told to do."""
+    return pack_batch(pack_entry(pack_body(kind, name, payload)))
+
+
 def unpack_body(body: bytes, *, offset: int, epoch: str) -> Entry:
     """Decode a body that was read from a room's history.
 

@@ -32,6 +32,7 @@ from shardlayer.hosts import Host
 from shardlayer.keys import layout_tag
 from shardlayer.options import LayerOptions
 from shardlayer.sharding import slot_of
+from shardlayer.tasks import Tasks
 from shardlayer.types import NodeId
 
 logger = logging.getLogger("shardlayer.redis")
@@ -54,7 +55,7 @@ class ClusterServers(Servers):
         self._audience: tuple[NodeId, Listener] | None = None
         self._regrouping = asyncio.Lock()
         self._heard_at: dict[str, list[int]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
     def addresses(self) -> list[str]:
@@ -79,13 +80,12 @@ class ClusterServers(Servers):
 
     async def listen(self, node: NodeId, listener: Listener) -> None:
         self._audience = (node, listener)
-        self._own(self._regroup())
+        self._tasks.start(self._regroup(), "hear the Cluster")
 
     async def aclose(self) -> None:
-        for task in [*self._tasks, *([self._learning] if self._learning else [])]:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._learning is not None:
+            self._learning.cancel()
+        await self._tasks.aclose()
         await super().aclose()
 
     async def _follow(self, slot: int, send: Send[Reply]) -> Reply:
@@ -131,7 +131,7 @@ class ClusterServers(Servers):
     def _learn_soon(self) -> None:
         """Read the map in the background, unless that has just been done."""
         if asyncio.get_running_loop().time() - self._learned >= LEARN_INTERVAL:
-            self._own(self._learn_and_regroup())
+            self._tasks.start(self._learn_and_regroup(), "learn where the Cluster's slots are")
 
     async def _learn_and_regroup(self) -> None:
         try:
@@ -220,8 +220,3 @@ class ClusterServers(Servers):
         # The key that says how many shards there are is in one slot of the whole Cluster.
         if self._owners.get(self._layout_slot) == link.address:
             await super()._check_layout(link)
-
-    def _own(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

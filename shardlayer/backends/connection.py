@@ -19,8 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from shardlayer.backends.pipeline import Greet, Pipeline
-from shardlayer.backends.sockets import Argument
-from shardlayer.commands import Call
+from shardlayer.commands import Argument, Call
 from shardlayer.hosts import Host
 
 CONNECT_TIMEOUT = 2.0  # seconds

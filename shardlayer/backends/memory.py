@@ -193,9 +193,9 @@ class MemoryBackend(Backend):
                 held.pop(channel, None)
 
     def _wake(self, shard: int, channel: str, nodes: Iterable[str]) -> None:
-        body = wire.pack_body(wire.Kind.WAKE_UP, channel, b"")
+        order = wire.pack_order(wire.Kind.WAKE_UP, channel)
         for node in nodes:
-            self._server.tell(node, shard, wire.pack_batch(wire.pack_entry(body)))
+            self._server.tell(node, shard, order)
 
     async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
         with self._server.lock:
@@ -225,8 +225,7 @@ class MemoryBackend(Backend):
             if add:
                 state.group(group, now).nodes.setdefault(NodeId(node), 1)
             kind = wire.Kind.ADD if add else wire.Kind.DISCARD
-            body = wire.pack_body(kind, group, channel.encode())
-            self._server.tell(node, shard, wire.pack_batch(wire.pack_entry(body)))
+            self._server.tell(node, shard, wire.pack_order(kind, group, channel.encode()))
 
     async def attach(self, shard: int, group: str, channel: str) -> None:
         with self._server.lock:
@@ -327,7 +326,7 @@ class MemoryBackend(Backend):
         return 0.0
 
     async def flush(self, mark: bytes = b"") -> None:
-        order = wire.pack_batch(wire.pack_entry(wire.pack_body(wire.Kind.FLUSH, "", mark)))
+        order = wire.pack_order(wire.Kind.FLUSH, "", mark)
         with self._server.lock:
             for shard in range(self._options.shards):
                 state = self._shard(shard)

@@ -221,7 +221,7 @@ class RedisBackend(Backend):
                 # One by one: in a Cluster one command can't touch keys of several slots.
                 doomed = [key for key in found if self._is_doomed(commands.text(key))]
                 await asyncio.gather(*(self._execute_at(server, "UNLINK", key) for key in doomed))
-        order = wire.pack_batch(wire.pack_entry(wire.pack_body(wire.Kind.FLUSH, "", mark)))
+        order = wire.pack_order(wire.Kind.FLUSH, "", mark)
         await asyncio.gather(
             *(
                 self._execute(shard, "SPUBLISH", keys.all_nodes, order)

@@ -162,8 +162,7 @@ class Servers:
     def _probe(self, address: str, shard: int, node: NodeId) -> Probe:
         """Return how the node finds out that it can't hear a server any more."""
         inbox = self.keys[shard].inbox(node)
-        body = wire.pack_body(wire.Kind.PROBE, node, b"")
-        batch = wire.pack_batch(wire.pack_entry(body))
+        batch = wire.pack_order(wire.Kind.PROBE, node)
         return Probe(
             # To this very server: another, which a slot has moved to, can't speak for it.
             publish=lambda: self._links[address].execute("SPUBLISH", inbox, batch),

@@ -20,7 +20,8 @@ from redis.asyncio.connection import AbstractConnection, DefaultParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 
-Argument = str | bytes | int
+from shardlayer.commands import Argument
+
 Command = tuple[Argument, ...]
 
 _INCOMPLETE = object()
