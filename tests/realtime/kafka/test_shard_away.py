@@ -21,7 +21,6 @@ from tests.realtime.conftest import channel_layers
 from tests.realtime.kafka.numbered import PARTITIONS, PATIENCE, committed
 from tests.realtime.kafka.pools import Pools
 from tests.waiting import until
-from tests.waiting import until as until_true
 
 pytestmark = pytest.mark.kafka
 
@@ -111,14 +110,14 @@ async def test_others_go_on(
     alive = rooms[::2]
     await produce(brokers, topic, rooms, 10)
     async with pools.running():
-        await until_true(lambda: are_complete(layer, rooms, 10), PATIENCE)
+        await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
         if away == "stopped":
             await asyncio.to_thread(second_server.stop)
         else:
             assert second_server.pid is not None
             os.kill(second_server.pid, signal.SIGSTOP)
         await produce(brokers, topic, rooms, RECORDS)
-        await until_true(lambda: are_complete(layer, alive, RECORDS), PATIENCE)
+        await until(lambda: are_complete(layer, alive, RECORDS), PATIENCE)
         await until(lambda: "Redis is not available" in caplog.text)
         assert await committed(brokers, topic, pools.group) <= (
             (10 + RECORDS) * len(alive) + 10 * (PARTITIONS - len(alive))
@@ -128,7 +127,7 @@ async def test_others_go_on(
         else:
             assert second_server.pid is not None
             os.kill(second_server.pid, signal.SIGCONT)
-        await until_true(lambda: are_complete(layer, rooms, RECORDS), PATIENCE)
+        await until(lambda: are_complete(layer, rooms, RECORDS), PATIENCE)
         await until(lambda: "Redis is back" in caplog.text)
     # Stopped, the server lost what its rooms had.
     await assert_once(layer, alive if away == "stopped" else rooms, 10, RECORDS)
@@ -149,7 +148,7 @@ async def test_rebalance_while_it_is_away(
     alive = rooms[::2]
     await produce(brokers, topic, rooms, 10)
     async with pools.running():
-        await until_true(lambda: are_complete(layer, rooms, 10), PATIENCE)
+        await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
         assert second_server.pid is not None
         os.kill(second_server.pid, signal.SIGSTOP)
         await produce(brokers, topic, rooms, 300)
@@ -157,9 +156,9 @@ async def test_rebalance_while_it_is_away(
         async with pools.running():
             await until(lambda: caplog.text.count("Reading 4 partition(s)") >= 2, within=PATIENCE)
             await produce(brokers, topic, rooms, RECORDS)
-            await until_true(lambda: are_complete(layer, alive, RECORDS), PATIENCE)
+            await until(lambda: are_complete(layer, alive, RECORDS), PATIENCE)
             os.kill(second_server.pid, signal.SIGCONT)
-            await until_true(lambda: are_complete(layer, rooms, RECORDS), PATIENCE)
+            await until(lambda: are_complete(layer, rooms, RECORDS), PATIENCE)
     await assert_once(layer, rooms, 10, 300, RECORDS)
     assert await committed(brokers, topic, pools.group) == (10 + 300 + RECORDS) * PARTITIONS
 
@@ -176,14 +175,14 @@ async def test_start_while_it_is_away(
     alive = rooms[::2]
     await produce(brokers, topic, rooms, 10)
     async with pools.running():
-        await until_true(lambda: are_complete(layer, rooms, 10), PATIENCE)
+        await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
     assert second_server.pid is not None
     os.kill(second_server.pid, signal.SIGSTOP)
     async with pools.running():
         await produce(brokers, topic, rooms, 100)
-        await until_true(lambda: are_complete(layer, alive, 100), PATIENCE)
+        await until(lambda: are_complete(layer, alive, 100), PATIENCE)
         os.kill(second_server.pid, signal.SIGCONT)
-        await until_true(lambda: are_complete(layer, rooms, 100), PATIENCE)
+        await until(lambda: are_complete(layer, rooms, 100), PATIENCE)
     await assert_once(layer, rooms, 10, 100)
 
 
@@ -204,5 +203,5 @@ async def test_new_topic_waits_for_its_marks(
         await until(lambda: "Redis is not available" in caplog.text, within=PATIENCE)
         assert [await numbers(layer, room) for room in rooms[::2]] == [[]] * (PARTITIONS // 2)
         os.kill(second_server.pid, signal.SIGCONT)
-        await until_true(lambda: are_complete(layer, rooms, 10), PATIENCE)
+        await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
     await assert_once(layer, rooms, 10)
