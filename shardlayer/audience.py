@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 
+from shardlayer.fanout import fan_out
 from shardlayer.frames import Broadcast
 from shardlayer.pushes import encode_announcement
 from shardlayer.tasks import Tasks
@@ -65,18 +67,21 @@ class Audience:
                 broadcast = self._waiting.popleft()
                 sinks = list(self._sinks)
                 for start in range(0, len(sinks), self._slice_size):
-                    for sink in sinks[start : start + self._slice_size]:
-                        self._write(sink, broadcast)
+                    # Whoever departed since is told nothing more.
+                    present = [
+                        sink
+                        for sink in sinks[start : start + self._slice_size]
+                        if sink in self._sinks
+                    ]
+                    self._write(present, broadcast)
                     await asyncio.sleep(0)
         finally:
             self._telling = None
 
-    def _write(self, sink: Sink, broadcast: Broadcast) -> None:
-        if sink not in self._sinks:  # it departed since
-            return
-        try:
-            sink.write(broadcast)
-        except Exception:
+    def _write(self, sinks: Sequence[Sink], broadcast: Broadcast) -> None:
+        for sink, error in fan_out(sinks, broadcast):
             self.failed += 1
             self.depart(sink)
-            logger.exception("A sink can't be written to and hears no more announcements")
+            logger.error(
+                "A sink can't be written to and hears no more announcements", exc_info=error
+            )

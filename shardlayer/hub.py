@@ -23,6 +23,7 @@ from collections.abc import Callable, Generator, Sequence
 from time import perf_counter
 
 from shardlayer.arrivals import Arrived, loss_of, size_of
+from shardlayer.fanout import fan_out
 from shardlayer.frames import Broadcast, joined
 from shardlayer.pushes import encode_push, encode_reset
 from shardlayer.room import Gate, Room
@@ -286,12 +287,11 @@ class Hub:
             self._write_slice(room, present, broadcast)
 
     def _write_slice(self, room: Room, writers: Sequence[Sink], broadcast: Broadcast) -> None:
-        for writer in writers:
-            try:
-                writer.write(broadcast)
-            except Exception:
-                self._remove(room, writer)
-                logger.exception("A member of %s can't be written to and was removed", room.name)
+        for writer, error in fan_out(writers, broadcast):
+            self._remove(room, writer)
+            logger.error(
+                "A member of %s can't be written to and was removed", room.name, exc_info=error
+            )
         self.delivered += len(writers) * len(broadcast.texts)
 
     def _remove(self, room: Room, writer: Sink) -> None:

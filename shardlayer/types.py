@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NewType, Protocol
 
@@ -121,3 +122,24 @@ class Sink(Protocol):
 
     def close(self, code: int, reason: str = "") -> None:
         """Close the client's connection with a WebSocket close code. Idempotent."""
+
+
+class FrameSink(Sink, Protocol):
+    """A sink that also shows the one call that a write comes down to.
+
+    Who has frames for many sinks can so call it for all of them without Python between two, and
+    must then `settle` with each whose call did not take everything, before anything else happens.
+
+    Attributes:
+        send_frames: Sends as much as can be sent now of whole text frames and returns how many
+            bytes that was, or raises. It is exchanged as the sink's state changes: fetch it for
+            each write.
+    """
+
+    send_frames: Callable[[bytes], int]
+
+    def settle(self, frames: bytes, sent: int, error: Exception | None) -> None:
+        """Take over what a call of `send_frames` did not send, and its error if it raised.
+
+        Raising means "remove me", as it does in `write`.
+        """

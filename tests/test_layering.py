@@ -31,6 +31,7 @@ LAYERS = (
     },  # pure
     {
         "arrivals",
+        "fanout",
         "hub",
         "room",
         "turns",

@@ -6,10 +6,10 @@ own, and Twisted's producer API feeds it to the transport: a pull producer is as
 chunk when the transport has nothing left (IPullProducer). So the sink always knows whether
 something waits, and never reads a buffer of Twisted's.
 
-`_send` is what a write calls, and is exchanged as the state changes, so that the hot path asks
-nothing: the socket's bound `send`; `_send_joined` while the handshake's answer waits for company;
-`_queue` while something waits; `len` when nothing more may be sent, which takes all and does
-nothing with it.
+`send_frames` is what a write calls, and is exchanged as the state changes, so that the hot path
+asks nothing: the socket's bound `send`; `_send_joined` while the handshake's answer waits for
+company; `_queue` while something waits; `len` when nothing more may be sent, which takes all and
+does nothing with it.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class SinkOwner(Protocol):
 
 
 class SocketSink:
-    """Writes to a bare TCP or Unix socket; satisfies `shardlayer.types.Sink`.
+    """Writes to a bare TCP or Unix socket; satisfies `shardlayer.types.FrameSink`.
 
     Only for transports of which `is_plain` is true, and only from the server's event loop.
     """
 
     __slots__ = (
-        "_backlog", "_drained", "_early", "_finished", "_limit", "_owner", "_paced", "_send",
-        "_transport",
+        "_backlog", "_drained", "_early", "_finished", "_limit", "_owner", "_paced",
+        "_transport", "send_frames",
     )  # fmt: skip
 
     def __init__(self, owner: SinkOwner, transport: Transport, limit: int) -> None:
@@ -55,7 +55,7 @@ class SocketSink:
         self._early = b""  # what the next write is joined to
         self._finished = False
         self._drained: asyncio.Event | None = None  # made when somebody waits
-        self._send: Callable[[bytes], int] = self._sender()
+        self.send_frames: Callable[[bytes], int] = self._sender()
 
     # What the hub calls.
 
@@ -64,16 +64,16 @@ class SocketSink:
 
         A client for which more than the limit waits already is closed with 4008 instead.
         """
-        # The same as in send_data, without one more call: this runs once per delivery. `send` is
-        # fetched first because CPython 3.11 looks a slot up anew in a call of it.
-        frames = broadcast.frames
-        send = self._send
-        try:
-            sent = send(frames)
-        except OSError as error:
-            sent = self._failed(error, frames)
-        if sent != len(frames):
+        self.send_data(broadcast.frames)
+
+    def settle(self, frames: bytes, sent: int, error: Exception | None) -> None:
+        """Queue what the kernel did not take; drop all that comes if the client is gone."""
+        if error is None or _is_full(error):
             self._hold(frames, sent)
+        elif isinstance(error, OSError):
+            self.send_frames = len  # reading goes on, and finds the client's last words and the end
+        else:
+            raise error
 
     def close(self, code: int, reason: str = "") -> None:
         """Close the client's connection with a close frame; idempotent.
@@ -94,11 +94,12 @@ class SocketSink:
     def send_data(self, data: bytes) -> None:
         """Write frames of the connection's own, such as pongs, under the same limit."""
         try:
-            sent = self._send(data)
+            sent = self.send_frames(data)
         except OSError as error:
-            sent = self._failed(error, data)
-        if sent != len(data):
-            self._hold(data, sent)
+            self.settle(data, 0, error)
+        else:
+            if sent != len(data):
+                self.settle(data, sent, None)
 
     def send_paced(self, data: bytes) -> None:
         """Write what the application sends: outside the limit, since its `send` waits."""
@@ -112,7 +113,7 @@ class SocketSink:
             self.send_data(data)
             return
         self._early = data
-        self._send = self._send_joined
+        self.send_frames = self._send_joined
         asyncio.get_running_loop().call_soon(self._send_early)
 
     def send_last(self, data: bytes, *, jump: bool = False) -> None:
@@ -129,7 +130,7 @@ class SocketSink:
                 self._backlog.drop()
             self._backlog.append(data)
         self._finished = True
-        self._send = len
+        self.send_frames = len
 
     async def wait_drained(self) -> None:
         """Return when little enough waits for the application to send more."""
@@ -144,7 +145,7 @@ class SocketSink:
     def detach(self) -> None:
         """Forget the connection, which is gone, and what waits for it."""
         self._finished = True
-        self._send = len
+        self.send_frames = len
         self._backlog = None
         self._early = b""
         self._owner = None
@@ -176,7 +177,7 @@ class SocketSink:
     def _send_joined(self, data: bytes) -> int:
         """Send what was to go soon, and `data` behind it."""
         early, self._early = self._early, b""
-        self._send = self._sender()
+        self.send_frames = self._sender()
         self.send_data(early + data)
         return len(data)
 
@@ -184,20 +185,12 @@ class SocketSink:
         if self._early:
             self._send_joined(b"")
 
-    def _failed(self, error: OSError, data: bytes) -> int:
-        """Return how much of the data to take as sent, after `send` raised."""
-        if isinstance(error, BlockingIOError) or error.errno == errno.ENOBUFS:
-            return 0  # ENOBUFS: a full Unix socket of BSD and macOS
-        # The client is gone. Reading goes on, and finds its last words and the end.
-        self._send = len
-        return len(data)
-
     def _hold(self, data: bytes, sent: int) -> None:
         """Begin a backlog with what the kernel did not take."""
         self._backlog = backlog = Backlog()
         backlog.append(memoryview(data)[sent:])
         self._paced = backlog.size  # whatever its size, the first is not held against the client
-        self._send = self._queue
+        self.send_frames = self._queue
         self._transport.registerProducer(self, False)
 
     def _queue(self, data: bytes) -> int:
@@ -218,7 +211,7 @@ class SocketSink:
         self._backlog = None
         self._paced = 0
         if not self._finished:
-            self._send = self._sender()
+            self.send_frames = self._sender()
         self._notify()
         if self._owner is not None:
             self._owner.drained()
@@ -260,7 +253,7 @@ class TransportSink(SocketSink):
         if self._backlog is None:
             self._backlog = Backlog()
             if not self._finished:
-                self._send = self._queue
+                self.send_frames = self._queue
 
     def resumeProducing(self) -> None:  # noqa: N802
         """Pass on what waits, until the transport's buffer is full again."""
@@ -277,3 +270,10 @@ class TransportSink(SocketSink):
     def _pass_on(self, data: bytes) -> int:
         self._transport.write(data)
         return len(data)
+
+
+def _is_full(error: Exception) -> bool:
+    """Say whether a socket raised because it can't take anything now."""
+    if isinstance(error, BlockingIOError):
+        return True
+    return isinstance(error, OSError) and error.errno == errno.ENOBUFS  # Unix sockets of BSD, macOS

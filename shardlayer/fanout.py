@@ -1,0 +1,61 @@
+"""One broadcast to many sinks, in as little Python a sink as can be.
+
+A delivery to one client is a `send(2)` and what stands around it. The sinks of our own server show
+the call that sends, so that a slice of a room is written by one `map` in C, and Python looks only
+at those that could not take all of it. Whoever shows no such call is asked to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
+from operator import attrgetter, call
+from typing import cast
+
+from shardlayer.frames import Broadcast
+from shardlayer.types import FrameSink, Sink
+
+Failure = tuple[Sink, Exception]
+"""A sink that could not be written to, and why."""
+
+_send_of = attrgetter("send_frames")
+
+
+def fan_out(sinks: Sequence[Sink], broadcast: Broadcast) -> list[Failure]:
+    """Write a broadcast to each sink, in order, and return those for which that raised."""
+    try:
+        sends = list(map(_send_of, sinks))
+    except AttributeError:
+        return list(_write_each(sinks, broadcast))
+    return list(_send_each(cast(Sequence[FrameSink], sinks), sends, broadcast.frames))
+
+
+def _write_each(sinks: Sequence[Sink], broadcast: Broadcast) -> Iterator[Failure]:
+    for sink in sinks:
+        try:
+            sink.write(broadcast)
+        except Exception as error:
+            yield sink, error
+
+
+def _send_each(
+    sinks: Sequence[FrameSink], sends: Sequence[Callable[[bytes], int]], frames: bytes
+) -> Iterator[Failure]:
+    size = len(frames)
+    sent: list[int] = []  # bytes, by each sink so far
+    errors: dict[int, Exception] = {}
+    calls = map(call, sends, repeat(frames))
+    while len(sent) < len(sinks):
+        try:
+            sent.extend(calls)  # what was sent before a call that raises is kept
+        except Exception as error:
+            errors[len(sent)] = error
+            sent.append(0)
+    if sum(sent) == size * len(sinks):
+        return
+    for index, count in enumerate(sent):
+        if count != size:
+            try:
+                sinks[index].settle(frames, count, errors.get(index))
+            except Exception as error:
+                yield sinks[index], error
