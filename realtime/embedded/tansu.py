@@ -9,6 +9,8 @@ each point against both, and fails when a new Tansu no longer differs):
 - A record does not end the wait of a fetch, which is looked at once a second: have fetches wait
   10-50 ms (fetch_max_wait_ms).
 - A group's first member waits for half its session timeout.
+- A group whose leader leaves last, behind others, waits for it forever and takes nobody again:
+  read with one consumer, or start it anew.
 - There is no idempotent producer.
 """
 

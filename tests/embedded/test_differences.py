@@ -86,6 +86,34 @@ async def group_begins_at_once(broker: Broker, topic: str) -> bool:
         return time.monotonic() - began < 2 * LONG
 
 
+async def group_outlives_its_members(broker: Broker, topic: str) -> bool:
+    """Say whether a group takes a new member after all have left, its leader last."""
+
+    def member() -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=broker.bootstrap_servers,
+            group_id=group,
+            session_timeout_ms=int(LONG * 1000),
+            heartbeat_interval_ms=int(LONG * 200),
+        )
+
+    group = f"group-{uuid4().hex}"
+    leader, follower, late = member(), member(), member()
+    await leader.start()
+    await follower.start()  # when the leader has dealt out the partitions again
+    await follower.stop()
+    await leader.stop()
+    try:
+        async with asyncio.timeout(5 * LONG):
+            await late.start()
+    except TimeoutError:
+        return False
+    finally:
+        await late.stop()
+    return True
+
+
 async def records_outlive_a_restart(broker: Broker, topic: str) -> bool:
     """Say whether a record is there after a restart."""
     await write(broker, topic, 1)
@@ -104,6 +132,7 @@ DIFFERENCES = [
     producer_can_be_idempotent,
     record_ends_a_wait,
     group_begins_at_once,
+    group_outlives_its_members,
     records_outlive_a_restart,
 ]
 
