@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from shardlayer import wire
@@ -14,9 +15,10 @@ from shardlayer.exceptions import MessageTooLarge
 from shardlayer.options import NO_HISTORY, LayerOptions
 from shardlayer.publisher import Placed
 from shardlayer.sharding import shard_of
-from shardlayer.types import Mark, Position
+from shardlayer.types import HistoryPolicy, Mark, Position
 
 MAX_IDEMPOTENCY_KEY = 128  # characters
+DESTINATIONS = 8_192  # rooms of which it is remembered how to publish to them; some 3 MB
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Reply = TypeVar("Reply")
@@ -55,7 +57,7 @@ class Publishing:
                 f"An idempotency key is a text of 1 to {MAX_IDEMPOTENCY_KEY} characters, "
                 f"not {idempotency_key!r:.200}."
             )
-        item = self._outgoing(room, data)._replace(idempotency_key=idempotency_key)
+        item = self._outgoing(room, data, idempotency_key=idempotency_key)
         return await self._publish_one(self.shard_of(room), item)
 
     async def publish_many(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:
@@ -90,8 +92,7 @@ class Publishing:
                 placed += await engine.publisher.publish_together(shard, parcel)
             return placed
 
-        marked = [self._outgoing(room, data)._replace(mark=mark) for room, data, mark in items]
-        return await self._publish_parts(marked, part)
+        return await self._publish_parts([self._outgoing(*item) for item in items], part)
 
     async def announce(self, data: bytes, *, mark: Mark | None = None) -> None:
         """Tell JSON text, in UTF-8, to every sink of every node that attends (see `Node.attend`).
@@ -198,11 +199,26 @@ class Publishing:
         if parcel:
             yield parcel
 
-    def _outgoing(self, room: str, data: bytes) -> Outgoing:
-        self.require_valid_group_name(room)
+    def _outgoing(
+        self, room: str, data: bytes, mark: Mark | None = None, idempotency_key: str = ""
+    ) -> Outgoing:
+        if not isinstance(room, str):
+            self.require_valid_group_name(room)  # type: ignore[unreachable]  # which raises
+        head, policy = self._destination(room)
         self._check_size(data)
-        body = wire.pack_body(wire.Kind.PUBLICATION, room, data)
-        return Outgoing(room, body, self.options.policy_of(room))
+        return Outgoing(room, head + data, policy, mark, idempotency_key)
+
+    @cached_property
+    def _destination(self) -> Callable[[str], tuple[bytes, HistoryPolicy]]:
+        """What is the same for all publications to a room: how they begin, what is kept."""
+
+        @lru_cache(maxsize=DESTINATIONS)
+        def destination(room: str) -> tuple[bytes, HistoryPolicy]:
+            self.require_valid_group_name(room)
+            head = wire.pack_head(wire.Kind.PUBLICATION, room)
+            return head, self.options.policy_of(room)
+
+        return destination
 
     def _check_size(self, payload: bytes) -> None:
         limit = self.options.max_message_size

@@ -1,10 +1,13 @@
-"""The values that the parts hand each other."""
+"""The values that the parts hand each other.
+
+What is made for every publication is a named tuple, which costs a third of a frozen dataclass.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NewType, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
 
 if TYPE_CHECKING:
     from shardlayer.frames import Broadcast
@@ -13,8 +16,7 @@ NodeId = NewType("NodeId", str)
 """Names one event loop with members, in one process; without `!`, at most 32 characters."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class Position(NamedTuple):
     """A place in a room's history.
 
     Attributes:
@@ -30,8 +32,7 @@ BEGINNING = Position(offset=0, epoch="")
 """Before everything that a room still holds, in whichever epoch: "send me all there is"."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
+class Publication(NamedTuple):
     """One message to a room.
 
     Attributes:

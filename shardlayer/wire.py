@@ -69,18 +69,22 @@ class Entry(NamedTuple):
     epoch: str
 
 
-def pack_body(kind: Kind, name: str, payload: bytes) -> bytes:
-    """Return the part of an entry that the publisher knows.
+def pack_head(kind: Kind, name: str) -> bytes:
+    """Return what stands before the payload in the body of an entry.
 
     Raises:
         WireError: If the name is not ASCII or longer than `MAX_NAME_LENGTH`.
     """
     try:
         encoded = name.encode("ascii")
-        head = _body_head.pack(kind, len(encoded))
+        return _body_head.pack(kind, len(encoded)) + encoded
     except (UnicodeEncodeError, struct.error) as error:
         raise WireError(f"{name!r} can't be packed as a name: {error}.") from error
-    return head + encoded + payload
+
+
+def pack_body(kind: Kind, name: str, payload: bytes) -> bytes:
+    """Return the part of an entry that the publisher knows. Raises like `pack_head`."""
+    return pack_head(kind, name) + payload
 
 
 def pack_entry(body: bytes, *, offset: int = 0, epoch: str = "") -> bytes:
