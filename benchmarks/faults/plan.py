@@ -64,3 +64,4 @@ JOIN = Plan(
     keys=False,
     restless=True,
 )
+POOL = Plan(rooms=200, clients=100, rooms_each=2, rate=5.0, keys=False)

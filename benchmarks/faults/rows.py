@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 JOINING = "join"  # the name of what is no fault: clients that leave and come back
+KILLS = "kills"  # the name of many in one slice: the pool is killed before all is well again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +13,7 @@ class Row:
     """One slice of the whole system's life. The counts of messages are of all rooms.
 
     Attributes:
-        fault: Its name; JOINING, where clients come and go.
+        fault: Its name, or JOINING or KILLS.
         what: In words.
         victim: The number of the worker or Redis that it happened to.
         seconds: How long it lasted.
@@ -57,8 +58,8 @@ class Row:
 
     @property
     def timed(self) -> bool:
-        """Whether its times say something: clients that leave by themselves have pauses."""
-        return self.fault != JOINING
+        """Whether its times say something: they are those of one fault and of clients that stay."""
+        return self.fault not in (JOINING, KILLS)
 
     @property
     def broken(self) -> int:

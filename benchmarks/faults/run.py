@@ -9,16 +9,21 @@ from pathlib import Path
 
 from benchmarks.faults.brokers import APACHE, missing
 from benchmarks.faults.catalogue import FAULTS, Fault, chosen
-from benchmarks.faults.plan import FULL, JOIN, SMALL, Plan
-from benchmarks.faults.rows import JOINING, Row
+from benchmarks.faults.plan import FULL, JOIN, POOL, SMALL, Plan
+from benchmarks.faults.rows import JOINING, KILLS, Row
 from benchmarks.faults.system import System
 
 RANDOM = "random"
-NAMES = (*FAULTS, RANDOM, JOINING)
+NAMES = (*FAULTS, RANDOM, KILLS, JOINING)
 """What can be asked for."""
 
 JOIN_SECONDS = 60.0
 JOIN_SECONDS_QUICK = 10.0
+KILLED = 20  # times
+KILLED_QUICK = 2
+RECORDS = 100_000  # in Kafka, that those kills are to go through
+RECORDS_QUICK = 2_000
+LIVES = 0.5, 9.0  # seconds between two of those kills: the longest is past a session
 LEAD = 1.0  # seconds of peace before a fault
 REST = 1.0  # seconds of peace after it
 PATIENCE = 90.0  # seconds until all is well, at most
@@ -68,6 +73,10 @@ def run_faults(
         with System(plan, broker=APACHE, folder=folder / "apache", seed=seed) as system:
             for fault in elsewhere:
                 yield suffer(system, fault, 0, fault.hold)
+    if KILLS in names:
+        times, records = (KILLED_QUICK, RECORDS_QUICK) if quick else (KILLED, RECORDS)
+        with System(POOL, broker=broker, folder=folder / "kills", seed=seed) as system:
+            yield kill_again_and_again(system, POOL, times, records, chance)
     if JOINING in names:
         seconds = JOIN_SECONDS_QUICK if quick else JOIN_SECONDS
         with System(JOIN, broker=broker, folder=folder / "join", seed=seed) as system:
@@ -111,6 +120,32 @@ def come_and_go(system: System, plan: Plan, seconds: float) -> Row:
         what=f"{plan.clients} clients drop and resume, {rate:,.0f} messages/s published",
         victim=0,
         seconds=seconds,
+        forgets=False,
+        pause_limit_ms=None,
+        **account,
+    )
+
+
+def kill_again_and_again(
+    system: System, plan: Plan, times: int, records: int, chance: random.Random
+) -> Row:
+    """Kill the pool at random moments while records are written, and return what came of it."""
+    system.begin()
+    begun = time.monotonic()
+    for _ in range(times):
+        time.sleep(chance.uniform(*LIVES))
+        system.pool.stop()
+        system.restart_pool()
+    system.mended(time.monotonic_ns())
+    rest = records / (plan.rate * plan.rooms) - (time.monotonic() - begun)
+    time.sleep(max(0.0, rest))
+    system.wait_until_well(PATIENCE)
+    account = system.end()
+    return Row(
+        fault=KILLS,
+        what=f"the pool killed (-9) {times} times at random, half of it written to Kafka",
+        victim=0,
+        seconds=time.monotonic() - begun,
         forgets=False,
         pause_limit_ms=None,
         **account,

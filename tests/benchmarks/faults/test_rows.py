@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.faults.catalogue import FAULTS, chosen
-from benchmarks.faults.plan import FULL, JOIN, SMALL, Plan
+from benchmarks.faults.plan import FULL, JOIN, POOL, SMALL, Plan
 from benchmarks.faults.rows import JOINING, Row
 from benchmarks.faults.tables import COLUMNS, cells
 from benchmarks.faults.targets import faults_targets
@@ -99,7 +99,7 @@ def test_random_faults_are_those_of_the_seed() -> None:
     }
 
 
-@pytest.mark.parametrize("plan", [FULL, SMALL, JOIN])
+@pytest.mark.parametrize("plan", [FULL, SMALL, JOIN, POOL])
 def test_every_room_has_members(plan: Plan) -> None:
     """Else what is published there is not looked at."""
     seats = [room for rooms in plan.seats for room in rooms]
