@@ -5,7 +5,8 @@ themselves to what one round trip lets gather, up to two bounds, items and bytes
 is in flight, so the order in which items were put is the order in which they are sent.
 
 What finds the batcher idle is sent by its caller itself, which saves a task and two turns of the
-event loop. What gathers meanwhile is sent by a task.
+event loop. What gathers meanwhile is sent by a task. So is all of a busy time, where the callers of
+one turn of the loop are many and each alone would make a batch of one.
 
 The queue is bounded. Past `max_pending` the caller of `put` waits, first come, first served, so
 that a slow receiver slows its callers down and never fills the memory.
@@ -43,6 +44,8 @@ class Batcher(Generic[Item, Result]):
         max_bytes: Bytes in one batch, at most; one larger item goes alone.
         max_pending: Items that may wait before `put` has to.
         name: Names the sending task, for whoever debugs it.
+        is_busy: Whether others send at the moment. Then an item that finds this batcher idle waits
+            until the end of the event loop's turn for others of that turn.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Batcher(Generic[Item, Result]):
         max_bytes: int,
         max_pending: int,
         name: str,
+        is_busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._send = send
         self._size_of = size_of
@@ -61,6 +65,7 @@ class Batcher(Generic[Item, Result]):
         self._max_bytes = max_bytes
         self._max_pending = max_pending
         self._name = name
+        self._is_busy = is_busy
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._callers: deque[tuple[asyncio.Future[None], _Waiting[Item, Result]]] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -78,7 +83,7 @@ class Batcher(Generic[Item, Result]):
             What `send` raised for the batch. A caller that is cancelled before its item left
             takes the item back; after that the item may be sent although nobody waits for it.
         """
-        if self._task is None and self._alone is None:
+        if self._task is None and self._alone is None and not self._is_busy():
             return await self._send_alone(item)
         future = self._append(item) if self._has_room() else await self._append_later(item)
         return await future

@@ -249,6 +249,15 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
         """Return the node of the running event loop, started on first use."""
         return await self._engines.own().start_node()
 
+    def use_running_loop(self) -> None:
+        """Send from the running event loop over connections of its own, from now on.
+
+        For a loop that sends much and lives long, such as that of a Kafka consumer: what a loop
+        without a node sends goes through the background thread, which costs more than the sending.
+        `close` ends it.
+        """
+        self._engines.own()
+
     # Inside
 
     async def _append_to_all(

@@ -90,6 +90,7 @@ class Publisher:
 
     def __init__(self, backend: Backend, options: LayerOptions) -> None:
         self.stats = PublisherStats()
+        self._under_way = 0  # batches
         self._backend = backend
         self._options = options
         shards = range(options.shards)
@@ -146,6 +147,7 @@ class Publisher:
             max_bytes=options.batch_bytes,
             max_pending=options.max_pending,
             name=f"publisher of shard {shard}",
+            is_busy=lambda: self._under_way > 0,
         )
 
     def _parcel_batcher(
@@ -183,8 +185,7 @@ class Publisher:
         reason: ShardUnavailable | None = None
         while True:
             try:
-                async with asyncio.timeout_at(deadline):
-                    published = await self._backend.publish(shard, batch)
+                published = await self._try(shard, batch, deadline)
                 break
             except (ShardUnavailable, TimeoutError) as error:
                 failures += 1
@@ -201,6 +202,14 @@ class Publisher:
             Placed(position, published.channels.get(item.group, ()))
             for item, position in zip(items, published.positions, strict=True)
         ]
+
+    async def _try(self, shard: int, batch: Batch, deadline: float) -> Published:
+        self._under_way += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._backend.publish(shard, batch)
+        finally:
+            self._under_way -= 1
 
     def _count(self, published: Published, items: int) -> None:
         stats = self.stats

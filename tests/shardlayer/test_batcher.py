@@ -41,7 +41,12 @@ class Receiver:
 
 
 def batcher(
-    receiver: Receiver, *, max_items: int = 100, max_bytes: int = 1_000, max_pending: int = 1_000
+    receiver: Receiver,
+    *,
+    max_items: int = 100,
+    max_bytes: int = 1_000,
+    max_pending: int = 1_000,
+    is_busy: bool = False,
 ) -> Batcher[bytes, int]:
     return Batcher(
         receiver,
@@ -50,6 +55,7 @@ def batcher(
         max_bytes=max_bytes,
         max_pending=max_pending,
         name="test",
+        is_busy=lambda: is_busy,
     )
 
 
@@ -71,6 +77,16 @@ async def test_idle_batcher_sends_at_once_and_the_rest_leaves_together() -> None
     assert await receiver.next_batch() == [b"22", b"333"]
     receiver.answer()
     assert await asyncio.gather(*first, *rest) == [1, 2, 3]
+
+
+async def test_busy_batcher_gathers_the_items_of_one_turn() -> None:
+    """While others send, the first item waits for those of its turn of the loop, and no longer."""
+    receiver = Receiver()
+    puts = batcher(receiver, is_busy=True)
+    tasks = await start(puts, b"1", b"22", b"333")
+    assert await receiver.next_batch() == [b"1", b"22", b"333"]
+    receiver.answer()
+    assert await asyncio.gather(*tasks) == [1, 2, 3]
 
 
 async def test_batch_is_bounded_in_items() -> None:

@@ -87,6 +87,24 @@ def test_a_thousand_loops_leave_nothing(
     assert connections(redis_server) == before_connections
 
 
+def test_loop_that_says_so_sends_by_itself(
+    layer: ShardedChannelLayer, redis_server: EmbeddedValkey
+) -> None:
+    """It needs no background thread, and leaves nothing when it closes the layer."""
+
+    async def send() -> int:
+        layer.use_running_loop()
+        await layer.group_send("g", {"type": "x"})
+        threads = threading.active_count()
+        await layer.close()
+        return threads
+
+    before = what_is_left()
+    assert asyncio.run(send()) == before.threads
+    assert what_is_left() == before
+    assert connections(redis_server) == set()
+
+
 @pytest.mark.parametrize("ending", ["close", "cancelled close", "cancelled work", "end of loop"])
 def test_loop_that_ends_at_any_moment_leaves_no_connection(
     redis_server: EmbeddedValkey, ending: str

@@ -72,6 +72,7 @@ class Command(BaseCommand):
 async def _run(stop: asyncio.Event, options: dict[str, Any]) -> None:
     settings = conf()
     layer = sharded_layer()
+    layer.use_running_loop()
     pool = Pool(
         brokers=Brokers(servers=options["bootstrap"].split(","), options=client_options(settings)),
         topics=options["topics"],
