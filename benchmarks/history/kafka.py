@@ -41,7 +41,7 @@ SESSION = "6000"  # milliseconds; the embedded broker has a first member wait fo
 class KafkaToRooms:
     """Each reader in turn finds the same records waiting; a member of each room counts them."""
 
-    records: int = 20_000
+    records: int = 60_000
     rounds: int = 3
 
     def quick(self) -> Self:

@@ -41,12 +41,15 @@ class BadRecord(Exception):
 
 def route(record: Record) -> Sequence[str]:
     """Return the record's rooms: its headers `room`, else its key."""
-    rooms = [
-        value.decode("utf-8", "replace") for name, value in record.headers if name == ROOM_HEADER
-    ]
-    if not rooms and record.key:
-        rooms.append(record.key.decode("utf-8", "replace"))
-    return rooms
+    if record.headers:
+        rooms = [
+            value.decode("utf-8", "replace")
+            for name, value in record.headers
+            if name == ROOM_HEADER
+        ]
+        if rooms:
+            return rooms
+    return [record.key.decode("utf-8", "replace")] if record.key else []
 
 
 def publications(record: Record, route: Route, *, limit: int) -> tuple[Sequence[str], bytes]:

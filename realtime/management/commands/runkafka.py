@@ -18,6 +18,7 @@ from realtime.layers import sharded_layer
 from realtime.management.arguments import count
 from realtime.management.stopping import run_until_stopped
 from realtime.waiting import wait_for_redis
+from shardlayer.server.garbage import GC_THRESHOLD, spare_collections
 
 
 class Command(BaseCommand):
@@ -66,6 +67,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the pool."""
+        spare_collections(GC_THRESHOLD)  # records come in thousands, and leave no cycles
         run_until_stopped(lambda stop: _run(stop, options))
 
 
