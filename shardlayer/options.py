@@ -29,9 +29,11 @@ PROBE_INTERVAL = 3.0  # seconds
 PROBE_TIMEOUT = 5.0  # seconds
 
 BATCH_SIZE = 100  # publications
+MAX_BATCH_SIZE = 5_000  # publications; a script can hand some 8,000 values to a command
 BATCH_BYTES = 1_048_576  # bytes
 MAX_PENDING = 10_000  # publications
 PUBLISH_TIMEOUT = 5.0  # seconds
+MAX_PUBLISH_TIMEOUT = 240.0  # seconds; Redis remembers a publisher's last batch for 300
 WAIT_REPLICAS = 0  # replicas
 IDEMPOTENCY_TTL = 300.0  # seconds
 MAX_MESSAGE_SIZE = 1_048_576  # bytes
@@ -192,6 +194,11 @@ class LayerOptions:
             if not _is_number(value, kind) or value <= 0:
                 wanted = "whole number" if kind is int else "number"
                 raise ConfigurationError(f"{name} is {value!r}; it takes a {wanted} above 0.")
+        for name, most in _AT_MOST.items():
+            if getattr(self, name) > most:
+                raise ConfigurationError(
+                    f"{name} is {getattr(self, name)!r}; it takes {most:g} at most."
+                )
         longest = max((policy.ttl for policy in self.history.values()), default=0.0)
         if self.meta_ttl < longest:
             raise ConfigurationError(
@@ -246,6 +253,8 @@ _POSITIVE: dict[str, type] = {
     "expiry": float,
     "group_expiry": float,
 }
+
+_AT_MOST = {"batch_size": MAX_BATCH_SIZE, "publish_timeout": MAX_PUBLISH_TIMEOUT}
 
 
 def _is_number(value: object, kind: type) -> bool:

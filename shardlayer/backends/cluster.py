@@ -187,9 +187,6 @@ class ClusterServers(Servers):
 
     # Hearing
 
-    async def heard(self, shard: int) -> None:
-        await self._hears[shard].wait()
-
     def _lost(self, address: str) -> None:
         self._learn_soon()
 

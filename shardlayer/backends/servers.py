@@ -93,9 +93,6 @@ class Servers:
             self._apart[address] = CommandLink(host, timeout=timeout)
         return await self.run_at(address, lambda _: send(self._apart[address]))
 
-    async def prepare(self) -> None:
-        """Learn what must be known before anything is heard."""
-
     async def listen(self, node: NodeId, listener: Listener) -> None:
         """Begin to hear all shards for a node."""
         for address, shards in self._shards_by_address().items():

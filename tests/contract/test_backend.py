@@ -12,8 +12,8 @@ from shardlayer import wire
 from shardlayer.backends.base import Backend
 from shardlayer.batch import Batch, Outgoing, Published
 from shardlayer.commands import JoinReply, JoinRequest
-from shardlayer.options import NO_HISTORY
-from shardlayer.types import BEGINNING, HistoryPolicy, NodeId, Position
+from shardlayer.options import MAX_BATCH_SIZE, NO_HISTORY
+from shardlayer.types import BEGINNING, HistoryPolicy, Mark, NodeId, Position
 from tests.contract.conftest import MakeBackend
 from tests.waiting import until
 
@@ -115,6 +115,20 @@ async def test_repeated_batch_is_answered_and_not_applied(backend: Backend) -> N
     assert len(await backend.history(SHARD, "a", 10)) == 2
     assert offsets(await publish(backend, item, number=2)) == [3]
     assert offsets(await publish(backend, item, writer="another")) == [4]
+
+
+async def test_largest_batch_is_taken(backend: Backend) -> None:
+    """As many publications as a batch may have, each with a room, a source and a key of its own."""
+    items = [
+        outgoing(f"room.{number}", b"{}")._replace(
+            mark=Mark(f"events/{number}", 7), idempotency_key=f"key-{number}"
+        )
+        for number in range(MAX_BATCH_SIZE)
+    ]
+    published = await publish(backend, *items)
+    assert offsets(published) == [1] * MAX_BATCH_SIZE
+    again = await publish(backend, *items, number=2)
+    assert again.repeated == MAX_BATCH_SIZE
 
 
 async def test_history_holds_what_was_published(backend: Backend) -> None:
