@@ -10,10 +10,11 @@ from benchmarks.history.calls import Publish, RedisCpu
 from benchmarks.history.kafka import KafkaToRooms
 from benchmarks.history.outage import Outage
 from benchmarks.history.slow import Slow
+from benchmarks.history.slow_node import SlowNode
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
 
-Plan = Publish | RedisCpu | KafkaToRooms | Outage | Slow
+Plan = Publish | RedisCpu | KafkaToRooms | Outage | Slow | SlowNode
 
 PLANS: Mapping[str, Callable[[], Plan]] = {
     "publish": Publish,
@@ -21,6 +22,7 @@ PLANS: Mapping[str, Callable[[], Plan]] = {
     "kafka": KafkaToRooms,
     "outage": Outage,
     "slow": Slow,
+    "slow-node": SlowNode,
 }
 """What can be asked for."""
 

@@ -8,6 +8,7 @@ from benchmarks.history.calls import PUBLISH, REDIS
 from benchmarks.history.kafka import BATCH, CPU, POOL, RATE
 from benchmarks.history.outage import OTHERS, RUNNING, STOPPED
 from benchmarks.history.slow import READERS, READING, STALLED
+from benchmarks.history.slow_node import FLOOD
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.targets import ratios
 from benchmarks.statistics import Spread
@@ -28,11 +29,14 @@ def history_targets(figures: Sequence[Figure]) -> list[Target]:
             at_least=at_least,
         )
 
-    cpu = [
-        figure.value
-        for figure in figures
-        if (figure.measure, figure.layer) == (CPU, POOL) and figure.value is not None
-    ]
+    def values(measure: str, layer: str) -> Spread | None:
+        found = [
+            figure.value
+            for figure in figures
+            if (figure.measure, figure.layer) == (measure, layer) and figure.value is not None
+        ]
+        return Spread.of(found) if found else None
+
     mishaps = [float(figure.lost + figure.repeated) for figure in figures]
     return [
         ratio(PUBLISH, "ours", "pubsub", 10, at_least=True),
@@ -42,10 +46,17 @@ def history_targets(figures: Sequence[Figure]) -> list[Target]:
             measure=f"{CPU}: {POOL}",
             limit=25,
             unit="µs",
-            measured=Spread.of(cpu) if cpu else None,
+            measured=values(CPU, POOL),
         ),
         ratio(OTHERS, STOPPED, RUNNING, 1.1),
         ratio(READERS, STALLED, READING, 1.3),
+        Target(
+            measure=f"{FLOOD}: publications/s",
+            limit=100_000,
+            unit="",
+            measured=values(FLOOD, "ours"),
+            at_least=True,
+        ),
         Target(
             measure="messages lost or repeated",
             limit=0,

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.conversation import obey
+from benchmarks.history.worker.flooding import Flooding
 from benchmarks.history.worker.listening import Listening
 from benchmarks.history.worker.publishing import Batches, by_callers, to_groups, to_rooms
-from benchmarks.layer.layers import LAYERS
+from benchmarks.layer.layers import LAYERS, LEASE
 
 
 class Worker:
@@ -59,7 +60,15 @@ async def _run(name: str, url: str) -> None:
     worker = Worker(name, url)
     await worker.open()
     names = ("listen", "heard", "last", "publish", "batches", "fallbacks")
-    await obey({instruction: getattr(worker, instruction) for instruction in names})
+    flooding = Flooding(url, LEASE)
+    await obey(
+        {
+            **{instruction: getattr(worker, instruction) for instruction in names},
+            "suffer": flooding.join,
+            "flood": flooding.publish,
+            "suffered": flooding.came,
+        }
+    )
 
 
 if __name__ == "__main__":
