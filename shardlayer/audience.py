@@ -67,7 +67,7 @@ class Audience:
                 broadcast = self._waiting.popleft()
                 sinks = list(self._sinks)
                 for start in range(0, len(sinks), self._slice_size):
-                    # Whoever departed since is told nothing more.
+                    # Whoever departed since the last slice is told nothing more.
                     present = [
                         sink
                         for sink in sinks[start : start + self._slice_size]

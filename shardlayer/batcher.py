@@ -1,12 +1,12 @@
 """Sends at once when idle; while a batch is in flight the rest waits and leaves together.
 
-No timer: an item that finds the batcher idle waits for nobody, and under load the batches grow by
+No timer: an item that finds all idle waits for nobody, and under load the batches grow by
 themselves to what one round trip lets gather, up to two bounds, items and bytes. At most one batch
 is in flight, so the order in which items were put is the order in which they are sent.
 
 What finds the batcher idle is sent by its caller itself, which saves a task and two turns of the
-event loop. What gathers meanwhile is sent by a task. So is all of a busy time, where the callers of
-one turn of the loop are many and each alone would make a batch of one.
+event loop. What gathers meanwhile is sent by a task. So is all that comes while others send
+(`is_busy`): the callers of one turn of the loop are many then, and the first would leave alone.
 
 The queue is bounded. Past `max_pending` the caller of `put` waits, first come, first served, so
 that a slow receiver slows its callers down and never fills the memory.

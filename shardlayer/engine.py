@@ -1,10 +1,10 @@
 """What a channel layer keeps per event loop, and which loop a call belongs to.
 
 An engine is a backend, a publisher and, in a loop that has members, a node. A loop gets its own
-engine when it first needs a node: that is a server's loop. A loop that only publishes (an
-`async_to_sync` in a view or a script makes a new one per call) uses a shared engine in a
-background thread, so that calls from many threads share batches and no connection is opened per
-call.
+engine when it first needs a node, which is a server's loop, or asks for it. Any other that
+publishes (an `async_to_sync` in a view or a script makes a new one per call) uses a shared engine
+in a background thread, so that calls from many threads share batches and no connection is opened
+per call.
 
 An engine ends with its loop: a keeper task, cancelled with all others when `asyncio.run` or
 `async_to_sync` winds up, closes the connections.

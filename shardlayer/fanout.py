@@ -51,11 +51,14 @@ def _send_each(
         except Exception as error:
             errors[len(sent)] = error
             sent.append(0)
+        else:
+            sent += [0] * (len(sinks) - len(sent))  # a StopIteration ended the map
     if sum(sent) == size * len(sinks):
         return
     for index, count in enumerate(sent):
         if count != size:
             try:
-                sinks[index].settle(frames, count, errors.get(index))
+                # Not kept here: an error knows this frame, and would keep all sinks with it.
+                sinks[index].settle(frames, count, errors.pop(index, None))
             except Exception as error:
                 yield sinks[index], error

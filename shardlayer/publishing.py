@@ -70,7 +70,8 @@ class Publishing:
         async def part(engine: Engine, shard: int, items: Sequence[Outgoing]) -> Sequence[Outcome]:
             return await engine.publisher.publish_all(shard, items)
 
-        return await self._publish_parts([self._outgoing(*item) for item in items], part)
+        outgoing = [self._outgoing(room, data) for room, data in items]
+        return await self._publish_parts(outgoing, part)
 
     async def publish_marked(
         self, items: Sequence[tuple[str, bytes, Mark]]
@@ -92,7 +93,8 @@ class Publishing:
                 placed += await engine.publisher.publish_together(shard, parcel)
             return placed
 
-        return await self._publish_parts([self._outgoing(*item) for item in items], part)
+        outgoing = [self._outgoing(room, data, mark) for room, data, mark in items]
+        return await self._publish_parts(outgoing, part)
 
     async def announce(self, data: bytes, *, mark: Mark | None = None) -> None:
         """Tell JSON text, in UTF-8, to every sink of every node that attends (see `Node.attend`).
@@ -202,8 +204,7 @@ class Publishing:
     def _outgoing(
         self, room: str, data: bytes, mark: Mark | None = None, idempotency_key: str = ""
     ) -> Outgoing:
-        if not isinstance(room, str):
-            self.require_valid_group_name(room)  # type: ignore[unreachable]  # which raises
+        self.require_valid_group_name(room)
         head, policy = self._destination(room)
         self._check_size(data)
         return Outgoing(room, head + data, policy, mark, idempotency_key)
@@ -211,12 +212,11 @@ class Publishing:
     @cached_property
     def _destination(self) -> Callable[[str], tuple[bytes, HistoryPolicy]]:
         """What is the same for all publications to a room: how they begin, what is kept."""
+        options = self.options  # and not the layer: a cycle would outlive its last user
 
         @lru_cache(maxsize=DESTINATIONS)
         def destination(room: str) -> tuple[bytes, HistoryPolicy]:
-            self.require_valid_group_name(room)
-            head = wire.pack_head(wire.Kind.PUBLICATION, room)
-            return head, self.options.policy_of(room)
+            return wire.pack_head(wire.Kind.PUBLICATION, room), options.policy_of(room)
 
         return destination
 

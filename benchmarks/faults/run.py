@@ -11,6 +11,7 @@ from benchmarks.faults.brokers import APACHE, missing
 from benchmarks.faults.catalogue import FAULTS, Fault, chosen
 from benchmarks.faults.plan import FULL, JOIN, POOL, SMALL, Plan
 from benchmarks.faults.rows import JOINING, KILLS, Row
+from benchmarks.faults.sources.base import KAFKA
 from benchmarks.faults.system import System
 
 RANDOM = "random"
@@ -143,7 +144,7 @@ def kill_again_and_again(
     account = system.end()
     return Row(
         fault=KILLS,
-        what=f"the pool killed (-9) {times} times at random, half of it written to Kafka",
+        what=f"{system.published[KAFKA]:,} records in Kafka, the pool killed (-9) {times} times",
         victim=0,
         seconds=time.monotonic() - begun,
         forgets=False,

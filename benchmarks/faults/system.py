@@ -47,6 +47,7 @@ class System(Assembly):
     def __init__(self, plan: Plan, *, broker: str, folder: Path, seed: int) -> None:
         self.plan = plan
         self.sources: dict[str, Servant] = {}
+        self.published: dict[str, int] = {}  # messages of each source in the last slice
         self._kind = broker
         self._folder = folder
         self._seed = seed
@@ -168,13 +169,14 @@ class System(Assembly):
 
     def end(self) -> dict[str, Any]:
         """Stop publishing, wait for what is on its way, and return the slice's account."""
-        ends, published, acknowledged = {}, 0, 0
+        ends, acknowledged = {}, 0
         for name, source in self.sources.items():
             sent = source.ask("end", _ACKNOWLEDGED + _ANSWER, patience=_ACKNOWLEDGED)
             ends[name] = sent["ends"]
-            published += sent["published"]
+            self.published[name] = sent["published"]
             acknowledged += sent["acknowledged"]
         account = self._clients.ask("collect", _ARRIVED + _ANSWER, ends=ends, patience=_ARRIVED)
+        published = sum(self.published.values())
         return {"published": published, "acknowledged": acknowledged, **account}
 
     # Processes

@@ -6,6 +6,8 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer
 
+CLOSING = 1.0  # seconds for what fails when its connection is closed
+
 
 async def close_consumer(consumer: AIOKafkaConsumer, *, grace: float) -> bool:
     """Leave the group and close the connections; return whether Kafka took part in it.
@@ -21,7 +23,7 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, grace: float) -> bool:
         stopping.result()
         return True
     await consumer._client.close()  # stop() would do it last, and does nothing if called again
-    done, _ = await asyncio.wait([stopping], timeout=grace)
+    done, _ = await asyncio.wait([stopping], timeout=CLOSING)
     if not done:
         stopping.cancel()
         await asyncio.wait([stopping])

@@ -29,7 +29,7 @@ MAX_WAIT = 10  # milliseconds that a fetch waits for its first record
 MARKS_WAIT = 1.0  # seconds after an assignment that its records wait to know their marks
 SETTLE_GRACE = 2.0  # seconds for what is under way, when partitions are given back
 COMMIT_GRACE = 2.0  # seconds for the commit after it
-LEAVE_GRACE = 2.0  # seconds for leaving the group, in a rebalance too, and for closing connections
+LEAVE_GRACE = 2.0  # seconds for leaving the group, in a rebalance too
 
 Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 

@@ -73,7 +73,10 @@ class SocketSink:
         elif isinstance(error, OSError):
             self.send_frames = len  # reading goes on, and finds the client's last words and the end
         else:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # which knows this frame
 
     def close(self, code: int, reason: str = "") -> None:
         """Close the client's connection with a close frame; idempotent.

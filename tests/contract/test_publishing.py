@@ -152,6 +152,15 @@ async def test_bad_marked_publication_sends_none(layer: ShardedChannelLayer) -> 
     assert await layer.marks(["a"]) == {"a": None}
 
 
+async def test_items_have_what_they_should(layer: ShardedChannelLayer) -> None:
+    """One value less or more is an error, before anything is sent."""
+    with pytest.raises(ValueError, match="values to unpack"):
+        await layer.publish_marked([(ROOM, b"1")])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="values to unpack"):
+        await layer.publish_many([(ROOM, b"1", Mark("a", 0))])  # type: ignore[list-item]
+    assert await held(layer) == []
+
+
 async def test_announcement_reaches_everybody_once(make_layer: MakeLayer) -> None:
     """Whoever attends, on every node, in a room or not, and nobody who has departed."""
     layers = [make_layer(), make_layer()]

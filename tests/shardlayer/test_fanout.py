@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -37,6 +39,16 @@ class DirectSink(RecordingSink):
         self.settled.append((frames, sent, error))
         if self.settling is not None:
             raise self.settling
+
+
+class FullSink(DirectSink):
+    """Can take nothing now, and remembers nothing of it."""
+
+    def send_frames(self, frames: bytes) -> int:
+        raise BlockingIOError
+
+    def settle(self, frames: bytes, sent: int, error: Exception | None) -> None:
+        pass
 
 
 def write(sinks: Sequence[Sink]) -> list[tuple[Sink, Exception]]:
@@ -86,6 +98,26 @@ def test_sinks_that_show_no_send_are_asked_to_write() -> None:
     assert [sink for sink, _ in failures] == [broken]
     assert direct.sends == []
     assert [sink.texts for sink in (direct, plain, last)] == [[b"hello"]] * 3
+
+
+def test_sends_that_end_an_iteration_are_settled_with() -> None:
+    """StopIteration, which would end the writing to all behind it, is like nothing sent."""
+    sinks = [DirectSink(), DirectSink(StopIteration()), DirectSink()]
+    assert write(sinks) == []
+    assert [sink.settled for sink in sinks[1:]] == [[(BROADCAST.frames, 0, None)]] * 2
+
+
+def test_errors_keep_no_sink() -> None:
+    """What raised is forgotten with its sink, without the collector, which may run rarely."""
+    sinks = [DirectSink(), FullSink()]
+    gone = weakref.ref(sinks[0])
+    gc.disable()
+    try:
+        write(sinks)
+        sinks.clear()
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_nobody_is_no_error() -> None:
