@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ProtocolError
 from websockets.frames import Close, CloseCode, Frame
+from websockets.protocol import State as WebSocketState
 from websockets.server import ServerProtocol
 
+from shardlayer.frames import text_frame
 from shardlayer.server.connection import Connection, State
 from shardlayer.server.counters import counters
 from shardlayer.server.handshake import Opening
@@ -261,7 +263,11 @@ class WebSocketProtocol(Connection):
             return
         text, data = message.get("text"), message.get("bytes")
         if text is not None and data is None:
-            frames.send_text(text.encode())
+            if frames.state is WebSocketState.OPEN:
+                # Without a wire extension, and none is ever agreed on, it is what a hub writes.
+                self.sink.send_paced(text_frame(text.encode()))
+                return
+            frames.send_text(text.encode())  # which says what is wrong
         elif data is not None and text is None:
             frames.send_binary(data)
         else:
