@@ -73,18 +73,7 @@ class Rig(Assembly):
             )
         )
         self.server.wait_for_port(self._port)
-        acks_read, acks_write = os.pipe()
-        stack.callback(os.close, acks_read)
-        stack.callback(os.close, acks_write)
-        self._clients = stack.enter_context(
-            Servant(
-                f"{name}-clients",
-                ["benchmarks.swarm", str(acks_write)],
-                cpus=others,
-                folder=self._folder,
-                pass_fds=[acks_write],
-            )
-        )
+        self._clients, acks_read = self._swarm(stack, f"{name}-clients")
         self._publisher: Servant | None = None
         if self.peer.emitter is not None:
             self._publisher = stack.enter_context(
@@ -111,6 +100,22 @@ class Rig(Assembly):
             raise self.server.failure(f"has {answer['subscribed']} of {self.members} clients")
         return float(answer["seconds"])
 
+    def _swarm(self, stack: ExitStack, name: str) -> tuple[Servant, int]:
+        """Start a process for clients; return it, and the end of a pipe that brings its acks."""
+        acks_read, acks_write = os.pipe()
+        stack.callback(os.close, acks_read)
+        stack.callback(os.close, acks_write)
+        clients = stack.enter_context(
+            Servant(
+                name,
+                ["benchmarks.swarm", str(acks_write)],
+                cpus=self._placement.others,
+                folder=self._folder,
+                pass_fds=[acks_write],
+            )
+        )
+        return clients, acks_read
+
     def _open(self, clients: Servant, count: int) -> dict[str, Any]:
         timeout = 20.0 + count * 0.02
         return clients.ask(
@@ -125,18 +130,7 @@ class Rig(Assembly):
 
     def connect_apart(self, count: int) -> Servant:
         """Return a process with `count` more subscribed clients, whom nobody counts."""
-        acks_read, acks_write = os.pipe()
-        self._stack.callback(os.close, acks_read)
-        self._stack.callback(os.close, acks_write)
-        clients = self._stack.enter_context(
-            Servant(
-                f"{self.peer.name}-clients-apart",
-                ["benchmarks.swarm", str(acks_write)],
-                cpus=self._placement.others,
-                folder=self._folder,
-                pass_fds=[acks_write],
-            )
-        )
+        clients, _ = self._swarm(self._stack, f"{self.peer.name}-clients-apart")
         self._open(clients, count)
         return clients
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.faults.brokers import APACHE, missing
 from benchmarks.faults.catalogue import FAULTS, Fault, chosen
@@ -116,15 +117,8 @@ def come_and_go(system: System, plan: Plan, seconds: float) -> Row:
     time.sleep(seconds)
     account = system.end()
     rate = account["published"] / (time.monotonic() - begun)
-    return Row(
-        fault=JOINING,
-        what=f"{plan.clients} clients drop and resume, {rate:,.0f} messages/s published",
-        victim=0,
-        seconds=seconds,
-        forgets=False,
-        pause_limit_ms=None,
-        **account,
-    )
+    what = f"{plan.clients} clients drop and resume, {rate:,.0f} messages/s published"
+    return _untimed(JOINING, what, seconds, account)
 
 
 def kill_again_and_again(
@@ -142,11 +136,17 @@ def kill_again_and_again(
     time.sleep(max(0.0, rest))
     system.wait_until_well(PATIENCE)
     account = system.end()
+    what = f"{system.published[KAFKA]:,} records in Kafka, the pool killed (-9) {times} times"
+    return _untimed(KILLS, what, time.monotonic() - begun, account)
+
+
+def _untimed(name: str, what: str, seconds: float, account: Mapping[str, Any]) -> Row:
+    """Return the row of a slice that is not one fault: nobody is the victim, no pause promised."""
     return Row(
-        fault=KILLS,
-        what=f"{system.published[KAFKA]:,} records in Kafka, the pool killed (-9) {times} times",
+        fault=name,
+        what=what,
         victim=0,
-        seconds=time.monotonic() - begun,
+        seconds=seconds,
         forgets=False,
         pause_limit_ms=None,
         **account,

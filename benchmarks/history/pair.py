@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,11 @@ from typing import Any
 from benchmarks.accounting import cpu_ns
 from benchmarks.assembly import Assembly
 from benchmarks.children import Servant
-from benchmarks.layer.layers import LEASE
+from benchmarks.layer.settling import settle
 from benchmarks.machine import Placement
-from benchmarks.rig import NotDelivering
 from benchmarks.valkey import valkey
 
 _PATIENCE = 20.0  # seconds
-_SETTLING = 3 * LEASE + 10.0  # seconds for a layer to deliver as it does when nothing is new
 
 
 class Pair(Assembly):
@@ -64,15 +61,12 @@ class Pair(Assembly):
         Raises:
             NotDelivering: That was not so after some seconds.
         """
-        deadline = time.monotonic() + _SETTLING
-        while time.monotonic() < deadline:
-            before = self._publisher.ask("fallbacks", _PATIENCE)["count"]
-            sent = self.publish(callers=1, seconds=0.05)
-            after = self._publisher.ask("fallbacks", _PATIENCE)["count"]
-            if not sent["lost"] and before == after:
-                return
-            time.sleep(0.2)
-        raise NotDelivering("publications don't arrive as they should")
+        settle(
+            self._publisher,
+            lambda: not self.publish(callers=1, seconds=0.05)["lost"],
+            patience=_PATIENCE,
+            what="publications",
+        )
 
     def publish(self, *, callers: int, seconds: float) -> dict[str, Any]:
         """Publish to all names; return what came of it."""
@@ -94,6 +88,16 @@ class Pair(Assembly):
                 "batches", seconds + _PATIENCE, how=how, rooms=rooms, seconds=seconds
             )
         )
+
+    def join_slowly(self, pause: float) -> None:
+        """Have the listener be a slow member of each of its own rooms; see `flood`."""
+        self._listener.ask("suffer", _PATIENCE, pause=pause)
+
+    def flood(self, count: int, *, patience: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Publish to those rooms as fast as may be; return what was sent and what came of it."""
+        sent = self._publisher.ask("flood", patience, count=count)
+        came = self._listener.ask("suffered", 2 * patience, count=count, patience=patience)
+        return sent, came
 
     def _checked(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Wait for what was published and count what did not come, if anybody listens."""

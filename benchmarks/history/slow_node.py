@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from benchmarks.children import Servant
+from benchmarks.history.pair import Pair
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
-from benchmarks.valkey import valkey
 
 FLOOD = "flood of 8 rooms, a slow node"
 
@@ -41,20 +39,9 @@ class SlowNode:
             NotSlow: It never had to turn to the history.
         """
         for round in range(1, self.rounds + 1):
-            with ExitStack() as stack:
-                _, url = stack.enter_context(valkey("flood-valkey", placement.others, folder))
-
-                def worker(
-                    role: str, cpus: frozenset[int], stack: ExitStack = stack, url: str = url
-                ) -> Servant:
-                    arguments = ["benchmarks.history.worker", "ours", url]
-                    return stack.enter_context(Servant(role, arguments, cpus=cpus, folder=folder))
-
-                publisher = worker("flood-publisher", placement.server)
-                member = worker("flood-member", placement.others)
-                member.ask("suffer", _PATIENCE, pause=self.pause)
-                sent = publisher.ask("flood", _PATIENCE, count=self.count)
-                came = member.ask("suffered", 2 * _PATIENCE, count=self.count, patience=_PATIENCE)
+            with Pair("ours", to="", names=[], placement=placement, folder=folder) as pair:
+                pair.join_slowly(self.pause)
+                sent, came = pair.flood(self.count, patience=_PATIENCE)
             if not came["overflows"]:
                 raise NotSlow(f"the node took {self.count / sent['seconds']:,.0f} publications/s")
             yield Figure(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,15 +12,14 @@ from redis import Redis
 from benchmarks.accounting import cpu_ns
 from benchmarks.assembly import Assembly
 from benchmarks.children import Servant
-from benchmarks.layer.layers import LEASE, Layer
+from benchmarks.layer.layers import Layer
+from benchmarks.layer.settling import settle
 from benchmarks.machine import Placement
-from benchmarks.rig import NotDelivering
 from benchmarks.valkey import valkey
 
 GROUP = "benchmark"
 
 _PATIENCE = 10.0  # seconds for what is on its way to arrive
-_SETTLING = 3 * LEASE + 10.0  # seconds for a layer to deliver, as it does when nothing is new
 
 
 class Bench(Assembly):
@@ -64,15 +62,13 @@ class Bench(Assembly):
         Raises:
             NotDelivering: That was not so after some seconds.
         """
-        deadline = time.monotonic() + _SETTLING
-        while time.monotonic() < deadline:
-            before = self.sender.ask("fallbacks", _PATIENCE)["count"]
+
+        def arrives() -> bool:
             sent = self.send("concurrently", callers=1, seconds=0.05)
-            after = self.sender.ask("fallbacks", _PATIENCE)["count"]
-            if sent["sent"] and not sent["lost"] and before == after:
-                return
-            time.sleep(0.2)
-        raise NotDelivering(f"{self.layer.name}: group messages don't arrive as they should")
+            return bool(sent["sent"]) and not sent["lost"]
+
+        what = f"{self.layer.name}: group messages"
+        settle(self.sender, arrives, patience=_PATIENCE, what=what)
 
     def send(self, how: str, *, seconds: float, **arguments: Any) -> dict[str, Any]:
         """Send to the member for a while; return what came of it on both sides."""

@@ -7,11 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.history.worker.listening import reached
 from benchmarks.history.worker.publishing import SIZE
 from benchmarks.stamps import read_stamp, stamped
 from shardlayer import Broadcast, Mark, ShardedChannelLayer
-
-POLL = 0.01  # seconds
 
 ROOMS = [f"flood-{number}" for number in range(8)]
 PORTION = 500  # publications to a room that are handed to the layer together
@@ -93,16 +92,13 @@ class Flooding:
 
     async def came(self, *, count: int, patience: float) -> dict[str, Any]:
         """Answer what has come when `count` messages have, at most `patience` seconds later."""
-        deadline = time.monotonic() + patience
-        while self._count < count and time.monotonic() < deadline:  # noqa: ASYNC110 (as it flows)
-            await asyncio.sleep(POLL)
+        await reached(self._count, count, patience)
         return {
-            "count": self._count,
+            "count": self._count(),
             "missing": sum(sink.missing for sink in self._sinks),
             "repeated": sum(sink.repeated for sink in self._sinks),
             "overflows": self._layer.stats()["backlog_overflows"],
         }
 
-    @property
     def _count(self) -> int:
         return sum(sink.count for sink in self._sinks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -34,6 +34,13 @@ class CountingSink:
         raise ConnectionError(f"closed with {code} {reason}")
 
 
+async def reached(count: Callable[[], int], wanted: int, patience: float) -> None:
+    """Wait until so many have come, at most `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while count() < wanted and time.monotonic() < deadline:  # noqa: ASYNC110 (nobody tells)
+        await asyncio.sleep(_POLL)
+
+
 class Listening:
     """What this process hears.
 
@@ -61,11 +68,7 @@ class Listening:
 
     async def wait(self, count: int, patience: float) -> None:
         """Wait until `count` messages have come in all, at most `patience` seconds."""
-        deadline = time.monotonic() + patience
-        while self.count < count:
-            if time.monotonic() > deadline:
-                return
-            await asyncio.sleep(_POLL)
+        await reached(lambda: self.count, count, patience)
 
     async def rooms(self, names: Sequence[str]) -> None:
         """Join rooms of our layer, one sink each."""
