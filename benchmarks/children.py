@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -94,6 +95,15 @@ class Child:
         """Return an error about this child, with the last lines of its log."""
         lines = self._log.read_text(errors="replace").splitlines()[-15:]
         return ChildFailed("\n".join([f"{self.name} {what}; the end of its log:", *lines]))
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Have the process stand still (SIGSTOP) while the `with` block runs."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """End the process at once: it has nothing to save, and nobody waits for its goodbyes."""

@@ -5,8 +5,10 @@ The layout is documented at the head of scripts/publish.lua.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from shardlayer import wire
@@ -20,11 +22,14 @@ WRITER_TTL = 300.0  # seconds that a publisher's last batch is remembered
 
 _FOR_ALL_NODES = -1  # in place of a history's size
 
+_details = struct.Struct(">HqqH")
+
 
 class Outgoing(NamedTuple):
     """One publication on its way to a shard.
 
     Attributes:
+        shard: Its group's shard.
         group: The room or group.
         body: What `wire.pack_body` made of it.
         policy: What its group remembers.
@@ -33,6 +38,7 @@ class Outgoing(NamedTuple):
         for_all: Whether all nodes are told; it then belongs to no room, and `group` is EVERYBODY.
     """
 
+    shard: int
     group: str
     body: bytes
     policy: HistoryPolicy
@@ -55,9 +61,9 @@ class Batch:
     """What one call of the publish script carries.
 
     Attributes:
-        writer: Names the publisher; its batches on one shard are numbered.
+        writer: Names the publisher; its batches to one bundle of shards are numbered.
         number: The batch's number. Repeated only to repeat the batch.
-        items: The publications, in order.
+        items: The publications, in order, to shards of one bundle (see `Backend.bundle_of`).
         epoch: An epoch for groups that have none yet: 8 ASCII characters.
     """
 
@@ -90,56 +96,84 @@ class Published:
 
 
 def publish(
-    keys: ShardKeys, batch: Batch, *, lease_ttl: float, meta_ttl: float, idempotency_ttl: float
+    keys: Sequence[ShardKeys],
+    bundle: int,
+    batch: Batch,
+    *,
+    lease_ttl: float,
+    meta_ttl: float,
+    idempotency_ttl: float,
 ) -> Call:
-    """Return the call that publishes a batch. TTLs in seconds."""
+    """Return the call that publishes a batch to a bundle, given the keys of all shards.
+
+    TTLs in seconds.
+    """
+    shards: dict[int, int] = {}  # each with its number in this call, as all that is numbered here
+    sources: list[dict[str, int]] = []  # of each shard
+    policies: dict[tuple[int, float], int] = {}
     groups: dict[str, int] = {}
-    group_keys: list[str] = []
-    group_args: list[Argument] = []
-    sources: dict[str, int] = {}
-    known_keys: dict[str, int] = {}
-    item_args: list[Argument] = []
+    places: list[int] = []  # of each group: its shard and its policy
+    metas: list[str] = []
+    room_keys: list[str] = []
+    once_keys: dict[str, int] = {}
+    numbers: list[int] = []  # of each publication's group
+    details: list[bytes] = []
     is_plain = all(item.mark is None and not item.idempotency_key for item in batch.items)
     for item in batch.items:
         number = groups.get(item.group)
         if number is None:
             number = groups[item.group] = len(groups) + 1
-            group_keys += (keys.nodes(item.group), keys.meta(item.group), keys.history(item.group))
-            size = _FOR_ALL_NODES if item.for_all else item.policy.size
-            group_args += (size, milliseconds(item.policy.ttl))
-        item_args += (number, item.body)
+            shard = shards.get(item.shard)
+            if shard is None:
+                shard = shards[item.shard] = len(shards) + 1
+                sources.append({})
+            history = (_FOR_ALL_NODES if item.for_all else item.policy.size, item.policy.ttl)
+            places += (shard, policies.setdefault(history, len(policies) + 1))
+            its_keys = keys[item.shard]
+            metas.append(its_keys.meta(item.group))
+            room_keys += (its_keys.nodes(item.group), its_keys.history(item.group))
+        numbers.append(number)
         if is_plain:
             continue
-        if item.mark is None:
-            item_args += (0, 0, 0)
-        else:
-            source = sources.setdefault(item.mark.source, len(sources) + 1)
-            item_args += (source, item.mark.offset, item.mark.index)
+        source = record = index = once = 0
+        if item.mark is not None:
+            its_sources = sources[shards[item.shard] - 1]
+            source = its_sources.setdefault(item.mark.source, len(its_sources) + 1)
+            record, index = item.mark.offset, item.mark.index
         if item.idempotency_key:
-            known = keys.once(item.group, item.idempotency_key)
-            item_args.append(known_keys.setdefault(known, len(known_keys) + 1))
-        else:
-            item_args.append(0)
-    shared: list[Argument] = [
+            key = keys[item.shard].once(item.group, item.idempotency_key)
+            once = once_keys.setdefault(key, len(once_keys) + 1)
+        details.append(_details.pack(source, record, index, once))
+    state_keys = [keys[bundle].writer(batch.writer)]
+    registry_keys: list[str] = []
+    shard_args: list[Argument] = []
+    for shard, its_sources in zip(shards, sources, strict=True):
+        its_keys = keys[shard]
+        state_keys += (its_keys.born, its_keys.targeted, its_keys.life)
+        registry_keys += (its_keys.alive, its_keys.marks)
+        shard_args += (its_keys.inbox_prefix, its_keys.all_nodes, len(its_sources))
+    policy_args: list[Argument] = []
+    for size, ttl in policies:
+        policy_args += (size, milliseconds(ttl))
+    head: list[Argument] = [
         batch.number,
         milliseconds(lease_ttl),
         milliseconds(WRITER_TTL),
         milliseconds(meta_ttl),
-        keys.inbox_prefix,
-        keys.all_nodes,
         wire.VERSION_BYTE,
         batch.epoch,
-        len(groups),
-        len(sources),
-        len(known_keys),
         milliseconds(idempotency_ttl),
+        len(shards),
+        len(policies),
+        _packed(places),
+        _packed(numbers),
+        b"".join(details),
     ]
-    writer = keys.writer(batch.writer)
-    shared_keys = (keys.alive, keys.born, writer, keys.targeted, keys.marks, keys.life)
+    bodies = [item.body for item in batch.items]
     return Call(
         script("publish"),
-        [*shared_keys, *group_keys, *known_keys],
-        [*shared, *group_args, *sources, *item_args],
+        [*state_keys, *metas, *registry_keys, *room_keys, *once_keys],
+        [*head, *shard_args, *policy_args, *chain.from_iterable(sources), *bodies],
     )
 
 
@@ -152,36 +186,37 @@ def confirm(keys: ShardKeys, batch: Batch) -> Call:
 
 def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
     """Return what the publish script answered."""
-    targeted, fallback, messages, channels = reply[:4]
-    numbers: dict[str, int] = {}
-    for item in batch.items:
-        numbers.setdefault(item.group, len(numbers))
-    epochs = [text(epoch) for epoch in reply[4 : 4 + len(numbers)]]
-    rest = reply[4 + len(numbers) :]
-    offsets, rest = rest[: len(batch.items)], rest[len(batch.items) :]
-    members, repeats = rest[: 2 * channels], rest[2 * channels :]
-    if len(offsets) != len(batch.items) or len(members) != 2 * channels:
+    targeted, fallback, messages, repeated, heads, channels = reply[:6]
+    members, repeats = reply[6 : 6 + 2 * channels], reply[6 + 2 * channels :]
+    positions = [
+        Position(offset=offset, epoch=epoch) if offset else None
+        for offset, epoch in wire.unpack_heads(heads)
+    ]
+    if len(positions) != len(batch.items) or len(members) != 2 * channels:
         raise WireError(
-            f"The publish script answered {len(offsets)} offsets for {len(batch.items)} "
+            f"The publish script answered {len(positions)} positions for {len(batch.items)} "
             f"publications: processes of two releases share this Redis."
         )
-    positions = [
-        Position(offset=offset, epoch=epochs[numbers[item.group]]) if offset > 0 else None
-        for item, offset in zip(batch.items, offsets, strict=True)
-    ]
     for number, offset, epoch in zip(repeats[::3], repeats[1::3], repeats[2::3], strict=True):
         positions[number - 1] = Position(offset=offset, epoch=text(epoch)) if offset else None
     return Published(
         positions=positions,
-        channels=_channels(list(numbers), members),
+        channels=_channels(batch, members),
         targeted=targeted,
         fallback=fallback,
-        repeated=sum(offset < 0 for offset in offsets),
+        repeated=repeated,
         messages=messages,
     )
 
 
-def _channels(groups: list[str], members: Sequence[Any]) -> dict[str, list[str]]:
+def _packed(numbers: Sequence[int]) -> bytes:
+    return struct.pack(f">{len(numbers)}H", *numbers)
+
+
+def _channels(batch: Batch, members: Sequence[Any]) -> dict[str, list[str]]:
+    if not members:
+        return {}
+    groups = list(dict.fromkeys(item.group for item in batch.items))
     channels: dict[str, list[str]] = {}
     for number, name in zip(members[::2], members[1::2], strict=True):
         channels.setdefault(groups[number - 1], []).append(text(name))

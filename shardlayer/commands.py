@@ -153,6 +153,12 @@ def read_positions(reply: Sequence[Any]) -> list[Position | None]:
     ]
 
 
+def read_meta(value: bytes | None) -> Position:
+    """Return where a group stands by its `meta`; offset 0 and an empty epoch if there is none."""
+    offset, epoch, _life = (value or b"0  ").split(b" ")
+    return Position(offset=int(offset), epoch=text(epoch))
+
+
 def prune(keys: ShardKeys, groups: Sequence[str]) -> Call:
     """Return the call that forgets what is gone from groups."""
     return Call(script("prune"), [keys.alive, *(keys.nodes(group) for group in groups)], [])

@@ -152,10 +152,14 @@ class Engines:
             self._by_loop[loop] = engine
         return engine
 
+    def here(self) -> Engine | None:
+        """Return the engine of the running loop, if it has its own."""
+        self._forget_parent()
+        return self._by_loop.get(asyncio.get_running_loop())
+
     async def run(self, work: Callable[[Engine], Awaitable[Result]]) -> Result:
         """Do work that needs no node: on the running loop's engine, or the background one."""
-        self._forget_parent()
-        engine = self._by_loop.get(asyncio.get_running_loop())
+        engine = self.here()
         if engine is not None:
             return await work(engine)
         shared = self._shared()

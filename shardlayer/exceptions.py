@@ -49,6 +49,13 @@ class ShardUnavailable(ShardLayerError):
         super().__init__(f"Shard {shard} on {server} is not available{because}")
         self.shard = shard
         self.server = server
+        self._reason = reason
+
+    def about(self, shard: int) -> ShardUnavailable:
+        """Return this as the error of another shard, which was to be published to with this one."""
+        if shard == self.shard:
+            return self
+        return ShardUnavailable(shard=shard, server=self.server, reason=self._reason)
 
 
 class UndecodableMessage(ShardLayerError):

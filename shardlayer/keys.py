@@ -13,7 +13,7 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:once:GROUP:KEY`  | string        | offset and epoch of the publication that had that key      |
 | `:nodes:GROUP`     | hash          | node -> how many members it has; `#CHANNEL` -> until when   |
 |                    |               | a normal channel is a member, in ms of Redis's clock       |
-| `:meta:GROUP`      | hash          | `o` the last offset, `e` the epoch, `l` the life it is of  |
+| `:meta:GROUP`      | string        | the last offset, the epoch and the life that it is of       |
 | `:history:GROUP`   | stream        | id `OFFSET-0`, field `p`: the publication's body           |
 | `:queue:CHANNEL`   | list          | a channel's messages, each after its expiry                |
 | `:readers:CHANNEL` | hash          | node -> "1": who receives a channel that is not its own     |
@@ -115,7 +115,7 @@ def scan_pattern(prefix: str) -> str:
     """Return the SCAN pattern that matches every key of every shard of `prefix`.
 
     It matches those of a prefix that begins with this one and a dot, too: see `tag_of`. Groups
-    are then found by the type `hash` and `parse_group_key`.
+    are then found by `parse_group_key`.
     """
     return f"{{{_escape(prefix)}.*}}:*"
 

@@ -192,10 +192,11 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
         """
         self.require_valid_group_name(group)
         payload = self.serialize(message)
-        item = Outgoing(group, wire.pack_body(wire.Kind.MESSAGE, group, payload), NO_HISTORY)
+        body = wire.pack_body(wire.Kind.MESSAGE, group, payload)
+        item = Outgoing(self.shard_of(group), group, body, NO_HISTORY)
 
         async def work(engine: Engine) -> None:
-            placed = await engine.publisher.publish(self.shard_of(group), item)
+            placed = await engine.publisher.publish(item)
             if placed.channels:
                 await self._append_to_all(engine, group, placed.channels, payload)
 

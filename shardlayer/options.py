@@ -15,6 +15,7 @@ from shardlayer.types import HistoryPolicy
 
 SHARDS = 32
 MAX_SHARDS = 256
+BUNDLES = 4  # of each server's shards
 PREFIX = "rt"
 
 HISTORY_SIZE = 300  # publications
@@ -64,6 +65,9 @@ class LayerOptions:
             `memory://` or `memory://NAME` is a server inside this process.
         cluster: Whether `hosts` are nodes of a Redis Cluster; any of them will do.
         shards: Partitions of the group namespace. All processes must agree.
+        bundles: Into how many bundles the shards of one server are dealt: one call publishes to all
+            shards of a bundle. With as many as `shards` each is published to by itself, as it is in
+            a Cluster and as a proxy wants it that refuses scripts over several slots.
         prefix: Begins every key and pub/sub channel.
         history: How much a room remembers, by a glob of its name; the first that matches counts,
             a room that none matches keeps no history.
@@ -79,7 +83,7 @@ class LayerOptions:
             stand, and heals what it finds missing.
         batch_size: Publications in one batch, at most.
         batch_bytes: Bytes in one batch, at most; one larger message goes alone.
-        max_pending: Publications that wait on one shard before callers have to.
+        max_pending: Publications that wait on one bundle of shards before callers have to.
         publish_timeout: Seconds until a publication that Redis did not acknowledge raises
             ShardUnavailable.
         wait_replicas: Replicas that must have a publication before it is acknowledged; with 1 or
@@ -106,6 +110,7 @@ class LayerOptions:
     hosts: tuple[Host, ...] = (Host(url=DEFAULT_URL),)
     cluster: bool = False
     shards: int = SHARDS
+    bundles: int = BUNDLES
     prefix: str = PREFIX
     history: Mapping[str, HistoryPolicy] = field(
         default_factory=lambda: {"*": HistoryPolicy(size=HISTORY_SIZE, ttl=HISTORY_TTL)}
@@ -240,6 +245,7 @@ _POSITIVE: dict[str, type] = {
     "probe_interval": float,
     "probe_timeout": float,
     "position_check_interval": float,
+    "bundles": int,
     "batch_size": int,
     "batch_bytes": int,
     "max_pending": int,

@@ -1,8 +1,10 @@
-"""Publishes: one batcher per shard, each batch numbered and repeated until it is acknowledged.
+"""Publishes: one batcher per bundle of shards, each batch numbered and repeated until it is taken.
 
-A slow or dead shard delays no other. While a batch's fate is unknown it is sent again with the same
-number, which the shard applies at most once; when the oldest publication in it has waited
-`publish_timeout`, its callers get ShardUnavailable, and so do in their turn those behind it.
+A bundle is what one call can publish to: some of the shards of one server (`Backend.bundle_of`). So
+many callers with many rooms share few calls, and a slow or dead server delays no other. While a
+batch's fate is unknown it is sent again with the same number, which the server applies at most
+once; when the oldest publication in it has waited `publish_timeout`, its callers get
+ShardUnavailable, and so do in their turn those behind it.
 
 Publications that must all be taken or none go as one parcel, which no batch divides.
 """
@@ -24,7 +26,7 @@ from shardlayer.batcher import Batcher
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.options import LayerOptions
 from shardlayer.types import Position
-from shardlayer.wire import EPOCH_LENGTH
+from shardlayer.wire import ENTRY_OVERHEAD, EPOCH_LENGTH
 
 logger = logging.getLogger("shardlayer.publisher")
 
@@ -74,7 +76,7 @@ class Placed(NamedTuple):
 
 @dataclass(slots=True)
 class _Writer:
-    """Numbers its batches on one shard.
+    """Numbers its batches to one bundle.
 
     Attributes:
         id: Names it.
@@ -93,24 +95,33 @@ class Publisher:
         self._under_way = 0  # batches
         self._backend = backend
         self._options = options
-        shards = range(options.shards)
-        self._batchers = [self._batcher(shard, _Writer(), options) for shard in shards]
-        self._parcels = [self._parcel_batcher(shard, _Writer(), options) for shard in shards]
-        self._all: list[Batcher[Any, Any]] = [*self._batchers, *self._parcels]
+        bundles = [backend.bundle_of(shard) for shard in range(options.shards)]
+        batchers = {bundle: self._batcher(bundle, _Writer(), options) for bundle in bundles}
+        parcels = {bundle: self._parcel_batcher(bundle, _Writer(), options) for bundle in bundles}
+        self._all: list[Batcher[Any, Any]] = [*batchers.values(), *parcels.values()]
+        self._batchers = [batchers[bundle] for bundle in bundles]  # by shard
+        self._parcels = [parcels[bundle] for bundle in bundles]
 
-    async def publish(self, shard: int, item: Outgoing) -> Placed:
+    async def publish(self, item: Outgoing) -> Placed:
         """Publish one message.
 
         Raises:
             ShardUnavailable: If Redis did not acknowledge it in `publish_timeout`.
         """
-        return await self._batchers[shard].put(item)
+        try:
+            return await self._batchers[item.shard].put(item)
+        except ShardUnavailable as error:
+            raise error.about(item.shard) from error.__cause__
 
     async def publish_all(
         self, shard: int, items: Sequence[Outgoing]
     ) -> list[Placed | BaseException]:
         """Publish messages of one shard in order; return for each its place or its error."""
-        return await self._batchers[shard].put_all(items)
+        outcomes = await self._batchers[shard].put_all(items)
+        return [
+            outcome.about(shard) if isinstance(outcome, ShardUnavailable) else outcome
+            for outcome in outcomes
+        ]
 
     async def publish_together(self, shard: int, items: Sequence[Outgoing]) -> Sequence[Placed]:
         """Publish messages of one shard in order, all of them or none.
@@ -118,11 +129,10 @@ class Publisher:
         Raises:
             ShardUnavailable: If Redis did not acknowledge them in `publish_timeout`.
         """
-        return await self._parcels[shard].put(items)
-
-    def pending(self, shard: int) -> int:
-        """Return how many publications wait on a shard."""
-        return len(self._batchers[shard]) + len(self._parcels[shard])
+        try:
+            return await self._parcels[shard].put(items)
+        except ShardUnavailable as error:
+            raise error.about(shard) from error.__cause__
 
     async def drain(self) -> None:
         """Wait until everything is acknowledged or has failed. Publish nothing meanwhile."""
@@ -135,29 +145,29 @@ class Publisher:
             await batcher.aclose()
 
     def _batcher(
-        self, shard: int, writer: _Writer, options: LayerOptions
+        self, bundle: int, writer: _Writer, options: LayerOptions
     ) -> Batcher[Outgoing, Placed]:
         async def send(items: list[Outgoing], since: float) -> Sequence[Placed]:
-            return await self._send(shard, writer, items, since)
+            return await self._send(bundle, writer, items, since)
 
         return Batcher(
             send,
-            size_of=lambda item: item.size,
+            size_of=lambda item: len(item.body) + ENTRY_OVERHEAD,
             max_items=options.batch_size,
             max_bytes=options.batch_bytes,
             max_pending=options.max_pending,
-            name=f"publisher of shard {shard}",
+            name=f"publisher of bundle {bundle}",
             is_busy=lambda: self._under_way > 0,
         )
 
     def _parcel_batcher(
-        self, shard: int, writer: _Writer, options: LayerOptions
+        self, bundle: int, writer: _Writer, options: LayerOptions
     ) -> Batcher[Sequence[Outgoing], Sequence[Placed]]:
         async def send(
             parcels: list[Sequence[Outgoing]], since: float
         ) -> Sequence[Sequence[Placed]]:
             items = [item for parcel in parcels for item in parcel]
-            places = iter(await self._send(shard, writer, items, since))
+            places = iter(await self._send(bundle, writer, items, since))
             return [list(islice(places, len(parcel))) for parcel in parcels]
 
         # Both bounds of a batch in one: a publication counts as at least its share of the bytes.
@@ -168,24 +178,24 @@ class Publisher:
             max_items=options.batch_size,
             max_bytes=options.batch_bytes,
             max_pending=options.max_pending,
-            name=f"publisher of parcels to shard {shard}",
+            name=f"publisher of parcels to bundle {bundle}",
         )
 
     async def _send(
-        self, shard: int, writer: _Writer, items: list[Outgoing], since: float
+        self, bundle: int, writer: _Writer, items: list[Outgoing], since: float
     ) -> Sequence[Placed]:
         loop = asyncio.get_running_loop()
         deadline = since + self._options.publish_timeout
         if loop.time() >= deadline:  # it waited behind what did not leave, and was not sent
             self.stats.failed += len(items)
-            raise self._unavailable(shard)
+            raise self._unavailable(bundle)
         writer.number += 1
         batch = Batch(writer=writer.id, number=writer.number, items=items, epoch=new_epoch())
         failures = 0
         reason: ShardUnavailable | None = None
         while True:
             try:
-                published = await self._try(shard, batch, deadline)
+                published = await self._try(bundle, batch, deadline)
                 break
             except (ShardUnavailable, TimeoutError) as error:
                 failures += 1
@@ -194,7 +204,7 @@ class Publisher:
                 pause *= random.uniform(0.5, 1)  # noqa: S311 (jitter)
                 if loop.time() + pause >= deadline:
                     self.stats.failed += len(items)
-                    raise (reason or self._unavailable(shard)) from error
+                    raise (reason or self._unavailable(bundle)) from error
                 self.stats.retries += 1
                 await asyncio.sleep(pause)
         self._count(published, len(items))
@@ -203,11 +213,11 @@ class Publisher:
             for item, position in zip(items, published.positions, strict=True)
         ]
 
-    async def _try(self, shard: int, batch: Batch, deadline: float) -> Published:
+    async def _try(self, bundle: int, batch: Batch, deadline: float) -> Published:
         self._under_way += 1
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._backend.publish(shard, batch)
+                return await self._backend.publish(bundle, batch)
         finally:
             self._under_way -= 1
 

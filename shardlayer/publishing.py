@@ -52,13 +52,16 @@ class Publishing:
             ShardUnavailable: If it was not acknowledged within `publish_timeout`; whether it was
                 published is then unknown.
         """
-        if not _is_idempotency_key(idempotency_key):
+        if idempotency_key != "" and not _is_idempotency_key(idempotency_key):
             raise TypeError(
                 f"An idempotency key is a text of 1 to {MAX_IDEMPOTENCY_KEY} characters, "
                 f"not {idempotency_key!r:.200}."
             )
         item = self._outgoing(room, data, idempotency_key=idempotency_key)
-        return await self._publish_one(self.shard_of(room), item)
+        engine = self._engines.here()
+        if engine is not None:  # what most callers do, without a coroutine more
+            return (await engine.publisher.publish(item)).position
+        return (await self._engines.run(lambda engine: engine.publisher.publish(item))).position
 
     async def publish_many(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:
         """Publish several (room, data), each room's in the given order.
@@ -104,8 +107,16 @@ class Publishing:
         """
         self._check_size(data)
         body = wire.pack_body(wire.Kind.ANNOUNCEMENT, "", data)
-        item = Outgoing(EVERYBODY, body, NO_HISTORY, mark=mark, for_all=True)
-        await self._publish_one(self.shard_of(EVERYBODY), item)
+        shard = self.shard_of(EVERYBODY)
+        item = Outgoing(shard, EVERYBODY, body, NO_HISTORY, mark=mark, for_all=True)
+
+        async def work(engine: Engine) -> None:
+            if mark is None:
+                await engine.publisher.publish(item)
+            else:
+                await engine.publisher.publish_together(shard, [item])
+
+        await self._engines.run(work)
 
     async def marks(self, sources: Sequence[str]) -> dict[str, Mark | None]:
         """Return for each source the furthest mark that any shard has taken.
@@ -153,20 +164,12 @@ class Publishing:
         """Return the shard of a group or channel."""
         return shard_of(name, self.options.shards)
 
-    async def _publish_one(self, shard: int, item: Outgoing) -> Position | None:
-        async def work(engine: Engine) -> Placed:
-            if item.mark is None:
-                return await engine.publisher.publish(shard, item)
-            return (await engine.publisher.publish_together(shard, [item]))[0]
-
-        return (await self._engines.run(work)).position
-
     async def _publish_parts(
         self, items: Sequence[Outgoing], part: PublishPart
     ) -> list[Position | None]:
         by_shard: dict[int, list[int]] = {}
         for index, item in enumerate(items):
-            by_shard.setdefault(self.shard_of(item.group), []).append(index)
+            by_shard.setdefault(item.shard, []).append(index)
 
         async def work(engine: Engine) -> list[Sequence[Outcome] | BaseException]:
             return await asyncio.gather(
@@ -205,18 +208,19 @@ class Publishing:
         self, room: str, data: bytes, mark: Mark | None = None, idempotency_key: str = ""
     ) -> Outgoing:
         self.require_valid_group_name(room)
-        head, policy = self._destination(room)
+        shard, head, policy = self._destination(room)
         self._check_size(data)
-        return Outgoing(room, head + data, policy, mark, idempotency_key)
+        return Outgoing(shard, room, head + data, policy, mark, idempotency_key)
 
     @cached_property
-    def _destination(self) -> Callable[[str], tuple[bytes, HistoryPolicy]]:
-        """What is the same for all publications to a room: how they begin, what is kept."""
+    def _destination(self) -> Callable[[str], tuple[int, bytes, HistoryPolicy]]:
+        """What is the same for all publications to a room: where, how they begin, what is kept."""
         options = self.options  # and not the layer: a cycle would outlive its last user
 
         @lru_cache(maxsize=DESTINATIONS)
-        def destination(room: str) -> tuple[bytes, HistoryPolicy]:
-            return wire.pack_head(wire.Kind.PUBLICATION, room), options.policy_of(room)
+        def destination(room: str) -> tuple[int, bytes, HistoryPolicy]:
+            head = wire.pack_head(wire.Kind.PUBLICATION, room)
+            return shard_of(room, options.shards), head, options.policy_of(room)
 
         return destination
 

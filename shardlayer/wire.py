@@ -3,7 +3,8 @@
 All integers are unsigned and big-endian.
 
     batch := version:1  entry*
-    entry := offset:8  epoch:8  length:4  body:length
+    entry := head  body:length
+    head  := offset:8  epoch:8  length:4
     body  := kind:1  name_length:1  name:name_length  payload
 
 `version` comes first so that a process that can't read the rest knows that it can't. `offset` and
@@ -27,6 +28,7 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -100,6 +102,19 @@ def pack_batch(*entries: bytes) -> bytes:
 def pack_order(kind: Kind, name: str, payload: bytes = b"") -> bytes:
     """Return a batch of one entry that stands in no room's history: what a node is told to do."""
     return pack_batch(pack_entry(pack_body(kind, name, payload)))
+
+
+def unpack_heads(data: bytes) -> Iterator[tuple[int, str]]:
+    """Yield offset and epoch of each of the entries that these are the heads of.
+
+    Raises:
+        WireError: If one is cut short.
+    """
+    try:
+        for offset, epoch, _ in _entry_head.iter_unpack(data):
+            yield offset, "" if epoch == NO_EPOCH else str(epoch, "ascii", "replace")
+    except struct.error as error:
+        raise WireError(f"Heads of entries are cut short: {error}.") from error
 
 
 def unpack_body(body: bytes, *, offset: int, epoch: str) -> Entry:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from benchmarks.history.pair import Pair
 from benchmarks.layer.figures import Figure
@@ -15,6 +15,7 @@ from shardlayer.options import SHARDS
 from shardlayer.sharding import shard_of
 
 PUBLISH = "publish, 200 callers, 200 rooms"
+PUBLISH_BESIDE = "publish, 200 callers, 200 rooms, beside the members"
 REDIS = "Redis CPU, batches of 100"
 REDIS_ALONE = "Redis CPU, batches of 100, nobody listens"
 
@@ -23,6 +24,7 @@ ROOMS = 200
 BATCH = 100
 BATCH_ROOMS = 10  # different rooms in a batch, of one shard: what a batch of the pool looks like
 WARM_UP = 0.3  # seconds
+SLICE = 0.5  # seconds of publishing before those who stood still meanwhile take it
 
 _NAMES = [f"room-{number}" for number in range(ROOMS)]
 
@@ -57,17 +59,31 @@ class Publish:
                 pairs[0].settle()
                 for pair in pairs if round % 2 else reversed(pairs):
                     pair.publish(callers=CALLERS, seconds=WARM_UP)
-                    sent = pair.publish(callers=CALLERS, seconds=self.seconds)
-                    yield Figure(
-                        measure=PUBLISH,
-                        layer="ours" if pair is pairs[0] else "pubsub",
-                        round=round,
-                        value=sent["published"] / sent["seconds"],
-                        unit="calls/s",
-                        calls=sent["published"],
-                        lost=sent["lost"],
-                        caller_us=sent["cpu_us"] / max(1, sent["published"]),
-                    )
+                    layer = "ours" if pair is pairs[0] else "pubsub"
+                    yield self._figure(PUBLISH, layer, round, self._slices(pair))
+                    beside = pair.publish(callers=CALLERS, seconds=self.seconds)
+                    yield self._figure(PUBLISH_BESIDE, layer, round, [beside])
+
+    def _slices(self, pair: Pair) -> list[dict[str, Any]]:
+        slices = max(1, int(self.seconds / SLICE))
+        seconds = self.seconds / slices
+        return [pair.publish(callers=CALLERS, seconds=seconds, alone=True) for _ in range(slices)]
+
+    @staticmethod
+    def _figure(
+        measure: str, layer: str, round: int, slices: Sequence[Mapping[str, Any]]
+    ) -> Figure:
+        published = sum(slice["published"] for slice in slices)
+        return Figure(
+            measure=measure,
+            layer=layer,
+            round=round,
+            value=published / sum(slice["seconds"] for slice in slices),
+            unit="calls/s",
+            calls=published,
+            lost=sum(slice["lost"] for slice in slices),
+            caller_us=sum(slice["cpu_us"] for slice in slices) / max(1, published),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

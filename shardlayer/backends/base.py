@@ -1,8 +1,8 @@
 """What the shards need from the place where they are kept.
 
-Every operation concerns one shard and is atomic there: it happens wholly or not at all, and no
-other operation on the shard is seen in its middle. Operations on different shards may run in any
-order. All times are the backend's own clock, never a caller's.
+Every operation concerns one shard, or for publishing one bundle of shards, and is atomic there: it
+happens wholly or not at all, and no other operation is seen in its middle. Operations on different
+shards may run in any order. All times are the backend's own clock, never a caller's.
 
 What can't be reached raises ShardUnavailable, and whether the operation was applied is then
 unknown; publishing is safe to repeat with the same batch number, the others are safe to repeat
@@ -48,9 +48,19 @@ class Backend(ABC):
     def server_of(self, shard: int) -> int:
         """Return the index in `servers` of the server that holds a shard."""
 
+    def bundle_of(self, shard: int) -> int:
+        """Return the first shard of a shard's bundle: those that one call can publish to.
+
+        Here each shard is a bundle of its own.
+        """
+        return shard
+
     @abstractmethod
-    async def publish(self, shard: int, batch: Batch) -> Published:
-        """Number, remember and hand out a batch; one that was published before is answered only."""
+    async def publish(self, bundle: int, batch: Batch) -> Published:
+        """Number, remember and hand out a batch; one that was published before is answered only.
+
+        All of its publications are to shards of a bundle, and are taken together or not at all.
+        """
 
     @abstractmethod
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:

@@ -64,6 +64,9 @@ class ClusterServers(Servers):
     def address_of(self, shard: int) -> str:
         return self._owners.get(self._slots[shard], self._homes[0])
 
+    def bundle_of(self, shard: int) -> int:
+        return shard  # one call can't write to several slots
+
     async def run(self, shard: int, send: Send[Reply]) -> Reply:
         try:
             return await self._follow(self._slots[shard], send)

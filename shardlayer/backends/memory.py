@@ -34,10 +34,10 @@ class MemoryBackend(Backend):
     def _shard(self, shard: int) -> Shard:
         return self._server.shards.setdefault((self._options.prefix, shard), Shard())
 
-    async def publish(self, shard: int, batch: Batch) -> Published:
+    async def publish(self, bundle: int, batch: Batch) -> Published:
         await asyncio.sleep(0)  # as a server would: who publishes on and on lets others receive
         with self._server.lock:
-            state, now = self._shard(shard), self._server.clock()
+            state, now = self._shard(bundle), self._server.clock()
             last = state.writers.get(batch.writer)
             if last is not None and last[0] == batch.number and now < last[2]:
                 return last[1]
@@ -53,7 +53,7 @@ class MemoryBackend(Backend):
                     positions.append(self._append(state, item, batch, now, outboxes))
                     fresh.append(item)
             for node, entries in outboxes.items():
-                self._server.tell(node, shard, wire.pack_batch(*entries))
+                self._server.tell(node, bundle, wire.pack_batch(*entries))
             published = Published(
                 positions=positions,
                 channels={

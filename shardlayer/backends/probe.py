@@ -27,6 +27,7 @@ class ServerReport:
         run_id: Names this run of it; when it is started again it has another one.
         started: When this run began, in seconds since 1970 by its clock.
         asked_at: When it was asked, by the same clock.
+        is_cluster: Whether it is a node of a Redis Cluster.
         maxmemory_policy: What it does when its memory is full; only `noeviction` loses nothing.
     """
 
@@ -37,6 +38,7 @@ class ServerReport:
     run_id: str = ""
     started: float = 0.0
     asked_at: float = 0.0
+    is_cluster: bool = False
     maxmemory_policy: str = ""
 
     @property
@@ -63,16 +65,22 @@ def read_report(address: str, info: Mapping[str, Any]) -> ServerReport:
         run_id=str(info.get("run_id", "")),
         started=now - float(info.get("uptime_in_seconds", 0)),
         asked_at=now,
+        is_cluster=bool(int(info.get("cluster_enabled", 0))),
         maxmemory_policy=str(info.get("maxmemory_policy", "")),
     )
 
 
-def require_supported(report: ServerReport) -> None:
-    """Refuse a server that is too old.
+def require_supported(report: ServerReport, *, cluster: bool) -> None:
+    """Refuse a server that is too old, or a Cluster's where none is expected.
 
     Raises:
-        ConfigurationError: Naming its release and the oldest that will do.
+        ConfigurationError: Naming its release and the oldest that will do, or the option to set.
     """
+    if report.is_cluster and not cluster:
+        raise ConfigurationError(
+            f"{report.address} is a node of a Redis Cluster: set cluster to True. "
+            f"It would refuse to publish to several shards at once."
+        )
     if report.is_too_old:
         oldest = ".".join(map(str, OLDEST[report.software]))
         raise ConfigurationError(

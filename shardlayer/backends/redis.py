@@ -47,18 +47,22 @@ class RedisBackend(Backend):
     def server_of(self, shard: int) -> int:
         return self._servers.addresses.index(self._servers.address_of(shard))
 
-    async def publish(self, shard: int, batch: Batch) -> Published:
+    def bundle_of(self, shard: int) -> int:
+        return self._servers.bundle_of(shard)
+
+    async def publish(self, bundle: int, batch: Batch) -> Published:
         options = self._options
         call = publish(
-            self._keys[shard],
+            self._keys,
+            bundle,
             batch,
             lease_ttl=options.lease_ttl,
             meta_ttl=options.meta_ttl,
             idempotency_ttl=options.idempotency_ttl,
         )
-        published = read_published(batch, await self._call(shard, call))
+        published = read_published(batch, await self._call(bundle, call))
         if options.wait_replicas:
-            await self._replicas.confirm(shard, batch)
+            await self._replicas.confirm(bundle, batch)
         return published
 
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:
@@ -135,14 +139,13 @@ class RedisBackend(Backend):
 
     async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
         keys = self._keys[shard]
-        epoch, held = await asyncio.gather(
-            self._execute(shard, "HGET", keys.meta(group), "e"),
+        meta, held = await asyncio.gather(
+            self._execute(shard, "GET", keys.meta(group)),
             self._execute(shard, "XREVRANGE", keys.history(group), "+", "-", "COUNT", limit),
         )
+        epoch = commands.read_meta(meta).epoch
         return [
-            commands.publication(
-                group, int(identifier.partition(b"-")[0]), fields[b"p"], commands.text(epoch or "")
-            )
+            commands.publication(group, int(identifier.partition(b"-")[0]), fields[b"p"], epoch)
             for identifier, fields in reversed(held)
         ]
 
@@ -166,9 +169,10 @@ class RedisBackend(Backend):
         keys = self._keys[shard]
         found, meta, length = await asyncio.gather(
             self._execute(shard, "HGETALL", keys.nodes(group)),
-            self._execute(shard, "HGETALL", keys.meta(group)),
+            self._execute(shard, "GET", keys.meta(group)),
             self._execute(shard, "XLEN", keys.history(group)),
         )
+        position = commands.read_meta(meta)
         members = {commands.text(name): value for name, value in found.items()}
         return RoomInfo(
             room=group,
@@ -178,8 +182,8 @@ class RedisBackend(Backend):
                 for name, value in members.items()
                 if not name.startswith(CHANNEL_MARK)
             },
-            offset=int(meta.get(b"o", 0)),
-            epoch=commands.text(meta.get(b"e", "")),
+            offset=position.offset,
+            epoch=position.epoch,
             history_length=length,
         )
 
@@ -199,7 +203,7 @@ class RedisBackend(Backend):
 
     async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
         pattern = scan_pattern(self._options.prefix)
-        scan = ("SCAN", cursor, "MATCH", pattern, "COUNT", count, "TYPE", "hash")
+        scan = ("SCAN", cursor, "MATCH", pattern, "COUNT", count)
         next_cursor, found = await self._execute_at(server, *scan)
         parsed = (parse_group_key(commands.text(key)) for key in found)
         ours = (key[1] for key in parsed if key is not None and key[0] in self._tags)

@@ -28,19 +28,19 @@ class Replicas:
         self._servers = servers
         self._batchers: dict[str, Batcher[Call, str]] = {}
 
-    async def confirm(self, shard: int, batch: Batch) -> None:
+    async def confirm(self, bundle: int, batch: Batch) -> None:
         """Return when enough replicas have a batch that was just published.
 
         Raises:
             ShardUnavailable: If they don't yet, or the server lost the batch in a failover.
         """
-        address = self._servers.address_of(shard)
+        address = self._servers.address_of(bundle)
         batcher = self._batchers.get(address)
         if batcher is None:
             batcher = self._batchers[address] = self._batcher(address)
-        problem = await batcher.put(confirm(self._servers.keys[shard], batch))
+        problem = await batcher.put(confirm(self._servers.keys[bundle], batch))
         if problem:
-            raise ShardUnavailable(shard=shard, server=address, reason=problem)
+            raise ShardUnavailable(shard=bundle, server=address, reason=problem)
 
     async def aclose(self) -> None:
         """Stop at once; callers that still wait are cancelled."""

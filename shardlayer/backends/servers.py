@@ -63,6 +63,13 @@ class Servers:
         """Return where a shard is."""
         return self._homes[shard % len(self._homes)]
 
+    def bundle_of(self, shard: int) -> int:
+        """Return the first shard of the bundle that a shard belongs to, all on one server.
+
+        More bundles than one, so that the server has work while the answer of one is taken.
+        """
+        return shard % (len(self._homes) * self._options.bundles)
+
     async def run(self, shard: int, send: Send[Reply]) -> Reply:
         """Send something to the server that holds a shard.
 
@@ -182,7 +189,7 @@ class Servers:
         if isinstance(info, Exception):
             raise info
         report = read_report(host.address, info)
-        require_supported(report)
+        require_supported(report, cluster=self._options.cluster)
         if report.evicts:
             logger.warning(
                 "%s has maxmemory-policy %s: when its memory is full it deletes rooms, and clients "

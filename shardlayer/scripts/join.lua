@@ -25,9 +25,10 @@ if ARGV[4] == '0' then
   return {leased, '', 0, 0}
 end
 
-local life = redis.call('GET', KEYS[6]) or ''
-local meta = redis.call('HMGET', KEYS[4], 'o', 'e', 'l')
-local offset, epoch = tonumber(meta[1] or '0'), meta[2]
+local state = redis.call('MGET', KEYS[4], KEYS[6])
+local life = state[2] or ''
+local last, epoch, of = string.match(state[1] or '', '^(%d+) (%S+) (.*)$')
+local offset = tonumber(last or '0')
 if not epoch then
   redis.call('DEL', KEYS[5])
 end
@@ -35,11 +36,11 @@ end
 -- Offsets that the server has lost will be given again. They must not pass for the same ones: who
 -- had the lost ones would be told that nothing is missing.
 local behind = ARGV[11] == '1' and ARGV[9] == epoch and tonumber(ARGV[8]) > offset
-if not epoch or behind or (meta[3] or '') ~= life then
+if not epoch or behind or of ~= life then
   epoch = ARGV[5]
-  redis.call('HSET', KEYS[4], 'o', string.format('%.0f', offset), 'e', epoch, 'l', life)
 end
-redis.call('PEXPIRE', KEYS[4], offset > 0 and ARGV[6] or ARGV[12])
+redis.call('SET', KEYS[4], string.format('%.0f %s %s', offset, epoch, life),
+           'PX', offset > 0 and ARGV[6] or ARGV[12])
 
 if ARGV[7] == '0' then
   return {leased, epoch, offset, 0}

@@ -4,14 +4,14 @@
 -- ARGV  for each: how long an epoch is kept while nothing is published, ms
 -- Returns  for each: its offset, its epoch ('' if it has none)
 
-local reply = {}
+local reply, metas = {}, redis.call('MGET', unpack(KEYS))
 for i = 1, #KEYS do
-  local meta = redis.call('HMGET', KEYS[i], 'o', 'e')
-  local offset = tonumber(meta[1] or '0')
-  if meta[2] and offset == 0 then
+  local last, epoch = string.match(metas[i] or '', '^(%d+) (%S+)')
+  local offset = tonumber(last or '0')
+  if epoch and offset == 0 then
     redis.call('PEXPIRE', KEYS[i], ARGV[i])
   end
   reply[#reply + 1] = offset
-  reply[#reply + 1] = meta[2] or ''
+  reply[#reply + 1] = epoch or ''
 end
 return reply

@@ -1,42 +1,62 @@
--- Publishes one batch on one shard: all of it or, if it was published before, none of it.
+-- Publishes one batch on the shards of one lane: all of it or, if it was published before, none of it.
 --
--- KEYS  1 alive   2 born   3 the writer's last batch   4 targeted   5 marks   6 life
---       then for each group: nodes, meta, history
+-- KEYS  1 the writer's last batch
+--       then for each shard: born, targeted, life       then for each group: meta
+--       then for each shard: alive, marks               then for each group: nodes, history
 --       then for each idempotency key: where its publication stands
--- ARGV  1 the batch's number; a writer counts its batches on this shard and repeats a number only
---         to repeat the batch
+-- ARGV  1 the batch's number; a writer counts its batches and repeats a number only to repeat the
+--         batch
 --       2 lease TTL, ms   3 how long the writer's last batch is remembered, ms   4 meta TTL, ms
---       5 inbox prefix    6 the all-nodes channel   7 the wire version byte
---       8 an epoch for groups that need one         9 the number of groups
---       10 the number of sources                    11 the number of idempotency keys
---       12 how long an idempotency key is remembered, ms
---       then for each group: history size (0: none; -1: for all nodes, and none), history TTL in ms
---       then the name of each source
---       then for each publication: its group's number from 1, its body (see wire.py) and, if there
---       are sources or idempotency keys: its source's number (0: none), the record's offset, the
---       index in the record, its idempotency key's number (0: none)
+--       5 the wire version byte        6 an epoch for groups that need one
+--       7 how long an idempotency key is remembered, ms
+--       8 the number of shards         9 the number of policies
+--       10 for each group: its shard's number and its policy's, 2 bytes each
+--       11 for each publication: its group's number, 2 bytes
+--       12 for each publication, or '' if none has a source or an idempotency key: its source's
+--          number in the shard, 2 bytes, the record's offset and the index in the record, 8 bytes
+--          each, its key's number, 2 bytes; a number is 0 where there is none
+--       then for each shard: its inbox prefix, its all-nodes channel, the number of its sources
+--       then for each policy: its history's size (0: none; -1: for all nodes, and none), TTL in ms
+--       then the names of the sources, shard by shard
+--       then the body of each publication (see wire.py)
+--       Numbers are from 1, and integers of several bytes big-endian: one argument for many costs
+--       a tenth of one for each.
 -- Returns  {publications for just the nodes that have members, publications for all nodes because
---           the registry can't be trusted, messages published, the number of channels below,
---           then epoch of each group ('' where there is no history), offset of each publication
---           (0 where there is no history, -1 where it was published before),
+--           a registry can't be trusted, messages published, how many had been published before,
+--           the head of each publication (see wire.py); all are 0 where it had been,
+--           the number of channels below,
 --           then group number and name of each normal channel that is a member,
 --           then number, offset and epoch of each publication whose idempotency key is known}
 --
 -- Lua does not roll back: the caller has validated everything, and nothing below can fail once the
 -- first write was made.
 
-local SHARED_KEYS, SHARED_ARGS = 6, 12
+local HEAD = 12
 local NO_EPOCH = string.rep('\0', 8)
+local CHANNEL_MARK = string.byte('#')
 
-local number = ARGV[1]
-local lease_ttl = tonumber(ARGV[2])
-local groups, sources, known = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local REPEATED = string.rep('\0', 20)
+
+local function number_at(list, index)
+  local high, low = string.byte(list, 2 * index - 1, 2 * index)
+  return 256 * high + low
+end
+
+local number, lease_ttl = ARGV[1], tonumber(ARGV[2])
+local shards, policies, groups = tonumber(ARGV[8]), tonumber(ARGV[9]), #ARGV[10] / 4
+
+-- What stands before the first key, or argument, of each kind.
+local metas = 1 + 3 * shards
+local registries = metas + groups
+local rooms = registries + 2 * shards
+local onces = rooms + 2 * groups
+local policy_args = HEAD + 3 * shards
+local source_args = policy_args + 2 * policies
 
 -- A batch whose answer was lost is answered again and not applied again.
-local known_so_far = redis.call('MGET', KEYS[3], KEYS[2], KEYS[4], KEYS[6])
-local remembered = known_so_far[1]
-if remembered then
-  local last, answer = string.match(remembered, '^(%d+) (.*)$')
+local state = redis.call('MGET', unpack(KEYS, 1, registries))
+if state[1] then
+  local last, answer = string.match(state[1], '^(%d+) (.*)$')
   if last == number then
     return cmsgpack.unpack(answer)
   end
@@ -48,183 +68,197 @@ end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
--- Nodes whose lease ended are forgotten; what remains are the outboxes.
-local outboxes, any_alive, any_dead = {}, false, false
-local leases = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
-for i = 1, #leases, 2 do
-  if tonumber(leases[i + 1]) > now then
-    outboxes[leases[i]] = {}
-    any_alive = true
-  else
-    any_dead = true
+-- What the registry of each shard says, and what was taken from each of its sources.
+local outboxes, everything, trusted, percent, life = {}, {}, {}, {}, {}
+local taken_offset, taken_index, sources = {}, {}, {}
+local bodies = source_args
+for s = 1, shards do
+  local born = tonumber(state[3 * s - 1] or nil)
+  percent[s] = tonumber(state[3 * s] or 100)
+  life[s] = state[3 * s + 1] or ''
+
+  -- Nodes whose lease ended are forgotten; what remains are the outboxes.
+  local alive = KEYS[registries + 2 * s - 1]
+  local boxes, any_alive, any_dead = {}, false, false
+  local leases = redis.call('ZRANGE', alive, 0, -1, 'WITHSCORES')
+  for i = 1, #leases, 2 do
+    if tonumber(leases[i + 1]) > now then
+      boxes[leases[i]] = {}
+      any_alive = true
+    else
+      any_dead = true
+    end
   end
-end
-if any_dead then
-  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+  if any_dead then
+    redis.call('ZREMRANGEBYSCORE', alive, '-inf', string.format('%d', now))
+  end
+  outboxes[s], everything[s] = boxes, {}
+
+  -- A registry that was found new less than a lease ago may still lack nodes: publish to all.
+  if not born then
+    born = now
+    redis.call('SET', KEYS[3 * s - 1], string.format('%d', now))
+  end
+  trusted[s] = any_alive and now - born >= lease_ttl
+
+  local offsets, indices, count = {}, {}, tonumber(ARGV[HEAD + 3 * s])
+  if count > 0 then
+    local marks = redis.call('HMGET', KEYS[registries + 2 * s], unpack(ARGV, bodies + 1, bodies + count))
+    for i = 1, count do
+      local at, index = string.match(marks[i] or '-1 0', '^(%-?%d+) (%d+)$')
+      offsets[i], indices[i] = tonumber(at), tonumber(index)
+    end
+  end
+  taken_offset[s], taken_index[s], sources[s] = offsets, indices, bodies
+  bodies = bodies + count
 end
 
--- A registry that was found new less than a lease ago may still lack nodes: publish to all.
-local born = tonumber(known_so_far[2] or nil)
-if not born then
-  born = now
-  redis.call('SET', KEYS[2], string.format('%.0f', now))
-end
-local trusted = any_alive and now - born >= lease_ttl
-local percent = tonumber(known_so_far[3] or 100)
-local life = known_so_far[4] or ''
-
-local size, ttl, offset, epoch, nodes, channels = {}, {}, {}, {}, {}, {}
+local home, size, ttl, offset, epoch, nodes, channels = {}, {}, {}, {}, {}, {}, {}
 for g = 1, groups do
-  local key = SHARED_KEYS + 3 * g - 2
-  size[g], ttl[g] = tonumber(ARGV[SHARED_ARGS + 2 * g - 1]), ARGV[SHARED_ARGS + 2 * g]
-  if size[g] > 0 then
-    local meta = redis.call('HMGET', KEYS[key + 1], 'o', 'e', 'l')
-    if meta[2] and (meta[3] or '') == life then
-      offset[g], epoch[g] = tonumber(meta[1]), meta[2]
-    elseif meta[2] then
+  local s, policy = number_at(ARGV[10], 2 * g - 1), number_at(ARGV[10], 2 * g)
+  home[g], size[g], ttl[g] = s, ARGV[policy_args + 2 * policy - 1], ARGV[policy_args + 2 * policy]
+  local keeps = tonumber(size[g])
+  if keeps > 0 then
+    local last, counted, of = string.match(state[metas + g] or '', '^(%d+) (%S+) (.*)$')
+    if last and of == life[s] then
+      offset[g], epoch[g] = tonumber(last), counted
+    elseif last then
       -- Offsets that the server has lost are given again, and must not pass for the lost ones.
-      offset[g], epoch[g] = tonumber(meta[1]), ARGV[8]
+      offset[g], epoch[g] = tonumber(last), ARGV[6]
     else
       -- A new epoch counts from 1 again, which the stream of an older one would refuse.
-      offset[g], epoch[g] = 0, ARGV[8]
-      redis.call('DEL', KEYS[key + 2])
+      offset[g], epoch[g] = 0, ARGV[6]
+      redis.call('DEL', KEYS[rooms + 2 * g])
     end
   else
     epoch[g] = NO_EPOCH
   end
-  if size[g] >= 0 then
-    local interested = {}
-    local members = redis.call('HGETALL', KEYS[key])
+  if keeps >= 0 then
+    local key, boxes, interested = KEYS[rooms + 2 * g - 1], outboxes[s], {}
+    local members = redis.call('HGETALL', key)
     for i = 1, #members, 2 do
-      local member, outbox = members[i], outboxes[members[i]]
-      if string.sub(member, 1, 1) == '#' then
+      local member = members[i]
+      local outbox = boxes[member]
+      if outbox then
+        interested[#interested + 1] = outbox
+      elseif string.byte(member) == CHANNEL_MARK then
         if tonumber(members[i + 1]) > now then
           channels[#channels + 1] = g
           channels[#channels + 1] = string.sub(member, 2)
         else
-          redis.call('HDEL', KEYS[key], member)
+          redis.call('HDEL', key, member)
         end
-      elseif outbox then
-        interested[#interested + 1] = outbox
-      elseif trusted then
-        redis.call('HDEL', KEYS[key], member)
+      elseif trusted[s] then
+        redis.call('HDEL', key, member)
       end
     end
     -- Which rooms are told to all nodes all the same, while targeted dispatch is rolled out.
-    if trusted and (percent >= 100
-        or tonumber(string.sub(redis.sha1hex(KEYS[key]), 1, 8), 16) % 100 < percent) then
+    if trusted[s] and (percent[s] >= 100
+        or tonumber(string.sub(redis.sha1hex(key), 1, 8), 16) % 100 < percent[s]) then
       nodes[g] = interested
     end
   end
 end
 
--- What was taken from each source, and what each idempotency key stands for.
-local first_source = SHARED_ARGS + 2 * groups
-local taken_offset, taken_index, answers = {}, {}, {}
-if sources > 0 then
-  local marks = redis.call('HMGET', KEYS[5], unpack(ARGV, first_source + 1, first_source + sources))
-  for s = 1, sources do
-    local at, index = string.match(marks[s] or '-1 0', '^(%-?%d+) (%d+)$')
-    taken_offset[s], taken_index[s] = tonumber(at), tonumber(index)
-  end
-end
-if known > 0 then
-  answers = redis.call('MGET', unpack(KEYS, #KEYS - known + 1))
+-- What each idempotency key stands for.
+local answers = {}
+if #KEYS > onces then
+  answers = redis.call('MGET', unpack(KEYS, onces + 1))
 end
 
-local everything, reply_offsets, repeats = {}, {}, {}
-local targeted, fallback = 0, 0
-local stride = (sources > 0 or known > 0) and 6 or 2
-for i = first_source + sources + 1, #ARGV, stride do
-  local g, body = tonumber(ARGV[i]), ARGV[i + 1]
+local heads, repeats = {}, {}
+local targeted, fallback, repeated = 0, 0, 0
+for i = 1, #ARGV - bodies do
+  local g, body = number_at(ARGV[11], i), ARGV[bodies + i]
+  local s = home[g]
   local source, record, index, key = 0, 0, 0, 0
-  if stride > 2 then
-    source, record = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-    index, key = tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
+  if ARGV[12] ~= '' then
+    source, record, index, key = struct.unpack('>I2i8i8I2', ARGV[12], 20 * i - 19)
   end
-  if source > 0 and (record < taken_offset[source]
-      or record == taken_offset[source] and index <= taken_index[source]) then
-    reply_offsets[#reply_offsets + 1] = -1
+  if source > 0 and (record < taken_offset[s][source]
+      or record == taken_offset[s][source] and index <= taken_index[s][source]) then
+    heads[i] = REPEATED
+    repeated = repeated + 1
   elseif key > 0 and answers[key] then
-    local at, life = string.match(answers[key], '^(%d+) (.*)$')
-    reply_offsets[#reply_offsets + 1] = -1
-    repeats[#repeats + 1] = #reply_offsets
+    local at, counted = string.match(answers[key], '^(%d+) (.*)$')
+    heads[i] = REPEATED
+    repeated = repeated + 1
+    repeats[#repeats + 1] = i
     repeats[#repeats + 1] = tonumber(at)
-    repeats[#repeats + 1] = life
+    repeats[#repeats + 1] = counted
   else
     local at = 0
     if offset[g] then
       at = offset[g] + 1
       offset[g] = at
-      redis.call('XADD', KEYS[SHARED_KEYS + 3 * g], 'MAXLEN', '~', size[g],
-                 string.format('%.0f-0', at), 'p', body)
+      redis.call('XADD', KEYS[rooms + 2 * g], 'MAXLEN', '~', size[g],
+                 string.format('%d-0', at), 'p', body)
     end
-    reply_offsets[#reply_offsets + 1] = at
-    local entry = struct.pack('>I8c8I4', at, epoch[g], #body) .. body
+    local head = struct.pack('>I8c8I4', at, epoch[g], #body)
+    heads[i] = head
     if nodes[g] then
       targeted = targeted + 1
       for _, outbox in ipairs(nodes[g]) do
-        outbox[#outbox + 1] = entry
+        outbox[#outbox + 1] = head
+        outbox[#outbox + 1] = body
       end
     else
-      if size[g] >= 0 and not trusted then
+      if size[g] ~= '-1' and not trusted[s] then
         fallback = fallback + 1
       end
-      everything[#everything + 1] = entry
+      local all = everything[s]
+      all[#all + 1] = head
+      all[#all + 1] = body
     end
     if source > 0 then
-      taken_offset[source], taken_index[source] = record, index
+      taken_offset[s][source], taken_index[s][source] = record, index
     end
     if key > 0 then
-      answers[key] = string.format('%.0f ', at) .. (at > 0 and epoch[g] or '')
-      redis.call('SET', KEYS[#KEYS - known + key], answers[key], 'PX', ARGV[12])
+      answers[key] = string.format('%d ', at) .. (at > 0 and epoch[g] or '')
+      redis.call('SET', KEYS[onces + key], answers[key], 'PX', ARGV[7])
     end
   end
 end
 
-local reply = {targeted, fallback, 0, #channels / 2}
 for g = 1, groups do
   if offset[g] then
-    local key = SHARED_KEYS + 3 * g - 2
-    local at = string.format('%.0f', offset[g])
-    if life == '' then
-      redis.call('HSET', KEYS[key + 1], 'o', at, 'e', epoch[g])
-    else
-      redis.call('HSET', KEYS[key + 1], 'o', at, 'e', epoch[g], 'l', life)
-    end
-    redis.call('PEXPIRE', KEYS[key + 1], ARGV[4])
-    redis.call('PEXPIRE', KEYS[key + 2], ttl[g])
+    redis.call('SET', KEYS[metas + g],
+               string.format('%d %s %s', offset[g], epoch[g], life[home[g]]), 'PX', ARGV[4])
+    redis.call('PEXPIRE', KEYS[rooms + 2 * g], ttl[g])
   end
-  reply[#reply + 1] = offset[g] and epoch[g] or ''
 end
-for _, list in ipairs({reply_offsets, channels, repeats}) do
+
+local messages = {}
+for s = 1, shards do
+  local count = tonumber(ARGV[HEAD + 3 * s])
+  for i = 1, count do
+    redis.call('HSET', KEYS[registries + 2 * s], ARGV[sources[s] + i],
+               string.format('%d %d', taken_offset[s][i], taken_index[s][i]))
+  end
+  if count > 0 then
+    redis.call('PEXPIRE', KEYS[registries + 2 * s], ARGV[4])
+  end
+  for node, outbox in pairs(outboxes[s]) do
+    if #outbox > 0 then
+      messages[#messages + 1] = {ARGV[HEAD + 3 * s - 2] .. node, outbox}
+    end
+  end
+  if #everything[s] > 0 then
+    messages[#messages + 1] = {ARGV[HEAD + 3 * s - 1], everything[s]}
+  end
+end
+
+local reply = {targeted, fallback, #messages, repeated, table.concat(heads), #channels / 2}
+for _, list in ipairs({channels, repeats}) do
   for i = 1, #list do
     reply[#reply + 1] = list[i]
   end
 end
-for s = 1, sources do
-  redis.call('HSET', KEYS[5], ARGV[first_source + s],
-             string.format('%.0f %.0f', taken_offset[s], taken_index[s]))
-end
-if sources > 0 then
-  redis.call('PEXPIRE', KEYS[5], ARGV[4])
-end
-
-local messages = {}
-for node, outbox in pairs(outboxes) do
-  if #outbox > 0 then
-    messages[#messages + 1] = {ARGV[5] .. node, outbox}
-  end
-end
-if #everything > 0 then
-  messages[#messages + 1] = {ARGV[6], everything}
-end
-reply[3] = #messages
 
 -- Remembered before it is told: a server that refuses to write (its memory is full, its disk, too
 -- few replicas) still publishes, and each retry would be heard once more.
-redis.call('SET', KEYS[3], number .. ' ' .. cmsgpack.pack(reply), 'PX', ARGV[3])
+redis.call('SET', KEYS[1], number .. ' ' .. cmsgpack.pack(reply), 'PX', ARGV[3])
 for _, message in ipairs(messages) do
-  redis.call('SPUBLISH', message[1], ARGV[7] .. table.concat(message[2]))
+  redis.call('SPUBLISH', message[1], ARGV[5] .. table.concat(message[2]))
 end
 return reply

@@ -54,14 +54,14 @@ async def listen(backend: Backend, node: NodeId) -> Ear:
 
 
 def outgoing(group: str, data: bytes, policy: HistoryPolicy = POLICY) -> Outgoing:
-    return Outgoing(group, wire.pack_body(wire.Kind.PUBLICATION, group, data), policy)
+    return Outgoing(SHARD, group, wire.pack_body(wire.Kind.PUBLICATION, group, data), policy)
 
 
 async def publish(
     backend: Backend, *items: Outgoing, number: int = 1, writer: str = "w"
 ) -> Published:
     batch = Batch(writer=writer, number=number, items=items, epoch="k3k3k3k3")
-    return await backend.publish(SHARD, batch)
+    return await backend.publish(backend.bundle_of(SHARD), batch)
 
 
 async def join(

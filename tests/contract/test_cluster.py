@@ -15,6 +15,7 @@ from redis import Redis
 
 from shardlayer import commands, wire
 from shardlayer.batch import Batch, Outgoing, confirm, publish
+from shardlayer.exceptions import ConfigurationError
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.options import NO_HISTORY
@@ -205,17 +206,27 @@ def test_no_call_can_cross_slots() -> None:
             assert {slot_of(str(text)[1:].partition("}")[0]) for text in texts} == {slot_of(tag)}
 
 
+async def test_node_of_a_cluster_that_is_not_called_one_is_refused(nodes: ClusterPlace) -> None:
+    """Listed like any server it would take some publications and refuse others."""
+    layer = ShardedChannelLayer(**{**nodes.config, "cluster": False})
+    try:
+        with pytest.raises(ConfigurationError, match="set cluster to True"):
+            await layer.publish(ROOM, b"1")
+    finally:
+        await layer.close()
+
+
 def every_call(keys: ShardKeys) -> list[commands.Call]:
     """Return one call of each script."""
     body = wire.pack_body(wire.Kind.PUBLICATION, "g", b"1")
-    item = Outgoing("g", body, NO_HISTORY, mark=Mark("t/0", 0), idempotency_key="k")
+    item = Outgoing(0, "g", body, NO_HISTORY, mark=Mark("t/0", 0), idempotency_key="k")
     batch = Batch(writer="w", number=1, items=[item], epoch="k3k3k3k3")
     request = commands.JoinRequest(
         node=NodeId("n"), group="g", members=1, keeps=True, since=None, epoch="k3k3k3k3"
     )
     ttl: dict[str, Any] = {"lease_ttl": 60.0, "meta_ttl": 60.0}
     return [
-        publish(keys, batch, **ttl, idempotency_ttl=1.0),
+        publish([keys], 0, batch, **ttl, idempotency_ttl=1.0),
         confirm(keys, batch),
         commands.join(keys, request, **ttl, epoch_ttl=1.0),
         commands.positions(keys, {"g": 1.0, "h": 1.0}),

@@ -8,7 +8,7 @@ from shardlayer.options import NO_HISTORY
 
 
 def keyed(key: str) -> Outgoing:
-    return Outgoing("room", b"", NO_HISTORY, idempotency_key=key)
+    return Outgoing(0, "room", b"", NO_HISTORY, idempotency_key=key)
 
 
 def test_idempotency_keys_go_when_their_time_is_over() -> None:

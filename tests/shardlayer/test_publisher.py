@@ -29,12 +29,12 @@ class LossyBackend(RedisBackend):
         self.lose = 0  # answers still to be lost
         self.numbers: list[int] = []
 
-    async def publish(self, shard: int, batch: Batch) -> Published:
+    async def publish(self, bundle: int, batch: Batch) -> Published:
         self.numbers.append(batch.number)
-        published = await super().publish(shard, batch)
+        published = await super().publish(bundle, batch)
         if self.lose:
             self.lose -= 1
-            raise ShardUnavailable(shard=shard, server=self.servers[0], reason="answer lost")
+            raise ShardUnavailable(shard=bundle, server=self.servers[0], reason="answer lost")
         return published
 
 
@@ -56,7 +56,7 @@ async def publisher(backend: LossyBackend) -> AsyncIterator[Publisher]:
 
 def outgoing(number: int, room: str = "room") -> Outgoing:
     body = wire.pack_body(wire.Kind.PUBLICATION, room, b"%d" % number)
-    return Outgoing(room, body, HistoryPolicy(size=100, ttl=60.0))
+    return Outgoing(SHARD, room, body, HistoryPolicy(size=100, ttl=60.0))
 
 
 async def test_lost_answer_is_asked_for_again_and_applied_once(
@@ -64,7 +64,7 @@ async def test_lost_answer_is_asked_for_again_and_applied_once(
 ) -> None:
     """A retry carries the same number, is not applied again, and gets the original offset."""
     backend.lose = 2
-    position = (await publisher.publish(SHARD, outgoing(1))).position
+    position = (await publisher.publish(outgoing(1))).position
     assert position is not None
     assert position.offset == 1
     assert backend.numbers == [1, 1, 1]
@@ -75,8 +75,8 @@ async def test_lost_answer_is_asked_for_again_and_applied_once(
 async def test_batches_are_numbered_on(backend: LossyBackend, publisher: Publisher) -> None:
     """The batch after a repeated one has the next number and is applied."""
     backend.lose = 1
-    await publisher.publish(SHARD, outgoing(1))
-    await publisher.publish(SHARD, outgoing(2))
+    await publisher.publish(outgoing(1))
+    await publisher.publish(outgoing(2))
     assert backend.numbers == [1, 1, 2]
     assert [item.data for item in await backend.history(SHARD, "room", 10)] == [b"1", b"2"]
 
@@ -86,20 +86,18 @@ async def test_callers_are_told_in_time(backend: LossyBackend, publisher: Publis
     backend.lose = 1_000
     loop = asyncio.get_running_loop()
     begun = loop.time()
-    waiting = [asyncio.create_task(publisher.publish(SHARD, outgoing(number))) for number in (1, 2)]
+    waiting = [asyncio.create_task(publisher.publish(outgoing(number))) for number in (1, 2)]
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results] == [ShardUnavailable, ShardUnavailable]
     assert loop.time() - begun < 5  # far less than two timeouts one after the other would allow
     assert publisher.stats.failed == 2
     backend.lose = 0
-    assert (await publisher.publish(SHARD, outgoing(3))).position is not None
+    assert (await publisher.publish(outgoing(3))).position is not None
 
 
 async def test_concurrent_publications_share_batches(publisher: Publisher) -> None:
     """200 callers at once need far fewer than 200 calls; each gets its own offset."""
-    places = await asyncio.gather(
-        *(publisher.publish(SHARD, outgoing(number)) for number in range(200))
-    )
+    places = await asyncio.gather(*(publisher.publish(outgoing(number)) for number in range(200)))
     offsets = [place.position.offset for place in places if place.position is not None]
     assert offsets == list(range(1, 201))
     assert publisher.stats.batches <= 4

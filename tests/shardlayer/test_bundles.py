@@ -1,0 +1,214 @@
+"""Publishing to several shards of a server in one call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis import Redis
+
+from realtime.embedded import EmbeddedValkey
+from shardlayer import wire
+from shardlayer.backends.redis import RedisBackend
+from shardlayer.backends.servers import Servers
+from shardlayer.batch import Batch, Outgoing, Published
+from shardlayer.exceptions import ShardUnavailable
+from shardlayer.hosts import Host
+from shardlayer.layer import ShardedChannelLayer
+from shardlayer.options import LayerOptions
+from shardlayer.publisher import Publisher
+from shardlayer.types import HistoryPolicy, Mark, Position
+from tests.shardlayer.fakes import RecordingSink
+from tests.waiting import until
+
+POLICY = HistoryPolicy(size=100, ttl=60.0)
+ROOMS = [f"room-{number}" for number in range(64)]
+
+
+@pytest.fixture
+def redis(redis_server: EmbeddedValkey) -> Iterator[Redis]:
+    """A client beside the layer."""
+    with Redis.from_url(redis_server.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def layer(redis_server: EmbeddedValkey) -> AsyncIterator[ShardedChannelLayer]:
+    """A layer whose loop has connections of its own."""
+    made = ShardedChannelLayer(hosts=[redis_server.url])
+    made.use_running_loop()
+    yield made
+    await made.close()
+
+
+async def sink_has(sink: RecordingSink, count: int) -> None:
+    await until(lambda: len(sink.texts) >= count)
+
+
+def calls(redis: Redis) -> int:
+    return int(redis.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 16, 32])
+@pytest.mark.parametrize("bundles", [1, 4, 32, 100])
+async def test_bundles_are_of_one_server(count: int, bundles: int) -> None:
+    """Each server's shards are dealt into that many bundles, as far as there are shards."""
+    hosts = tuple(Host(url=f"redis://127.0.0.1:{port}") for port in range(1, count + 1))
+    servers = Servers(LayerOptions(hosts=hosts, bundles=bundles))
+    members: dict[int, list[int]] = {}
+    for shard in range(32):
+        members.setdefault(servers.bundle_of(shard), []).append(shard)
+    by_server: dict[str, int] = {}
+    for bundle, shards in members.items():
+        assert bundle == min(shards)
+        (address,) = {servers.address_of(shard) for shard in shards}
+        by_server[address] = by_server.get(address, 0) + 1
+    assert sum(by_server.values()) == min(32, count * bundles)
+    assert max(by_server.values()) <= bundles
+
+
+async def test_callers_of_one_turn_share_a_call_for_each_bundle(
+    layer: ShardedChannelLayer, redis: Redis
+) -> None:
+    """64 rooms of all shards: the first caller's call and one for each bundle."""
+    await layer.publish("first", b"0")
+    before = calls(redis)
+    positions = await asyncio.gather(*(layer.publish(room, b"1") for room in ROOMS))
+    assert calls(redis) - before <= 1 + layer.options.bundles
+    assert len({layer.shard_of(room) for room in ROOMS}) > 20
+    assert [position.offset for position in positions if position is not None] == [1] * 64
+
+
+async def test_rooms_of_a_call_keep_their_own(layer: ShardedChannelLayer) -> None:
+    """Each room has its own count and history, and its members get just its own, in order."""
+    node = await layer.node()
+    sinks = {room: RecordingSink() for room in ROOMS}
+    for room, sink in sinks.items():
+        (await node.join(room, sink)).release()
+    items = [(room, b'"%b %d"' % (room.encode(), number)) for number in range(5) for room in ROOMS]
+    positions = await layer.publish_many(items)
+    assert [position.offset for position in positions if position is not None] == [
+        number for number in range(1, 6) for _ in ROOMS
+    ]
+    for room, sink in sinks.items():
+        await sink_has(sink, 5)
+        wanted = [b'"%b %d"' % (room.encode(), number) for number in range(5)]
+        assert [text.partition(b'"data":')[2][:-1] for text in sink.texts] == wanted
+        assert [held.data for held in await layer.history(room)] == wanted
+
+
+async def test_each_shard_keeps_its_own_marks(layer: ShardedChannelLayer) -> None:
+    """A source that was taken further on one shard of a call than on another."""
+    one, other = _two_of_a_bundle(layer)
+    await layer.publish_marked([(one, b"5", Mark("log", 5))])
+    again = [(one, b"4", Mark("log", 4)), (other, b"4", Mark("log", 4))]
+    first, second = await layer.publish_marked(again)
+    assert first is None
+    assert second is not None
+    assert [held.data for held in await layer.history(one)] == [b"5"]
+    assert [held.data for held in await layer.history(other)] == [b"4"]
+
+
+async def test_idempotency_keys_of_several_shards(layer: ShardedChannelLayer) -> None:
+    """The same key in rooms of two shards stands for two publications."""
+    rooms = _two_of_a_bundle(layer)
+    both = [
+        await asyncio.gather(*(layer.publish(room, b"1", idempotency_key="k") for room in rooms))
+        for _ in range(2)
+    ]
+    assert both[0] == both[1]
+    assert [len(await layer.history(room)) for room in rooms] == [1, 1]
+
+
+def _two_of_a_bundle(layer: ShardedChannelLayer) -> tuple[str, str]:
+    bundles = layer.options.bundles
+    shard = layer.shard_of(ROOMS[0])
+    other = next(
+        room
+        for room in ROOMS
+        if layer.shard_of(room) != shard and layer.shard_of(room) % bundles == shard % bundles
+    )
+    return ROOMS[0], other
+
+
+class Forgetful(RedisBackend):
+    """A real Redis whose answers are lost on their way back."""
+
+    def __init__(self, options: LayerOptions) -> None:
+        super().__init__(options, Servers(options))
+        self.lose = 0  # answers still to be lost
+
+    async def publish(self, bundle: int, batch: Batch) -> Published:
+        published = await super().publish(bundle, batch)
+        if self.lose:
+            self.lose -= 1
+            raise ShardUnavailable(shard=bundle, server=self.servers[0], reason="answer lost")
+        return published
+
+
+def outgoing(shard: int) -> Outgoing:
+    room = f"room-of-{shard}"
+    return Outgoing(shard, room, wire.pack_body(wire.Kind.PUBLICATION, room, b"1"), POLICY)
+
+
+@pytest.fixture
+async def backend(redis_server: EmbeddedValkey) -> AsyncIterator[Forgetful]:
+    """A backend that gives up after half a second."""
+    made = Forgetful(LayerOptions(hosts=(Host(url=redis_server.url),), publish_timeout=0.5))
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def publisher(backend: Forgetful) -> AsyncIterator[Publisher]:
+    """A publisher on that backend."""
+    made = Publisher(backend, LayerOptions(publish_timeout=0.5))
+    yield made
+    await made.aclose()
+
+
+async def test_lost_answer_for_several_shards_is_given_again(
+    backend: Forgetful, publisher: Publisher
+) -> None:
+    """No shard takes the batch twice, and every caller gets its own position."""
+    backend.lose = 2
+    shards = range(0, 32, 4)
+    placed = await asyncio.gather(*(publisher.publish(outgoing(shard)) for shard in shards))
+    for shard, place in zip(shards, placed, strict=True):
+        held = await backend.history(shard, f"room-of-{shard}", 10)
+        assert [place.position] == [Position(offset=one.offset, epoch=one.epoch) for one in held]
+    assert publisher.stats.retries == 2
+
+
+async def test_error_names_the_shard_that_was_published_to(
+    backend: Forgetful, publisher: Publisher
+) -> None:
+    """And not the first of its bundle, by which Redis was asked."""
+    backend.lose = 1_000
+    item = outgoing(7)
+    alone, together = await asyncio.gather(
+        publisher.publish(item),
+        publisher.publish_together(item.shard, [item]),
+        return_exceptions=True,
+    )
+    (listed,) = await publisher.publish_all(item.shard, [item])
+    assert backend.bundle_of(item.shard) != item.shard
+    for error in (alone, together, listed):
+        assert isinstance(error, ShardUnavailable)
+        assert error.shard == item.shard
+        assert str(error).startswith("Shard 7 on redis://127.0.0.1")
+        assert "answer lost" in str(error)
+
+
+async def test_each_shard_by_itself(redis_server: EmbeddedValkey, redis: Redis) -> None:
+    """As many bundles as shards: no call touches two of them, which a proxy may ask for."""
+    layer = ShardedChannelLayer(hosts=[redis_server.url], bundles=32)
+    layer.use_running_loop()
+    try:
+        await layer.publish(ROOMS[0], b"1")
+        before = calls(redis)
+        await layer.publish_many([(room, b"1") for room in ROOMS])
+        assert calls(redis) - before == len({layer.shard_of(room) for room in ROOMS})
+    finally:
+        await layer.close()
