@@ -108,13 +108,12 @@ class CommandLink:
         return (await self._execute_all([*self._prelude, command]))[-1]
 
     async def call(self, call: Call) -> Any:
-        """Call a script and return its reply; loads it if the server does not know it."""
-        command = ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
+        """Call a script and return its reply; sends it if the server does not know it."""
+        values = (len(call.keys), *call.keys, *call.args)
         try:
-            return await self.execute(*command)
+            return await self.execute("EVALSHA", call.script.sha, *values)
         except NoScriptError:
-            await self.execute("SCRIPT", "LOAD", call.script.source)
-            return await self.execute(*command)
+            return await self.execute("EVAL", call.script.source, *values)
 
     async def evaluate(self, calls: Sequence[Call], then: tuple[Argument, ...]) -> list[Any]:
         """Call small scripts, send one more command right behind, and return all replies.

@@ -22,6 +22,7 @@ from redis.exceptions import InvalidResponse, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shardlayer.backends.sockets import Command, Socket, open_connection, pack
+from shardlayer.backends.turnstile import Turnstile
 
 Execute = Callable[[Sequence[Command]], Awaitable[list[Any]]]
 """Sends commands over one connection; see `Pipeline.execute`."""
@@ -44,7 +45,7 @@ class Pipeline:
         self._timeout = timeout
         self._greet = greet
         self._exchange: _Exchange | None = None
-        self._opening: asyncio.Task[_Exchange] | None = None
+        self._turnstile = Turnstile(self._connect, name="connection to Redis")
         self._closed = False
 
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
@@ -57,18 +58,18 @@ class Pipeline:
             RedisError, OSError: If there is no connection; of what was sent, perhaps all was
                 executed.
         """
-        exchange = self._exchange
-        if exchange is None or exchange.is_lost:
-            exchange = await self._open()
-        return await self._execute_on(exchange, commands)
+        if self._exchange is None or self._exchange.is_lost or self._turnstile.is_busy:
+            await self._turnstile.enter()
+        # Nothing is awaited before it is sent: who came first is first.
+        if self._exchange is None:
+            raise RedisConnectionError("the connection was closed")
+        return await self._execute_on(self._exchange, commands)
 
     async def aclose(self) -> None:
         """Close the connection for good; calls that still wait are cancelled."""
         self._closed = True
         try:
-            if self._opening is not None:
-                self._opening.cancel()
-                await asyncio.wait([self._opening])
+            await self._turnstile.aclose()
         finally:
             await self._put_away()
 
@@ -93,21 +94,11 @@ class Pipeline:
     def _asks_sentinels(self) -> bool:
         return isinstance(self._redis.connection_pool, SentinelConnectionPool)
 
-    async def _open(self) -> _Exchange:
-        """Connect once for all who wait for it."""
+    async def _connect(self) -> None:
         if self._closed:
             raise RedisConnectionError("the connection was closed")
-        if self._opening is None:
-            self._opening = asyncio.create_task(self._connect(), name="connection to Redis")
-            self._opening.add_done_callback(self._opened)
-        return await asyncio.shield(self._opening)
-
-    def _opened(self, task: asyncio.Task[_Exchange]) -> None:
-        self._opening = None
-        if not task.cancelled():
-            task.exception()  # told to those who waited
-
-    async def _connect(self) -> _Exchange:
+        if self._exchange is not None and not self._exchange.is_lost:
+            return
         await self._put_away()
         exchange = _Exchange(await open_connection(self._redis), timeout=self._timeout)
         if self._greet is not None:
@@ -117,7 +108,6 @@ class Pipeline:
                 await exchange.aclose()
                 raise
         self._exchange = exchange
-        return exchange
 
     async def _put_away(self) -> None:
         exchange, self._exchange = self._exchange, None

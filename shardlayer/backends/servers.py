@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -19,11 +18,14 @@ from shardlayer.backends.connection import CommandLink, Failure
 from shardlayer.backends.lives import recognise
 from shardlayer.backends.pipeline import Execute
 from shardlayer.backends.probe import ServerReport, read_report, require_supported
+from shardlayer.backends.sockets import Command
 from shardlayer.backends.subscription import Probe, Subscription
+from shardlayer.backends.turnstile import Turnstile
 from shardlayer.exceptions import ConfigurationError, ShardUnavailable
 from shardlayer.hosts import Host
 from shardlayer.keys import ShardKeys, layout_key
 from shardlayer.options import LayerOptions
+from shardlayer.scripts import all_scripts
 from shardlayer.sharding import hash_tags
 from shardlayer.types import NodeId
 
@@ -52,7 +54,7 @@ class Servers:
         self._subscriptions: dict[str, Subscription] = {}
         self._hears = [asyncio.Event() for _ in self.keys]
         self._checked: set[str] = set()
-        self._checking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turnstiles: dict[str, Turnstile] = {}
 
     @property
     def addresses(self) -> list[str]:
@@ -113,6 +115,8 @@ class Servers:
         """Close every connection. May be called again, if a call was cancelled."""
         subscriptions = self._subscriptions.values()
         await asyncio.gather(*(subscription.aclose() for subscription in subscriptions))
+        for turnstile in self._turnstiles.values():
+            await turnstile.aclose()
         links = (*self._links.values(), *self._apart.values())
         await asyncio.gather(*(link.aclose() for link in links))
 
@@ -123,8 +127,16 @@ class Servers:
         return CommandLink(host, timeout=self._options.publish_timeout, greet=greet)
 
     async def _send_to(self, address: str, send: Send[Reply]) -> Reply:
-        if address not in self._checked:
-            await self._check(address)
+        turnstile = self._turnstiles.get(address)
+        if turnstile is None:
+            check = partial(self._check, address)
+            turnstile = self._turnstiles[address] = Turnstile(check, name=f"check of {address}")
+        if address not in self._checked or turnstile.is_busy:
+            try:
+                await turnstile.enter()
+            except Failure:
+                # It may have begun long before, on a connection that went deaf before that.
+                await turnstile.enter()
         return await send(self._links[address])
 
     def _shards_by_address(self) -> dict[str, list[int]]:
@@ -178,14 +190,16 @@ class Servers:
         """Learn that a server can't be heard; its subscription goes on trying."""
 
     async def _check(self, address: str) -> None:
-        async with self._checking[address]:
-            if address not in self._checked:
-                await self._check_layout(self._links[address])
-                self._checked.add(address)
+        if address not in self._checked:
+            await self._check_layout(self._links[address])
+            self._checked.add(address)
 
     async def _greet(self, host: Host, execute: Execute) -> None:
-        """Refuse a server that is too old, and notice one that may have lost something."""
-        (info,) = await execute([("INFO", "everything")])
+        """Refuse a server that can't serve, and notice one that may have lost something.
+
+        It gets the scripts, too: while one that it lacks is sent, calls could overtake each other.
+        """
+        info, *_ = await execute([("INFO", "everything"), *_load_scripts()])
         if isinstance(info, Exception):
             raise info
         report = read_report(host.address, info)
@@ -216,3 +230,8 @@ class Servers:
                 f"{self._options.prefix!r}, and this process has shards = {shards}: they would "
                 f"not find each other's groups. See docs/operate.md for how to change it."
             )
+
+
+def _load_scripts() -> Iterator[Command]:
+    for script in all_scripts():
+        yield ("SCRIPT", "LOAD", script.source)

@@ -35,3 +35,13 @@ class Script:
 def script(name: str) -> Script:
     """Return the script of that name, read on first use."""
     return Script(name, files(__name__).joinpath(f"{name}.lua").read_text("utf-8"))
+
+
+@cache
+def all_scripts() -> tuple[Script, ...]:
+    """Return every script, read on first use."""
+    return tuple(
+        script(file.name.removesuffix(".lua"))
+        for file in files(__name__).iterdir()
+        if file.name.endswith(".lua")
+    )

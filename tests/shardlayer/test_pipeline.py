@@ -56,6 +56,33 @@ async def test_concurrent_callers_share_one_connection_in_order(pipeline: Pipeli
     assert await connections(pipeline) == 1
 
 
+async def test_who_comes_while_the_connection_is_made_waits_behind_others(
+    pipeline: Pipeline,
+) -> None:
+    """One call in each turn of the loop, before, while and after the connection is there."""
+
+    async def call() -> int:
+        ((number,),) = [await pipeline.execute([("INCR", "n")])]
+        return int(number)
+
+    calls = []
+    for _ in range(300):
+        calls.append(asyncio.create_task(call()))
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*calls) == list(range(1, 301))
+
+
+async def test_cancelled_callers_leave_the_line_to_others(pipeline: Pipeline) -> None:
+    """Whoever is cancelled while the connection is made, first or later, holds nobody up."""
+    calls = [asyncio.create_task(pipeline.execute([("INCR", "n")])) for _ in range(9)]
+    await asyncio.sleep(0)
+    for call in calls[::2]:
+        call.cancel()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert outcomes[1::2] == [[1], [2], [3], [4]]
+    assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes[::2])
+
+
 async def test_reply_longer_than_a_read_arrives_whole(pipeline: Pipeline) -> None:
     """Two megabytes there and back, with a short reply behind them."""
     value = os.urandom(2 * 1_048_576)
