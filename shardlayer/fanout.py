@@ -7,7 +7,7 @@ at those that could not take all of it. Whoever shows no such call is asked to w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from operator import attrgetter, call
 from typing import cast
@@ -26,21 +26,24 @@ def fan_out(sinks: Sequence[Sink], broadcast: Broadcast) -> list[Failure]:
     try:
         sends = list(map(_send_of, sinks))
     except AttributeError:
-        return list(_write_each(sinks, broadcast))
-    return list(_send_each(cast(Sequence[FrameSink], sinks), sends, broadcast.frames))
+        return _write_each(sinks, broadcast)
+    return _send_each(cast(Sequence[FrameSink], sinks), sends, broadcast.frames)
 
 
-def _write_each(sinks: Sequence[Sink], broadcast: Broadcast) -> Iterator[Failure]:
+def _write_each(sinks: Sequence[Sink], broadcast: Broadcast) -> list[Failure]:
+    failures: list[Failure] = []
     for sink in sinks:
         try:
             sink.write(broadcast)
         except Exception as error:
-            yield sink, error
+            failures.append((sink, error))
+    return failures
 
 
 def _send_each(
     sinks: Sequence[FrameSink], sends: Sequence[Callable[[bytes], int]], frames: bytes
-) -> Iterator[Failure]:
+) -> list[Failure]:
+    failures: list[Failure] = []
     size = len(frames)
     sent: list[int] = []  # bytes, by each sink so far
     errors: dict[int, Exception] = {}
@@ -54,11 +57,12 @@ def _send_each(
         else:
             sent += [0] * (len(sinks) - len(sent))  # a StopIteration ended the map
     if sum(sent) == size * len(sinks):
-        return
+        return failures
     for index, count in enumerate(sent):
         if count != size:
             try:
                 # Not kept here: an error knows this frame, and would keep all sinks with it.
                 sinks[index].settle(frames, count, errors.pop(index, None))
             except Exception as error:
-                yield sinks[index], error
+                failures.append((sinks[index], error))
+    return failures

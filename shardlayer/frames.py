@@ -42,7 +42,7 @@ class Broadcast:
     def __init__(self, texts: Sequence[bytes], offsets: Sequence[int] = ()) -> None:
         self.texts = tuple(texts)
         self.offsets = tuple(offsets)
-        self.frames = b"".join([text_frame(text) for text in self.texts])
+        self.frames = b"".join(map(text_frame, self.texts))
 
     def after(self, offset: int) -> Broadcast | None:
         """Return the part that comes after `offset`; None if nothing does.
@@ -60,12 +60,19 @@ class Broadcast:
         return f"<Broadcast of {len(self.texts)}, {len(self.frames)} bytes>"
 
 
-def joined(entries: Iterable[tuple[bytes, int]], limit: int) -> Iterator[Broadcast]:
+def joined(entries: Sequence[tuple[bytes, int]], limit: int) -> Iterable[Broadcast]:
     """Return broadcasts of messages, each with its offset, in as few writes as may be.
 
     `limit` is the bytes that are joined into one write; a longer message goes alone. There must be
     a message.
     """
+    if len(entries) == 1:
+        ((text, offset),) = entries
+        return (Broadcast((text,), (offset,)),)
+    return _joined(entries, limit)
+
+
+def _joined(entries: Iterable[tuple[bytes, int]], limit: int) -> Iterator[Broadcast]:
     texts: list[bytes] = []
     offsets: list[int] = []
     size = 0

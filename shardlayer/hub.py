@@ -185,13 +185,16 @@ class Hub:
         try:
             while self._waiting:
                 if self._waiting[0].reset is not None:
-                    yield from self._write(*self._reset_first())
+                    yield from self._write_slices(*self._reset_first())
                 # Within a round no room changes its epoch.
                 for room, texts in self._collect().items():
                     for broadcast in joined(texts, self._write_bytes):
                         if perf_counter() >= turns.ends:
                             yield
-                        yield from self._write(room, broadcast)
+                        if len(room.sinks) <= self._slice_size:
+                            self._write_slice(room, list(room.sinks.values()), broadcast)
+                        else:
+                            yield from self._write_slices(room, broadcast)
                 self._writing_size = 0
         finally:
             turns.end()
@@ -249,7 +252,7 @@ class Hub:
             return True
         if publication.epoch == here.epoch:
             if publication.offset == here.offset + 1:
-                room.position = Position(offset=publication.offset, epoch=here.epoch)
+                room.position = Position(publication.offset, here.epoch)
                 return True
             if publication.offset <= here.offset:
                 return False
@@ -271,11 +274,8 @@ class Hub:
         else:
             room.deaf = True
 
-    def _write(self, room: Room, broadcast: Broadcast) -> Generator[None, None, None]:
+    def _write_slices(self, room: Room, broadcast: Broadcast) -> Generator[None, None, None]:
         sinks = room.sinks
-        if len(sinks) <= self._slice_size:
-            self._write_slice(room, list(sinks.values()), broadcast)
-            return
         members = list(sinks)
         for start in range(0, len(members), self._slice_size):
             if start:

@@ -216,25 +216,21 @@ class Node:
             self._complain("Shard %d: %s", shard, error)
             return
         publications = []
-        for entry in entries:
-            if entry.kind == wire.Kind.PUBLICATION:
-                publications.append(
-                    Publication(
-                        room=entry.name, data=entry.payload, offset=entry.offset, epoch=entry.epoch
-                    )
-                )
-            elif entry.kind == wire.Kind.MESSAGE:
-                self.memberships.deliver(entry.name, entry.payload)
-            elif entry.kind == wire.Kind.WAKE_UP:
-                self.mailboxes.wake(entry.name)
-            elif entry.kind == wire.Kind.ADD:
-                self.memberships.add_soon(entry.name, entry.payload.decode())
-            elif entry.kind == wire.Kind.DISCARD:
-                self.memberships.discard(entry.name, entry.payload.decode())
-            elif entry.kind == wire.Kind.ANNOUNCEMENT:
-                self._audience.tell(entry.payload)
-            elif entry.kind == wire.Kind.FLUSH:
-                self._flushed(shard, entry.payload)
+        for kind, name, payload, offset, epoch in entries:
+            if kind == wire.Kind.PUBLICATION:
+                publications.append(Publication(name, payload, offset, epoch))
+            elif kind == wire.Kind.MESSAGE:
+                self.memberships.deliver(name, payload)
+            elif kind == wire.Kind.WAKE_UP:
+                self.mailboxes.wake(name)
+            elif kind == wire.Kind.ADD:
+                self.memberships.add_soon(name, payload.decode())
+            elif kind == wire.Kind.DISCARD:
+                self.memberships.discard(name, payload.decode())
+            elif kind == wire.Kind.ANNOUNCEMENT:
+                self._audience.tell(payload)
+            elif kind == wire.Kind.FLUSH:
+                self._flushed(shard, payload)
         if publications:
             self._rooms.feed(shard, publications, len(batch))
 

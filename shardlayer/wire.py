@@ -43,6 +43,7 @@ ENTRY_OVERHEAD = 8 + EPOCH_LENGTH + 4 + 2  # bytes that an entry takes besides n
 
 _entry_head = struct.Struct(">Q8sI")
 _body_head = struct.Struct(">BB")
+_entry_start = struct.Struct(">Q8sIBB")  # both
 
 
 class Kind(IntEnum):
@@ -146,19 +147,26 @@ def unpack_batch(data: bytes) -> list[Entry]:
         raise WireVersionError(version=data[0], known=(VERSION,))
     entries: list[Entry] = []
     position, end = 1, len(data)
+    unpack_from = _entry_start.unpack_from
     while position < end:
-        body_start = position + _entry_head.size
-        if body_start > end:
+        # In one step, and no body copied out of the batch: a node does this for all that it hears.
+        name_start = position + _entry_start.size
+        if name_start > end:
             raise WireError(f"A batch is cut short at byte {end}, inside an entry's head.")
-        offset, epoch, length = _entry_head.unpack_from(data, position)
-        position = body_start + length
+        offset, epoch, length, kind, name_length = unpack_from(data, position)
+        position += _entry_head.size + length
+        name_end = name_start + name_length
         if position > end:
             raise WireError(f"A batch is cut short at byte {end}, inside an entry's body.")
+        if name_end > position:
+            raise WireError(f"An entry's name of {name_length} bytes is cut short.")
         entries.append(
-            unpack_body(
-                data[body_start:position],
-                offset=offset,
-                epoch="" if epoch == NO_EPOCH else str(epoch, "ascii", "replace"),
+            Entry(
+                kind,
+                str(data[name_start:name_end], "ascii", "replace"),
+                data[name_end:position],
+                offset,
+                "" if epoch == NO_EPOCH else str(epoch, "ascii", "replace"),
             )
         )
     return entries
