@@ -33,6 +33,7 @@ class Commits:
         self._consumer = consumer
         self._on_error = on_error
         self._held = False
+        self._is_failing = False
         self._pump: asyncio.Task[None] | None = None
         self._commit: asyncio.Task[None] | None = None
 
@@ -106,6 +107,11 @@ class Commits:
             commit.result()
         except KafkaError as error:
             self._waiting = self._under_way | self._waiting
-            logger.warning("A commit failed, records will be read again: %s.", type(error).__name__)
+            # Said once: more fail until the group has dealt the partitions out anew.
+            level = logging.DEBUG if self._is_failing else logging.WARNING
+            reason = type(error).__name__
+            logger.log(level, "A commit failed, records will be read again: %s.", reason)
+            self._is_failing = True
             return False
+        self._is_failing = False
         return True
