@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fnmatch import translate
+from functools import lru_cache
 
 MAX_ROOM_NAME = 99  # characters; Channels takes group names shorter than 100
 
+_NAMES = 8_192  # texts of which it is remembered whether they name a room
 _ROOM = re.compile(rf"[a-zA-Z0-9._-]{{1,{MAX_ROOM_NAME}}}")
 
 ROOM_RULE = (
@@ -18,7 +20,12 @@ ROOM_RULE = (
 
 def is_room_name(value: object) -> bool:
     """Return whether `value` may name a room: Channels' rule for group names."""
-    return isinstance(value, str) and _ROOM.fullmatch(value) is not None
+    return isinstance(value, str) and _is_name(value)
+
+
+@lru_cache(maxsize=_NAMES)
+def _is_name(text: str) -> bool:
+    return _ROOM.fullmatch(text) is not None
 
 
 def require_room_name(value: object) -> None:

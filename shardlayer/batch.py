@@ -46,11 +46,6 @@ class Outgoing(NamedTuple):
     idempotency_key: str = ""
     for_all: bool = False
 
-    @property
-    def size(self) -> int:
-        """Bytes that it takes in a batch."""
-        return len(self.body) + wire.ENTRY_OVERHEAD
-
 
 EVERYBODY = "*"
 """The `group` of what all nodes are told. No room can have this name."""
@@ -189,8 +184,7 @@ def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
     targeted, fallback, messages, repeated, heads, channels = reply[:6]
     members, repeats = reply[6 : 6 + 2 * channels], reply[6 + 2 * channels :]
     positions = [
-        Position(offset=offset, epoch=epoch) if offset else None
-        for offset, epoch in wire.unpack_heads(heads)
+        Position(offset, epoch) if offset else None for offset, epoch in wire.unpack_heads(heads)
     ]
     if len(positions) != len(batch.items) or len(members) != 2 * channels:
         raise WireError(

@@ -29,7 +29,7 @@ MEMBERS_INTERVAL = 2.0  # seconds
 PROBE_INTERVAL = 3.0  # seconds
 PROBE_TIMEOUT = 5.0  # seconds
 
-BATCH_SIZE = 100  # publications
+BATCH_SIZE = 400  # publications, some 4 ms of Redis
 MAX_BATCH_SIZE = 5_000  # publications; a script can hand some 8,000 values to a command
 BATCH_BYTES = 1_048_576  # bytes
 MAX_PENDING = 10_000  # publications

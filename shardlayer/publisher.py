@@ -170,11 +170,11 @@ class Publisher:
             places = iter(await self._send(bundle, writer, items, since))
             return [list(islice(places, len(parcel))) for parcel in parcels]
 
-        # Both bounds of a batch in one: a publication counts as at least its share of the bytes.
+        # Both bounds of a batch in one: a parcel counts as at least its publications' share.
         share = options.batch_bytes // options.batch_size
         return Batcher(
             send,
-            size_of=lambda parcel: sum(max(item.size, share) for item in parcel),
+            size_of=lambda parcel: max(_size_of(parcel), share * len(parcel)),
             max_items=options.batch_size,
             max_bytes=options.batch_bytes,
             max_pending=options.max_pending,
@@ -208,6 +208,8 @@ class Publisher:
                 self.stats.retries += 1
                 await asyncio.sleep(pause)
         self._count(published, len(items))
+        if not published.channels:
+            return [Placed(position, ()) for position in published.positions]
         return [
             Placed(position, published.channels.get(item.group, ()))
             for item, position in zip(items, published.positions, strict=True)
@@ -237,6 +239,10 @@ class Publisher:
             server=server,
             reason=f"no answer within {self._options.publish_timeout:g} s",
         )
+
+
+def _size_of(parcel: Sequence[Outgoing]) -> int:
+    return sum([len(item.body) for item in parcel]) + ENTRY_OVERHEAD * len(parcel)
 
 
 def new_epoch() -> str:

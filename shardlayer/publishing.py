@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TypeVar
+from weakref import WeakMethod
 
 from shardlayer import wire
 from shardlayer.batch import EVERYBODY, Outgoing
@@ -192,33 +193,43 @@ class Publishing:
 
     def _parcels(self, items: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
         """Yield the items in parcels that a batch can take."""
+        most, most_bytes = self.options.batch_size, self.options.batch_bytes
         parcel: list[Outgoing] = []
-        size = 0
+        parcel_size = 0
         for item in items:
-            is_full = len(parcel) == self.options.batch_size
-            if parcel and (is_full or size + item.size > self.options.batch_bytes):
+            size = len(item.body) + wire.ENTRY_OVERHEAD
+            if parcel and (len(parcel) == most or parcel_size + size > most_bytes):
                 yield parcel
-                parcel, size = [], 0
+                parcel, parcel_size = [], 0
             parcel.append(item)
-            size += item.size
+            parcel_size += size
         if parcel:
             yield parcel
 
     def _outgoing(
         self, room: str, data: bytes, mark: Mark | None = None, idempotency_key: str = ""
     ) -> Outgoing:
-        self.require_valid_group_name(room)
-        shard, head, policy = self._destination(room)
+        try:
+            shard, head, policy = self._destination(room)
+        except TypeError:
+            self.require_valid_group_name(room)  # says why, of what can't be looked up, too
+            raise
         self._check_size(data)
         return Outgoing(shard, room, head + data, policy, mark, idempotency_key)
 
     @cached_property
     def _destination(self) -> Callable[[str], tuple[int, bytes, HistoryPolicy]]:
-        """What is the same for all publications to a room: where, how they begin, what is kept."""
-        options = self.options  # and not the layer: a cycle would outlive its last user
+        """What is the same for all publications to a room: where, how they begin, what is kept.
+
+        Raises TypeError for what is no room's name.
+        """
+        options = self.options
+        require_valid = WeakMethod(self.require_valid_group_name)  # a cycle would outlive its users
 
         @lru_cache(maxsize=DESTINATIONS)
         def destination(room: str) -> tuple[int, bytes, HistoryPolicy]:
+            if (require := require_valid()) is not None:
+                require(room)
             head = wire.pack_head(wire.Kind.PUBLICATION, room)
             return shard_of(room, options.shards), head, options.policy_of(room)
 

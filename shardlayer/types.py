@@ -48,8 +48,7 @@ class Publication(NamedTuple):
     epoch: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """Where a publication comes from: its place in a log that may be read again.
 
     Attributes:
@@ -60,7 +59,7 @@ class Mark:
 
     source: str
     offset: int
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # hides tuple.index, which no mark needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
