@@ -106,7 +106,9 @@ def publish(
     shards: dict[int, int] = {}  # each with its number in this call, as all that is numbered here
     sources: list[dict[str, int]] = []  # of each shard
     policies: dict[tuple[int, float], int] = {}
-    groups: dict[str, int] = {}
+    # What is kept and what is not are two groups here: Channels messages of a room have no offset.
+    kept: dict[str, int] = {}
+    passing: dict[str, int] = {}
     places: list[int] = []  # of each group: its shard and its policy
     metas: list[str] = []
     room_keys: list[str] = []
@@ -115,9 +117,10 @@ def publish(
     details: list[bytes] = []
     is_plain = all(item.mark is None and not item.idempotency_key for item in batch.items)
     for item in batch.items:
+        groups = kept if item.policy.keeps else passing
         number = groups.get(item.group)
         if number is None:
-            number = groups[item.group] = len(groups) + 1
+            number = groups[item.group] = len(kept) + len(passing) + 1
             shard = shards.get(item.shard)
             if shard is None:
                 shard = shards[item.shard] = len(shards) + 1
@@ -210,8 +213,8 @@ def _packed(numbers: Sequence[int]) -> bytes:
 def _channels(batch: Batch, members: Sequence[Any]) -> dict[str, list[str]]:
     if not members:
         return {}
-    groups = list(dict.fromkeys(item.group for item in batch.items))
-    channels: dict[str, list[str]] = {}
+    groups = list(dict.fromkeys((item.group, item.policy.keeps) for item in batch.items))
+    channels: dict[str, dict[str, None]] = {}
     for number, name in zip(members[::2], members[1::2], strict=True):
-        channels.setdefault(groups[number - 1], []).append(text(name))
-    return channels
+        channels.setdefault(groups[number - 1][0], {})[text(name)] = None
+    return {group: list(names) for group, names in channels.items()}

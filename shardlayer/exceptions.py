@@ -55,7 +55,9 @@ class ShardUnavailable(ShardLayerError):
         """Return this as the error of another shard, which was to be published to with this one."""
         if shard == self.shard:
             return self
-        return ShardUnavailable(shard=shard, server=self.server, reason=self._reason)
+        error = ShardUnavailable(shard=shard, server=self.server, reason=self._reason)
+        error.__cause__ = self.__cause__
+        return error
 
 
 class UndecodableMessage(ShardLayerError):

@@ -204,7 +204,9 @@ class Publisher:
                 pause *= random.uniform(0.5, 1)  # noqa: S311 (jitter)
                 if loop.time() + pause >= deadline:
                     self.stats.failed += len(items)
-                    raise (reason or self._unavailable(bundle)) from error
+                    if reason is None:
+                        raise self._unavailable(bundle) from error
+                    raise reason from reason.__cause__
                 self.stats.retries += 1
                 await asyncio.sleep(pause)
         self._count(published, len(items))
@@ -232,10 +234,10 @@ class Publisher:
         stats.fallback += published.fallback
         stats.repeated += published.repeated
 
-    def _unavailable(self, shard: int) -> ShardUnavailable:
-        server = self._backend.servers[self._backend.server_of(shard)]
+    def _unavailable(self, bundle: int) -> ShardUnavailable:
+        server = self._backend.servers[self._backend.server_of(bundle)]
         return ShardUnavailable(
-            shard=shard,
+            shard=bundle,
             server=server,
             reason=f"no answer within {self._options.publish_timeout:g} s",
         )

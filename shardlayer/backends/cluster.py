@@ -27,6 +27,7 @@ from shardlayer.backends.connection import CommandLink, Failure
 from shardlayer.backends.pipeline import Execute
 from shardlayer.backends.probe import ServerReport
 from shardlayer.backends.servers import Reply, Send, Servers
+from shardlayer.backends.turnstile import Turnstile
 from shardlayer.exceptions import ConfigurationError, ShardUnavailable
 from shardlayer.hosts import Host
 from shardlayer.keys import layout_tag
@@ -52,6 +53,9 @@ class ClusterServers(Servers):
         self._owners: dict[int, str] = {}  # slot -> address, for the slots that matter
         self._learning: asyncio.Task[None] | None = None
         self._learned = 0.0
+        self._map = Turnstile(
+            is_ready=lambda: bool(self._owners), prepare=self._learn, name="map of the Cluster"
+        )
         self._audience: tuple[NodeId, Listener] | None = None
         self._regrouping = asyncio.Lock()
         self._heard_at: dict[str, list[int]] = {}
@@ -88,6 +92,7 @@ class ClusterServers(Servers):
     async def aclose(self) -> None:
         if self._learning is not None:
             self._learning.cancel()
+        await self._map.aclose()
         await self._tasks.aclose()
         await super().aclose()
 
@@ -95,8 +100,8 @@ class ClusterServers(Servers):
         """Send something to whichever node has the slot, until one takes it."""
         deadline = asyncio.get_running_loop().time() + self._options.publish_timeout
         while True:
-            if slot not in self._owners:
-                await self._learn()
+            if not self._map.is_open:
+                await self._map.enter()
             address = self._owners.get(slot, self._homes[0])
             try:
                 return await self._send_to(address, send)

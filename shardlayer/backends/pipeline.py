@@ -45,7 +45,9 @@ class Pipeline:
         self._timeout = timeout
         self._greet = greet
         self._exchange: _Exchange | None = None
-        self._turnstile = Turnstile(self._connect, name="connection to Redis")
+        self._turnstile = Turnstile(
+            is_ready=self._is_connected, prepare=self._connect, name="connection to Redis"
+        )
         self._closed = False
 
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
@@ -58,7 +60,7 @@ class Pipeline:
             RedisError, OSError: If there is no connection; of what was sent, perhaps all was
                 executed.
         """
-        if self._exchange is None or self._exchange.is_lost or self._turnstile.is_busy:
+        if not self._turnstile.is_open:
             await self._turnstile.enter()
         # Nothing is awaited before it is sent: who came first is first.
         if self._exchange is None:
@@ -94,11 +96,12 @@ class Pipeline:
     def _asks_sentinels(self) -> bool:
         return isinstance(self._redis.connection_pool, SentinelConnectionPool)
 
+    def _is_connected(self) -> bool:
+        return self._exchange is not None and not self._exchange.is_lost
+
     async def _connect(self) -> None:
         if self._closed:
             raise RedisConnectionError("the connection was closed")
-        if self._exchange is not None and not self._exchange.is_lost:
-            return
         await self._put_away()
         exchange = _Exchange(await open_connection(self._redis), timeout=self._timeout)
         if self._greet is not None:

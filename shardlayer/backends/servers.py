@@ -115,8 +115,7 @@ class Servers:
         """Close every connection. May be called again, if a call was cancelled."""
         subscriptions = self._subscriptions.values()
         await asyncio.gather(*(subscription.aclose() for subscription in subscriptions))
-        for turnstile in self._turnstiles.values():
-            await turnstile.aclose()
+        await asyncio.gather(*(turnstile.aclose() for turnstile in self._turnstiles.values()))
         links = (*self._links.values(), *self._apart.values())
         await asyncio.gather(*(link.aclose() for link in links))
 
@@ -129,14 +128,13 @@ class Servers:
     async def _send_to(self, address: str, send: Send[Reply]) -> Reply:
         turnstile = self._turnstiles.get(address)
         if turnstile is None:
-            check = partial(self._check, address)
-            turnstile = self._turnstiles[address] = Turnstile(check, name=f"check of {address}")
-        if address not in self._checked or turnstile.is_busy:
-            try:
-                await turnstile.enter()
-            except Failure:
-                # It may have begun long before, on a connection that went deaf before that.
-                await turnstile.enter()
+            turnstile = self._turnstiles[address] = Turnstile(
+                is_ready=lambda: address in self._checked,
+                prepare=partial(self._check, address),
+                name=f"check of {address}",
+            )
+        if not turnstile.is_open:
+            await turnstile.enter()
         return await send(self._links[address])
 
     def _shards_by_address(self) -> dict[str, list[int]]:
@@ -190,9 +188,12 @@ class Servers:
         """Learn that a server can't be heard; its subscription goes on trying."""
 
     async def _check(self, address: str) -> None:
-        if address not in self._checked:
+        try:
             await self._check_layout(self._links[address])
-            self._checked.add(address)
+        except Failure:
+            # The connection had gone deaf, perhaps. Whoever came since need not suffer for that.
+            await self._check_layout(self._links[address])
+        self._checked.add(address)
 
     async def _greet(self, host: Host, execute: Execute) -> None:
         """Refuse a server that can't serve, and notice one that may have lost something.

@@ -15,35 +15,42 @@ class Turnstile:
     """Prepares once for all who wait, and keeps their order, also among those who come later.
 
     Args:
-        prepare: Does what is waited for. Called again for who comes when it has ended, so it does
-            nothing where nothing is to be done.
+        is_ready: Whether what is waited for is there.
+        prepare: Makes it be there.
         name: Of the task that does it.
     """
 
-    def __init__(self, prepare: Callable[[], Awaitable[None]], *, name: str) -> None:
+    def __init__(
+        self, *, is_ready: Callable[[], bool], prepare: Callable[[], Awaitable[None]], name: str
+    ) -> None:
+        self._is_ready = is_ready
         self._prepare = prepare
         self._name = name
         self._task: asyncio.Task[None] | None = None
         self._line: deque[asyncio.Future[None]] = deque()
-        self._inside = 0
+        self._inside = 0  # callers who wait, or were let through and have not run since
 
     @property
-    def is_busy(self) -> bool:
-        """Whether somebody waits here, or was let through and has not run since."""
-        return self._inside > 0
+    def is_open(self) -> bool:
+        """Whether who comes now has nothing to wait for, and nobody to wait behind."""
+        return not self._inside and self._is_ready()
 
     async def enter(self) -> None:
-        """Wait until all is prepared, behind all who came before.
+        """Wait until all is ready, behind all who came before.
 
-        A caller that is cancelled takes nothing from the others. What `prepare` raises is raised to
-        all who waited for it.
+        A caller that is cancelled takes nothing from the others. What preparing raises is raised to
+        all who waited for it; who comes later has it tried again.
         """
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=self._name)
-            self._task.add_done_callback(self._ended)
-        turn = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
         self._line.append(turn)
         self._inside += 1
+        if self._task is None:
+            if self._is_ready():
+                loop.call_soon(self._let_through)
+            else:
+                self._task = loop.create_task(self._run(), name=self._name)
+                self._task.add_done_callback(self._prepared)
         try:
             await turn
         finally:
@@ -58,16 +65,22 @@ class Turnstile:
     async def _run(self) -> None:
         await self._prepare()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _prepared(self, task: asyncio.Task[None]) -> None:
         self._task = None
-        error = None if task.cancelled() else task.exception()
+        if not task.cancelled():
+            self._let_through(task.exception())
+            return
+        while self._line:
+            self._line.popleft().cancel()
+
+    def _let_through(self, error: BaseException | None = None) -> None:
+        if self._task is not None:
+            return  # it was lost again, and is prepared for all who are in the line now
         while self._line:
             turn = self._line.popleft()
             if turn.done():  # its caller was cancelled
                 continue
-            if task.cancelled():
-                turn.cancel()
-            elif error is None:
+            if error is None:
                 turn.set_result(None)
             else:
                 turn.set_exception(error)

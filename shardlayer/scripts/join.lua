@@ -27,7 +27,7 @@ end
 
 local state = redis.call('MGET', KEYS[4], KEYS[6])
 local life = state[2] or ''
-local last, epoch, of = string.match(state[1] or '', '^(%d+) (%S+) (.*)$')
+local last, epoch, of = string.match(state[1] or '', '^(%d+) (%S%S%S%S%S%S%S%S) (.*)$')
 local offset = tonumber(last or '0')
 if not epoch then
   redis.call('DEL', KEYS[5])

@@ -6,7 +6,7 @@
 
 local reply, metas = {}, redis.call('MGET', unpack(KEYS))
 for i = 1, #KEYS do
-  local last, epoch = string.match(metas[i] or '', '^(%d+) (%S+)')
+  local last, epoch = string.match(metas[i] or '', '^(%d+) (%S%S%S%S%S%S%S%S) ')
   local offset = tonumber(last or '0')
   if epoch and offset == 0 then
     redis.call('PEXPIRE', KEYS[i], ARGV[i])

@@ -1,4 +1,4 @@
--- Publishes one batch on the shards of one lane: all of it or, if it was published before, none of it.
+-- Publishes one batch on the shards of one bundle: all of it or, if it was published before, none of it.
 --
 -- KEYS  1 the writer's last batch
 --       then for each shard: born, targeted, life       then for each group: meta
@@ -31,11 +31,12 @@
 -- Lua does not roll back: the caller has validated everything, and nothing below can fail once the
 -- first write was made.
 
-local HEAD = 12
+local FIXED = 12  -- arguments before those of the shards
 local NO_EPOCH = string.rep('\0', 8)
 local CHANNEL_MARK = string.byte('#')
 
-local REPEATED = string.rep('\0', 20)
+local REPEATED = struct.pack('>I8c8I4', 0, NO_EPOCH, 0)  -- an entry's head
+local META = '^(%d+) (%S%S%S%S%S%S%S%S) (.*)$'  -- an epoch has 8 characters: see the heads
 
 local function number_at(list, index)
   local high, low = string.byte(list, 2 * index - 1, 2 * index)
@@ -50,7 +51,7 @@ local metas = 1 + 3 * shards
 local registries = metas + groups
 local rooms = registries + 2 * shards
 local onces = rooms + 2 * groups
-local policy_args = HEAD + 3 * shards
+local policy_args = FIXED + 3 * shards
 local source_args = policy_args + 2 * policies
 
 -- A batch whose answer was lost is answered again and not applied again.
@@ -74,7 +75,7 @@ local taken_offset, taken_index, sources = {}, {}, {}
 local bodies = source_args
 for s = 1, shards do
   local born = tonumber(state[3 * s - 1] or nil)
-  percent[s] = tonumber(state[3 * s] or 100)
+  percent[s] = tonumber(state[3 * s] or nil) or 100
   life[s] = state[3 * s + 1] or ''
 
   -- Nodes whose lease ended are forgotten; what remains are the outboxes.
@@ -101,7 +102,7 @@ for s = 1, shards do
   end
   trusted[s] = any_alive and now - born >= lease_ttl
 
-  local offsets, indices, count = {}, {}, tonumber(ARGV[HEAD + 3 * s])
+  local offsets, indices, count = {}, {}, tonumber(ARGV[FIXED + 3 * s])
   if count > 0 then
     local marks = redis.call('HMGET', KEYS[registries + 2 * s], unpack(ARGV, bodies + 1, bodies + count))
     for i = 1, count do
@@ -119,7 +120,7 @@ for g = 1, groups do
   home[g], size[g], ttl[g] = s, ARGV[policy_args + 2 * policy - 1], ARGV[policy_args + 2 * policy]
   local keeps = tonumber(size[g])
   if keeps > 0 then
-    local last, counted, of = string.match(state[metas + g] or '', '^(%d+) (%S+) (.*)$')
+    local last, counted, of = string.match(state[metas + g] or '', META)
     if last and of == life[s] then
       offset[g], epoch[g] = tonumber(last), counted
     elseif last then
@@ -230,7 +231,7 @@ end
 
 local messages = {}
 for s = 1, shards do
-  local count = tonumber(ARGV[HEAD + 3 * s])
+  local count = tonumber(ARGV[FIXED + 3 * s])
   for i = 1, count do
     redis.call('HSET', KEYS[registries + 2 * s], ARGV[sources[s] + i],
                string.format('%d %d', taken_offset[s][i], taken_index[s][i]))
@@ -240,11 +241,11 @@ for s = 1, shards do
   end
   for node, outbox in pairs(outboxes[s]) do
     if #outbox > 0 then
-      messages[#messages + 1] = {ARGV[HEAD + 3 * s - 2] .. node, outbox}
+      messages[#messages + 1] = {ARGV[FIXED + 3 * s - 2] .. node, outbox}
     end
   end
   if #everything[s] > 0 then
-    messages[#messages + 1] = {ARGV[HEAD + 3 * s - 1], everything[s]}
+    messages[#messages + 1] = {ARGV[FIXED + 3 * s - 1], everything[s]}
   end
 end
 

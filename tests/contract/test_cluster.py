@@ -39,7 +39,9 @@ def nodes(tmp_path: Path) -> Iterator[ClusterPlace]:
 @pytest.fixture
 async def layer(nodes: ClusterPlace) -> AsyncIterator[ShardedChannelLayer]:
     """A layer on the Cluster, with patience enough for a failover."""
-    made = ShardedChannelLayer(**nodes.config, publish_timeout=20.0, wait_replicas=0)
+    made = ShardedChannelLayer(
+        **nodes.config, publish_timeout=20.0, wait_replicas=0, capacity=1_000
+    )
     yield made
     await made.close()
 
@@ -204,6 +206,20 @@ def test_no_call_can_cross_slots() -> None:
             texts = [*call.keys, *(text for text in call.args if "{" in str(text)[:1])]
             assert texts
             assert {slot_of(str(text)[1:].partition("}")[0]) for text in texts} == {slot_of(tag)}
+
+
+async def test_who_waits_for_the_map_is_sent_before_who_comes_later(
+    layer: ShardedChannelLayer,
+) -> None:
+    """One call in each turn of the loop, from before the Cluster is known to long after."""
+    layer.use_running_loop()
+    calls = []
+    for number in range(300):
+        calls.append(asyncio.create_task(layer.send("channel", {"type": "m", "number": number})))
+        await asyncio.sleep(0)
+    await asyncio.gather(*calls)
+    received = [(await layer.receive("channel"))["number"] for _ in range(300)]
+    assert received == list(range(300))
 
 
 async def test_node_of_a_cluster_that_is_not_called_one_is_refused(nodes: ClusterPlace) -> None:

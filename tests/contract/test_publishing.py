@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 
 import pytest
 
@@ -250,3 +251,25 @@ async def test_percentage_that_is_none_is_refused(
     """Before any shard goes by it."""
     with pytest.raises(ValueError, match="from 0 to 100"):
         await layer.set_targeted_percent(percent)  # type: ignore[arg-type]
+
+
+async def test_messages_and_publications_of_one_name_do_not_mix(make_layer: MakeLayer) -> None:
+    """Sent at once, so that they share batches: each kind reaches its members, one is kept."""
+    layer = make_layer(capacity=100)
+    sink = RecordingSink()
+    (await (await layer.node()).join(ROOM, sink)).release()
+    channel = await layer.new_channel()
+    await layer.group_add(ROOM, channel)
+    await layer.group_add(ROOM, "normal")
+    sends = [layer.group_send(ROOM, {"type": "m", "number": number}) for number in range(20)]
+    publishes = [layer.publish(ROOM, b"%d" % number) for number in range(20)]
+    outcomes = await asyncio.gather(*chain.from_iterable(zip(sends, publishes, strict=True)))
+    assert [outcome.offset for outcome in outcomes if outcome is not None] == list(range(1, 21))
+    assert await held(layer) == [(number + 1, b"%d" % number) for number in range(20)]
+    await until(lambda: len(sink.texts) == 20)
+    assert sink.texts == [
+        b'{"room":"general","offset":%d,"data":%d}' % (number + 1, number) for number in range(20)
+    ]
+    for member in (channel, "normal"):
+        got = [(await layer.receive(member))["number"] for _ in range(20)]
+        assert got == list(range(20))

@@ -15,9 +15,11 @@ from shardlayer.backends.servers import Servers
 from shardlayer.batch import Batch, Outgoing, Published
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.hosts import Host
+from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher
+from shardlayer.sharding import hash_tags
 from shardlayer.types import HistoryPolicy, Mark, Position
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until
@@ -121,6 +123,34 @@ async def test_idempotency_keys_of_several_shards(layer: ShardedChannelLayer) ->
     assert [len(await layer.history(room)) for room in rooms] == [1, 1]
 
 
+@pytest.mark.parametrize("meta", ["7 short ", "7 farTooLong ", "seven k3k3k3k3 ", "", "7"])
+async def test_room_whose_meta_is_broken_begins_anew(
+    layer: ShardedChannelLayer, redis: Redis, meta: str
+) -> None:
+    """Whoever wrote there harms that room's count, and no other of the call."""
+    broken, fine = _two_of_a_bundle(layer)
+    keys = ShardKeys(hash_tags(layer.options.prefix, layer.options.shards)[layer.shard_of(broken)])
+    first = await layer.publish(broken, b"1")
+    await layer.publish(fine, b"1")
+    assert first is not None
+    redis.set(keys.meta(broken), meta)
+    for offset in (1, 2):
+        anew, on = await layer.publish_many([(broken, b"2"), (fine, b"2")])
+        assert anew is not None
+        assert on is not None
+        assert (anew.offset, on.offset) == (offset, offset + 1)
+        assert anew.epoch != first.epoch
+
+
+async def test_share_of_targeted_rooms_that_is_no_number(
+    layer: ShardedChannelLayer, redis: Redis
+) -> None:
+    """It is taken for all of them."""
+    for tag in hash_tags(layer.options.prefix, layer.options.shards):
+        redis.set(ShardKeys(tag).targeted, "many")
+    assert all(await layer.publish_many([(room, b"1") for room in ROOMS]))
+
+
 def _two_of_a_bundle(layer: ShardedChannelLayer) -> tuple[str, str]:
     bundles = layer.options.bundles
     shard = layer.shard_of(ROOMS[0])
@@ -143,7 +173,9 @@ class Forgetful(RedisBackend):
         published = await super().publish(bundle, batch)
         if self.lose:
             self.lose -= 1
-            raise ShardUnavailable(shard=bundle, server=self.servers[0], reason="answer lost")
+            lost = ConnectionError("it is gone")
+            reason = "answer lost"
+            raise ShardUnavailable(shard=bundle, server=self.servers[0], reason=reason) from lost
         return published
 
 
@@ -199,6 +231,7 @@ async def test_error_names_the_shard_that_was_published_to(
         assert error.shard == item.shard
         assert str(error).startswith("Shard 7 on redis://127.0.0.1")
         assert "answer lost" in str(error)
+        assert str(error.__cause__) == "it is gone"
 
 
 async def test_each_shard_by_itself(redis_server: EmbeddedValkey, redis: Redis) -> None:

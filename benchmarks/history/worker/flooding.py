@@ -62,7 +62,11 @@ class Flooding:
     def __init__(self, url: str, lease: float) -> None:
         history = {"*": {"size": 1_000_000, "ttl": 600}}
         self._layer = ShardedChannelLayer(
-            hosts=[url], lease_ttl=lease, history=history, max_backlog=BACKLOG
+            hosts=[url],
+            lease_ttl=lease,
+            history=history,
+            max_backlog=BACKLOG,
+            batch_size=PORTION,
         )
         self._sinks: list[SlowSink] = []
 
