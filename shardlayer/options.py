@@ -15,7 +15,7 @@ from shardlayer.types import HistoryPolicy
 
 SHARDS = 32
 MAX_SHARDS = 256
-BUNDLES = 4  # of each server's shards
+BUNDLES = 2  # of each server's shards
 PREFIX = "rt"
 
 HISTORY_SIZE = 300  # publications
