@@ -8,6 +8,9 @@ What finds the batcher idle is sent by its caller itself, which saves a task and
 event loop. What gathers meanwhile is sent by a task. So is all that comes while others send
 (`is_busy`): the callers of one turn of the loop are many then, and the first would leave alone.
 
+Of many that wait half stays for the next batch: while it is under way the callers of this one, who
+have their results, put the next. Where all left together, sender and callers would take turns.
+
 The queue is bounded. Past `max_pending` the caller of `put` waits, first come, first served, so
 that a slow receiver slows its callers down and never fills the memory.
 """
@@ -18,6 +21,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
+
+UNDIVIDED = 100  # items that leave together, however few others wait
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -185,7 +190,8 @@ class Batcher(Generic[Item, Result]):
     def _take(self) -> list[_Waiting[Item, Result]]:
         batch: list[_Waiting[Item, Result]] = []
         size = 0
-        while self._waiting and len(batch) < self._max_items:
+        most = min(self._max_items, max(UNDIVIDED, (len(self._waiting) + 1) // 2))
+        while self._waiting and len(batch) < most:
             if batch and size + self._waiting[0].size > self._max_bytes:
                 break
             entry = self._waiting.popleft()

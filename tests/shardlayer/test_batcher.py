@@ -256,3 +256,20 @@ async def test_task_that_was_cancelled_before_it_began_is_replaced() -> None:
     receiver.answer()
     assert await second == 1
     assert await lost == 1
+
+
+@pytest.mark.parametrize(
+    ("waiting", "sizes"), [(100, [100]), (150, [100, 50]), (300, [150, 100, 50]), (2_000, [400])]
+)
+async def test_half_of_many_stays_for_the_next_batch(waiting: int, sizes: list[int]) -> None:
+    """So that there is something to send while the callers of this one put again."""
+    receiver = Receiver()
+    puts = batcher(receiver, max_items=400, max_bytes=100_000, max_pending=2_000)
+    tasks = await start(puts, b"first")
+    tasks += await start(puts, *[b"x"] * waiting)
+    for size in sizes:
+        receiver.arrived.clear()
+        receiver.answer()
+        assert len(await receiver.next_batch()) == size
+    await puts.aclose()
+    await asyncio.gather(*tasks, return_exceptions=True)
