@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -92,10 +90,9 @@ class KafkaToRooms:
             if _heard(listener, WARM_UP) != WARM_UP:
                 raise process.failure("does not publish")
             # It is to find them all there, and nobody else at work.
-            os.kill(process.pid, signal.SIGSTOP)
-            asyncio.run(_produce(servers, topic, records))
-            cpu, begun = cpu_ns(process.pid), time.monotonic_ns()
-            os.kill(process.pid, signal.SIGCONT)
+            with process.stopped():
+                asyncio.run(_produce(servers, topic, records))
+                cpu, begun = cpu_ns(process.pid), time.monotonic_ns()
             heard = _heard(listener, WARM_UP + records)
             cpu = cpu_ns(process.pid) - cpu
             seconds = (listener.ask("last", PATIENCE)["at"] - begun) / 1e9

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+Prepare = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Turnstile:
@@ -20,9 +23,7 @@ class Turnstile:
         name: Of the task that does it.
     """
 
-    def __init__(
-        self, *, is_ready: Callable[[], bool], prepare: Callable[[], Awaitable[None]], name: str
-    ) -> None:
+    def __init__(self, *, is_ready: Callable[[], bool], prepare: Prepare, name: str) -> None:
         self._is_ready = is_ready
         self._prepare = prepare
         self._name = name
@@ -49,7 +50,7 @@ class Turnstile:
             if self._is_ready():
                 loop.call_soon(self._let_through)
             else:
-                self._task = loop.create_task(self._run(), name=self._name)
+                self._task = loop.create_task(self._prepare(), name=self._name)
                 self._task.add_done_callback(self._prepared)
         try:
             await turn
@@ -61,9 +62,6 @@ class Turnstile:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-
-    async def _run(self) -> None:
-        await self._prepare()
 
     def _prepared(self, task: asyncio.Task[None]) -> None:
         self._task = None

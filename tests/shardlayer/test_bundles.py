@@ -9,22 +9,16 @@ import pytest
 from redis import Redis
 
 from realtime.embedded import EmbeddedValkey
-from shardlayer import wire
-from shardlayer.backends.redis import RedisBackend
 from shardlayer.backends.servers import Servers
-from shardlayer.batch import Batch, Outgoing, Published
-from shardlayer.exceptions import ShardUnavailable
 from shardlayer.hosts import Host
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.options import LayerOptions
-from shardlayer.publisher import Publisher
 from shardlayer.sharding import hash_tags
-from shardlayer.types import HistoryPolicy, Mark, Position
+from shardlayer.types import Mark
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until
 
-POLICY = HistoryPolicy(size=100, ttl=60.0)
 ROOMS = [f"room-{number}" for number in range(64)]
 
 
@@ -160,78 +154,6 @@ def _two_of_a_bundle(layer: ShardedChannelLayer) -> tuple[str, str]:
         if layer.shard_of(room) != shard and layer.shard_of(room) % bundles == shard % bundles
     )
     return ROOMS[0], other
-
-
-class Forgetful(RedisBackend):
-    """A real Redis whose answers are lost on their way back."""
-
-    def __init__(self, options: LayerOptions) -> None:
-        super().__init__(options, Servers(options))
-        self.lose = 0  # answers still to be lost
-
-    async def publish(self, bundle: int, batch: Batch) -> Published:
-        published = await super().publish(bundle, batch)
-        if self.lose:
-            self.lose -= 1
-            lost = ConnectionError("it is gone")
-            reason = "answer lost"
-            raise ShardUnavailable(shard=bundle, server=self.servers[0], reason=reason) from lost
-        return published
-
-
-def outgoing(shard: int) -> Outgoing:
-    room = f"room-of-{shard}"
-    return Outgoing(shard, room, wire.pack_body(wire.Kind.PUBLICATION, room, b"1"), POLICY)
-
-
-@pytest.fixture
-async def backend(redis_server: EmbeddedValkey) -> AsyncIterator[Forgetful]:
-    """A backend that gives up after half a second."""
-    made = Forgetful(LayerOptions(hosts=(Host(url=redis_server.url),), publish_timeout=0.5))
-    yield made
-    await made.aclose()
-
-
-@pytest.fixture
-async def publisher(backend: Forgetful) -> AsyncIterator[Publisher]:
-    """A publisher on that backend."""
-    made = Publisher(backend, LayerOptions(publish_timeout=0.5))
-    yield made
-    await made.aclose()
-
-
-async def test_lost_answer_for_several_shards_is_given_again(
-    backend: Forgetful, publisher: Publisher
-) -> None:
-    """No shard takes the batch twice, and every caller gets its own position."""
-    backend.lose = 2
-    shards = range(0, 32, 4)
-    placed = await asyncio.gather(*(publisher.publish(outgoing(shard)) for shard in shards))
-    for shard, place in zip(shards, placed, strict=True):
-        held = await backend.history(shard, f"room-of-{shard}", 10)
-        assert [place.position] == [Position(offset=one.offset, epoch=one.epoch) for one in held]
-    assert publisher.stats.retries == 2
-
-
-async def test_error_names_the_shard_that_was_published_to(
-    backend: Forgetful, publisher: Publisher
-) -> None:
-    """And not the first of its bundle, by which Redis was asked."""
-    backend.lose = 1_000
-    item = outgoing(7)
-    alone, together = await asyncio.gather(
-        publisher.publish(item),
-        publisher.publish_together(item.shard, [item]),
-        return_exceptions=True,
-    )
-    (listed,) = await publisher.publish_all(item.shard, [item])
-    assert backend.bundle_of(item.shard) != item.shard
-    for error in (alone, together, listed):
-        assert isinstance(error, ShardUnavailable)
-        assert error.shard == item.shard
-        assert str(error).startswith("Shard 7 on redis://127.0.0.1")
-        assert "answer lost" in str(error)
-        assert str(error.__cause__) == "it is gone"
 
 
 async def test_each_shard_by_itself(redis_server: EmbeddedValkey, redis: Redis) -> None:

@@ -16,7 +16,7 @@ from shardlayer.exceptions import ShardUnavailable
 from shardlayer.hosts import Host
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher
-from shardlayer.types import HistoryPolicy
+from shardlayer.types import HistoryPolicy, Position
 
 SHARD = 3
 
@@ -34,7 +34,9 @@ class LossyBackend(RedisBackend):
         published = await super().publish(bundle, batch)
         if self.lose:
             self.lose -= 1
-            raise ShardUnavailable(shard=bundle, server=self.servers[0], reason="answer lost")
+            lost = ConnectionError("it is gone")
+            reason = "answer lost"
+            raise ShardUnavailable(shard=bundle, server=self.servers[0], reason=reason) from lost
         return published
 
 
@@ -54,9 +56,9 @@ async def publisher(backend: LossyBackend) -> AsyncIterator[Publisher]:
     await made.aclose()
 
 
-def outgoing(number: int, room: str = "room") -> Outgoing:
+def outgoing(number: int, room: str = "room", shard: int = SHARD) -> Outgoing:
     body = wire.pack_body(wire.Kind.PUBLICATION, room, b"%d" % number)
-    return Outgoing(SHARD, room, body, HistoryPolicy(size=100, ttl=60.0))
+    return Outgoing(shard, room, body, HistoryPolicy(size=100, ttl=60.0))
 
 
 async def test_lost_answer_is_asked_for_again_and_applied_once(
@@ -102,3 +104,39 @@ async def test_concurrent_publications_share_batches(publisher: Publisher) -> No
     assert offsets == list(range(1, 201))
     assert publisher.stats.batches <= 4
     assert publisher.stats.published == 200
+
+
+async def test_lost_answer_for_several_shards_is_given_again(
+    backend: LossyBackend, publisher: Publisher
+) -> None:
+    """No shard takes the batch twice, and every caller gets its own position."""
+    backend.lose = 2
+    shards = range(0, 32, 4)
+    placed = await asyncio.gather(
+        *(publisher.publish(outgoing(1, f"room-of-{shard}", shard)) for shard in shards)
+    )
+    for shard, place in zip(shards, placed, strict=True):
+        held = await backend.history(shard, f"room-of-{shard}", 10)
+        assert [place.position] == [Position(offset=one.offset, epoch=one.epoch) for one in held]
+    assert publisher.stats.retries == 2
+
+
+async def test_error_names_the_shard_that_was_published_to(
+    backend: LossyBackend, publisher: Publisher
+) -> None:
+    """And not the first of its bundle, by which Redis was asked."""
+    backend.lose = 1_000
+    item = outgoing(1, shard=7)
+    alone, together = await asyncio.gather(
+        publisher.publish(item),
+        publisher.publish_together(item.shard, [item]),
+        return_exceptions=True,
+    )
+    (listed,) = await publisher.publish_all(item.shard, [item])
+    assert backend.bundle_of(item.shard) != item.shard
+    for error in (alone, together, listed):
+        assert isinstance(error, ShardUnavailable)
+        assert error.shard == item.shard
+        assert str(error).startswith("Shard 7 on redis://127.0.0.1")
+        assert "answer lost" in str(error)
+        assert str(error.__cause__) == "it is gone"
