@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 
 from realtime.conf import conf
 from realtime.inspection import (
@@ -90,7 +90,8 @@ class RoomAdmin(_RoomAdmin):
         self._require_view(request)
         sought = request.GET.get("q", "").strip()
         if is_room_name(sought):
-            return redirect("admin:realtime_room_change", sought)
+            site = self.admin_site.name  # one project may have several admin sites
+            return redirect(reverse("admin:realtime_room_change", args=[sought], current_app=site))
         layer = sharded_layer()
         servers = len(layer.servers())
         settings = conf()
@@ -136,5 +137,7 @@ class RoomAdmin(_RoomAdmin):
             raise PermissionDenied
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        # By this the templates' links stay in this admin site, as those of Django's own pages do.
+        request.current_app = self.admin_site.name
         common = self.admin_site.each_context(request) | {"opts": self.opts}
         return TemplateResponse(request, f"admin/realtime/{template}.html", common | context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -155,3 +156,26 @@ def test_nothing_can_be_changed(staff: Client) -> None:
     """There is no page to add or delete a room."""
     assert staff.get(f"{ROOMS}general/delete/").status_code == 404
     assert "Nothing is kept" in body(staff, f"{ROOMS}add/")  # a room of that name
+
+
+def test_second_admin_site_is_not_left(staff: Client, settings: Settings) -> None:
+    """The search and every link of a page lead to the admin site that the page is of."""
+    settings.ROOT_URLCONF = "tests.realtime.two_admins"
+    publish("chat.lobby", 1)
+    settings.REALTIME = {"ADMIN_PAGE_SIZE": 1}
+    rooms = ROOMS.replace("/admin/", "/second/")
+    response = staff.get(rooms, {"q": "chat.lobby"})
+    assert response["Location"] == f"{rooms}chat.lobby/"
+    for page in (rooms, f"{rooms}?q=no+room", f"{rooms}?from=-", response["Location"]):
+        links = re.findall(r'(?:href|action)="(/[^"]*)"', body(staff, page))
+        assert not [link for link in links if link.startswith("/admin/")]
+        assert "/second/" in links
+    assert f'href="{rooms}chat.lobby/"' in every_page(staff, rooms)
+
+
+def every_page(client: Client, path: str) -> str:
+    """Return the pages of the list from `path` on, joined."""
+    pages = [body(client, path)]
+    while following := re.search(r'href="(\?from=[^"]*)">Next', pages[-1]):
+        pages.append(body(client, f"{path}{following[1]}"))
+    return "".join(pages)

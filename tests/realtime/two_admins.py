@@ -1,0 +1,18 @@
+"""Addresses of a project with two admin sites, and the second site."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+from realtime.admin import RoomAdmin
+from realtime.models import Room
+
+second = admin.AdminSite(name="second")
+second.register(Room, RoomAdmin)
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("second/", second.urls),
+    path("", include("realtime.urls")),
+]
