@@ -40,6 +40,9 @@ class Access:
             return False
         if self._authorize is None:
             return True
+        # As Django does before each request: a connection that failed, or that outlived
+        # CONN_MAX_AGE, would fail every command until the worker is restarted.
+        await identity.old_connections.close()
         return await self._authorize(await identity.user(), action, room)
 
 

@@ -17,6 +17,8 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.http.cookie import parse_cookie
 
+from shardlayer.consumers import OldConnections
+
 User = AbstractBaseUser | AnonymousUser
 
 
@@ -24,11 +26,15 @@ class Identity:
     """The user of one connection.
 
     A `user` that a middleware put into the scope counts; otherwise the session cookie does.
+
+    Attributes:
+        old_connections: Closed before the database is asked about this user.
     """
 
-    __slots__ = ("_session_key", "_user")
+    __slots__ = ("_session_key", "_user", "old_connections")
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
+        self.old_connections = OldConnections()
         self._user: User | None = scope.get("user")
         self._session_key = None if self._user else session_key(scope["headers"])
 

@@ -12,6 +12,7 @@ import pytest
 from realtime.embedded import EmbeddedTansu, EmbeddedValkey
 from tests import tools
 from tests.apache_kafka import APACHE, ApacheKafka
+from tests.postgresql import PostgreSQL
 
 # A shell starts its background jobs with SIGINT ignored, and the servers that tests send it to
 # would inherit that. What is handled here is not inherited.
@@ -56,6 +57,25 @@ def apache_kafka(apache_kafka_server: ApacheKafka) -> ApacheKafka:
         apache_kafka_server.kill()
         apache_kafka_server.start()
     return apache_kafka_server
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """One PostgreSQL for all tests of this process; tests take `postgresql`."""
+    server = PostgreSQL()
+    try:
+        with server:
+            yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgresql(postgresql_server: PostgreSQL) -> PostgreSQL:
+    """A running PostgreSQL: its `url`; `stop()` and `start()` keep its port and its data."""
+    if postgresql_server.pid is None:  # an earlier test stopped it
+        postgresql_server.start()
+    return postgresql_server
 
 
 @pytest.fixture(

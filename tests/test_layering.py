@@ -108,7 +108,8 @@ def violations(
     """Return what is wrong with a module's imports, one message each with its line.
 
     Args:
-        exported: The names that `shardlayer/__init__` offers.
+        exported: The names that `shardlayer/__init__` offers, and `consumers.NAME` for those
+            of `shardlayer.consumers`.
     """
     found = []
     for line, target in imports_of(module, source, is_package=is_package):
@@ -135,7 +136,8 @@ def _complaint(module: str, target: str, exported: frozenset[str]) -> str:
             return ""
         if target.removeprefix("shardlayer.") not in exported:
             return (
-                "realtime uses what shardlayer/__init__ exports: export the name there, "
+                "realtime uses what shardlayer/__init__ exports, or shardlayer/consumers/__init__: "
+                "export the name there, "
                 "or (servers) move the code to a management command."
             )
     return ""
@@ -180,6 +182,8 @@ def exports_of(source: str) -> frozenset[str]:
 def test_sources_keep_the_layers() -> None:
     """No module of the three packages imports what its layer may not."""
     exported = exports_of((ROOT / "shardlayer" / "__init__.py").read_text())
+    consumers = exports_of((ROOT / "shardlayer" / "consumers" / "__init__.py").read_text())
+    exported |= {f"consumers.{name}" for name in consumers}
     files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
     found = [
         message
@@ -223,6 +227,7 @@ def test_modules_of_shardlayer_have_a_layer() -> None:
         ("realtime.views", "from config import settings", "imported by nobody"),
         ("realtime.views", "from shardlayer.hub import Hub", "shardlayer/__init__ exports"),
         ("realtime.views", "from shardlayer import Hub", "shardlayer/__init__ exports"),
+        ("realtime.views", "from shardlayer.consumers.base import AsyncConsumer", "exports"),
         ("realtime.views", "import shardlayer.server.cli", "management command"),
         ("realtime.embedded.valkey", "import django", "works without Django"),
         ("realtime.embedded.valkey", "from realtime import conf", "stands alone"),
@@ -243,6 +248,7 @@ def test_made_up_violation_is_caught(module: str, source: str, says: str) -> Non
         ("shardlayer.server.cli", "from shardlayer.server.sink import SocketSink"),
         ("shardlayer.layer", "from django.core.exceptions import ImproperlyConfigured"),
         ("realtime.views", "from shardlayer import Position"),
+        ("realtime.views", "from shardlayer.consumers import OldConnections"),
         ("realtime.management.commands.runbalancer", "from shardlayer.balancer import Balancer"),
         ("realtime.devserver.run", "from realtime.embedded import EmbeddedValkey"),
         ("config.settings", "from config.environment import flag"),
@@ -250,7 +256,8 @@ def test_made_up_violation_is_caught(module: str, source: str, says: str) -> Non
 )
 def test_allowed_import_is_let_through(module: str, source: str) -> None:
     """What the layers allow is no violation."""
-    assert violations(module, source, exported=frozenset({"Position"})) == []
+    exported = frozenset({"Position", "consumers.OldConnections"})
+    assert violations(module, source, exported=exported) == []
 
 
 def test_relative_import_of_a_package_is_resolved() -> None:

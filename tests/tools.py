@@ -6,11 +6,13 @@ left out, and the run says so in one line; with CI set in the environment it fai
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Mapping
 
-# What a test asks for -> the names under which it may be installed. `.ci/run` installs them.
+# What a test asks for -> the names, or patterns of paths, under which it may be installed.
+# `.ci/run` installs them.
 PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "redis-server": ("redis-server",),
@@ -18,6 +20,7 @@ PROGRAMS = {
     "mvn": ("mvn",),
     "cc": ("cc", "gcc", "clang"),
     "docker": ("docker",),
+    "postgresql": ("postgres", "/usr/lib/postgresql/*/bin/postgres"),  # Debian's is not on the PATH
 }
 LEFT_OUT = "left out: "  # how the reason of such a skip begins
 
@@ -28,8 +31,12 @@ def find(tool: str) -> str | None:
     Raises:
         KeyError: No test may ask for it: it is not in PROGRAMS.
     """
-    paths = (shutil.which(name) for name in PROGRAMS[tool])
-    return next((path for path in paths if path), None)
+    for name in PROGRAMS[tool]:
+        if path := shutil.which(name):
+            return path
+        if found := sorted(glob.glob(name)) if "/" in name else []:
+            return found[-1]  # the newest, as far as an alphabet can tell
+    return None
 
 
 def must_have_all(environ: Mapping[str, str] = os.environ) -> bool:

@@ -43,7 +43,9 @@ class EmbeddedServer(ABC):
     name: ClassVar[str]  # what a person calls it
     start_timeout: ClassVar[float] = START_TIMEOUT
     stop_timeout: ClassVar[float] = STOP_TIMEOUT
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     orphan_signal: ClassVar[signal.Signals] = signal.SIGTERM  # what ends it after its owner
+    user: str | None = None  # who runs it; None: whoever runs this
 
     def __init__(
         self, *, directory: Path, port: int | None = None, log: IO[bytes] | None = None
@@ -115,10 +117,10 @@ class EmbeddedServer(ABC):
             return
 
     def stop(self) -> None:
-        """End it with SIGTERM, after `stop_timeout` with SIGKILL. Does nothing when it is down."""
+        """End it with `stop_signal`, after `stop_timeout` with SIGKILL; nothing when it is down."""
         if self._process is None:
             return
-        self._process.terminate()
+        self._process.send_signal(self.stop_signal)
         try:
             self._process.wait(self.stop_timeout)
         except subprocess.TimeoutExpired:
@@ -158,6 +160,7 @@ class EmbeddedServer(ABC):
                 stderr=subprocess.STDOUT,
                 # Its own group: Ctrl-C in a terminal reaches it through its owner, in order.
                 process_group=0,
+                user=self.user,
                 preexec_fn=lifeline if in_main_thread else None,
             )
         finally:

@@ -8,6 +8,12 @@ is three tasks, an `asyncio.wait` and a hop to a thread and back; see docs/consu
 """
 
 from shardlayer.consumers.base import AsyncConsumer
+from shardlayer.consumers.database import OldConnections
 from shardlayer.consumers.websocket import AsyncJsonWebsocketConsumer, AsyncWebsocketConsumer
 
-__all__ = ["AsyncConsumer", "AsyncJsonWebsocketConsumer", "AsyncWebsocketConsumer"]
+__all__ = [
+    "AsyncConsumer",
+    "AsyncJsonWebsocketConsumer",
+    "AsyncWebsocketConsumer",
+    "OldConnections",
+]

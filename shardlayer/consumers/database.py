@@ -89,3 +89,20 @@ def _close_old_connections() -> int:
 
 aclose_old_connections: Callable[[], Any] = sync_to_async(_close_old_connections)
 """Close old connections in the thread of `sync_to_async`, and return the thread's ident."""
+
+
+class OldConnections:
+    """Closes the old connections of one consumer that is not one of ours. Made for each.
+
+    `AsyncConsumer` does the same by itself.
+    """
+
+    __slots__ = ("_thread",)
+
+    def __init__(self) -> None:
+        self._thread: int | None = None  # of the consumer's synchronous code, once it is known
+
+    async def close(self) -> None:
+        """Close what failed or outlived CONN_MAX_AGE; to be awaited before the database is used."""
+        if a_connection_is_due(self._thread):
+            self._thread = await aclose_old_connections()
