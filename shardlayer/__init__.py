@@ -17,6 +17,7 @@ from shardlayer.hosts import Host
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.node import Joined, Node
 from shardlayer.options import LayerOptions
+from shardlayer.tasks import Tasks
 from shardlayer.types import (
     BEGINNING,
     HistoryPolicy,
@@ -48,6 +49,7 @@ __all__ = [
     "ShardUnavailable",
     "ShardedChannelLayer",
     "Sink",
+    "Tasks",
     "WireError",
     "WireVersionError",
     "probe",

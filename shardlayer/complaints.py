@@ -16,9 +16,11 @@ class Complaint:
         self._level = level
         self._due = 0.0
 
-    def __call__(self, message: str, *arguments: object) -> None:
-        """Log a message with its arguments, or leave it."""
+    def __call__(
+        self, message: str, *arguments: object, exc_info: BaseException | None = None
+    ) -> None:
+        """Log a message with its arguments and perhaps a traceback, or leave it."""
         now = time.monotonic()
         if now >= self._due:
             self._due = now + INTERVAL
-            self._logger.log(self._level, message, *arguments)
+            self._logger.log(self._level, message, *arguments, exc_info=exc_info)

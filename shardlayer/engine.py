@@ -35,6 +35,7 @@ from shardlayer.names import is_of, new_process
 from shardlayer.node import Node
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher
+from shardlayer.tasks import Tasks
 
 logger = logging.getLogger("shardlayer.engine")
 
@@ -57,6 +58,7 @@ class Engine:
         self, options: LayerOptions, on_closed: Callable[[], None], *, process: str
     ) -> None:
         self.loop = asyncio.get_running_loop()
+        self.tasks = Tasks()
         self.backend = make_backend(options)
         self.publisher = Publisher(self.backend, options)
         self.appends = asyncio.Semaphore(APPENDS)
@@ -70,7 +72,7 @@ class Engine:
     async def start_node(self) -> Node:
         """Return the loop's node, started on first use."""
         if self.node is None:
-            self.node = Node(self.backend, self._options, process=self._process)
+            self.node = Node(self.backend, self._options, process=self._process, tasks=self.tasks)
             await self.node.start()
         return self.node
 
@@ -225,9 +227,18 @@ class Engines:
         total: Counter[str] = Counter()
         for engine in [*self._by_loop.values(), *shared]:
             total.update(asdict(engine.publisher.stats))
+            total["failing_tasks"] += len(engine.tasks.failing)
             if engine.node is not None:
                 total.update(engine.node.stats())
         return total
+
+    @property
+    def failing_tasks(self) -> list[str]:
+        """The names of tasks of this process that failed and are not yet known to work again."""
+        self._forget_parent()
+        shared = [self._background] if self._background is not None else []
+        engines = [*list(self._by_loop.values()), *shared]
+        return [name for engine in engines for name in engine.tasks.failing]
 
     async def aclose(self) -> None:
         """Close the running loop's engine and the background one."""

@@ -86,6 +86,15 @@ class Inspection:
         shard = self.shard_of(room)
         return await self._engines.run(lambda engine: engine.backend.history(shard, room, limit))
 
+    @property
+    def failing_tasks(self) -> list[str]:
+        """The names of this process's tasks that failed and are not yet known to work again.
+
+        Each is tried again and again, and logs why on `shardlayer.tasks`; what it does is not done
+        meanwhile. Empty is well. From any thread.
+        """
+        return self._engines.failing_tasks
+
     def stats(self) -> Mapping[str, int]:
         """Return counts of this process since it started (see docs/operate.md)."""
         return self._engines.stats()

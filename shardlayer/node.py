@@ -28,6 +28,7 @@ from shardlayer.room import Gate
 from shardlayer.rooms import Rooms
 from shardlayer.sharding import shard_of
 from shardlayer.sweeper import Sweeper
+from shardlayer.tasks import Tasks
 from shardlayer.types import Position, Publication, Sink
 
 logger = logging.getLogger("shardlayer.node")
@@ -80,7 +81,9 @@ class Node:
         memberships: Of its channels in groups.
     """
 
-    def __init__(self, backend: Backend, options: LayerOptions, *, process: str) -> None:
+    def __init__(
+        self, backend: Backend, options: LayerOptions, *, process: str, tasks: Tasks
+    ) -> None:
         self.id = new_node(process)
         self._backend = backend
         self._options = options
@@ -91,13 +94,14 @@ class Node:
             on_lapsed=self.resumed,
             on_idle=lambda shard, group: self._rooms.give_up(shard, group),
             count=lambda _, group: self.members(group),
+            tasks=tasks,
         )
         self._rooms = Rooms(self._registry, options)
         self.mailboxes = Mailboxes(self.id, backend, options)
         self.memberships = Memberships(self._rooms, self.mailboxes, expiry=options.group_expiry)
         self._audience = Audience(slice_size=options.slice_size)
-        self._checks = PositionChecks(self._rooms, backend, options)
-        self._sweeper = Sweeper(backend, options)
+        self._checks = PositionChecks(self._rooms, backend, options, tasks=tasks)
+        self._sweeper = Sweeper(backend, options, tasks=tasks)
         self._heard: set[int] = set()
         self._silent: set[int] = set()  # heard once, and not now
         self._flushes: dict[bytes, _Flush] = {}

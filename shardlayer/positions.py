@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from functools import partial
 
 from shardlayer.backends.base import Backend
 from shardlayer.exceptions import ShardUnavailable
@@ -34,17 +35,24 @@ class PositionChecks:
         found: Rooms that had missed something, and were entered again.
     """
 
-    def __init__(self, rooms: Rooms, backend: Backend, options: LayerOptions) -> None:
+    def __init__(
+        self, rooms: Rooms, backend: Backend, options: LayerOptions, *, tasks: Tasks
+    ) -> None:
         self.found = 0
         self._rooms = rooms
         self._backend = backend
         self._interval = options.position_check_interval
-        self._tasks = Tasks()
+        self._tasks = tasks.branch()
 
     def start(self) -> None:
         """Begin to check each shard now and then, in tasks that `aclose` ends."""
         for shard in range(len(self._rooms.hubs)):
-            self._tasks.start(self._check_on(shard), f"position checks of shard {shard}")
+            self._tasks.repeat(
+                partial(self._check_soon, shard),
+                f"position checks of shard {shard}",
+                pause=self._pause,
+                first=random.uniform(0, self._interval),  # noqa: S311 (jitter)
+            )
 
     async def aclose(self) -> None:
         """Stop checking."""
@@ -92,17 +100,14 @@ class PositionChecks:
     def _can_tell(room: Room) -> bool:
         return bool(room.sinks) and room.position is not None and room.held is None
 
-    async def _check_on(self, shard: int) -> None:
-        await asyncio.sleep(random.uniform(0, self._interval))  # noqa: S311 (jitter)
-        while True:
-            try:
-                await self.check(shard)
-            except ShardUnavailable as error:
-                logger.debug("%s", error)  # said by whoever enters or publishes
-            except Exception:
-                logger.exception("Could not check the positions of shard %d", shard)
-            spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (jitter)
-            await asyncio.sleep(self._interval * spread)
+    async def _check_soon(self, shard: int) -> None:
+        try:
+            await self.check(shard)
+        except ShardUnavailable as error:
+            logger.debug("%s", error)  # said by whoever enters or publishes
+
+    def _pause(self) -> float:
+        return self._interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (jitter)
 
 
 def _misses(room: Room, there: Position | None) -> bool:

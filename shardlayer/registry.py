@@ -19,6 +19,7 @@ from shardlayer.commands import JoinReply, JoinRequest
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import new_epoch
+from shardlayer.tasks import Tasks
 from shardlayer.types import NodeId, Position
 
 logger = logging.getLogger("shardlayer.registry")
@@ -38,6 +39,7 @@ class Registry:
         on_idle: Called with a shard and a group that lingered without members; returns whether
             it still has none and was given up.
         count: Returns how many members a group of a shard has.
+        tasks: Of the node.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Registry:
         on_lapsed: Callable[[Sequence[int]], None],
         on_idle: Callable[[int, str], bool],
         count: Callable[[int, str], int],
+        tasks: Tasks,
     ) -> None:
         self._node = node
         self._backend = backend
@@ -60,9 +63,10 @@ class Registry:
         self._idle: dict[tuple[int, str], float] = {}
         self._leased: set[int] = set()
         self._leaving: dict[tuple[int, str], asyncio.Future[None]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._first_leases: set[asyncio.Task[list[int]]] = set()
+        self._tasks = tasks.branch()
+        self._first_leases: set[asyncio.Task[None]] = set()
         self._renewals: dict[int, asyncio.Task[None]] = {}  # by server, while they are under way
+        self._renewal_error: BaseException | None = None  # of the renewals since the last round
         self._untried = set(range(options.shards))
         self._all_tried = asyncio.Event()
         self._closed = False
@@ -70,11 +74,9 @@ class Registry:
     def start(self) -> None:
         """Begin to renew, to report and to forget, in tasks that `aclose` ends."""
         interval = self._options.lease_ttl / RENEWALS_PER_LEASE
-        self._tasks = [
-            self._every(interval, self._begin_renewals, "renew leases"),
-            self._every(self._options.members_interval, self.report, "report members"),
-            self._every(self._options.linger / 2, self._forget_idle, "forget idle rooms"),
-        ]
+        self._every(interval, self._renew_on, "renew leases")
+        self._every(self._options.members_interval, self.report, "report members")
+        self._every(self._options.linger / 2, self._forget_idle, "forget idle rooms")
 
     async def join(
         self,
@@ -126,7 +128,7 @@ class Registry:
         """Begin a lease on shards that can be heard for the first time, unless closed."""
         if self._closed:
             return  # nobody would end it: it would outlive the node, and the task its loop
-        task = asyncio.create_task(self._renew(shards), name=f"first leases of {self._node}")
+        task = self._tasks.supervise(lambda: self._renew(shards), f"first leases of {self._node}")
         self._first_leases.add(task)
         task.add_done_callback(self._first_leases.discard)
 
@@ -167,19 +169,25 @@ class Registry:
 
     async def renew(self) -> None:
         """Renew the node's leases, one pipelined write per server."""
-        await self._begin_renewals()
+        self._begin_renewals()
         if self._renewals:
             await asyncio.wait(self._renewals.values())
 
-    async def _begin_renewals(self) -> None:
+    async def _renew_on(self) -> None:
+        self._begin_renewals()
+        error, self._renewal_error = self._renewal_error, None
+        if error is not None:
+            raise error  # of the last round: this one's renewals are under way
+
+    def _begin_renewals(self) -> None:
         """Renew on each server by itself: one that hangs must not cost the leases on the others."""
         by_server: dict[int, list[int]] = {}
         for shard in sorted(self._leased):
             by_server.setdefault(self._backend.server_of(shard), []).append(shard)
         for server, shards in by_server.items():
             if server not in self._renewals:  # else it hangs, and would hold up this one too
-                task = asyncio.create_task(
-                    self._renew_and_tell(shards), name=f"renew leases of {self._node}"
+                task = self._tasks.start(
+                    self._renew_and_tell(shards), f"renew leases of {self._node}"
                 )
                 self._renewals[server] = task
                 task.add_done_callback(partial(self._renewed, server))
@@ -187,7 +195,7 @@ class Registry:
     def _renewed(self, server: int, task: asyncio.Task[None]) -> None:
         del self._renewals[server]
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("Could not renew leases", exc_info=error)
+            self._renewal_error = error
 
     async def _renew_and_tell(self, shards: Sequence[int]) -> None:
         lapsed = await self._renew(shards)
@@ -196,8 +204,8 @@ class Registry:
             self._on_lapsed(lapsed)
 
     async def _renew(self, shards: Sequence[int]) -> list[int]:
+        self._leased.update(shards)  # whatever comes of it now: it is tried again
         answers = await self._gather(self._backend.renew(shard, self._node) for shard in shards)
-        self._leased.update(shards)
         return [shard for shard, leased in zip(shards, answers, strict=True) if leased is False]
 
     async def report(self) -> None:
@@ -226,12 +234,7 @@ class Registry:
     async def aclose(self) -> None:
         """Stop renewing, reporting and forgetting."""
         self._closed = True
-        tasks = [*self._tasks, *self._first_leases, *self._renewals.values()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        self._tasks = []
+        await self._tasks.aclose()
 
     def unavailable(self, shard: int) -> ShardUnavailable:
         """Return the error for a shard that did not answer within `publish_timeout`."""
@@ -269,15 +272,5 @@ class Registry:
             known.append(answer)
         return known
 
-    def _every(
-        self, interval: float, work: Callable[[], Awaitable[None]], name: str
-    ) -> asyncio.Task[None]:
-        async def run() -> None:
-            while True:
-                await asyncio.sleep(interval)
-                try:
-                    await work()
-                except Exception:
-                    logger.exception("Could not %s", name)
-
-        return asyncio.create_task(run(), name=f"{name} of {self._node}")
+    def _every(self, interval: float, work: Callable[[], Awaitable[None]], name: str) -> None:
+        self._tasks.repeat(work, f"{name} of {self._node}", pause=lambda: interval)

@@ -30,20 +30,30 @@ class Sweeper:
     Args:
         backend: The servers.
         options: The layer's options.
+        tasks: Of the node.
         interval: Seconds between two sweeps of a server, by all nodes together.
     """
 
     def __init__(
-        self, backend: Backend, options: LayerOptions, *, interval: float = INTERVAL
+        self,
+        backend: Backend,
+        options: LayerOptions,
+        *,
+        tasks: Tasks,
+        interval: float = INTERVAL,
     ) -> None:
         self._backend = backend
         self._shards = options.shards
         self._interval = interval
-        self._tasks = Tasks()
+        self._tasks = tasks.branch()
 
     def start(self) -> None:
         """Begin to sweep, in a task that `aclose` ends."""
-        self._tasks.start(self._sweep_on(), "sweeper of the registries")
+        self._tasks.repeat(
+            self._sweep_all,
+            "sweeper of the registries",
+            pause=lambda: self._interval * random.uniform(0.5, 1),  # noqa: S311 (jitter)
+        )
 
     async def aclose(self) -> None:
         """Stop sweeping."""
@@ -66,16 +76,17 @@ class Sweeper:
             await asyncio.sleep(PAUSE)
         return forgotten
 
-    async def _sweep_on(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval * random.uniform(0.5, 1))  # noqa: S311 (jitter)
-            for server in range(len(self._backend.servers)):
-                try:
-                    forgotten = await self.sweep(server)
-                except ShardUnavailable as error:
-                    logger.debug("%s", error)  # said by whoever enters or publishes
-                except Exception:
-                    logger.exception("Could not sweep server %d", server)
-                else:
-                    if forgotten:
-                        logger.info("%d dead members were forgotten", forgotten)
+    async def _sweep_all(self) -> None:
+        failure: Exception | None = None
+        for server in range(len(self._backend.servers)):
+            try:
+                forgotten = await self.sweep(server)
+            except ShardUnavailable as error:
+                logger.debug("%s", error)  # said by whoever enters or publishes
+            except Exception as error:
+                failure = error  # no reason to leave the other servers
+            else:
+                if forgotten:
+                    logger.info("%d dead members were forgotten", forgotten)
+        if failure is not None:
+            raise failure

@@ -9,6 +9,7 @@ import pytest
 
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.sweeper import Sweeper
+from shardlayer.tasks import Tasks
 from tests.shardlayer.fakes import RecordingSink
 
 ROOMS = [f"room{number}" for number in range(700)]  # more than a page
@@ -42,7 +43,7 @@ async def test_dead_nodes_are_swept_out_of_quiet_rooms(make_layer: MakeLayer) ->
         await node.join(name, RecordingSink())
     await gone.close()
     assert set((await here.room_info(ROOMS[0])).nodes) == {node.id, other.id}
-    sweeper = Sweeper(node._backend, here.options, interval=60.0)
+    sweeper = Sweeper(node._backend, here.options, tasks=Tasks(), interval=60.0)
     assert await sweeper.sweep(0) == len(ROOMS)
     assert set((await here.room_info(ROOMS[0])).nodes) == {node.id}
     assert not (await here.room_info(ROOMS[-1])).nodes
@@ -52,7 +53,7 @@ async def test_server_is_swept_once_in_a_while(make_layer: MakeLayer) -> None:
     """Whoever comes within the interval leaves it to the one that did."""
     here, gone = make_layer(), make_layer()
     node, other = await here.node(), await gone.node()
-    eager = Sweeper(node._backend, here.options, interval=60.0)
+    eager = Sweeper(node._backend, here.options, tasks=Tasks(), interval=60.0)
     assert await eager.sweep(0) == 0
     await other.join(ROOMS[0], RecordingSink())
     await gone.close()
