@@ -102,7 +102,7 @@ def read_stamp() -> dict[str, str]:
 
 
 def report(name: str, began: float, note: str) -> None:
-    """Print one step's line, as realtime/devserver/steps.py does."""
+    """Print one step's line, as demo/devserver/steps.py does."""
     print(f"  {name:<12}{time.monotonic() - began:6.1f} s  {note}", flush=True)
 
 

@@ -53,7 +53,7 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- Application ------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "config",  # before staticfiles, whose runserver it replaces
+    "demo",  # before staticfiles, whose runserver it replaces
     "realtime",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -130,8 +130,12 @@ REALTIME: dict[str, Any] = {
         "session_timeout_ms": _session_timeout,
         "heartbeat_interval_ms": _session_timeout // 3,
     },
-    "WORKER": _env.get("SHARDLAYER_WORKER") or "worker-1",
-    "WORKERS": named(_env, "SHARDLAYER_WORKERS"),
+}
+
+# --- Demo -------------------------------------------------------------------------------------
+DEMO: dict[str, Any] = {
+    "WORKER": _env.get("SHARDLAYER_WORKER") or "worker-1",  # this worker's name
+    "WORKERS": named(_env, "SHARDLAYER_WORKERS"),  # name -> address of every worker
 }
 
 # --- Logging ----------------------------------------------------------------------------------

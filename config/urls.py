@@ -1,4 +1,4 @@
-"""The project's addresses: the admin, and all that realtime serves."""
+"""The project's addresses: the admin, what realtime serves, and the demo's page."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -6,4 +6,5 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("realtime.urls")),
+    path("", include("demo.urls")),
 ]

@@ -49,12 +49,6 @@ def _is_strings(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
-def _is_string_map(value: object) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(key, str) and isinstance(item, str) for key, item in value.items()
-    )
-
-
 _COUNT = Rule("a whole number above 0", _is_count)
 _SECONDS = Rule("a number of seconds above 0", _is_number)
 _TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and bool(value))
@@ -65,7 +59,6 @@ _TEXTS = Rule("a list of texts", _is_strings)
 _SOME_TEXTS = Rule("a list of one text or more", lambda value: _is_strings(value) and bool(value))
 _PATH = Rule("a dotted path", _is_path)
 _PATH_OR_NONE = Rule("a dotted path or None", lambda value: value is None or _is_path(value))
-_STRING_MAP = Rule("a dictionary of texts", _is_string_map)
 _OPTIONS = Rule("a dictionary", lambda value: isinstance(value, Mapping), secret=True)
 _SWITCH = Rule("True or False", lambda value: isinstance(value, bool))
 _PASSWORD = Rule("a text", lambda value: isinstance(value, str), secret=True)
@@ -121,10 +114,6 @@ class Conf:
     kafka_password: str = _setting("", _PASSWORD)
     kafka_options: Mapping[str, Any] = _empty_mapping(_OPTIONS)  # for all of aiokafka's clients
     kafka_consumer_options: Mapping[str, Any] = _empty_mapping(_OPTIONS)  # for its consumers
-
-    # The demo page
-    worker: str = _setting("worker-1", _TEXT)  # this worker's name
-    workers: Mapping[str, str] = _empty_mapping(_STRING_MAP)  # name -> address of every worker
 
 
 _RULES: dict[str, Rule] = {item.name.upper(): item.metadata["rule"] for item in fields(Conf)}

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from realtime.embedded import EmbeddedTansu, EmbeddedValkey
+from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from tests import tools
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.postgresql import PostgreSQL

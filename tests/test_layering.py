@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("shardlayer", "realtime", "config")
+PACKAGES = ("shardlayer", "realtime", "demo", "config")
 
 # shardlayer's modules and packages by layer, lowest first.
 LAYERS = (
@@ -69,6 +69,7 @@ LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in name
 # What shardlayer must not know of: the settings reach it as arguments, figures leave it as numbers.
 UNKNOWN_TO_SHARDLAYER = (
     "realtime",
+    "demo",
     "config",
     "django.conf",
     "prometheus_client",
@@ -122,15 +123,17 @@ def _complaint(module: str, target: str, exported: frozenset[str]) -> str:
     """Return why a module may not import a target and what to do, empty if it may."""
     if within(target, "config") and not within(module, "config"):
         return "config names things by dotted string and is imported by nobody: read a setting."
+    if within(target, "demo") and within(module, "realtime"):
+        return "realtime is shipped and the demo is not: move what both need into realtime."
     if within(module, "shardlayer"):
         return _complaint_in_shardlayer(module, target)
-    if within(module, "realtime.embedded"):
+    if within(module, "demo.embedded"):
         if within(target, "django"):
-            return "realtime.embedded works without Django: move what needs it to the caller."
-        if within(target, "shardlayer") or (
-            within(target, "realtime") and not within(target, "realtime.embedded")
+            return "demo.embedded works without Django: move what needs it to the caller."
+        if any(within(target, other) for other in ("shardlayer", "realtime")) or (
+            within(target, "demo") and not within(target, "demo.embedded")
         ):
-            return "realtime.embedded stands alone: pass in what it needs as an argument."
+            return "demo.embedded stands alone: pass in what it needs as an argument."
     if within(module, "realtime") and within(target, "shardlayer"):
         if within(module, COMMANDS) and any(within(target, server) for server in SERVERS):
             return ""
@@ -224,13 +227,16 @@ def test_modules_of_shardlayer_have_a_layer() -> None:
         ("shardlayer.layer", "from django import conf", "knows nothing of django.conf"),
         ("shardlayer.layer", "from shardlayer import Position", "the module that defines it"),
         ("shardlayer.novelty", "from shardlayer.hub import Hub", "novelty is in no layer"),
-        ("realtime.views", "from config import settings", "imported by nobody"),
-        ("realtime.views", "from shardlayer.hub import Hub", "shardlayer/__init__ exports"),
-        ("realtime.views", "from shardlayer import Hub", "shardlayer/__init__ exports"),
-        ("realtime.views", "from shardlayer.consumers.base import AsyncConsumer", "exports"),
-        ("realtime.views", "import shardlayer.server.cli", "management command"),
-        ("realtime.embedded.valkey", "import django", "works without Django"),
-        ("realtime.embedded.valkey", "from realtime import conf", "stands alone"),
+        ("realtime.health", "from config import settings", "imported by nobody"),
+        ("realtime.health", "from shardlayer.hub import Hub", "shardlayer/__init__ exports"),
+        ("realtime.health", "from shardlayer import Hub", "shardlayer/__init__ exports"),
+        ("realtime.health", "import shardlayer.server.cli", "management command"),
+        ("demo.embedded.valkey", "import django", "works without Django"),
+        ("demo.embedded.valkey", "from realtime import conf", "stands alone"),
+        ("demo.embedded.valkey", "from demo import views", "stands alone"),
+        ("realtime.health", "from demo import views", "the demo is not"),
+        ("shardlayer.hub", "import demo.feed", "knows nothing of demo"),
+        ("realtime.health", "from shardlayer.consumers.base import AsyncConsumer", "exports"),
     ],
 )
 def test_made_up_violation_is_caught(module: str, source: str, says: str) -> None:
@@ -247,10 +253,10 @@ def test_made_up_violation_is_caught(module: str, source: str, says: str) -> Non
         ("shardlayer.commands", "from shardlayer.keys import Keys"),
         ("shardlayer.server.cli", "from shardlayer.server.sink import SocketSink"),
         ("shardlayer.layer", "from django.core.exceptions import ImproperlyConfigured"),
-        ("realtime.views", "from shardlayer import Position"),
-        ("realtime.views", "from shardlayer.consumers import OldConnections"),
+        ("realtime.health", "from shardlayer import Position"),
+        ("realtime.health", "from shardlayer.consumers import OldConnections"),
         ("realtime.management.commands.runbalancer", "from shardlayer.balancer import Balancer"),
-        ("realtime.devserver.run", "from realtime.embedded import EmbeddedValkey"),
+        ("demo.devserver.run", "from demo.embedded import EmbeddedValkey"),
         ("config.settings", "from config.environment import flag"),
     ],
 )

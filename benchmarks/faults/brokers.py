@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
-from realtime.embedded import EmbeddedTansu
+from demo.embedded import EmbeddedTansu
 
 EMBEDDED = "embedded"
 APACHE = "apache"

@@ -18,7 +18,7 @@ from benchmarks.faults.brokers import APACHE, Broker, make_broker
 from benchmarks.faults.plan import Plan
 from benchmarks.faults.sources.base import KAFKA, LAYER
 from benchmarks.peers.ours.peer import OURS
-from realtime.embedded import EmbeddedValkey, free_port
+from demo.embedded import EmbeddedValkey, free_port
 
 WORKERS = 2
 REDISES = 2

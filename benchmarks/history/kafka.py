@@ -21,7 +21,7 @@ from benchmarks.machine import Placement
 from benchmarks.peers.ours.peer import OURS
 from benchmarks.stamps import stamped
 from benchmarks.valkey import valkey
-from realtime.embedded import EmbeddedTansu
+from demo.embedded import EmbeddedTansu
 
 RATE = "Kafka to 200 rooms"
 CPU = "Kafka to 200 rooms, CPU of the process"

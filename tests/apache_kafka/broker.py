@@ -11,8 +11,8 @@ from string import Template
 from typing import ClassVar
 from uuid import uuid4
 
-from realtime.embedded import EmbeddedServer, EmbeddedServerError, free_port
-from realtime.embedded.ports import answers
+from demo.embedded import EmbeddedServer, EmbeddedServerError, free_port
+from demo.embedded.ports import answers
 from realtime.kafka.source import Brokers, make_topic
 from tests.apache_kafka.jars import kafka_jars
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from realtime.embedded import EmbeddedTansu
+from demo.embedded import EmbeddedTansu
 from tests import tools
 from tests.browser.stack import Workers, run_workers
 from tests.browser.visitors import Visitors

@@ -13,7 +13,7 @@ from typing import ClassVar
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from realtime.embedded import EmbeddedServer, EmbeddedTansu, EmbeddedValkey, free_port
+from demo.embedded import EmbeddedServer, EmbeddedTansu, EmbeddedValkey, free_port
 
 STOP_TIMEOUT = 10.0  # seconds from SIGTERM to SIGKILL, for parts without a port
 

@@ -68,7 +68,7 @@ def test_production() -> None:
     assert found["DATABASES"]["default"]["ENGINE"] == "django.db.backends.postgresql"
     assert found["CHANNEL_LAYERS"]["default"]["CONFIG"]["hosts"] == ["redis://a", "redis://b"]
     assert found["REALTIME"]["KAFKA_BOOTSTRAP_SERVERS"] == ["a:1", "b:2"]
-    assert found["REALTIME"]["WORKERS"] == {"w1": "http://a", "w2": "http://b"}
+    assert found["DEMO"]["WORKERS"] == {"w1": "http://a", "w2": "http://b"}
 
 
 def test_production_needs_a_secret() -> None:

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from redis import Redis
 from redis.exceptions import RedisError
 
-from realtime.embedded import EmbeddedValkey
-from realtime.embedded.ports import LOOPBACK
-from realtime.embedded.server import EmbeddedServer
-from realtime.embedded.valkey import valkey_binary
+from demo.embedded import EmbeddedValkey
+from demo.embedded.ports import LOOPBACK
+from demo.embedded.server import EmbeddedServer
+from demo.embedded.valkey import valkey_binary
 from tests import tools
 from tests.waiting import wait_until
 

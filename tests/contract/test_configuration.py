@@ -15,7 +15,7 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisPubSubLoopLayer
 from django.test import override_settings
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.exceptions import ConfigurationError
 from shardlayer.layer import ShardedChannelLayer
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from realtime.embedded import EmbeddedValkey
-from realtime.embedded.ports import LOOPBACK
+from demo.embedded import EmbeddedValkey
+from demo.embedded.ports import LOOPBACK
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.types import Position
 from tests.contract.places import PATIENCE as SETTLED

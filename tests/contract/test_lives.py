@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.types import Position
 from tests.shardlayer.fakes import RecordingSink

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
 from tests.waiting import wait_until

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from realtime.devserver.procfile import parse_procfile
+from demo.devserver.procfile import parse_procfile
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = Path(__file__).with_name("compose-spec.json")

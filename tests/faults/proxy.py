@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from realtime.embedded.ports import LOOPBACK
+from demo.embedded.ports import LOOPBACK
 
 CHUNK = 65_536  # bytes
 

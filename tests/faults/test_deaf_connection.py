@@ -15,7 +15,7 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer import wire
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.layer import ShardedChannelLayer
 from tests.waiting import until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.options import PREFIX, SHARDS

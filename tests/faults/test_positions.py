@@ -9,7 +9,7 @@ import orjson
 import pytest
 from redis import Redis
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer import wire
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer

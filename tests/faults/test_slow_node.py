@@ -14,7 +14,7 @@ import orjson
 import pytest
 from redis import Redis
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.frames import Broadcast
 from shardlayer.layer import ShardedChannelLayer
 from tests.shardlayer.fakes import RecordingSink

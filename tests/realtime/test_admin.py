@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedValkey, free_port
+from demo.embedded import EmbeddedValkey, free_port
 from realtime.layers import sharded_layer
 from realtime.publish import publish
 from tests.realtime.conftest import channel_layers

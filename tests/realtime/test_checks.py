@@ -9,8 +9,8 @@ from django.core.checks import CheckMessage
 from pytest_django import Settings
 from redis import Redis
 
+from demo.embedded import EmbeddedValkey, free_port
 from realtime.checks import check_channel_layers, check_realtime
-from realtime.embedded import EmbeddedValkey, free_port
 from tests.realtime.conftest import BACKEND, channel_layers
 
 MEMORY = {"hosts": ["memory://checks"]}

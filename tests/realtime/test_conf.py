@@ -56,7 +56,6 @@ def test_defaults_obey_their_own_rules() -> None:
         ({"KAFKA_GROUP": ""}, "KAFKA_GROUP"),
         ({"KAFKA_AUTO_OFFSET_RESET": "first"}, "KAFKA_AUTO_OFFSET_RESET"),
         ({"KAFKA_OPTIONS": []}, "KAFKA_OPTIONS"),
-        ({"WORKERS": {"a": 1}}, "WORKERS"),
     ],
 )
 def test_wrong_values_are_named(values: Any, key: str, settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.test import AsyncClient
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedValkey, free_port
+from demo.embedded import EmbeddedValkey, free_port
 from tests.realtime.conftest import channel_layers
 
 

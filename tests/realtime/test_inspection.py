@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedValkey, free_port
+from demo.embedded import EmbeddedValkey, free_port
 from realtime.inspection import (
     first_page,
     format_cursors,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from realtime.layers import sharded_layer
 from realtime.lifespan import lifespan
 from shardlayer import ShardedChannelLayer

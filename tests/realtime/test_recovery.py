@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from realtime.layers import sharded_layer
 from realtime.publish import apublish
 from shardlayer import Position, ShardUnavailable

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from realtime.embedded import EmbeddedValkey, free_port
+from demo.embedded import EmbeddedValkey, free_port
 from realtime.layers import sharded_layer
 from realtime.publish import apublish
 from tests.realtime.conftest import channel_layers

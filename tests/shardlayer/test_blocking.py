@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from channels.exceptions import ChannelFull
 
-from realtime.embedded import EmbeddedValkey, free_port
+from demo.embedded import EmbeddedValkey, free_port
 from shardlayer.exceptions import MessageTooLarge, ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
 from tests.waiting import wait_until

@@ -16,7 +16,7 @@ from asgiref.sync import async_to_sync
 from channels.exceptions import ChannelFull
 from redis import Redis
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.exceptions import ConfigurationError, MessageTooLarge
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.types import Position

@@ -20,7 +20,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from redis import Redis
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.layer import ShardedChannelLayer
 
 LOOPS = 1_000

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from redis import Redis
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer

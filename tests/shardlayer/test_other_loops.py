@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.crossing import run_there
 from shardlayer.layer import ShardedChannelLayer
 from tests.waiting import PATIENCE, until

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.backends.connection import close, connect
 from shardlayer.backends.pipeline import Pipeline
 from shardlayer.hosts import Host

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer import wire
 from shardlayer.backends.redis import RedisBackend
 from shardlayer.backends.servers import Servers

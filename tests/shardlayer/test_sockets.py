@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from shardlayer.backends.connection import close, connect
 from shardlayer.backends.sockets import Socket, open_connection, pack
 from shardlayer.hosts import Host

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from realtime.embedded import EmbeddedValkey
-from realtime.embedded.ports import free_port
+from demo.embedded import EmbeddedValkey
+from demo.embedded.ports import free_port
 
 PATIENCE = 15  # seconds
 SERVERS = {

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from realtime.embedded import EmbeddedTansu
+from demo.embedded import EmbeddedTansu
 from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from realtime.embedded import free_port
+from demo.embedded import free_port
 from tests.apache_kafka import ApacheKafka
 from tests.apache_kafka.broker import SETTINGS
 from tests.contract.places import make_certificate

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from realtime.embedded import EmbeddedTansu
+from demo.embedded import EmbeddedTansu
 from realtime.kafka.closing import close_consumer
 from realtime.kafka.commits import Commits
 from realtime.kafka.source import Brokers

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import CommitFailedError
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedTansu, EmbeddedValkey
+from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.replay import Postbox
 from realtime.kafka.source import Brokers

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from realtime.embedded import EmbeddedTansu, EmbeddedValkey
+from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from realtime.kafka.lane import source_of
 from realtime.kafka.markers import Markers, announcements_of
 from realtime.kafka.source import Brokers

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import RecordingSink

@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from realtime.kafka.source import Brokers
 from realtime.layers import sharded_layer
 from shardlayer import ShardedChannelLayer

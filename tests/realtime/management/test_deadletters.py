@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedTansu, free_port
+from demo.embedded import EmbeddedTansu, free_port
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.letters import Letter
 from realtime.kafka.source import Brokers

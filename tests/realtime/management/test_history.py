@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedValkey, free_port
+from demo.embedded import EmbeddedValkey, free_port
 from realtime.layers import sharded_layer
 from realtime.publish import publish
 from tests.realtime.conftest import channel_layers

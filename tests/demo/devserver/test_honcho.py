@@ -1,0 +1,40 @@
+"""`honcho start` on the same Procfile."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo.embedded import EmbeddedValkey
+from demo.embedded.ports import is_free
+from tests.demo.devserver.session import Session, fetch
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("dev")]
+
+
+def honcho(checkout: Path, **variables: str) -> Session:
+    """Run honcho as its console script does."""
+    return Session(checkout, sys.executable, "-m", "honcho", "start", **variables)
+
+
+def test_workers_land_on_port_and_the_next(checkout: Path, port: int) -> None:
+    """honcho gives each process another PORT; the workers are on PORT and PORT + 1 all the same."""
+    with honcho(checkout, PORT=str(port)) as run:
+        for worker in (port, port + 1):
+            run.wait_until_answers(worker)
+            assert fetch(worker, "/health/live")[0] == 200
+        assert run.terminate() == 143  # honcho's: 128 + SIGTERM
+        wait_until(lambda: not run.left_behind())
+        assert is_free(port)
+
+
+def test_part_elsewhere_idles(checkout: Path, port: int, redis_server: EmbeddedValkey) -> None:
+    """honcho stops all when one process ends, so a part that is not needed waits with them."""
+    with honcho(checkout, PORT=str(port), REDIS_URL=redis_server.url) as run:
+        run.wait_for("redis: not started, REDIS_URL points elsewhere")
+        run.wait_until_answers(port)
+        assert run.terminate() == 143
+        wait_until(lambda: not run.left_behind())
