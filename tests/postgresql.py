@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar
 
-from realtime.embedded import EmbeddedServer, EmbeddedServerError
+from demo.embedded import EmbeddedServer, EmbeddedServerError
 from tests import tools
 
 USER = "postgres"  # Debian's package makes it; the server refuses to run as root

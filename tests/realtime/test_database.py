@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from realtime.embedded import EmbeddedValkey, free_port
-from realtime.embedded.ports import answers
+from demo.embedded import EmbeddedValkey, free_port
+from demo.embedded.ports import answers
 from tests.postgresql import PostgreSQL
 from tests.realtime.process import BIN, Process
 from tests.waiting import wait_until
