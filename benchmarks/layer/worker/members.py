@@ -76,7 +76,7 @@ class Members:
         times: list[float] = []
         lost, number = 0, first
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while number == first or time.monotonic() < deadline:  # at least one
             begun = time.perf_counter()
             await self._layer.send(channel, {**numbered(number), "answer": own})
             try:

@@ -1,4 +1,4 @@
-"""The callers: each sends numbered messages to a group, until its time is up.
+"""The callers: each sends numbered messages to a group, at least one, until its time is up.
 
 A call that raises is counted, and its caller goes on after a pause; the number of that message is
 kept, since nobody knows whether it was sent.
@@ -57,7 +57,7 @@ async def send_concurrently(
     deadline = time.monotonic() + seconds
 
     async def call() -> None:
-        while time.monotonic() < deadline:
+        while True:
             number = next(numbers)
             try:
                 await layer.group_send(group, numbered(number))
@@ -66,6 +66,8 @@ async def send_concurrently(
                 await asyncio.sleep(_PAUSE)
             else:
                 sent.sent += 1
+            if time.monotonic() >= deadline:
+                return
 
     with _timed(sent):
         await asyncio.gather(*(call() for _ in range(callers)))
@@ -78,7 +80,7 @@ async def send_batches(layer: Any, group: str, *, first: int, size: int, seconds
     sent, number = Sent(), first
     deadline = time.monotonic() + seconds
     with _timed(sent):
-        while time.monotonic() < deadline:
+        while True:
             answers = await asyncio.gather(
                 *(layer.group_send(group, numbered(number + i)) for i in range(size)),
                 return_exceptions=True,
@@ -89,6 +91,8 @@ async def send_batches(layer: Any, group: str, *, first: int, size: int, seconds
                 else:
                     sent.sent += 1
             number += size
+            if time.monotonic() >= deadline:
+                break
     sent.until = number
     return sent
 
@@ -124,7 +128,7 @@ def _in_threads(call: Callable[[int], None], *, first: int, threads: int, second
     deadline = time.monotonic() + seconds
 
     def run() -> None:
-        while time.monotonic() < deadline:
+        while True:
             number = next(numbers)
             try:
                 call(number)
@@ -135,6 +139,8 @@ def _in_threads(call: Callable[[int], None], *, first: int, threads: int, second
             else:
                 with lock:
                     sent.sent += 1
+            if time.monotonic() >= deadline:
+                return
 
     with _timed(sent):
         runners = [threading.Thread(target=run) for _ in range(threads)]

@@ -17,6 +17,7 @@ from benchmarks.layer.worker.senders import (
     send_concurrently,
     send_synchronously,
 )
+from tests.waiting import PATIENCE
 
 
 class Lossy(InMemoryChannelLayer):  # type: ignore[misc]
@@ -52,9 +53,26 @@ def layer() -> Lossy:
     return Lossy()
 
 
-async def _collect(members: Members, sent: Sent, first: int) -> dict[str, Any]:
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+async def test_every_caller_sends_once_however_short_the_time_is(
+    layer: Lossy, seconds: float
+) -> None:
+    """A process that got no CPU until its time was up has something to show all the same."""
+    sent = await send_concurrently(layer, "g", first=1, callers=5, seconds=seconds)
+    assert (sent.sent, sent.until) == (5, 6)
+    sent = await send_batches(layer, "g", first=1, size=10, seconds=seconds)
+    assert (sent.sent, sent.until) == (10, 11)
+    assert do_nothing_synchronously(threads=2, seconds=seconds).sent == 2
+    members = Members(layer)
+    found = await members.round_trips(channel=await members.echo(), first=5, seconds=seconds)
+    assert (found["count"], found["until"]) == (1, 6)
+
+
+async def _collect(
+    members: Members, sent: Sent, first: int, patience: float = PATIENCE
+) -> dict[str, Any]:
     return await members.collect(
-        group="g", first=first, until=sent.until, unsure=sent.unsure, patience=0.5
+        group="g", first=first, until=sent.until, unsure=sent.unsure, patience=patience
     )
 
 
@@ -73,7 +91,11 @@ async def test_lost_and_repeated_messages_are_found(layer: Lossy) -> None:
     members = Members(layer)
     await members.join(["g"])
     sent = await send_batches(layer, "g", first=1, size=10, seconds=0.001)
-    assert await _collect(members, sent, 1) == {"lost": 2, "repeated": 1, "receive_failed": {}}
+    assert await _collect(members, sent, 1, patience=0.5) == {
+        "lost": 2,
+        "repeated": 1,
+        "receive_failed": {},
+    }
 
 
 async def test_call_that_raised_is_counted_and_its_message_not_missed(layer: Lossy) -> None:
