@@ -265,8 +265,10 @@ class Node:
             self._tell(self._options.on_disconnect)
 
     def stats(self) -> dict[str, int]:
-        """Return the counts of this node since it was made."""
+        """Return the counts of this node since it was made. From any thread."""
         hubs = self._rooms.hubs
+        # Copied first, which takes one step: rooms come and go in the node's own thread.
+        rooms = [room for hub in hubs for room in list(hub.rooms.values())]
         return {
             "delivered": sum(hub.delivered for hub in hubs),
             "unwanted": sum(hub.unwanted for hub in hubs),
@@ -278,8 +280,8 @@ class Node:
             "announced": self._audience.told,
             "broken_batches": self.broken_batches,
             "undecodable_messages": self.mailboxes.undecodable,
-            "rooms": self.rooms(),
-            "members": sum(len(room) for hub in hubs for room in hub.rooms.values()),
+            "rooms": len(rooms),
+            "members": sum(map(len, rooms)),
         }
 
     def _flushed(self, shard: int, mark: bytes) -> None:

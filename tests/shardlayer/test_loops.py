@@ -193,9 +193,9 @@ async_to_sync(layer.new_channel)()
 send("tasks", {"type": "x", "from": "parent"})
 before = connections()
 reader, writer = os.pipe()
-# From 3.12 on Python says of each fork in a process with threads that it may deadlock. There is one,
-# the layer's own, and what is shown is that the child does not.
-warnings.filterwarnings("ignore", r"This process \(pid=\d+\) is multi-threaded", DeprecationWarning)
+# From 3.12 on Python says of each fork in a process with threads that it may deadlock. The layer has
+# one, and what is shown is that the child does not.
+warnings.filterwarnings("ignore", r"This process .* is multi-threaded", DeprecationWarning)
 if os.fork() == 0:
     gc.collect()
     send("tasks", {"type": "x", "from": "child"})
