@@ -193,8 +193,8 @@ async_to_sync(layer.new_channel)()
 send("tasks", {"type": "x", "from": "parent"})
 before = connections()
 reader, writer = os.pipe()
-# From 3.12 on Python says of each fork in a process with threads that it may deadlock. The layer has
-# one, and what is shown is that the child does not.
+# From 3.12 on Python says of each fork in a process with threads that it may deadlock. The layer
+# has one, and what is shown is that the child does not.
 warnings.filterwarnings("ignore", r"This process .* is multi-threaded", DeprecationWarning)
 if os.fork() == 0:
     gc.collect()
