@@ -26,6 +26,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import flag, listed, named, whole
+from demo.embedded.private import make_private_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _env = os.environ
@@ -111,7 +112,7 @@ if _env.get("DATABASE_URL"):
     DATABASES: dict[str, Any] = {"default": dj_database_url.parse(_env["DATABASE_URL"])}
 else:
     _var = BASE_DIR / "var"
-    _var.mkdir(exist_ok=True)  # SQLite makes its file, but not the folder
+    make_private_folder(_var)  # SQLite makes its file, but not the folder
     DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": _var / "db.sqlite3"}}
 
 # --- Realtime ---------------------------------------------------------------------------------

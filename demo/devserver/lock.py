@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from demo.devserver.errors import DevServerError
+from demo.embedded.private import make_private_folder
 
 LOCK = Path("var/dev.lock")
 
@@ -18,7 +19,7 @@ def take_lock() -> IO[str]:
     Raises:
         DevServerError: Another bin/dev runs in this checkout.
     """
-    LOCK.parent.mkdir(exist_ok=True)
+    make_private_folder(LOCK.parent)
     file = LOCK.open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

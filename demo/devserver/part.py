@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 from demo.devserver.errors import DevServerError
-from demo.devserver.plan import ELSEWHERE, make_plan
+from demo.devserver.plan import ELSEWHERE, REDIS, make_plan
 from demo.devserver.procfile import parse_procfile
 from demo.embedded.lifeline import end_with_parent
+from demo.embedded.private import make_private_folder, password_of
 
 
 def main(arguments: list[str]) -> int:
@@ -23,8 +24,13 @@ def main(arguments: list[str]) -> int:
         print("usage: bin/part NAME COMMAND [ARGUMENT...]", file=sys.stderr)
         return 2
     name, *command = arguments
+    make_private_folder(REDIS.parent)
     try:
-        plan = make_plan(parse_procfile(Path("Procfile").read_text()), os.environ)
+        plan = make_plan(
+            parse_procfile(Path("Procfile").read_text()),
+            os.environ,
+            redis_password=password_of(REDIS),
+        )
     except DevServerError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

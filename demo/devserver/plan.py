@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from demo.devserver.errors import DevServerError
 from demo.devserver.procfile import worker_number
@@ -18,6 +19,7 @@ KAFKA_OFFSET = 11
 HIGHEST_PORT = 65535
 HONCHO_STEP = 100  # honcho gives its n-th process PORT + 100 n
 HOST = "127.0.0.1"
+REDIS = Path("var/redis")  # the folder of the embedded Redis, as the Procfile has it
 # ms; the embedded broker lets a group's first member wait for half of it, Kafka's default is 10 s
 SESSION_TIMEOUT = 3000
 
@@ -33,11 +35,13 @@ class Plan:
         names: The parts in the Procfile's order.
         port: The first worker's.
         elsewhere: Part -> the address that the environment gave for it.
+        redis_password: Of the embedded Redis.
     """
 
     names: tuple[str, ...]
     port: int
     elsewhere: Mapping[str, str]
+    redis_password: str = ""
 
     @property
     def started(self) -> tuple[str, ...]:
@@ -60,13 +64,19 @@ class Plan:
         """Return a worker's address for a browser, without a slash at the end."""
         return f"http://{HOST}:{self.port_of(worker)}"
 
+    @property
+    def redis_url(self) -> str:
+        """The address of Redis, with its password."""
+        login = f":{self.redis_password}@" if self.redis_password else ""
+        return self.elsewhere.get("redis", f"redis://{login}{HOST}:{self.port_of('redis')}")
+
     def environment(self) -> dict[str, str]:
         """Return the variables that all parts share."""
         embedded_kafka = {"KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT)}
         return {
             **({} if "kafka" in self.elsewhere else embedded_kafka),
             "PORT": str(self.port),
-            "REDIS_URL": self.elsewhere.get("redis", f"redis://{HOST}:{self.port_of('redis')}"),
+            "REDIS_URL": self.redis_url,
             "KAFKA_BOOTSTRAP_SERVERS": self.elsewhere.get(
                 "kafka", f"{HOST}:{self.port_of('kafka')}"
             ),
@@ -84,7 +94,9 @@ class Plan:
         return [word.replace("{PORT}", str(self.port_of(name))) for word in arguments]
 
 
-def make_plan(names: Iterable[str], environ: Mapping[str, str]) -> Plan:
+def make_plan(
+    names: Iterable[str], environ: Mapping[str, str], *, redis_password: str = ""
+) -> Plan:
     """Return the plan for a Procfile's parts in an environment.
 
     Raises:
@@ -99,7 +111,7 @@ def make_plan(names: Iterable[str], environ: Mapping[str, str]) -> Plan:
     if not 1 <= port <= HIGHEST_PORT - KAFKA_OFFSET:
         raise DevServerError(f"PORT={port} must be 1 to {HIGHEST_PORT - KAFKA_OFFSET}.")
     elsewhere = {part: environ[name] for part, name in ELSEWHERE.items() if environ.get(name)}
-    return Plan(names=listed, port=port, elsewhere=elsewhere)
+    return Plan(names=listed, port=port, elsewhere=elsewhere, redis_password=redis_password)
 
 
 def _number(text: str) -> int:

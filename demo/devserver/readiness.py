@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
-from pathlib import Path
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from demo.devserver.plan import HOST, Plan
+from demo.devserver.plan import HOST, REDIS, Plan
 from demo.devserver.procfile import worker_number
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import answers
@@ -27,7 +26,7 @@ def is_up(plan: Plan, name: str) -> bool:
     if worker_number(name) is not None:
         return _ready(port)
     if name == "redis":
-        return EmbeddedValkey(directory=Path("var/redis"), port=port).is_up()
+        return EmbeddedValkey(directory=REDIS, port=port, password=plan.redis_password).is_up()
     return answers(port)
 
 

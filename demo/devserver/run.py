@@ -14,7 +14,7 @@ from demo.devserver.configuration import render
 from demo.devserver.database import prepare_database
 from demo.devserver.errors import DevServerError
 from demo.devserver.lock import take_lock
-from demo.devserver.plan import HOST, Plan, make_plan
+from demo.devserver.plan import HOST, REDIS, Plan, make_plan
 from demo.devserver.processes import holder_of
 from demo.devserver.procfile import parse_procfile
 from demo.devserver.readiness import gets_live_data, is_up
@@ -22,7 +22,9 @@ from demo.devserver.steps import Steps, say
 from demo.devserver.supervisor import LOGS, Supervisor, socket_path
 from demo.devserver.watch import Watch
 from demo.embedded.ports import is_free
+from demo.embedded.private import make_private_folder, password_of
 
+VAR = Path("var")
 UP_TIMEOUT = 30.0  # seconds for a part to come up
 POLL_INTERVAL = 0.05  # seconds
 LOG_LINES = 10  # of a part that did not come up
@@ -37,7 +39,8 @@ def run(environ: Mapping[str, str]) -> NoReturn:
         DevServerError: A port is taken, or a part did not come up. Nothing is left running.
     """
     commands = parse_procfile(Path("Procfile").read_text())
-    plan = make_plan(commands, environ)
+    make_private_folder(VAR)
+    plan = make_plan(commands, environ, redis_password=password_of(REDIS))
     with take_lock():
         check_ports(plan)
         shutil.rmtree(LOGS, ignore_errors=True)

@@ -1,6 +1,7 @@
 """`python -m demo.embedded redis|kafka`: one embedded server in the foreground.
 
-It lives until SIGTERM or Ctrl-C, and ends with code 1 when the server ends by itself.
+It lives until SIGTERM or Ctrl-C, and ends with code 1 when the server ends by itself. Redis
+wants the password that is in DIRECTORY/password.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 from demo.embedded import EmbeddedServer, EmbeddedServerError, EmbeddedTansu, EmbeddedValkey
+from demo.embedded.private import password_of
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,7 +56,13 @@ def _server(options: argparse.Namespace) -> EmbeddedServer:
     directory = options.directory.resolve()
     log = sys.stdout.buffer
     if options.kind == "redis":
-        return EmbeddedValkey(directory=directory, port=options.port, log=log, persistent=True)
+        return EmbeddedValkey(
+            directory=directory,
+            port=options.port,
+            log=log,
+            persistent=True,
+            password=password_of(directory),
+        )
     return EmbeddedTansu(
         directory=directory, port=options.port, log=log, topics=dict(options.topic)
     )

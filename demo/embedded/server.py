@@ -15,6 +15,7 @@ from typing import IO, ClassVar, Self
 
 from demo.embedded.lifeline import end_with_parent
 from demo.embedded.ports import LOOPBACK, free_port, is_free
+from demo.embedded.private import make_private_folder
 
 START_TIMEOUT = 15.0  # seconds; a loaded machine, or a large append-only file to read
 STOP_TIMEOUT = 5.0  # seconds from SIGTERM to SIGKILL
@@ -35,7 +36,7 @@ class EmbeddedServer(ABC):
     main thread it also ends when this process is killed (Linux).
 
     Args:
-        directory: Where it keeps its data; made if it does not exist.
+        directory: Where it keeps its data; made if it does not exist. Only its owner may enter it.
         port: Where it listens; by default one that is free at the first start.
         log: Where its output goes; by default to `server.log` in the directory.
     """
@@ -101,7 +102,7 @@ class EmbeddedServer(ABC):
         """
         if self._process is not None:
             raise EmbeddedServerError(f"{self.name} is running already.")
-        self.directory.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.directory)
         chosen = self._port
         for attempt in range(1, PORT_ATTEMPTS + 1):
             self._port = chosen or free_port()

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import IO, ClassVar
 
 from demo.embedded.ports import CONNECT_TIMEOUT, LOOPBACK
+from demo.embedded.private import write_private
 from demo.embedded.server import EmbeddedServer, EmbeddedServerError
+
+CONFIGURATION = "valkey.conf"
 
 
 class EmbeddedValkey(EmbeddedServer):
@@ -17,6 +20,7 @@ class EmbeddedValkey(EmbeddedServer):
     Args:
         persistent: Keep the data in the directory (append-only file, flushed every second)
             and read it at the next start; otherwise every start is empty.
+        password: What clients must know; without one everybody on this machine is let in.
         options: More of `valkey-server`'s arguments (`--cluster-enabled yes`); they come last
             and so win.
     """
@@ -30,21 +34,25 @@ class EmbeddedValkey(EmbeddedServer):
         port: int | None = None,
         log: IO[bytes] | None = None,
         persistent: bool = False,
+        password: str | None = None,
         options: Sequence[str] = (),
     ) -> None:
         super().__init__(directory=directory, port=port, log=log)
         self._persistent = persistent
+        self._password = password
         self._options = tuple(options)
 
     @property
     def url(self) -> str:
-        """Its address as Redis clients take it."""
-        return f"redis://{self.address}"
+        """Its address as Redis clients take it, with its password."""
+        login = f":{self._password}@" if self._password else ""
+        return f"redis://{login}{self.address}"
 
     def command(self, port: int) -> list[str]:
         """Return the program and its arguments: no eviction, which breaks every promise."""
         return [
             str(valkey_binary()),
+            *((CONFIGURATION,) if self._password else ()),
             *("--port", str(port), "--bind", LOOPBACK),
             *("--dir", "."),
             *("--save", ""),
@@ -52,6 +60,11 @@ class EmbeddedValkey(EmbeddedServer):
             *("--maxmemory-policy", "noeviction"),
             *self._options,
         ]
+
+    def prepare(self) -> None:
+        """Write the password to a file: everybody may read the arguments of a process."""
+        if self._password:
+            write_private(self.directory / CONFIGURATION, f'requirepass "{self._password}"\n')
 
     def is_up(self) -> bool:
         """Say whether it answers PING; while it reads its append-only file it does not."""
@@ -69,11 +82,18 @@ class EmbeddedValkey(EmbeddedServer):
                 raise EmbeddedServerError(f"{self.name} did not flush: {answer!r}")
 
     def _ask(self, request: bytes) -> bytes:
-        """Send one inline command and return the first bytes of its answer, empty if none came."""
+        """Send one inline command and return the first line of its answer, empty if none came."""
         try:
-            with socket.create_connection((LOOPBACK, self.port), CONNECT_TIMEOUT) as connection:
+            with (
+                socket.create_connection((LOOPBACK, self.port), CONNECT_TIMEOUT) as connection,
+                connection.makefile("rb") as answers,
+            ):
+                if self._password:
+                    connection.sendall(f"AUTH {self._password}\r\n".encode())
+                    if not answers.readline().startswith(b"+OK"):
+                        return b""
                 connection.sendall(request)
-                return connection.recv(1024)
+                return answers.readline()
         except OSError:
             return b""
 

@@ -48,6 +48,7 @@ def test_development() -> None:
     assert found["SERVE_STATIC"] is True
     assert found["CHANNEL_LAYERS"]["default"]["CONFIG"]["hosts"] == ["redis://127.0.0.1:6379"]
     assert found["DATABASES"]["default"]["NAME"].endswith("var/db.sqlite3")
+    assert (ROOT / "var").stat().st_mode & 0o777 == 0o700  # sessions and users are in it
     assert "localhost" in found["ALLOWED_HOSTS"]
 
 

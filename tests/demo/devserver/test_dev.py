@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,11 +14,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from redis import AuthenticationError, Redis
 
 from demo.devserver.plan import KAFKA_OFFSET, REDIS_OFFSET
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from demo.embedded.ports import LOOPBACK, is_free
-from tests.demo.devserver.session import STOP_LIMIT, Session, fetch
+from tests.demo.devserver.session import PATIENCE, STOP_LIMIT, Session, fetch
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -63,6 +66,28 @@ def test_starts_serves_stops_and_starts_again(checkout: Path, port: int) -> None
             assert dev.press_ctrl_c() == 0
             assert dev.left_behind() == []
             assert all_free(port)
+
+
+def test_other_users_see_nothing(checkout: Path, port: int) -> None:
+    """Data, logs and the database are their owner's, and Redis wants its password."""
+    with Session(checkout, PORT=str(port)) as dev:
+        dev.wait_for("Ready: ")
+        assert (checkout / "var").stat().st_mode & 0o777 == 0o700
+        with (
+            Redis.from_url(f"redis://{LOOPBACK}:{port + REDIS_OFFSET}") as stranger,
+            pytest.raises(AuthenticationError),
+        ):
+            stranger.ping()
+        done = subprocess.run(
+            ["bin/part", "shell", "python", "manage.py", "rooms"],
+            cwd=checkout,
+            env={"PATH": os.environ["PATH"], "PORT": str(port)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert "machine.cpu" in done.stdout, done.stderr
+        assert dev.press_ctrl_c() == 0
 
 
 def test_sigterm_stops_it_as_ctrl_c_does(checkout: Path, port: int) -> None:

@@ -41,6 +41,14 @@ def test_parts_find_each_other_by_the_environment() -> None:
     }
 
 
+def test_embedded_redis_has_a_password() -> None:
+    """All parts are told the embedded server's password; one elsewhere has its own address."""
+    plan = make_plan(NAMES, {"PORT": "9000"}, redis_password="secret")
+    assert plan.environment()["REDIS_URL"] == "redis://:secret@127.0.0.1:9010"
+    plan = make_plan(NAMES, {"REDIS_URL": "redis://a"}, redis_password="secret")
+    assert plan.environment()["REDIS_URL"] == "redis://a"
+
+
 def test_kafka_elsewhere_keeps_its_own_timeout() -> None:
     """The short session timeout is for the embedded broker's way to form a group."""
     plan = make_plan(NAMES, {"KAFKA_BOOTSTRAP_SERVERS": "broker:9092"})

@@ -47,6 +47,16 @@ def test_serves_until_a_signal(kind: str, number: signal.Signals, tmp_path: Path
     assert is_free(port)
 
 
+def test_redis_has_the_password_of_its_folder(tmp_path: Path) -> None:
+    """Whoever may read the folder is let in."""
+    port = free_port()
+    with running("redis", "--port", str(port), "--directory", str(tmp_path)):
+        wait_until(lambda: answers(port))
+        password = (tmp_path / "password").read_text()
+        wait_until(EmbeddedValkey(directory=tmp_path, port=port, password=password).is_up)
+        assert not EmbeddedValkey(directory=tmp_path, port=port).is_up()
+
+
 def test_ends_when_its_server_dies(tmp_path: Path) -> None:
     """A crash of the server ends the command with code 1, so that it is started again."""
     port = free_port()

@@ -6,8 +6,9 @@ import asyncio
 import os
 from pathlib import Path
 
+import psutil
 import pytest
-from redis import Redis
+from redis import AuthenticationError, Redis
 
 from demo.embedded import EmbeddedServerError, EmbeddedValkey, free_port
 from demo.embedded.ports import answers, is_free
@@ -35,9 +36,28 @@ def test_never_evicts(redis_server: EmbeddedValkey) -> None:
 
 
 def test_listens_on_loopback_only(redis_server: EmbeddedValkey) -> None:
-    """Nobody on the network reaches it: it has no password."""
+    """Nobody on the network reaches it."""
     with client_of(redis_server) as client:
         assert client.config_get("bind") == {"bind": "127.0.0.1"}
+
+
+def test_password_is_asked_for_and_not_shown(tmp_path: Path) -> None:
+    """Nobody without it is let in, and no other user can read it off the process or a file."""
+    with EmbeddedValkey(directory=tmp_path / "redis", password="pass-word") as server:
+        with client_of(server) as client:
+            assert client.ping()
+        with (
+            Redis.from_url(f"redis://{server.address}") as stranger,
+            pytest.raises(AuthenticationError),
+        ):
+            stranger.ping()
+        server.flush()
+        assert not EmbeddedValkey(directory=tmp_path, port=server.port).is_up()
+        assert not any("pass-word" in word for word in psutil.Process(server.pid).cmdline())
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        holding = [path for path in files if "pass-word" in path.read_text(errors="replace")]
+        assert [path.stat().st_mode & 0o777 for path in holding] == [0o600]
+        assert (tmp_path / "redis").stat().st_mode & 0o777 == 0o700
 
 
 def test_flush_leaves_no_key_and_no_script(redis_server: EmbeddedValkey) -> None:
