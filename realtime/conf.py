@@ -37,6 +37,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
@@ -51,6 +55,7 @@ def _is_strings(value: object) -> bool:
 
 _COUNT = Rule("a whole number above 0", _is_count)
 _SECONDS = Rule("a number of seconds above 0", _is_number)
+_SHARE = Rule("a number from 0 to 1", _is_share)
 _TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and bool(value))
 _TEXT_OR_NONE = Rule(
     "a text that is not empty, or None", lambda value: value is None or _TEXT.holds(value)
@@ -97,6 +102,7 @@ class Conf:
 
     # Looking at Redis: health, admin, checks
     check_timeout: float = _setting(1.0, _SECONDS)  # seconds
+    ready_dead_share: float = _setting(0.5, _SHARE)  # of the servers, that may be dead
     admin_page_size: int = _setting(100, _COUNT)  # rooms asked of each server for a page
 
     # Kafka

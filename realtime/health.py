@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from realtime.conf import conf
 from realtime.layers import sharded_layer
-from shardlayer import ShardUnavailable
+from shardlayer import ShardLayerError, ShardUnavailable
 
 
 @never_cache
@@ -21,14 +21,31 @@ async def live(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 async def ready(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when every Redis server answers, else 503 with the reasons."""
-    servers = await ping()
-    reasons = [
-        f"{server}: {answer}" for server, answer in servers.items() if isinstance(answer, str)
-    ]
-    if reasons:
-        return JsonResponse({"status": "not ready", "reasons": reasons}, status=503)
-    return JsonResponse({"status": "ready", "redis_ms": servers})
+    """Answer 200 if this worker can serve clients, else 503, with the reasons.
+
+    `ready`: all is well. `degraded`, which is 200 as well: some Redis servers do not answer, or a
+    task of the layer fails. All workers share the servers, so if each of them gave up for one dead
+    server, nobody would serve the rooms of the others. `not ready`: more than `READY_DEAD_SHARE`
+    of the servers do not answer, or the layer does not fit what the servers hold.
+    """
+    layer = sharded_layer()
+    settings = conf()
+    try:
+        servers = await ping()
+    except ShardLayerError as error:
+        return JsonResponse({"status": "not ready", "reasons": [str(error)]}, status=503)
+    dead = {server: answer for server, answer in servers.items() if isinstance(answer, str)}
+    failing = layer.failing_tasks
+    is_ready = len(dead) <= settings.ready_dead_share * len(servers)
+    body = {
+        "status": ("degraded" if dead or failing else "ready") if is_ready else "not ready",
+        "redis_ms": {server: answer for server, answer in servers.items() if server not in dead},
+        "reasons": [
+            *(f"{server}: {reason}" for server, reason in dead.items()),
+            *(f"The task {name!r} fails and is tried again." for name in failing),
+        ],
+    }
+    return JsonResponse(body, status=200 if is_ready else 503)
 
 
 async def ping() -> dict[str, float | str]:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
 from django.test import AsyncClient
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
+from realtime.layers import sharded_layer
+from shardlayer import ShardedChannelLayer
 from tests.realtime.conftest import channel_layers
+from tests.waiting import until
+
+SLACK = 2.0  # seconds that a busy machine takes beside what is waited for
 
 
 async def test_live_asks_nobody(settings: Settings) -> None:
@@ -26,6 +39,7 @@ async def test_ready_with_redis(settings: Settings, redis_server: EmbeddedValkey
     assert body["status"] == "ready"
     [milliseconds] = body["redis_ms"].values()
     assert 0 < milliseconds < 1000
+    assert body["reasons"] == []
 
 
 async def test_not_ready_without_redis(settings: Settings) -> None:
@@ -37,6 +51,108 @@ async def test_not_ready_without_redis(settings: Settings) -> None:
     [reason] = response.json()["reasons"]
     assert str(port) in reason
     assert "secret" not in reason
+
+
+@pytest.fixture
+def two_servers(tmp_path: Path) -> Iterator[list[EmbeddedValkey]]:
+    """Two running servers, which a test may stop or freeze."""
+    servers = [EmbeddedValkey(directory=tmp_path / name) for name in ("a", "b")]
+    with servers[0], servers[1]:
+        yield servers
+        for server in servers:
+            if server.pid is not None:
+                os.kill(server.pid, signal.SIGCONT)
+
+
+def layers_of(servers: list[EmbeddedValkey], **config: Any) -> dict[str, dict[str, Any]]:
+    """Return a CHANNEL_LAYERS setting with these servers."""
+    return channel_layers(hosts=[server.url for server in servers], **config)
+
+
+@pytest.mark.parametrize(
+    ("share", "of_one", "of_two"), [(None, 200, 503), (0, 503, 503), (0.5, 200, 503), (1, 200, 200)]
+)
+async def test_some_dead_servers_degrade(
+    settings: Settings,
+    two_servers: list[EmbeddedValkey],
+    share: float | None,
+    of_one: int,
+    of_two: int,
+) -> None:
+    """A dead server takes no worker out of service until they are more than a share of all."""
+    settings.CHANNEL_LAYERS = layers_of(two_servers)
+    settings.REALTIME = {} if share is None else {"READY_DEAD_SHARE": share}
+    assert (await AsyncClient().get("/health/ready")).json()["status"] == "ready"
+    for dead, status in enumerate([of_one, of_two], start=1):
+        two_servers[dead - 1].stop()
+        response = await AsyncClient().get("/health/ready")
+        body = response.json()
+        assert response.status_code == status
+        assert body["status"] == ("degraded" if status == 200 else "not ready")
+        assert len(body["reasons"]) == dead
+        assert len(body["redis_ms"]) == 2 - dead
+        for server in two_servers[:dead]:
+            assert sum(server.address in reason for reason in body["reasons"]) == 1
+    await sharded_layer().close()
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "not connected"])
+async def test_hanging_servers_are_not_waited_for(
+    settings: Settings, two_servers: list[EmbeddedValkey], connected: bool
+) -> None:
+    """A server that takes connections and answers nothing costs `CHECK_TIMEOUT`, as do two."""
+    settings.CHANNEL_LAYERS = layers_of(two_servers)
+    settings.REALTIME = {"CHECK_TIMEOUT": 0.3}
+    if connected:
+        assert (await AsyncClient().get("/health/ready")).json()["status"] == "ready"
+    for frozen, expected in ((0, "degraded"), (1, "not ready")):
+        freeze(two_servers[frozen])
+        began = time.monotonic()
+        body = (await AsyncClient().get("/health/ready")).json()
+        assert time.monotonic() - began < 0.3 + SLACK
+        assert body["status"] == expected
+        assert all("no answer within 0.3 s" in reason for reason in body["reasons"])
+    await sharded_layer().close()
+
+
+def freeze(server: EmbeddedValkey) -> None:
+    """Have a server answer nothing, and end nothing."""
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)
+
+
+async def test_failing_task_is_said(redis_layer: ShardedChannelLayer) -> None:
+    """A long-lived task that fails is named while it does; the worker goes on meanwhile."""
+    await redis_layer.node()
+    tasks = redis_layer._engines.own().tasks
+    repaired = False
+
+    async def broken() -> None:
+        if not repaired:
+            raise ValueError("broken")
+
+    task = tasks.repeat(broken, "a broken task", pause=lambda: 0.05, first=0.0)
+    await until(lambda: redis_layer.failing_tasks)
+    response = await AsyncClient().get("/health/ready")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["reasons"] == ["The task 'a broken task' fails and is tried again."]
+    repaired = True
+    await until(lambda: not redis_layer.failing_tasks)
+    assert (await AsyncClient().get("/health/ready")).json()["status"] == "ready"
+    task.cancel()
+
+
+async def test_other_layout_is_not_ready(settings: Settings, redis_server: EmbeddedValkey) -> None:
+    """A layer that its servers' data do not fit can serve nobody: it says why."""
+    first = ShardedChannelLayer(hosts=[redis_server.url])
+    await first.publish("room", b"1")
+    await first.close()
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], shards=8)
+    response = await AsyncClient().get("/health/ready")
+    assert response.status_code == 503
+    [reason] = response.json()["reasons"]
+    assert "holds 32 shards" in reason
+    await sharded_layer().close()
 
 
 async def test_only_reading_is_allowed() -> None:
