@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -24,6 +24,26 @@ def flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
     if value in _FALSE:
         return False
     raise ImproperlyConfigured(f"{name}={value!r} is neither on (1) nor off (0).")
+
+
+def require_secret(value: str, name: str, *, published: Collection[str], shortest: int) -> None:
+    """Refuse a secret that is none; the message never shows it.
+
+    Raises:
+        ImproperlyConfigured: It is not set, is one that everybody can read in this repository, or
+            has less than `shortest` characters.
+    """
+    if not value:
+        raise ImproperlyConfigured(f"{name} must be set when DJANGO_DEBUG is off.")
+    if value in published or value.startswith("django-insecure-"):
+        raise ImproperlyConfigured(
+            f"{name} is one that was published, so it keeps nothing secret; set another. "
+            "bin/secrets writes new ones to .env."
+        )
+    if len(value) < shortest:
+        raise ImproperlyConfigured(
+            f"{name} has {len(value)} characters; it takes {shortest} or more."
+        )
 
 
 def whole(environ: Mapping[str, str], name: str, *, default: int) -> int:

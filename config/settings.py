@@ -2,7 +2,7 @@
 
 | variable | default | meaning |
 |---|---|---|
-| DJANGO_DEBUG | 1 | development; 0 asks for DJANGO_SECRET_KEY and turns the security settings on |
+| DJANGO_DEBUG | 1 | development; 0 asks for secrets of your own, and turns security settings on |
 | DJANGO_SECRET_KEY | (only with DEBUG) | signs sessions and tokens |
 | DJANGO_ALLOWED_HOSTS | this machine | host names, comma separated; also the WebSockets' origins |
 | DJANGO_CSRF_TRUSTED_ORIGINS | | origins behind a TLS proxy, comma separated |
@@ -23,9 +23,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-
-from config.environment import flag, listed, named, whole
+from config.environment import flag, listed, named, require_secret, whole
 from demo.embedded.private import make_private_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -33,11 +31,15 @@ _env = os.environ
 
 # --- Security ---------------------------------------------------------------------------------
 DEBUG = flag(_env, "DJANGO_DEBUG", default=True)
-SECRET_KEY = _env.get("DJANGO_SECRET_KEY", "")
-if not SECRET_KEY:
-    if not DEBUG:
-        raise ImproperlyConfigured("DJANGO_SECRET_KEY must be set when DJANGO_DEBUG is off.")
-    SECRET_KEY = "for development only: whoever reads this file can forge sessions"  # noqa: S105
+_FOR_DEVELOPMENT = "for development only: whoever reads this file can forge sessions"
+SECRET_KEY = _env.get("DJANGO_SECRET_KEY", "") or (_FOR_DEVELOPMENT if DEBUG else "")
+if not DEBUG:
+    require_secret(
+        SECRET_KEY,
+        "DJANGO_SECRET_KEY",
+        published={_FOR_DEVELOPMENT, "change me before anybody else can reach this"},
+        shortest=32,
+    )
 
 ALLOWED_HOSTS = listed(
     _env,
@@ -110,6 +112,10 @@ if _env.get("DATABASE_URL"):
     import dj_database_url
 
     DATABASES: dict[str, Any] = {"default": dj_database_url.parse(_env["DATABASE_URL"])}
+    if not DEBUG and (_password := DATABASES["default"]["PASSWORD"]):
+        require_secret(
+            _password, "The password in DATABASE_URL", published={"shardlayer"}, shortest=1
+        )
 else:
     _var = BASE_DIR / "var"
     make_private_folder(_var)  # SQLite makes its file, but not the folder

@@ -79,6 +79,28 @@ def test_production_needs_a_secret() -> None:
     assert "DJANGO_SECRET_KEY must be set" in done.stderr
 
 
+DEVELOPMENT_KEY = "for development only: whoever reads this file can forge sessions"
+
+
+@pytest.mark.parametrize(
+    ("key", "url", "says"),
+    [
+        (DEVELOPMENT_KEY, "", "DJANGO_SECRET_KEY is one that was published"),
+        ("change me before anybody else can reach this", "", "DJANGO_SECRET_KEY is one that was"),
+        ("django-insecure-" + "s" * 50, "", "DJANGO_SECRET_KEY is one that was published"),
+        ("s" * 31, "", "DJANGO_SECRET_KEY has 31 characters; it takes 32 or more"),
+        ("s" * 60, "postgres://u:shardlayer@db/name", "password in DATABASE_URL is one that was"),
+    ],
+)
+def test_published_secrets_are_refused(key: str, url: str, says: str) -> None:
+    """With DEBUG off nothing starts with a secret that everybody can read here, or guess."""
+    assert settings_of(DJANGO_SECRET_KEY=key, DATABASE_URL=url)["SECRET_KEY"] == key  # with DEBUG
+    done = run(SHOW, DJANGO_DEBUG="0", DJANGO_SECRET_KEY=key, DATABASE_URL=url)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert key not in done.stderr.rpartition("ImproperlyConfigured")[2]
+
+
 @pytest.mark.parametrize("module", ["config.asgi", "config.urls"])
 def test_import_needs_no_server(module: str) -> None:
     """The application is imported without Redis, and imports no Twisted on the way."""

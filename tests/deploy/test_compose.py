@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +63,31 @@ def test_valkey_keeps_everything(compose: dict[str, Any]) -> None:
     assert command[command.index("--appendonly") + 1] == "yes"
     assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
     assert valkey["volumes"] == ["valkey:/data"]
+
+
+def test_secrets_have_no_default() -> None:
+    """What is secret is asked for; nothing in the file would do."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    variables = re.findall(r"\$\{(\w+)([^}]*)\}", text)
+    assert {name for name, _ in variables} == {"DJANGO_SECRET_KEY", "POSTGRES_PASSWORD"}
+    assert {rest for _, rest in variables} == {":?is not set; run bin/secrets"}
+
+
+def test_secrets_are_made_once(tmp_path: Path) -> None:
+    """`bin/secrets` writes what the file asks for, for its owner alone, and keeps what is there."""
+    (tmp_path / "bin").mkdir()
+    shutil.copy2(ROOT / "bin" / "secrets", tmp_path / "bin")
+    made = []
+    for _ in range(2):
+        subprocess.run([tmp_path / "bin" / "secrets"], check=True, capture_output=True)
+        made.append((tmp_path / ".env").read_text())
+    assert made[0] == made[1]
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    secrets = dict(line.split("=") for line in made[0].splitlines()[1:])
+    assert secrets.keys() == {"DJANGO_SECRET_KEY", "POSTGRES_PASSWORD"}
+    assert len(set(secrets.values())) == 2
+    assert all(len(secret) >= 48 for secret in secrets.values())
+    assert ".env" in (ROOT / ".gitignore").read_text().split()
 
 
 def test_image_can_be_built(compose: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ OURS = Peer(
     environment={
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DJANGO_DEBUG": "0",
-        "DJANGO_SECRET_KEY": "of a benchmark",
+        "DJANGO_SECRET_KEY": "of a benchmark, which signs nothing that matters",
         "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
         "DATABASE_URL": "sqlite://:memory:",
         "LOG_LEVEL": "WARNING",
