@@ -24,6 +24,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
 PROJECT = Path("pyproject.toml")
 CONSTRAINTS = Path("constraints.txt")
+EMBEDDED = Path("embedded.txt")  # wheels with programs in them, and their hashes
 WIDENING = ("embedded", "dev")  # each extra holds those before it
 PIP = ("-m", "pip", "--disable-pip-version-check")
 OUTPUT_LINES = 20  # of pip's, when it fails
@@ -63,18 +64,21 @@ def ensure(extra: str) -> None:
         report("environment", began, f".venv, Python {sys.version.split()[0]}")
     began = time.monotonic()
     STAMP.unlink(missing_ok=True)  # an installation that is broken off must not pass for one
+    pip("--require-hashes", "--no-deps", "--requirement", str(EMBEDDED))
+    pip("--constraint", str(CONSTRAINTS), "--editable", f".[{widest}]")
+    STAMP.write_text(json.dumps({"inputs": inputs, "extra": widest}))
+    report("packages", began, f"the project with its extra {widest!r}, versions of {CONSTRAINTS}")
+
+
+def pip(*arguments: str) -> None:
+    """Install what the arguments say."""
     subprocess.run(
-        [
-            *(PYTHON, *PIP, "install", "--quiet", "--no-input"),
-            *("--constraint", CONSTRAINTS, "--editable", f".[{widest}]"),
-        ],
+        [PYTHON, *PIP, "install", "--quiet", "--no-input", *arguments],
         check=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    STAMP.write_text(json.dumps({"inputs": inputs, "extra": widest}))
-    report("packages", began, f"the project with its extra {widest!r}, versions of {CONSTRAINTS}")
 
 
 def works() -> bool:
@@ -87,9 +91,10 @@ def works() -> bool:
     return said.strip() == f"True {VENV.absolute()}" and (VENV / "bin" / "pip").exists()
 
 
-def digest(project: Path = PROJECT, constraints: Path = CONSTRAINTS) -> str:
+def digest(folder: Path = Path()) -> str:
     """Return a digest of what decides which packages are installed."""
-    return hashlib.sha256(project.read_bytes() + b"\0" + constraints.read_bytes()).hexdigest()
+    files = (PROJECT, CONSTRAINTS, EMBEDDED)
+    return hashlib.sha256(b"\0".join((folder / file).read_bytes() for file in files)).hexdigest()
 
 
 def read_stamp() -> dict[str, str]:

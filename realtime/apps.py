@@ -1,14 +1,42 @@
 """The Django app: rooms over WebSockets, publishing, the Kafka pool and the admin page."""
 
+from importlib.metadata import PackageNotFoundError, version
+
 from django.apps import AppConfig
+from django.core.exceptions import ImproperlyConfigured
 
 
 class RealtimeConfig(AppConfig):
-    """Registers the system checks when Django has loaded."""
+    """Registers the system checks when Django has loaded.
+
+    Raises:
+        ImproperlyConfigured: Another distribution's package of this name lies over this one.
+    """
 
     name = "realtime"
     verbose_name = "Realtime"
 
     def ready(self) -> None:
         """Register what registers itself on import."""
+        require_no_namesake()
         from realtime import checks  # noqa: F401
+
+
+def require_no_namesake() -> None:
+    """Refuse to run beside the distribution `realtime`, whose package has the same name.
+
+    It is Supabase's client. pip installs both into one folder, where each replaces files of the
+    other.
+
+    Raises:
+        ImproperlyConfigured: It is installed.
+    """
+    try:
+        installed = version("realtime")
+    except PackageNotFoundError:
+        return
+    raise ImproperlyConfigured(
+        f"The package 'realtime' {installed} (Supabase's client) is installed beside "
+        f"shardlayer, and their files overwrite each other. Uninstall it, and put back what it "
+        f"overwrote: pip uninstall realtime && pip install --force-reinstall --no-deps shardlayer"
+    )

@@ -29,6 +29,8 @@ from shardlayer.types import (
     Sink,
 )
 
+__version__ = "0.1.0"
+
 __all__ = [
     "BEGINNING",
     "Broadcast",

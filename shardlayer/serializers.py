@@ -133,7 +133,8 @@ def _cipher(keys: Sequence[str | bytes]) -> Any:
         from cryptography.fernet import Fernet, MultiFernet
     except ImportError as error:
         raise ConfigurationError(
-            "symmetric_encryption_keys needs the package `cryptography`: pip install cryptography."
+            "symmetric_encryption_keys needs the package `cryptography`: "
+            "pip install 'shardlayer[encryption]'."
         ) from error
     fernets = []
     for key in keys:

@@ -14,7 +14,7 @@ from demo.embedded.ports import free_port, is_free
 
 ROOT = Path(__file__).resolve().parents[3]
 COPIED = (
-    *("Procfile", "constraints.txt", "manage.py", "pyproject.toml"),
+    *("Procfile", "constraints.txt", "embedded.txt", "manage.py", "pyproject.toml"),
     *("bin", "config", "demo", "realtime", "shardlayer"),
 )
 
@@ -44,11 +44,11 @@ def _install(directory: Path) -> None:
     (packages / "checkout.pth").write_text("\n".join(paths))
     script = environment / "bin" / "shardlayer-daphne"
     script.write_text(
-        f"#!{environment}/bin/python\nfrom shardlayer.server.cli import main\nmain()\n"
+        f"#!{environment}/bin/python\nfrom shardlayer.server.__main__ import main\nmain()\n"
     )
     script.chmod(0o755)
     install = runpy.run_path(str(directory / "bin" / "install.py"))
-    inputs = install["digest"](directory / "pyproject.toml", directory / "constraints.txt")
+    inputs = install["digest"](directory)
     stamp = {"inputs": inputs, "extra": "dev"}
     (directory / install["STAMP"]).write_text(json.dumps(stamp))
 
