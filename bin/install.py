@@ -3,7 +3,8 @@
 
 Standard library only: it runs before anything is installed. The versions are those of
 constraints.txt. What was installed is noted in `.venv/installed.json`, so that nothing is done
-when neither pyproject.toml nor constraints.txt changed.
+when neither pyproject.toml nor constraints.txt changed. VENV in the environment names another
+folder than `.venv`, such as one for another Python.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 import venv
 from pathlib import Path
 
-VENV = Path(".venv")
+VENV = Path(os.environ.get("VENV") or ".venv")
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
 PROJECT = Path("pyproject.toml")
@@ -61,7 +62,7 @@ def ensure(extra: str) -> None:
         began = time.monotonic()
         shutil.rmtree(VENV, ignore_errors=True)
         venv.create(VENV, with_pip=True, symlinks=True)
-        report("environment", began, f".venv, Python {sys.version.split()[0]}")
+        report("environment", began, f"{VENV}, Python {sys.version.split()[0]}")
     began = time.monotonic()
     STAMP.unlink(missing_ok=True)  # an installation that is broken off must not pass for one
     pip("--require-hashes", "--no-deps", "--requirement", str(EMBEDDED))

@@ -15,7 +15,7 @@ from demo.devserver.errors import DevServerError
 
 DATABASE = Path("var/db.sqlite3")  # as config/settings.py has it
 STAMP = Path("var/database.json")
-INSTALLED = Path(".venv/installed.json")  # bin/install.py's: what packages there are
+INSTALLED = Path(sys.prefix, "installed.json")  # bin/install.py's: what packages there are
 LOG_LINES = 10
 
 

@@ -50,7 +50,7 @@ def _install(directory: Path) -> None:
     install = runpy.run_path(str(directory / "bin" / "install.py"))
     inputs = install["digest"](directory)
     stamp = {"inputs": inputs, "extra": "dev"}
-    (directory / install["STAMP"]).write_text(json.dumps(stamp))
+    (environment / install["STAMP"].name).write_text(json.dumps(stamp))
 
 
 def free_ports() -> int:

@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 
 PATIENCE = 60.0  # seconds for a line to come, on a loaded machine
 STOP_LIMIT = 10.0  # seconds: what bin/dev promises
-OWN_VARIABLES = ("PORT", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "PYTHON")
+OWN_VARIABLES = ("PORT", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "PYTHON", "VENV")
 
 
 class Session:

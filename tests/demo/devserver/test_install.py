@@ -52,3 +52,16 @@ def test_unknown_argument_of_bin_dev_is_refused(own_checkout: Path) -> None:
     with Session(own_checkout, "bin/dev", "--port=9000") as run:
         assert run.wait() == 2
     assert "unrecognized arguments: --port=9000" in run.output
+
+
+def test_environment_elsewhere_is_left_alone_and_used(own_checkout: Path) -> None:
+    """VENV names the environment, as for a second Python; `.venv` is not looked at."""
+    (own_checkout / ".venv").rename(own_checkout / ".venv-other")
+    for command in (
+        (".venv-other/bin/python", "bin/install.py", "dev", "-c", "import sys; print(sys.prefix)"),
+        ("bin/part", "shell", "python", "-c", "import sys; print(sys.prefix)"),
+    ):
+        with Session(own_checkout, *command, VENV=".venv-other") as run:
+            assert run.wait() == 0
+        assert run.output == f"{own_checkout / '.venv-other'}\n"
+    assert not (own_checkout / ".venv").exists()
