@@ -60,12 +60,23 @@ async def test_every_figure_is_documented() -> None:
     """docs/operate.md has a row for each of `stats()`, and for nothing else."""
     layer = ShardedChannelLayer(hosts=[f"memory://{uuid4().hex}"])
     await layer.new_channel()
-    rows = re.findall(
-        r"^\| (`\w+`(?:, `\w+`)*) \| ", read("operate.md").split("## Figures")[1], re.M
-    )
+    figures = read("operate.md").split("## Figures")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ", figures, re.M)
     documented = {name for row in rows for name in re.findall(r"\w+", row)}
     assert documented == set(layer.stats())
     await layer.close()
+
+
+def test_every_logger_is_documented() -> None:
+    """docs/operate.md names each logger of the library, and no other."""
+    used = {
+        name
+        for path in (ROOT / "shardlayer").rglob("*.py")
+        for name in re.findall(r'getLogger\("([\w.]+)"\)', path.read_text("utf-8"))
+    }
+    logs = read("operate.md").split("## Logs")[1].split("\n## ")[0]
+    documented = set(re.findall(r"`(shardlayer\.[\w.]+)`", logs))
+    assert documented == used
 
 
 @pytest.mark.parametrize("name", ["contract.md", "migrate.md", "operate.md"])
