@@ -112,7 +112,7 @@ if _env.get("DATABASE_URL"):
     import dj_database_url
 
     DATABASES: dict[str, Any] = {"default": dj_database_url.parse(_env["DATABASE_URL"])}
-    if not DEBUG and (_password := DATABASES["default"]["PASSWORD"]):
+    if not DEBUG and (_password := DATABASES["default"].get("PASSWORD")):
         require_secret(
             _password, "The password in DATABASE_URL", published={"shardlayer"}, shortest=1
         )

@@ -72,6 +72,13 @@ def test_production() -> None:
     assert found["DEMO"]["WORKERS"] == {"w1": "http://a", "w2": "http://b"}
 
 
+@pytest.mark.parametrize("url", ["sqlite://:memory:", "postgres://db/name", "sqlite:////tmp/db"])
+def test_database_without_a_password(url: str) -> None:
+    """SQLite, and a server that knows its clients otherwise, need none."""
+    found = settings_of(DJANGO_DEBUG="0", DJANGO_SECRET_KEY="s" * 60, DATABASE_URL=url)
+    assert not found["DATABASES"]["default"].get("PASSWORD")
+
+
 def test_production_needs_a_secret() -> None:
     """With DEBUG off and no secret key nothing starts, and the variable is named."""
     done = run(SHOW, DJANGO_DEBUG="0")
