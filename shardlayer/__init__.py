@@ -4,6 +4,7 @@ What stands here is the public API; the modules below are where it lives.
 """
 
 from shardlayer.backends.probe import ServerReport, probe
+from shardlayer.commands import PAGE, Page
 from shardlayer.exceptions import (
     ConfigurationError,
     MessageTooLarge,
@@ -14,8 +15,9 @@ from shardlayer.exceptions import (
 )
 from shardlayer.frames import Broadcast
 from shardlayer.hosts import Host
+from shardlayer.joined import Joined
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.node import Joined, Node
+from shardlayer.node import Node
 from shardlayer.options import LayerOptions
 from shardlayer.tasks import Tasks
 from shardlayer.types import (
@@ -33,6 +35,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BEGINNING",
+    "PAGE",
     "Broadcast",
     "ConfigurationError",
     "HistoryPolicy",
@@ -43,6 +46,7 @@ __all__ = [
     "MessageTooLarge",
     "Node",
     "NodeId",
+    "Page",
     "Position",
     "Publication",
     "RoomInfo",

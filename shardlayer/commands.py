@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 from shardlayer import wire
 from shardlayer.keys import CHANNEL_MARK, ShardKeys
 from shardlayer.scripts import Script, script
-from shardlayer.types import NodeId, Position, Publication
+from shardlayer.types import HistoryPage, NodeId, Position, Publication
 
 RECOVERY_LIMIT = 1_000  # publications that one join or history call answers, at most
+PAGE_OVERHEAD = 20  # bytes that a publication counts for beside its body
+PAGE_BYTES = 262_144  # bytes of publications that it answers, at most; one larger goes alone
 EXPIRES_BYTES = 8  # of a queue's element, before the message
 
 Argument = str | bytes | int
@@ -40,6 +42,21 @@ class Queued(NamedTuple):
     expires: int
 
 
+class Page(NamedTuple):
+    """How much of a history one answer may have.
+
+    Attributes:
+        max_bytes: Bytes of publications, at most.
+        least: How many publications it has however large they are, if there are any: 0 or 1.
+    """
+
+    max_bytes: int = PAGE_BYTES
+    least: int = 1
+
+
+PAGE = Page()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinRequest:
     """A node's wish to hear a group.
@@ -52,6 +69,7 @@ class JoinRequest:
         since: After which position to answer what was published; None: nothing is answered.
         epoch: An epoch for the group if it has none yet.
         returns: Whether the node is in the group already, and `since` is where its members are.
+        page: How much to answer.
     """
 
     node: NodeId
@@ -61,6 +79,7 @@ class JoinRequest:
     since: Position | None
     epoch: str
     returns: bool = False
+    page: Page = PAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +89,26 @@ class JoinReply:
     Attributes:
         leased: Whether the node's lease still ran. If not, its other groups may be forgotten.
         position: The group's last offset; None if it keeps no history.
-        recovered: Whether nothing is missing between the position asked for and the last one of
-            `publications`, or the group's last offset if there are none.
-        publications: What came after it, as far as it is still held, in order: the newest, or for
-            a node that returns the oldest, at most `RECOVERY_LIMIT`.
+        start: The offset behind which the answer begins: that of the position asked for, or if
+            something is missing there, the one before the oldest publication that is held.
+        recovered: Whether nothing is missing between the position asked for and `start`.
+        publications: What comes after `start`, in order: a page, of at most `RECOVERY_LIMIT`
+            publications and of `max_bytes`. Who asks again at its end gets the next.
     """
 
     leased: bool
     position: Position | None
     recovered: bool
     publications: list[Publication]
+    start: int = 0
+
+    @property
+    def reached(self) -> Position | None:
+        """Where the page ends: at `position`, unless there is more."""
+        if self.position is None:
+            return None
+        last = self.publications[-1].offset if self.publications else self.start
+        return Position(offset=last, epoch=self.position.epoch)
 
 
 def join(
@@ -118,22 +147,42 @@ def join(
             RECOVERY_LIMIT,
             int(request.returns),
             milliseconds(epoch_ttl),
+            request.page.max_bytes,
+            request.page.least,
         ],
     )
 
 
 def read_joined(group: str, reply: Sequence[Any]) -> JoinReply:
     """Return what the join script answered."""
-    leased, epoch_bytes, offset, recovered = reply[:4]
+    leased, epoch_bytes, offset, recovered, start = reply[:5]
     epoch = text(epoch_bytes)
     return JoinReply(
         leased=bool(leased),
         position=Position(offset=offset, epoch=epoch) if epoch else None,
         recovered=bool(recovered),
         publications=[
-            publication(group, reply[at], reply[at + 1], epoch) for at in range(4, len(reply), 2)
+            publication(group, reply[at], reply[at + 1], epoch) for at in range(5, len(reply), 2)
         ],
+        start=start,
     )
+
+
+def history(keys: ShardKeys, group: str, *, limit: int, before: int, max_bytes: int) -> Call:
+    """Return the call that reads a page of a group's history, the newest first."""
+    return Call(
+        script("history"),
+        [keys.meta(group), keys.history(group)],
+        [limit, before, max_bytes],
+    )
+
+
+def read_page(group: str, reply: Sequence[Any]) -> HistoryPage:
+    """Return what the history script answered."""
+    offset, epoch_bytes, more = reply[:3]
+    epoch = text(epoch_bytes)
+    found = [publication(group, reply[at], reply[at + 1], epoch) for at in range(3, len(reply), 2)]
+    return HistoryPage(Position(offset=offset, epoch=epoch), found[::-1], bool(more))
 
 
 def positions(keys: ShardKeys, epoch_ttls: Mapping[str, float]) -> Call:

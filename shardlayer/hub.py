@@ -25,8 +25,9 @@ from time import perf_counter
 from shardlayer.arrivals import Arrived, loss_of, size_of
 from shardlayer.fanout import fan_out
 from shardlayer.frames import Broadcast, joined
+from shardlayer.gate import Gate
 from shardlayer.pushes import encode_push, encode_reset
-from shardlayer.room import Gate, Room
+from shardlayer.room import Room
 from shardlayer.turns import Turns
 from shardlayer.types import Position, Publication, Sink
 

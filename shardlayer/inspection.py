@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from shardlayer.commands import PAGE_BYTES
 from shardlayer.engine import Engine, Engines
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.options import LayerOptions
 from shardlayer.sharding import by_shard
-from shardlayer.types import Publication, RoomInfo
+from shardlayer.types import HistoryPage, Publication, RoomInfo
 
 HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at most
 PING_TIMEOUT = 1.0  # seconds
@@ -94,6 +95,25 @@ class Inspection:
         meanwhile. Empty is well. From any thread.
         """
         return self._engines.failing_tasks
+
+    async def history_page(
+        self, room: str, limit: int = HISTORY_LIMIT, *, before: int = 0, max_bytes: int = PAGE_BYTES
+    ) -> HistoryPage:
+        """Return a room's newest publications, or the newest before an offset, and where it is.
+
+        At most `limit` and `max_bytes`, but for one that is larger and comes alone. Who asks again
+        with `before` set to the first one's offset gets those before them.
+
+        Raises:
+            ShardUnavailable: If the room's server can't be reached.
+        """
+        self.require_valid_group_name(room)
+        shard = self.shard_of(room)
+        return await self._engines.run(
+            lambda engine: engine.backend.page(
+                shard, room, limit, before=before, max_bytes=max_bytes
+            )
+        )
 
     def stats(self) -> Mapping[str, int]:
         """Return counts of this process since it started (see docs/operate.md)."""

@@ -11,20 +11,21 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from shardlayer import wire
 from shardlayer.audience import Audience
 from shardlayer.backends.base import Backend
+from shardlayer.commands import PAGE, Page
 from shardlayer.complaints import Complaint
 from shardlayer.exceptions import WireError
+from shardlayer.frames import Broadcast
+from shardlayer.joined import Joined
 from shardlayer.mailboxes import Mailboxes
 from shardlayer.memberships import Memberships
 from shardlayer.names import new_node
 from shardlayer.options import LayerOptions
 from shardlayer.positions import PositionChecks
 from shardlayer.registry import Registry
-from shardlayer.room import Gate
 from shardlayer.rooms import Rooms
 from shardlayer.sharding import shard_of
 from shardlayer.sweeper import Sweeper
@@ -34,28 +35,6 @@ from shardlayer.types import Position, Publication, Sink
 logger = logging.getLogger("shardlayer.node")
 
 FLUSH_MARK_BYTES = 8
-
-
-@dataclass(slots=True, kw_only=True)
-class Joined:
-    """A membership that has begun, held until `release`.
-
-    Attributes:
-        room: The room's name.
-        position: Where the member is, `publications` included; None if no history is kept.
-        recovered: Whether nothing is missing between the position it asked for and this one.
-        publications: What it missed, as far as the history still holds it, in order.
-    """
-
-    room: str
-    position: Position | None
-    recovered: bool
-    publications: list[Publication]
-    gate: Gate
-
-    def release(self) -> None:
-        """Let pushes through. Call it right after writing the reply, with no await between."""
-        self.gate.open(self.position)
 
 
 class _Flush:
@@ -126,12 +105,14 @@ class Node:
         await self._audience.aclose()
         await self._registry.withdraw()
 
-    async def join(self, name: str, sink: Sink, since: Position | None = None) -> Joined:
+    async def join(
+        self, name: str, sink: Sink, since: Position | None = None, page: Page = PAGE
+    ) -> Joined:
         """Make `sink` a member of a room.
 
         Pushes wait until the caller, having written its reply, calls `release()` on the result.
-        With `since` the reply has what was published after that position. A sink that joins
-        again starts anew.
+        With `since` the reply has a page of what was published after that position; while the
+        result `is_behind`, the caller has to `read_on` first. A sink that joins again starts anew.
 
         Raises:
             ShardUnavailable: If the room could not be registered within `publish_timeout`.
@@ -140,9 +121,9 @@ class Node:
         room = hub.open(name)
         gate = hub.join(room, sink)
         try:
-            reply = await self._rooms.ensure_entered(room, since)
+            reply = await self._rooms.ensure_entered(room, since, page)
             if reply is None and since is not None and room.position is not None:
-                reply = await self._rooms.missed(room, since)
+                reply = await self._rooms.missed(room, since, page)
         except BaseException:
             if room.sinks.get(sink) is gate:  # else it has joined again meanwhile
                 self.leave(name, sink)
@@ -152,13 +133,32 @@ class Node:
             return Joined(
                 room=name, position=room.position, recovered=False, publications=[], gate=gate
             )
-        return Joined(
-            room=name,
-            position=reply.position,
-            recovered=reply.recovered,
-            publications=reply.publications,
-            gate=gate,
-        )
+        return Joined.after(reply, name, gate)
+
+    async def read_on(
+        self, joined: Joined, page: Page = PAGE, *, max_text: int = 0
+    ) -> list[Broadcast]:
+        """Return the next page for a member that is behind, to be written to its sink.
+
+        It may begin with a reset: something is gone that the member had not read yet. The member
+        may be released once it is no more behind, right after this was written. If it has left
+        meanwhile, nothing is returned, and it is no more behind. What would be pushed as more than
+        `max_text` bytes, if that is not 0, is left out, and told with a reset as well.
+
+        Raises:
+            ShardUnavailable: If the room's shard did not answer; try again later.
+        """
+        room, since = self._rooms.find(joined.room), joined.position
+        if room is None or since is None or not joined.gate.is_in(room):
+            joined.end()
+            return []
+        joined.ask()
+        try:
+            reply = await self._rooms.missed(room, since, page)
+        except BaseException:
+            joined.fail()
+            raise
+        return joined.go_on(reply, self._options.write_bytes, max_text)
 
     def leave(self, name: str, sink: Sink) -> None:
         """End a membership, if there is one. O(1), and tells Redis only after a linger."""

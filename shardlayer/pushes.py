@@ -23,6 +23,15 @@ def encode_push(publication: Publication) -> bytes:
     return b'{"room":"%b","data":%b}' % (publication.room.encode("ascii"), publication.data)
 
 
+def encode_replayed(publication: Publication) -> bytes:
+    """Return the JSON text of a push that comes from the room's history, and says so."""
+    return b'{"room":"%b","offset":%d,"replayed":true,"data":%b}' % (
+        publication.room.encode("ascii"),
+        publication.offset,
+        publication.data,
+    )
+
+
 def encode_reset(room: str, position: Position) -> bytes:
     """Return the JSON text that tells members that they may have missed publications.
 

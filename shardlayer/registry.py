@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 
 from shardlayer.backends.base import Backend
-from shardlayer.commands import JoinReply, JoinRequest
+from shardlayer.commands import PAGE, JoinReply, JoinRequest, Page
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import new_epoch
@@ -86,10 +86,12 @@ class Registry:
         members: int,
         since: Position | None,
         returns: bool = False,
+        page: Page = PAGE,
     ) -> JoinReply:
         """Register the node for a group, trying for `publish_timeout`.
 
-        `returns` says that the node is in the group already and its members are at `since`.
+        `returns` says that the node is in the group already and its members are at `since`. The
+        answer has a `page` of what was published since then.
 
         Raises:
             ShardUnavailable: If the shard could not be heard or did not answer until then.
@@ -102,6 +104,7 @@ class Registry:
             since=since,
             epoch=new_epoch(),
             returns=returns,
+            page=page,
         )
         failure: ShardUnavailable | None = None
         try:

@@ -1,15 +1,10 @@
-"""One group in one node: who is in it, and where those that are new in it stand.
-
-A member starts behind a `Gate`: pushes may arrive before the caller has written its reply, and wait
-until it has. What the reply brought the member already does not come again.
-"""
+"""One group in one node: who is in it, and where its members are."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any, NamedTuple, Protocol
 
-from shardlayer.frames import Broadcast
 from shardlayer.types import Position, Publication, Sink
 
 
@@ -56,59 +51,3 @@ class Room:
     def __len__(self) -> int:
         """Return the number of members."""
         return len(self.sinks) + len(self.channels)
-
-
-class Gate:
-    """Stands before a new member's sink until its reply was written.
-
-    Pushes wait behind a closed gate. Once opened at a position it lets through what comes after
-    it, and takes itself out of the room with the first broadcast that does.
-
-    The reply may have come from Redis, which may be ahead of the room: by publications, or by a
-    whole epoch, which the room will then come to by a reset. The member knows of it already.
-    """
-
-    __slots__ = ("_floor", "_held", "_room", "_sink")
-
-    def __init__(self, room: Room, sink: Sink) -> None:
-        self._room = room
-        self._sink = sink
-        self._held: list[tuple[Broadcast, Position | None]] | None = []
-        self._floor: Position | None = None
-
-    def write(self, broadcast: Broadcast) -> None:
-        # A round of the hub has one epoch, which the room is in while it is written.
-        if self._held is not None:
-            self._held.append((broadcast, self._room.position))
-        else:
-            self._pass(broadcast, self._room.position)
-
-    def open(self, floor: Position | None) -> None:
-        """Write what waited beyond `floor`, at which the member now is, and stay open."""
-        held, self._held = self._held or [], None
-        self._floor = floor
-        for broadcast, here in held:
-            self._pass(broadcast, here)
-
-    def close(self, code: int, reason: str = "") -> None:
-        self._sink.close(code, reason)
-
-    def _pass(self, broadcast: Broadcast, here: Position | None) -> None:
-        rest = self._news(broadcast, here)
-        if rest is not None:
-            self._sink.write(rest)
-            self._floor = None
-            if self._room.sinks.get(self._sink) is self:  # only now: who fails is removed as a gate
-                self._room.sinks[self._sink] = self._sink
-
-    def _news(self, broadcast: Broadcast, here: Position | None) -> Broadcast | None:
-        """Return what of a broadcast the member does not have, given where the room is."""
-        floor = self._floor
-        if floor is None or here is None:
-            return broadcast
-        is_reset = 0 in broadcast.offsets
-        if here.epoch != floor.epoch:
-            return broadcast if is_reset else None  # else from before the epoch that it knows of
-        if is_reset:
-            return broadcast if here.offset > floor.offset else None
-        return broadcast.after(floor.offset)

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from shardlayer.commands import JoinReply
+from shardlayer.commands import PAGE, JoinReply, Page
 from shardlayer.complaints import Complaint
 from shardlayer.hub import Hub
 from shardlayer.options import LayerOptions
@@ -79,10 +79,13 @@ class Rooms:
         """Return how many rooms have members in this node, or had until a moment ago."""
         return sum(len(hub.rooms) for hub in self.hubs)
 
-    async def ensure_entered(self, room: Room, since: Position | None = None) -> JoinReply | None:
+    async def ensure_entered(
+        self, room: Room, since: Position | None = None, page: Page = PAGE
+    ) -> JoinReply | None:
         """Have a room registered; return the answer if it was done for this caller.
 
-        `since` is asked for only then. Whoever calls while it is under way waits for it too.
+        A `page` of what came after `since` is asked for only then. Whoever calls while it is under
+        way waits for it too.
 
         Raises:
             ShardUnavailable: If the room could not be registered within `publish_timeout`.
@@ -92,18 +95,20 @@ class Rooms:
         if room.entering is not None:
             await asyncio.shield(room.entering)
             return None
-        room.entering = self._tasks.start(self._run_entry(room, since), f"enter {room.name}")
+        room.entering = self._tasks.start(self._run_entry(room, since, page), f"enter {room.name}")
         reply: JoinReply = await asyncio.shield(room.entering)
         return reply
 
-    async def missed(self, room: Room, since: Position) -> JoinReply:
-        """Ask the shard for what was published to a room after a position.
+    async def missed(self, room: Room, since: Position, page: Page = PAGE) -> JoinReply:
+        """Ask the shard for a page of what was published to a room after a position.
 
         Raises:
             ShardUnavailable: If it did not answer within `publish_timeout`.
         """
         shard = self.shard_of(room.name)
-        return await self._registry.join(shard, room.name, members=len(room), since=since)
+        return await self._registry.join(
+            shard, room.name, members=len(room), since=since, page=page
+        )
 
     def changed(self, room: Room) -> None:
         """Note that a room's members changed; without any it is given up after the linger."""
@@ -192,11 +197,13 @@ class Rooms:
             steps.close()
             self._deliveries[shard] = None
 
-    async def _run_entry(self, room: Room, since: Position | None) -> JoinReply:
+    async def _run_entry(self, room: Room, since: Position | None, page: Page) -> JoinReply:
         # Admits before it ends: who finds the task done must find the room entered.
         shard = self.shard_of(room.name)
         try:
-            reply = await self._registry.join(shard, room.name, members=len(room), since=since)
+            reply = await self._registry.join(
+                shard, room.name, members=len(room), since=since, page=page
+            )
         finally:
             room.entering = None  # if it failed, whoever waited leaves and the room lingers out
         self._admit(shard, room, reply.position)

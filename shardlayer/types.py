@@ -48,6 +48,20 @@ class Publication(NamedTuple):
     epoch: str = ""
 
 
+class HistoryPage(NamedTuple):
+    """A part of a room's history.
+
+    Attributes:
+        position: Where the room is; offset 0 and an empty epoch if nothing was published yet.
+        publications: The newest of those asked for, oldest first.
+        more: Whether older ones are held.
+    """
+
+    position: Position
+    publications: list[Publication]
+    more: bool
+
+
 class Mark(NamedTuple):
     """Where a publication comes from: its place in a log that may be read again.
 

@@ -32,7 +32,9 @@ LAYERS = (
     {
         "arrivals",
         "fanout",
+        "gate",
         "hub",
+        "joined",
         "room",
         "turns",
         "batcher",

@@ -16,8 +16,15 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from shardlayer.batch import Batch, Published
-from shardlayer.commands import JoinReply, JoinRequest, Queued
-from shardlayer.types import Mark, NodeId, Position, Publication, RoomInfo
+from shardlayer.commands import PAGE_BYTES, JoinReply, JoinRequest, Queued
+from shardlayer.types import (
+    HistoryPage,
+    Mark,
+    NodeId,
+    Position,
+    Publication,
+    RoomInfo,
+)
 
 
 class Listener(Protocol):
@@ -124,8 +131,31 @@ class Backend(ABC):
         """End a normal channel's membership, if there is one."""
 
     @abstractmethod
+    async def page(
+        self, shard: int, group: str, limit: int, *, before: int = 0, max_bytes: int = PAGE_BYTES
+    ) -> HistoryPage:
+        """Return a group's newest publications, or the newest before an offset.
+
+        At most `limit`, at most `RECOVERY_LIMIT`, and at most `max_bytes`, but for one that is
+        larger and comes alone.
+        """
+
     async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
-        """Return a group's newest publications, at most `limit`, oldest first."""
+        """Return a group's newest publications, at most `limit`, oldest first.
+
+        They are read in pages, so that no other caller waits for all of them.
+        """
+        page = await self.page(shard, group, limit)
+        pages = [page]
+        limit -= len(page.publications)
+        while page.more and limit > 0:
+            first = page.publications[0]
+            page = await self.page(shard, group, limit, before=first.offset)
+            if page.position.epoch != first.epoch:
+                break  # it was begun anew meanwhile: this is of another count
+            pages.append(page)
+            limit -= len(page.publications)
+        return [publication for page in reversed(pages) for publication in page.publications]
 
     @abstractmethod
     async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:

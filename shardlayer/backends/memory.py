@@ -14,9 +14,18 @@ from shardlayer import wire
 from shardlayer.backends.base import Backend, Listener
 from shardlayer.backends.memory_server import Group, Known, MemoryServer, Shard
 from shardlayer.batch import WRITER_TTL, Batch, Outgoing, Published
-from shardlayer.commands import RECOVERY_LIMIT, JoinReply, JoinRequest, Queued, publication
+from shardlayer.commands import (
+    PAGE_BYTES,
+    PAGE_OVERHEAD,
+    RECOVERY_LIMIT,
+    JoinReply,
+    JoinRequest,
+    Page,
+    Queued,
+    publication,
+)
 from shardlayer.options import LayerOptions
-from shardlayer.types import Mark, NodeId, Position, Publication, RoomInfo
+from shardlayer.types import HistoryPage, Mark, NodeId, Position, RoomInfo
 
 
 class MemoryBackend(Backend):
@@ -115,7 +124,7 @@ class MemoryBackend(Backend):
                 return JoinReply(leased=leased, position=None, recovered=False, publications=[])
             group.begin(request.epoch)
             group.meta_ends = now + self._meta_ttl(request.group, group)
-            recovered, missed = self._missed(group, request.since, oldest=request.returns)
+            recovered, start, missed = self._missed(group, request.since, request.page)
             return JoinReply(
                 leased=leased,
                 position=Position(offset=group.offset, epoch=group.epoch),
@@ -123,6 +132,7 @@ class MemoryBackend(Backend):
                 publications=[
                     publication(request.group, offset, body, group.epoch) for offset, body in missed
                 ],
+                start=start,
             )
 
     def _meta_ttl(self, name: str, group: Group) -> float:
@@ -130,17 +140,17 @@ class MemoryBackend(Backend):
 
     @staticmethod
     def _missed(
-        group: Group, since: Position | None, *, oldest: bool
-    ) -> tuple[bool, list[tuple[int, bytes]]]:
+        group: Group, since: Position | None, page: Page
+    ) -> tuple[bool, int, list[tuple[int, bytes]]]:
         if since is None:
-            return False, []
+            return False, group.offset, []
         known = since.epoch in ("", group.epoch) and since.offset <= group.offset
         if known and since.offset == group.offset:
-            return True, []
+            return True, group.offset, []
         floor = since.offset if known else 0
         missed = [held for held in group.history if held[0] > floor]
-        missed = missed[:RECOVERY_LIMIT] if oldest else missed[-RECOVERY_LIMIT:]
-        return known and bool(missed) and missed[0][0] == since.offset + 1, missed
+        start = missed[0][0] - 1 if missed else group.offset
+        return known and start == since.offset, start, _page(missed, page)
 
     async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:
         with self._server.lock:
@@ -238,11 +248,18 @@ class MemoryBackend(Backend):
             now = self._server.clock()
             self._shard(shard).group(group, now).channels.pop(channel, None)
 
-    async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
+    async def page(
+        self, shard: int, group: str, limit: int, *, before: int = 0, max_bytes: int = PAGE_BYTES
+    ) -> HistoryPage:
         with self._server.lock:
             state = self._shard(shard).group(group, self._server.clock())
-            held = list(state.history)[-limit:]
-            return [publication(group, offset, body, state.epoch) for offset, body in held]
+            held = [entry for entry in state.history if not before or entry[0] < before]
+            newest = _page(held[: -limit - 1 : -1], Page(max_bytes))
+            return HistoryPage(
+                Position(offset=state.offset, epoch=state.epoch),
+                [publication(group, offset, body, state.epoch) for offset, body in newest[::-1]],
+                len(newest) < len(held),
+            )
 
     async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:
         with self._server.lock:
@@ -350,3 +367,15 @@ class MemoryBackend(Backend):
         with self._server.lock:
             if self._node is not None:
                 self._server.listeners.pop(self._node, None)
+
+
+def _page(held: Sequence[tuple[int, bytes]], page: Page) -> list[tuple[int, bytes]]:
+    """Return as many of the first entries as a page may have."""
+    found: list[tuple[int, bytes]] = []
+    size = 0
+    for entry in held[:RECOVERY_LIMIT]:
+        size += len(entry[1]) + PAGE_OVERHEAD
+        if size > page.max_bytes and len(found) >= page.least:
+            break
+        found.append(entry)
+    return found

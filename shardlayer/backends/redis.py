@@ -14,7 +14,15 @@ from shardlayer.backends.connection import CommandLink
 from shardlayer.backends.replicas import Replicas
 from shardlayer.backends.servers import Servers
 from shardlayer.batch import Batch, Published, publish, read_published
-from shardlayer.commands import Argument, Call, JoinReply, JoinRequest, Queued
+from shardlayer.commands import (
+    PAGE_BYTES,
+    RECOVERY_LIMIT,
+    Argument,
+    Call,
+    JoinReply,
+    JoinRequest,
+    Queued,
+)
 from shardlayer.keys import (
     CHANNEL_MARK,
     layout_tag,
@@ -24,7 +32,7 @@ from shardlayer.keys import (
     tag_of,
 )
 from shardlayer.options import LayerOptions
-from shardlayer.types import Mark, NodeId, Position, Publication, RoomInfo
+from shardlayer.types import HistoryPage, Mark, NodeId, Position, RoomInfo
 
 FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
 
@@ -137,17 +145,13 @@ class RedisBackend(Backend):
     async def detach(self, shard: int, group: str, channel: str) -> None:
         await self._execute(shard, "HDEL", self._keys[shard].nodes(group), CHANNEL_MARK + channel)
 
-    async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
+    async def page(
+        self, shard: int, group: str, limit: int, *, before: int = 0, max_bytes: int = PAGE_BYTES
+    ) -> HistoryPage:
+        limit = min(limit, RECOVERY_LIMIT)
         keys = self._keys[shard]
-        meta, held = await asyncio.gather(
-            self._execute(shard, "GET", keys.meta(group)),
-            self._execute(shard, "XREVRANGE", keys.history(group), "+", "-", "COUNT", limit),
-        )
-        epoch = commands.read_meta(meta).epoch
-        return [
-            commands.publication(group, int(identifier.partition(b"-")[0]), fields[b"p"], epoch)
-            for identifier, fields in reversed(held)
-        ]
+        call = commands.history(keys, group, limit=limit, before=before, max_bytes=max_bytes)
+        return commands.read_page(group, await self._call(shard, call))
 
     async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:
         found = await self._execute(shard, "HMGET", self._keys[shard].marks, *sources)

@@ -4,13 +4,18 @@
 -- ARGV  1 node    2 lease TTL, ms    3 members on the node
 --       4 1 if the group keeps history, else 0   5 an epoch if it needs one  6 meta TTL, ms
 --       7 1 to answer what was missed, else 0    8 the last offset had   9 its epoch ('': any)
---       10 how many publications to answer at most: the newest, or for a node that returns the
---          oldest, since it asks again for the rest
+--       10 how many publications to answer at most: the oldest, who wants the rest asks again
 --       11 1 if the node is in the group already and ARGV[8] is where its members are, else 0
 --       12 how long the epoch is kept while nothing was published, ms: anybody may join any name
+--       13 how many bytes of publications to answer at most
+--       14 how many publications to answer however large they are: 0 or 1
 -- Returns  {1 if the node's lease still ran else 0, epoch ('' without history), offset,
---           1 if nothing is missing between ARGV[8] and the last one answered, else 0,
+--           1 if nothing is missing between ARGV[8] and where the answer begins, else 0,
+--           the offset behind which it begins,
 --           then offset and body of each publication after it}
+
+local CHUNK = 16  -- entries read at a time; those that the page can't hold were read in vain
+local OVERHEAD = 20  -- bytes that an entry counts for beside its body
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -22,7 +27,7 @@ redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
 
 if ARGV[4] == '0' then
-  return {leased, '', 0, 0}
+  return {leased, '', 0, 0, 0}
 end
 
 local state = redis.call('MGET', KEYS[4], KEYS[6])
@@ -43,41 +48,45 @@ redis.call('SET', KEYS[4], string.format('%.0f %s %s', offset, epoch, life),
            'PX', offset > 0 and ARGV[6] or ARGV[12])
 
 if ARGV[7] == '0' then
-  return {leased, epoch, offset, 0}
+  return {leased, epoch, offset, 0, offset}
 end
 
 local since = tonumber(ARGV[8])
 local same_epoch = ARGV[9] == '' or ARGV[9] == epoch
 if same_epoch and since == offset then
-  return {leased, epoch, offset, 1}
+  return {leased, epoch, offset, 1, offset}
 end
 
 -- What another epoch counted can't be compared, so then all that is held is what may be missing.
 if not same_epoch or since > offset then
   since = 0
 end
-local limit = tonumber(ARGV[10])
-local after = string.format('(%.0f-0', since)
-local held
-local from, to, step
-if ARGV[11] == '1' then
-  held = redis.call('XRANGE', KEYS[5], after, '+', 'COUNT', limit)
-  from, to, step = 1, #held, 1
-else
-  held = redis.call('XREVRANGE', KEYS[5], '+', after, 'COUNT', limit)
-  from, to, step = #held, 1, -1
-end
-local reply = {leased, epoch, offset, 0}
-local first = offset + 1
-for i = from, to, step do
-  local at = tonumber(string.match(held[i][1], '^%d+'))
-  if i == from then
-    first = at
+local limit, most, least = tonumber(ARGV[10]), tonumber(ARGV[13]), tonumber(ARGV[14])
+local reply = {leased, epoch, offset, 0, 0}
+local at, first, count, size, chunk = since, nil, 0, 0, 1
+repeat
+  local wanted = math.min(chunk, limit - count)
+  local held = redis.call('XRANGE', KEYS[5], string.format('(%.0f-0', at), '+', 'COUNT', wanted)
+  local is_full = #held < wanted
+  for i = 1, #held do
+    local body = held[i][2][2]
+    at = tonumber(string.match(held[i][1], '^%d+'))
+    first = first or at
+    size = size + #body + OVERHEAD
+    if size > most and count >= least then
+      is_full = true
+      break
+    end
+    reply[#reply + 1] = at
+    reply[#reply + 1] = body
+    count = count + 1
   end
-  reply[#reply + 1] = at
-  reply[#reply + 1] = held[i][2][2]
-end
+  chunk = math.min(2 * chunk, CHUNK)
+until is_full or count == limit
+
+first = first or offset + 1
 if same_epoch and tonumber(ARGV[8]) <= offset and first == tonumber(ARGV[8]) + 1 then
   reply[4] = 1
 end
+reply[5] = first - 1
 return reply

@@ -11,7 +11,7 @@ import pytest
 from shardlayer import wire
 from shardlayer.backends.base import Backend
 from shardlayer.batch import Batch, Outgoing, Published
-from shardlayer.commands import JoinReply, JoinRequest
+from shardlayer.commands import PAGE, JoinReply, JoinRequest, Page
 from shardlayer.options import MAX_BATCH_SIZE, NO_HISTORY
 from shardlayer.types import BEGINNING, HistoryPolicy, Mark, NodeId, Position
 from tests.contract.conftest import MakeBackend
@@ -72,9 +72,18 @@ async def join(
     since: Position | None = None,
     keeps: bool = True,
     members: int = 1,
+    returns: bool = False,
+    page: Page = PAGE,
 ) -> JoinReply:
     request = JoinRequest(
-        node=node, group=group, members=members, keeps=keeps, since=since, epoch="j0j0j0j0"
+        node=node,
+        group=group,
+        members=members,
+        keeps=keeps,
+        since=since,
+        epoch="j0j0j0j0",
+        returns=returns,
+        page=page,
     )
     return await backend.join(SHARD, request)
 
@@ -219,23 +228,77 @@ async def test_join_beyond_the_window_is_not_recovered(backend: Backend) -> None
     assert [item.offset for item in reply.publications][-1] == 500
 
 
-async def test_node_that_returns_gets_the_oldest_first(backend: Backend) -> None:
-    """What its members missed comes from where they are, in pages; others get the newest."""
+@pytest.mark.parametrize("returns", [False, True])
+async def test_what_was_missed_comes_in_pages(backend: Backend, returns: bool) -> None:
+    """Whoever asks gets the oldest first, and the rest by asking again from where that ends."""
     policy = HistoryPolicy(size=10_000, ttl=60.0)
     for number in range(1, 6):
         items = [outgoing("a", b"x", policy) for _ in range(300)]
         await publish(backend, *items, number=number)
     since = Position(offset=100, epoch="k3k3k3k3")
-    request = JoinRequest(
-        node=HERE, group="a", members=1, keeps=True, since=since, epoch="j0j0j0j0", returns=True
-    )
-    page = await backend.join(SHARD, request)
+    page = await join(backend, "a", since=since, returns=returns)
     assert page.recovered
     assert page.position == Position(offset=1_500, epoch="k3k3k3k3")
     assert [item.offset for item in page.publications] == list(range(101, 1_101))
-    newest = await join(backend, "a", since=since)
-    assert not newest.recovered
-    assert [item.offset for item in newest.publications] == list(range(501, 1_501))
+    assert page.reached == Position(offset=1_100, epoch="k3k3k3k3")
+    rest = await join(backend, "a", since=page.reached, returns=returns)
+    assert rest.recovered
+    assert [item.offset for item in rest.publications] == list(range(1_101, 1_501))
+    assert rest.reached == rest.position == page.position
+
+
+@pytest.mark.parametrize("returns", [False, True])
+async def test_page_is_bounded_in_bytes(backend: Backend, returns: bool) -> None:
+    """A page ends before it is too large; one publication that is too large for it comes alone."""
+    for number, size in enumerate([100, 100, 1_000, 100], start=1):
+        await publish(backend, outgoing("a", b"1" * size), number=number)
+    at: Position | None = Position(offset=0, epoch="k3k3k3k3")
+    for wanted in ([1, 2], [3], [4]):
+        reply = await join(backend, "a", since=at, returns=returns, page=Page(max_bytes=300))
+        assert reply.recovered
+        assert [item.offset for item in reply.publications] == wanted
+        at = reply.reached
+    assert at == reply.position == Position(offset=4, epoch="k3k3k3k3")
+
+
+async def test_page_that_may_be_empty_says_where_it_begins(backend: Backend) -> None:
+    """An answer of many rooms has no place for what is large: it names the place before it."""
+    await publish(backend, outgoing("a", b"1" * 1_000), outgoing("a", b"2"))
+    for since, recovered in ((BEGINNING, True), (Position(offset=7, epoch="other"), False)):
+        reply = await join(backend, "a", since=since, page=Page(max_bytes=300, least=0))
+        assert (reply.publications, reply.recovered) == ([], recovered)
+        assert reply.reached == Position(offset=0, epoch="k3k3k3k3")
+        assert reply.position == Position(offset=2, epoch="k3k3k3k3")
+
+
+async def test_history_is_read_in_pages(backend: Backend) -> None:
+    """Newest first, bounded in bytes; a page says whether older ones are held."""
+    sizes = [100, 1_000, 100, 100]
+    for number, size in enumerate(sizes, start=1):
+        await publish(backend, outgoing("a", b"1" * size), number=number)
+    pages = []
+    before, more = 0, True
+    while more:
+        page = await backend.page(SHARD, "a", 10, before=before, max_bytes=300)
+        assert page.position == Position(offset=4, epoch="k3k3k3k3")
+        pages.append([item.offset for item in page.publications])
+        before, more = page.publications[0].offset, page.more
+    assert pages == [[3, 4], [2], [1]]
+    newest = await backend.page(SHARD, "a", 1)
+    assert ([item.offset for item in newest.publications], newest.more) == ([4], True)
+    assert (await backend.page(SHARD, "a", 4)).more is False
+    assert (await backend.page(SHARD, "nobody", 4)) == (Position(offset=0, epoch=""), [], False)
+    assert [len(item.data) for item in await backend.history(SHARD, "a", 3)] == sizes[1:]
+
+
+async def test_history_of_more_than_a_page_is_whole(backend: Backend) -> None:
+    """Whoever asks for all that a room holds gets it, though it takes several pages."""
+    policy = HistoryPolicy(size=10_000, ttl=60.0)
+    for number in range(1, 6):
+        items = [outgoing("a", b"x" * 500, policy) for _ in range(300)]
+        await publish(backend, *items, number=number)
+    held = await backend.history(SHARD, "a", 1_400)
+    assert [item.offset for item in held] == list(range(101, 1_501))
 
 
 async def test_groups_are_asked_together_where_they_stand(backend: Backend) -> None:

@@ -21,9 +21,10 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from shardlayer.frames import Broadcast
+from shardlayer.joined import Joined
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.node import Joined, Node
+from shardlayer.node import Node
 from shardlayer.options import PREFIX, SHARDS
 from shardlayer.sharding import hash_tags
 from shardlayer.types import BEGINNING, Position

@@ -15,6 +15,7 @@ import pytest
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
+from shardlayer.commands import Page
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer
@@ -388,3 +389,81 @@ async def test_shard_that_is_heard_after_the_node_closed_gets_no_lease(
     node._heard.clear()
     node.resumed([0])
     assert asyncio.all_tasks() == before
+
+
+async def test_member_reads_on_in_pages(layer: ShardedChannelLayer) -> None:
+    """Who missed more than a page gets the rest from the history, then what is new, each once."""
+    room, sink, page = Room(layer), RecordingSink(), Page(max_bytes=100)
+    await room.publish(*range(1, 10))
+    node = await layer.node()
+    joined = await node.join("general", sink, BEGINNING, page)
+    sink.texts += [item.data for item in joined.publications]
+    assert 0 < len(sink.texts) < 9
+    await room.publish(10)  # is skipped at the gate, and read
+    pages = 0
+    while joined.is_behind:
+        for broadcast in await node.read_on(joined, page):
+            sink.write(broadcast)
+        pages += 1
+    joined.release()
+    await room.publish(11)
+    assert pages > 1
+    assert await numbers(sink, 11) == list(range(1, 12))
+
+
+async def test_member_that_reads_on_is_told_what_is_gone(redis_server: EmbeddedValkey) -> None:
+    """What goes from the history before a slow member has read it is told with a reset."""
+    async with layer_on(redis_server.url) as layer:
+        room, sink, page = Room(layer), RecordingSink(), Page(max_bytes=50)
+        await room.publish(*range(1, 10))
+        node = await layer.node()
+        joined = await node.join("general", sink, BEGINNING, page)
+        sink.texts += [item.data for item in joined.publications]
+        assert joined.position is not None
+        last = joined.position.offset
+        tag = hash_tags(layer.options.prefix, layer.options.shards)[layer.shard_of("general")]
+        with Redis.from_url(redis_server.url) as redis:
+            redis.xtrim(ShardKeys(tag).history("general"), minid="7-0", approximate=False)
+        while joined.is_behind:
+            for broadcast in await node.read_on(joined, page):
+                sink.write(broadcast)
+        joined.release()
+        await room.publish(10)
+        assert await numbers(sink, last + 5) == [*range(1, last + 1), "reset", 7, 8, 9, 10]
+
+
+async def test_member_behind_is_not_released(layer: ShardedChannelLayer) -> None:
+    """Letting pushes through before the member has read on is the caller's error."""
+    await Room(layer).publish(*range(1, 10))
+    joined = await (await layer.node()).join(
+        "general", RecordingSink(), BEGINNING, Page(max_bytes=50)
+    )
+    with pytest.raises(RuntimeError, match="read on"):
+        joined.release()
+
+
+async def test_member_that_left_reads_no_more(layer: ShardedChannelLayer) -> None:
+    """Who left, or joined again, while it was behind is given nothing, and may be released."""
+    await Room(layer).publish(*range(1, 10))
+    node, sink, page = await layer.node(), RecordingSink(), Page(max_bytes=50)
+    joined = await node.join("general", sink, BEGINNING, page)
+    node.leave("general", sink)
+    assert await node.read_on(joined, page) == []
+    joined.release()
+
+
+async def test_gate_holds_a_bounded_amount(layer: ShardedChannelLayer) -> None:
+    """A member whose reply takes long holds up to 1 MiB of pushes; past that it reads them."""
+    node, sink = await layer.node(), RecordingSink()
+    joined = await node.join("general", sink)
+    data = b'"%b"' % (b"x" * 200_000)
+    for _ in range(7):
+        await layer.publish("general", data)
+    await until(lambda: joined.is_behind)
+    while joined.is_behind:
+        for broadcast in await node.read_on(joined):
+            sink.write(broadcast)
+    joined.release()
+    await layer.publish("general", b"8")
+    await until(lambda: len(sink.texts) == 8)
+    assert [orjson.loads(text)["offset"] for text in sink.texts] == list(range(1, 9))
