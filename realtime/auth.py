@@ -49,14 +49,20 @@ class Identity:
                 self._user = await get_user({"session": session})
         return self._user
 
-    async def name(self) -> str | None:
-        """Return the user's name; None of an anonymous user."""
-        user = await self.user()
-        return user.get_username() if user.is_authenticated else None
-
     def sign_in(self, user: AbstractBaseUser) -> None:
         """Make `user` the connection's from here on."""
         self._user = user
+
+
+def name_of(user: User) -> str | None:
+    """Return a user's name as text, empty if they have none; None of an anonymous user.
+
+    A project's own user model may name its users by whatever a field can hold.
+    """
+    if not user.is_authenticated:
+        return None
+    name: object = user.get_username()
+    return "" if name is None else str(name)
 
 
 def session_key(headers: list[tuple[bytes, bytes]]) -> str | None:

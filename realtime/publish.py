@@ -16,7 +16,7 @@ async def apublish(
     room: str,
     data: object,
     *,
-    idempotency_key: str = "",
+    idempotency_key: str | None = None,
     using: str = DEFAULT_CHANNEL_LAYER,
 ) -> Position | None:
     """Publish `data` to everybody in `room`, and return once Redis has it.
@@ -30,7 +30,8 @@ async def apublish(
         idempotency_key: Names this publication. Published again to the room under the same key
             within `idempotency_ttl` (5 minutes), it is not published but answered with the first
             one's position: so a caller can try again after ShardUnavailable, or run twice.
-            1 to 128 characters; empty for none.
+            1 to 128 characters; an empty one is refused, lest a field that was left empty pass for
+            a name.
         using: The alias of the channel layer.
 
     Returns:
@@ -50,7 +51,7 @@ def publish(
     room: str,
     data: object,
     *,
-    idempotency_key: str = "",
+    idempotency_key: str | None = None,
     using: str = DEFAULT_CHANNEL_LAYER,
 ) -> Position | None:
     """Do what `apublish` does, from synchronous code such as a view or a signal's receiver.
@@ -65,27 +66,28 @@ def publish(
 
 
 async def apublish_to_user(
-    user: User,
+    user: User | object,
     data: object,
     *,
-    idempotency_key: str = "",
+    idempotency_key: str | None = None,
     using: str = DEFAULT_CHANNEL_LAYER,
 ) -> Position | None:
     """Publish `data` to a user's private room, and so to all of their devices.
 
-    Takes, returns and raises what `apublish` does.
+    `user` is a user, or the primary key of one, which is not looked up. Takes, returns and raises
+    what `apublish` does.
 
     Raises:
-        ValueError: The user is anonymous or not saved.
+        ValueError: The user is anonymous or not saved, or it is no primary key.
     """
     return await apublish(user_room(user), data, idempotency_key=idempotency_key, using=using)
 
 
 def publish_to_user(
-    user: User,
+    user: User | object,
     data: object,
     *,
-    idempotency_key: str = "",
+    idempotency_key: str | None = None,
     using: str = DEFAULT_CHANNEL_LAYER,
 ) -> Position | None:
     """Do what `apublish_to_user` does, from synchronous code."""

@@ -30,10 +30,12 @@ class Blocking(Publishing):
         """Send a message to all members of a group."""
         self._engines.wait_for(lambda: self.group_send(group, message))
 
-    def publish_sync(self, room: str, data: bytes, *, idempotency_key: str = "") -> Position | None:
+    def publish_sync(
+        self, room: str, data: bytes, *, idempotency_key: str | None = None, owner: str = ""
+    ) -> Position | None:
         """Publish JSON text to a room's members and its history."""
         return self._engines.wait_for(
-            lambda: self.publish(room, data, idempotency_key=idempotency_key)
+            lambda: self.publish(room, data, idempotency_key=idempotency_key, owner=owner)
         )
 
     def publish_many_sync(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:

@@ -36,7 +36,7 @@ class Publishing:
     _engines: Engines
 
     async def publish(
-        self, room: str, data: bytes, *, idempotency_key: str = ""
+        self, room: str, data: bytes, *, idempotency_key: str | None = None, owner: str = ""
     ) -> Position | None:
         """Publish JSON text, in UTF-8, to a room's members and its history.
 
@@ -45,20 +45,17 @@ class Publishing:
 
         With an `idempotency_key` of 1 to 128 characters the same key in the same room publishes
         once: within `idempotency_ttl` (5 minutes) the first one's position is answered again. So
-        a caller may repeat what raised ShardUnavailable.
+        a caller may repeat what raised ShardUnavailable. The keys of an `owner`, such as a user
+        whose client chose them, are theirs alone: the same key of another, or of none, is another.
 
         Raises:
-            TypeError: If the room's name or the key is not valid.
+            TypeError: If the room's name, the key or the owner is not valid.
             MessageTooLarge: If `data` is larger than `max_message_size`.
             ShardUnavailable: If it was not acknowledged within `publish_timeout`; whether it was
                 published is then unknown.
         """
-        if idempotency_key != "" and not _is_idempotency_key(idempotency_key):
-            raise TypeError(
-                f"An idempotency key is a text of 1 to {MAX_IDEMPOTENCY_KEY} characters, "
-                f"not {idempotency_key!r:.200}."
-            )
-        item = self._outgoing(room, data, idempotency_key=idempotency_key)
+        known_as = "" if idempotency_key is None else _known_as(idempotency_key, owner)
+        item = self._outgoing(room, data, idempotency_key=known_as)
         engine = self._engines.here()
         if engine is not None:  # what most callers do, without a coroutine more
             return (await engine.publisher.publish(item)).position
@@ -241,9 +238,32 @@ class Publishing:
             raise MessageTooLarge(size=len(payload), limit=limit)
 
 
+def _known_as(key: str, owner: str) -> str:
+    """Return the name under which the key of an owner is remembered; no two have the same.
+
+    Raises:
+        TypeError: If one of them can't be.
+    """
+    if not _is_idempotency_key(key):
+        raise TypeError(
+            f"An idempotency key is a text of 1 to {MAX_IDEMPOTENCY_KEY} characters, "
+            f"not {key!r:.200}."
+        )
+    if owner:
+        if not _is_idempotency_key(owner) or "\0" in owner:
+            raise TypeError(
+                f"The owner of an idempotency key is a text of up to {MAX_IDEMPOTENCY_KEY} "
+                f"characters without NUL, not {owner!r:.200}."
+            )
+        return f"\0{owner}\0{key}"
+    return f"\0\0{key}" if key.startswith("\0") else key
+
+
 def _is_idempotency_key(key: object) -> bool:
     """Tell whether a key can be sent; half a surrogate pair, as JSON may hold, can't."""
-    return isinstance(key, str) and len(key) <= MAX_IDEMPOTENCY_KEY and not _SURROGATE.search(key)
+    return (
+        isinstance(key, str) and 0 < len(key) <= MAX_IDEMPOTENCY_KEY and not _SURROGATE.search(key)
+    )
 
 
 def _positions(

@@ -78,13 +78,31 @@ async def test_idempotency_key_is_forgotten_after_its_time(make_layer: MakeLayer
     await until(published_again)
 
 
-@pytest.mark.parametrize("key", ["k" * 129, 7, None, "\ud800"])
+@pytest.mark.parametrize("key", ["", "k" * 129, 7, b"k", "\ud800"])
 async def test_idempotency_key_that_can_be_none_is_refused(
     layer: ShardedChannelLayer, key: object
 ) -> None:
     """Before anything is sent."""
     with pytest.raises(TypeError, match="idempotency key"):
         await layer.publish(ROOM, b"1", idempotency_key=key)  # type: ignore[arg-type]
+
+
+async def test_keys_of_two_owners_are_two(layer: ShardedChannelLayer) -> None:
+    """No owner's key is another's, or that of who has no owner, however they are spelled."""
+    spelled = [("k", ""), ("k", "a"), ("k", "b"), ("a\0k", ""), ("\0a\0k", ""), ("\0k", "a")]
+    places = [
+        await layer.publish(ROOM, b"1", idempotency_key=key, owner=owner)
+        for _ in range(2)
+        for key, owner in spelled
+    ]
+    assert offsets(places) == [1, 2, 3, 4, 5, 6] * 2
+
+
+@pytest.mark.parametrize("owner", ["a\0b", "x" * 129, 7])
+async def test_owner_that_can_be_none_is_refused(layer: ShardedChannelLayer, owner: object) -> None:
+    """Before anything is sent."""
+    with pytest.raises(TypeError, match="owner"):
+        await layer.publish(ROOM, b"1", idempotency_key="k", owner=owner)  # type: ignore[arg-type]
 
 
 async def test_marked_publications_are_taken_once_and_in_order(

@@ -13,7 +13,7 @@ from django.core import signing
 from django.db import connections
 from pytest_django import Settings
 
-from realtime.auth import Identity, session_key
+from realtime.auth import Identity, name_of, session_key
 from realtime.tokens import BadToken, issue_token, user_of
 from tests.realtime.client import Client
 from tests.realtime.users import cookie_of
@@ -48,13 +48,13 @@ async def test_without_a_cookie_nobody_is_asked() -> None:
     """Without a session cookie the user is anonymous, and the database stays closed."""
     identity = Identity({"headers": NO_COOKIE})
     assert isinstance(await identity.user(), AnonymousUser)  # a query would fail this test
-    assert await identity.name() is None
+    assert name_of(await identity.user()) is None
 
 
 async def test_cookie_names_the_user(ada: User) -> None:
     """A session cookie signs in, and the user is looked up once."""
     identity = Identity(scope(await database_sync_to_async(cookie_of)(ada)))
-    assert await identity.name() == "ada"
+    assert name_of(await identity.user()) == "ada"
     assert await identity.user() is await identity.user()
 
 
@@ -63,8 +63,8 @@ async def test_stale_cookie_is_nobody(ada: User) -> None:
     cookie = await database_sync_to_async(cookie_of)(ada)
     ada.set_password("y")
     await ada.asave()
-    assert await Identity(scope(cookie)).name() is None
-    assert await Identity(scope(f"{settings.SESSION_COOKIE_NAME}=gone")).name() is None
+    assert name_of(await Identity(scope(cookie)).user()) is None
+    assert name_of(await Identity(scope(f"{settings.SESSION_COOKIE_NAME}=gone")).user()) is None
 
 
 async def test_middlewares_user_counts(ada: User) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from django.db import connections, models
 from django.test.utils import isolate_apps
 from pytest_django import Settings
 
-from realtime.publish import apublish_to_user, publish_to_user
+from realtime.publish import apublish, apublish_to_user, publish_to_user
 from realtime.rooms import is_room_name
 from realtime.tokens import issue_token
 from realtime.users import user_room
@@ -102,6 +103,70 @@ class TestName:
         """An anonymous user, and one that was not saved, has no room."""
         with pytest.raises(ValueError, match="primary key"):
             user_room(nobody)
+
+    @pytest.mark.parametrize("key", [7, "7"])
+    def test_key_will_do(self, key: object) -> None:
+        """A primary key names the room that its user has, in whichever form it comes."""
+        assert user_room(key) == user_room(User(pk=7)) == "user.7"
+
+    @pytest.mark.parametrize("key", [None, "ada", object(), 1.5j])
+    def test_what_is_no_key_has_none(self, key: object) -> None:
+        """What can be no primary key of a user is the caller's error."""
+        with pytest.raises(ValueError, match="primary key"):
+            user_room(key)
+
+
+@pytest.mark.usefixtures("memory_layer")
+class TestWhoever:
+    """Users of all kinds of models."""
+
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [(None, ""), ("", ""), (UUID(int=7), str(UUID(int=7))), (Decimal("1.5"), "1.5")],
+    )
+    async def test_any_name_will_do(
+        self, name: object, told: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A user without a name, or with one that is no text, is told it, and has the own room."""
+        user = User(pk=7)
+        monkeypatch.setattr(user, "get_username", lambda: name)
+        async with Client(more={"user": user}) as client:
+            answer = (await client.ask(1, connect={}))["connected"]
+            assert (answer["user"], answer["room"]) == (told, "user.7")
+            assert "subscribed" in await client.ask(2, subscribe={"room": "user.7"})
+            await apublish_to_user(7, "by key")
+            assert (await client.receive())["data"] == "by key"
+
+
+@pytest.mark.usefixtures("memory_layer")
+class TestKeys:
+    """Whose the keys are that clients give their publications."""
+
+    async def test_keys_of_two_users_are_two(
+        self, people: tuple[User, User], memory_layer: ShardedChannelLayer
+    ) -> None:
+        """Of one user they are one on all connections; of two, of nobody and of programs not."""
+        ada, grace = people
+        offsets = []
+        for token in (issue_token(ada), issue_token(grace), None, issue_token(ada), None):
+            async with Client() as client:
+                await client.ask(1, connect={"token": token})
+                command = {"room": "chat.lobby", "data": 1, "key": "order-1"}
+                offsets.append((await client.ask(2, publish=command))["published"]["offset"])
+        assert offsets == [1, 2, 3, 1, 3]
+        for key in ("order-1", "client:order-1", "anonymous:order-1"):
+            position = await apublish("chat.lobby", 1, idempotency_key=key)
+            assert position is not None
+            offsets.append(position.offset)
+        assert offsets[5:] == [4, 5, 6]
+
+    async def test_empty_key_is_refused(self) -> None:
+        """An empty key is no key that was left out: it is a mistake, whoever makes it."""
+        async with Client() as client:
+            command = {"room": "chat.lobby", "data": 1, "key": ""}
+            assert (await client.ask(1, publish=command))["error"]["code"] == "bad_request"
+        with pytest.raises(TypeError, match="idempotency key"):
+            await apublish("chat.lobby", 1, idempotency_key="")
 
 
 @pytest.mark.usefixtures("memory_layer")

@@ -26,12 +26,11 @@ class Command(BaseCommand):
         add_json(parser)
         parser.add_argument(
             "--key",
-            default="",
             help="Names this publication: run again under the same key within five minutes, the "
             "command publishes nothing and shows where the first one is.",
         )
 
-    def handle(self, *args: Any, room: str, data: str, key: str, **options: Any) -> None:
+    def handle(self, *args: Any, room: str, data: str, key: str | None, **options: Any) -> None:
         """Publish, and say where in the room's history it went."""
         fragment = read_json(data)
         try:
@@ -46,7 +45,7 @@ class Command(BaseCommand):
             )
 
 
-async def _publish(room: str, data: orjson.Fragment, key: str) -> Position | None:
+async def _publish(room: str, data: orjson.Fragment, key: str | None) -> Position | None:
     try:
         return await apublish(room, data, idempotency_key=key)
     finally:
