@@ -106,9 +106,12 @@ class SocketSink:
 
     def send_paced(self, data: bytes) -> None:
         """Write what the application sends: outside the limit, since its `send` waits."""
-        if self._backlog is not None:
+        was_idle = self._backlog is None
+        if not was_idle:
             self._paced += len(data)
         self.send_data(data)
+        if was_idle and self._backlog is not None:
+            self._paced = self._backlog.size
 
     def send_soon(self, data: bytes) -> None:
         """Write together with what follows in this turn of the event loop, else right after it."""
@@ -192,7 +195,6 @@ class SocketSink:
         """Begin a backlog with what the kernel did not take."""
         self._backlog = backlog = Backlog()
         backlog.append(memoryview(data)[sent:])
-        self._paced = backlog.size  # whatever its size, the first is not held against the client
         self.send_frames = self._queue
         self._transport.registerProducer(self, False)
 

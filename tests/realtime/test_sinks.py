@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from realtime import sinks
-from realtime.sinks import AsgiSink
+from realtime.counters import counters
+from realtime.sinks import PACED_SIZE, AsgiSink
 from shardlayer import Broadcast
 
 LIMIT = 100  # bytes
@@ -77,7 +78,7 @@ async def test_slow_client_is_closed() -> None:
     sink = AsgiSink(server.send, limit=LIMIT)
     sink.write(Broadcast([b"first"]))
     await asyncio.sleep(0)  # the drain task takes it and waits
-    for _ in range(10):
+    for _ in range(11):
         sink.write(Broadcast([b"x" * 11]))
     server.reading.set()
     await sink.finish()
@@ -96,21 +97,84 @@ async def test_limit_counts_what_is_unread() -> None:
     assert len(server.sent) == 19
 
 
-@pytest.mark.parametrize(("behind", "closed"), [(LIMIT, False), (LIMIT + 1, True)])
-async def test_long_answer_is_not_held_against_the_client(behind: int, closed: bool) -> None:
-    """One write may be longer than the limit; what waits behind it may not."""
+@pytest.mark.parametrize(("first", "closed"), [(LIMIT, False), (LIMIT + 1, True)])
+async def test_every_write_counts(first: int, closed: bool) -> None:
+    """The first too; it is let through whatever its size, and then nothing until it is read."""
     server = Server()
     server.reading.clear()
     sink = AsgiSink(server.send, limit=LIMIT)
-    sink.write(Broadcast([b"x" * 3 * LIMIT]))
-    sink.write(Broadcast([b"y" * behind]))
+    before = counters.slow_closed
+    sink.write(Broadcast([b"x" * first]))
+    sink.write(Broadcast([b"y"]))
     server.reading.set()
     if closed:
         await sink.finish()
         assert [event.get("code") for event in server.sent] == [4008]
     else:
-        assert [len(text(event)) for event in await server.got(2)] == [3 * LIMIT, behind]
+        assert [len(text(event)) for event in await server.got(2)] == [first, 1]
         await sink.finish()
+    assert counters.slow_closed - before == closed
+
+
+async def test_no_limit() -> None:
+    """With a limit of 0 any amount waits."""
+    server = Server()
+    server.reading.clear()
+    sink = AsgiSink(server.send, limit=0)
+    for _ in range(10):
+        sink.write(Broadcast([b"x" * LIMIT]))
+    server.reading.set()
+    assert len(await server.got(10)) == 10
+    await sink.finish()
+
+
+async def test_long_answers_parts_wait_for_the_client() -> None:
+    """`wait_drained` returns when little is left, or when the client is gone."""
+    for gone in (False, True):
+        server = Server()
+        server.reading.clear()
+        sink = AsgiSink(server.send, limit=10 * PACED_SIZE)
+        for _ in range(4):
+            sink.write(Broadcast([b"x" * PACED_SIZE]))
+        waits = asyncio.create_task(sink.wait_drained())
+        await asyncio.sleep(0)
+        assert not waits.done()
+        server.gone = gone
+        server.reading.set()
+        await asyncio.wait_for(waits, 5)
+        await sink.finish()
+
+
+async def test_message_too_large_for_the_server_is_not_tried() -> None:
+    """The client is closed with 4008: it comes back, and is told what it can't be sent."""
+    server = Server()
+    sink = AsgiSink(server.send, limit=LIMIT, max_text=10)
+    sink.write(Broadcast([b"x" * 10]))
+    await server.got(1)
+    sink.write(Broadcast([b"x" * 11]))
+    await sink.finish()
+    assert [event.get("code") for event in server.sent] == [None, 4008]
+
+
+async def test_refused_message_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    """A server that refuses to send one message is told to close, and the owner hears of it."""
+    sent: list[dict[str, Any]] = []
+    failed = asyncio.Event()
+
+    async def send(event: dict[str, Any]) -> None:
+        if event["type"] == "websocket.send":
+            raise ValueError("message exceeds the maximum")
+        sent.append(event)
+
+    before = counters.refused_writes
+    sink = AsgiSink(send, limit=LIMIT, on_failure=failed.set)
+    sink.write(Broadcast([b"a"]))
+    await asyncio.wait_for(failed.wait(), 5)
+    sink.write(Broadcast([b"b"]))
+    await sink.finish()
+    assert [(event["type"], event["code"]) for event in sent] == [("websocket.close", 1011)]
+    assert counters.refused_writes == before + 1
+    assert "message exceeds the maximum" in caplog.text
 
 
 async def test_client_that_went_away_costs_nothing() -> None:
@@ -126,8 +190,9 @@ async def test_client_that_went_away_costs_nothing() -> None:
     assert server.sent == []
 
 
-async def test_server_that_sends_no_standard_code() -> None:
-    """Where a server refuses a standard close code, the client is told not to come back."""
+@pytest.mark.parametrize(("code", "own"), [(1003, 4009), (1011, 4008)])
+async def test_server_that_sends_no_standard_code(code: int, own: int) -> None:
+    """Where a server refuses a standard code, one of ours says the same of coming back."""
     sent: list[dict[str, Any]] = []
 
     async def send(event: dict[str, Any]) -> None:
@@ -136,9 +201,9 @@ async def test_server_that_sends_no_standard_code() -> None:
         sent.append(event)
 
     sink = AsgiSink(send, limit=LIMIT)
-    sink.close(1003, "why")
+    sink.close(code, "why")
     await sink.finish()
-    assert sent == [{"type": "websocket.close", "code": 4009, "reason": "why"}]
+    assert sent == [{"type": "websocket.close", "code": own, "reason": "why"}]
 
 
 async def test_finish_ends_the_task() -> None:
