@@ -53,6 +53,16 @@ def _is_strings(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
+def _is_limit(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _is_count_limit(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_LIMIT = Rule("a whole number, or 0 for no limit", _is_count_limit)
+_RATE = Rule("a number a second, or 0 for no limit", _is_limit)
 _COUNT = Rule("a whole number above 0", _is_count)
 _SECONDS = Rule("a number of seconds above 0", _is_number)
 _SHARE = Rule("a number from 0 to 1", _is_share)
@@ -95,8 +105,14 @@ class Conf:
     authorize: str | None = _setting(None, _PATH_OR_NONE)  # async (user, action, room) -> bool
     max_rooms_per_client: int = _setting(100, _COUNT)  # rooms
     max_client_message: int = _setting(64 * 1024, _COUNT)  # bytes
-    max_client_buffer: int = _setting(1024 * 1024, _COUNT)  # bytes, on servers without a sink
+    max_client_buffer: int = _setting(1024 * 1024, _LIMIT)  # bytes, on servers without a sink
+    max_client_text: int = _setting(1024 * 1024, _LIMIT)  # bytes, on servers without a sink
     max_client_history: int = _setting(300, _COUNT)  # publications in one answer to `history`
+    max_client_answer: int = _setting(256 * 1024, _LIMIT)  # bytes of publications in one answer
+    max_client_commands: float = _setting(100, _RATE)  # a second and connection
+    max_client_publishes: float = _setting(50, _RATE)  # a second and connection
+    max_client_new_rooms: float = _setting(20, _RATE)  # rooms, a second and connection
+    join_concurrency: int = _setting(64, _LIMIT)  # joins of all clients under way in a process
     user_room_prefix: str = _setting("user.", _PREFIX)  # begins the names of users' own rooms
     token_max_age: int = _setting(3600, _COUNT)  # seconds
 

@@ -8,6 +8,7 @@ to the connection's sink.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -17,8 +18,7 @@ from realtime.conf import conf
 from realtime.protocol.commands import CLOSE_BINARY
 from realtime.protocol.parsing import subscribe_to
 from realtime.session import ClientSession
-from realtime.sinks import AsgiSink, Send
-from shardlayer import Sink
+from realtime.sinks import AsgiSink, ClientSink, Send
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -59,14 +59,29 @@ class RoomConsumer:
         if offered is not None:
             await self._serve(offered["sink"])
             return
-        sink = AsgiSink(self._send, limit=conf().max_client_buffer)
-        try:
-            await self._serve(sink)
-        finally:
-            await sink.finish()
+        await self._serve_over_asgi()
 
-    async def _serve(self, sink: Sink) -> None:
-        session = await ClientSession.begin(self._scope, sink)
+    async def _serve_over_asgi(self) -> None:
+        settings, loop = conf(), asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as serving:
+                sink = AsgiSink(
+                    self._send,
+                    limit=settings.max_client_buffer,
+                    max_text=settings.max_client_text,
+                    on_failure=lambda: serving.reschedule(loop.time()),
+                )
+                try:
+                    await self._serve(sink, max_text=settings.max_client_text)
+                finally:
+                    await sink.finish()
+        except TimeoutError:
+            if not serving.expired():
+                raise
+            # Nothing can be sent any more: a client that would be served on hears nothing of it.
+
+    async def _serve(self, sink: ClientSink, max_text: int = 0) -> None:
+        session = await ClientSession.begin(self._scope, sink, max_text)
         try:
             rooms = rooms_of_url(self._scope)
             if rooms:
@@ -76,9 +91,10 @@ class RoomConsumer:
                 if text is None:
                     sink.close(CLOSE_BINARY, "binary frames are not understood")
                     return
-                await session.handle(text)
+                if not await session.handle(text):
+                    return
         finally:
-            session.end()
+            await session.end()
 
 
 def rooms_of_url(scope: Scope) -> list[str]:

@@ -18,7 +18,8 @@ from django.conf import settings
 from realtime.consumers import Application, Receive, Scope
 from realtime.sinks import Send
 
-_REMEMBERED = 256  # origins; a header is 8 KiB at most
+_REMEMBERED = 256  # origins
+_LONGEST_REMEMBERED = 300  # bytes of an origin; a host's name has 253 characters at most
 
 
 class Gateway:
@@ -59,7 +60,10 @@ def origin_of(scope: Scope) -> bytes | None:
 
 def is_allowed(origin: bytes | None) -> bool:
     """Tell whether pages of this origin may connect, by ALLOWED_HOSTS as it is now."""
-    return _verdict(origin, tuple(settings.ALLOWED_HOSTS), settings.DEBUG)
+    judge = _verdict
+    if origin is not None and len(origin) > _LONGEST_REMEMBERED:
+        judge = _verdict.__wrapped__  # type: ignore[assignment]  # whoever sends it chooses it
+    return judge(origin, tuple(settings.ALLOWED_HOSTS), settings.DEBUG)
 
 
 @lru_cache(_REMEMBERED)

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from shardlayer import BEGINNING, Position, Publication, ShardedChannelLayer
+from typing import NamedTuple
+
+from shardlayer import Position, Publication, ShardedChannelLayer
+
+
+class History(NamedTuple):
+    """What was read of a room's history.
+
+    Attributes:
+        position: The position after `publications`: to subscribe from it is to miss nothing in
+            between. None in a room that keeps no history, `BEGINNING` in one that never had a
+            publication.
+        publications: Oldest first.
+        left: How many of those asked for did not fit into the answer, and may be held.
+    """
+
+    position: Position | None
+    publications: list[Publication]
+    left: int = 0
 
 
 async def read_history(
-    layer: ShardedChannelLayer, room: str, *, limit: int
-) -> tuple[Position | None, list[Publication]]:
-    """Return the newest publications, at most `limit`, oldest first, and the position after them.
+    layer: ShardedChannelLayer, room: str, *, limit: int, before: int = 0, max_bytes: int
+) -> History:
+    """Return the newest publications, or the newest before an offset.
 
-    To subscribe from that position is to miss nothing in between. It is None in a room that keeps
-    no history, and `BEGINNING` in one that never had a publication.
+    At most `limit`, and at most `max_bytes`, but for one that is larger and comes alone.
 
     Raises:
         ShardUnavailable: The room's server did not answer.
     """
     if not layer.options.policy_of(room).keeps:
-        return None, []
-    # In this order: should the history be empty, then nothing came before the position was read.
-    info = await layer.room_info(room)
-    publications = await layer.history(room, limit)
-    if publications:
-        last = publications[-1]
-        return Position(offset=last.offset, epoch=last.epoch), publications
-    return (Position(offset=info.offset, epoch=info.epoch) if info.epoch else BEGINNING), []
+        return History(None, [])
+    page = await layer.history_page(room, limit, before=before, max_bytes=max_bytes)
+    position = page.position
+    if page.publications:
+        position = Position(offset=page.publications[-1].offset, epoch=position.epoch)
+    left = limit - len(page.publications) if page.more else 0
+    return History(position, page.publications, left)

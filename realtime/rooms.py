@@ -20,7 +20,8 @@ ROOM_RULE = (
 
 def is_room_name(value: object) -> bool:
     """Return whether `value` may name a room: Channels' rule for group names."""
-    return isinstance(value, str) and _is_name(value)
+    # The length first: what is remembered below is chosen by whoever sends it.
+    return isinstance(value, str) and len(value) <= MAX_ROOM_NAME and _is_name(value)
 
 
 @lru_cache(maxsize=_NAMES)

@@ -18,12 +18,15 @@ ErrorCode = Literal[
     "unavailable",
     "bad_token",
     "limit",
+    "rate",
     "internal",
 ]
 
 CLOSE_BINARY: Final = 1003  # a binary frame: don't come back
+CLOSE_FAILED: Final = 1011  # the server failed: come back
 CLOSE_SLOW: Final = 4008  # did not read fast enough: come back, and resume by offset
 CLOSE_ABUSE: Final = 4009  # did what the protocol forbids: don't come back
+CLOSE_RATE: Final = 4010  # sent too many commands: come back later
 
 
 class ProtocolError(Exception):
@@ -109,11 +112,19 @@ class Publish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Read a room's newest publications, at most `limit`; without it as many as are allowed."""
+    """Read a room's newest publications, at most `limit`; without it as many as are allowed.
+
+    Attributes:
+        id: The command's id.
+        room: Whose history.
+        limit: How many, at most.
+        before: The offset before which they stand; 0: the newest of all.
+    """
 
     id: int
     room: str
     limit: int | None = None
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,10 @@ def _history(id: int, body: object) -> History:
     limit = fields.get("limit")
     if limit is not None and (type(limit) is not int or not 0 < limit <= MAX_ID):
         raise ProtocolError("bad_request", f"A limit is a whole number 1 to {MAX_ID}.")
-    return History(id=id, room=_room(fields), limit=limit)
+    before = fields.get("before")
+    if before is not None and (type(before) is not int or not 0 < before <= MAX_ID):
+        raise ProtocolError("bad_request", f"An offset before is a whole number 1 to {MAX_ID}.")
+    return History(id=id, room=_room(fields), limit=limit, before=before or 0)
 
 
 def _ping(id: int, body: object) -> Ping:

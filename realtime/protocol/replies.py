@@ -63,13 +63,22 @@ def published(id: int, *, room: str, position: Position | None) -> bytes:
 
 
 def history(
-    id: int, *, room: str, position: Position | None, publications: Sequence[Publication]
+    id: int,
+    *,
+    room: str,
+    position: Position | None,
+    publications: Sequence[Publication],
+    more: int = 0,
 ) -> bytes:
-    """Return the answer to history; without offset and epoch where no history is kept."""
-    return b'{"id":%d,"history":{"room":"%b",%b"publications":%b}}' % (
+    """Return the answer to history; without offset and epoch where no history is kept.
+
+    `more` is how many of those that were asked for may be had with another command, if any.
+    """
+    return b'{"id":%d,"history":{"room":"%b",%b%b"publications":%b}}' % (
         id,
         room.encode("ascii"),
         _position(position),
+        b'"more":%d,' % more if more else b"",
         _listed(publications),
     )
 

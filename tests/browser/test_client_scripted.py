@@ -451,3 +451,53 @@ def test_nobody_has_a_room(tab: Page) -> None:
     assert client.run(FOLLOW) == "offline"
     both = f"() => {{ const found = {FOLLOW}; client.connect(); return found; }}"
     assert client.run(both) == "anonymous"
+
+
+def test_long_history_is_read_in_several_answers(tab: Page) -> None:
+    """What one answer had no place for is asked for, and handed on as one."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        asked = command["history"]
+        last = asked.get("before", 5) - 1
+        more = {"more": last - 1} if last > 1 else {}
+        page = {"room": "r", "offset": last, "epoch": "e", **more}
+        publications = [{"offset": last, "data": last}]
+        server.say(id=command["id"], history={**page, "publications": publications})
+
+    server = ScriptedServer(tab, answer)
+    client = RecordingClient(tab)
+    client.wait("live", 0)
+    read = client.run("client.history('r', { limit: 4 })")
+    assert [item["offset"] for item in read.pop("publications")] == [1, 2, 3, 4]
+    assert read == {"room": "r", "offset": 4, "epoch": "e"}
+    asked = [(item["history"]["limit"], item["history"].get("before")) for item in server.commands]
+    assert asked == [(4, None), (3, 4), (2, 3), (1, 2)]
+
+
+def test_what_follows_a_long_answer_is_told_apart(tab: Page) -> None:
+    """What was missed and had no place in the answer is pushed, and handed on as replayed."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        server.say(id=command["id"], subscribed=[subscribed(1, 1)])
+        server.say(room="r", offset=2, replayed=True, data=2)
+        server.say(room="r", offset=3, data=3)
+
+    ScriptedServer(tab, answer)
+    client = RecordingClient(tab, "r", since={"offset": 0, "epoch": "e"})
+    client.wait("live", 3)
+    assert client.run("told.data.map(({ replayed }) => replayed)") == [True, True, False]
+    assert client.events("gap") == []
+
+
+def test_client_that_sent_too_much_comes_back_later(tab: Page) -> None:
+    """4010 is no end; the wait is that of many failures."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        server.close(4010)
+
+    ScriptedServer(tab, answer)
+    client = RecordingClient(tab, "r")
+    client.wait("offline", 0)
+    status = client.run("({ ...client.status, now: Date.now() })")
+    assert status["final"] is False
+    assert 2_000 < status["retryAt"] - status["now"] <= 3_200  # a fifth of the sixth wait

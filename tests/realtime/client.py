@@ -28,6 +28,9 @@ class RecordingSink:
     def close(self, code: int, reason: str = "") -> None:
         self.closed = (code, reason)
 
+    async def wait_drained(self) -> None:
+        pass
+
 
 class Client:
     """One connection to the RoomConsumer; as a context manager it is open inside the block.

@@ -295,6 +295,7 @@ async def test_room_without_history_has_no_offset(settings: Settings) -> None:
         assert {"id": 2, "published": {"room": "chat.a"}} in messages
 
 
+@pytest.mark.django_db(transaction=True)  # other tests' connections are looked at
 async def test_authorize_decides(settings: Settings) -> None:
     """AUTHORIZE is asked of subscribing, reading and publishing; what it refuses is forbidden."""
     settings.REALTIME = {

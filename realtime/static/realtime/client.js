@@ -30,6 +30,9 @@ export const STABLE_AFTER = 5_000;
 /** What arrives so late is called behind, in milliseconds. */
 export const BEHIND_AFTER = 2_000;
 
+/** The attempt whose backoff a client waits that was sent away for sending too much: 0 to 16 s. */
+const LATER_ATTEMPT = 5;
+
 /** @typedef {"connecting" | "live" | "behind" | "offline"} State */
 
 /**
@@ -163,13 +166,25 @@ export class RealtimeClient extends EventTarget {
   }
 
   /**
-   * Read a room's newest publications without following it; waits for the connection.
+   * Read a room's newest publications without following it; waits for the connection. What is too
+   * much for one answer is asked for in several.
    * @param {string} room
-   * @param {{limit?: number}} [options] At most so many; the server has a limit of its own.
+   * @param {{limit?: number, before?: number}} [options] `limit`: at most so many; the server has a
+   *   limit of its own. `before`: those before that offset.
    * @returns {Promise<import("./client/protocol.js").History>}
    */
-  async history(room, { limit } = {}) {
-    return (await this.#ask({ history: { room, limit } })).history;
+  async history(room, { limit, before } = {}) {
+    const read = (await this.#ask({ history: { room, limit, before } })).history;
+    let { more } = read;
+    while (more > 0 && read.publications.length > 0) {
+      const [{ offset }] = read.publications;
+      const page = (await this.#ask({ history: { room, limit: more, before: offset } })).history;
+      if (page.epoch !== read.epoch) break; // the room was begun anew: this is of another count
+      read.publications.unshift(...page.publications);
+      more = page.publications.length > 0 ? page.more : 0;
+    }
+    delete read.more;
+    return read;
   }
 
   /** @returns {Promise<number>} Milliseconds there and back, behind all that is queued before. */
@@ -212,9 +227,10 @@ export class RealtimeClient extends EventTarget {
       onMessage: (message) => this.#receive(message),
       onLag: (lag) => this.#lag.pongLate(lag),
       onError: (error) => this.#emit("error", error),
-      onEnd: (reason, comeBack) => {
+      onEnd: (reason, comeBack, later) => {
         if (!comeBack) return this.#stop(reason);
         this.#release();
+        if (later) this.#attempt = Math.max(this.#attempt, LATER_ATTEMPT);
         const wait = backoffDelay(this.#attempt++, this.#options.random);
         this.#retryTimer = setTimeout(() => this.#open(), wait);
         this.#become({ state: "offline", retryAt: Date.now() + wait, reason });

@@ -3,7 +3,13 @@
  */
 
 import { HEARTBEAT, Heartbeat, PONG_TIMEOUT } from "./heartbeat.js";
-import { FINAL_CLOSE_CODES, MESSAGE_LIMIT, RealtimeError, comesBack } from "./protocol.js";
+import {
+  FINAL_CLOSE_CODES,
+  MESSAGE_LIMIT,
+  RealtimeError,
+  SENT_TOO_MUCH,
+  comesBack,
+} from "./protocol.js";
 import { Requests } from "./requests.js";
 
 /** How long a connection may take to open, in milliseconds. */
@@ -28,7 +34,8 @@ export const REQUEST_TIMEOUT = 10_000;
  * @property {(message: any) => void} onMessage A frame's content that is no reply to a request.
  * @property {(lag: number) => void} onLag Milliseconds that a pong is late; 0 when it came.
  * @property {(error: RealtimeError) => void} onError
- * @property {(reason: string, comeBack: boolean) => void} onEnd Once, unless `close()` came first.
+ * @property {(reason: string, comeBack: boolean, later: boolean) => void} onEnd Once, unless
+ *   `close()` came first; `later`: come back, but not soon.
  */
 
 export class Connection {
@@ -65,7 +72,7 @@ export class Connection {
     this.#socket.onmessage = ({ data }) => this.#received(data);
     this.#socket.onclose = ({ code, reason }) => {
       const words = FINAL_CLOSE_CODES.get(code) ?? (reason || "The connection was lost.");
-      this.#end(words, comesBack(code));
+      this.#end(words, comesBack(code), code === SENT_TOO_MUCH);
     };
   }
 
@@ -94,11 +101,11 @@ export class Connection {
     this.#release(new RealtimeError("closed", "Closed by this page."));
   }
 
-  /** @param {string} reason @param {boolean} comeBack */
-  #end(reason, comeBack) {
+  /** @param {string} reason @param {boolean} comeBack @param {boolean} [later] */
+  #end(reason, comeBack, later = false) {
     if (this.#over) return;
     this.#release(new RealtimeError("lost", `${reason} It may or may not have arrived.`));
-    this.#events.onEnd(reason, comeBack);
+    this.#events.onEnd(reason, comeBack, later);
   }
 
   /** @param {RealtimeError} error What is still awaited rejects with. */

@@ -13,6 +13,7 @@
  * @typedef {object} Push
  * @property {string} room
  * @property {number} [offset] Left out in a room that keeps no history.
+ * @property {boolean} [replayed] From the room's history: what the reply had no place for.
  * @property {unknown} data
  */
 
@@ -40,6 +41,7 @@
  * @property {string} room
  * @property {number} [offset] Left out in a room that keeps no history, and so is `epoch`.
  * @property {string} [epoch]
+ * @property {number} [more] How many of those asked for did not fit and may be had.
  * @property {{offset: number, data: unknown}[]} publications
  */
 
@@ -58,6 +60,9 @@ export const FINAL_CLOSE_CODES = new Map([
   [4003, "The server does not let you in."],
   [4009, "The server closed this connection for misuse."],
 ]);
+
+/** The server's close code for a client that sent too much. It may come back, but not soon. */
+export const SENT_TOO_MUCH = 4010;
 
 /**
  * Whether a client should connect again after a close code. An unknown code means yes: a client

@@ -12,7 +12,7 @@ import { RealtimeError } from "./protocol.js";
 export const LONGEST_RETRY = 240_000;
 
 /** Failures after which the same may well succeed. Of all others the server is sure. */
-const PASSING_FAILURES = new Set(["offline", "lost", "timeout", "unavailable", "internal"]);
+const PASSING_FAILURES = new Set(["offline", "lost", "timeout", "rate", "unavailable", "internal"]);
 
 /** The attempt after which waits don't grow any more: 4 s at most. */
 const LAST_LONGER_WAIT = 3;

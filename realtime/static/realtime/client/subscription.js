@@ -130,7 +130,11 @@ export class Subscription extends EventTarget {
     if (this.#position !== null && push.offset !== undefined) {
       this.#position = { offset: push.offset, epoch: this.#position.epoch };
     }
-    this.#deliver({ data: push.data, offset: push.offset ?? null, replayed: false });
+    this.#deliver({
+      data: push.data,
+      offset: push.offset ?? null,
+      replayed: push.replayed === true,
+    });
     return false;
   }
 

@@ -1,0 +1,38 @@
+"""What the limits on clients have cost them, in this process and since it started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts of one process.
+
+    Attributes:
+        slow_closed: Clients closed with 4008 because too many bytes waited for them, or because a
+            message was too large for the server. Of `shardlayer-daphne` see its own counters.
+        refused_writes: Connections that ended because the server refused to send a message.
+        rate_closed: Clients closed with 4010 because they sent too many commands.
+        publishes_refused: Publications refused with `rate`.
+        rooms_refused: Rooms refused with `rate`, since the client had taken on too many new ones.
+        rooms_over_limit: Rooms refused with `limit`, since the client had as many as it may have.
+        pages: Pages that were read for clients which had missed more than an answer holds.
+        too_large: Publications that were left out because the server can't send them.
+        answers_cut: Answers to `history` that could not hold what was asked for.
+        turns_waited: Joins and readings of histories that had to wait for those of other clients.
+    """
+
+    slow_closed: int = 0
+    refused_writes: int = 0
+    rate_closed: int = 0
+    publishes_refused: int = 0
+    rooms_refused: int = 0
+    rooms_over_limit: int = 0
+    pages: int = 0
+    too_large: int = 0
+    answers_cut: int = 0
+    turns_waited: int = 0
+
+
+counters = Counters()
