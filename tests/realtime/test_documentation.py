@@ -9,6 +9,7 @@ from pathlib import Path
 from config import settings as project
 from realtime import checks
 from realtime.conf import known_keys
+from realtime.counters import Counters
 from shardlayer import LayerOptions
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
@@ -37,6 +38,15 @@ def test_checks() -> None:
     raised = set(re.findall(r'id="(realtime\.[EW]\d+)"', source))
     assert names("System checks") == raised
     assert set(re.findall(r"^\| (realtime\.\S+) \|", source, re.MULTILINE)) == raised
+
+
+def test_counters() -> None:
+    """What is counted of clients' limits."""
+    text = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+    rows = text.partition("## What clients' limits did\n")[2].partition("\n## ")[0]
+    columns = re.findall(r"^\| (`.*?`) \|", rows, re.MULTILINE)
+    named = {name for column in columns for name in re.findall(r"`(.*?)`", column)}
+    assert named == {item.name for item in fields(Counters)}
 
 
 def test_environment() -> None:
