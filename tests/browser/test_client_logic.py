@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.stack import Workers
 
-STATIC = "/static/realtime/"
+STATIC = "/static/"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_backoff_is_full_jitter(tab: Page) -> None:
             backoffDelay(attempt, () => 0), backoffDelay(attempt, () => 0.5),
           ]);
         }""",
-        f"{STATIC}client.js",
+        f"{STATIC}realtime/client.js",
     )
     assert ceilings == [[0, 250], [0, 500], [0, 1000], [0, 8000], [0, 10_000], [0, 10_000]]
 
@@ -57,7 +57,7 @@ def test_backoff_is_full_jitter(tab: Page) -> None:
 )  # fmt: skip
 def test_close_codes(code: int, back: bool, tab: Page) -> None:
     """A client comes back after each code but those that would only be repeated."""
-    assert call(tab, "client.js", "comesBack", code) is back
+    assert call(tab, "realtime/client.js", "comesBack", code) is back
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_close_codes(code: int, back: bool, tab: Page) -> None:
 def test_a_push_has_to_follow(offset: int | None, verdict: str, tab: Page) -> None:
     """After 5 comes 6; anything else with an offset is asked about first."""
     push = {"room": "r", "data": {}} | ({} if offset is None else {"offset": offset})
-    assert call(tab, "client.js", "judge", {"offset": 5, "epoch": "a"}, push) == verdict
-    assert call(tab, "client.js", "judge", None, push) == "deliver"
+    assert call(tab, "realtime/client.js", "judge", {"offset": 5, "epoch": "a"}, push) == verdict
+    assert call(tab, "realtime/client.js", "judge", None, push) == "deliver"
 
 
 def since(offset: int, epoch: str = "a") -> dict[str, Any]:
@@ -116,7 +116,7 @@ def test_merge(
 ) -> None:  # fmt: skip
     """What was missed comes before what was held, each once, and a loss is owned up to."""
     pushes = [{"room": "r", "offset": offset, "data": offset} for offset in held]
-    merged = call(tab, "client.js", "merge", asked, answer, pushes)
+    merged = call(tab, "realtime/client.js", "merge", asked, answer, pushes)
     assert [each["offset"] for each in merged["deliveries"]] == delivered
     assert merged["position"] == end
     assert merged["complete"] is complete
@@ -125,11 +125,11 @@ def test_merge(
 def test_rooms_share_frames(tab: Page) -> None:
     """A hundred rooms with their positions fit one frame; what does not is split, in order."""
     rooms = [{"room": f"{i:099d}", "offset": 2**53 - 1, "epoch": "abcdefgh"} for i in range(1000)]
-    assert len(call(tab, "client.js", "frameLists", rooms[:100])) == 1
-    lists = call(tab, "client.js", "frameLists", rooms)
+    assert len(call(tab, "realtime/client.js", "frameLists", rooms[:100])) == 1
+    lists = call(tab, "realtime/client.js", "frameLists", rooms)
     assert len(lists) > 1
     assert [room for each in lists for room in each] == rooms
-    assert call(tab, "client.js", "frameLists", []) == []
+    assert call(tab, "realtime/client.js", "frameLists", []) == []
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_rooms_share_frames(tab: Page) -> None:
 )
 def test_addresses(path: str, base: str, address: str, tab: Page) -> None:
     """A path becomes a WebSocket address of the page's own server, with its kind of TLS."""
-    assert call(tab, "client/protocol.js", "websocketUrl", path, base) == address
+    assert call(tab, "realtime/client/protocol.js", "websocketUrl", path, base) == address
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_addresses(path: str, base: str, address: str, tab: Page) -> None:
 )
 def test_quantiles(values: list[int], share: float, expected: int | None, tab: Page) -> None:
     """A quantile is a value that was measured: the nearest rank."""
-    assert call(tab, "page/figures.js", "quantile", values, share) == expected
+    assert call(tab, "demo/page/figures.js", "quantile", values, share) == expected
 
 
 def test_figures_look_back_ten_seconds(tab: Page) -> None:
@@ -163,7 +163,7 @@ def test_figures_look_back_ten_seconds(tab: Page) -> None:
           for (let at = 100; at <= 5_000; at += 100) figures.record(at, at <= 2_500 ? 10 : -3);
           return [5_000, 12_500, 30_000].map((now) => figures.summary(now));
         }""",
-        f"{STATIC}page/figures.js",
+        f"{STATIC}demo/page/figures.js",
     )
     assert summaries[0] == {"rate": 10, "p50": 0, "p95": 10}
     assert summaries[1] == {"rate": 2.5, "p50": 0, "p95": 0}
@@ -186,7 +186,7 @@ def test_figures_look_back_ten_seconds(tab: Page) -> None:
 def test_states_in_words(state: Any, was_live: bool, words: str, tab: Page) -> None:
     """Each state of the connection has its words; a countdown is rounded up."""
     status = {"lag": 0, "retryAt": None, "final": False, "reason": ""} | state
-    assert call(tab, "page/words.js", "connectionWords", status, was_live, 10_000) == words
+    assert call(tab, "demo/page/words.js", "connectionWords", status, was_live, 10_000) == words
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_states_in_words(state: Any, was_live: bool, words: str, tab: Page) -> N
 )  # fmt: skip
 def test_bytes_in_words(number: float, words: list[str], tab: Page) -> None:
     """Bytes have three digits at most, and a decimal unit."""
-    assert call(tab, "page/words.js", "byteWords", number) == words
+    assert call(tab, "demo/page/words.js", "byteWords", number) == words
 
 
 @pytest.mark.parametrize(
@@ -206,13 +206,13 @@ def test_bytes_in_words(number: float, words: list[str], tab: Page) -> None:
 )
 def test_axes_end_at_round_numbers(value: float, ceiling: float, tab: Page) -> None:
     """A chart's upper end is the next 1, 2 or 5 of a power of ten."""
-    assert call(tab, "charts/track.js", "niceCeiling", value) == pytest.approx(ceiling)
+    assert call(tab, "demo/charts/track.js", "niceCeiling", value) == pytest.approx(ceiling)
 
 
 def test_lines_break_at_holes(tab: Page) -> None:
     """A line joins what is close in time, and changes its colour where recovering begins."""
     kinds = [(0.0, "live"), (0.1, "live"), (5.0, "live"), (5.1, "recovered"), (5.2, "live")]
-    found = call(tab, "charts/track.js", "runs", [{"t": t, "from": kind} for t, kind in kinds])
+    found = call(tab, "demo/charts/track.js", "runs", [{"t": t, "from": kind} for t, kind in kinds])
     assert [[each["t"] for each in run["readings"]] for run in found] == [
         [0, 0.1], [5], [5, 5.1], [5.1, 5.2],
     ]  # fmt: skip
@@ -228,7 +228,7 @@ def test_lines_break_at_holes(tab: Page) -> None:
 )  # fmt: skip
 def test_what_is_no_chat_message(data: Any, tab: Page) -> None:
     """What anybody may have published instead of a message is not shown."""
-    assert call(tab, "page/chat.js", "readMessage", data) is None
+    assert call(tab, "demo/page/chat.js", "readMessage", data) is None
 
 
 @pytest.mark.parametrize(
@@ -240,11 +240,11 @@ def test_what_is_no_chat_message(data: Any, tab: Page) -> None:
 )  # fmt: skip
 def test_announcements_in_words(data: Any, text: str | None, tab: Page) -> None:
     """A text, or what has a text, is shown; all else that may be announced is not for people."""
-    assert call(tab, "page/announcements.js", "readAnnouncement", data) == text
+    assert call(tab, "demo/page/announcements.js", "readAnnouncement", data) == text
 
 
 def test_keys_differ(tab: Page) -> None:
     """Each key is new, and one that the server takes."""
-    keys = {call(tab, "client.js", "newKey") for _ in range(20)}
+    keys = {call(tab, "realtime/client.js", "newKey") for _ in range(20)}
     assert len(keys) == 20
     assert all(len(key) == 32 and key.isalnum() for key in keys)
