@@ -8,7 +8,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-CLOSED_AFTER = 1.0  # seconds until it is asked whether the other loop was closed meanwhile
+from shardlayer import native
+from shardlayer.exceptions import LoopEnded
+
+LOOK = 1.0  # seconds, after which who waits looks whether the other loop still runs
 
 Result = TypeVar("Result")
 
@@ -21,32 +24,40 @@ def wait_there(
     A caller that is interrupted, by control-C say, cancels the work.
 
     Raises:
-        RuntimeError: If the other loop is closed, or closes and leaves the work undone.
-        CancelledError: If the work was cancelled, since its loop winds up.
+        LoopEnded: If the other loop is closed, or ends or stops and leaves the work undone.
     """
-    done = threading.Lock()  # an event, but for what one allocates
-    done.acquire()
+    done = native.new_signal()
     task: asyncio.Task[Result] | None = None
+    given_up = False
 
     def start() -> None:
         nonlocal task
-        task = loop.create_task(work())
-        task.add_done_callback(lambda _: done.release())
+        if not given_up:
+            task = loop.create_task(work())
+            task.add_done_callback(tell)
+
+    def tell(work: asyncio.Task[Result]) -> None:
+        if not (work.cancelled() and _interpreter_exits()):
+            done.set()
 
     def cancel() -> None:
         if task is not None:
             task.cancel()
 
-    loop.call_soon_threadsafe(start)
+    _ask(loop, start)
     try:
-        while not done.acquire(timeout=CLOSED_AFTER):
-            if loop.is_closed():
-                raise RuntimeError("The event loop was closed before it had done the work.")
+        while not done.wait(LOOK):
+            if not loop.is_running() and not _interpreter_exits():
+                raise LoopEnded
     except BaseException:
+        given_up = True
         with suppress(RuntimeError):  # the other loop is closed
             loop.call_soon_threadsafe(cancel)
         raise
+    done.close()
     assert task is not None
+    if task.cancelled():  # not by this caller
+        raise LoopEnded
     return task.result()
 
 
@@ -64,25 +75,30 @@ async def run_there(
     loop that `async_to_sync` made for this one call gets its answer in half the time.
 
     Raises:
-        RuntimeError: If the other loop is closed.
+        LoopEnded: If the other loop is closed, or ends or stops and leaves the work undone.
     """
     here = asyncio.get_running_loop()
     answer: asyncio.Future[Result] = here.create_future()
     task: asyncio.Task[Result] | None = None
+    given_up = False
+    looking: asyncio.TimerHandle | None = None
 
     async def call() -> Result:
         return await work()
 
     def start() -> None:
         nonlocal task
-        task = loop.create_task(call())
-        task.add_done_callback(tell)
+        if not given_up:
+            task = loop.create_task(call())
+            task.add_done_callback(tell)
 
     def cancel() -> None:
         if task is not None:
             task.cancel()
 
     def tell(done: asyncio.Task[Result]) -> None:
+        if done.cancelled() and _interpreter_exits():
+            return
         try:
             here.call_soon_threadsafe(settle, done)
         except RuntimeError:  # the caller's loop is closed
@@ -91,7 +107,8 @@ async def run_there(
 
     def settle(done: asyncio.Task[Result]) -> None:
         if done.cancelled():
-            answer.cancel()
+            if not answer.done():
+                answer.set_exception(LoopEnded())
             return
         error = done.exception()  # asked for even if nobody waits any more
         if error is None:
@@ -107,18 +124,46 @@ async def run_there(
             with suppress(RuntimeError):  # the other loop is closed
                 loop.call_soon_threadsafe(unclaimed, result)
 
-    loop.call_soon_threadsafe(start)
+    def look() -> None:
+        nonlocal looking
+        if loop.is_running() or _interpreter_exits():
+            looking = here.call_later(LOOK, look)
+        elif not answer.done():
+            answer.set_exception(LoopEnded())
+
+    _ask(loop, start)
+    looking = here.call_later(LOOK, look)
     try:
         return await answer
+    except LoopEnded:
+        given_up = True
+        with suppress(RuntimeError):  # the other loop is closed
+            loop.call_soon_threadsafe(cancel)
+        raise
     except asyncio.CancelledError:
+        given_up = True
         if answer.done() and not answer.cancelled() and answer.exception() is None:
             leave_to_others(answer.result())  # it came in the moment of cancellation
         with suppress(RuntimeError):  # the other loop is closed
             loop.call_soon_threadsafe(cancel)
         raise
+    finally:
+        if looking is not None:
+            looking.cancel()
 
 
-def was_cancelled() -> bool:
-    """Tell whether the running task itself was cancelled, and not only what it waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _interpreter_exits() -> bool:
+    """Tell whether the only threads left are those that the interpreter's exit breaks off.
+
+    They learn of no error: there is nobody whom they could tell.
+    """
+    return not threading.main_thread().is_alive()
+
+
+def _ask(loop: asyncio.AbstractEventLoop, start: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(start)
+    except RuntimeError as error:
+        if loop.is_closed():
+            raise LoopEnded from error
+        raise

@@ -2,7 +2,7 @@
 
 One base class, so that an application can catch all of it; below it the caller's fault
 (`ConfigurationError`, `MessageTooLarge`), the peer's (`WireError`) and the world's
-(`ShardUnavailable`) are told apart. A class's docstring is its default message.
+(`ShardUnavailable`, `LoopEnded`) are told apart. A class's docstring is its default message.
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ class ShardUnavailable(ShardLayerError):
         error = ShardUnavailable(shard=shard, server=self.server, reason=self._reason)
         error.__cause__ = self.__cause__
         return error
+
+
+class LoopEnded(ShardLayerError, RuntimeError):
+    """The event loop that was to do the work was closed or stopped before the work was done."""
 
 
 class UndecodableMessage(ShardLayerError):

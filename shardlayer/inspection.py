@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from shardlayer.commands import PAGE_BYTES
-from shardlayer.engine import Engine, Engines
+from shardlayer.engine import Engine
+from shardlayer.engines import Engines
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.options import LayerOptions
 from shardlayer.sharding import by_shard

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,9 @@ from shardlayer import wire
 from shardlayer.batch import Outgoing
 from shardlayer.blocking import Blocking
 from shardlayer.complaints import Complaint
-from shardlayer.crossing import was_cancelled
-from shardlayer.engine import Engine, Engines
-from shardlayer.exceptions import MessageTooLarge, UndecodableMessage
+from shardlayer.engine import Engine
+from shardlayer.engines import Engines
+from shardlayer.exceptions import LoopEnded, MessageTooLarge, UndecodableMessage
 from shardlayer.inspection import Inspection
 from shardlayer.names import is_process_local, new_channel, node_of
 from shardlayer.node import Node
@@ -97,10 +97,8 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
                     partial(mailboxes.claim, channel),
                     unclaimed=partial(mailboxes.give_back, channel),
                 )
-            except asyncio.CancelledError:
-                if was_cancelled() or engine.loop is asyncio.get_running_loop():
-                    raise
-                continue  # the channel's loop has ended: this one reads on
+            except LoopEnded:  # the channel's, or it stands still: this one reads on
+                continue
             try:
                 return self.deserialize(claimed.message)
             except UndecodableMessage as error:
@@ -149,13 +147,10 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
         """
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        shard = self.shard_of(group)
-        node = node_of(channel) if is_process_local(channel) else ""
-        engine = self._engines.with_node(node)
-        if engine is not None and engine.node is not None:
-            memberships = engine.node.memberships
-            await self._engines.run_on(engine, lambda: memberships.add(group, channel))
-        elif node:
+        shard, node = self.shard_of(group), node_of(channel) if is_process_local(channel) else ""
+        if await self._on_node(node, lambda node: node.memberships.add(group, channel)):
+            return
+        if node:
             await self._engines.run(
                 lambda engine: engine.backend.enroll(shard, group, channel, node=node, add=True)
             )
@@ -166,17 +161,14 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
         """End a channel's membership in a group, if there is one."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        shard = self.shard_of(group)
-        node = node_of(channel) if is_process_local(channel) else ""
-        engine = self._engines.with_node(node)
-        if engine is not None and engine.node is not None:
-            memberships = engine.node.memberships
+        shard, node = self.shard_of(group), node_of(channel) if is_process_local(channel) else ""
 
-            async def discard() -> None:
-                memberships.discard(group, channel)
+        async def discard(node: Node) -> None:
+            node.memberships.discard(group, channel)
 
-            await self._engines.run_on(engine, discard)
-        elif node:
+        if await self._on_node(node, discard):
+            return
+        if node:
             await self._engines.run(
                 lambda engine: engine.backend.enroll(shard, group, channel, node=node, add=False)
             )
@@ -276,6 +268,21 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
         for failure in filter(None, outcomes):
             raise failure
 
+    async def _on_node(self, id: str, work: Callable[[Node], Awaitable[None]]) -> bool:
+        """Do work on a node of this process; False if there is none of that id whose loop runs.
+
+        A loop that stands still is told through the shard, like that of another process, and hears
+        of it when it runs again.
+        """
+        engine = self._engines.with_node(id)
+        if engine is None or not engine.loop.is_running() or (node := engine.node) is None:
+            return False
+        try:
+            await self._engines.run_on(engine, lambda: work(node))
+        except LoopEnded:
+            return False
+        return True
+
     def _receiver(self, channel: str) -> Engine:
         """Return the engine whose loop receives a channel: its own, or the running loop's."""
         engine = None
@@ -297,9 +304,8 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
 
     async def _tell_held(self, channel: str) -> None:
         """Have Redis know how many group messages this process holds, lest it refuses in error."""
-        owner = self._engines.with_node(node_of(channel))
-        if owner is None or owner.node is None or not owner.loop.is_running():
-            return
-        mailboxes = owner.node.mailboxes
-        if mailboxes.is_telling(channel):
-            await self._engines.run_on(owner, partial(mailboxes.tell_held, channel))
+        id = node_of(channel)
+        owner = self._engines.with_node(id)
+        node = owner.node if owner is not None else None
+        if node is not None and node.mailboxes.is_telling(channel):
+            await self._on_node(id, lambda node: node.mailboxes.tell_held(channel))

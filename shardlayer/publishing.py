@@ -11,7 +11,8 @@ from weakref import WeakMethod
 
 from shardlayer import wire
 from shardlayer.batch import EVERYBODY, Outgoing
-from shardlayer.engine import Engine, Engines
+from shardlayer.engine import Engine
+from shardlayer.engines import Engines
 from shardlayer.exceptions import MessageTooLarge
 from shardlayer.options import NO_HISTORY, LayerOptions
 from shardlayer.publisher import Placed

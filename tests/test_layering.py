@@ -43,6 +43,8 @@ LAYERS = (
         "reader",
         "complaints",
         "crossing",
+        "endings",
+        "native",
         "tasks",
         "audience",
     },  # in memory
@@ -60,6 +62,8 @@ LAYERS = (
             "node",
         ),
         "engine",
+        "background",
+        "engines",
         "inspection",
         "blocking",
     },  # I/O

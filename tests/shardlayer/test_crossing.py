@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from shardlayer.crossing import run_there, wait_there
+from shardlayer.exceptions import LoopEnded
 from tests.waiting import until
 
 
@@ -90,10 +91,10 @@ async def test_caller_that_is_cancelled_at_once_leaves_no_work(
     assert await run_there(loop_there, others) == 0
 
 
-async def test_work_that_is_cancelled_there_cancels_its_caller(
+async def test_work_that_is_cancelled_there_does_not_cancel_its_caller(
     loop_there: asyncio.AbstractEventLoop,
 ) -> None:
-    """As when the other loop winds up."""
+    """As when the other loop winds up: an error, since nobody cancelled who waits."""
 
     async def work() -> None:
         task = asyncio.current_task()
@@ -101,8 +102,10 @@ async def test_work_that_is_cancelled_there_cancels_its_caller(
         task.cancel()
         await asyncio.sleep(0)
 
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(LoopEnded):
         await run_there(loop_there, work)
+    with pytest.raises(LoopEnded):
+        await asyncio.to_thread(wait_there, loop_there, work)
 
 
 async def test_closed_loop_is_an_error() -> None:
@@ -204,3 +207,32 @@ def test_thread_does_not_wait_for_a_loop_that_was_closed() -> None:
     with pytest.raises(RuntimeError, match="closed"):
         wait_there(loop, work)
     thread.join()
+
+
+async def test_nobody_waits_for_a_loop_that_stands_still(
+    loop_there: asyncio.AbstractEventLoop,
+) -> None:
+    """It was stopped and not closed; what it did not begin it does not do later either."""
+    begun: list[int] = []
+
+    async def begin() -> None:
+        begun.append(1)
+
+    async def wait() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    waiting = asyncio.create_task(run_there(loop_there, wait))
+    stopped = threading.Event()
+    await asyncio.sleep(0)
+    loop_there.call_soon_threadsafe(loop_there.stop)
+    await until(lambda: not loop_there.is_running())
+    with pytest.raises(LoopEnded):
+        await run_there(loop_there, begin)
+    with pytest.raises(LoopEnded):
+        await asyncio.to_thread(wait_there, loop_there, begin)
+    with pytest.raises(LoopEnded):
+        await waiting
+    loop_there.call_soon(stopped.set)
+    await asyncio.to_thread(loop_there.run_until_complete, asyncio.sleep(0))
+    assert stopped.is_set()
+    assert begun == []

@@ -215,6 +215,35 @@ print(json.dumps({
 }))
 """
 
+FORKED_THREADS = r"""
+import os, sys, threading, warnings
+from redis import Redis
+from shardlayer.layer import ShardedChannelLayer
+
+warnings.filterwarnings("ignore", r"This process .* is multi-threaded", DeprecationWarning)
+layer = ShardedChannelLayer(hosts=[sys.argv[1]])
+layer.publish_sync("room", b"0")
+for _ in range(10):
+    if child := os.fork():
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        continue
+    sys.setswitchinterval(1e-6)
+    begin = threading.Barrier(16)
+
+    def publish():
+        begin.wait()
+        layer.publish_sync("room", b"1")
+
+    threads = [threading.Thread(target=publish) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Redis.from_url(sys.argv[1]) as redis:
+        count = sum(client["name"] == "shardlayer" for client in redis.client_list())
+    os._exit(0 if (count, layer.stats()["published"]) == (2, 16) else 1)  # the parent's is one
+"""
+
 EXIT = """
 import asyncio, sys, threading
 from asgiref.sync import async_to_sync
@@ -272,6 +301,13 @@ def test_forked_child_never_uses_its_parents_connections(redis_server: EmbeddedV
     assert before <= set(seen["after"])
     assert not (during - before) & set(seen["after"])
     assert seen["received"] == ["parent", "child", "parent"]
+
+
+def test_threads_of_a_forked_child_begin_anew_together(redis_server: EmbeddedValkey) -> None:
+    """They come at the same moment, and share one connection all the same."""
+    ended = run(FORKED_THREADS, redis_server)
+    assert ended.stderr == ""
+    assert ended.returncode == 0
 
 
 @pytest.mark.parametrize("way", WAYS_TO_END)

@@ -13,7 +13,7 @@ import pytest
 from demo.embedded import EmbeddedValkey
 from shardlayer.crossing import run_there
 from shardlayer.layer import ShardedChannelLayer
-from tests.waiting import PATIENCE, until
+from tests.waiting import PATIENCE, until, wait_until
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -37,13 +37,17 @@ async def layer(config: dict[str, Any]) -> AsyncIterator[ShardedChannelLayer]:
 def loop_there(layer: ShardedChannelLayer) -> Iterator[asyncio.AbstractEventLoop]:
     """A loop that runs in another thread, and in which the layer is closed in the end."""
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+    run_in_a_thread(loop)
     yield loop
     asyncio.run_coroutine_threadsafe(layer.close(), loop).result(PATIENCE)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join()
+    wait_until(lambda: not loop.is_running())
     loop.close()
+
+
+def run_in_a_thread(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped."""
+    threading.Thread(target=loop.run_forever, daemon=True).start()
 
 
 async def test_channel_of_a_loop_in_another_thread(
@@ -145,3 +149,38 @@ async def test_reader_of_another_loop_is_refused(
     channel = await run_there(loop_there, layer.new_channel)
     with pytest.raises(RuntimeError, match=channel):
         await layer.channel_reader(channel, lambda: None)
+
+
+async def test_groups_of_a_loop_that_stands_still(
+    layer: ShardedChannelLayer, loop_there: asyncio.AbstractEventLoop
+) -> None:
+    """Whoever adds its channels waits for nobody; when it runs again it has heard of it."""
+    kept, dropped = [await run_there(loop_there, layer.new_channel) for _ in range(2)]
+    await layer.group_add("g", dropped)
+    loop_there.call_soon_threadsafe(loop_there.stop)
+    await until(lambda: not loop_there.is_running())
+    async with asyncio.timeout(PATIENCE):
+        await layer.group_add("g", kept)
+        await layer.group_discard("g", dropped)
+        await layer.group_send("g", {"type": "x"})
+        await layer.send(dropped, {"type": "y"})
+    run_in_a_thread(loop_there)
+    received = [await asyncio.wait_for(layer.receive(name), PATIENCE) for name in (kept, dropped)]
+    assert received == [{"type": "x"}, {"type": "y"}]
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_loop_that_stops_while_it_is_asked(
+    layer: ShardedChannelLayer, loop_there: asyncio.AbstractEventLoop, turns: int
+) -> None:
+    """Whatever it had begun by then, the caller goes on, and the channel is a member."""
+    channel = await run_there(loop_there, layer.new_channel)
+    adding = asyncio.create_task(layer.group_add("g", channel))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    loop_there.call_soon_threadsafe(loop_there.stop)
+    await asyncio.wait_for(adding, PATIENCE)
+    await until(lambda: not loop_there.is_running())
+    await layer.group_send("g", {"type": "x"})
+    run_in_a_thread(loop_there)
+    assert await asyncio.wait_for(layer.receive(channel), PATIENCE) == {"type": "x"}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
 
+from shardlayer import engines
 from shardlayer.frames import Broadcast
 from shardlayer.layer import ShardedChannelLayer
 
@@ -35,6 +38,30 @@ def hasty_threads() -> Iterator[None]:
     sys.setswitchinterval(5e-6)
     yield
     sys.setswitchinterval(before)
+
+
+def test_threads_that_find_themselves_in_a_forked_child_share_what_it_gets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both see another process, both make its part anew, and one of these counts."""
+    layer = ShardedChannelLayer(hosts=[f"memory://{uuid4().hex}"])
+    layer.publish_sync("room", b"1")
+    asyncio.run(layer.close())
+    both = threading.Barrier(2)
+
+    class Slow(engines._Process):
+        def __init__(self) -> None:
+            super().__init__()
+            both.wait(PATIENCE)
+
+    child = os.getpid() + 1
+    monkeypatch.setattr(engines, "_Process", Slow)
+    monkeypatch.setattr("shardlayer.engines.os.getpid", lambda: child)
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(lambda: layer._engines._process) for _ in range(2)]
+        first, second = (each.result(PATIENCE) for each in found)
+    assert first is second
+    assert set(layer._engines._processes) == {child}
 
 
 @pytest.mark.usefixtures("hasty_threads")
