@@ -121,7 +121,7 @@ asyncio.run(main())
     "the settings change": """
 from channels.layers import get_channel_layer
 from django.conf import settings
-settings.configure()
+settings.configured or settings.configure()
 from django.test import override_settings
 def layers(number):
     config = {"hosts": [where], "capacity": number}
