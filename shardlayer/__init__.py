@@ -8,6 +8,7 @@ from shardlayer.commands import PAGE, Page
 from shardlayer.exceptions import (
     ConfigurationError,
     MessageTooLarge,
+    ScriptFailed,
     ShardLayerError,
     ShardUnavailable,
     WireError,
@@ -50,6 +51,7 @@ __all__ = [
     "Position",
     "Publication",
     "RoomInfo",
+    "ScriptFailed",
     "ServerReport",
     "ShardLayerError",
     "ShardUnavailable",

@@ -6,9 +6,9 @@ The layout is documented at the head of scripts/publish.lua.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from shardlayer import wire
@@ -80,6 +80,8 @@ class Published:
         fallback: Publications that all nodes were told of since the registry can't be trusted.
         repeated: Publications that had been published before.
         messages: Pub/sub messages that it took.
+        mended: Rooms whose history could not go on and began anew, under a new epoch.
+        failed: Publications that failed, by index, and what the server said. The others did not.
     """
 
     positions: list[Position | None]
@@ -88,6 +90,8 @@ class Published:
     fallback: int
     repeated: int
     messages: int
+    mended: Sequence[str] = ()
+    failed: Mapping[int, str] = field(default_factory=dict)
 
 
 def publish(
@@ -184,8 +188,12 @@ def confirm(keys: ShardKeys, batch: Batch) -> Call:
 
 def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
     """Return what the publish script answered."""
-    targeted, fallback, messages, repeated, heads, channels = reply[:6]
-    members, repeats = reply[6 : 6 + 2 * channels], reply[6 + 2 * channels :]
+    targeted, fallback, messages, repeated, heads, channels, known, mended = reply[:8]
+    rest = iter(reply[8:])
+    members = list(islice(rest, 2 * channels))
+    repeats = list(islice(rest, 3 * known))
+    begun = list(islice(rest, mended))
+    failures = list(rest)
     positions = [
         Position(offset, epoch) if offset else None for offset, epoch in wire.unpack_heads(heads)
     ]
@@ -203,6 +211,11 @@ def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
         fallback=fallback,
         repeated=repeated,
         messages=messages,
+        mended=_names(batch, begun),
+        failed={
+            number - 1: text(reason)
+            for number, reason in zip(failures[::2], failures[1::2], strict=True)
+        },
     )
 
 
@@ -213,8 +226,16 @@ def _packed(numbers: Sequence[int]) -> bytes:
 def _channels(batch: Batch, members: Sequence[Any]) -> dict[str, list[str]]:
     if not members:
         return {}
-    groups = list(dict.fromkeys((item.group, item.policy.keeps) for item in batch.items))
     channels: dict[str, dict[str, None]] = {}
-    for number, name in zip(members[::2], members[1::2], strict=True):
-        channels.setdefault(groups[number - 1][0], {})[text(name)] = None
+    groups = _names(batch, members[::2])
+    for group, name in zip(groups, members[1::2], strict=True):
+        channels.setdefault(group, {})[text(name)] = None
     return {group: list(names) for group, names in channels.items()}
+
+
+def _names(batch: Batch, numbers: Sequence[int]) -> list[str]:
+    """Return the names of groups, by their numbers in the call that `publish` makes."""
+    if not numbers:
+        return []
+    groups = list(dict.fromkeys((item.group, item.policy.keeps) for item in batch.items))
+    return [groups[number - 1][0] for number in numbers]

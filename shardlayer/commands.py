@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from shardlayer import wire
 from shardlayer.keys import CHANNEL_MARK, ShardKeys
 from shardlayer.scripts import Script, script
-from shardlayer.types import HistoryPage, NodeId, Position, Publication
+from shardlayer.types import HistoryPage, Mark, NodeId, Position, Publication
 
 RECOVERY_LIMIT = 1_000  # publications that one join or history call answers, at most
 PAGE_OVERHEAD = 20  # bytes that a publication counts for beside its body
 PAGE_BYTES = 262_144  # bytes of publications that it answers, at most; one larger goes alone
+OFFSET_DIGITS = 15  # of the largest offset; Lua counts in doubles
 EXPIRES_BYTES = 8  # of a queue's element, before the message
 
 Argument = str | bytes | int
@@ -94,6 +96,7 @@ class JoinReply:
         recovered: Whether nothing is missing between the position asked for and `start`.
         publications: What comes after `start`, in order: a page, of at most `RECOVERY_LIMIT`
             publications and of `max_bytes`. Who asks again at its end gets the next.
+        mended: Whether the history held what the layer never puts there, and was removed.
     """
 
     leased: bool
@@ -101,6 +104,7 @@ class JoinReply:
     recovered: bool
     publications: list[Publication]
     start: int = 0
+    mended: bool = False
 
     @property
     def reached(self) -> Position | None:
@@ -160,7 +164,8 @@ def read_joined(group: str, reply: Sequence[Any]) -> JoinReply:
     return JoinReply(
         leased=bool(leased),
         position=Position(offset=offset, epoch=epoch) if epoch else None,
-        recovered=bool(recovered),
+        recovered=recovered == 1,
+        mended=recovered < 0,
         publications=[
             publication(group, reply[at], reply[at + 1], epoch) for at in range(5, len(reply), 2)
         ],
@@ -204,8 +209,19 @@ def read_positions(reply: Sequence[Any]) -> list[Position | None]:
 
 def read_meta(value: bytes | None) -> Position:
     """Return where a group stands by its `meta`; offset 0 and an empty epoch if there is none."""
-    offset, epoch, _life = (value or b"0  ").split(b" ")
-    return Position(offset=int(offset), epoch=text(epoch))
+    offset, _, rest = (value or b"").partition(b" ")
+    if len(offset) > OFFSET_DIGITS or not offset.isdigit():
+        return Position(offset=0, epoch="")  # the next publication begins an epoch
+    return Position(offset=int(offset), epoch=text(rest.partition(b" ")[0]))
+
+
+def read_mark(source: str, value: bytes | None) -> Mark | None:
+    """Return what a field of `marks` says; None if there is none, or it says nothing."""
+    try:
+        offset, index = (value or b"").split(b" ")
+        return Mark(source, int(offset), int(index))
+    except ValueError:
+        return None
 
 
 def prune(keys: ShardKeys, groups: Sequence[str]) -> Call:
@@ -225,7 +241,7 @@ def send(
     wake_up = wire.pack_order(wire.Kind.WAKE_UP, channel)
     return Call(
         script("send"),
-        [keys.queue(channel), keys.readers(channel), keys.held(channel)],
+        [keys.queue(channel), keys.waiting(channel), keys.held(channel)],
         [capacity, milliseconds(expiry), message, keys.inbox_prefix, wake_up, reader],
     )
 
@@ -248,9 +264,34 @@ def attach(keys: ShardKeys, group: str, channel: str, *, expiry: float) -> Call:
     )
 
 
-def receive(keys: ShardKeys, channel: str, *, reader: str) -> Call:
-    """Return the call that takes a channel's oldest message; `reader` is "" for its own node."""
-    return Call(script("receive"), [keys.queue(channel), keys.readers(channel)], [reader])
+def receive(keys: ShardKeys, channel: str, *, reader: str, waits: float) -> Call:
+    """Return the call that takes a channel's oldest message; `reader` is "" for its own node.
+
+    Without a message the reader is remembered for `waits` seconds as one that waits.
+    """
+    return Call(
+        script("receive"),
+        [keys.queue(channel), keys.waiting(channel)],
+        [reader, milliseconds(waits)],
+    )
+
+
+def await_messages(keys: ShardKeys, channels: Sequence[str], *, reader: str, waits: float) -> Call:
+    """Return the call that says how many messages wait in channels' queues.
+
+    Where there is none the reader is remembered for `waits` seconds more as one that waits.
+    """
+    pairs = ((keys.queue(channel), keys.waiting(channel)) for channel in channels)
+    return Call(script("await"), [*chain.from_iterable(pairs)], [reader, milliseconds(waits)])
+
+
+def rouse(keys: ShardKeys, channel: str) -> Call:
+    """Return the call that wakes the next who waits for a channel, if a message does."""
+    return Call(
+        script("rouse"),
+        [keys.queue(channel), keys.waiting(channel)],
+        [keys.inbox_prefix, wire.pack_order(wire.Kind.WAKE_UP, channel)],
+    )
 
 
 def read_received(element: bytes | None) -> Queued | None:
@@ -265,7 +306,7 @@ def restore(keys: ShardKeys, channel: str, queued: Queued) -> Call:
     element = queued.expires.to_bytes(EXPIRES_BYTES, "big") + queued.message
     return Call(
         script("restore"),
-        [keys.queue(channel), keys.readers(channel)],
+        [keys.queue(channel), keys.waiting(channel)],
         [element, keys.inbox_prefix, wire.pack_order(wire.Kind.WAKE_UP, channel)],
     )
 

@@ -1,11 +1,14 @@
 """Everything that Shardlayer raises on purpose.
 
 One base class, so that an application can catch all of it; below it the caller's fault
-(`ConfigurationError`, `MessageTooLarge`), the peer's (`WireError`) and the world's
-(`ShardUnavailable`, `LoopEnded`) are told apart. A class's docstring is its default message.
+(`ConfigurationError`, `MessageTooLarge`), the peer's (`WireError`), the data's (`ScriptFailed`) and
+the world's (`ShardUnavailable`, `LoopEnded`) are told apart. A class's docstring is its default
+message.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class ShardLayerError(Exception):
@@ -58,6 +61,31 @@ class ShardUnavailable(ShardLayerError):
         error = ShardUnavailable(shard=shard, server=self.server, reason=self._reason)
         error.__cause__ = self.__cause__
         return error
+
+
+class ScriptFailed(ShardLayerError):
+    """A script, or a command, failed on what a key of the layer holds.
+
+    No outage: it would fail again, so it is not tried again. What it was to do was not done.
+
+    Attributes:
+        script: The script's name, or the command's.
+        names: The rooms, groups or channels that it was for, as far as known.
+        shard: The number of their shard, or of one of them.
+        server: The address of its Redis server, without a password.
+        reason: What the server said.
+    """
+
+    def __init__(
+        self, *, script: str, names: Sequence[str], shard: int, server: str, reason: str
+    ) -> None:
+        about = f" for {', '.join(names)}" if names else ""
+        super().__init__(f"{script} failed on shard {shard} on {server}{about}: {reason}")
+        self.script = script
+        self.names = tuple(names)
+        self.shard = shard
+        self.server = server
+        self.reason = reason
 
 
 class LoopEnded(ShardLayerError, RuntimeError):

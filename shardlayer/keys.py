@@ -16,7 +16,8 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:meta:GROUP`      | string        | the last offset, the epoch and the life that it is of       |
 | `:history:GROUP`   | stream        | id `OFFSET-0`, field `p`: the publication's body           |
 | `:queue:CHANNEL`   | list          | a channel's messages, each after its expiry                |
-| `:readers:CHANNEL` | hash          | node -> "1": who receives a channel that is not its own     |
+| `:waiting:CHANNEL` | sorted set    | node -> since when it waits for a message of a channel not |
+|                    |               | its own, in µs of Redis's clock                            |
 | `:held:CHANNEL`    | string        | how many group messages wait where a channel is received   |
 | `:swept`           | string        | that the server was searched for what is gone, of late     |
 | `:inbox:NODE`      | pub/sub       | batches for one node                                       |
@@ -84,9 +85,9 @@ class ShardKeys:
         """Return the key of a channel's messages."""
         return f"{self._base}queue:{channel}"
 
-    def readers(self, channel: str) -> str:
-        """Return the key of the nodes that receive from a channel that is not their own."""
-        return f"{self._base}readers:{channel}"
+    def waiting(self, channel: str) -> str:
+        """Return the key of the nodes that wait for a message of a channel not their own."""
+        return f"{self._base}waiting:{channel}"
 
     def held(self, channel: str) -> str:
         """Return the key of how many group messages wait where a channel is received."""
@@ -130,8 +131,17 @@ _OUTLIVING = {"alive", "born", "writer", "life", "targeted", "marks", "shards", 
 
 def outlives_flush(key: str) -> bool:
     """Tell whether a flush leaves a key: what processes go by, neither message nor group."""
-    kind = key.partition("}:")[2].partition(":")[0]
-    return kind in _OUTLIVING
+    return kind_of(key) in _OUTLIVING
+
+
+def kind_of(key: str) -> str:
+    """Return what a key of ours holds: what stands behind its hash tag."""
+    return key.partition("}:")[2].partition(":")[0]
+
+
+def name_of(key: str) -> str:
+    """Return the group, channel or writer of a key of ours, or an empty text."""
+    return key.partition("}:")[2].partition(":")[2]
 
 
 def parse_group_key(key: str) -> tuple[str, str] | None:

@@ -39,7 +39,10 @@ class Mailbox:
         expiry: Seconds that a message may wait.
         fetch: Takes the oldest message from the channel's queue, or None.
         restore: Puts back what was taken for a receiver that is gone, for receivers elsewhere; None
-            where there can be none: what was taken then waits here.
+            where there can be none: what was taken then waits here. Where there can be some, a
+            wake-up says only that the queue is to be looked at until it is empty.
+        pass_on: Called when a message may wait in the queue that there is no receiver for here, so
+            that one elsewhere is woken.
         is_new: Whether nobody can have sent to the channel yet. Otherwise its queue is looked at
             first, and what waits there comes before everything else.
         on_held: Called when it is to be told (see `tell`) how many group messages wait here.
@@ -57,6 +60,7 @@ class Mailbox:
         expiry: float,
         fetch: Callable[[], Awaitable[Queued | None]],
         restore: Callable[[Queued], Awaitable[None]] | None = None,
+        pass_on: Callable[[], None] = lambda: None,
         is_new: bool,
         on_held: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -66,11 +70,13 @@ class Mailbox:
         self._expiry = expiry
         self._fetch = fetch
         self._restore = restore
+        self._pass_on = pass_on
         self._line = Line(capacity, on_held)
         if not is_new:
             self._line.append(LOOK)
         self._getters: deque[asyncio.Future[None]] = deque()
         self._orphans: set[asyncio.Task[None]] = set()  # fetches whose receivers are gone
+        self._claims = 0  # receivers, whatever they wait for
         self._clock = clock
         self._touched = clock()
 
@@ -83,6 +89,11 @@ class Mailbox:
     def is_awaited(self) -> bool:
         """Whether a receiver waits and there is nothing for it."""
         return bool(self._getters)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there may be receivers elsewhere."""
+        return self._restore is not None
 
     @property
     def is_stale(self) -> bool:
@@ -105,6 +116,11 @@ class Mailbox:
 
     def wake(self) -> bool:
         """Note that one more message waits in the queue; False if a group's made room for it."""
+        if self.is_shared:
+            self.look()
+            if not self._claims and self.on_arrival is None:
+                self._pass_on()
+            return True
         now = self._clock()
         has_room = self._line.make_room(now)
         self._line.append(Waiting(now + self._expiry, None))
@@ -151,6 +167,17 @@ class Mailbox:
 
     async def claim(self) -> Claimed:
         """Do what `get` does for a receiver that may `give_back` what it got."""
+        self._claims += 1
+        try:
+            return await self._claim()
+        except asyncio.CancelledError:
+            if self._line.has_look and self._claims == 1:
+                self._pass_on()  # it may have been woken for a message that it did not fetch
+            raise
+        finally:
+            self._claims -= 1
+
+    async def _claim(self) -> Claimed:
         while True:
             waiting = await self._next()
             message = waiting.message
@@ -228,7 +255,8 @@ class Mailbox:
         self.give_back(Claimed(ends, queued.message))
 
     def _return(self, waiting: Waiting) -> None:
-        self._line.put_first(waiting)
+        if waiting is not LOOK or not self._line.has_look:
+            self._line.put_first(waiting)
         self._wake_getter()
 
     def _wake_getter(self) -> None:

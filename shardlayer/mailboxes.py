@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from weakref import WeakValueDictionary
 
 from shardlayer.backends.base import Backend
 from shardlayer.commands import Queued
 from shardlayer.complaints import Complaint
-from shardlayer.exceptions import ShardUnavailable, UndecodableMessage
+from shardlayer.exceptions import ShardLayerError, ShardUnavailable, UndecodableMessage
 from shardlayer.line import NOTHING_HELD
 from shardlayer.mailbox import Claimed, Mailbox
 from shardlayer.names import is_process_local, node_of
@@ -28,6 +30,8 @@ from shardlayer.types import NodeId
 
 logger = logging.getLogger("shardlayer.mailboxes")
 
+JITTER = 0.25  # of the interval of queue checks
+CHANNELS_PER_CALL = 200  # whose queues are looked at
 SWEPT_AT = 1_000  # mailboxes that are kept when the first of them are looked at
 
 
@@ -52,6 +56,7 @@ class Mailboxes:
         self._telling: asyncio.Task[None] | None = None
         self._expiring: dict[str, asyncio.TimerHandle] = {}
         self._tasks = Tasks()
+        self._checking: asyncio.Task[None] | None = None  # of queues, once one is shared
         self._complain = Complaint(logger, logging.ERROR)
         self._complain_of_full = Complaint(logger, logging.WARNING)
 
@@ -90,7 +95,10 @@ class Mailboxes:
     def wake(self, channel: str) -> None:
         """Tell a channel's receiver that one more message waits in its queue."""
         mailbox = self._living.get(channel)
-        if mailbox is not None and not mailbox.wake():
+        if mailbox is None:
+            if not self._is_own(channel):
+                self._pass_on(channel)
+        elif not mailbox.wake():
             self.missed += 1
             self._complain_of_full("%s is full and missed a message of a group", channel)
 
@@ -177,7 +185,7 @@ class Mailboxes:
         ttl = max(held.last - loop.time(), 0.0)
         try:
             await self._backend.hold(self._shard_of(channel), channel, held.messages, ttl)
-        except ShardUnavailable as error:
+        except ShardLayerError as error:
             self._complain("How full %s is can't be told: %s", channel, error)
 
     def _expire(self, channel: str) -> None:
@@ -200,25 +208,71 @@ class Mailboxes:
 
     def _make(self, channel: str, *, is_new: bool) -> Mailbox:
         shard = self._shard_of(channel)
-        # A process-local channel whose loop is gone is read on like one that several may read.
-        is_own = is_process_local(channel) and node_of(channel) == self._node
+        is_own = self._is_own(channel)
         reader = "" if is_own else self._node
+        if not is_own and self._checking is None:
+            self._checking = self._tasks.repeat(
+                self._check_queues,
+                f"queue checks of {self._node}",
+                pause=self._queue_check_pause,
+            )
         mailbox = self._living[channel] = Mailbox(
             channel,
             capacity=self._options.capacity_of(channel),
             expiry=self._options.expiry,
             fetch=lambda: self._backend.receive(shard, channel, reader=reader),
             restore=None if is_own else partial(self._restore, channel),
+            pass_on=partial(self._pass_on, channel),
             clock=asyncio.get_running_loop().time,
             is_new=is_new,
             on_held=partial(self._note, channel),
         )
         return mailbox
 
+    def _is_own(self, channel: str) -> bool:
+        """Tell whether nobody but this node receives a channel.
+
+        A process-local channel whose loop is gone is read on like one that several may read.
+        """
+        return is_process_local(channel) and node_of(channel) == self._node
+
+    def _queue_check_pause(self) -> float:
+        spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (jitter)
+        return self._options.queue_check_interval * spread
+
+    async def _check_queues(self) -> None:
+        """Look into the queues that receivers wait for.
+
+        A message wakes one of all nodes that wait, and that one may hang or have died of it.
+        """
+        awaited: dict[int, list[str]] = {}
+        for channel, mailbox in list(self._living.items()):
+            if mailbox.is_shared and mailbox.is_awaited:
+                awaited.setdefault(self._shard_of(channel), []).append(channel)
+        for shard, channels in awaited.items():
+            for start in range(0, len(channels), CHANNELS_PER_CALL):
+                with suppress(ShardUnavailable):  # they are looked at when it can be heard again
+                    await self._check(shard, channels[start : start + CHANNELS_PER_CALL])
+
+    async def _check(self, shard: int, channels: Sequence[str]) -> None:
+        for channel in await self._backend.await_messages(shard, channels, reader=self._node):
+            mailbox = self._living.get(channel)
+            if mailbox is not None:
+                mailbox.look()
+
+    def _pass_on(self, channel: str) -> None:
+        self._tasks.start(self._rouse(channel), f"wake the next receiver of {channel}")
+
+    async def _rouse(self, channel: str) -> None:
+        try:
+            await self._backend.rouse(self._shard_of(channel), channel)
+        except ShardLayerError as error:
+            self._complain("Receivers of %s may wait on: %s", channel, error)
+
     async def _restore(self, channel: str, queued: Queued) -> None:
         try:
             await self._backend.restore(self._shard_of(channel), channel, queued)
-        except ShardUnavailable as error:
+        except ShardLayerError as error:
             self._complain("A message of %s was lost: %s", channel, error)
 
     def _shard_of(self, channel: str) -> int:

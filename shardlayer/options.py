@@ -40,6 +40,7 @@ IDEMPOTENCY_TTL = 300.0  # seconds
 MAX_MESSAGE_SIZE = 1_048_576  # bytes
 
 POSITION_CHECK_INTERVAL = 40.0  # seconds
+QUEUE_CHECK_INTERVAL = 5.0  # seconds
 EPOCH_CHECKS = 3  # position checks without which an epoch that nothing was published in goes
 MAX_BACKLOG = 33_554_432  # bytes
 SLICE_SIZE = 1_000  # members
@@ -81,6 +82,8 @@ class LayerOptions:
         probe_timeout: Seconds within which the node must hear that, or the connection is replaced.
         position_check_interval: Seconds after which a node asks again where its rooms with history
             stand, and heals what it finds missing.
+        queue_check_interval: Seconds after which a receiver of a channel that several may receive
+            looks into its queue again, should whoever was woken for a message have died of it.
         batch_size: Publications in one batch, at most.
         batch_bytes: Bytes in one batch, at most; one larger message goes alone.
         max_pending: Publications that wait on one bundle of shards before callers have to.
@@ -122,6 +125,7 @@ class LayerOptions:
     probe_interval: float = PROBE_INTERVAL
     probe_timeout: float = PROBE_TIMEOUT
     position_check_interval: float = POSITION_CHECK_INTERVAL
+    queue_check_interval: float = QUEUE_CHECK_INTERVAL
     batch_size: int = BATCH_SIZE
     batch_bytes: int = BATCH_BYTES
     max_pending: int = MAX_PENDING
@@ -245,6 +249,7 @@ _POSITIVE: dict[str, type] = {
     "probe_interval": float,
     "probe_timeout": float,
     "position_check_interval": float,
+    "queue_check_interval": float,
     "bundles": int,
     "batch_size": int,
     "batch_bytes": int,

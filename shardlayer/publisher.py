@@ -18,12 +18,13 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from shardlayer.backends.base import Backend
 from shardlayer.batch import Batch, Outgoing, Published
 from shardlayer.batcher import Batcher
-from shardlayer.exceptions import ShardUnavailable
+from shardlayer.complaints import Complaint
+from shardlayer.exceptions import ScriptFailed, ShardUnavailable
 from shardlayer.options import LayerOptions
 from shardlayer.types import Position
 from shardlayer.wire import ENTRY_OVERHEAD, EPOCH_LENGTH
@@ -43,7 +44,7 @@ class PublisherStats:
         published: Publications that were acknowledged.
         batches: Batches that were acknowledged.
         retries: Batches that were sent once more.
-        failed: Publications whose callers got ShardUnavailable.
+        failed: Publications whose callers got ShardUnavailable or ScriptFailed.
         targeted: Publications told to just the nodes that have members.
         fallback: Publications told to all nodes because the registry could not be trusted.
         repeated: Publications that had been published before, as their mark or key says.
@@ -74,6 +75,10 @@ class Placed(NamedTuple):
     channels: Sequence[str]
 
 
+Outcome = Placed | ScriptFailed
+"""What became of one publication of a batch that was acknowledged."""
+
+
 @dataclass(slots=True)
 class _Writer:
     """Numbers its batches to one bundle.
@@ -93,6 +98,7 @@ class Publisher:
     def __init__(self, backend: Backend, options: LayerOptions) -> None:
         self.stats = PublisherStats()
         self._under_way = 0  # batches
+        self._complain = Complaint(logger, logging.ERROR)
         self._backend = backend
         self._options = options
         bundles = [backend.bundle_of(shard) for shard in range(options.shards)]
@@ -107,11 +113,15 @@ class Publisher:
 
         Raises:
             ShardUnavailable: If Redis did not acknowledge it in `publish_timeout`.
+            ScriptFailed: If its room holds what can't be published to; it was not published.
         """
         try:
-            return await self._batchers[item.shard].put(item)
+            placed = await self._batchers[item.shard].put(item)
         except ShardUnavailable as error:
             raise error.about(item.shard) from error.__cause__
+        if isinstance(placed, ScriptFailed):
+            raise placed
+        return placed
 
     async def publish_all(
         self, shard: int, items: Sequence[Outgoing]
@@ -128,11 +138,17 @@ class Publisher:
 
         Raises:
             ShardUnavailable: If Redis did not acknowledge them in `publish_timeout`.
+            ScriptFailed: If the room of one can't be published to: neither that one was published
+                nor what is behind it from the same source.
         """
         try:
-            return await self._parcels[shard].put(items)
+            placed = await self._parcels[shard].put(items)
         except ShardUnavailable as error:
             raise error.about(shard) from error.__cause__
+        for each in placed:
+            if isinstance(each, ScriptFailed):
+                raise each
+        return cast(Sequence[Placed], placed)
 
     async def drain(self) -> None:
         """Wait until everything is acknowledged or has failed. Publish nothing meanwhile."""
@@ -146,8 +162,8 @@ class Publisher:
 
     def _batcher(
         self, bundle: int, writer: _Writer, options: LayerOptions
-    ) -> Batcher[Outgoing, Placed]:
-        async def send(items: list[Outgoing], since: float) -> Sequence[Placed]:
+    ) -> Batcher[Outgoing, Outcome]:
+        async def send(items: list[Outgoing], since: float) -> Sequence[Outcome]:
             return await self._send(bundle, writer, items, since)
 
         return Batcher(
@@ -162,10 +178,10 @@ class Publisher:
 
     def _parcel_batcher(
         self, bundle: int, writer: _Writer, options: LayerOptions
-    ) -> Batcher[Sequence[Outgoing], Sequence[Placed]]:
+    ) -> Batcher[Sequence[Outgoing], Sequence[Outcome]]:
         async def send(
             parcels: list[Sequence[Outgoing]], since: float
-        ) -> Sequence[Sequence[Placed]]:
+        ) -> Sequence[Sequence[Outcome]]:
             items = [item for parcel in parcels for item in parcel]
             places = iter(await self._send(bundle, writer, items, since))
             return [list(islice(places, len(parcel))) for parcel in parcels]
@@ -183,7 +199,7 @@ class Publisher:
 
     async def _send(
         self, bundle: int, writer: _Writer, items: list[Outgoing], since: float
-    ) -> Sequence[Placed]:
+    ) -> Sequence[Outcome]:
         loop = asyncio.get_running_loop()
         deadline = since + self._options.publish_timeout
         if loop.time() >= deadline:  # it waited behind what did not leave, and was not sent
@@ -197,6 +213,9 @@ class Publisher:
             try:
                 published = await self._try(bundle, batch, deadline)
                 break
+            except ScriptFailed:
+                self.stats.failed += len(items)
+                raise
             except (ShardUnavailable, TimeoutError) as error:
                 failures += 1
                 reason = error if isinstance(error, ShardUnavailable) else reason
@@ -211,11 +230,15 @@ class Publisher:
                 await asyncio.sleep(pause)
         self._count(published, len(items))
         if not published.channels:
-            return [Placed(position, ()) for position in published.positions]
-        return [
-            Placed(position, published.channels.get(item.group, ()))
-            for item, position in zip(items, published.positions, strict=True)
-        ]
+            placed: list[Outcome] = [Placed(position, ()) for position in published.positions]
+        else:
+            placed = [
+                Placed(position, published.channels.get(item.group, ()))
+                for item, position in zip(items, published.positions, strict=True)
+            ]
+        for index, why in published.failed.items():
+            placed[index] = self._script_failed(items[index], why)
+        return placed
 
     async def _try(self, bundle: int, batch: Batch, deadline: float) -> Published:
         self._under_way += 1
@@ -228,11 +251,23 @@ class Publisher:
     def _count(self, published: Published, items: int) -> None:
         stats = self.stats
         stats.batches += 1
-        stats.published += items - published.repeated
+        stats.published += items - published.repeated - len(published.failed)
+        stats.failed += len(published.failed)
         stats.messages += published.messages
         stats.targeted += published.targeted
         stats.fallback += published.fallback
         stats.repeated += published.repeated
+
+    def _script_failed(self, item: Outgoing, reason: str) -> ScriptFailed:
+        error = ScriptFailed(
+            script="publish",
+            names=[item.group],
+            shard=item.shard,
+            server=self._backend.servers[self._backend.server_of(item.shard)],
+            reason=reason,
+        )
+        self._complain("%s", error)
+        return error
 
     def _unavailable(self, bundle: int) -> ShardUnavailable:
         server = self._backend.servers[self._backend.server_of(bundle)]

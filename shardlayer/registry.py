@@ -16,7 +16,7 @@ from functools import partial
 
 from shardlayer.backends.base import Backend
 from shardlayer.commands import PAGE, JoinReply, JoinRequest, Page
-from shardlayer.exceptions import ShardUnavailable
+from shardlayer.exceptions import ShardLayerError, ShardUnavailable
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import new_epoch
 from shardlayer.tasks import Tasks
@@ -265,12 +265,12 @@ class Registry:
 
     async def _gather(
         self, calls: Iterable[Awaitable[bool | None]]
-    ) -> list[bool | ShardUnavailable | None]:
-        """Run calls to several shards side by side; one that can't be reached stops no other."""
+    ) -> list[bool | ShardLayerError | None]:
+        """Run calls to several shards side by side; one that fails stops no other."""
         answers = await asyncio.gather(*calls, return_exceptions=True)
-        known: list[bool | ShardUnavailable | None] = []
+        known: list[bool | ShardLayerError | None] = []
         for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, ShardUnavailable):
+            if isinstance(answer, BaseException) and not isinstance(answer, ShardLayerError):
                 raise answer
             known.append(answer)
         return known

@@ -6,7 +6,7 @@ shards may run in any order. All times are the backend's own clock, never a call
 
 What can't be reached raises ShardUnavailable, and whether the operation was applied is then
 unknown; publishing is safe to repeat with the same batch number, the others are safe to repeat
-as they are, but for `send` and `receive`.
+as they are, but for `send` and `receive`. What fails for what is kept there raises ScriptFailed.
 """
 
 from __future__ import annotations
@@ -95,8 +95,9 @@ class Backend(ABC):
     ) -> bool:
         """Append to a channel's queue and wake its reader; False if the queue is full.
 
-        `reader` is the node of a process-local channel, or empty for a normal channel. All other
-        nodes that receive from it are woken too. What was told to `hold` counts as in the queue.
+        `reader` is the node of a process-local channel, or empty for a normal channel. Of the other
+        nodes that wait for a message of the channel the one is woken that has waited longest. What
+        was told to `hold` counts as in the queue.
         """
 
     @abstractmethod
@@ -107,13 +108,29 @@ class Backend(ABC):
     async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
         """Take a channel's oldest message, or None.
 
-        `reader` is the node to wake when the channel gets a message, or empty for a process-local
-        channel of the node itself.
+        `reader` is the node that waits if there is none, to be woken once, or empty for a
+        process-local channel of the node itself.
         """
 
     @abstractmethod
+    async def await_messages(
+        self, shard: int, channels: Sequence[str], *, reader: str
+    ) -> list[str]:
+        """Return in which channels' queues messages wait; for the others' `reader` waits on."""
+
+    @abstractmethod
     async def restore(self, shard: int, channel: str, queued: Queued) -> None:
-        """Put a message that was taken for nobody back at the head of a channel's queue."""
+        """Put a message that was taken for nobody back at the head of a channel's queue.
+
+        Wakes like `send`.
+        """
+
+    @abstractmethod
+    async def rouse(self, shard: int, channel: str) -> None:
+        """Wake the next node that waits for a channel, if a message does.
+
+        For a node that was woken and has no receiver any more.
+        """
 
     @abstractmethod
     async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:

@@ -42,15 +42,15 @@ async def recognise(
         RedisError, OSError: If the server does not answer; it is to be asked again.
     """
     key = run_key(options.prefix)
-    known = await _one(execute, "GET", key)
+    (known,) = await _one(execute, "MGET", key)  # None, too, if something else is kept there
     run = f"{report.run_id} {report.asked_at:.0f}"
     if known is None:
         await _one(execute, "SET", key, run, "NX")
         return
-    run_id, _, seen = known.decode().partition(" ")
+    run_id, _, seen = known.decode(errors="replace").partition(" ")
     if run_id == report.run_id:
         return
-    if not await _has_all(execute, report, host, options, seen=float(seen)):
+    if not await _has_all(execute, report, host, options, seen=_seconds(seen)):
         logger.warning(
             "%s was started again or replaced, and may lack what it had acknowledged: its rooms "
             "get new epochs, and their clients are told.",
@@ -70,6 +70,11 @@ async def _has_all(
         # A replica that ran already when the last one wrote, and whose writes were waited for.
         return options.wait_replicas > 0 and report.started < seen
     return await _appends_always(execute)
+
+
+def _seconds(text: str) -> float:
+    """Return the moment that a text says, or one before everything."""
+    return float(text) if text.isdigit() else 0.0
 
 
 async def _appends_always(execute: Execute) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from shardlayer import wire
 from shardlayer.backends.base import Backend, Listener
@@ -190,8 +190,9 @@ class MemoryBackend(Backend):
             if len(queue) + (held if until > now else 0) >= capacity:
                 return False
             queue.append((now + self._options.expiry, message))
-            own = [reader] if reader else []
-            self._wake(shard, channel, [*own, *state.readers.get(channel, ())])
+            if reader:
+                self._server.tell(reader, shard, wire.pack_order(wire.Kind.WAKE_UP, channel))
+            self._wake(shard, channel)
             return True
 
     async def hold(self, shard: int, channel: str, count: int, ttl: float) -> None:
@@ -202,30 +203,52 @@ class MemoryBackend(Backend):
             else:
                 held.pop(channel, None)
 
-    def _wake(self, shard: int, channel: str, nodes: Iterable[str]) -> None:
+    def _wake(self, shard: int, channel: str) -> None:
+        """Wake who has waited longest; who can't be told is gone."""
         order = wire.pack_order(wire.Kind.WAKE_UP, channel)
-        for node in nodes:
-            self._server.tell(node, shard, order)
+        waiting = self._shard(shard).waiting.get(channel, {})
+        while waiting:
+            node = next(iter(waiting))
+            del waiting[node]
+            if self._server.tell(node, shard, order):
+                return
 
     async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
         with self._server.lock:
             state, now = self._shard(shard), self._server.clock()
-            if reader:
-                state.readers.setdefault(channel, set()).add(reader)
+            waiting = state.waiting.get(channel, {})
             queue = state.queues.get(channel, deque())
             while queue:
                 expires, message = queue.popleft()
                 if expires > now:
+                    waiting.pop(reader, None)
                     return Queued(message, round(expires * 1_000))
             state.queues.pop(channel, None)
+            if reader:
+                state.waiting.setdefault(channel, waiting).setdefault(reader)
             return None
+
+    async def await_messages(
+        self, shard: int, channels: Sequence[str], *, reader: str
+    ) -> list[str]:
+        with self._server.lock:
+            state = self._shard(shard)
+            for channel in channels:
+                if not state.queues.get(channel):
+                    state.waiting.setdefault(channel, {}).setdefault(reader)
+            return [channel for channel in channels if state.queues.get(channel)]
 
     async def restore(self, shard: int, channel: str, queued: Queued) -> None:
         with self._server.lock:
             state = self._shard(shard)
             queue = state.queues.setdefault(channel, deque())
             queue.appendleft((queued.expires / 1_000, queued.message))
-            self._wake(shard, channel, state.readers.get(channel, ()))
+            self._wake(shard, channel)
+
+    async def rouse(self, shard: int, channel: str) -> None:
+        with self._server.lock:
+            if self._shard(shard).queues.get(channel):
+                self._wake(shard, channel)
 
     async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
         with self._server.lock:
@@ -347,7 +370,7 @@ class MemoryBackend(Backend):
         with self._server.lock:
             for shard in range(self._options.shards):
                 state = self._shard(shard)
-                kept_in = (state.groups, state.queues, state.readers, state.held, state.once)
+                kept_in = (state.groups, state.queues, state.waiting, state.held, state.once)
                 for kept in kept_in:
                     kept.clear()
                 for node in state.leases:

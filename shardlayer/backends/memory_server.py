@@ -63,7 +63,7 @@ class Shard:
     writers: dict[str, tuple[int, Published, float]] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     queues: dict[str, deque[tuple[float, bytes]]] = field(default_factory=dict)
-    readers: dict[str, set[str]] = field(default_factory=dict)
+    waiting: dict[str, dict[str, None]] = field(default_factory=dict)  # nodes, in their order
     marks: dict[str, Mark] = field(default_factory=dict)
     held: dict[str, tuple[int, float]] = field(default_factory=dict)  # how many, until when
     once: dict[tuple[str, str], Known] = field(default_factory=dict)
@@ -111,11 +111,13 @@ class MemoryServer:
         self.shards: dict[tuple[str, int], Shard] = {}
         self.listeners: dict[NodeId, tuple[asyncio.AbstractEventLoop, Listener]] = {}
 
-    def tell(self, node: str, shard: int, batch: bytes) -> None:
-        """Hand a packed batch to a node, if it listens."""
+    def tell(self, node: str, shard: int, batch: bytes) -> bool:
+        """Hand a packed batch to a node, if it listens; return whether it does."""
         heard = self.listeners.get(NodeId(node))
-        if heard is not None and not heard[0].is_closed():
-            heard[0].call_soon_threadsafe(heard[1].arrived, shard, batch)
+        if heard is None or heard[0].is_closed():
+            return False
+        heard[0].call_soon_threadsafe(heard[1].arrived, shard, batch)
+        return True
 
 
 _servers: dict[str, MemoryServer] = {}

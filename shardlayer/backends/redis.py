@@ -1,16 +1,24 @@
-"""Shards on Redis 7+ or Valkey 7.2+: every operation is one script, or one command."""
+"""Shards on Redis 7+ or Valkey 7.2+: every operation is one script, or one command.
+
+What fails for what a key holds is no outage. A key of a wrong type is removed, with what is not
+true without it, and the script is called once more; what still fails is raised as ScriptFailed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from redis.exceptions import RedisError, ResponseError
+
 from shardlayer import commands, wire
 from shardlayer.backends.base import Backend, Listener
 from shardlayer.backends.connection import CommandLink
+from shardlayer.backends.mending import is_about_data, mend
 from shardlayer.backends.replicas import Replicas
 from shardlayer.backends.servers import Servers
 from shardlayer.batch import Batch, Published, publish, read_published
@@ -23,6 +31,8 @@ from shardlayer.commands import (
     JoinRequest,
     Queued,
 )
+from shardlayer.complaints import Complaint
+from shardlayer.exceptions import ScriptFailed
 from shardlayer.keys import (
     CHANNEL_MARK,
     layout_tag,
@@ -34,7 +44,11 @@ from shardlayer.keys import (
 from shardlayer.options import LayerOptions
 from shardlayer.types import HistoryPage, Mark, NodeId, Position, RoomInfo
 
+logger = logging.getLogger("shardlayer.redis")
+
 FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
+WAITS_CHECKS = 12  # queue checks after which a node that did not look again waits no more
+NAMED = 5  # rooms that an error names
 
 
 class RedisBackend(Backend):
@@ -47,6 +61,8 @@ class RedisBackend(Backend):
         self._keys = servers.keys
         # The pattern of a scan finds the keys of longer prefixes, too: `rt.blue` beside `rt`.
         self._tags = {layout_tag(options.prefix), *(keys.tag for keys in servers.keys)}
+        self._waits = WAITS_CHECKS * options.queue_check_interval
+        self._complain = Complaint(logger, logging.ERROR)
 
     @property
     def servers(self) -> Sequence[str]:  # type: ignore[override]
@@ -68,7 +84,9 @@ class RedisBackend(Backend):
             meta_ttl=options.meta_ttl,
             idempotency_ttl=options.idempotency_ttl,
         )
-        published = read_published(batch, await self._call(bundle, call))
+        published = read_published(batch, await self._call(bundle, call, batch))
+        for room in published.mended:
+            self._tell_of_history("publish", room)
         if options.wait_replicas:
             await self._replicas.confirm(bundle, batch)
         return published
@@ -82,7 +100,10 @@ class RedisBackend(Backend):
             meta_ttl=options.meta_ttl,
             epoch_ttl=options.epoch_ttl(request.group),
         )
-        return commands.read_joined(request.group, await self._call(shard, call))
+        reply = commands.read_joined(request.group, await self._call(shard, call, request.group))
+        if reply.mended:
+            self._tell_of_history("join", request.group)
+        return reply
 
     async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:
         keys = self._keys[shard]
@@ -117,7 +138,7 @@ class RedisBackend(Backend):
             expiry=self._options.expiry,
             reader=reader,
         )
-        return bool(await self._call(shard, call))
+        return bool(await self._call(shard, call, channel))
 
     async def hold(self, shard: int, channel: str, count: int, ttl: float) -> None:
         key = self._keys[shard].held(channel)
@@ -127,20 +148,32 @@ class RedisBackend(Backend):
             await self._execute(shard, "DEL", key)
 
     async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
-        call = commands.receive(self._keys[shard], channel, reader=reader)
-        return commands.read_received(await self._call(shard, call))
+        call = commands.receive(self._keys[shard], channel, reader=reader, waits=self._waits)
+        return commands.read_received(await self._call(shard, call, channel))
+
+    async def await_messages(
+        self, shard: int, channels: Sequence[str], *, reader: str
+    ) -> list[str]:
+        keys, waits = self._keys[shard], self._waits
+        call = commands.await_messages(keys, channels, reader=reader, waits=waits)
+        lengths = await self._call(shard, call)
+        return [channel for channel, length in zip(channels, lengths, strict=True) if length]
 
     async def restore(self, shard: int, channel: str, queued: Queued) -> None:
-        await self._call(shard, commands.restore(self._keys[shard], channel, queued))
+        await self._call(shard, commands.restore(self._keys[shard], channel, queued), channel)
+
+    async def rouse(self, shard: int, channel: str) -> None:
+        await self._call(shard, commands.rouse(self._keys[shard], channel), channel)
 
     async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
         await self._call(
-            shard, commands.enroll(self._keys[shard], group, channel, node=node, add=add)
+            shard, commands.enroll(self._keys[shard], group, channel, node=node, add=add), group
         )
 
     async def attach(self, shard: int, group: str, channel: str) -> None:
         expiry = self._options.group_expiry
-        await self._call(shard, commands.attach(self._keys[shard], group, channel, expiry=expiry))
+        call = commands.attach(self._keys[shard], group, channel, expiry=expiry)
+        await self._call(shard, call, group)
 
     async def detach(self, shard: int, group: str, channel: str) -> None:
         await self._execute(shard, "HDEL", self._keys[shard].nodes(group), CHANNEL_MARK + channel)
@@ -151,13 +184,12 @@ class RedisBackend(Backend):
         limit = min(limit, RECOVERY_LIMIT)
         keys = self._keys[shard]
         call = commands.history(keys, group, limit=limit, before=before, max_bytes=max_bytes)
-        return commands.read_page(group, await self._call(shard, call))
+        return commands.read_page(group, await self._call(shard, call, group))
 
     async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:
         found = await self._execute(shard, "HMGET", self._keys[shard].marks, *sources)
         return [
-            None if value is None else Mark(source, *map(int, value.split()))
-            for source, value in zip(sources, found, strict=True)
+            commands.read_mark(source, value) for source, value in zip(sources, found, strict=True)
         ]
 
     async def forget_marks(self, shard: int, sources: Sequence[str]) -> None:
@@ -184,7 +216,7 @@ class RedisBackend(Backend):
             nodes={
                 name: int(value)
                 for name, value in members.items()
-                if not name.startswith(CHANNEL_MARK)
+                if not name.startswith(CHANNEL_MARK) and value.isdigit()
             },
             offset=position.offset,
             epoch=position.epoch,
@@ -250,12 +282,80 @@ class RedisBackend(Backend):
         await self._replicas.aclose()
         await self._servers.aclose()
 
-    async def _call(self, shard: int, call: Call) -> Any:
-        return await self._servers.run(shard, partial(CommandLink.call, call=call))
+    async def _call(self, shard: int, call: Call, about: str | Batch = "") -> Any:
+        """Call a script of a shard, for a group, for a channel or for the groups of a batch."""
+        try:
+            return await self._servers.run(shard, partial(_call_on, call=call))
+        except _Refused as refused:
+            failure = refused
+        if (mending := mend(call)) is not None:
+            try:
+                removed = await self._servers.run(shard, partial(_call_on, call=mending))
+                for key in removed:
+                    logger.error(
+                        "%s failed on %s, which had a type that is not the layer's; it was removed",
+                        call.script.name,
+                        commands.text(key),
+                    )
+                # Once more, whoever removed it: another process that failed, too, may have.
+                return await self._servers.run(shard, partial(_call_on, call=call))
+            except _Refused as refused:
+                failure = refused
+        if isinstance(about, Batch):
+            names = list(dict.fromkeys(item.group for item in about.items))
+        else:
+            names = [about] if about else []
+        raise self._failed(shard, call.script.name, names, failure) from failure
 
     async def _execute(self, shard: int, *command: Argument) -> Any:
-        return await self._servers.run(shard, lambda link: link.execute(*command))
+        try:
+            return await self._servers.run(shard, partial(_execute_on, command=command))
+        except _Refused as refused:
+            raise self._failed(shard, str(command[0]), [str(command[1])], refused) from refused
+
+    def _failed(
+        self, shard: int, name: str, names: Sequence[str], refused: Exception
+    ) -> ScriptFailed:
+        error = ScriptFailed(
+            script=name,
+            names=names[:NAMED],
+            shard=shard,
+            server=self._servers.address_of(shard),
+            reason=str(refused),
+        )
+        self._complain("%s", error)
+        return error
+
+    def _tell_of_history(self, script: str, room: str) -> None:
+        logger.error(
+            "%s failed on the history of %s: it was not as the layer had left it. It was removed; "
+            "the room goes on under a new epoch, and clients are told",
+            script,
+            room,
+        )
 
     async def _execute_at(self, server: int, *command: Argument) -> Any:
         address = self._servers.addresses[server]
         return await self._servers.run_at(address, lambda link: link.execute(*command))
+
+
+class _Refused(Exception):
+    """A server refused for what a key holds: see `is_about_data`."""
+
+
+async def _call_on(link: CommandLink, call: Call) -> Any:
+    try:
+        return await link.call(call)
+    except ResponseError as error:
+        raise _judged(error) from error
+
+
+async def _execute_on(link: CommandLink, command: tuple[Argument, ...]) -> Any:
+    try:
+        return await link.execute(*command)
+    except ResponseError as error:
+        raise _judged(error) from error
+
+
+def _judged(error: RedisError) -> Exception:
+    return _Refused(str(error)) if is_about_data(error) else error

@@ -12,10 +12,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
+from redis.exceptions import ResponseError
+
 from shardlayer import wire
 from shardlayer.backends.base import Listener
 from shardlayer.backends.connection import CommandLink, Failure
 from shardlayer.backends.lives import recognise
+from shardlayer.backends.mending import is_about_data
 from shardlayer.backends.pipeline import Execute
 from shardlayer.backends.probe import ServerReport, read_report, require_supported
 from shardlayer.backends.sockets import Command
@@ -223,11 +226,18 @@ class Servers:
     async def _check_layout(self, link: CommandLink) -> None:
         """Refuse a server that processes with other `shards` use."""
         layout, shards = layout_key(self._options.prefix), self._options.shards
-        await link.execute("SETNX", layout, shards)
-        found = int(await link.execute("GET", layout))
-        if found != shards:
+        try:
+            # Asked before it is set: a server whose memory is full can be read from.
+            if (found := await link.execute("GET", layout)) is None:
+                await link.execute("SETNX", layout, shards)
+                found = await link.execute("GET", layout)
+        except ResponseError as error:
+            if not is_about_data(error):
+                raise
+            found = b"what is no text"
+        if found != str(shards).encode():
             raise ConfigurationError(
-                f"{link.address} holds {found} shards under the prefix "
+                f"{link.address} holds {found.decode(errors='replace')} shards under the prefix "
                 f"{self._options.prefix!r}, and this process has shards = {shards}: they would "
                 f"not find each other's groups. See docs/operate.md for how to change it."
             )

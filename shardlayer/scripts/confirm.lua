@@ -6,8 +6,8 @@
 -- ARGV  1 the batch's number   2 how long the writer's last batch is remembered, ms
 -- Returns  1 if the batch or a later one of the writer was published here, else 0
 
-local last = string.match(redis.call('GET', KEYS[1]) or '-1 ', '^(%-?%d+) ')
-if tonumber(last) < tonumber(ARGV[1]) then
+local last = string.match(redis.call('MGET', KEYS[1])[1] or '', '^(%d+) ')
+if tonumber(last or '-1') < tonumber(ARGV[1]) then
   return 0
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])

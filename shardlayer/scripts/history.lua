@@ -10,7 +10,11 @@
 local CHUNK = 16  -- entries read at a time; those that the page can't hold were read in vain
 local OVERHEAD = 20  -- bytes that an entry counts for beside its body
 
-local last, epoch = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+) (%S%S%S%S%S%S%S%S) ')
+local meta = redis.call('MGET', KEYS[1])[1] or ''  -- nothing, too, if it is of a wrong type
+local last, epoch = string.match(meta, '^(%d+) (%S%S%S%S%S%S%S%S) ')
+if last and #last > 15 then  -- no offset that was counted: see publish.lua
+  last, epoch = nil, nil
+end
 local reply = {tonumber(last or '0'), epoch or '', 0}
 if not epoch then
   return reply
@@ -22,15 +26,19 @@ local count, size, chunk = 0, 0, 1
 while true do
   local held = redis.call('XREVRANGE', KEYS[2], from, '-', 'COUNT', chunk)
   for i = 1, #held do
-    local body = held[i][2][2]
-    size = size + #body + OVERHEAD
-    if count == limit or size > most and count > 0 then
-      reply[3] = 1
-      return reply
+    local at, body = tonumber(string.match(held[i][1], '^(%d+)-0$')), held[i][2][2]
+    local kind, length = string.byte(body, 1, 2)
+    -- What somebody else wrote is left out.
+    if at and kind == 0 and #body >= 2 + (length or #body) then
+      size = size + #body + OVERHEAD
+      if count == limit or size > most and count > 0 then
+        reply[3] = 1
+        return reply
+      end
+      reply[#reply + 1] = at
+      reply[#reply + 1] = body
+      count = count + 1
     end
-    reply[#reply + 1] = tonumber(string.match(held[i][1], '^%d+'))
-    reply[#reply + 1] = body
-    count = count + 1
   end
   if #held < chunk then
     return reply

@@ -10,7 +10,8 @@
 --       13 how many bytes of publications to answer at most
 --       14 how many publications to answer however large they are: 0 or 1
 -- Returns  {1 if the node's lease still ran else 0, epoch ('' without history), offset,
---           1 if nothing is missing between ARGV[8] and where the answer begins, else 0,
+--           1 if nothing is missing between ARGV[8] and where the answer begins, else 0; -1 if the
+--           history held what the layer never puts there, and was removed,
 --           the offset behind which it begins,
 --           then offset and body of each publication after it}
 
@@ -21,8 +22,9 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 redis.call('SET', KEYS[2], string.format('%.0f', now), 'NX')
-local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
-local leased = ends and tonumber(ends) > now and 1 or 0
+local born = tonumber(redis.call('MGET', KEYS[2])[1] or '') or now
+local ends = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or '0')
+local leased = ends > now and ends - tonumber(ARGV[2]) >= born and 1 or 0
 redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
 
@@ -33,6 +35,9 @@ end
 local state = redis.call('MGET', KEYS[4], KEYS[6])
 local life = state[2] or ''
 local last, epoch, of = string.match(state[1] or '', '^(%d+) (%S%S%S%S%S%S%S%S) (.*)$')
+if last and #last > 15 then  -- no offset that was counted: see publish.lua
+  last, epoch = nil, nil
+end
 local offset = tonumber(last or '0')
 if not epoch then
   redis.call('DEL', KEYS[5])
@@ -70,7 +75,15 @@ repeat
   local is_full = #held < wanted
   for i = 1, #held do
     local body = held[i][2][2]
-    at = tonumber(string.match(held[i][1], '^%d+'))
+    local kind, length = string.byte(body, 1, 2)
+    at = tonumber(string.match(held[i][1], '^(%d+)-0$'))
+    if not at or at > offset or kind ~= 0 or #body < 2 + (length or #body) then
+      -- Written by somebody else: of what was held nothing can be told from it any more.
+      redis.call('UNLINK', KEYS[5])
+      redis.call('SET', KEYS[4], string.format('%.0f %s %s', offset, ARGV[5], life),
+                 'PX', offset > 0 and ARGV[6] or ARGV[12])
+      return {leased, ARGV[5], offset, -1, offset}
+    end
     first = first or at
     size = size + #body + OVERHEAD
     if size > most and count >= least then

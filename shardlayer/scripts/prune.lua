@@ -21,7 +21,7 @@ for i = 2, #KEYS do
   for j = 1, #members, 2 do
     local is_there
     if string.sub(members[j], 1, 1) == '#' then
-      is_there = tonumber(members[j + 1]) > now
+      is_there = (tonumber(members[j + 1]) or 0) > now
     else
       is_there = leased[members[j]]
     end

@@ -24,12 +24,17 @@
 -- Returns  {publications for just the nodes that have members, publications for all nodes because
 --           a registry can't be trusted, messages published, how many had been published before,
 --           the head of each publication (see wire.py); all are 0 where it had been,
---           the number of channels below,
+--           how many channels, known keys and mended groups are below,
 --           then group number and name of each normal channel that is a member,
---           then number, offset and epoch of each publication whose idempotency key is known}
+--           then number, offset and epoch of each publication whose idempotency key is known,
+--           then the number of each group whose history could not go on and began anew,
+--           then number of each publication that failed, and why. What is behind a failed one from the
+--           same source fails with it: its mark would hide that one is missing}
 --
--- Lua does not roll back: the caller has validated everything, and nothing below can fail once the
--- first write was made.
+-- Lua does not roll back. So all that may hold a wrong type is read before the first publication is
+-- appended, and the call then fails as a whole, with nothing published. Appending alone may fail
+-- later: a history of a wrong type, or one that is ahead of its meta. It fails for its own group
+-- only, whose history is removed and begins anew, under a new epoch.
 
 local FIXED = 12  -- arguments before those of the shards
 local NO_EPOCH = string.rep('\0', 8)
@@ -37,6 +42,7 @@ local CHANNEL_MARK = string.byte('#')
 
 local REPEATED = struct.pack('>I8c8I4', 0, NO_EPOCH, 0)  -- an entry's head
 local META = '^(%d+) (%S%S%S%S%S%S%S%S) (.*)$'  -- an epoch has 8 characters: see the heads
+local LONGEST = 15  -- digits of an offset; a double counts no further than to 16 of them
 
 local function number_at(list, index)
   local high, low = string.byte(list, 2 * index - 1, 2 * index)
@@ -59,9 +65,12 @@ local state = redis.call('MGET', unpack(KEYS, 1, registries))
 if state[1] then
   local last, answer = string.match(state[1], '^(%d+) (.*)$')
   if last == number then
-    return cmsgpack.unpack(answer)
+    local is_whole, reply = pcall(cmsgpack.unpack, answer)
+    if is_whole then
+      return reply
+    end
   end
-  if tonumber(last) > tonumber(number) then
+  if tonumber(last or '0') > tonumber(number) then
     return redis.error_reply('STALE a later batch of this writer was published')
   end
 end
@@ -106,8 +115,8 @@ for s = 1, shards do
   if count > 0 then
     local marks = redis.call('HMGET', KEYS[registries + 2 * s], unpack(ARGV, bodies + 1, bodies + count))
     for i = 1, count do
-      local at, index = string.match(marks[i] or '-1 0', '^(%-?%d+) (%d+)$')
-      offsets[i], indices[i] = tonumber(at), tonumber(index)
+      local at, index = string.match(marks[i] or '', '^(%d+) (%d+)$')
+      offsets[i], indices[i] = tonumber(at or '-1'), tonumber(index or '0')
     end
   end
   taken_offset[s], taken_index[s], sources[s] = offsets, indices, bodies
@@ -121,6 +130,9 @@ for g = 1, groups do
   local keeps = tonumber(size[g])
   if keeps > 0 then
     local last, counted, of = string.match(state[metas + g] or '', META)
+    if last and #last > LONGEST then
+      last = nil
+    end
     if last and of == life[s] then
       offset[g], epoch[g] = tonumber(last), counted
     elseif last then
@@ -143,7 +155,7 @@ for g = 1, groups do
       if outbox then
         interested[#interested + 1] = outbox
       elseif string.byte(member) == CHANNEL_MARK then
-        if tonumber(members[i + 1]) > now then
+        if (tonumber(members[i + 1]) or 0) > now then
           channels[#channels + 1] = g
           channels[#channels + 1] = string.sub(member, 2)
         else
@@ -165,9 +177,30 @@ end
 local answers = {}
 if #KEYS > onces then
   answers = redis.call('MGET', unpack(KEYS, onces + 1))
+  for i = 1, #answers do
+    answers[i] = answers[i] and string.find(answers[i], '^%d+ ') and answers[i]
+  end
+end
+
+-- Begins a group's history anew, since appending to it failed. Returns nothing, or why that failed
+-- too, and whether the server refuses it to everybody, as it does while its memory is full.
+local function begin_anew(g, why, body)
+  if not string.find(why, '^WRONGTYPE') and not string.find(why, ' ID ', 1, true) then
+    return why, true
+  end
+  local removed = redis.pcall('UNLINK', KEYS[rooms + 2 * g])
+  if type(removed) == 'table' then
+    return removed.err
+  end
+  local added = redis.pcall('XADD', KEYS[rooms + 2 * g], '1-0', 'p', body)
+  if type(added) == 'table' then
+    return added.err
+  end
 end
 
 local heads, repeats = {}, {}
+local mended, failed, failures, stopped  -- made when something fails
+local nothing_appended = true
 local targeted, fallback, repeated = 0, 0, 0
 for i = 1, #ARGV - bodies do
   local g, body = number_at(ARGV[11], i), ARGV[bodies + i]
@@ -176,25 +209,48 @@ for i = 1, #ARGV - bodies do
   if ARGV[12] ~= '' then
     source, record, index, key = struct.unpack('>I2i8i8I2', ARGV[12], 20 * i - 19)
   end
-  if source > 0 and (record < taken_offset[s][source]
+  local at, why = 0, failed and (failed[g] or source > 0 and stopped[65536 * s + source])
+  if why then
+    at = nil
+  elseif source > 0 and (record < taken_offset[s][source]
       or record == taken_offset[s][source] and index <= taken_index[s][source]) then
     heads[i] = REPEATED
     repeated = repeated + 1
+    at = nil
   elseif key > 0 and answers[key] then
-    local at, counted = string.match(answers[key], '^(%d+) (.*)$')
+    local before, counted = string.match(answers[key], '^(%d+) (.*)$')
     heads[i] = REPEATED
     repeated = repeated + 1
     repeats[#repeats + 1] = i
-    repeats[#repeats + 1] = tonumber(at)
+    repeats[#repeats + 1] = tonumber(before)
     repeats[#repeats + 1] = counted
-  else
-    local at = 0
-    if offset[g] then
-      at = offset[g] + 1
-      offset[g] = at
-      redis.call('XADD', KEYS[rooms + 2 * g], 'MAXLEN', '~', size[g],
-                 string.format('%d-0', at), 'p', body)
+    at = nil
+  elseif offset[g] then
+    at = offset[g] + 1
+    local added = redis.pcall('XADD', KEYS[rooms + 2 * g], 'MAXLEN', '~', size[g],
+                              string.format('%d-0', at), 'p', body)
+    if type(added) == 'table' then
+      local is_refused
+      why, is_refused = begin_anew(g, added.err, body)
+      if is_refused and nothing_appended then
+        return redis.error_reply(why)
+      end
+      if not failed then
+        mended, failed, failures, stopped = {}, {}, {}, {}
+      end
+      if why then
+        at, failed[g] = nil, why
+      else
+        at, epoch[g] = 1, ARGV[6]
+        mended[#mended + 1] = g
+      end
     end
+    if at then
+      offset[g] = at
+      nothing_appended = false
+    end
+  end
+  if at then
     local head = struct.pack('>I8c8I4', at, epoch[g], #body)
     heads[i] = head
     if nodes[g] then
@@ -218,11 +274,18 @@ for i = 1, #ARGV - bodies do
       answers[key] = string.format('%d ', at) .. (at > 0 and epoch[g] or '')
       redis.call('SET', KEYS[onces + key], answers[key], 'PX', ARGV[7])
     end
+  elseif why then
+    heads[i] = REPEATED
+    failures[#failures + 1] = i
+    failures[#failures + 1] = why
+    if source > 0 then
+      stopped[65536 * s + source] = why  -- what is behind it would hide that it is missing
+    end
   end
 end
 
 for g = 1, groups do
-  if offset[g] then
+  if offset[g] and not (failed and failed[g]) then
     redis.call('SET', KEYS[metas + g],
                string.format('%d %s %s', offset[g], epoch[g], life[home[g]]), 'PX', ARGV[4])
     redis.call('PEXPIRE', KEYS[rooms + 2 * g], ttl[g])
@@ -233,8 +296,10 @@ local messages = {}
 for s = 1, shards do
   local count = tonumber(ARGV[FIXED + 3 * s])
   for i = 1, count do
-    redis.call('HSET', KEYS[registries + 2 * s], ARGV[sources[s] + i],
-               string.format('%d %d', taken_offset[s][i], taken_index[s][i]))
+    if taken_offset[s][i] >= 0 then
+      redis.call('HSET', KEYS[registries + 2 * s], ARGV[sources[s] + i],
+                 string.format('%d %d', taken_offset[s][i], taken_index[s][i]))
+    end
   end
   if count > 0 then
     redis.call('PEXPIRE', KEYS[registries + 2 * s], ARGV[4])
@@ -249,8 +314,9 @@ for s = 1, shards do
   end
 end
 
-local reply = {targeted, fallback, #messages, repeated, table.concat(heads), #channels / 2}
-for _, list in ipairs({channels, repeats}) do
+local reply = {targeted, fallback, #messages, repeated, table.concat(heads),
+               #channels / 2, #repeats / 3, mended and #mended or 0}
+for _, list in ipairs({channels, repeats, mended, failures}) do
   for i = 1, #list do
     reply[#reply + 1] = list[i]
   end

@@ -14,6 +14,7 @@ import pytest
 from redis import Redis
 
 from shardlayer import commands, wire
+from shardlayer.backends.mending import mend
 from shardlayer.batch import Batch, Outgoing, confirm, publish
 from shardlayer.exceptions import ConfigurationError
 from shardlayer.keys import ShardKeys
@@ -249,8 +250,11 @@ def every_call(keys: ShardKeys) -> list[commands.Call]:
         commands.prune(keys, ["g", "h"]),
         commands.renew(keys, NodeId("n"), lease_ttl=60.0),
         commands.send(keys, "c", b"1", capacity=1, expiry=1.0, reader="n"),
-        commands.receive(keys, "c", reader="n"),
+        commands.receive(keys, "c", reader="n", waits=1.0),
         commands.restore(keys, "c", commands.Queued(b"m", 1)),
         commands.enroll(keys, "g", "c!1", node="n", add=True),
         commands.attach(keys, "g", "c", expiry=1.0),
+        commands.rouse(keys, "c"),
+        commands.await_messages(keys, ["c"], reader="n", waits=1.0),
+        *([mending] if (mending := mend(commands.attach(keys, "g", "c", expiry=1.0))) else []),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from shardlayer.exceptions import ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.contract.places import Place
@@ -151,11 +153,132 @@ async def test_receiver_that_dies_loses_nothing(place: Place, make_layer: MakeLa
     assert [await receive(layer, "tasks") for _ in range(3)] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("busy", [False, True])
+async def test_idle_receivers_get_equal_shares(make_layer: MakeLayer, busy: bool) -> None:
+    """Each message wakes one receiver, the one that has waited longest; none waits for another."""
+    workers, jobs = [make_layer() for _ in range(4)], 100
+    taken: Counter[int] = Counter()
+    all_taken = asyncio.Event()
+
+    async def work(number: int) -> None:
+        while True:
+            await workers[number].receive("tasks")
+            taken[number] += 1
+            if taken.total() == jobs:
+                all_taken.set()
+            if busy:
+                await asyncio.sleep(0.001)
+
+    working = [asyncio.create_task(work(number)) for number in range(len(workers))]
+    for worker in workers:
+        node = await worker.node()
+        await until(lambda node=node: node.mailboxes.open("tasks").is_empty)  # type: ignore[misc]
+    sender = make_layer(capacity=jobs)
+    for number in range(jobs):
+        await sender.send("tasks", {"type": "x", "content": number})
+    await asyncio.wait_for(all_taken.wait(), PATIENCE)
+    for task in working:
+        task.cancel()
+    await asyncio.gather(*working, return_exceptions=True)
+    share = jobs / len(workers)
+    assert all(share / 2 <= count <= 2 * share for count in taken.values()), taken
+    assert len(taken) == len(workers)
+
+
+async def test_message_wakes_one_of_many(place: Place, make_layer: MakeLayer) -> None:
+    """A message costs one look into the queue, however many processes wait for it."""
+    if not place.servers:
+        pytest.skip("memory counts no commands")
+    workers = [make_layer(queue_check_interval=60) for _ in range(10)]
+    waiting = [asyncio.create_task(worker.receive("tasks")) for worker in workers]
+    for worker in workers:
+        node = await worker.node()
+        await until(lambda node=node: node.mailboxes.open("tasks").is_empty)  # type: ignore[misc]
+    before = await settle(lambda: commands_run(place))
+    await make_layer().send("tasks", {"type": "x"})
+    await until(lambda: any(task.done() for task in waiting))
+    run = await settle(lambda: commands_run(place)) - before
+    assert run["cmdstat_lpop"] == 1
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_cancelled_receiver_passes_its_wake_up_on(make_layer: MakeLayer) -> None:
+    """One that was woken and is gone has the next one woken, at once."""
+    workers = [make_layer(queue_check_interval=60) for _ in range(3)]
+    gone = [asyncio.create_task(worker.receive("tasks")) for worker in workers[:2]]
+    for worker in workers[:2]:
+        node = await worker.node()
+        await until(lambda node=node: node.mailboxes.open("tasks").is_empty)  # type: ignore[misc]
+    stays = asyncio.create_task(receive(workers[2], "tasks"))
+    node = await workers[2].node()
+    await until(lambda: node.mailboxes.open("tasks").is_empty)
+    for task in gone:
+        task.cancel()
+    await asyncio.gather(*gone, return_exceptions=True)
+    await make_layer().send("tasks", {"type": "x", "content": 1})
+    assert await stays == 1
+
+
+async def test_receiver_that_hangs_when_it_is_woken_loses_nothing(
+    place: Place, make_layer: MakeLayer
+) -> None:
+    """Another one that waits looks into the queue now and then."""
+    if not place.servers:
+        pytest.skip("a process that hangs hangs with its memory")
+    config = json.dumps(place.config)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", RECEIVER, config, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"waits\n"
+        process.send_signal(signal.SIGSTOP)
+        waits = make_layer(queue_check_interval=0.5)
+        receiving = asyncio.create_task(receive(waits, "tasks"))
+        node = await waits.node()
+        await until(lambda: node.mailboxes.open("tasks").is_empty)
+        await waits.send("tasks", {"type": "x", "content": 1})
+        assert await receiving == 1
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def test_queue_is_emptied_while_memory_is_full(place: Place, make_layer: MakeLayer) -> None:
+    """Else nothing would ever make room."""
+    if not place.servers:
+        pytest.skip("this process's memory has no limit")
+    layer = make_layer()
+    for number in range(2):
+        await layer.send("tasks", {"type": "x", "content": number})
+    clients = place.clients()
+    for client in clients:
+        client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(ShardUnavailable, match="maxmemory"):
+            await layer.send("tasks", {"type": "x", "content": 2})
+        assert [await receive(layer, "tasks") for _ in range(2)] == [0, 1]
+        waiting = asyncio.create_task(receive(layer, "tasks"))
+        node = await layer.node()
+        await until(lambda: node.mailboxes.open("tasks").is_empty)
+        assert not waiting.done()
+    finally:
+        for client in clients:
+            client.config_set("maxmemory", 0)
+            client.close()
+    await layer.send("tasks", {"type": "x", "content": 3})
+    assert await waiting == 3
+
+
 def commands_run(place: Place) -> Counter[str]:
     """Return how often the servers ran which command, but for what asking takes."""
     counts: Counter[str] = Counter()
     for client in place.clients():
         with client:
+            if client.info("replication")["role"] != "master":
+                continue  # it repeats what its primary did
             for command, stats in client.info("commandstats").items():
                 counts[command] += stats["calls"]
     own = ("cmdstat_info", "cmdstat_client", "cmdstat_hello", "cmdstat_ping", "cmdstat_auth")
@@ -176,7 +299,7 @@ async def test_a_thousand_waiting_receivers_ask_for_nothing(
     place: Place, make_layer: MakeLayer
 ) -> None:
     """While nothing is sent, no command runs, and each is woken by its own message."""
-    layer = make_layer(members_interval=60, linger=60)
+    layer = make_layer(members_interval=60, linger=60, queue_check_interval=60)
     names = [f"tasks.{number}" for number in range(900)]
     names += [await layer.new_channel() for _ in range(100)]
     receiving = [asyncio.create_task(layer.receive(name)) for name in names]

@@ -22,7 +22,7 @@ def test_all_names_of_a_shard_have_its_hash_tag() -> None:
         keys.meta("g"),
         keys.history("g"),
         keys.queue("c"),
-        keys.readers("c"),
+        keys.waiting("c"),
         keys.inbox("n"),
     ]
     assert {re.findall(r"\{(.*?)\}", name)[0] for name in names} == {"rt.07"}
@@ -40,7 +40,7 @@ def test_group_is_read_from_its_keys(group: str) -> None:
 def test_other_keys_are_no_groups() -> None:
     """Keys that are not a group's, or not ours, are told apart."""
     keys = ShardKeys("rt.07")
-    for name in (keys.alive, keys.history("g"), keys.readers("c"), "stranger", "", "{x}"):
+    for name in (keys.alive, keys.history("g"), keys.waiting("c"), "stranger", "", "{x}"):
         assert parse_group_key(name) is None
 
 

@@ -1,0 +1,306 @@
+"""Keys that hold what the layer never put there, under every script, on real servers.
+
+No outage: nothing waits for it to pass, other rooms go on, and what was lost is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from shardlayer.backends.redis import RedisBackend
+from shardlayer.exceptions import ScriptFailed
+from shardlayer.keys import ShardKeys
+from shardlayer.layer import ShardedChannelLayer
+from shardlayer.options import LayerOptions
+from shardlayer.sharding import hash_tags
+from shardlayer.types import Mark, Position
+from tests.contract.conftest import MakeBackend, MakeLayer
+from tests.contract.places import Place
+from tests.shardlayer.fakes import RecordingSink
+from tests.waiting import until
+
+PLACES = ["password", "four", "tls", "cluster"]
+QUICK = 1.0  # seconds; an outage is waited for for five
+ROOM, CHANNEL, SOURCE, KEY = "orders", "tasks", "topic/0", "k"
+
+pytestmark = pytest.mark.parametrize("place", PLACES, indirect=True)
+
+Tell = Callable[..., Awaitable[Any]]
+"""Sends a command to the server of ROOM's shard."""
+
+
+@pytest.fixture
+def keys(place: Place) -> ShardKeys:
+    """The names of ROOM's shard."""
+    options = LayerOptions.from_config(**place.config)
+    layer = ShardedChannelLayer(**place.config)
+    return ShardKeys(hash_tags(options.prefix, options.shards)[layer.shard_of(ROOM)])
+
+
+@pytest.fixture
+def tell(make_backend: MakeBackend, keys: ShardKeys, place: Place) -> Tell:
+    """Sends a command to where ROOM's shard is."""
+    backend = make_backend()
+    assert isinstance(backend, RedisBackend)
+    shard = ShardedChannelLayer(**place.config).shard_of(ROOM)
+    return lambda *command: backend._execute(shard, *command)
+
+
+def neighbours(layer: ShardedChannelLayer, count: int) -> list[str]:
+    """Return names of rooms in ROOM's shard."""
+    shard = layer.shard_of(ROOM)
+    names = (f"room-{number}" for number in range(100_000))
+    return list(islice((name for name in names if layer.shard_of(name) == shard), count))
+
+
+async def promptly(layer: ShardedChannelLayer, room: str, data: bytes) -> Position:
+    """Publish, and fail if that takes as long as an outage does."""
+    begun = time.monotonic()
+    position = await layer.publish(room, data)
+    assert time.monotonic() - begun < QUICK
+    assert position is not None
+    return position
+
+
+async def test_history_of_a_wrong_type(
+    make_layer: MakeLayer, keys: ShardKeys, tell: Tell, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its room goes on under a new epoch, and is told; rooms of the same batches notice nothing."""
+    layer = make_layer()
+    others = neighbours(layer, 5)
+    sink = RecordingSink()
+    (await (await layer.node()).join(ROOM, sink)).release()
+    before = [await layer.publish(room, b"1") for room in (ROOM, *others)]
+    await until(lambda: len(sink.texts) == 1)
+    await tell("DEL", keys.history(ROOM))
+    await tell("SET", keys.history(ROOM), "foreign")
+    rooms = [*others, ROOM, *others, ROOM]
+    after = await asyncio.gather(*(promptly(layer, room, b"2") for room in rooms))
+    assert [each.offset for each in after] == [2] * 5 + [1] + [3] * 5 + [2]
+    assert [each.epoch for each in after[:5]] == [each.epoch for each in before[1:] if each]
+    assert before[0] is not None
+    assert after[5].epoch not in ("", before[0].epoch)
+    await until(lambda: len(sink.texts) == 4)
+    assert b'"reset"' in sink.texts[1]
+    said = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(said) == 1
+    assert ROOM in said[0].getMessage()
+    assert "publish" in said[0].getMessage()
+
+
+async def test_history_ahead_of_its_meta(
+    make_layer: MakeLayer, keys: ShardKeys, tell: Tell
+) -> None:
+    """What an earlier release left behind: "ID equal or smaller" is no outage either."""
+    layer = make_layer()
+    first = await promptly(layer, ROOM, b"1")
+    await tell("XADD", keys.history(ROOM), "900-0", "p", "x")
+    second, other = await asyncio.gather(
+        promptly(layer, ROOM, b"2"), promptly(layer, neighbours(layer, 1)[0], b"1")
+    )
+    assert second.epoch != first.epoch
+    assert other.offset == 1
+    joined = await (await layer.node()).join(ROOM, RecordingSink(), since=first)
+    assert not joined.recovered
+    assert [each.data for each in joined.publications] == [b"2"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "fields"),
+    [("2-0", ("p", "x")), ("2-0", ("other", "thing")), ("2-7", ("p", "x")), ("900-0", ("p", "x"))],
+)
+async def test_foreign_entry_in_a_history(
+    make_layer: MakeLayer, keys: ShardKeys, tell: Tell, entry: str, fields: tuple[str, str]
+) -> None:
+    """Who joins is told that something is gone, and never gets what the layer did not write."""
+    layer = make_layer()
+    first = await promptly(layer, ROOM, b"1")
+    await tell("XADD", keys.history(ROOM), entry, *fields)
+    assert [each.data for each in await layer.history(ROOM)] == [b"1"]
+    await tell("SET", keys.meta(ROOM), f"2 {first.epoch} ")
+    node = await layer.node()
+    for _ in range(2):
+        joined = await node.join(ROOM, RecordingSink(), since=first)
+        assert not joined.recovered
+        assert joined.publications == []
+    second = await promptly(layer, ROOM, b"2")
+    assert second.epoch != first.epoch
+    assert [each.data for each in await layer.history(ROOM)] == [b"2"]
+
+
+async def use_everything(layer: ShardedChannelLayer, backend: RedisBackend, turn: int) -> None:
+    """Run every script on ROOM's shard; fail where one waits, or what is published is not heard."""
+    shard, other = layer.shard_of(ROOM), neighbours(layer, 1)[0]
+    channel = neighbours(layer, 2)[1]
+    node, sink = await layer.node(), RecordingSink()
+    (await node.join(ROOM, sink)).release()
+    await layer.group_add(ROOM, channel)
+    await layer.group_send(ROOM, {"type": "group", "number": turn})
+    assert (await layer.receive(channel))["number"] == turn
+    await layer.group_discard(ROOM, channel)
+    for number in range(3):
+        await layer.send(channel, {"type": "sent", "number": number})
+        assert (await layer.receive(channel))["number"] == number
+    marks = Mark(SOURCE, 2 * turn), Mark(SOURCE, 2 * turn + 1)
+    await layer.publish_marked([(ROOM, b"1", marks[0]), (other, b"2", marks[1])])
+    await layer.publish(ROOM, b"3", idempotency_key=KEY)
+    await promptly(layer, ROOM, b"4")
+    await promptly(layer, other, b"5")
+    await until(lambda: sink.texts and sink.texts[-1].endswith(b'"data":4}'))
+    node.leave(ROOM, sink)
+    assert await backend.marks(shard, [SOURCE]) == [marks[1]]
+    await backend.renew(shard, node.id)
+    await backend.report(shard, node.id, {ROOM: 3})
+    assert await backend.positions(shard, [ROOM]) != [None]
+    await backend.prune(shard, [ROOM])
+    assert (await layer.room_info(ROOM)).nodes == {node.id: 3}
+    assert [each.data for each in await layer.history(ROOM)][-1] == b"4"
+
+
+FOREIGN: list[tuple[str, tuple[str, ...]]] = [
+    *((kind, ("SET", "foreign")) for kind in ("alive", "marks", "nodes", "history", "waiting")),
+    *((kind, ("SET", "")) for kind in ("meta", "born", "targeted", "life", "once")),
+    *((kind, ("SET", "foreign")) for kind in ("meta", "born", "targeted", "life", "once", "queue")),
+    *((kind, ("RPUSH", "foreign")) for kind in ("meta", "born", "targeted", "life", "once")),
+    ("queue", ("RPUSH", "short")),
+    ("marks", ("HSET", SOURCE, "foreign")),
+    ("nodes", ("HSET", "#channel", "foreign")),
+    ("nodes", ("HSET", "node", "foreign")),
+    ("meta", ("SET", "99999999999999999999 abcdefgh ")),
+    ("meta", ("SET", "-1 abcdefgh ")),
+]
+
+
+@pytest.mark.parametrize(("kind", "command"), FOREIGN, ids=lambda value: "-".join(value))
+async def test_every_script_goes_on(
+    make_layer: MakeLayer,
+    make_backend: MakeBackend,
+    keys: ShardKeys,
+    tell: Tell,
+    kind: str,
+    command: tuple[str, ...],
+) -> None:
+    """Whatever one key holds, no script stops, or makes anybody wait as for an outage."""
+    layer, backend = make_layer(), make_backend()
+    assert isinstance(backend, RedisBackend)
+    await use_everything(layer, backend, 0)
+    key = {
+        "queue": keys.queue(neighbours(layer, 2)[1]),
+        "waiting": keys.waiting(neighbours(layer, 2)[1]),
+        "nodes": keys.nodes(ROOM),
+        "meta": keys.meta(ROOM),
+        "history": keys.history(ROOM),
+        "once": keys.once(ROOM, KEY),
+    }.get(kind) or getattr(keys, kind)
+    if command[0] != "HSET":
+        await tell("DEL", key)
+    await tell(command[0], key, *command[1:])
+    begun = time.monotonic()
+    await use_everything(layer, backend, 1)
+    await use_everything(layer, make_backend(), 2)  # type: ignore[arg-type]
+    assert time.monotonic() - begun < 3 * QUICK
+
+
+async def test_a_count_of_held_messages_of_a_wrong_type(
+    make_layer: MakeLayer, place: Place, make_backend: MakeBackend
+) -> None:
+    """A process-local channel is sent to all the same."""
+    layer, backend = make_layer(), make_backend()
+    assert isinstance(backend, RedisBackend)
+    channel = await layer.new_channel()
+    tag = hash_tags(layer.options.prefix, layer.options.shards)[layer.shard_of(channel)]
+    for foreign in (("RPUSH", "foreign"), ("SET", "foreign")):
+        await backend._execute(
+            layer.shard_of(channel), foreign[0], ShardKeys(tag).held(channel), foreign[1]
+        )
+        await layer.send(channel, {"type": "sent"})
+        assert (await layer.receive(channel))["type"] == "sent"
+
+
+async def test_members_are_registered_again(
+    make_layer: MakeLayer, keys: ShardKeys, tell: Tell
+) -> None:
+    """A registry of a wrong type goes; all nodes are told until each has registered again."""
+    layers = [make_layer(lease_ttl=1.2), make_layer(lease_ttl=1.2)]
+    sinks = [RecordingSink(), RecordingSink()]
+    for layer, sink in zip(layers, sinks, strict=True):
+        (await (await layer.node()).join(ROOM, sink)).release()
+    await tell("DEL", keys.nodes(ROOM))
+    await tell("SET", keys.nodes(ROOM), "foreign")
+    published = 0
+
+    async def is_targeted_again() -> bool:
+        nonlocal published
+        published += 1
+        before = layers[0].stats()["targeted"]
+        await layers[0].publish(ROOM, b"%d" % published)
+        return layers[0].stats()["targeted"] > before
+
+    await until(is_targeted_again)
+    assert set((await layers[0].room_info(ROOM)).nodes) == {
+        (await layer.node()).id for layer in layers
+    }
+    for sink in sinks:
+        await until(lambda sink=sink: len(sink.texts) == published)  # type: ignore[misc]
+
+
+async def test_what_can_not_be_mended_fails_for_its_room_alone(
+    make_layer: MakeLayer,
+    place: Place,
+    keys: ShardKeys,
+    tell: Tell,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its caller is told at once and by name, each time; those of the same batches notice nothing.
+
+    Here the layer's user may not remove keys.
+    """
+    layer = make_layer()
+    others = neighbours(layer, 5)
+    await layer.publish(ROOM, b"0")
+    await tell("DEL", keys.history(ROOM))
+    await tell("SET", keys.history(ROOM), "foreign")
+    clients = place.clients()
+    users = ("default", "layer")
+    for client in clients:
+        for user in users:
+            if client.acl_getuser(user):
+                client.acl_setuser(user, enabled=True, commands=["-unlink"], reset=False)
+    try:
+        for turn in range(3):
+            rooms = [*others, ROOM, *others]
+            begun = time.monotonic()
+            marked = [(room, b"m", Mark(SOURCE, 100 * turn + n)) for n, room in enumerate(rooms)]
+            outcomes = await asyncio.gather(
+                *(layer.publish(room, b"1") for room in rooms),
+                layer.publish_marked(marked),
+                return_exceptions=True,
+            )
+            assert time.monotonic() - begun < QUICK
+            failed = [each for each in outcomes if isinstance(each, BaseException)]
+            assert len(failed) == 2
+            for error in failed:
+                assert isinstance(error, ScriptFailed)
+                assert (error.script, error.names) == ("publish", (ROOM,))
+                assert error.shard == layer.shard_of(ROOM)
+            # Of the source nothing was taken from there on, so that it can come again.
+            assert (await layer.marks([SOURCE]))[SOURCE] == Mark(SOURCE, 100 * turn + 4)
+        assert layer.stats()["retries"] == 0
+        with pytest.raises(ScriptFailed, match=ROOM):
+            await layer.history(ROOM)
+        with pytest.raises(ScriptFailed, match=ROOM):
+            await (await layer.node()).join(ROOM, RecordingSink(), since=Position(1, "k3k3k3k3"))
+    finally:
+        for client in clients:
+            for user in users:
+                if client.acl_getuser(user):
+                    client.acl_setuser(user, enabled=True, commands=["+unlink"], reset=False)
+    assert any(ROOM in record.getMessage() for record in caplog.records)
+    await promptly(layer, ROOM, b"2")
