@@ -503,20 +503,38 @@ async def test_reader_is_woken(backend: Backend) -> None:
 
 
 async def test_message_is_put_back_in_its_place(make_backend: MakeBackend) -> None:
-    """It is again the oldest, wakes the readers, keeps its expiry, and is taken when full, too."""
+    """It is again the oldest, wakes who waits, keeps its expiry, and is taken when full, too."""
     backend = make_backend(expiry=0.4)
     ear = await listen(backend, HERE)
+    assert await take(backend, "tasks") is None
     for message in (b"1", b"2"):
         await backend.send(SHARD, "tasks", message, capacity=2, reader="")
-    queued = await backend.receive(SHARD, "tasks", reader=HERE)
+    queued = await backend.receive(SHARD, "tasks", reader=THERE)
     assert queued is not None
     await backend.send(SHARD, "tasks", b"3", capacity=2, reader="")
     await backend.restore(SHARD, "tasks", queued)
-    assert [entry.name for entry in await ear.wait_for(2)] == ["tasks"] * 2
     assert [await take(backend, "tasks") for _ in range(4)] == [b"1", b"2", b"3", None]
     await backend.restore(SHARD, "tasks", queued)
+    assert [entry.name for entry in await ear.wait_for(2)] == ["tasks"] * 2
     await asyncio.sleep(0.45)
     assert await take(backend, "tasks") is None
+
+
+async def test_message_wakes_who_has_waited_longest(make_backend: MakeBackend) -> None:
+    """Once, and one that waits; whoever can't be told is passed over."""
+    here, there = make_backend(), make_backend()
+    ears = [await listen(here, HERE), await listen(there, THERE)]
+    for reader in (NodeId("gone"), HERE, THERE, HERE):
+        assert await here.receive(SHARD, "tasks", reader=reader) is None
+    await here.send(SHARD, "tasks", b"1", capacity=9, reader="")
+    assert [entry.name for entry in await ears[0].wait_for(1)] == ["tasks"]
+    await here.rouse(SHARD, "tasks")
+    assert [entry.name for entry in await ears[1].wait_for(1)] == ["tasks"]
+    assert await here.await_messages(SHARD, ["tasks", "none"], reader=HERE) == ["tasks"]
+    assert await take(here, "tasks") == b"1"
+    await here.rouse(SHARD, "tasks")  # for nothing
+    await here.send(SHARD, "none", b"2", capacity=9, reader="")
+    assert [entry.name for entry in await ears[0].wait_for(2)] == ["tasks", "none"]
 
 
 async def test_flush_deletes_just_its_own(make_backend: MakeBackend) -> None:
