@@ -24,7 +24,9 @@ ROOM = "general"
 PLAIN = "plain"
 KEEPS_ALL = {PLAIN: None, "*": {"size": 1_000_000, "ttl": 600}}
 PADDING = "x" * 500
-PATIENCE = 40.0  # seconds
+PATIENCE = 120.0  # seconds, on a machine whose cores are busy with something else
+
+pytestmark = pytest.mark.timeout(180)
 
 
 class SlowSink(RecordingSink):
@@ -52,7 +54,8 @@ class Flood:
         self._thread.start()
 
     async def _publish(self) -> None:
-        layer = ShardedChannelLayer(hosts=[self._url], history=KEEPS_ALL)
+        # A publisher that gives up would end the flood: here the reader is tested.
+        layer = ShardedChannelLayer(hosts=[self._url], history=KEEPS_ALL, publish_timeout=60)
         items = [(self._room, message(number, self._padding)) for number in range(self._count)]
         for start in range(0, self._count, 1_000):
             await layer.publish_many(items[start : start + 1_000])
