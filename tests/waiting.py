@@ -7,7 +7,7 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds; on a busy machine a process was seen to take 12 to start
 PAUSE = 0.005  # seconds
 
 

@@ -42,7 +42,12 @@ class ServerProcess:
                 stderr=subprocess.STDOUT,
                 pass_fds=() if self._descriptor is None else (self._descriptor,),
             )
-        wait_until(self._listens)
+        try:
+            wait_until(self._listens)
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
         return self
 
     def __exit__(
