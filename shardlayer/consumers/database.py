@@ -59,7 +59,7 @@ def is_due(connection: BaseDatabaseWrapper) -> bool:
     It would close it, or check whether it still works, or ask for a health check
     (CONN_HEALTH_CHECKS) before its next use. May be called from any thread.
     """
-    if connection.connection is None:
+    if connection.connection is None or _is_never_closed(connection):
         return False
     health: Any = connection  # its attributes are missing in the stubs
     return (
@@ -68,6 +68,14 @@ def is_due(connection: BaseDatabaseWrapper) -> bool:
         or (connection.close_at is not None and time.monotonic() >= connection.close_at)
         or (health.health_check_enabled and health.health_check_done)
     )
+
+
+def _is_never_closed(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether Django leaves a connection open whatever comes: closing SQLite's in memory, as
+    tests have it, would delete the database.
+    """
+    sqlite: Any = connection
+    return connection.vendor == "sqlite" and bool(sqlite.is_in_memory_db())
 
 
 def a_connection_is_due(thread: int | None) -> bool:

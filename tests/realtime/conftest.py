@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from asgiref.sync import SyncToAsync
-from django.db import connections
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
@@ -21,17 +19,6 @@ BACKEND = "shardlayer.layer.ShardedChannelLayer"
 def channel_layers(**config: Any) -> dict[str, dict[str, Any]]:
     """Return a CHANNEL_LAYERS setting with that CONFIG."""
     return {"default": {"BACKEND": BACKEND, "CONFIG": config}}
-
-
-@pytest.fixture(autouse=True)
-def connections_of_no_other_test() -> Iterator[None]:
-    """What a test's asynchronous code opened in the thread of `sync_to_async` is closed there.
-
-    The next test would find it and close it as an old connection, which pytest-django forbids
-    where no database was asked for.
-    """
-    yield
-    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 @pytest.fixture

@@ -291,3 +291,21 @@ def test_connection_is_not_kept_alive(database: Database) -> None:
     assert due
     assert reference() is None
     assert not a_connection_is_due(ident)
+
+
+def test_connection_in_memory_is_never_due(
+    monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """Django never closes one to SQLite in memory, so nobody hops for it: tests have such."""
+    config = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    configured = ConnectionHandler().configure_settings({"default": config})["default"]
+    monkeypatch.setitem(connections.settings, ALIAS, configured)
+    with django_db_blocker.unblock():
+        fail()
+        connection = connections[ALIAS]
+        connection.close_if_unusable_or_obsolete()
+        assert connection.connection is not None
+        connection.errors_occurred = True
+        assert not is_due(connection)
+        connection.connection.close()
+        del connections[ALIAS]
