@@ -10,21 +10,19 @@ from shardlayer.types import Position, Publication
 
 
 class Arrived(NamedTuple):
-    """Publications that wait for delivery: for any rooms, or for one that was just admitted.
+    """Publications that wait for delivery: for any rooms, or the answer for one.
 
     Attributes:
         publications: In order.
         size: The bytes that they take.
-        room: The room that all of them are for, if it was just admitted.
+        room: The room whose shard answered; None for what was heard.
         reset: Where its members are to be told, before anything else, that they are now.
-        again: Whether there may be more for that room, which is to be asked for after these.
     """
 
     publications: Sequence[Publication]
     size: int
     room: Room | None = None
     reset: Position | None = None
-    again: bool = False
 
 
 def size_of(publications: Iterable[Publication]) -> int:
@@ -37,24 +35,28 @@ class Loss(NamedTuple):
 
     Attributes:
         behind: The rooms that have to ask their histories for it.
-        dropped: Publications to rooms without history, which are lost.
+        unanswered: The rooms whose answers are dropped.
+        dropped: Publications without history, which are lost.
         unwanted: Publications to groups without members.
     """
 
     behind: set[Room]
+    unanswered: list[Room]
     dropped: int
     unwanted: int
 
 
 def loss_of(waiting: Iterable[Arrived], rooms: Mapping[str, Room]) -> Loss:
     """Return what is lost with what waits for delivery, and with what is held for rooms."""
-    behind = {room for room in rooms.values() if room.held}
+    behind: set[Room] = set()
+    unanswered: list[Room] = []
     dropped = unwanted = 0
     for arrived in waiting:
-        if arrived.room is not None and arrived.room.position is not None:
-            behind.add(arrived.room)
+        if arrived.room is not None:
+            unanswered.append(arrived.room)
+            continue  # an answer is asked for again, and its publications with it
         for publication in arrived.publications:
-            room = arrived.room or rooms.get(publication.room)
+            room = rooms.get(publication.room)
             if room is None:
                 unwanted += 1
             elif publication.offset:
@@ -62,5 +64,9 @@ def loss_of(waiting: Iterable[Arrived], rooms: Mapping[str, Room]) -> Loss:
             else:
                 dropped += 1
     for room in rooms.values():
-        dropped += sum(not publication.offset for publication in room.held or ())
-    return Loss(behind, dropped, unwanted)
+        for publication in room.held:
+            if publication.offset:
+                behind.add(room)
+            else:
+                dropped += 1
+    return Loss(behind, unanswered, dropped, unwanted)

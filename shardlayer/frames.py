@@ -63,8 +63,7 @@ class Broadcast:
 def joined(entries: Sequence[tuple[bytes, int]], limit: int) -> Iterable[Broadcast]:
     """Return broadcasts of messages, each with its offset, in as few writes as may be.
 
-    `limit` is the bytes that are joined into one write; a longer message goes alone. There must be
-    a message.
+    `limit` is the bytes that are joined into one write; a longer message goes alone.
     """
     if len(entries) == 1:
         ((text, offset),) = entries
@@ -83,4 +82,5 @@ def _joined(entries: Iterable[tuple[bytes, int]], limit: int) -> Iterator[Broadc
         texts.append(text)
         offsets.append(offset)
         size += len(text)
-    yield Broadcast(texts, offsets)
+    if texts:
+        yield Broadcast(texts, offsets)

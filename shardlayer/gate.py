@@ -1,12 +1,21 @@
 """Where a new member of a room stands until its reply was written.
 
-Pushes may arrive before that, and wait. What the reply brought the member already does not come
-again.
+Pushes may arrive before the caller has written its reply. A member therefore starts behind a
+`Gate`, which is one of four things:
+
+    closed    The reply was not written. Pushes wait here.
+    skipping  The member is given them from the history. Pushes are dropped.
+    open      The reply was written. What it brought the member already does not come again.
+    gone      The first push came through. The gate has taken itself out of the room: the member is
+              written to directly.
+
+This is a state of the member. The room goes on meanwhile, for everybody else.
 """
 
 from __future__ import annotations
 
 from shardlayer.frames import Broadcast
+from shardlayer.pushes import Reset
 from shardlayer.room import Room
 from shardlayer.types import Position, Sink
 
@@ -84,11 +93,14 @@ class Gate:
     def _news(self, broadcast: Broadcast, here: Position | None) -> Broadcast | None:
         """Return what of a broadcast the member does not have, given where the room is."""
         floor = self._floor
-        if floor is None or here is None:
+        if floor is None:
             return broadcast
-        is_reset = 0 in broadcast.offsets
+        if isinstance(broadcast, Reset):
+            to = broadcast.position
+            is_news = to.epoch != floor.epoch or to.offset > floor.offset
+            return broadcast if is_news else None
+        if here is None:
+            return broadcast
         if here.epoch != floor.epoch:
-            return broadcast if is_reset else None  # else from before the epoch that it knows of
-        if is_reset:
-            return broadcast if here.offset > floor.offset else None
+            return None  # from before the epoch that it knows of
         return broadcast.after(floor.offset)

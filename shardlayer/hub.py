@@ -1,15 +1,16 @@
 """How a publication reaches the members of a room in this node.
 
-A hub holds the rooms of one shard. Publications are fed to it as they arrive and delivered in the
-next turn of the event loop, in turns of each hub's own, so that a busy shard holds up no other. A
-delivery takes what waits, a round of up to 1 MiB: what is for one room is framed and joined once,
-and every member gets one write. A large room is written in slices, between which the event loop
-gets its turn; the order stays, because the next delivery starts after the last slice.
+A hub holds the rooms of one shard, and moves them through their states (see room.py). Publications
+are fed to it as they arrive and delivered in the next turn of the event loop, in turns of each
+hub's own, so that a busy shard holds up no other. A delivery takes what waits, a round of up to
+1 MiB: what is for one room is framed and joined once, and every member gets one write. A large room
+is written in slices, between which the event loop gets its turn; the order stays, because the next
+delivery starts after the last slice.
 
 A room that keeps history knows its position, the last offset that its members were written. A
 publication at or below it is a repeat and is dropped. One that leaves a gap, or comes from another
-epoch, is held back with all that follows, and the room is reported to `on_gap`: the node asks
-Redis for what is missing and `admit`s it, which also ends a room's first join.
+epoch, is held back with all that follows, and the room's shard is asked for what is missing. The
+answer waits before everything else that waits, and once it is written what was held follows it.
 
 What waits is bounded. When more comes than can be written, all of it is dropped, and the rooms that
 it was for are treated as having a gap: they go on from their histories.
@@ -20,20 +21,26 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from itertools import chain
 from time import perf_counter
 
 from shardlayer.arrivals import Arrived, loss_of, size_of
+from shardlayer.commands import JoinReply
 from shardlayer.fanout import fan_out
 from shardlayer.frames import Broadcast, joined
 from shardlayer.gate import Gate
-from shardlayer.pushes import encode_push, encode_reset
-from shardlayer.room import Room
+from shardlayer.pushes import Reset, encode_push
+from shardlayer.room import Event, Room, State
 from shardlayer.turns import Turns
 from shardlayer.types import Position, Publication, Sink
 
 logger = logging.getLogger("shardlayer.hub")
 
 ROUND_BYTES = 1_048_576  # of what arrived, taken for one round of writing
+
+_LIVE = State.LIVE  # looked at for every publication
+
+_Entries = list[tuple[bytes, int]]  # of one room: each push with its offset
 
 
 class Hub:
@@ -46,7 +53,8 @@ class Hub:
         write_bytes: Bytes joined into one write, at most; one larger message goes alone.
         max_backlog: Bytes that may wait.
         turns: The turns of the event loop, which the node's hubs share.
-        on_gap: Called with a room that has just been found not to be contiguous.
+        on_doubt: Called with a room that may have missed something, so that its shard is to be
+            asked: `ask` it, and `admit` the answer.
 
     Attributes:
         delivered: Messages written to members.
@@ -63,7 +71,7 @@ class Hub:
         write_bytes: int,
         max_backlog: int,
         turns: Turns,
-        on_gap: Callable[[Room], None],
+        on_doubt: Callable[[Room], None],
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self.delivered = 0
@@ -75,7 +83,7 @@ class Hub:
         self._write_bytes = write_bytes
         self._max_backlog = max_backlog
         self._turns = turns
-        self._on_gap = on_gap
+        self._on_doubt = on_doubt
         self._waiting: deque[Arrived] = deque()
         self._waiting_size = 0  # bytes, as the next two
         self._writing_size = 0
@@ -108,8 +116,9 @@ class Hub:
 
     def forget(self, room: Room) -> None:
         """Drop a room that nobody is in, with what is held back for it."""
+        room.move(Event.FORGET)
         del self.rooms[room.name]
-        self._held_size -= size_of(room.held or ())
+        self._let_go(room)
 
     def feed(self, publications: Sequence[Publication], size: int) -> bool:
         """Take publications that arrived, in order, `size` bytes. `deliver` hands them out.
@@ -123,56 +132,42 @@ class Hub:
         self._shed()
         return False
 
-    def hold(self, room: Room) -> list[Publication]:
-        """Hold a room's publications back until it is admitted; return those held."""
-        if room.held is None:
-            room.held = []
-        return room.held
+    def enter(self, room: Room) -> None:
+        """Note that the shard of a new room is asked for the first time."""
+        room.move(Event.ASK)
 
-    def admit(
-        self,
-        room: Room,
-        position: Position | None,
-        publications: Sequence[Publication] = (),
-        *,
-        contiguous: bool = True,
-    ) -> None:
-        """Let a held room go on at `position`, after `publications` that its members missed.
+    def refuse(self, room: Room) -> None:
+        """Note that the first question failed: the room is as new, and its members leave it."""
+        room.move(Event.FAIL)
+        self._let_go(room)
 
-        `contiguous` is False where the members may have missed more than that: they are told. If
-        `publications` end before `position`, or the room is deaf, it has a gap again behind them.
+    def miss(self, room: Room) -> None:
+        """Note that something for a room may have passed unheard."""
+        self._move(room, Event.MISS)
+
+    def ask(self, room: Room) -> None:
+        """Note that a room's shard is asked now: what is held was published before its answer."""
+        room.asked = len(room.held)
+
+    def admit(self, room: Room, reply: JoinReply) -> None:
+        """Take the answer of a room's shard, which is written before all that waits for the room.
+
+        Members have their own answers to a first question. Later their position is known, and
+        where they may have missed more than the answer brings them they are told. If it ends
+        before the shard's position, the shard is asked for the rest once it is on its way.
         """
-        held, room.held = room.held or [], None
-        self._held_size -= size_of(held)
-        room.entered = True
-        if position is None:
-            self._go_on(room, held, again=room.deaf)
-            return
-        start = publications[0].offset - 1 if publications else position.offset
-        floor = Position(offset=start, epoch=position.epoch)
+        self._move(room, Event.ANSWER)
+        publications: Sequence[Publication] = ()
         reset = None
-        if room.position is None:
-            room.position = floor
-        elif not contiguous or room.position.epoch != position.epoch:
-            reset = floor
-        # What follows only after more that is asked for comes with that.
-        again = room.deaf or (bool(publications) and publications[-1].offset < position.offset)
-        if not again:
-            # What another epoch counted is history that nobody can place any more.
-            current = [publication for publication in held if publication.epoch == position.epoch]
-            publications = [*publications, *current]
-        self._go_on(room, publications, reset, again=again)
-
-    def _go_on(
-        self,
-        room: Room,
-        publications: Sequence[Publication],
-        reset: Position | None = None,
-        *,
-        again: bool,
-    ) -> None:
-        room.deaf = False
-        arrived = Arrived(publications, size_of(publications), room, reset, again)
+        if room.position is None or reply.position is None:
+            room.position = reply.position
+        else:
+            publications = reply.publications
+            if not reply.recovered or room.position.epoch != reply.position.epoch:
+                reset = Position(offset=reply.start, epoch=reply.position.epoch)
+            if reply.reached != reply.position:
+                self._move(room, Event.MISS)
+        arrived = Arrived(publications, size_of(publications), room, reset)
         self._waiting.appendleft(arrived)
         self._waiting_size += arrived.size
 
@@ -185,11 +180,13 @@ class Hub:
         turns.begin()
         try:
             while self._waiting:
-                if self._waiting[0].reset is not None:
-                    yield from self._write_slices(*self._reset_first())
-                # Within a round no room changes its epoch.
-                for room, texts in self._collect().items():
-                    for broadcast in joined(texts, self._write_bytes):
+                # Within a round no room changes its epoch, but at its beginning.
+                collected, resets = self._collect()
+                for room, entries in collected.items():
+                    broadcasts = joined(entries, self._write_bytes)
+                    if resets and room in resets:
+                        broadcasts = chain((Reset(room.name, resets[room]),), broadcasts)
+                    for broadcast in broadcasts:
                         if perf_counter() >= turns.ends:
                             yield
                         if len(room.sinks) <= self._slice_size:
@@ -200,34 +197,62 @@ class Hub:
         finally:
             turns.end()
 
-    def _reset_first(self) -> tuple[Room, Broadcast]:
-        """Move the room that was admitted with a reset, and return what its members are told."""
-        arrived = self._waiting[0]
-        room, reset = arrived.room, arrived.reset
-        if room is None or reset is None:
-            raise ValueError("what arrived resets no room")
-        self._waiting[0] = arrived._replace(reset=None)
-        room.position = reset
-        return room, Broadcast([encode_reset(room.name, reset)], [0])
+    def _collect(self) -> tuple[dict[Room, _Entries], dict[Room, Position]]:
+        """Take what waits, a round of it.
 
-    def _collect(self) -> dict[Room, list[tuple[bytes, int]]]:
-        collected: dict[Room, list[tuple[bytes, int]]] = {}
-        while self._waiting and self._waiting[0].reset is None:
+        Returns what each room's members are written, and before it where they are told to be.
+        """
+        collected: dict[Room, _Entries] = {}
+        resets: dict[Room, Position] = {}
+        while self._waiting:
             arrived = self._waiting.popleft()
             self._waiting_size -= arrived.size
             self._writing_size += arrived.size
-            for publication in arrived.publications:
-                room = arrived.room or self.rooms.get(publication.room)
-                if room is None:
-                    self.unwanted += 1
-                elif self._is_next(room, publication) and room.sinks:
-                    entry = (encode_push(publication), publication.offset)
-                    collected.setdefault(room, []).append(entry)
-            if arrived.again and arrived.room is not None:
-                self._find_gap(arrived.room)
+            if arrived.room is not None:
+                # The first of what waits for the room, so nothing of it was collected before.
+                if arrived.reset is not None:
+                    resets[arrived.room] = arrived.reset
+                entries = [
+                    (encode_push(publication), publication.offset)
+                    for publication in self._follow(arrived.room, arrived)
+                ]
+                if arrived.room.sinks and (entries or arrived.reset is not None):
+                    collected[arrived.room] = entries
+            else:
+                for publication in arrived.publications:
+                    room = self.rooms.get(publication.room)
+                    if room is None:
+                        self.unwanted += 1
+                    elif self._is_next(room, publication) and room.sinks:
+                        entry = (encode_push(publication), publication.offset)
+                        collected.setdefault(room, []).append(entry)
             if self._writing_size >= ROUND_BYTES:
                 break
-        return collected
+        return collected, resets
+
+    def _follow(self, room: Room, answer: Arrived) -> list[Publication]:
+        """Move a room on by the answer of its shard; return what its members are written."""
+        if room.state is State.FORGOTTEN:
+            return []
+        if answer.reset is not None:
+            room.position = answer.reset
+        here = room.position
+        news = [
+            publication
+            for publication in answer.publications
+            if here and publication.offset > here.offset
+        ]
+        if news:
+            room.position = Position(news[-1].offset, news[-1].epoch)
+        held, asked = room.held, room.asked
+        self._let_go(room)
+        self._move(room, Event.WRITE)
+        for number, publication in enumerate(held):
+            # What was held when the shard was asked, and is of another epoch, was before this one.
+            is_past = number < asked and self._is_foreign(room, publication)
+            if not is_past and self._is_next(room, publication):
+                news.append(publication)
+        return news
 
     def _shed(self) -> None:
         """Drop all that waits; whoever keeps history asks for it again."""
@@ -237,16 +262,19 @@ class Hub:
         self.unwanted += loss.unwanted
         self._waiting.clear()
         self._waiting_size = 0
-        self._held_size = 0
+        for room in self.rooms.values():
+            self._let_go(room)
         for room in loss.behind:
-            if room.held is not None:
-                room.held.clear()
-            self._find_gap(room)
+            self._move(room, Event.MISS)
+        for room in loss.unanswered:
+            if room.state is not State.FORGOTTEN:
+                # Without history nothing was in the answer but the answer itself.
+                self._move(room, Event.WRITE if room.position is None else Event.DROP)
 
     def _is_next(self, room: Room, publication: Publication) -> bool:
         """Tell whether a publication follows what was delivered; hold it back if it may later."""
-        if room.held is not None:
-            self._hold_back(room.held, publication)
+        if room.state is not _LIVE:
+            self._hold_back(room, publication)
             return False
         here = room.position
         if not publication.offset or here is None:
@@ -257,23 +285,34 @@ class Hub:
                 return True
             if publication.offset <= here.offset:
                 return False
-        self._hold_back(self.hold(room), publication)
-        self._on_gap(room)
+        self._hold_back(room, publication)
+        self._move(room, Event.MISS)
         return False
 
-    def _hold_back(self, held: list[Publication], publication: Publication) -> None:
-        held.append(publication)
+    @staticmethod
+    def _is_foreign(room: Room, publication: Publication) -> bool:
+        here = room.position
+        return here is not None and bool(publication.offset) and publication.epoch != here.epoch
+
+    def _hold_back(self, room: Room, publication: Publication) -> None:
+        if room.state is State.NEW:
+            self.unwanted += 1  # from before the first member's answer
+            return
+        room.held.append(publication)
         self._held_size += len(publication.data)
 
-    def _find_gap(self, room: Room) -> None:
-        """Have what a room lacks asked for; after what it waits for now, if it does."""
-        if self.rooms.get(room.name) is not room:
-            return  # forgotten while this waited: nobody would end its registration
-        if room.held is None:
-            self.hold(room)
-            self._on_gap(room)
-        else:
-            room.deaf = True
+    def _let_go(self, room: Room) -> None:
+        """Hold nothing back any more."""
+        if room.held:
+            self._held_size -= size_of(room.held)
+            room.held = []
+        room.asked = 0
+
+    def _move(self, room: Room, event: Event) -> None:
+        """Move a room, and have its shard asked where that is due."""
+        before = room.state
+        if room.move(event) is State.HEALING and before is not State.HEALING:
+            self._on_doubt(room)
 
     def _write_slices(self, room: Room, broadcast: Broadcast) -> Generator[None, None, None]:
         sinks = room.sinks

@@ -105,6 +105,8 @@ class Memberships:
         self._rooms.changed(room)
 
     async def _add_for_another(self, room: Room, channel: str) -> None:
+        if channel not in room.channels:
+            return  # discarded again, or flushed, and the room with it
         try:
             await self._register(room, channel)
         except ShardUnavailable as error:

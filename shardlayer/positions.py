@@ -16,7 +16,7 @@ from functools import partial
 from shardlayer.backends.base import Backend
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.options import LayerOptions
-from shardlayer.room import Room
+from shardlayer.room import Room, State
 from shardlayer.rooms import Rooms
 from shardlayer.tasks import Tasks
 from shardlayer.types import Position
@@ -98,7 +98,7 @@ class PositionChecks:
 
     @staticmethod
     def _can_tell(room: Room) -> bool:
-        return bool(room.sinks) and room.position is not None and room.held is None
+        return bool(room.sinks) and room.position is not None and room.state is State.LIVE
 
     async def _check_soon(self, shard: int) -> None:
         try:

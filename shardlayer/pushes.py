@@ -6,6 +6,7 @@ it, so that nothing between the publisher and the client parses JSON.
 
 from __future__ import annotations
 
+from shardlayer.frames import Broadcast
 from shardlayer.types import Position, Publication
 
 
@@ -43,6 +44,20 @@ def encode_reset(room: str, position: Position) -> bytes:
         position.offset,
         position.epoch.encode("ascii"),
     )
+
+
+class Reset(Broadcast):
+    """Tells the members of a room that they may have missed publications.
+
+    Attributes:
+        position: Where they are now.
+    """
+
+    __slots__ = ("position",)
+
+    def __init__(self, room: str, position: Position) -> None:
+        super().__init__([encode_reset(room, position)], [0])
+        self.position = position
 
 
 def encode_announcement(data: bytes) -> bytes:

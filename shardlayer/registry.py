@@ -37,7 +37,7 @@ class Registry:
         options: The layer's options.
         on_lapsed: Called with shards whose lease had ended, so that their groups may be forgotten.
         on_idle: Called with a shard and a group that lingered without members; returns whether
-            it still has none and was given up.
+            it still has none and was given up, or None if there is nothing to give up.
         count: Returns how many members a group of a shard has.
         tasks: Of the node.
     """
@@ -49,7 +49,7 @@ class Registry:
         options: LayerOptions,
         *,
         on_lapsed: Callable[[Sequence[int]], None],
-        on_idle: Callable[[int, str], bool],
+        on_idle: Callable[[int, str], bool | None],
         count: Callable[[int, str], int],
         tasks: Tasks,
     ) -> None:
@@ -170,6 +170,11 @@ class Registry:
         else:
             self._idle.pop((shard, group), None)
 
+    def forget(self, shard: int, group: str) -> None:
+        """Note that a group was forgotten, here and in its shard."""
+        self._idle.pop((shard, group), None)
+        self._changed.discard((shard, group))
+
     async def renew(self) -> None:
         """Renew the node's leases, one pipelined write per server."""
         self._begin_renewals()
@@ -249,8 +254,12 @@ class Registry:
         now = asyncio.get_running_loop().time()
         by_shard: dict[int, list[str]] = {}
         for (shard, group), ends in list(self._idle.items()):
-            if ends <= now and self._on_idle(shard, group):
+            if ends > now:
+                continue
+            was_given_up = self._on_idle(shard, group)
+            if was_given_up is not False:  # else it can't be yet
                 del self._idle[shard, group]
+            if was_given_up:
                 self._leaving[shard, group] = asyncio.get_running_loop().create_future()
                 by_shard.setdefault(shard, []).append(group)
         # Should this fail, the publish script goes on telling the node, which drops what it hears.

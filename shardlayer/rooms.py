@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Generator, Sequence
-from typing import Any
 
 from shardlayer.commands import PAGE, JoinReply, Page
 from shardlayer.complaints import Complaint
 from shardlayer.hub import Hub
 from shardlayer.options import LayerOptions
 from shardlayer.registry import RETRY_PAUSE, Registry
-from shardlayer.room import Room
+from shardlayer.room import ASKED, ENTERING, Room, State
 from shardlayer.sharding import shard_of
 from shardlayer.tasks import Tasks
 from shardlayer.turns import Turns
@@ -46,7 +45,7 @@ class Rooms:
                 write_bytes=options.write_bytes,
                 max_backlog=options.max_backlog,
                 turns=turns,
-                on_gap=lambda room, shard=shard: self._reenter(shard, room),  # type: ignore[misc]
+                on_doubt=lambda room, shard=shard: self._reenter(shard, room),  # type: ignore[misc]
             )
             for shard in range(options.shards)
         ]
@@ -54,6 +53,7 @@ class Rooms:
         self._shards = options.shards
         self._deliveries: list[asyncio.Handle | None] = [None] * options.shards
         self._tasks = Tasks()
+        self._entries: dict[Room, asyncio.Task[JoinReply]] = {}  # first questions under way
         self._reentries = asyncio.Semaphore(REENTRY_CONCURRENCY)
         self._complain = Complaint(logger, logging.ERROR)
         self._complain_of_overflow = Complaint(logger, logging.WARNING)
@@ -90,14 +90,14 @@ class Rooms:
         Raises:
             ShardUnavailable: If the room could not be registered within `publish_timeout`.
         """
-        if room.entered:
-            return None
-        if room.entering is not None:
-            await asyncio.shield(room.entering)
-            return None
-        room.entering = self._tasks.start(self._run_entry(room, since, page), f"enter {room.name}")
-        reply: JoinReply = await asyncio.shield(room.entering)
-        return reply
+        if room.state is State.NEW:
+            self.hub_of(room.name).enter(room)
+            entry = self._tasks.start(self._run_entry(room, since, page), f"enter {room.name}")
+            self._entries[room] = entry
+            return await asyncio.shield(entry)
+        if room.state in ENTERING:
+            await asyncio.shield(self._entries[room])
+        return None
 
     async def missed(self, room: Room, since: Position, page: Page = PAGE) -> JoinReply:
         """Ask the shard for a page of what was published to a room after a position.
@@ -131,34 +131,38 @@ class Rooms:
         self._deliver(shard)
 
     def resumed(self, shard: int) -> None:
-        """Join all rooms of a shard again, since something may have been missed."""
-        for room in self.hubs[shard].rooms.values():
-            if room.entering is None and room.held is None:
-                self._reenter(shard, room)
-            else:
-                room.deaf = True  # its answer may be from before the shard was heard again
+        """Ask again where all rooms of a shard are, since something may have been missed."""
+        hub = self.hubs[shard]
+        for room in hub.rooms.values():
+            hub.miss(room)
 
     def enter_again(self, room: Room) -> None:
-        """Ask for what a room missed. It must not be entering."""
-        self._reenter(self.shard_of(room.name), room)
+        """Ask for what a room missed."""
+        self.hub_of(room.name).miss(room)
 
     def flushed(self, shard: int) -> None:
         """End the memberships of all channels in a shard's groups; sinks stay in their rooms."""
         hub = self.hubs[shard]
         for room in list(hub.rooms.values()):
             room.channels.clear()
-            if room.entering is not None or room.held is not None:
-                continue
-            if room.sinks:
-                self._reenter(shard, room)
+            if room.sinks or room.state in ASKED:
+                hub.miss(room)  # its node is registered no more, whatever the answer says
+                self.changed(room)
             else:
                 hub.forget(room)
+                self._registry.forget(shard, room.name)
 
-    def give_up(self, shard: int, name: str) -> bool:
-        """Forget a room if it still has no members; return whether it was forgotten."""
+    def give_up(self, shard: int, name: str) -> bool | None:
+        """Forget a room if it still has no members.
+
+        Returns whether it was forgotten, which is not done while its shard is asked; None if there
+        is nothing to forget.
+        """
         hub = self.hubs[shard]
         room = hub.rooms.get(name)
-        if room is None or len(room) or room.entering is not None:
+        if room is None or len(room):
+            return None
+        if room.state in ASKED:
             return False
         hub.forget(room)
         return True
@@ -204,38 +208,36 @@ class Rooms:
             reply = await self._registry.join(
                 shard, room.name, members=len(room), since=since, page=page
             )
+        except BaseException:
+            self.hubs[shard].refuse(room)  # whoever waited leaves, and the room lingers out
+            raise
         finally:
-            room.entering = None  # if it failed, whoever waited leaves and the room lingers out
-        self._admit(shard, room, reply.position)
+            del self._entries[room]
+        self._admit(shard, room, reply)
         return reply
 
-    def _admit(self, shard: int, room: Room, *admission: Any, contiguous: bool = True) -> None:
-        self.hubs[shard].admit(room, *admission, contiguous=contiguous)
+    def _admit(self, shard: int, room: Room, reply: JoinReply) -> None:
+        self.hubs[shard].admit(room, reply)
         self._deliver(shard)
 
     def _reenter(self, shard: int, room: Room) -> None:
         """Ask for what a room missed, until the shard answers; its publications wait meanwhile."""
-        self.hubs[shard].hold(room)
-        room.entering = self._tasks.start(
-            self._run_reentry(shard, room), f"enter {room.name} again"
-        )
+        self._tasks.start(self._run_reentry(shard, room), f"enter {room.name} again")
 
     async def _run_reentry(self, shard: int, room: Room) -> None:
-        try:
-            async with self._reentries:
-                while True:
-                    try:
-                        reply = await self._registry.join(
-                            shard,
-                            room.name,
-                            members=len(room),
-                            since=room.position,
-                            returns=True,
-                        )
-                        break
-                    except Exception as error:  # any: what is held would be held for good
-                        self._complain("%s can't be entered again yet: %s", room.name, error)
-                        await asyncio.sleep(RETRY_PAUSE)
-        finally:
-            room.entering = None
-        self._admit(shard, room, reply.position, reply.publications, contiguous=reply.recovered)
+        async with self._reentries:
+            while True:
+                self.hubs[shard].ask(room)
+                try:
+                    reply = await self._registry.join(
+                        shard,
+                        room.name,
+                        members=len(room),
+                        since=room.position,
+                        returns=True,
+                    )
+                    break
+                except Exception as error:  # any: what is held would be held for good
+                    self._complain("%s can't be entered again yet: %s", room.name, error)
+                    await asyncio.sleep(RETRY_PAUSE)
+        self._admit(shard, room, reply)

@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from shardlayer.arrivals import size_of
+from shardlayer.commands import JoinReply
 from shardlayer.hub import Hub
-from shardlayer.room import Room
+from shardlayer.room import Room, State
 from shardlayer.turns import Turns
 from shardlayer.types import Position, Publication
 from tests.shardlayer.fakes import BrokenSink, RecordingSink
@@ -24,6 +25,17 @@ def publications(room: str, *offsets: int, epoch: str = EPOCH) -> list[Publicati
         Publication(room=room, data=b"%d" % offset, offset=offset, epoch=epoch)
         for offset in offsets
     ]
+
+
+def answer(
+    offset: int, *missed: Publication, epoch: str = EPOCH, recovered: bool = True
+) -> JoinReply:
+    """Return what a room's shard answers: where it is, and what was missed before that."""
+    position = Position(offset=offset, epoch=epoch)
+    return JoinReply(leased=True, position=position, recovered=recovered, publications=list(missed))
+
+
+WITHOUT_HISTORY = JoinReply(leased=True, position=None, recovered=False, publications=[])
 
 
 def offsets_of(sink: RecordingSink) -> list[object]:
@@ -42,7 +54,7 @@ async def deliver(hub: Hub) -> None:
 
 
 class HubUnderTest(Hub):
-    """A hub that remembers the gaps that it found."""
+    """A hub that remembers which rooms it had asked for."""
 
     def __init__(
         self,
@@ -57,7 +69,7 @@ class HubUnderTest(Hub):
             write_bytes=write_bytes,
             max_backlog=max_backlog,
             turns=turns or Turns(),
-            on_gap=self.gaps.append,
+            on_doubt=self.gaps.append,
         )
 
     def feed(self, publications: Sequence[Publication], size: int = 0) -> bool:
@@ -65,7 +77,16 @@ class HubUnderTest(Hub):
 
     def live_room(self, name: str = "general", offset: int = 0) -> Room:
         room = self.open(name)
-        self.admit(room, Position(offset=offset, epoch=EPOCH))
+        self.enter(room)
+        self.admit(room, answer(offset))
+        list(self.deliver())
+        return room
+
+    def plain_room(self, name: str = "plain") -> Room:
+        room = self.open(name)
+        self.enter(room)
+        self.admit(room, WITHOUT_HISTORY)
+        list(self.deliver())
         return room
 
     def member(self, room: Room, sink: RecordingSink | None = None) -> RecordingSink:
@@ -210,7 +231,7 @@ async def test_gap_holds_the_room_until_it_is_admitted() -> None:
     await deliver(hub)
     assert offsets_of(sink) == [1]
     assert hub.gaps == [room]
-    hub.admit(room, Position(offset=4, epoch=EPOCH), publications("general", 2, 3, 4))
+    hub.admit(room, answer(4, *publications("general", 2, 3, 4)))
     await deliver(hub)
     assert offsets_of(sink) == [1, 2, 3, 4, 5]
 
@@ -222,9 +243,7 @@ async def test_members_are_told_when_something_is_gone() -> None:
     sink = hub.member(room)
     hub.feed(publications("general", 1, 9))
     await deliver(hub)
-    hub.admit(
-        room, Position(offset=9, epoch=EPOCH), publications("general", 8, 9), contiguous=False
-    )
+    hub.admit(room, answer(9, *publications("general", 8, 9), recovered=False))
     await deliver(hub)
     assert offsets_of(sink) == [1, -7, 8, 9]
 
@@ -242,7 +261,7 @@ async def test_new_epoch_is_a_reset() -> None:
     await deliver(hub)
     assert hub.gaps == [room]
     fresh = publications("general", 1, epoch="k4k4k4k4")
-    hub.admit(room, Position(offset=1, epoch="k4k4k4k4"), fresh, contiguous=False)
+    hub.admit(room, answer(1, *fresh, epoch="k4k4k4k4", recovered=False))
     await deliver(hub)
     gate.open(Position(offset=2, epoch=EPOCH))
     hub.feed(publications("general", 2, epoch="k4k4k4k4"))
@@ -257,9 +276,10 @@ async def test_first_join_delivers_what_came_meanwhile() -> None:
     room = hub.open("general")
     sink = RecordingSink()
     gate = hub.join(room, sink)
+    hub.enter(room)
     hub.feed(publications("general", 3, 4))
     await deliver(hub)
-    hub.admit(room, Position(offset=3, epoch=EPOCH))
+    hub.admit(room, answer(3))
     gate.open(Position(offset=3, epoch=EPOCH))
     await deliver(hub)
     assert offsets_of(sink) == [4]
@@ -268,11 +288,7 @@ async def test_first_join_delivers_what_came_meanwhile() -> None:
 async def test_room_without_history_delivers_everything() -> None:
     """Where nothing is numbered nothing is held or dropped."""
     hub = HubUnderTest()
-    room = hub.open("plain")
-    sink = RecordingSink()
-    gate = hub.join(room, sink)
-    hub.admit(room, None)
-    gate.open(None)
+    sink = hub.member(hub.plain_room())
     hub.feed([Publication(room="plain", data=b"1"), Publication(room="plain", data=b"1")])
     await deliver(hub)
     assert len(sink.texts) == 2
@@ -293,7 +309,7 @@ async def test_member_that_knows_the_new_epoch_is_told_nothing_twice() -> None:
     await deliver(hub)
     assert hub.gaps == [room]
     fresh = publications("general", 1, 2, 3, epoch="k4k4k4k4")
-    hub.admit(room, Position(offset=3, epoch="k4k4k4k4"), fresh, contiguous=False)
+    hub.admit(room, answer(3, *fresh, epoch="k4k4k4k4", recovered=False))
     await deliver(hub)
     assert offsets_of(old) == [4, 5, 0, 1, 2, 3]
     assert offsets_of(newcomer) == [3]
@@ -308,8 +324,8 @@ async def test_reset_behind_a_closed_gate_that_the_reply_knew_of() -> None:
     hub.feed(publications("general", 4))
     fresh = publications("general", 1, 2, 3, epoch="k4k4k4k4")
     await deliver(hub)
-    hub.hold(room)
-    hub.admit(room, Position(offset=3, epoch="k4k4k4k4"), fresh, contiguous=False)
+    hub.miss(room)
+    hub.admit(room, answer(3, *fresh, epoch="k4k4k4k4", recovered=False))
     await deliver(hub)
     gate.open(Position(offset=2, epoch="k4k4k4k4"))
     assert offsets_of(newcomer) == [3]
@@ -319,18 +335,17 @@ async def test_room_that_was_forgotten_is_not_asked_for_again() -> None:
     """Its node would be registered for it without anybody to end that."""
     hub = HubUnderTest()
     room = hub.live_room()
-    hub.hold(room)
-    hub.admit(room, Position(offset=9, epoch=EPOCH), publications("general", 1, 2))
+    hub.miss(room)
+    hub.admit(room, answer(9, *publications("general", 1, 2)))
     hub.forget(room)
     await deliver(hub)
-    assert hub.gaps == []
+    assert hub.gaps == [room]
 
 
 async def test_what_is_too_much_is_dropped_and_asked_for_again() -> None:
     """Past `max_backlog` nothing is kept: rooms with history have a gap, others a counted loss."""
     hub = HubUnderTest(max_backlog=100)
-    room, plain = hub.live_room(), hub.open("plain")
-    hub.admit(plain, None)
+    room, plain = hub.live_room(), hub.plain_room()
     sink, other = hub.member(room), hub.member(plain)
     assert hub.feed(publications("general", 1), 40)
     assert hub.feed([Publication(room="plain", data=b"1")], 40)
@@ -341,7 +356,7 @@ async def test_what_is_too_much_is_dropped_and_asked_for_again() -> None:
     hub.feed([Publication(room="plain", data=b"2")], 40)
     await deliver(hub)
     assert offsets_of(sink) == []
-    hub.admit(room, Position(offset=2, epoch=EPOCH), publications("general", 1, 2))
+    hub.admit(room, answer(2, *publications("general", 1, 2)))
     await deliver(hub)
     assert offsets_of(sink) == [1, 2, 3]
     assert len(other.texts) == 1
@@ -354,18 +369,20 @@ async def test_what_waits_for_an_entry_counts_too() -> None:
     room, plain = hub.open("general"), hub.open("plain")
     hub.join(room, RecordingSink())
     hub.join(plain, RecordingSink())
+    hub.enter(room)
+    hub.enter(plain)
     hub.feed([Publication(room="plain", data=b"1")])
     for offset in range(1, 11):
         hub.feed(publications("general", offset))
         await deliver(hub)
     assert hub.overflows == 1
     assert hub.dropped == 1
-    assert room.deaf
+    assert room.state is State.ENTERING_AGAIN
     assert hub.backlog == 0
     hub.feed(publications("general", 11))
     await deliver(hub)
     assert hub.backlog == 2
-    hub.forget(room)
+    hub.refuse(room)
     assert hub.backlog == 0
 
 
