@@ -412,3 +412,83 @@ async def test_loop_gets_its_turn_between_rooms() -> None:
         await asyncio.sleep(0)
         progress.append(sum(bool(sink.texts) for sink in sinks))
     assert progress == [0, 1, 2, 3, 4]
+
+
+async def test_what_is_missed_before_a_reset_is_written_is_asked_for_after_it() -> None:
+    """The shard is heard again while a reset waits: one reset, and what follows comes once."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    sink = hub.member(room)
+    hub.feed(publications("general", 1, 2))
+    await deliver(hub)
+    hub.miss(room)
+    hub.admit(room, answer(1, *publications("general", 1, epoch="k4k4k4k4"), epoch="k4k4k4k4"))
+    hub.miss(room)
+    assert hub.gaps == [room]  # not asked again yet: from where, is not known yet
+    await deliver(hub)
+    assert hub.gaps == [room, room]
+    assert room.position == Position(1, "k4k4k4k4")
+    hub.admit(room, answer(2, *publications("general", 2, epoch="k4k4k4k4"), epoch="k4k4k4k4"))
+    await deliver(hub)
+    assert offsets_of(sink) == [1, 2, 0, 1, 2]
+
+
+async def test_epoch_that_is_newer_than_the_answer_is_asked_for() -> None:
+    """What is heard after the question, of another epoch, began when the answer was given."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    sink = hub.member(room)
+    hub.miss(room)
+    hub.ask(room)
+    hub.feed(publications("general", 1, epoch="k4k4k4k4"))
+    await deliver(hub)
+    hub.admit(room, answer(0))
+    await deliver(hub)
+    assert hub.gaps == [room, room]
+    hub.ask(room)
+    fresh = publications("general", 1, epoch="k4k4k4k4")
+    hub.admit(room, answer(1, *fresh, epoch="k4k4k4k4", recovered=False))
+    await deliver(hub)
+    assert offsets_of(sink) == [0, 1]
+
+
+async def test_epoch_that_is_older_than_the_answer_is_the_past() -> None:
+    """What was held when the shard was asked, of another epoch, is not asked for for ever."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    sink = hub.member(room)
+    hub.feed(publications("general", 1, epoch="k0k0k0k0"))
+    await deliver(hub)
+    hub.ask(room)
+    hub.admit(room, answer(0))
+    hub.feed(publications("general", 1))
+    await deliver(hub)
+    assert hub.gaps == [room]
+    assert offsets_of(sink) == [1]
+
+
+async def test_room_without_history_is_registered_again_though_its_answer_was_dropped() -> None:
+    """Its shard was heard again while the answer waited, and then too much came."""
+    hub = HubUnderTest(max_backlog=10)
+    plain = hub.plain_room()
+    hub.join(plain, RecordingSink())
+    hub.miss(plain)
+    hub.admit(plain, WITHOUT_HISTORY)
+    hub.miss(plain)
+    assert hub.gaps == [plain]
+    hub.feed([Publication(room="plain", data=b"1")], 40)
+    assert hub.gaps == [plain, plain]
+
+
+async def test_resets_take_turns_too() -> None:
+    """A server that comes back empty resets all rooms at once, and holds up no loop."""
+    hub = HubUnderTest(turns=Turns(seconds=0.0))
+    rooms = [hub.live_room(f"room{number}") for number in range(4)]
+    sinks = [hub.member(room) for room in rooms]
+    for room in rooms:
+        hub.miss(room)
+        hub.admit(room, answer(0, epoch="k4k4k4k4"))
+    progress = []
+    for _ in hub.deliver():
+        progress.append(sum(bool(sink.texts) for sink in sinks))
+    assert progress == [0, 1, 2, 3]
