@@ -488,7 +488,5 @@ async def test_resets_take_turns_too() -> None:
     for room in rooms:
         hub.miss(room)
         hub.admit(room, answer(0, epoch="k4k4k4k4"))
-    progress = []
-    for _ in hub.deliver():
-        progress.append(sum(bool(sink.texts) for sink in sinks))
+    progress = [sum(bool(sink.texts) for sink in sinks) for _ in hub.deliver()]
     assert progress == [0, 1, 2, 3]
