@@ -102,6 +102,7 @@ class Shard:
             position=self.position,
             recovered=recovered,
             publications=missed[:PAGE],
+            start=missed[0].offset - 1 if missed else self.offset,
         )
 
 
