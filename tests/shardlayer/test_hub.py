@@ -31,8 +31,13 @@ def answer(
     offset: int, *missed: Publication, epoch: str = EPOCH, recovered: bool = True
 ) -> JoinReply:
     """Return what a room's shard answers: where it is, and what was missed before that."""
-    position = Position(offset=offset, epoch=epoch)
-    return JoinReply(leased=True, position=position, recovered=recovered, publications=list(missed))
+    return JoinReply(
+        leased=True,
+        position=Position(offset=offset, epoch=epoch),
+        recovered=recovered,
+        publications=list(missed),
+        start=missed[0].offset - 1 if missed else offset,
+    )
 
 
 WITHOUT_HISTORY = JoinReply(leased=True, position=None, recovered=False, publications=[])
