@@ -1,23 +1,52 @@
-"""The command line: Daphne's, with two more options."""
+"""The command line: Daphne's, with some more options."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import io
+import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from daphne.cli import CommandLineInterface as DaphneCommandLine
+from daphne.server import Server as DaphneServer
 
+from shardlayer.server.endpoints import BACKLOG
 from shardlayer.server.garbage import GC_THRESHOLD, spare_collections
+from shardlayer.server.http import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
+from shardlayer.server.rate import FRAME_RATE
+from shardlayer.server.reading import MESSAGE_TIMEOUT
 from shardlayer.server.server import Server
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
+
+_LIMITS = (
+    (
+        *("--client-frame-rate", "FRAMES", FRAME_RATE),
+        "How many WebSocket frames a second, on average over 10 s, a client may send before it is "
+        "closed with code 4029",
+    ),
+    (
+        *("--client-message-timeout", "SECONDS", MESSAGE_TIMEOUT),
+        "How long a WebSocket message may take to arrive before its client is closed with 1008",
+    ),
+    (
+        *("--http-max-body-size", "BYTES", HTTP_MAX_BODY_SIZE),
+        "How large the body of a request may be before it is refused with 413",
+    ),
+    (
+        *("--http-request-timeout", "SECONDS", HTTP_REQUEST_TIMEOUT),
+        "How long a request may take to arrive, with its body, before it is refused with 408",
+    ),
+)
 
 
 class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
     """`shardlayer-daphne`: takes each option of `daphne`, which it documents with --help."""
 
     description = "Django HTTP/WebSocket server (Daphne with Shardlayer's WebSocket half)"
+
+    server_class: Callable[..., DaphneServer] = Server
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,6 +57,22 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             help="How much may wait for one WebSocket client before it is closed with code 4008 "
             "(default: %(default)s bytes)",
             default=CLIENT_BUFFER_LIMIT,
+        )
+        for name, unit, default, text in _LIMITS:
+            self.parser.add_argument(
+                name,
+                type=_not_negative,
+                metavar=unit,
+                help=f"{text}; 0 is no limit (default: %(default)s)",
+                default=default,
+            )
+        self.parser.add_argument(
+            "--backlog",
+            type=_positive,
+            metavar="CONNECTIONS",
+            help="How many new connections may wait to be accepted, where an endpoint does not say "
+            "so itself; the kernel's own limit holds as well (default: %(default)s)",
+            default=BACKLOG,
         )
         self.parser.add_argument(
             "--gc-threshold",
@@ -41,8 +86,20 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
     def run(self, args: Sequence[str]) -> None:
         """Decode the arguments and serve until a signal ends it."""
         options = self.parser.parse_args(args)
-        self.server_class = partial(Server, client_buffer_limit=options.client_buffer_limit)
+        self.server_class = partial(
+            self.server_class,
+            client_buffer_limit=options.client_buffer_limit,
+            client_frame_rate=options.client_frame_rate,
+            client_message_timeout=options.client_message_timeout,
+            http_max_body_size=options.http_max_body_size,
+            http_request_timeout=options.http_request_timeout,
+            backlog=options.backlog,
+        )
         self._gc_threshold: int = options.gc_threshold
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Where the access log goes, line by line as Daphne writes it to a file: in a pipe or a
+            # container's log its last lines would come late, or be lost with the process.
+            sys.stdout.reconfigure(line_buffering=True)
         super().run(args)
 
     def load_asgi_app(self, asgi_app_path: str) -> Any:

@@ -5,7 +5,7 @@ The states follow each other and never go back:
     OPENING   the opening handshake is valid; the application has not answered it
     OPEN      accepted: messages go both ways
     CLOSING   our last bytes are written or queued: a close frame, or a response that refuses
-    LOST      the TCP connection is gone, and the application knows
+    LOST      the TCP connection is gone, and the application knows; it may know before
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Connection:
         "_lingers",
         "_path",
         "_server",
+        "_told",
         "_transport",
         "inbox",
         "sink",
@@ -58,6 +59,7 @@ class Connection:
         self._abort_timer: asyncio.TimerHandle | None = None
         self._ending = False  # the TCP connection is to end once all is written
         self._lingers = False  # and the client may still be sending then
+        self._told = False  # the application knows that nothing more will come
         self._client: Address | None = None
         self._path = ""
         self.state = State.OPENING
@@ -71,6 +73,18 @@ class Connection:
 
     def overflowed(self) -> None:
         """Close a client that reads too slowly."""
+        raise NotImplementedError
+
+    def limit_messages(self, size: int) -> None:
+        """Take no message from the client of more than `size` bytes."""
+        raise NotImplementedError
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """Read nothing from the client."""
+        raise NotImplementedError
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """Read on."""
         raise NotImplementedError
 
     def drained(self) -> None:
@@ -87,11 +101,13 @@ class Connection:
         else:
             self._transport.loseConnection()
 
-    def _attach(self, transport: Transport) -> None:
+    def _attach(self, transport: Transport, *, follows_http: bool) -> None:
         self._transport = transport
-        self.inbox = Inbox(transport)
+        self.inbox = Inbox(self)
         sink_class = SocketSink if is_plain(transport) else TransportSink
         self.sink = sink_class(self, transport, self._server.client_buffer_limit)
+        if follows_http:
+            self.sink.follow()
 
     def _send_last(
         self, data: bytes, *, timeout: float = CLOSE_TIMEOUT, jump: bool = False
@@ -113,14 +129,23 @@ class Connection:
             self.drained()
 
     def _detach(self, code: int, reason: str) -> None:
-        """Tell the application that the connection is gone."""
+        """Take leave of the connection, which is gone."""
         self.state = State.LOST
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self.sink.detach()
-        self.inbox.release()
-        self.inbox.put({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self._tell(code, reason)
         self._log("disconnected")
+
+    def _tell(self, code: int, reason: str) -> None:
+        """Tell the application that no message will come any more, if it was not told.
+
+        That is known before the TCP connection ends, which a client can put off for a while.
+        """
+        self.inbox.release()
+        if not self._told:
+            self._told = True
+            self.inbox.put({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     def _log(self, action: str) -> None:
         if self._server.action_logger is None:

@@ -13,13 +13,21 @@ class Counters:
         accepted: WebSockets that the application accepted.
         rejected: Handshakes answered with anything but 101: bad ones and denied ones.
         slow_closed: Clients closed with 4008 because too many bytes waited for them.
+        fast_closed: Clients closed with 4029 because they sent too many frames.
         ping_timeouts: Clients closed because they did not answer a ping in time.
+        message_timeouts: Clients closed with 1008 because a message took too long to arrive.
+        bodies_too_large: HTTP requests refused with 413 for the size of their body.
+        requests_timed_out: HTTP requests refused with 408 because they took too long to arrive.
     """
 
     accepted: int = 0
     rejected: int = 0
     slow_closed: int = 0
+    fast_closed: int = 0
     ping_timeouts: int = 0
+    message_timeouts: int = 0
+    bodies_too_large: int = 0
+    requests_timed_out: int = 0
 
 
 counters = Counters()

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHandshake
+from websockets.exceptions import (
+    InvalidHandshake,
+    InvalidHeader,
+    InvalidProtocol,
+    InvalidUpgrade,
+)
 from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+from shardlayer.server.parser import let_go
 from shardlayer.server.request import BadHead, Head, read_head
 
 PROTOCOL_LOGGER = logging.getLogger("shardlayer.server.protocol")
@@ -30,6 +37,9 @@ MessageLimits = tuple[int | None, int | None]
 """The largest message and the largest frame in bytes; None is without limit."""
 
 HeaderList = Iterable[Iterable[bytes]]
+
+_SUBPROTOCOL = "Sec-WebSocket-Protocol"
+_NO_HEADERS: Mapping[str, str] = {}
 
 _SWITCHING = (
     "HTTP/1.1 101 Switching Protocols\r\n"
@@ -64,11 +74,24 @@ class Opening:
         head: The request, until the scope was built from it.
         early: Bytes that the client sent before it had an answer.
         denial: The head of the denial response that the application has begun; empty when sent.
+        follows_http: Whether the connection has served HTTP before, so that an answer may still
+            be on its way.
     """
 
-    __slots__ = ("_accept_key", "_offered", "_server_name", "denial", "early", "frames", "head")
+    __slots__ = (
+        "_accept_key",
+        "_offered",
+        "_server_name",
+        "denial",
+        "early",
+        "follows_http",
+        "frames",
+        "head",
+    )
 
-    def __init__(self, data: bytes, server_name: str, limits: MessageLimits) -> None:
+    def __init__(
+        self, data: bytes, server_name: str, limits: MessageLimits, *, follows_http: bool = False
+    ) -> None:
         """Read and check a request's head, blank line included.
 
         Raises:
@@ -79,17 +102,25 @@ class Opening:
         except BadHead as error:
             text = f"Bad handshake: {error}."
             raise HandshakeRefused(plain_response(error.status, text, server_name)) from error
+        checked = head.request.headers
+        self._offered = offered_subprotocols(checked)
+        if not self._offered and _SUBPROTOCOL in checked:
+            # React Native sends an empty one when it offers none. websockets refuses that.
+            del checked[_SUBPROTOCOL]
         frames = ServerProtocol(state=OPEN, max_size=limits, logger=PROTOCOL_LOGGER)
         try:
+            if sum(name == b"host" for name, _ in head.headers) != 1:
+                raise InvalidHeader("Host")  # RFC 9112, 3.2; not websockets' to look at
             # Not `accept`, which builds a response as well, with a date that a 101 needs not have.
             self._accept_key, _, _ = frames.process_request(head.request)
         except InvalidHandshake as error:
-            raise HandshakeRefused(frames.accept(head.request).serialize()) from error
+            let_go(frames)
+            raise HandshakeRefused(_refusal(error, server_name)) from error
         self.frames = frames
         self.head: Head | None = head
-        self._offered = offered_subprotocols(head.request.headers)
         self._server_name = server_name
         self.early = b""
+        self.follows_http = follows_http
         self.denial: bytes | None = None
 
     def accept(self, subprotocol: str | None, headers: HeaderList) -> bytes:
@@ -103,12 +134,7 @@ class Opening:
             raise ValueError("The handshake can't be accepted: a denial response was started.")
         lines = [_SWITCHING + self._accept_key]
         if subprotocol is not None:
-            if subprotocol not in self._offered:
-                raise ValueError(
-                    f"The application accepted subprotocol {subprotocol!r}; the client offered "
-                    f"{', '.join(map(repr, self._offered)) or 'none'}."
-                )
-            lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+            lines.append(f"{_SUBPROTOCOL}: {self._as_offered(subprotocol)}")
         server_name = self._server_name
         for name, value in checked_headers(headers):
             if name.lower() in _OWN_HEADERS:
@@ -119,6 +145,16 @@ class Opening:
         if server_name:
             lines.append(f"Server: {server_name}")
         return "\r\n".join([*lines, "\r\n"]).encode("latin-1")
+
+    def _as_offered(self, subprotocol: str) -> str:
+        """Return a subprotocol as the client wrote it; the scope has it percent-decoded."""
+        for offered in self._offered:
+            if subprotocol in (offered, unquote(offered)):
+                return offered
+        raise ValueError(
+            f"The application accepted subprotocol {subprotocol!r}; the client offered "
+            f"{', '.join(map(repr, self._offered)) or 'none'}."
+        )
 
     def start_denial(self, status: int, headers: HeaderList) -> None:
         """Begin a denial response (the ASGI extension `websocket.http.response`)."""
@@ -139,23 +175,41 @@ class Opening:
 
     def abandon(self) -> None:
         """Let go of the protocol, which there won't be frames for."""
-        self.frames.parser.close()  # it refers to the protocol, and the protocol to it
+        let_go(self.frames)
 
 
-def plain_response(status: int, text: str, server_name: str = "") -> bytes:
+def plain_response(
+    status: int, text: str, server_name: str = "", extra: Mapping[str, str] = _NO_HEADERS
+) -> bytes:
     """Return an HTTP/1.1 response with a plain text, after which the connection is closed."""
     body = f"{text}\n".encode()
     headers = _answer_headers(server_name)
     headers["Content-Type"] = "text/plain; charset=utf-8"
     headers["Content-Length"] = str(len(body))
+    headers.update(extra)
     return Response(status, _reason(status), headers, body).serialize()
+
+
+def _refusal(error: InvalidHandshake, server_name: str) -> bytes:
+    """Return the answer to a bad handshake, which repeats nothing that the client sent."""
+    match error:
+        case InvalidProtocol():
+            return plain_response(505, "Bad handshake: the protocol is not HTTP/1.1.", server_name)
+        case InvalidUpgrade():
+            text = "This address is for WebSockets: Upgrade and Connection must ask for one."
+            return plain_response(426, text, server_name, {"Upgrade": "websocket"})
+        case InvalidHeader():
+            # websockets names only those headers that it knows.
+            text = f"Bad handshake: {error.name} is missing or wrong."
+            return plain_response(400, text, server_name)
+    return plain_response(400, "Bad handshake.", server_name)
 
 
 def offered_subprotocols(headers: Headers) -> list[str]:
     """Return the subprotocols that the client offers, in its order of preference."""
     return [
         name.strip()
-        for value in headers.get_all("Sec-WebSocket-Protocol")
+        for value in headers.get_all(_SUBPROTOCOL)
         for name in value.split(",")
         if name.strip()
     ]

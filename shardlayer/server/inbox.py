@@ -1,17 +1,15 @@
 """The messages that wait for one application: the `receive` of its connection.
 
 An asyncio.Queue would do, but costs 2.5 KB for an idle connection and tells nobody when it
-drains. This one is small while empty, and pauses the transport while too much waits, so that a
-client can't fill the memory of a process faster than the application reads.
+drains. This one is small while empty, and pauses the client while too much waits, so that nobody
+can fill the memory of a process faster than the application reads.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
-
-from shardlayer.server.transports import Transport
+from typing import Any, Protocol
 
 MAX_MESSAGES = 100  # past this many waiting messages nothing more is read from the client
 MAX_SIZE = 1024 * 1024  # the same for their length, in characters of text or in bytes
@@ -19,21 +17,27 @@ MAX_SIZE = 1024 * 1024  # the same for their length, in characters of text or in
 Message = dict[str, Any]
 
 
+class Producer(Protocol):
+    """Where messages come from; the names are Twisted's."""
+
+    def pauseProducing(self) -> None: ...  # noqa: N802
+    def resumeProducing(self) -> None: ...  # noqa: N802
+
+
 class Inbox:
     """A queue of ASGI messages with any number of receivers.
 
     Messages are received in the order they were put; none is lost when a `receive` is
-    cancelled. One read from the socket may bring many messages: the bounds say when reading
-    stops, they don't cut what was read.
+    cancelled. The bounds say when to stop reading: what is put in spite of them is kept.
     """
 
-    __slots__ = ("_messages", "_receivers", "_size", "_transport", "paused")
+    __slots__ = ("_messages", "_receivers", "_size", "_source", "paused")
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, source: Producer) -> None:
         self._messages: deque[Message] | None = None  # an empty deque has 600 bytes
         self._receivers: list[asyncio.Future[None]] = []
         self._size = 0
-        self._transport: Transport | None = transport
+        self._source: Producer | None = source
         self.paused = False
         """Whether reading from the client is stopped because the application is behind."""
 
@@ -44,14 +48,14 @@ class Inbox:
         self._messages.append(message)
         self._size += _length(message)
         self._wake()
-        transport = self._transport
+        source = self._source
         if (
-            transport is not None
+            source is not None
             and not self.paused
             and (len(self._messages) > MAX_MESSAGES or self._size > MAX_SIZE)
         ):
             self.paused = True
-            transport.pauseProducing()
+            source.pauseProducing()
 
     async def receive(self) -> Message:
         """Wait for the next message."""
@@ -79,12 +83,12 @@ class Inbox:
         """Never stop reading again: the connection is closing and its close frame is awaited."""
         if self.paused:
             self._resume()
-        self._transport = None
+        self._source = None
 
     def _resume(self) -> None:
         self.paused = False
-        if self._transport is not None:
-            self._transport.resumeProducing()
+        if self._source is not None:
+            self._source.resumeProducing()
 
     def _wake(self) -> None:
         while self._receivers:

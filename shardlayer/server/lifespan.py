@@ -33,6 +33,17 @@ class Lifespan:
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._stopped = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._state: dict[str, Any] = {}
+        self._takes_part = False
+
+    def share_state(self, scope: dict[str, Any]) -> None:
+        """Put what the application keeps in its lifespan's `state` into another scope of its own.
+
+        Each scope gets a copy of its own, with the same objects in it. That of an application
+        without a lifespan gets none.
+        """
+        if self._takes_part:
+            scope["state"] = self._state.copy()
 
     def start(self) -> None:
         """Send the application `lifespan.startup`. It is not waited for."""
@@ -58,7 +69,7 @@ class Lifespan:
         scope = {
             "type": "lifespan",
             "asgi": {"version": "3.0", "spec_version": "2.0"},
-            "state": {},
+            "state": self._state,
         }
         try:
             await self._application(scope, self._events.get, self._send)
@@ -67,6 +78,8 @@ class Lifespan:
 
     async def _send(self, message: dict[str, Any]) -> None:
         match message["type"]:
+            case "lifespan.startup.complete":
+                self._takes_part = True
             case "lifespan.startup.failed":
                 logger.critical("The application can't start: %s", message.get("message", ""))
                 self._on_failure()

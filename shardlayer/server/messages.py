@@ -53,6 +53,11 @@ class MessageReader(Extension):
         """Return the frame as it is."""
         return frame
 
+    def clear(self) -> None:
+        """Forget the message that was begun: nothing will complete it."""
+        self._payload = bytearray()
+        self._decoder = None
+
     def read(self, frame: Frame) -> dict[str, Any] | None:
         """Return the `websocket.receive` message that the frame completes, if it does.
 

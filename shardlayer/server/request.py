@@ -18,9 +18,13 @@ from websockets.streams import StreamReader
 
 _is_ordinary = re.compile(
     rb"GET [!-~]++ HTTP/1\.1\r\n"
-    rb"(?:[-!#$%&'*+.^_`|~0-9a-zA-Z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"  # RFC 9110, 5.1 and 5.5
+    rb"(?:[-!#$%&'*+.^_`|~0-9a-zA-Z]++:[\t\x20-\x7e\x80-\x84\x86-\xff]*+\r\n)*+"  # RFC 9110, 5.5
     rb"\r\n"
 ).fullmatch
+
+# NEL ends a line for Python's `str.splitlines`, and so for whoever logs or parses headers as text.
+# Daphne refuses it for HTTP; the control characters that do the same are refused by either parser.
+_NEL = b"\x85"
 
 # What ServerProtocol looks at; and what announces a body, which Request.parse refuses.
 _OF_HANDSHAKE = {
@@ -36,12 +40,15 @@ _OF_BODY = frozenset({b"content-length", b"transfer-encoding"})
 class BadHead(Exception):
     """What was sent is no head of a request.
 
+    Its text is for the client and has no part of what the client sent: an answer that repeats a
+    header is a place to put something into somebody else's page or log.
+
     Attributes:
         status: The HTTP status that says so.
     """
 
-    def __init__(self, status: HTTPStatus, error: Exception) -> None:
-        super().__init__(str(error))
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
         self.status = status
 
 
@@ -97,15 +104,16 @@ def read_any(data: bytes) -> Head:
     except StopIteration as parsed:
         request: Request = parsed.value
     except RequestLineTooLong as error:
-        raise BadHead(HTTPStatus.REQUEST_URI_TOO_LONG, error) from error
+        raise BadHead(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long") from error
     except (HeaderLineTooLong, TooManyHeaders) as error:
-        raise BadHead(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, error) from error
+        text = "a header is too long, or there are too many"
+        raise BadHead(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text) from error
     except Exception as error:  # EOFError, ValueError and others: see Request.parse
-        raise BadHead(HTTPStatus.BAD_REQUEST, error) from error
-    return Head(
-        request,
-        [
-            (name.lower().encode("ascii"), value.encode("latin-1"))
-            for name, value in request.headers.raw_items()
-        ],
-    )
+        raise BadHead(HTTPStatus.BAD_REQUEST, "the request's head is malformed") from error
+    headers = [
+        (name.lower().encode("ascii"), value.encode("latin-1"))
+        for name, value in request.headers.raw_items()
+    ]
+    if any(_NEL in value for _, value in headers):
+        raise BadHead(HTTPStatus.BAD_REQUEST, "the request's head is malformed")
+    return Head(request, headers)

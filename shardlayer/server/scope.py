@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from daphne.utils import parse_x_forwarded_for
 
 from shardlayer.server.handshake import offered_subprotocols
+from shardlayer.server.proxy import ROOT_PATH, ProxyOptions, root_path_of, trusts_proxy
 from shardlayer.server.request import Head
 from shardlayer.server.transports import Address
 
@@ -28,13 +29,10 @@ _COMMON_NAMES = {
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
-class ScopeOptions(Protocol):
+class ScopeOptions(ProxyOptions, Protocol):
     """Daphne's options that shape a scope, as its Server has them."""
 
     root_path: str
-    proxy_forwarded_address_header: str | None
-    proxy_forwarded_port_header: str | None
-    proxy_forwarded_proto_header: str | None
 
 
 def websocket_scope(
@@ -49,26 +47,32 @@ def websocket_scope(
     """Return the scope of a valid opening handshake.
 
     Headers keep their order and repetitions; one with `_` in its name is dropped, since a proxy
-    may have vouched for its twin with `-` (CVE-2015-0219). `Daphne-Root-Path` becomes the root
-    path. With `--proxy-headers` the client's address and the scheme are the proxy's word.
+    may have vouched for its twin with `-` (CVE-2015-0219). `Daphne-Root-Path` is no header for the
+    application. With `--proxy-headers` the client's address, the scheme and the root path are the
+    proxy's word; of several lines of one name the first counts, as it does in Daphne's HTTP.
+
+    Raises:
+        ValueError: A proxy that is believed names a root path that can't be one.
     """
+    believes = trusts_proxy(options)
     root_path = options.root_path
     headers: list[tuple[bytes, bytes]] = []
     for name, value in head.headers:
         shared = _COMMON_NAMES.get(name)
         if shared is not None:
             headers.append((shared, value))
-        elif name == b"daphne-root-path":
-            root_path = unquote(value.decode("latin-1"))
+        elif name == ROOT_PATH:
+            if believes:
+                root_path = root_path_of(value)
         elif b"_" not in name:
             headers.append((name, value))
 
     scheme = "wss" if secure else "ws"
-    if options.proxy_forwarded_address_header:
+    if believes:
         # Not text: the proxy said nothing that could be believed.
         with suppress(UnicodeDecodeError):
             client, forwarded_scheme = parse_x_forwarded_for(
-                dict(headers),
+                dict(reversed(headers)),
                 options.proxy_forwarded_address_header,
                 options.proxy_forwarded_port_header,
                 options.proxy_forwarded_proto_header,

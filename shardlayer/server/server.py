@@ -16,8 +16,12 @@ from daphne.server import Server as DaphneServer
 from twisted.internet.defer import Deferred
 
 from shardlayer.server.deadlines import Deadlines
+from shardlayer.server.endpoints import BACKLOG, with_backlog
 from shardlayer.server.handshake import MessageLimits
+from shardlayer.server.http import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
 from shardlayer.server.lifespan import Lifespan
+from shardlayer.server.rate import FRAME_RATE
+from shardlayer.server.reading import MESSAGE_TIMEOUT
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
 from shardlayer.server.websocket import WebSocketProtocol
@@ -26,23 +30,40 @@ logger = logging.getLogger(__name__)
 
 
 class Server(DaphneServer):  # type: ignore[misc]
-    """Takes all that Daphne's Server takes, and `client_buffer_limit`.
+    """Takes all that Daphne's Server takes, and the limits below, of which 0 is none.
 
     Attributes:
         client_buffer_limit: Bytes that may wait for one client before it is closed with 4008.
+        client_frame_rate: Frames a second, on average over 10 s, that a client may send before it
+            is closed with 4029.
+        client_message_timeout: Seconds that a message may take to arrive, else 1008.
+        http_max_body_size: Bytes of a request's body, past which it is refused with 413.
+        http_request_timeout: Seconds that a request may take to arrive, else 408.
         websockets: The task of each WebSocket's application, until client and task are gone.
     """
+
+    endpoints: list[str]
 
     def __init__(
         self,
         application: Any,
         *args: Any,
         client_buffer_limit: int = CLIENT_BUFFER_LIMIT,
+        client_frame_rate: int = FRAME_RATE,
+        client_message_timeout: float = MESSAGE_TIMEOUT,
+        http_max_body_size: int = HTTP_MAX_BODY_SIZE,
+        http_request_timeout: float = HTTP_REQUEST_TIMEOUT,
+        backlog: int = BACKLOG,
         ready_callable: Callable[[], object] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(application, *args, ready_callable=self._ready, **options)
-        self.client_buffer_limit = client_buffer_limit
+        self.endpoints = [with_backlog(endpoint, backlog) for endpoint in self.endpoints]
+        self.client_buffer_limit: int = client_buffer_limit
+        self.client_frame_rate = client_frame_rate
+        self.client_message_timeout = client_message_timeout
+        self.http_max_body_size = http_max_body_size
+        self.http_request_timeout = http_request_timeout
         self.websockets: dict[WebSocketProtocol, asyncio.Future[Any]] = {}
         self._leaving: Deadlines[WebSocketProtocol] = Deadlines(self.application_close_timeout)
         self._on_ready = ready_callable
@@ -70,11 +91,17 @@ class Server(DaphneServer):  # type: ignore[misc]
         """What a client may send; Daphne's options say 0 for no limit."""
         return self.websocket_max_message_size or None, self.websocket_max_frame_size or None
 
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """Run the application for an HTTP request."""
+        self._lifespan.share_state(scope)
+        return super().create_application(protocol, scope)
+
     # WebSockets are not in Daphne's `connections`, all of which it looks through every second for
     # applications that have ended: the tasks tell.
 
     def open_websocket(self, protocol: WebSocketProtocol, scope: dict[str, Any]) -> None:
         """Run the application for a WebSocket; raises what the application raises when called."""
+        self._lifespan.share_state(scope)
         instance = self.application(scope=scope, receive=protocol.inbox.receive, send=protocol.send)
         task = asyncio.ensure_future(instance)
         task.add_done_callback(protocol.application_ended)
@@ -97,7 +124,10 @@ class Server(DaphneServer):  # type: ignore[misc]
         """Apply the limits in time; Daphne calls this every two seconds."""
         now = time.monotonic()
         for protocol in list(self.websockets):
-            protocol.check_timeouts(now)
+            try:
+                protocol.check_timeouts(now)
+            except Exception:  # of one connection: the others keep their limits
+                logger.exception("The limits in time failed for %r", protocol)
         for protocol in self._leaving.take_overdue(now):
             logger.warning("The application of %r did not end in time and was killed.", protocol)
             self.websockets[protocol].cancel()

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Self
 
 from shardlayer.frames import Broadcast
 from shardlayer.server.backlog import Backlog
@@ -31,6 +31,7 @@ class SinkOwner(Protocol):
     """The connection that a sink writes to, as the sink sees it."""
 
     def close(self, code: int, reason: str = "") -> None: ...
+    def limit_messages(self, size: int) -> None: ...
     def overflowed(self) -> None: ...
     def drained(self) -> None: ...
 
@@ -43,7 +44,7 @@ class SocketSink:
 
     __slots__ = (
         "_backlog", "_drained", "_early", "_finished", "_limit", "_owner", "_paced",
-        "_transport", "send_frames",
+        "_transport", "_waits", "send_frames",
     )  # fmt: skip
 
     def __init__(self, owner: SinkOwner, transport: Transport, limit: int) -> None:
@@ -54,6 +55,7 @@ class SocketSink:
         self._paced = 0  # bytes in the backlog that the application's own sends brought
         self._early = b""  # what the next write is joined to
         self._finished = False
+        self._waits = False  # for what others have written to the transport
         self._drained: asyncio.Event | None = None  # made when somebody waits
         self.send_frames: Callable[[bytes], int] = self._sender()
 
@@ -87,7 +89,37 @@ class SocketSink:
         if self._owner is not None:
             self._owner.close(code, reason)
 
+    def limit_messages(self, size: int) -> None:
+        """Take no message from the client of more than `size` bytes; it is closed with 1009.
+
+        For an application that takes less than the server's `--websocket-max-message-size`, so
+        that nobody makes the server keep the beginning of a message that the application would
+        refuse. A limit that is lower already stays.
+        """
+        if self._owner is not None:
+            self._owner.limit_messages(size)
+
+    # A scope has a sink in it, and applications copy and pickle scopes.
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as None: there is no client where this is read, as on servers without sinks."""
+        return type(None), ()
+
     # What the connection calls.
+
+    def follow(self) -> None:
+        """Begin when the transport has sent what others have written to it."""
+        self._backlog = Backlog()
+        self.send_frames = self._queue
+        self._waits = True
+        self._transport.registerProducer(self, False)  # which asks for data at once
+        self._transport.startWriting()  # so that it asks again even if it has nothing to send
 
     @property
     def is_idle(self) -> bool:
@@ -164,6 +196,9 @@ class SocketSink:
         """Give the transport the next chunk; it has none left."""
         backlog = self._backlog
         if backlog is None:
+            return
+        if self._waits:
+            self._waits = False
             return
         chunk = self._next_chunk(backlog)
         if chunk:
@@ -243,6 +278,9 @@ class TransportSink(SocketSink):
         super().__init__(owner, transport, limit)
         self._paused = False
         transport.registerProducer(self, True)
+
+    def follow(self) -> None:
+        """Begin: all goes by the transport, and so behind what others have written to it."""
 
     def send_soon(self, data: bytes) -> None:
         """Write; the transport joins what comes in one turn of the event loop by itself."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shardlayer.server.counters import counters
 from shardlayer.server.handshake import HandshakeRefused, Opening
+from shardlayer.server.http import HTTPRequest
 from shardlayer.server.transports import StreamProtocol, Transport, switch_protocol
 from shardlayer.server.websocket import WebSocketProtocol
 
@@ -52,12 +53,9 @@ class Sniffer:
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Hand the connection on as soon as it is known to whom."""
         self._data = data = self._data + data if self._data else data
-        if not data.startswith(_METHOD) and not _METHOD.startswith(data):
-            self._serve_http(data)  # a WebSocket begins with GET, and HTTP/2 doesn't
-            return
         end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        if end >= len(_END_OF_HEAD):
-            if _asks_for_websocket(data, 0, end):
+        if end >= len(_END_OF_HEAD):  # as the preface of HTTP/2 has it, too
+            if data.startswith(_METHOD) and _asks_for_websocket(data, 0, end):
                 self._timer.cancel()
                 open_websocket(self._server, self._transport, data[:end], data[end:])
             else:
@@ -68,6 +66,7 @@ class Sniffer:
     def _serve_http(self, data: bytes) -> None:
         self._timer.cancel()
         http = self._build_http(self._address)
+        http.requestFactory = HTTPRequest
         switch_protocol(self._transport, http)
         http.dataReceived(data)
 
@@ -104,13 +103,17 @@ class Upgrade:
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Open a WebSocket with the request that Daphne has written out again."""
         head, _, early = data.partition(_END_OF_HEAD)
-        open_websocket(self._server, self._transport, head + _END_OF_HEAD, early)
+        open_websocket(self._server, self._transport, head + _END_OF_HEAD, early, follows_http=True)
 
 
-def open_websocket(server: Server, transport: Transport, head: bytes, early: bytes) -> None:
+def open_websocket(
+    server: Server, transport: Transport, head: bytes, early: bytes, *, follows_http: bool = False
+) -> None:
     """Have a WebSocketProtocol serve the connection, or refuse a handshake that is no good."""
     try:
-        opening = Opening(head, server.server_name, server.message_limits)
+        opening = Opening(
+            head, server.server_name, server.message_limits, follows_http=follows_http
+        )
     except HandshakeRefused as refusal:
         counters.rejected += 1
         transport.write(refusal.answer)

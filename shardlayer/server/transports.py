@@ -18,6 +18,7 @@ class Transport(Protocol):
 
     def write(self, data: bytes) -> None: ...
     def loseConnection(self) -> None: ...  # noqa: N802
+    def startWriting(self) -> None: ...  # noqa: N802
     def loseWriteConnection(self) -> None: ...  # noqa: N802
     def abortConnection(self) -> None: ...  # noqa: N802
     def pauseProducing(self) -> None: ...  # noqa: N802
@@ -31,7 +32,9 @@ class Transport(Protocol):
 
 
 class StreamProtocol(Protocol):
-    """The part of Twisted's IProtocol that a transport calls."""
+    """The part of Twisted's IProtocol that a transport calls, and what HTTP's has beside it."""
+
+    requestFactory: Any  # noqa: N815
 
     def makeConnection(self, transport: Any) -> None: ...  # noqa: N802
     def dataReceived(self, data: bytes) -> None: ...  # noqa: N802

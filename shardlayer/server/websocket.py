@@ -12,18 +12,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ProtocolError
-from websockets.frames import Close, CloseCode, Frame
+from websockets.frames import Close, CloseCode
 from websockets.protocol import State as WebSocketState
 from websockets.server import ServerProtocol
 
 from shardlayer.frames import text_frame
-from shardlayer.server.connection import Connection, State
+from shardlayer.server.connection import State
 from shardlayer.server.counters import counters
 from shardlayer.server.handshake import Opening
 from shardlayer.server.inbox import Message
-from shardlayer.server.keepalive import Due, Keepalive
-from shardlayer.server.messages import MessageReader
-from shardlayer.server.scope import websocket_scope
+from shardlayer.server.keepalive import Due
+from shardlayer.server.parser import forget_failure, has_failed, let_go, limit_messages
+from shardlayer.server.reading import Reading
+from shardlayer.server.scope import target_parts, websocket_scope
 from shardlayer.server.transports import Transport, addresses, is_secure
 
 if TYPE_CHECKING:
@@ -37,18 +38,15 @@ MAX_REASON_SIZE = 123  # bytes: what a close frame holds beside the code (RFC 64
 MAX_EARLY_SIZE = 64 * 1024  # bytes that are kept of what a client sends before it is accepted
 
 
-class WebSocketProtocol(Connection):
+class WebSocketProtocol(Reading):
     """A Twisted protocol for a connection whose opening handshake was read and is valid."""
 
-    __slots__ = ("_frames", "_keepalive", "_opened_at", "_opening", "_reader")
+    __slots__ = ("_opened_at", "_opening")
 
     def __init__(self, server: Server, opening: Opening) -> None:
         super().__init__(server)
         self._opening: Opening | None = opening
-        self._frames: ServerProtocol | None = None  # from acceptance on
-        self._reader = MessageReader()
         self._opened_at = time.monotonic()
-        self._keepalive = Keepalive(self._opened_at)
 
     # What the transport calls.
 
@@ -60,17 +58,22 @@ class WebSocketProtocol(Connection):
         client, host = addresses(transport)
         if host is not None:
             transport.setTcpNoDelay(True)
-        self._attach(transport)
-        scope = websocket_scope(
-            opening.head,
-            server,
-            client=client,
-            server=host,
-            secure=is_secure(transport),
-            extensions={"websocket.http.response": {}, "shardlayer": {"sink": self.sink}},
-        )
-        opening.head = None
-        self._path = scope["raw_path"].decode("ascii")  # not unquoted: it goes into log lines
+        self._attach(transport, follows_http=opening.follows_http)
+        head, opening.head = opening.head, None
+        self._client = client
+        self._path, _ = target_parts(head.request.path)  # not unquoted: it goes into log lines
+        try:
+            scope = websocket_scope(
+                head,
+                server,
+                client=client,
+                server=host,
+                secure=is_secure(transport),
+                extensions={"websocket.http.response": {}, "shardlayer": {"sink": self.sink}},
+            )
+        except ValueError:
+            self._refuse(400, "Bad handshake: Daphne-Root-Path is wrong.")
+            return
         self._client = scope["client"]
         try:
             server.open_websocket(self, scope)
@@ -81,31 +84,16 @@ class WebSocketProtocol(Connection):
         self.inbox.put({"type": "websocket.connect"})
         self._log("connecting")
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        """Take bytes from the client."""
-        self._keepalive.heard(time.monotonic())
-        frames = self._frames
-        if frames is None:
-            self._keep_early(data)
-            return
-        frames.receive_data(data)
-        for frame in frames.events_received():
-            if self.state is State.OPEN and isinstance(frame, Frame):
-                message = self._reader.read(frame)
-                if message is not None:
-                    self.inbox.put(message)
-        self._flush(frames)
-
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         """Tell the application, with the client's close code, else ours, else 1006."""
         frames = self._frames
-        close = frames and (frames.close_rcvd or frames.close_sent)
-        close = close or Close(CloseCode.ABNORMAL_CLOSURE, "")
+        close = _close_of(frames)
         if frames is not None:
-            frames.parser.close()  # it refers to the protocol, and the protocol to it
+            let_go(frames)
         if self._opening is not None:
             self._opening.abandon()
         self._frames = self._opening = None
+        self._stop_reading()
         self._detach(int(close.code), close.reason)
         self._server.websocket_lost(self)
 
@@ -161,6 +149,7 @@ class WebSocketProtocol(Connection):
             if 0 <= server.websocket_timeout < now - self._opened_at:
                 self.close(CloseCode.NORMAL_CLOSURE)
             else:
+                self._check_message(self._frames, now)
                 self._check_ping(self._frames, now)
 
     # What the sink calls, and the application through it.
@@ -200,6 +189,13 @@ class WebSocketProtocol(Connection):
         frames.send_close(SLOW_CONSUMER, "slow consumer")
         data = b"".join(frames.data_to_send())
         self._send_last(data, timeout=SLOW_CLOSE_TIMEOUT, jump=True)
+        self._tell(SLOW_CONSUMER, "slow consumer")
+
+    def limit_messages(self, size: int) -> None:
+        """Close with 1009 a client whose message is larger than `size` bytes, from here on."""
+        frames = self._frames if self._opening is None else self._opening.frames
+        if frames is not None:
+            limit_messages(frames, size)
 
     # The opening.
 
@@ -275,6 +271,8 @@ class WebSocketProtocol(Connection):
         self.sink.send_paced(b"".join(frames.data_to_send()))
 
     def _check_ping(self, frames: ServerProtocol, now: float) -> None:
+        if self.state is not State.OPEN:
+            return
         if self.inbox.paused:
             # The application is behind, so nothing is read, and an answer couldn't be heard.
             self._keepalive.heard(now)
@@ -289,8 +287,13 @@ class WebSocketProtocol(Connection):
             frames.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
         self._flush(frames)
 
-    def _flush(self, frames: ServerProtocol) -> None:
-        """Write what the Sans-I/O protocol wants written, and follow where that leads."""
+    def _flush(self, frames: ServerProtocol, *, lingers: bool = False) -> None:
+        """Write what the Sans-I/O protocol wants written, and follow where that leads.
+
+        Args:
+            frames: The protocol.
+            lingers: Whether the client may still be sending if this ends the connection.
+        """
         writes = frames.data_to_send()
         if not writes:
             return
@@ -300,4 +303,15 @@ class WebSocketProtocol(Connection):
             return
         self._send_last(data)
         if not writes[-1]:  # SEND_EOF: the closing handshake is over, or there won't be one
-            self._end(lingers=frames.parser_exc is not None)
+            lingers = lingers or has_failed(frames)
+            forget_failure(frames)
+            self._reader.clear()
+            self._end(lingers=lingers)
+            close = _close_of(frames)
+            self._tell(int(close.code), close.reason)
+
+
+def _close_of(frames: ServerProtocol | None) -> Close:
+    """Return the client's close code and reason, else ours, else 1006."""
+    close = frames and (frames.close_rcvd or frames.close_sent)
+    return close or Close(CloseCode.ABNORMAL_CLOSURE, "")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import dataclasses
 import gc
 import json
+import os
+import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,6 +18,21 @@ from shardlayer.frames import Broadcast
 from shardlayer.server.counters import counters
 from shardlayer.server.sink import SocketSink
 from shardlayer.types import Sink
+
+OF_ONE_REQUEST = (
+    "shardlayer.server.http.HTTPRequest",
+    "twisted.internet.tcp.Server",
+    "twisted.web.http.HTTPChannel",
+)
+OF_CONNECTIONS = {
+    *OF_ONE_REQUEST,
+    "shardlayer.server.handshake.Opening",
+    "shardlayer.server.sink.SocketSink",
+    "shardlayer.server.sink.TransportSink",
+    "shardlayer.server.sniffer.Sniffer",
+    "shardlayer.server.websocket.WebSocketProtocol",
+    "websockets.server.ServerProtocol",
+}
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -41,13 +60,14 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def http(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer `/state`, `/garbage` and `/open`, and send back the body of anything else."""
-    body = b""
+    """Answer what is asked below, and send back the body of anything else."""
+    parts = []
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        parts.append(message.get("body", b""))
         if not message.get("more_body"):
             break
+    body = b"".join(parts)
     if scope["path"] == "/state":
         state = {
             "counters": dataclasses.asdict(counters),
@@ -58,7 +78,13 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         }
         body = json.dumps(state).encode()
     elif scope["path"] == "/garbage":
-        body = str(gc.collect()).encode()
+        body = json.dumps(garbage()).encode()
+    elif scope["path"] == "/objects":
+        body = json.dumps(objects()).encode()
+    elif scope["path"] == "/scope":
+        body = json.dumps(scope, default=repr).encode()
+    elif scope["path"] == "/large":
+        body = b"x" * int(scope["query_string"])
     elif scope["path"] == "/open":
         gate.set()
     else:
@@ -66,6 +92,32 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def garbage() -> list[str]:
+    """Collect what no reference count has freed, and return what there is of it.
+
+    The collector runs here alone, so that nothing is collected in between.
+    """
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    gc.collect()
+    found = [f"{type(item).__module__}.{type(item).__qualname__}" for item in gc.garbage]
+    gc.set_debug(0)
+    gc.garbage.clear()
+    gc.collect()
+    return found
+
+
+def objects() -> dict[str, int]:
+    """Count the objects of connections that there are, beside those of the request for this."""
+    found = Counter(
+        name
+        for item in gc.get_objects()
+        if (name := f"{type(item).__module__}.{type(item).__qualname__}") in OF_CONNECTIONS
+    )
+    found.subtract(OF_ONE_REQUEST)
+    return dict(+found)
 
 
 async def echo(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
@@ -207,3 +259,13 @@ SOCKETS = {
     "/silent": silent,
     "/stubborn": stubborn,
 }
+
+
+def show_garbage() -> None:
+    """Write what no reference count has freed, in one line."""
+    sys.stderr.write(f"Left at the end: {json.dumps(garbage())}\n")
+
+
+if os.environ.get("SHOW_GARBAGE"):
+    gc.disable()
+    atexit.register(show_garbage)

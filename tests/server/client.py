@@ -137,6 +137,14 @@ class RawClient:
         """Return the bytes up to the end of the connection: a response's body."""
         return self._file.read()
 
+    def is_cut_off(self) -> bool:
+        """Say whether the server has ended the connection; nothing is read."""
+        try:
+            self.socket.sendall(frame(PONG))
+        except OSError:
+            return True
+        return False
+
     def finish(self) -> list[Received]:
         """Close with 1000 and return what the server still sends, its close frame last."""
         self.send(close_frame(1000))

@@ -20,7 +20,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="session")
 def unlimited_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that takes messages of any size."""
+    """A server that takes messages of any size, and as many as there are."""
     limits = ("--websocket-max-message-size", "0", "--websocket-max-frame-size", "0")
-    with ServerProcess(tmp_path_factory.mktemp("unlimited"), *LOOPBACK, *limits) as process:
+    rate = ("--client-frame-rate", "0")
+    with ServerProcess(tmp_path_factory.mktemp("unlimited"), *LOOPBACK, *limits, *rate) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that believes its proxy."""
+    with ServerProcess(tmp_path_factory.mktemp("proxy"), *LOOPBACK, "--proxy-headers") as process:
         yield process

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +17,8 @@ from typing import Any, Self
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+
+START_TIMEOUT = 40.0  # seconds; two cores may have much else to do
 
 _LISTENING = re.compile(r"Listening on TCP address (\S+):(\d+)")
 
@@ -26,8 +30,15 @@ class ServerProcess:
         address: Where to connect: host and port, or the path of a Unix socket.
     """
 
-    def __init__(self, directory: Path, *options: str, descriptor: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *options: str,
+        descriptor: int | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self._options = options
+        self._environ = environ or {}
         self._log = directory / "server.log"
         self._descriptor = descriptor
         self.address: tuple[str, int] | str = ""
@@ -40,10 +51,11 @@ class ServerProcess:
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environ},
                 pass_fds=() if self._descriptor is None else (self._descriptor,),
             )
         try:
-            wait_until(self._listens)
+            wait_until(self._listens, within=START_TIMEOUT)
         except BaseException:
             self.process.kill()
             self.process.wait()

@@ -26,9 +26,17 @@ def options(text: str) -> set[str]:
 
 
 def test_options() -> None:
-    """Every option of Daphne is there, and two more."""
+    """Every option of Daphne is there, and some more."""
     ours, daphnes = (run(module, "--help").stdout for module in ("shardlayer.server", "daphne"))
-    assert options(ours) - options(daphnes) == {"--client-buffer-limit", "--gc-threshold"}
+    assert options(ours) - options(daphnes) == {
+        "--backlog",
+        "--client-buffer-limit",
+        "--client-frame-rate",
+        "--client-message-timeout",
+        "--gc-threshold",
+        "--http-max-body-size",
+        "--http-request-timeout",
+    }
     assert options(daphnes) <= options(ours)
 
 
@@ -38,6 +46,11 @@ def test_options() -> None:
         ("--client-buffer-limit", "0"),
         ("--client-buffer-limit", "-1"),
         ("--client-buffer-limit", "much"),
+        ("--backlog", "0"),
+        ("--client-frame-rate", "-1"),
+        ("--client-message-timeout", "-1"),
+        ("--http-max-body-size", "-1"),
+        ("--http-request-timeout", "-1"),
         ("--gc-threshold", "-1"),
         ("--gc-threshold", "never"),
     ],
@@ -47,3 +60,25 @@ def test_bad_value(option: str, value: str) -> None:
     result = run("shardlayer.server", option, value, "app:application")
     assert result.returncode == 2
     assert option in result.stderr.splitlines()[-1]
+
+
+def test_server_class_of_a_subclass() -> None:
+    """A subclass of the command line names the server that it runs, as with Daphne's."""
+    program = """
+from shardlayer.server.cli import CommandLineInterface
+from shardlayer.server.server import Server
+
+class OwnServer(Server):
+    def run(self):
+        print("own", self.client_frame_rate, self.endpoints)
+
+class OwnCommandLine(CommandLineInterface):
+    server_class = OwnServer
+
+OwnCommandLine().run(["--client-frame-rate", "7", "--backlog", "9", "-p", "0",
+                      "tests.server.application:application"])
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert result.stdout.strip() == "own 7 ['tcp:port=0:interface=127.0.0.1:backlog=9']"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import json
+import signal
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from shardlayer.server.endpoints import with_backlog
 from tests.server.client import CLOSE, TEXT, RawClient, Received, frame, request
 from tests.server.conftest import LOOPBACK
 from tests.server.process import ServerProcess
@@ -52,6 +55,13 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
     return certificate_path, key_path
 
 
+def tls(connection: socket.socket, certificate: Path) -> socket.socket:
+    """Return the connection with TLS on it."""
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context.wrap_socket(connection, server_hostname="localhost")
+
+
 class Endpoint:
     """A server and how its clients come in.
 
@@ -82,9 +92,7 @@ class Endpoint:
         """Return a connection that is ready for HTTP."""
         connection = self.server.connect()
         if self._certificate is not None:
-            context = ssl.create_default_context(cafile=str(self._certificate))
-            context.set_alpn_protocols(["h2", "http/1.1"])
-            return context.wrap_socket(connection, server_hostname="localhost")
+            return tls(connection, self._certificate)
         if self.kind == "haproxy":
             connection.sendall(PROXY)
         return connection
@@ -111,6 +119,39 @@ def endpoint(
     options += ["--client-buffer-limit", "200000"]
     with ServerProcess(directory, *options) as server:
         yield Endpoint(kind, server, certificate)
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("tcp:8000", "tcp:8000:backlog=9"),
+        ("tcp:port=0:interface=127.0.0.1", "tcp:port=0:interface=127.0.0.1:backlog=9"),
+        ("tcp:8000:interface=\\:\\:1", "tcp:8000:interface=\\:\\:1:backlog=9"),
+        ("haproxy:tcp:8000", "haproxy:tcp:8000:backlog=9"),
+        ("ssl:443:privateKey=k", "ssl:443:privateKey=k:backlog=9"),
+        ("unix:/run/app.sock", "unix:/run/app.sock:backlog=9"),
+        ("tcp:8000:backlog=5", "tcp:8000:backlog=5"),
+        ("tcp:8000:127.0.0.1:5", "tcp:8000:127.0.0.1:5"),
+        ("fd:fileno=3", "fd:fileno=3"),
+        ("systemd:domain=INET:index=0", "systemd:domain=INET:index=0"),
+    ],
+)
+def test_backlog(text: str, result: str) -> None:
+    """Endpoints that listen get the length of the kernel's queue, unless they name one."""
+    assert with_backlog(text, 9) == result
+
+
+def test_many_connect_at_once(tmp_path: Path) -> None:
+    """While the server is busy, the kernel takes more connections than Twisted's 50."""
+    with ServerProcess(tmp_path, *LOOPBACK) as server, ExitStack() as stack:
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            for _ in range(200):
+                connection = stack.enter_context(socket.socket())
+                connection.settimeout(0.5)  # less than until a dropped packet is sent again
+                connection.connect(server.address)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
 
 
 def test_echo(endpoint: Endpoint) -> None:

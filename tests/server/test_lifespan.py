@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.server.client import RawClient
 from tests.waiting import wait_until
 
 PATIENCE = 15  # seconds
@@ -71,3 +73,33 @@ def test_application_without_lifespan_is_served(tmp_path: Path) -> None:
         output, _ = server.communicate(timeout=PATIENCE)
     assert server.returncode == 0
     assert "Traceback" not in output
+
+
+def test_state_is_in_every_scope(tmp_path: Path) -> None:
+    """What the application keeps in the lifespan's state reaches HTTP and WebSockets.
+
+    Each scope has a copy of its own of the same objects.
+    """
+
+    def connect() -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(PATIENCE)
+        connection.connect(str(tmp_path / "server.sock"))
+        return connection
+
+    with start(tmp_path, "tests.server.lifespan_application:application") as server:
+        wait_until(lambda: diary(tmp_path) == ["lifespan.startup"])
+        for shared in (["http"], ["http", "http"]):
+            with connect() as connection, connection.makefile("rb") as answer:
+                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                state = json.loads(answer.read().partition(b"\r\n\r\n")[2])
+            assert state == {"shared": shared, "http": True}
+        with RawClient(connect()) as client:
+            received = client.read()
+            assert received is not None
+            assert json.loads(received.payload) == {
+                "shared": ["http", "http", "websocket"],
+                "websocket": True,
+            }
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=PATIENCE)

@@ -54,6 +54,9 @@ def test_accepted(server: ServerProcess) -> None:
         (request(Sec_WebSocket_Protocol="a b"), 400),
         (request(Content_Length="5"), 400),
         (request(X="a\x00b"), 400),
+        (request(X="a\x85b"), 400),
+        (request(Host=None), 400),
+        (request(HOST="other"), 400),
         (request("/scope/\xe9"), 400),
         (request().replace(b"HTTP/1.1", b"HTTP/1.0"), 505),
         (request().replace(b"HTTP/1.1", b"HTTP/3"), 400),
@@ -68,6 +71,28 @@ def test_bad_handshake(server: ServerProcess, opening: bytes, status: int) -> No
     with RawClient(server.connect(), opening) as client:
         assert client.status == status
         assert client.rest()
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        request(Sec_WebSocket_Key="<b>evil</b>"),
+        request(Sec_WebSocket_Version="<b>evil</b>"),
+        request(Sec_WebSocket_Protocol="<b>evil</b>"),
+        request(Connection="evil"),
+        request(Content_Length="evil"),
+        request(X="evil\x00"),
+        request(**{"X evil": ""}),
+        request().replace(b"HTTP/1.1", b"HTTP/evil"),
+        request("/evil\xe9"),
+    ],
+    ids=["key", "version", "protocol", "connection", "length", "nul", "name", "http", "target"],
+)
+def test_refusal_repeats_nothing(server: ServerProcess, opening: bytes) -> None:
+    """The answer to a bad handshake has no part of what the client sent."""
+    with RawClient(server.connect(), opening) as client:
+        assert 400 <= client.status < 500 or client.status == 505
+        assert "evil" not in client.head + client.rest().decode()
 
 
 def test_scope(server: ServerProcess) -> None:
@@ -154,6 +179,22 @@ def test_answer_and_first_message_are_one_write(server: ServerProcess) -> None:
         head, _, message = connection.recv(65536).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 ")
         assert message.endswith(b"}")
+
+
+@pytest.mark.parametrize(("chosen", "sent"), [("b%20c", "b%20c"), ("b%2520c", "b%20c"), ("d", "d")])
+def test_encoded_subprotocol(server: ServerProcess, chosen: str, sent: str) -> None:
+    """A subprotocol that the scope has percent-decoded is accepted, and sent as it was offered."""
+    opening = request(f"/accept?subprotocol={chosen}", Sec_WebSocket_Protocol="a, b%20c, d")
+    with RawClient(server.connect(), opening) as client:
+        assert client.status == 101
+        assert f"Sec-WebSocket-Protocol: {sent}\r\n" in client.head
+
+
+@pytest.mark.parametrize("value", ["", " ", ",", " , "])
+def test_empty_subprotocol_header(server: ServerProcess, value: str) -> None:
+    """A client that offers nothing in that header offers nothing: React Native sends it so."""
+    scope = scope_of(server, request("/scope", Sec_WebSocket_Protocol=value))
+    assert scope["subprotocols"] == []
 
 
 def test_rejected(server: ServerProcess) -> None:
@@ -312,6 +353,39 @@ def test_pongs_are_not_flow_controlled(server: ServerProcess) -> None:
         client.send(frame(PING, b"1") + frame(TEXT, b"2") + frame(PING, b"3"))
         pongs = [received for _ in range(3) if (received := client.read())]
         assert [pong.payload for pong in pongs if pong.opcode == PONG] == [b"1", b"3"]
+
+
+def test_upgrade_behind_a_pipelined_request(server: ServerProcess) -> None:
+    """What is asked for before an upgrade is answered whole before the 101."""
+    size = 3_000_000
+    connection = server.connect(receive_buffer=4096)
+    first = f"GET /large?{size} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
+    connection.sendall(first + request("/scope"))
+    answer = connection.makefile("rb")
+    while answer.readline() != b"\r\n":
+        pass
+    assert answer.read(size) == b"x" * size
+    assert answer.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
+    while answer.readline() != b"\r\n":
+        pass
+    frame_type, _ = answer.read(2)
+    assert frame_type == 0x80 | TEXT
+    answer.close()
+    connection.close()
+
+
+def test_refusal_behind_a_pipelined_request(server: ServerProcess) -> None:
+    """So it is before a refusal, of the server's own or the application's."""
+    size = 500_000
+    for opening, status in ((request("/reject"), b"403"), (request(Host=None), b"400")):
+        connection = server.connect(receive_buffer=4096)
+        first = f"GET /large?{size} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
+        connection.sendall(first + opening)
+        with connection, connection.makefile("rb") as answer:
+            while answer.readline() != b"\r\n":
+                pass
+            assert answer.read(size) == b"x" * size
+            assert answer.readline().split()[1] == status
 
 
 def test_upgrade_on_a_kept_alive_connection(server: ServerProcess) -> None:

@@ -1,0 +1,130 @@
+"""Daphne's HTTP request, with limits on what a client may send and on who is believed.
+
+Twisted reads a request's body to its end, into a file in /tmp where it is large, before anybody
+sees the request; here it has a limit in bytes and one in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from daphne.http_protocol import WebRequest
+from twisted.web.http import HTTPChannel
+
+from shardlayer.server.channel import let_go
+from shardlayer.server.connection import CLOSE_TIMEOUT
+from shardlayer.server.counters import counters
+from shardlayer.server.handshake import plain_response
+from shardlayer.server.proxy import ROOT_PATH, proxy_headers, root_path_of, trusts_proxy
+from shardlayer.server.transports import Transport, is_plain
+
+HTTP_MAX_BODY_SIZE = 100 * 1024 * 1024  # bytes
+HTTP_REQUEST_TIMEOUT = 300  # seconds from a request's first line to the end of its body
+
+
+class HTTPRequest(WebRequest):  # type: ignore[misc]
+    """A request, from its first line on. The names are Twisted's and Daphne's."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._began = time.monotonic()
+        self._body_size = 0
+        self._arrived = False
+        self._refused = False
+        self._abort_timer: asyncio.TimerHandle | None = None
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802
+        """Refuse a body that says that it is too large."""
+        super().gotLength(length)
+        if length is not None and not self._refused:
+            self._check_size(length)
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        """Keep a part of the body, unless it is too large by now."""
+        if self._refused:
+            return
+        self._body_size += len(data)
+        if self._check_size(self._body_size):
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
+        """Serve the request, which is complete."""
+        self._arrived = True
+        if not self._refused:
+            super().requestReceived(command, path, version)
+
+    def process(self) -> None:
+        """Look at the headers that only a proxy may send, then let Daphne serve the request."""
+        headers = self.requestHeaders
+        if not trusts_proxy(self.server):
+            headers.removeHeader(ROOT_PATH)
+        for value in headers.getRawHeaders(ROOT_PATH, ()):
+            try:
+                root_path_of(value)
+            except ValueError:
+                self.basic_error(400, b"Bad Request", "Invalid root path")
+                return
+        names = proxy_headers(self.server)
+        if not all(_is_text(line) for name in names for line in headers.getRawHeaders(name, ())):
+            for name in names:  # the proxy said nothing that could be believed
+                headers.removeHeader(name)
+        super().process()
+        if self.transport is None:
+            # The connection is a WebSocket's by now. Nobody will tell the channel that it ended,
+            # so it lets go of the request, which knows it.
+            self.channel.requests.remove(self)
+
+    def check_timeouts(self) -> None:
+        """Refuse a request that takes too long to arrive; Daphne calls this every two seconds."""
+        limit = self.server.http_request_timeout
+        if not self._arrived and not self._refused and 0 < limit < time.monotonic() - self._began:
+            counters.requests_timed_out += 1
+            self._refuse(408, "The request did not arrive in time.")
+        super().check_timeouts()
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+        """Tell the application that the client is gone."""
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
+        if isinstance(self.channel, HTTPChannel):
+            let_go(self.channel)
+        super().connectionLost(reason)
+
+    def _check_size(self, size: int) -> bool:
+        limit = self.server.http_max_body_size
+        if not 0 < limit < size:
+            return True
+        counters.bodies_too_large += 1
+        self._refuse(413, f"The body of a request has at most {limit} bytes.")
+        return False
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Answer in the middle of the request, and end the connection."""
+        self._refused = True
+        if self.content is not None:
+            self.content.truncate(0)
+        self.requestHeaders.removeHeader(b"expect")  # which would be answered with "go on"
+        if not isinstance(self.channel, HTTPChannel):  # a stream of HTTP/2 ends by itself
+            self.basic_error(status, text.encode(), text)
+            return
+        transport: Transport = self.transport
+        transport.unregisterProducer()
+        transport.write(plain_response(status, text, self.server.server_name))
+        if is_plain(transport):
+            # A close with unread bytes would reset the connection, and the answer with it. So the
+            # client may send what it wants to, which is dropped, for some seconds.
+            transport.loseWriteConnection()
+        else:
+            transport.loseConnection()
+        loop = asyncio.get_running_loop()
+        self._abort_timer = loop.call_later(CLOSE_TIMEOUT, transport.abortConnection)
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
