@@ -76,6 +76,8 @@ class Batcher(Generic[Item, Result]):
         self._task: asyncio.Task[None] | None = None
         self._alone: asyncio.Future[None] | None = None  # until a caller's own send has ended
         self._caller: asyncio.Task[Any] | None = None  # whose send that is
+        self._was_broken_off = False  # whether that send was, by closing
+        self._error: Exception | None = None  # what callers get once it is closed
 
     def __len__(self) -> int:
         """Return how many items wait, those in flight not counted."""
@@ -85,8 +87,9 @@ class Batcher(Generic[Item, Result]):
         """Send an item in some batch and return its result.
 
         Raises:
-            What `send` raised for the batch. A caller that is cancelled before its item left
-            takes the item back; after that the item may be sent although nobody waits for it.
+            What `send` raised for the batch, or what `aclose` was given. A caller that is
+            cancelled before its item left takes the item back; after that the item may be sent
+            although nobody waits for it.
         """
         if self._task is None and self._alone is None and not self._is_busy():
             return await self._send_alone(item)
@@ -109,28 +112,47 @@ class Batcher(Generic[Item, Result]):
         while busy := [each for each in (self._task, self._alone) if each and not each.done()]:
             await asyncio.wait(busy)
 
-    async def aclose(self) -> None:
-        """Stop at once: what waits or is in flight ends with CancelledError for its callers."""
-        self._fail(self._waiting, None)
+    async def aclose(self, error: Exception) -> None:
+        """Stop at once: what waits, is in flight or is put later gets this error.
+
+        What was in flight may have been sent or not.
+        """
+        self._error = error
+        self._fail(self._waiting, error)
         self._waiting.clear()
         while self._callers:
-            self._callers.popleft()[0].cancel()
-        for task in (self._task, self._caller):
-            if task is not None:
-                task.cancel()
+            turn, _ = self._callers.popleft()
+            if not turn.done():
+                turn.set_exception(error)
+        if self._task is not None:
+            self._task.cancel()
+        if self._caller is not None and not self._was_broken_off:
+            # As asyncio.timeout does it: a task that is not ours is woken by this, not cancelled.
+            self._was_broken_off = True
+            self._caller.cancel()
         await self.drain()
 
     async def _send_alone(self, item: Item) -> Result:
+        self._require_open()
         loop = asyncio.get_running_loop()
         self._alone = alone = loop.create_future()
-        self._caller = asyncio.current_task()
+        self._caller = caller = asyncio.current_task()
+        cancelled = caller.cancelling() if caller is not None else 0
         try:
             return (await self._send([item], loop.time()))[0]
+        except asyncio.CancelledError:
+            if self._was_broken_off and caller is not None and caller.uncancel() <= cancelled:
+                self._require_open()
+            raise  # somebody else cancelled it, too
         finally:
             self._alone = self._caller = None
             alone.set_result(None)
             if self._waiting:
                 self._begin()
+
+    def _require_open(self) -> None:
+        if self._error is not None:
+            raise self._error
 
     def _has_room(self) -> bool:
         # Whoever comes while others wait for room waits behind them.
@@ -143,7 +165,7 @@ class Batcher(Generic[Item, Result]):
         self._callers.append((turn, entry))
         try:
             await turn
-        except asyncio.CancelledError:
+        except BaseException:
             entry.future.cancel()
             raise
         return entry.future
@@ -158,6 +180,9 @@ class Batcher(Generic[Item, Result]):
         return _Waiting(item, self._size_of(item), loop.create_future(), loop.time())
 
     def _enqueue(self, entry: _Waiting[Item, Result]) -> None:
+        if self._error is not None:
+            self._fail([entry], self._error)
+            return
         self._waiting.append(entry)
         # A task that was cancelled before its first step could not reset `_task`.
         if self._alone is None and (self._task is None or self._task.done()):
@@ -176,7 +201,7 @@ class Batcher(Generic[Item, Result]):
                 try:
                     results = await self._send([entry.item for entry in batch], batch[0].since)
                 except asyncio.CancelledError:
-                    self._fail(batch, None)
+                    self._fail(batch, self._error)  # None: all tasks of the loop were cancelled
                     raise
                 except Exception as error:
                     self._fail(batch, error)

@@ -104,7 +104,7 @@ class Publisher:
         bundles = [backend.bundle_of(shard) for shard in range(options.shards)]
         batchers = {bundle: self._batcher(bundle, _Writer(), options) for bundle in bundles}
         parcels = {bundle: self._parcel_batcher(bundle, _Writer(), options) for bundle in bundles}
-        self._all: list[Batcher[Any, Any]] = [*batchers.values(), *parcels.values()]
+        self._all: list[tuple[int, Batcher[Any, Any]]] = [*batchers.items(), *parcels.items()]
         self._batchers = [batchers[bundle] for bundle in bundles]  # by shard
         self._parcels = [parcels[bundle] for bundle in bundles]
 
@@ -152,13 +152,13 @@ class Publisher:
 
     async def drain(self) -> None:
         """Wait until everything is acknowledged or has failed. Publish nothing meanwhile."""
-        for batcher in self._all:
+        for _, batcher in self._all:
             await batcher.drain()
 
     async def aclose(self) -> None:
-        """Stop at once; callers that still wait are cancelled."""
-        for batcher in self._all:
-            await batcher.aclose()
+        """Stop at once: callers that still wait get ShardUnavailable."""
+        for bundle, batcher in self._all:
+            await batcher.aclose(self._unavailable(bundle, "the layer was closed"))
 
     def _batcher(
         self, bundle: int, writer: _Writer, options: LayerOptions
@@ -269,13 +269,10 @@ class Publisher:
         self._complain("%s", error)
         return error
 
-    def _unavailable(self, bundle: int) -> ShardUnavailable:
+    def _unavailable(self, bundle: int, reason: str = "") -> ShardUnavailable:
         server = self._backend.servers[self._backend.server_of(bundle)]
-        return ShardUnavailable(
-            shard=bundle,
-            server=server,
-            reason=f"no answer within {self._options.publish_timeout:g} s",
-        )
+        reason = reason or f"no answer within {self._options.publish_timeout:g} s"
+        return ShardUnavailable(shard=bundle, server=server, reason=reason)
 
 
 def _size_of(parcel: Sequence[Outgoing]) -> int:

@@ -38,14 +38,18 @@ class Replicas:
         batcher = self._batchers.get(address)
         if batcher is None:
             batcher = self._batchers[address] = self._batcher(address)
-        problem = await batcher.put(confirm(self._servers.keys[bundle], batch))
+        try:
+            problem = await batcher.put(confirm(self._servers.keys[bundle], batch))
+        except ShardUnavailable as error:
+            raise error.about(bundle) from error.__cause__
         if problem:
             raise ShardUnavailable(shard=bundle, server=address, reason=problem)
 
     async def aclose(self) -> None:
-        """Stop at once; callers that still wait are cancelled."""
-        for batcher in self._batchers.values():
-            await batcher.aclose()
+        """Stop at once; callers that still wait get ShardUnavailable."""
+        for address, batcher in self._batchers.items():
+            reason = "the layer was closed"
+            await batcher.aclose(ShardUnavailable(shard=0, server=address, reason=reason))
 
     def _batcher(self, address: str) -> Batcher[Call, str]:
         async def send(calls: list[Call], since: float) -> Sequence[str]:

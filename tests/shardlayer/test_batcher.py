@@ -218,16 +218,72 @@ async def test_drain_waits_for_everything() -> None:
     assert all(task.done() for task in tasks)
 
 
-async def test_close_cancels_whoever_waits() -> None:
-    """Closing leaves no task and no caller behind."""
+async def test_close_leaves_nobody_waiting() -> None:
+    """Who waits, is in flight or comes later gets the error, in a task that nobody cancelled."""
     receiver = Receiver()
     puts = batcher(receiver, max_items=1, max_pending=1)
-    tasks = await start(puts, b"1")
+    error = ConnectionError("closed")
+    cancellations = []
+
+    async def put(item: bytes) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            await puts.put(item)
+        finally:
+            cancellations.append(task.cancelling())
+
+    tasks = [asyncio.create_task(put(item)) for item in (b"1", b"2", b"3")]
     await receiver.next_batch()
-    tasks += await start(puts, b"2", b"3")
-    await puts.aclose()
+    await puts.aclose(error)
+    tasks.append(asyncio.create_task(put(b"4")))
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    assert results == [error] * 4
+    assert cancellations == [0] * 4
+    assert await puts.put_all([b"5", b"6"]) == [error] * 2
+
+
+async def test_close_while_a_batch_is_in_flight() -> None:
+    """Those whose items are in it get the error too."""
+    receiver = Receiver()
+    puts = batcher(receiver, is_busy=True)
+    tasks = await start(puts, b"1", b"2")
+    assert await receiver.next_batch() == [b"1", b"2"]
+    error = ConnectionError("closed")
+    await puts.aclose(error)
+    assert await asyncio.gather(*tasks, return_exceptions=True) == [error] * 2
+
+
+@pytest.mark.parametrize("first", ["cancel", "close"])
+async def test_caller_that_is_cancelled_while_it_closes_is_cancelled(first: str) -> None:
+    """Closing does not swallow what somebody else asked for."""
+    receiver = Receiver()
+    puts = batcher(receiver)
+    (task,) = await start(puts, b"1")
+    await receiver.next_batch()
+    closing = asyncio.create_task(puts.aclose(ConnectionError("closed")))
+    if first == "cancel":
+        task.cancel()
+        await asyncio.sleep(0)
+    else:
+        await asyncio.sleep(0)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await closing
+
+
+async def test_answer_that_came_as_it_closed() -> None:
+    """Either outcome is told, and the caller's task goes on."""
+    receiver = Receiver()
+    puts = batcher(receiver)
+    (task,) = await start(puts, b"1")
+    await receiver.next_batch()
+    receiver.answer()
+    await puts.aclose(ConnectionError("closed"))
+    with pytest.raises(ConnectionError):
+        await task
+    assert task.cancelling() == 0
 
 
 async def test_task_that_was_cancelled_before_it_began_is_replaced() -> None:
@@ -271,5 +327,5 @@ async def test_half_of_many_stays_for_the_next_batch(waiting: int, sizes: list[i
         receiver.arrived.clear()
         receiver.answer()
         assert len(await receiver.next_batch()) == size
-    await puts.aclose()
+    await puts.aclose(ConnectionError())
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -17,6 +17,7 @@ from shardlayer.hosts import Host
 from shardlayer.options import LayerOptions
 from shardlayer.publisher import Publisher
 from shardlayer.types import HistoryPolicy, Position
+from tests.waiting import until
 
 SHARD = 3
 
@@ -140,3 +141,18 @@ async def test_error_names_the_shard_that_was_published_to(
         assert str(error).startswith("Shard 7 on redis://127.0.0.1")
         assert "answer lost" in str(error)
         assert str(error.__cause__) == "it is gone"
+
+
+async def test_close_ends_every_caller_with_an_error_of_ours(
+    backend: LossyBackend, publisher: Publisher
+) -> None:
+    """Alone, in a batch, behind it, between two tries: ShardUnavailable, and nobody cancelled."""
+    backend.lose = 1_000
+    callers = [asyncio.create_task(publisher.publish(outgoing(number))) for number in range(5)]
+    callers += [asyncio.create_task(publisher.publish(outgoing(9, "other", SHARD + 1)))]
+    await until(lambda: publisher.stats.retries > 0)
+    await publisher.aclose()
+    results = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(result) for result in results] == [ShardUnavailable] * 6
+    assert "the layer was closed" in str(results[0])
+    assert [caller.cancelling() for caller in callers] == [0] * 6
