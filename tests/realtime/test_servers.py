@@ -10,6 +10,7 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -74,19 +75,20 @@ class Site:
             origin=origin,  # type: ignore[arg-type]
             proxy=None,
             open_timeout=PATIENCE,
+            max_size=None,
         )
 
 
-@pytest.fixture(params=["shardlayer-daphne", "daphne", "uvicorn", "runserver"])
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+@contextmanager
+def running(server: str, directory: Path, settings: str = "impatient_settings") -> Iterator[Site]:
     """A running server that has not seen Redis yet."""
-    redis = EmbeddedValkey(directory=tmp_path / "redis", port=free_port())
+    redis = EmbeddedValkey(directory=directory / "redis", port=free_port())
     port = free_port()
     process = Process(
-        command(request.param, port),
-        log=tmp_path / "server.log",
-        DJANGO_SETTINGS_MODULE="tests.realtime.impatient_settings",
-        DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3",
+        command(server, port),
+        log=directory / "server.log",
+        DJANGO_SETTINGS_MODULE=f"tests.realtime.{settings}",
+        DATABASE_URL=f"sqlite:///{directory}/db.sqlite3",
         REDIS_URL=f"redis://127.0.0.1:{redis.port}",
     )
     with process:
@@ -99,6 +101,13 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         assert process.runs(), process.output()
         yield found
     redis.stop()
+
+
+@pytest.fixture(params=["shardlayer-daphne", "daphne", "uvicorn", "runserver"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """Each server in turn."""
+    with running(request.param, tmp_path) as found:
+        yield found
 
 
 async def ask(client: ClientConnection, id: int, **body: Any) -> dict[str, Any]:
