@@ -9,6 +9,7 @@
 | realtime.E005 | a Redis server is too old |
 | realtime.W001 | a Redis server does not answer |
 | realtime.W002 | a Redis server may evict what the layer promises to keep |
+| realtime.W003 | a Redis server may take all of its machine's memory |
 """
 
 from __future__ import annotations
@@ -138,4 +139,12 @@ def _judge(report: ServerReport) -> Iterator[CheckMessage]:
             "lose messages unseen.",
             hint="Set 'maxmemory-policy noeviction' in its configuration.",
             id="realtime.W002",
+        )
+    if report.is_unbounded:
+        yield Warning(
+            f"CHANNEL_LAYERS: the Redis server {report.address} has maxmemory 0: what is published "
+            "may take all of its machine's memory, until the system ends it.",
+            hint="Set 'maxmemory' in its configuration to what the machine can spare; a full "
+            "server refuses publications, which their publishers are told.",
+            id="realtime.W003",
         )

@@ -101,6 +101,7 @@ def publish(
     *,
     lease_ttl: float,
     meta_ttl: float,
+    meta_ttl_per_publication: float,
     idempotency_ttl: float,
 ) -> Call:
     """Return the call that publishes a batch to a bundle, given the keys of all shards.
@@ -170,6 +171,7 @@ def publish(
         _packed(places),
         _packed(numbers),
         b"".join(details),
+        milliseconds(meta_ttl_per_publication),
     ]
     bodies = [item.body for item in batch.items]
     return Call(

@@ -121,6 +121,7 @@ def join(
     *,
     lease_ttl: float,
     meta_ttl: float,
+    meta_ttl_per_publication: float,
     epoch_ttl: float,
 ) -> Call:
     """Return the call that registers a node for a group. TTLs in seconds.
@@ -153,6 +154,7 @@ def join(
             milliseconds(epoch_ttl),
             request.page.max_bytes,
             request.page.least,
+            milliseconds(meta_ttl_per_publication),
         ],
     )
 

@@ -21,6 +21,7 @@ PREFIX = "rt"
 HISTORY_SIZE = 300  # publications
 HISTORY_TTL = 300.0  # seconds
 META_TTL = 30 * 86_400.0  # seconds
+META_TTL_PER_PUBLICATION = 86_400.0  # seconds
 NO_HISTORY = HistoryPolicy(size=0, ttl=0.0)
 
 LEASE_TTL = 60.0  # seconds
@@ -72,7 +73,9 @@ class LayerOptions:
         prefix: Begins every key and pub/sub channel.
         history: How much a room remembers, by a glob of its name; the first that matches counts,
             a room that none matches keeps no history.
-        meta_ttl: Seconds that a quiet room's offset and epoch are kept.
+        meta_ttl: Seconds that a quiet room's offset and epoch are kept, at most.
+        meta_ttl_per_publication: Seconds that they are kept for each publication that the room had,
+            so that a name that was used once goes sooner than a busy one; 0: `meta_ttl` for all.
         lease_ttl: Seconds until a node that does not renew its lease is forgotten; it renews
             three times in that time.
         linger: Seconds that a node stays registered for a room after its last member left.
@@ -119,6 +122,7 @@ class LayerOptions:
         default_factory=lambda: {"*": HistoryPolicy(size=HISTORY_SIZE, ttl=HISTORY_TTL)}
     )
     meta_ttl: float = META_TTL
+    meta_ttl_per_publication: float = META_TTL_PER_PUBLICATION
     lease_ttl: float = LEASE_TTL
     linger: float = LINGER
     members_interval: float = MEMBERS_INTERVAL
@@ -208,6 +212,12 @@ class LayerOptions:
                 raise ConfigurationError(
                     f"{name} is {getattr(self, name)!r}; it takes {most:g} at most."
                 )
+        each, least = self.meta_ttl_per_publication, EPOCH_CHECKS * self.position_check_interval
+        if not _is_number(each, float) or (each != 0 and each < least):
+            raise ConfigurationError(
+                f"meta_ttl_per_publication is {each!r}; it takes 0, or a number of seconds from "
+                f"{least:g}: {EPOCH_CHECKS} times position_check_interval."
+            )
         longest = max((policy.ttl for policy in self.history.values()), default=0.0)
         if self.meta_ttl < longest:
             raise ConfigurationError(
@@ -232,6 +242,15 @@ class LayerOptions:
         nodes with members, which prolong it.
         """
         return max(self.policy_of(room).ttl, EPOCH_CHECKS * self.position_check_interval)
+
+    def room_ttl(self, room: str, offset: int) -> float:
+        """Return how long a quiet room whose last offset this is keeps it, in seconds."""
+        if not offset:
+            return self.epoch_ttl(room)
+        if not self.meta_ttl_per_publication:
+            return self.meta_ttl
+        earned = offset * self.meta_ttl_per_publication
+        return min(self.meta_ttl, max(self.policy_of(room).ttl, earned))
 
     def policy_of(self, room: str) -> HistoryPolicy:
         """Return how much a room remembers."""

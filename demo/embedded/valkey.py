@@ -12,6 +12,7 @@ from demo.embedded.private import write_private
 from demo.embedded.server import EmbeddedServer, EmbeddedServerError
 
 CONFIGURATION = "valkey.conf"
+MAX_MEMORY = "1gb"
 
 
 class EmbeddedValkey(EmbeddedServer):
@@ -49,7 +50,10 @@ class EmbeddedValkey(EmbeddedServer):
         return f"redis://{login}{self.address}"
 
     def command(self, port: int) -> list[str]:
-        """Return the program and its arguments: no eviction, which breaks every promise."""
+        """Return the program and its arguments.
+
+        Nothing is evicted, which would break every promise; a full memory refuses what comes.
+        """
         return [
             str(valkey_binary()),
             *((CONFIGURATION,) if self._password else ()),
@@ -57,7 +61,7 @@ class EmbeddedValkey(EmbeddedServer):
             *("--dir", "."),
             *("--save", ""),
             *("--appendonly", "yes" if self._persistent else "no"),
-            *("--maxmemory-policy", "noeviction"),
+            *("--maxmemory", MAX_MEMORY, "--maxmemory-policy", "noeviction"),
             *self._options,
         ]
 

@@ -102,7 +102,7 @@ class MemoryBackend(Backend):
             while len(group.history) > item.policy.size:
                 group.history.popleft()
             group.history_ends = now + item.policy.ttl
-            group.meta_ends = now + self._options.meta_ttl
+            group.meta_ends = now + self._options.room_ttl(item.group, group.offset)
         if item.idempotency_key:
             ends = now + self._options.idempotency_ttl
             state.remember(item, Known(position, ends), now)
@@ -123,7 +123,7 @@ class MemoryBackend(Backend):
             if not request.keeps:
                 return JoinReply(leased=leased, position=None, recovered=False, publications=[])
             group.begin(request.epoch)
-            group.meta_ends = now + self._meta_ttl(request.group, group)
+            group.meta_ends = now + self._options.room_ttl(request.group, group.offset)
             recovered, start, missed = self._missed(group, request.since, request.page)
             return JoinReply(
                 leased=leased,
@@ -134,9 +134,6 @@ class MemoryBackend(Backend):
                 ],
                 start=start,
             )
-
-    def _meta_ttl(self, name: str, group: Group) -> float:
-        return self._options.meta_ttl if group.offset else self._options.epoch_ttl(name)
 
     @staticmethod
     def _missed(
@@ -319,8 +316,8 @@ class MemoryBackend(Backend):
             found: list[Position | None] = []
             for name in groups:
                 group = state.group(name, now)
-                if group.epoch and not group.offset:
-                    group.meta_ends = now + self._meta_ttl(name, group)
+                if group.epoch:
+                    group.meta_ends = max(group.meta_ends, now + self._options.epoch_ttl(name))
                 found.append(
                     Position(offset=group.offset, epoch=group.epoch) if group.epoch else None
                 )

@@ -29,6 +29,7 @@ class ServerReport:
         asked_at: When it was asked, by the same clock.
         is_cluster: Whether it is a node of a Redis Cluster.
         maxmemory_policy: What it does when its memory is full; only `noeviction` loses nothing.
+        maxmemory: How many bytes its data may take; 0 for any number, None if it does not say.
     """
 
     address: str
@@ -40,6 +41,12 @@ class ServerReport:
     asked_at: float = 0.0
     is_cluster: bool = False
     maxmemory_policy: str = ""
+    maxmemory: int | None = None
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether its data may take all of its machine's memory."""
+        return self.maxmemory == 0
 
     @property
     def is_too_old(self) -> bool:
@@ -67,6 +74,7 @@ def read_report(address: str, info: Mapping[str, Any]) -> ServerReport:
         asked_at=now,
         is_cluster=bool(int(info.get("cluster_enabled", 0))),
         maxmemory_policy=str(info.get("maxmemory_policy", "")),
+        maxmemory=int(info["maxmemory"]) if "maxmemory" in info else None,
     )
 
 

@@ -82,6 +82,7 @@ class RedisBackend(Backend):
             batch,
             lease_ttl=options.lease_ttl,
             meta_ttl=options.meta_ttl,
+            meta_ttl_per_publication=options.meta_ttl_per_publication,
             idempotency_ttl=options.idempotency_ttl,
         )
         published = read_published(batch, await self._call(bundle, call, batch))
@@ -98,6 +99,7 @@ class RedisBackend(Backend):
             request,
             lease_ttl=options.lease_ttl,
             meta_ttl=options.meta_ttl,
+            meta_ttl_per_publication=options.meta_ttl_per_publication,
             epoch_ttl=options.epoch_ttl(request.group),
         )
         reply = commands.read_joined(request.group, await self._call(shard, call, request.group))

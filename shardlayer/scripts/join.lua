@@ -9,6 +9,8 @@
 --       12 how long the epoch is kept while nothing was published, ms: anybody may join any name
 --       13 how many bytes of publications to answer at most
 --       14 how many publications to answer however large they are: 0 or 1
+--       15 for how long the meta is kept for each publication that the group had, ms, at most for
+--          the meta TTL; 0: for the meta TTL
 -- Returns  {1 if the node's lease still ran else 0, epoch ('' without history), offset,
 --           1 if nothing is missing between ARGV[8] and where the answer begins, else 0; -1 if the
 --           history held what the layer never puts there, and was removed,
@@ -17,6 +19,11 @@
 
 local CHUNK = 16  -- entries read at a time; those that the page can't hold were read in vain
 local OVERHEAD = 20  -- bytes that an entry counts for beside its body
+
+local function meta_ttl(last)
+  local most, each = tonumber(ARGV[6]), tonumber(ARGV[15])
+  return each == 0 and most or math.min(most, math.max(tonumber(ARGV[12]), last * each))
+end
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -50,7 +57,7 @@ if not epoch or behind or of ~= life then
   epoch = ARGV[5]
 end
 redis.call('SET', KEYS[4], string.format('%.0f %s %s', offset, epoch, life),
-           'PX', offset > 0 and ARGV[6] or ARGV[12])
+           'PX', offset > 0 and meta_ttl(offset) or ARGV[12])
 
 if ARGV[7] == '0' then
   return {leased, epoch, offset, 0, offset}

@@ -1,7 +1,7 @@
--- Answers where groups stand, and keeps the epochs of those that nothing was published to yet.
+-- Answers where groups stand, and keeps their epochs: somebody is in them.
 --
 -- KEYS  meta of each group
--- ARGV  for each: how long an epoch is kept while nothing is published, ms
+-- ARGV  for each: how long an epoch is kept at least, ms
 -- Returns  for each: its offset, its epoch ('' if it has none)
 
 local reply, metas = {}, redis.call('MGET', unpack(KEYS))
@@ -11,8 +11,8 @@ for i = 1, #KEYS do
     last, epoch = nil, nil
   end
   local offset = tonumber(last or '0')
-  if epoch and offset == 0 then
-    redis.call('PEXPIRE', KEYS[i], ARGV[i])
+  if epoch then
+    redis.call('PEXPIRE', KEYS[i], ARGV[i], 'GT')
   end
   reply[#reply + 1] = offset
   reply[#reply + 1] = epoch or ''

@@ -15,6 +15,8 @@
 --       12 for each publication, or '' if none has a source or an idempotency key: its source's
 --          number in the shard, 2 bytes, the record's offset and the index in the record, 8 bytes
 --          each, its key's number, 2 bytes; a number is 0 where there is none
+--       13 for how long a group's meta is kept for each publication that it had, ms, at most for
+--          the meta TTL and at least for its history's; 0: for the meta TTL
 --       then for each shard: its inbox prefix, its all-nodes channel, the number of its sources
 --       then for each policy: its history's size (0: none; -1: for all nodes, and none), TTL in ms
 --       then the names of the sources, shard by shard
@@ -36,7 +38,7 @@
 -- later: a history of a wrong type, or one that is ahead of its meta. It fails for its own group
 -- only, whose history is removed and begins anew, under a new epoch.
 
-local FIXED = 12  -- arguments before those of the shards
+local FIXED = 13  -- arguments before those of the shards
 local NO_EPOCH = string.rep('\0', 8)
 local CHANNEL_MARK = string.byte('#')
 
@@ -47,6 +49,12 @@ local LONGEST = 15  -- digits of an offset; a double counts no further than to 1
 local function number_at(list, index)
   local high, low = string.byte(list, 2 * index - 1, 2 * index)
   return 256 * high + low
+end
+
+-- Anybody may publish to a new name: it is remembered for long only if it is used on.
+local function meta_ttl(last, least)
+  local most, each = tonumber(ARGV[4]), tonumber(ARGV[13])
+  return each == 0 and most or math.min(most, math.max(least, last * each))
 end
 
 local number, lease_ttl = ARGV[1], tonumber(ARGV[2])
@@ -287,7 +295,8 @@ end
 for g = 1, groups do
   if offset[g] and not (failed and failed[g]) then
     redis.call('SET', KEYS[metas + g],
-               string.format('%d %s %s', offset[g], epoch[g], life[home[g]]), 'PX', ARGV[4])
+               string.format('%d %s %s', offset[g], epoch[g], life[home[g]]),
+               'PX', meta_ttl(offset[g], tonumber(ttl[g])))
     redis.call('PEXPIRE', KEYS[rooms + 2 * g], ttl[g])
   end
 end

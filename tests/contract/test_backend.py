@@ -332,6 +332,35 @@ async def test_epoch_in_which_nothing_was_published_goes(make_backend: MakeBacke
     assert await backend.positions(SHARD, ["a"]) == [Position(offset=1, epoch="k3k3k3k3")]
 
 
+async def test_name_that_was_used_once_goes_sooner(make_backend: MakeBackend) -> None:
+    """A room's offset is kept for each publication that it had; while somebody asks, it stays."""
+    backend = make_backend(
+        history={"*": {"size": 10, "ttl": 0.1}},
+        position_check_interval=0.1,
+        meta_ttl=60,
+        meta_ttl_per_publication=0.5,
+    )
+    policy = HistoryPolicy(size=10, ttl=0.1)
+    for number, (name, count) in enumerate([("once", 1), ("asked for", 1), ("busy", 100)], 1):
+        items = [outgoing(name, b"1", policy) for _ in range(count)]
+        await publish(backend, *items, number=number)
+    await join(backend, "once")  # which prolongs it as little
+
+    async def is_gone() -> bool:
+        assert await backend.positions(SHARD, ["asked for"]) == [Position(1, "k3k3k3k3")]
+        (info,) = await backend.info(SHARD, ["once"])
+        return not info.epoch
+
+    await until(is_gone)
+    assert await backend.positions(SHARD, ["busy"]) == [Position(offset=100, epoch="k3k3k3k3")]
+
+    async def is_gone_too() -> bool:
+        (info,) = await backend.info(SHARD, ["asked for"])
+        return not info.epoch
+
+    await until(is_gone_too)
+
+
 async def test_what_is_gone_is_pruned(make_backend: MakeBackend) -> None:
     """Nodes without a lease leave groups that nothing is published to; others stay."""
     backend = make_backend(lease_ttl=0.2)

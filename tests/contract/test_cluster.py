@@ -241,7 +241,7 @@ def every_call(keys: ShardKeys) -> list[commands.Call]:
     request = commands.JoinRequest(
         node=NodeId("n"), group="g", members=1, keeps=True, since=None, epoch="k3k3k3k3"
     )
-    ttl: dict[str, Any] = {"lease_ttl": 60.0, "meta_ttl": 60.0}
+    ttl: dict[str, Any] = {"lease_ttl": 60.0, "meta_ttl": 60.0, "meta_ttl_per_publication": 1.0}
     return [
         publish([keys], 0, batch, **ttl, idempotency_ttl=1.0),
         confirm(keys, batch),

@@ -57,11 +57,12 @@ def test_waits_for_what_says_that_it_is_healthy(compose: dict[str, Any]) -> None
 
 
 def test_valkey_keeps_everything(compose: dict[str, Any]) -> None:
-    """Its data survives a restart, and is never evicted."""
+    """Its data survives a restart, is never evicted, and does not take the machine's memory."""
     valkey = compose["services"]["valkey"]
     command = valkey["command"]
     assert command[command.index("--appendonly") + 1] == "yes"
     assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+    assert command[command.index("--maxmemory") + 1] == "512mb"
     assert valkey["volumes"] == ["valkey:/data"]
 
 

@@ -122,3 +122,18 @@ def test_evicting_redis_is_a_warning(settings: Settings, redis_server: EmbeddedV
             client.config_set("maxmemory-policy", "noeviction")
     assert found == "realtime.W002"
     assert "allkeys-lru" in text
+
+
+def test_unbounded_redis_is_a_warning(settings: Settings, redis_server: EmbeddedValkey) -> None:
+    """A server whose memory has no bound is a warning; one with a bound is none."""
+    layers = channel_layers(hosts=[redis_server.url])
+    assert layer_findings(settings, layers) == []
+    with Redis.from_url(redis_server.url) as client:
+        bound = client.config_get("maxmemory")["maxmemory"]
+        client.config_set("maxmemory", 0)
+        try:
+            [(found, text)] = layer_findings(settings, layers)
+        finally:
+            client.config_set("maxmemory", bound)
+    assert found == "realtime.W003"
+    assert "maxmemory 0" in text

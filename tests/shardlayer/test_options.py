@@ -45,6 +45,8 @@ from shardlayer.types import HistoryPolicy
         ({"history": {"a": {"size": -1}}}, r"history\['a'\]\['size'\]"),
         ({"history": {"a": {"ttl": 0}}}, r"history\['a'\]\['ttl'\]"),
         ({"meta_ttl": 60.0}, "meta_ttl is 60 s"),
+        ({"meta_ttl_per_publication": 60.0}, "a number of seconds from 120"),
+        ({"meta_ttl_per_publication": -1}, "meta_ttl_per_publication is -1"),
     ],
 )
 def test_wrong_setting_is_named(config: dict[str, Any], named: str) -> None:

@@ -33,6 +33,7 @@ def test_never_evicts(redis_server: EmbeddedValkey) -> None:
     """Its memory policy keeps every key: eviction would break what history promises."""
     with client_of(redis_server) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        assert client.config_get("maxmemory") == {"maxmemory": str(1024**3)}
 
 
 def test_listens_on_loopback_only(redis_server: EmbeddedValkey) -> None:
