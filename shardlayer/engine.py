@@ -64,6 +64,18 @@ class Engine:
             await self.node.start()
         return self.node
 
+    def change(self, options: LayerOptions) -> None:
+        """Go by other limits for messages from now on. From any thread."""
+        self._options = options
+        self.backend.change(options)
+        if self.node is None:
+            return
+        if is_running_here(self.loop):
+            self.node.limit(options)
+            return
+        with suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self.node.limit, options)
+
     async def flush(self) -> None:
         """Delete all messages, groups and histories; the loop's own node has then heard of it."""
         if self.node is None:
@@ -123,6 +135,14 @@ class Engine:
             await self.loop.create_future()
         finally:
             await self.aclose()
+
+
+def is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether a loop is the one that runs in this thread."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 def make_backend(options: LayerOptions) -> Backend:

@@ -79,6 +79,12 @@ class Engines:
                     self._processes.pop(other, None)
         return process
 
+    def change(self, options: LayerOptions) -> None:
+        """Go by other limits for messages from now on."""
+        self._options = options
+        for engine in self._process.engines():
+            engine.change(options)
+
     def own(self) -> Engine:
         """Return the engine of the running loop, made on first use."""
         process, loop = self._process, asyncio.get_running_loop()

@@ -33,6 +33,20 @@ from shardlayer.serializers import MAX_GROWTH, Serializer, json_size
 logger = logging.getLogger("shardlayer.layer")
 
 
+def _changeable(name: str) -> property:
+    """Return an attribute of the layer that is an option, and has effect when it is set later."""
+
+    def get(layer: ShardedChannelLayer) -> Any:
+        return getattr(layer.options, name)
+
+    def change(layer: ShardedChannelLayer, value: Any) -> None:
+        if value != getattr(layer.options, name):
+            layer.options = layer.options.changed(**{name: value})
+            layer._engines.change(layer.options)
+
+    return property(get, change)
+
+
 class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: ignore[misc]
     """A channel layer over 32 shards.
 
@@ -49,18 +63,36 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
 
     def __init__(self, **config: Any) -> None:
         self.options = LayerOptions.from_config(**config)
+        self._engines = Engines(self.options)
         super().__init__(
             expiry=self.options.expiry,
             capacity=self.options.capacity,
             channel_capacity=self.options.channel_capacity,
         )
         self.channel_capacity = self.compile_capacities(dict(self.options.channel_capacity))
-        self.group_expiry = self.options.group_expiry
         self._serializer = Serializer(
             self.options.serializer_format, self.options.symmetric_encryption_keys
         )
-        self._engines = Engines(self.options)
         self._complain_of_full = Complaint(logger, logging.WARNING)
+
+    # Attributes that Channels documents, and that applications set later
+
+    expiry = _changeable("expiry")
+    capacity = _changeable("capacity")
+    group_expiry = _changeable("group_expiry")
+
+    @property
+    def channel_capacity(self) -> Any:
+        """What `compile_capacities` made of the capacities of channels that have their own."""
+        return self._channel_capacity
+
+    @channel_capacity.setter
+    def channel_capacity(self, value: Any) -> None:
+        self._channel_capacity = value
+        capacities = dict(self.options.channel_capacity)
+        if value not in (capacities, self.compile_capacities(capacities)):
+            self.options = self.options.changed(channel_capacity=dict(value))
+            self._engines.change(self.options)
 
     # Channels: "Core methods"
 
@@ -307,5 +339,5 @@ class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: igno
         id = node_of(channel)
         owner = self._engines.with_node(id)
         node = owner.node if owner is not None else None
-        if node is not None and node.mailboxes.is_telling(channel):
+        if node is not None and node.mailboxes.is_behind(channel):
             await self._on_node(id, lambda node: node.mailboxes.tell_held(channel))

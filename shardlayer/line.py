@@ -62,6 +62,16 @@ class Line:
         self._told = 0  # of them, when it was last told
         self._step = max(1, capacity // HELD_STEPS)
 
+    def resize(self, capacity: int) -> None:
+        """Have as many places as that from now on; what waits stays."""
+        self._capacity = capacity
+        self._step = max(1, capacity // HELD_STEPS)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it was told how many group messages it holds now."""
+        return self._told == self._held
+
     def __len__(self) -> int:
         """Return the number of places that are taken."""
         return len(self._places)

@@ -46,6 +46,8 @@ class Mailbox:
         is_new: Whether nobody can have sent to the channel yet. Otherwise its queue is looked at
             first, and what waits there comes before everything else.
         on_held: Called when it is to be told (see `tell`) how many group messages wait here.
+        hear: Called before something is taken, so that what was sent to the channel's groups by
+            then has its place, or has found none, if that can be known.
         clock: Tells the time in seconds.
 
     Attributes:
@@ -63,6 +65,7 @@ class Mailbox:
         pass_on: Callable[[], None] = lambda: None,
         is_new: bool,
         on_held: Callable[[], None] = lambda: None,
+        hear: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.channel = channel
@@ -77,6 +80,7 @@ class Mailbox:
         self._getters: deque[asyncio.Future[None]] = deque()
         self._orphans: set[asyncio.Task[None]] = set()  # fetches whose receivers are gone
         self._claims = 0  # receivers, whatever they wait for
+        self._hear = hear
         self._clock = clock
         self._touched = clock()
 
@@ -89,6 +93,16 @@ class Mailbox:
     def is_awaited(self) -> bool:
         """Whether a receiver waits and there is nothing for it."""
         return bool(self._getters)
+
+    def limit(self, *, capacity: int, expiry: float) -> None:
+        """Go by other limits from now on; what waits keeps the time that it was given."""
+        self._line.resize(capacity)
+        self._expiry = expiry
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it was told how many group messages wait here now."""
+        return self._line.is_told
 
     @property
     def is_shared(self) -> bool:
@@ -151,6 +165,7 @@ class Mailbox:
 
         None with a mailbox that is not empty: the next one must be fetched, see `get`.
         """
+        self._hear()
         if self._line and self._line.head.ends <= self._clock():
             self._line.expire(self._clock())
         if not self._line or self._line.head.message is None:
@@ -192,6 +207,7 @@ class Mailbox:
 
     async def _next(self) -> Waiting:
         self._touched = self._clock()
+        self._hear()
         while True:
             if self._orphans:
                 await asyncio.wait(self._orphans)  # what they took comes first

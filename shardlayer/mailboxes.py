@@ -143,9 +143,21 @@ class Mailboxes:
         """Whether the shards know how many group messages wait here."""
         return self._telling is None
 
-    def is_telling(self, channel: str) -> bool:
-        """Tell whether a channel's shard is yet to be told how many group messages wait here."""
-        return channel in self._changed
+    def is_behind(self, channel: str) -> bool:
+        """Tell whether a channel's shard is yet to be told how many group messages wait here.
+
+        From any thread. Where the shards are in this process they are told of each.
+        """
+        if channel in self._changed or self._backend.has_unheard:
+            return True
+        mailbox = self._living.get(channel) if self._backend.is_here else None
+        return mailbox is not None and not mailbox.is_told
+
+    def limit(self, options: LayerOptions) -> None:
+        """Go by other limits from now on: `capacity`, `channel_capacity` and `expiry`."""
+        self._options = options
+        for channel, mailbox in list(self._living.items()):
+            mailbox.limit(capacity=options.capacity_of(channel), expiry=options.expiry)
 
     async def aclose(self) -> None:
         """Tell no shard any more how many group messages wait here."""
@@ -171,7 +183,8 @@ class Mailboxes:
 
     async def tell_held(self, channel: str) -> None:
         """Tell a channel's shard how many group messages wait here, if it does not know."""
-        if channel not in self._changed:
+        self._backend.hear()
+        if not self.is_behind(channel):
             return
         self._changed.discard(channel)
         mailbox = self._living.get(channel)
@@ -225,6 +238,7 @@ class Mailboxes:
             pass_on=partial(self._pass_on, channel),
             clock=asyncio.get_running_loop().time,
             is_new=is_new,
+            hear=self._backend.hear,
             on_held=partial(self._note, channel),
         )
         return mailbox

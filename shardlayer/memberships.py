@@ -12,6 +12,7 @@ import logging
 from shardlayer.complaints import Complaint
 from shardlayer.exceptions import ShardUnavailable
 from shardlayer.mailboxes import Mailboxes
+from shardlayer.options import LayerOptions
 from shardlayer.room import Membership, Room
 from shardlayer.rooms import Rooms
 from shardlayer.tasks import Tasks
@@ -85,6 +86,10 @@ class Memberships:
                 group,
                 self.missed,
             )
+
+    def limit(self, options: LayerOptions) -> None:
+        """Go by another `group_expiry` from now on."""
+        self._expiry = options.group_expiry
 
     async def aclose(self) -> None:
         """Stop registering what other processes asked for."""

@@ -166,6 +166,11 @@ class Node:
         if room is not None:
             self._rooms.changed(room)
 
+    def limit(self, options: LayerOptions) -> None:
+        """Go by other limits for messages from now on: those that `Backend.change` names, too."""
+        self.mailboxes.limit(options)
+        self.memberships.limit(options)
+
     def attend(self, sink: Sink) -> None:
         """Have a sink told of announcements from now on. O(1), and again is no error."""
         self._audience.attend(sink)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from re import Pattern
 from typing import Any
@@ -177,6 +177,16 @@ class LayerOptions:
         if "channel_capacity" in config:
             config["channel_capacity"] = _capacities(config["channel_capacity"])
         options = cls(**config)
+        options._validate()
+        return options
+
+    def changed(self, **values: Any) -> LayerOptions:
+        """Return these options with others in their place.
+
+        Raises:
+            ConfigurationError: Naming the key that is wrong and what it takes.
+        """
+        options = replace(self, **values)
         options._validate()
         return options
 

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from shardlayer.batch import Batch, Published
 from shardlayer.commands import PAGE_BYTES, JoinReply, JoinRequest, Queued
+from shardlayer.options import LayerOptions
 from shardlayer.types import (
     HistoryPage,
     Mark,
@@ -50,6 +51,21 @@ class Backend(ABC):
     """
 
     servers: Sequence[str]
+    is_here = False  # whether the shards are in this process
+    has_unheard = False  # see `hear`
+
+    _options: LayerOptions
+
+    def change(self, options: LayerOptions) -> None:
+        """Go by other limits for messages (`expiry`, `group_expiry`) from now on. Any thread."""
+        self._options = options
+
+    def hear(self) -> None:
+        """Hand over at once what has arrived in this process, and would be in the loop's next turn.
+
+        For a backend that knows; then `has_unheard` tells, in any thread, whether there is any.
+        """
+        return None
 
     @abstractmethod
     def server_of(self, shard: int) -> int:

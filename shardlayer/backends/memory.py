@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from shardlayer import wire
 from shardlayer.backends.base import Backend, Listener
-from shardlayer.backends.memory_server import Group, Known, MemoryServer, Shard
+from shardlayer.backends.memory_server import Ear, Group, Known, MemoryServer, Shard
 from shardlayer.batch import WRITER_TTL, Batch, Outgoing, Published
 from shardlayer.commands import (
     PAGE_BYTES,
@@ -31,10 +31,13 @@ from shardlayer.types import HistoryPage, Mark, NodeId, Position, RoomInfo
 class MemoryBackend(Backend):
     """Keeps the shards in this process."""
 
+    is_here = True
+
     def __init__(self, options: LayerOptions, server: MemoryServer) -> None:
         self._options = options
         self._server = server
         self._node: NodeId | None = None
+        self._ear: Ear | None = None
         self.servers = [options.hosts[0].address]
 
     def server_of(self, shard: int) -> int:
@@ -376,12 +379,21 @@ class MemoryBackend(Backend):
     async def listen(self, node: NodeId, listener: Listener) -> None:
         self._node = node
         loop = asyncio.get_running_loop()
+        self._ear = Ear(loop, listener)
         with self._server.lock:
-            self._server.listeners[node] = (loop, listener)
+            self._server.listeners[node] = self._ear
         listener.resumed(range(self._options.shards))
 
     async def heard(self, shard: int) -> None:
         return None
+
+    @property
+    def has_unheard(self) -> bool:  # type: ignore[override]  # an attribute where it never changes
+        return bool(self._ear)
+
+    def hear(self) -> None:
+        if self._ear is not None:
+            self._ear.hear()
 
     async def aclose(self) -> None:
         with self._server.lock:

@@ -97,6 +97,41 @@ class Shard:
         return group
 
 
+class Ear:
+    """What was told to one node and not yet heard by it.
+
+    Args:
+        loop: The node's event loop.
+        listener: Hears on it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._told: deque[tuple[int, bytes]] = deque()
+
+    def __len__(self) -> int:
+        """Return how many batches it has not heard."""
+        return len(self._told)
+
+    def tell(self, shard: int, batch: bytes) -> bool:
+        """Have a packed batch heard in the loop's next turn; False if the loop is closed."""
+        if self._loop.is_closed():
+            return False
+        self._told.append((shard, batch))
+        self._loop.call_soon_threadsafe(self._hear_one)
+        return True
+
+    def hear(self) -> None:
+        """Hear at once what was told until now. On the node's loop."""
+        for _ in range(len(self._told)):
+            self._hear_one()
+
+    def _hear_one(self) -> None:
+        if self._told:  # else it was heard before its turn
+            self._listener.arrived(*self._told.popleft())
+
+
 class MemoryServer:
     """What a Redis server is to the Redis backend. Thread-safe.
 
@@ -109,15 +144,12 @@ class MemoryServer:
         self.lock = threading.Lock()
         self.swept_until = float("-inf")
         self.shards: dict[tuple[str, int], Shard] = {}
-        self.listeners: dict[NodeId, tuple[asyncio.AbstractEventLoop, Listener]] = {}
+        self.listeners: dict[NodeId, Ear] = {}
 
     def tell(self, node: str, shard: int, batch: bytes) -> bool:
         """Hand a packed batch to a node, if it listens; return whether it does."""
-        heard = self.listeners.get(NodeId(node))
-        if heard is None or heard[0].is_closed():
-            return False
-        heard[0].call_soon_threadsafe(heard[1].arrived, shard, batch)
-        return True
+        ear = self.listeners.get(NodeId(node))
+        return ear is not None and ear.tell(shard, batch)
 
 
 _servers: dict[str, MemoryServer] = {}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from channels.exceptions import ChannelFull
 
+from shardlayer.exceptions import ConfigurationError
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.contract.messages import EXPIRY, message, receive
+from tests.contract.places import MemoryPlace, Place
 from tests.waiting import until
 
 
@@ -111,6 +115,87 @@ async def test_group_messages_count_for_what_is_sent_too(
     with pytest.raises(ChannelFull):
         await here.send(channel, message())
     assert [await receive(here, channel) for _ in range(3)] == [1, 2, 4]
+
+
+async def test_group_messages_on_their_way_count(make_layer: MakeLayer, place: Place) -> None:
+    """Of four that were sent before anything was received a channel for three gets three.
+
+    In memory at every moment. Through Redis the fourth may still be on its way when the first are
+    received, and then has its place: docs/contract.md says so.
+    """
+    layer = make_layer(capacity=3)
+    for turn in range(50):
+        channel = await layer.new_channel()
+        group = f"g{turn}"
+        await layer.group_add(group, channel)
+        for number in range(4):
+            await layer.group_send(group, message(number))
+        assert [await receive(layer, channel) for _ in range(3)] == [0, 1, 2]
+        await layer.send(channel, message("end"))
+        rest = [await receive(layer, channel)]
+        if isinstance(place, MemoryPlace):
+            assert rest == ["end"]
+        else:
+            assert rest in (["end"], [3])
+    if isinstance(place, MemoryPlace):
+        assert layer.stats()["missed_messages"] == 50
+
+
+async def test_memory_counts_group_messages_at_every_moment() -> None:
+    """What a group was sent fills a channel at once, and what is received makes room at once."""
+    layer = ShardedChannelLayer(hosts=[f"memory://{uuid4().hex}"], capacity=30)
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    for number in range(30):
+        await layer.group_send("g", message(number))
+    for number in range(30):
+        with pytest.raises(ChannelFull):
+            await layer.send(channel, message())
+        with pytest.raises(ChannelFull):
+            await asyncio.to_thread(layer.send_sync, channel, message())
+        assert await receive(layer, channel) == number
+        await layer.send(channel, message(30 + number))
+    assert layer.stats()["missed_messages"] == 0
+    await layer.close()
+
+
+@pytest.mark.parametrize("local", [False, True])
+async def test_limits_that_are_set_later(make_layer: MakeLayer, local: bool) -> None:
+    """They hold from then on, for what is sent and for what a group is sent."""
+    layer = make_layer()
+    channel = await layer.new_channel() if local else "tasks"
+    await layer.group_add("g", channel)
+    layer.capacity = 2
+    assert await fill(layer, channel) == 2
+    layer.capacity = 3
+    await layer.group_send("g", message("of the group"))
+    await layer.group_send("g", message("too many"))
+    await until(lambda: layer.stats()["missed_messages"] == 1)
+    assert [await receive(layer, channel) for _ in range(3)] == [0, 1, "of the group"]
+    layer.channel_capacity = layer.compile_capacities({"*": 1})
+    assert await fill(layer, channel) == 1
+    assert await receive(layer, channel) == 0
+    layer.channel_capacity = []
+    layer.expiry = EXPIRY
+    await layer.send(channel, message("old"))
+    await layer.group_send("g", message("old"))
+    await asyncio.sleep(3 * EXPIRY)
+    layer.expiry = 60
+    await layer.send(channel, message("new"))
+    assert await receive(layer, channel) == "new"
+    layer.group_expiry = 0.05
+    await layer.group_add("g", channel)
+    await asyncio.sleep(0.2)
+    await layer.group_send("g", message("to nobody"))
+    await layer.send(channel, message("last"))
+    assert await receive(layer, channel) == "last"
+
+
+async def test_limit_that_is_none_is_refused_when_it_is_set(layer: ShardedChannelLayer) -> None:
+    """As it is in CONFIG; the one before stays."""
+    with pytest.raises(ConfigurationError, match="expiry is 0"):
+        layer.expiry = 0
+    assert layer.expiry == layer.options.expiry > 0
 
 
 async def test_group_messages_that_expire_make_room_for_what_is_sent(make_layer: MakeLayer) -> None:
