@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from realtime.kafka.addresses import is_address
 from realtime.rooms import MAX_ROOM_NAME, is_room_name
 
 # What is left of a room's name beside "sha256." and 64 digits, see users.py; in characters.
@@ -72,6 +73,10 @@ _TEXT_OR_NONE = Rule(
 )
 _TEXTS = Rule("a list of texts", _is_strings)
 _SOME_TEXTS = Rule("a list of one text or more", lambda value: _is_strings(value) and bool(value))
+_ADDRESSES = Rule(
+    "a list of one host:port or [IPv6]:port or more",
+    lambda value: _SOME_TEXTS.holds(value) and all(map(is_address, value)),
+)
 _PATH = Rule("a dotted path", _is_path)
 _PATH_OR_NONE = Rule("a dotted path or None", lambda value: value is None or _is_path(value))
 _OPTIONS = Rule("a dictionary", lambda value: isinstance(value, Mapping), secret=True)
@@ -84,6 +89,10 @@ _SASL = Rule(
 _PREFIX = Rule(
     f"1 to {MAX_USER_ROOM_PREFIX} letters, digits, hyphens, underscores and periods",
     lambda value: is_room_name(value) and len(value) <= MAX_USER_ROOM_PREFIX,
+)
+_ISOLATION = Rule(
+    '"read_committed" or "read_uncommitted"',
+    lambda value: value in ("read_committed", "read_uncommitted"),
 )
 _RESET = Rule('"earliest" or "latest"', lambda value: value in ("earliest", "latest"))
 
@@ -122,11 +131,16 @@ class Conf:
     admin_page_size: int = _setting(100, _COUNT)  # rooms asked of each server for a page
 
     # Kafka
-    kafka_bootstrap_servers: tuple[str, ...] = _setting(("127.0.0.1:9092",), _SOME_TEXTS)
+    kafka_bootstrap_servers: tuple[str, ...] = _setting(("127.0.0.1:9092",), _ADDRESSES)
     kafka_topics: tuple[str, ...] = _setting(("events",), _SOME_TEXTS)
     kafka_group: str = _setting("shardlayer", _TEXT)
     kafka_route: str = _setting("realtime.kafka.routing.route", _PATH)
     kafka_auto_offset_reset: str = _setting("earliest", _RESET)  # for a group's first start
+    kafka_isolation: str = _setting("read_committed", _ISOLATION)  # of aborted transactions
+    kafka_route_timeout: float = _setting(5.0, _SECONDS)  # seconds for one record
+    kafka_max_rooms: int = _setting(1_000, _COUNT)  # rooms of one record
+    kafka_max_unpacked: int = _setting(64 * 1024 * 1024, _COUNT)  # bytes of one batch
+    kafka_max_dead_letter: int = _setting(64 * 1024 * 1024, _COUNT)  # bytes
     kafka_dead_letter_suffix: str | None = _setting(".dlq", _TEXT_OR_NONE)  # None: no letters
     kafka_tls: bool = _setting(False, _SWITCH)
     kafka_ca_file: str | None = _setting(None, _TEXT_OR_NONE)  # PEM; None: the system's

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from realtime.backoff import Backoff
 
 SAY_AGAIN = 60.0  # seconds
+LASTING_PAUSE = 10.0  # seconds before what waiting does not mend is tried again
 
 
 class Outage:
@@ -34,9 +35,19 @@ class Outage:
         self._since: float | None = None
         self._said = 0.0
         self._backoff = Backoff()
+        self._advised: set[str] = set()
 
-    def failed(self, why: object) -> float:
-        """Note a failed try; return the seconds to wait before the next (see Backoff)."""
+    def failed(self, why: object, *, advice: str = "") -> float:
+        """Note a failed try; return the seconds to wait before the next (see Backoff).
+
+        With an `advice` it is one that waiting does not mend: that is said once, as an error,
+        with what to do; it is tried again all the same, since somebody may do it.
+        """
+        if advice:
+            if advice not in self._advised:
+                self._advised.add(advice)
+                self._logger.error("%s: %s. Waiting will not help: %s", self._service, why, advice)
+            return LASTING_PAUSE
         now = self._clock()
         if self._since is None:
             self._since = now

@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
 from realtime.kafka.letters import Letter
 from realtime.kafka.source import Brokers, make_topic
 
 logger = logging.getLogger(__name__)
 
-MAX_LETTER = 64 * 1024 * 1024  # bytes: whatever a topic may hold, and its added headers
 CLOSE_GRACE = 1.0  # seconds that the producer may take to end
+
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class DeadLetters:
     """Writes letters to `<topic><suffix>`, each topic made when it is first needed.
 
     A letter lies in the partition of the number that its record's has, so each partition's letters
-    are in order. One that was written just before a crash is written again: letters are there at
-    least once.
+    are in order, but for those that a topic first refuses. One that was written just before a
+    crash is written again: letters are there at least once.
+
+    A letter that is too large is written without its payload; if even then, as where the record
+    was and why. A topic that does not take that is waited for.
 
     Args:
         brokers: Where Kafka is.
         suffix: What a topic's name gets for that of its letters.
+        limit: Bytes of a letter, at most; what the topics that it makes take.
     """
 
-    def __init__(self, brokers: Brokers, *, suffix: str) -> None:
+    def __init__(self, brokers: Brokers, *, suffix: str, limit: int) -> None:
+        self._limit = limit
         self._brokers = brokers
         self._suffix = suffix
         self._starting = asyncio.Lock()
@@ -45,11 +50,11 @@ class DeadLetters:
             KafkaError: Kafka does not answer or does not allow it; some may be written.
         """
         producer = await self._started()
-        acknowledged = [await self._send(producer, letter) for letter in letters]
-        results = await asyncio.gather(*acknowledged, return_exceptions=True)
+        sent = [await self._send(producer, letter) for letter in letters]
+        results = await asyncio.gather(*sent, return_exceptions=True)
         for letter, result in zip(letters, results, strict=True):
-            if isinstance(result, MessageSizeTooLargeError):
-                await self._send_without_payload(producer, letter)
+            if isinstance(result, TOO_LARGE):
+                await self._insist(producer, letter)
             elif isinstance(result, BaseException):
                 raise result
 
@@ -66,7 +71,7 @@ class DeadLetters:
         async with self._starting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    **self._brokers.arguments(), acks="all", max_request_size=MAX_LETTER
+                    **self._brokers.arguments(), acks="all", max_request_size=self._limit
                 )
                 try:
                     await producer.start()
@@ -76,32 +81,52 @@ class DeadLetters:
                 self._producer = producer
             return self._producer
 
-    async def _send(self, producer: AIOKafkaProducer, letter: Letter) -> Awaitable[object]:
+    async def _send(self, producer: AIOKafkaProducer, letter: Letter) -> asyncio.Future[object]:
         """Hand a letter to the producer; what is returned ends when it is acknowledged."""
         topic = letter.topic + self._suffix
         if topic not in self._partitions:
             self._partitions[topic] = await self._make(producer, letter.topic, topic)
-        acknowledged: Awaitable[object] = await producer.send(
-            topic,
-            # aiokafka writes no record without key and payload.
-            b"" if letter.key is None and letter.value is None else letter.value,
-            key=letter.key,
-            partition=letter.partition % self._partitions[topic],
-            headers=letter.all_headers(),
-        )
+        try:
+            acknowledged: asyncio.Future[object] = await producer.send(
+                topic,
+                # aiokafka writes no record without key and payload.
+                b"" if letter.key is None and letter.value is None else letter.value,
+                key=letter.key,
+                partition=letter.partition % self._partitions[topic],
+                headers=letter.all_headers(),
+            )
+        except MessageSizeTooLargeError as error:  # it does not even leave
+            acknowledged = asyncio.get_running_loop().create_future()
+            acknowledged.set_exception(error)
         return acknowledged
+
+    async def _insist(self, producer: AIOKafkaProducer, letter: Letter) -> None:
+        """Write a letter that was too large: by itself, then with less and less of it.
+
+        It may have been too large only together with others, which are sent as one.
+
+        Raises:
+            KafkaError: The topic does not take even that.
+        """
+        forms = (letter, letter.without_payload(), letter.bare())
+        for form in forms[:-1]:
+            try:
+                await (await self._send(producer, form))
+            except TOO_LARGE:
+                continue
+            break
+        else:
+            form = forms[-1]
+            await (await self._send(producer, form))
+        if form.value != letter.value:
+            logger.warning(
+                "The dead letter of %s/%d offset %d is too large for its topic: kept without "
+                "payload.",
+                *(letter.topic, letter.partition, letter.offset),
+            )
 
     async def _make(self, producer: AIOKafkaProducer, original: str, topic: str) -> int:
         count = len(await producer.partitions_for(original))
-        configs = {"max.message.bytes": str(MAX_LETTER)}
+        configs = {"max.message.bytes": str(self._limit)}
         await make_topic(self._brokers, topic, partitions=count, configs=configs)
         return len(await producer.partitions_for(topic))
-
-    async def _send_without_payload(self, producer: AIOKafkaProducer, letter: Letter) -> None:
-        """Keep at least why and where: a topic that somebody else made takes less than ours."""
-        logger.warning(
-            "The dead letter of %s/%d offset %d is too large for its topic: kept without payload.",
-            *(letter.topic, letter.partition, letter.offset),
-        )
-        error = f"{letter.error} (payload left out: too large)"
-        await (await self._send(producer, replace(letter, value=b"", error=error)))

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord
 
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.lane import Lane, Slice
 from realtime.kafka.letters import Letter
 from realtime.kafka.line import Item, Line, Parcel
 from realtime.kafka.markers import announcements_of
-from realtime.kafka.routing import EVERYBODY, BadRecord, Route, publications
+from realtime.kafka.router import Answer
+from realtime.kafka.routing import EVERYBODY, BadRecord, payload_of
 from realtime.kafka.skipped import SkippedRecords
+from realtime.kafka.source import advice_on, reason_of
 from realtime.outage import Outage
 from shardlayer import Mark, ShardedChannelLayer, ShardUnavailable
 
 logger = logging.getLogger(__name__)
+
+CALL_BYTES = 4 * 1024 * 1024  # of publications that are handed to the layer at a time
 
 Marked = tuple[str, bytes, Mark]
 Announcement = tuple[bytes, Mark]
@@ -32,7 +35,6 @@ class Dispatch:
 
     Args:
         layer: Where records are published.
-        route: Names a record's rooms.
         limit: Bytes of a payload, at most.
         letters: Where bad records are kept; None: they are skipped.
         skipped: Counts bad records.
@@ -46,7 +48,6 @@ class Dispatch:
         self,
         *,
         layer: ShardedChannelLayer,
-        route: Route,
         limit: int,
         letters: DeadLetters | None,
         skipped: SkippedRecords,
@@ -56,7 +57,6 @@ class Dispatch:
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._layer = layer
-        self._route = route
         self._limit = limit
         self._letters = letters
         self._skipped = skipped
@@ -71,16 +71,24 @@ class Dispatch:
         )
         self._dead = self._line(self._bury, retry=KafkaError, name="write dead letters")
 
-    def take(self, lane: Lane, records: Sequence[ConsumerRecord]) -> None:
-        """Send a lane's next records on their ways."""
+    def take(self, lane: Lane, records: Sequence[Any], answers: Sequence[Answer]) -> None:
+        """Send a lane's next records on their ways.
+
+        Args:
+            lane: Whose records.
+            records: ConsumerRecord or UnreadRecord, in order.
+            answers: The rooms of each, or why it has none.
+        """
         shards: dict[int, list[Marked]] = {}
         announcements: list[Announcement] = []
         dead: list[Letter] = []
         size = 0
         shard_of = self._layer.shard_of
-        for record in records:
+        for record, rooms in zip(records, answers, strict=True):
             try:
-                rooms, data = publications(record, self._route, limit=self._limit)
+                if isinstance(rooms, BadRecord):
+                    raise rooms
+                data = payload_of(record, limit=self._limit)
             except BadRecord as error:
                 self._skipped.add(record.topic, record.partition, record.offset, error)
                 if self._letters is not None:
@@ -138,7 +146,7 @@ class Dispatch:
         line = self._shards.get(shard)
         if line is None:
             line = self._shards[shard] = self._line(
-                self._layer.publish_marked,
+                self._publish,
                 retry=ShardUnavailable,
                 name=f"publish records to shard {shard}",
             )
@@ -159,6 +167,10 @@ class Dispatch:
             on_change=self._line_changed,
             on_error=self._on_error,
         )
+
+    async def _publish(self, items: Sequence[Marked]) -> None:
+        for part in _parts(items):
+            await self._layer.publish_marked(part)
 
     async def _announce(self, announcements: Sequence[Announcement]) -> None:
         for data, mark in announcements:
@@ -188,9 +200,20 @@ class Dispatch:
         yield self._dead
 
 
+def _parts(items: Sequence[Marked]) -> Iterator[Sequence[Marked]]:
+    """Yield the items in order, so many at a time that their copies take little memory."""
+    begin = size = 0
+    for index, (_, data, _) in enumerate(items):
+        if size and size + len(data) > CALL_BYTES:
+            yield items[begin:index]
+            begin, size = index, 0
+        size += len(data)
+    yield items[begin:]
+
+
 def _tell(outage: Outage, lines: Iterable[Line[Any]]) -> None:
     error = next((line.error for line in lines if line.error is not None), None)
     if error is None:
         outage.over()
     else:
-        outage.failed(error)
+        outage.failed(reason_of(error), advice=advice_on(error))

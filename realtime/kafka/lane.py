@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import TopicPartition
 
 WINDOW_RECORDS = 1_000  # of a partition that are taken and not delivered, past which it waits
 WINDOW_BYTES = 2 * 1024 * 1024
+FETCH_BYTES = 8 * 1024 * 1024  # of one fetch that are taken; the rest is fetched again
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -45,16 +47,28 @@ class Lane:
         partition: Which.
         source: Its name in marks.
         end: The offset after the last record taken; None before the first.
+        begin: The first offset to be read; None before it is known.
         done: The offset that may be committed; None if there is nothing new.
         dropped: Whether the partition is somebody else's now: what is left of it is not sent.
     """
 
-    __slots__ = ("_records", "_size", "_slices", "done", "dropped", "end", "partition", "source")
+    __slots__ = (
+        "_records",
+        "_size",
+        "_slices",
+        "begin",
+        "done",
+        "dropped",
+        "end",
+        "partition",
+        "source",
+    )
 
     def __init__(self, partition: TopicPartition) -> None:
         self.partition = partition
         self.source = source_of(partition)
         self.end: int | None = None
+        self.begin: int | None = None
         self.done: int | None = None
         self.dropped = False
         self._slices: deque[Slice] = deque()
@@ -87,6 +101,34 @@ class Lane:
             self._records -= first.records
             self._size -= first.size
             self.done = first.end
+
+    def pass_over(self, position: int) -> bool:
+        """Note where its reader is, while no record is under way or on its way here.
+
+        Between its last record and there lies none for us: marks of transactions, or what was
+        aborted or compacted away. Returns whether there is more to commit.
+        """
+        if self.begin is None:
+            self.begin = position
+        if self._slices or position <= (self.begin if self.done is None else self.done):
+            return False
+        self.done = position
+        return True
+
+    def lag(self, log_end: int | None) -> int:
+        """Return how many records are not delivered, if the partition ends there."""
+        done = self.begin if self.done is None else self.done
+        return 0 if log_end is None or done is None else max(0, log_end - done)
+
+
+def fitting(records: Sequence[Any]) -> int:
+    """Return how many of the records of a fetch may be taken at a time; at least one."""
+    size = 0
+    for index, record in enumerate(records):
+        size += len(record.value or b"")
+        if size > FETCH_BYTES and index:
+            return index
+    return len(records)
 
 
 def source_of(partition: TopicPartition) -> str:

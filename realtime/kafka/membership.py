@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord
 
-from realtime.kafka.closing import close_consumer
 from realtime.kafka.commits import Commits
+from realtime.kafka.consumer import Consumer, close_consumer
 from realtime.kafka.dispatch import Dispatch
-from realtime.kafka.lane import Lane, Slice
+from realtime.kafka.lane import Lane, Slice, fitting
 from realtime.kafka.markers import Markers
 from realtime.kafka.progress import Progress
+from realtime.kafka.router import Router
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage
 from shardlayer import ShardedChannelLayer
@@ -30,8 +30,7 @@ MARKS_WAIT = 1.0  # seconds after an assignment that its records wait to know th
 SETTLE_GRACE = 2.0  # seconds for what is under way, when partitions are given back
 COMMIT_GRACE = 2.0  # seconds for the commit after it
 LEAVE_GRACE = 2.0  # seconds for leaving the group, in a rebalance too
-
-Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+PASS_OVER = 0.1  # seconds between two looks at where partitions without records are
 
 
 class Rejoin(KafkaError):  # type: ignore[misc]
@@ -58,11 +57,13 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     Args:
         topics: What to read.
-        arguments: Those of AIOKafkaConsumer.
+        arguments: Those of Consumer.
+        router: Names the records' rooms.
         dispatch: Makes what takes the records.
         layer: Asked for marks.
         progress: Told what was done.
         stop: Ends it.
+        on_fetch: Called once, when a broker has answered a fetch.
     """
 
     def __init__(
@@ -70,15 +71,19 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         *,
         topics: Sequence[str],
         arguments: Mapping[str, Any],
+        router: Router,
         dispatch: MakeDispatch,
         layer: ShardedChannelLayer,
         progress: Progress,
         stop: Stop,
+        on_fetch: Callable[[], None],
     ) -> None:
+        self._on_fetch: Callable[[], None] | None = on_fetch
+        self._router = router
         self._topics = topics
         self._stop = stop
         self._progress = progress
-        self._consumer = AIOKafkaConsumer(**arguments)
+        self._consumer = Consumer(**arguments)
         self._consumer.subscribe(list(topics), listener=self)
         self._commits = Commits(self._consumer, on_error=self._fail)
         redis = Outage("Redis", logger)
@@ -89,6 +94,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lanes: dict[TopicPartition, Lane] = {}
         self._unmarked: set[TopicPartition] = set()  # held until their marks are known
         self._marks_due = 0.0  # loop's time
+        self._generation = 0  # of assignments
+        self._passed_over = 0.0  # loop's time
         self._assigned = asyncio.Event()  # the lanes are those of the consumer's assignment
         self._changed = asyncio.Event()  # work ended, or will not for now
         self._failure: BaseException | None = None
@@ -96,9 +103,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
     def lag(self) -> int:
         """Return how many records wait in the partitions, as far as Kafka has told."""
         return sum(
-            max(0, (self._consumer.highwater(partition) or 0) - lane.done)
-            for partition, lane in self._lanes.items()
-            if lane.done is not None and partition in self._consumer.assignment()
+            lane.lag(self._consumer.end(partition)) for partition, lane in self._lanes.items()
         )
 
     async def start(self) -> None:
@@ -153,6 +158,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             self._fail(error)
 
     def _assign(self, assigned: Collection[TopicPartition]) -> None:
+        self._generation += 1
         logger.info("Reading %d partition(s) of %s.", len(assigned), ", ".join(self._topics))
         before, self._lanes = self._lanes, {}
         for partition in assigned:
@@ -180,7 +186,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             self._changed.clear()
             await self._changed.wait()
             return
-        batches = await self._consumer.getmany(*ready, timeout_ms=MAX_WAIT, max_records=MAX_RECORDS)
+        batches = await self._consumer.fetch(ready, wait=MAX_WAIT, most=MAX_RECORDS)
+        self._fetched(batches)
         if batches and not self._assigned.is_set():  # aiokafka had told us of no assignment yet
             raise Rejoin("Records came before their partitions")
         # Asked for before anything is waited for: an assignment begins without knowing them.
@@ -195,7 +202,39 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             if lane.end is not None and records[0].offset < lane.end:
                 raise Rejoin(f"{lane.source} begins anew")
             if self._lanes.get(partition) is lane:  # not given back meanwhile
-                self._dispatch.take(lane, records)
+                await self._take(lane, records)
+
+    async def _take(self, lane: Lane, records: Sequence[Any]) -> None:
+        """Have records routed, and send them on their ways."""
+        count = fitting(records)
+        generation = self._generation
+        answers = await self._router.rooms(records[:count])
+        if self._generation != generation or not self._assigned.is_set():
+            return  # given back meanwhile; who has the partition now begins behind what was taken
+        if count < len(records):
+            self._consumer.seek(lane.partition, records[count].offset)
+        if lane.begin is None:
+            lane.begin = records[0].offset
+        self._dispatch.take(lane, records[:count], answers)
+
+    def _fetched(self, batches: Mapping[TopicPartition, object]) -> None:
+        """Look at what a fetch showed beside records."""
+        if self._on_fetch is not None and (self._consumer.has_fetched or not self._lanes):
+            self._on_fetch()
+            self._on_fetch = None
+        now = asyncio.get_running_loop().time()
+        if not self._assigned.is_set():
+            return
+        # Where each begins is looked at soon: a transaction's mark may be all that follows.
+        begun = all(lane.begin is not None for lane in self._lanes.values())
+        if begun and now - self._passed_over < PASS_OVER:
+            return
+        self._passed_over = now
+        for partition in self._lanes.keys() - batches.keys() - self._unmarked:
+            lane = self._lanes[partition]
+            position = self._consumer.reached(partition)
+            if position is not None and lane.pass_over(position) and lane.done is not None:
+                self._commits.note(partition, lane.done)
 
     async def _may_begin(self, lane: Lane, offset: int, log_end: int) -> bool:
         """Say whether a new lane's first records may be published now.

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TextIO
 
+from aiokafka import AIOKafkaConsumer
+
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.dispatch import Dispatch
+from realtime.kafka.limits import Limits
 from realtime.kafka.membership import Membership
 from realtime.kafka.progress import Progress
 from realtime.kafka.quiet import quiet_aiokafka
 from realtime.kafka.reader import Reader
+from realtime.kafka.router import Router
 from realtime.kafka.routing import Route
 from realtime.kafka.skipped import SkippedRecords
-from realtime.kafka.source import Brokers, wait_for_topics, watch
+from realtime.kafka.source import Brokers, check_arguments, wait_for_topics, watch
 from realtime.kafka.stopping import Stop
 from shardlayer import ShardedChannelLayer
 
@@ -39,13 +43,18 @@ class Pool:
         auto_offset_reset: Where a group without a committed offset starts.
         route: Names a record's rooms.
         layer: Where the records are published.
-        limit: Bytes of a payload, at most.
+        limits: What a record may cost.
+        isolation: "read_committed": records of transactions that were aborted are passed over,
+            those of open ones waited for; or "read_uncommitted".
         dead_letter_suffix: Makes a topic's name that of its dead letters; None: bad records are
             skipped.
         instance: Names this process to the group, so that its restart moves no partition; None:
             it is a new member each time.
         terminal: Where the live line goes; None logs.
         options: More arguments of AIOKafkaConsumer, such as its session timeout.
+
+    Raises:
+        ConfigurationError: AIOKafkaConsumer does not take one of them.
     """
 
     def __init__(
@@ -58,7 +67,8 @@ class Pool:
         auto_offset_reset: str,
         route: Route,
         layer: ShardedChannelLayer,
-        limit: int,
+        limits: Limits,
+        isolation: str,
         dead_letter_suffix: str | None,
         instance: str | None,
         terminal: TextIO | None,
@@ -68,7 +78,7 @@ class Pool:
         self._topics = topics
         self.skipped = SkippedRecords()
         self._progress = Progress(
-            lag=lambda: sum(reader.lag() for reader in self._readers),
+            lag=self.lag,
             skipped=self.skipped,
             terminal=terminal,
             clock=time.monotonic,
@@ -77,6 +87,7 @@ class Pool:
             "group_id": group,
             "enable_auto_commit": False,
             "auto_offset_reset": auto_offset_reset,
+            "isolation_level": isolation,
             "fetch_max_wait_ms": FETCH_WAIT,
             # While Redis is away a batch waits as long as it takes. A reader that hangs
             # altogether is found out without this: its heartbeats stop too.
@@ -84,31 +95,42 @@ class Pool:
             **brokers.arguments(),
             **options,
         }
+        check_arguments(AIOKafkaConsumer, arguments, "KAFKA_CONSUMER_OPTIONS")
+        arguments["max_unpacked"] = limits.unpacked
         self._letters = (
-            None if dead_letter_suffix is None else DeadLetters(brokers, suffix=dead_letter_suffix)
+            None
+            if dead_letter_suffix is None
+            else DeadLetters(brokers, suffix=dead_letter_suffix, limit=limits.letter)
         )
         dispatch = partial(
             Dispatch,
             layer=layer,
-            route=route,
-            limit=limit,
+            limit=limits.payload,
             letters=self._letters,
             skipped=self.skipped,
         )
 
-        def join(own: dict[str, Any], stop: Stop) -> Membership:
+        self._router = Router(route, most=limits.rooms, seconds=limits.route_time)
+
+        def join(own: dict[str, Any], stop: Stop, on_fetch: Callable[[], None]) -> Membership:
             return Membership(
                 topics=topics,
                 arguments=arguments | own,
+                router=self._router,
                 dispatch=dispatch,
                 layer=layer,
                 progress=self._progress,
                 stop=stop,
+                on_fetch=on_fetch,
             )
 
         self._readers = [
             Reader(partial(join, _identity(group, instance, number))) for number in range(consumers)
         ]
+
+    def lag(self) -> int:
+        """Return how many records wait in Kafka, or are not delivered, as far as is known."""
+        return sum(reader.lag() for reader in self._readers)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait for Kafka, then read until `stop`; batches in hand are finished and committed."""
@@ -125,6 +147,7 @@ class Pool:
                 for reader in self._readers:
                     reader.stop()
         finally:
+            self._router.close()
             if self._letters is not None:
                 await self._letters.aclose()
 

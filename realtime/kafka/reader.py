@@ -8,6 +8,7 @@ from collections.abc import Callable
 from aiokafka.errors import KafkaError
 
 from realtime.kafka.membership import Membership, Rejoin
+from realtime.kafka.source import advice_on, reason_of
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause
 
@@ -18,10 +19,10 @@ class Reader:
     """Reads for the group until it is told to stop; a failing Kafka is tried again forever.
 
     Args:
-        join: Makes a membership that ends with the given stop.
+        join: Makes a membership that ends with the given stop, and calls when it has fetched.
     """
 
-    def __init__(self, join: Callable[[Stop], Membership]) -> None:
+    def __init__(self, join: Callable[[Stop, Callable[[], None]], Membership]) -> None:
         self._join = join
         self._stop = Stop()
         self._membership: Membership | None = None
@@ -46,14 +47,15 @@ class Reader:
             except Rejoin as error:
                 logger.warning("%s; joining the group again.", error)
             except KafkaError as error:
-                await pause(outage.failed(error), unless=self._stop)
+                await pause(
+                    outage.failed(reason_of(error), advice=advice_on(error)), unless=self._stop
+                )
 
     async def _read(self, outage: Outage) -> None:
-        membership = self._join(self._stop)
+        membership = self._join(self._stop, outage.over)
         try:
             await membership.start()
             self._membership = membership
-            outage.over()
             await membership.run()
         except Stopped:
             pass

@@ -11,8 +11,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from realtime.kafka.deadletters import MAX_LETTER
 from realtime.kafka.letters import Letter
+from realtime.kafka.limits import Limits
 from realtime.kafka.source import Brokers, topics_of
 
 BATCH = 100  # letters that are sent again before it is committed
@@ -68,9 +68,19 @@ class Postbox:
         topics: Those whose dead letters are meant.
         suffix: What a topic's name gets for that of its letters.
         group: The pool's consumer group; that of the replays has its name and the suffix.
+        limit: Bytes of a letter, at most.
     """
 
-    def __init__(self, *, brokers: Brokers, topics: Sequence[str], suffix: str, group: str) -> None:
+    def __init__(
+        self,
+        *,
+        brokers: Brokers,
+        topics: Sequence[str],
+        suffix: str,
+        group: str,
+        limit: int = Limits.letter,
+    ) -> None:
+        self._limit = limit
         self._brokers = brokers
         self._topics = [topic + suffix for topic in topics]
         self._group = group + suffix
@@ -109,7 +119,7 @@ class Postbox:
         partitions = await self._partitions()
         if not partitions:
             return done
-        arguments = self._brokers.arguments() | {"max_request_size": MAX_LETTER, "acks": "all"}
+        arguments = self._brokers.arguments() | {"max_request_size": self._limit, "acks": "all"}
         async with self._consumer() as consumer, AIOKafkaProducer(**arguments) as producer:
             consumer.assign(partitions)
             async with aclosing(_read(consumer, partitions, ends)) as batches:

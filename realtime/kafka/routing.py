@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, Protocol
 
 import orjson
 
@@ -31,8 +32,10 @@ class Record(Protocol):
         """The record's headers in order; a name may come twice."""
 
 
-Route = Callable[[Record], Sequence[str]]
+Route = Callable[[Record], Iterable[str] | Awaitable[Iterable[str]]]
 """Names a record's rooms, the value of the setting KAFKA_ROUTE. None of them: a bad record."""
+
+_SHOWN = 120  # characters of what a route returned or raised
 
 
 class BadRecord(Exception):
@@ -52,42 +55,74 @@ def route(record: Record) -> Sequence[str]:
     return [record.key.decode("utf-8", "replace")] if record.key else []
 
 
-def publications(record: Record, route: Route, *, limit: int) -> tuple[Sequence[str], bytes]:
-    """Return the rooms that a record is published to and its payload, as the bytes that came.
+def is_announcement(record: Record) -> bool:
+    """Tell whether a record is of a kind that is for everybody, whatever its rooms."""
+    return bool(record.headers) and any(
+        name == KIND_HEADER and kind in ANNOUNCEMENTS for name, kind in record.headers
+    )
 
-    A record of a kind that is for everybody has the one room EVERYBODY. The payload is read once,
-    to know that it is JSON: what is not would break the frames of everybody in the room.
+
+def judged(answer: object, *, most: int) -> Sequence[str]:
+    """Return the rooms that a route named, each once, in its order.
+
+    Args:
+        answer: What the route returned: any iterable of texts, read no further than `most` + 1.
 
     Raises:
-        BadRecord: The route fails or names no room or one that can't be; the payload is no JSON,
-            or more than `limit` bytes.
+        BadRecord: It is something else, names no room or one that can't be, or too many.
+        Exception: What reading it raised.
     """
-    is_announcement = record.headers and _is_announcement(record)
-    rooms = [EVERYBODY] if is_announcement else _rooms(record, route)
+    if isinstance(answer, str | bytes | bytearray | Mapping) or not isinstance(answer, Iterable):
+        raise BadRecord(f"the route returned {shown(answer)}, not a list of rooms")
+    rooms: list[Any] = list(islice(answer, most + 1))
+    if not rooms:
+        raise BadRecord("no room: neither a header 'room' nor a key")
+    if len(rooms) > most:
+        raise BadRecord(f"the route names more than {most:,} rooms")
+    for room in rooms:
+        if not is_room_name(room):
+            raise BadRecord(f"{shown(room)} can't name a room")
+    return rooms if len(rooms) == 1 else list(dict.fromkeys(rooms))
+
+
+def payload_of(record: Record, *, limit: int) -> bytes:
+    """Return a record's payload, as the bytes that came.
+
+    It is read once, to know that it is JSON: what is not would break the frames of everybody in
+    the room.
+
+    Raises:
+        BadRecord: It is no JSON, or more than `limit` bytes, or there is none.
+    """
     data = record.value
     if data is None:
         raise BadRecord("no payload")
+    if not isinstance(data, bytes):
+        raise BadRecord(f"the payload is {shown(data)}, not bytes")
     if len(data) > limit:
         raise BadRecord(f"{len(data):,} bytes are over the limit of {limit:,}")
     try:
         orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise BadRecord(f"not JSON: {error}") from error
-    return rooms, data
+    return data
 
 
-def _is_announcement(record: Record) -> bool:
-    return any(name == KIND_HEADER and kind in ANNOUNCEMENTS for name, kind in record.headers)
+def failed(error: BaseException) -> BadRecord:
+    """Return what becomes of a record whose route raised something."""
+    if isinstance(error, BadRecord):
+        return error
+    bad = BadRecord(f"the route failed: {shown(error)}")
+    bad.__cause__ = error
+    return bad
 
 
-def _rooms(record: Record, route: Route) -> Sequence[str]:
+def shown(value: object) -> str:
+    """Return how a value looks, in few words; some can't be shown at all."""
+    if isinstance(value, str | bytes):
+        return repr(value[:_SHOWN])
     try:
-        rooms = route(record)
-    except Exception as error:  # of a project's own function; one record must not stop the rest
-        raise BadRecord(f"the route failed: {error!r}") from error
-    if not rooms:
-        raise BadRecord("no room: neither a header 'room' nor a key")
-    for room in rooms:
-        if not is_room_name(room):
-            raise BadRecord(f"{room[:120]!r} can't name a room")
-    return rooms
+        text = repr(value)
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text[:_SHOWN]

@@ -3,9 +3,38 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
 from realtime.conf import Conf
+from realtime.kafka.source import Brokers, ConfigurationError, check_arguments
+
+
+def brokers_of(settings: Conf, servers: Sequence[str] | None = None) -> Brokers:
+    """Return how to reach Kafka, as the settings say.
+
+    Args:
+        settings: Those of realtime.
+        servers: Addresses instead of those of the settings.
+
+    Raises:
+        ConfigurationError: An address, a certificate or an argument in KAFKA_OPTIONS can't be.
+    """
+    try:
+        brokers = Brokers(
+            servers=settings.kafka_bootstrap_servers if servers is None else servers,
+            options=client_options(settings),
+        )
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    except OSError as error:  # ssl's are, too
+        raise ConfigurationError(f"A certificate for Kafka can't be read: {error}") from error
+    for client in (AIOKafkaProducer, AIOKafkaAdminClient):
+        check_arguments(client, brokers.arguments(), "KAFKA_OPTIONS")
+    return brokers
 
 
 def client_options(settings: Conf) -> dict[str, Any]:

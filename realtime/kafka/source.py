@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from realtime.kafka.addresses import address_of, host_and_port
 from realtime.outage import Outage, pause
 
 logger = logging.getLogger(__name__)
@@ -20,19 +23,73 @@ ANSWER_TIMEOUT = 3000  # milliseconds; aiokafka's own 40 s are for requests that
 WATCH_INTERVAL = 2.0  # seconds
 TOPIC_EXISTS = TopicAlreadyExistsError.errno
 
+_CREDENTIALS = "see KAFKA_SASL_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD."
+# What a failure that waiting does not mend asks of somebody.
+_ADVICE: dict[type[Exception], str] = {
+    errors.UnsupportedCodecError: "pip install 'aiokafka[lz4,snappy,zstd]'.",
+    errors.AuthenticationFailedError: _CREDENTIALS,
+    errors.AuthenticationMethodNotSupported: _CREDENTIALS,
+    errors.SaslAuthenticationFailed: _CREDENTIALS,
+    errors.UnsupportedSaslMechanismError: _CREDENTIALS,
+    errors.IllegalSaslStateError: _CREDENTIALS,
+    errors.TopicAuthorizationFailedError: "allow the pool's user READ and DESCRIBE on the topics, "
+    "and CREATE and WRITE on those of dead letters.",
+    errors.GroupAuthorizationFailedError: "allow the pool's user READ on the consumer group.",
+    errors.ClusterAuthorizationFailedError: "allow the pool's user what docs/kafka.md lists.",
+    errors.InvalidTopicError: "a topic, or that of its dead letters, has a name that can't be.",
+    errors.InvalidGroupIdError: "name another consumer group.",
+    errors.InvalidSessionTimeoutError: "set a session_timeout_ms in KAFKA_CONSUMER_OPTIONS that "
+    "the broker allows (group.min.session.timeout.ms).",
+    errors.InconsistentGroupProtocolError: "other members of the consumer group share partitions "
+    "in another way; name a group of the pool's own.",
+    errors.RecordTooLargeError: "raise max_partition_fetch_bytes in KAFKA_CONSUMER_OPTIONS.",
+    errors.IncompatibleBrokerVersion: "the broker is too old for this aiokafka, or too new.",
+    errors.MessageSizeTooLargeError: "let the topic of dead letters take more (max.message.bytes).",
+    errors.PolicyViolationError: "the broker's policy forbids the topic of dead letters.",
+}
+
+
+class ConfigurationError(ValueError):
+    """What was asked for can't be; the message says what."""
+
+
+def check_arguments(client: type, arguments: Mapping[str, Any], setting: str) -> None:
+    """See that a client of aiokafka takes arguments of these names.
+
+    Raises:
+        ConfigurationError: Names the first that it does not, and the setting that they are from.
+    """
+    known = inspect.signature(client).parameters
+    for name in arguments:
+        if name not in known:
+            raise ConfigurationError(
+                f"REALTIME[{setting!r}]: {client.__name__} of aiokafka takes no {name!r}."
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brokers:
     """How to reach Kafka.
 
     Attributes:
-        servers: `host:port` of one broker or more, to find the others.
+        servers: One broker or more, to find the others, each as `host:port`, `host`, or
+            `[address]:port` with an IPv6 address. Without a port it is 9092.
         options: More arguments of aiokafka's clients, such as those for TLS and SASL; never
             shown, since a password may be among them.
     """
 
     servers: Sequence[str]
     options: Mapping[str, Any] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be an address.
+
+        Raises:
+            ValueError: Says which, and how one looks.
+        """
+        object.__setattr__(self, "servers", tuple(map(address_of, self.servers)))
+        if not self.servers:
+            raise ValueError("There has to be a Kafka broker to find the others by.")
 
     def __str__(self) -> str:
         return f"Kafka at {', '.join(self.servers)}"
@@ -51,10 +108,10 @@ class Brokers:
         """
         last: OSError = OSError("no servers")
         for server in self.servers:
-            host, _, port = server.rpartition(":")
+            host, port = host_and_port(server)
             try:
                 _, writer = await asyncio.wait_for(
-                    asyncio.open_connection(host, int(port)), PROBE_TIMEOUT
+                    asyncio.open_connection(host, port), PROBE_TIMEOUT
                 )
             except OSError as error:  # TimeoutError is one
                 last = error
@@ -82,13 +139,14 @@ async def wait_for_topics(
         try:
             missing = set(topics) - (await topics_of(brokers)).keys()
         except (OSError, KafkaError) as error:
-            why = str(error) or type(error).__name__
+            why, advice = reason_of(error), advice_on(error)
         else:
+            advice = ""
             if not missing:
                 outage.over()
                 return True
             why = f"it has no topic {', '.join(sorted(missing))} yet"
-        await pause(outage.failed(why), unless=stop)
+        await pause(outage.failed(why, advice=advice), unless=stop)
     return False
 
 
@@ -103,7 +161,7 @@ async def watch(brokers: Brokers, *, stop: asyncio.Event) -> None:
         try:
             await topics_of(brokers)
         except (OSError, KafkaError) as error:
-            wait = outage.failed(str(error) or type(error).__name__)
+            wait = outage.failed(reason_of(error), advice=advice_on(error))
         else:
             outage.over()
             wait = WATCH_INTERVAL
@@ -150,6 +208,16 @@ async def topics_of(brokers: Brokers) -> dict[str, list[int]]:
         topic["topic"]: [partition["partition"] for partition in topic["partitions"]]
         for topic in found
     }
+
+
+def advice_on(error: BaseException) -> str:
+    """Return what somebody has to do about a failure that waiting does not mend; else ""."""
+    return next((advice for kind, advice in _ADVICE.items() if isinstance(error, kind)), "")
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why Kafka could not be used, in few words."""
+    return str(error) or type(error).__name__
 
 
 def _admin(brokers: Brokers) -> AIOKafkaAdminClient:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from demo.feed.feed import run_feed
 from realtime.conf import conf
-from realtime.kafka.security import client_options
-from realtime.kafka.source import Brokers
+from realtime.kafka.security import brokers_of
+from realtime.kafka.source import ConfigurationError
 from realtime.management.stopping import run_until_stopped
 
 
@@ -24,7 +24,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Write to the first of the topics that the pool reads."""
         settings = conf()
-        brokers = Brokers(
-            servers=settings.kafka_bootstrap_servers, options=client_options(settings)
-        )
+        try:
+            brokers = brokers_of(settings)
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
         run_until_stopped(lambda stop: run_feed(brokers, settings.kafka_topics[0], stop=stop))

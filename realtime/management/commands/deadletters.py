@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from realtime.conf import conf
 from realtime.kafka.quiet import quiet_aiokafka
 from realtime.kafka.replay import Filed, Postbox, Replayed
-from realtime.kafka.security import client_options
-from realtime.kafka.source import Brokers
+from realtime.kafka.security import brokers_of
+from realtime.kafka.source import ConfigurationError
 from realtime.management.arguments import count
 from realtime.management.tables import harmless
 
@@ -50,14 +50,16 @@ class Command(BaseCommand):
         if settings.kafka_dead_letter_suffix is None:
             raise CommandError("REALTIME['KAFKA_DEAD_LETTER_SUFFIX'] is None: none are kept.")
         quiet_aiokafka()
-        brokers = Brokers(
-            servers=settings.kafka_bootstrap_servers, options=client_options(settings)
-        )
+        try:
+            brokers = brokers_of(settings)
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
         postbox = Postbox(
             brokers=brokers,
             topics=topics,
             suffix=settings.kafka_dead_letter_suffix,
             group=settings.kafka_group,
+            limit=settings.kafka_max_dead_letter,
         )
         limit: int | None = options["limit"]
         try:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any, cast
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
-from realtime.conf import conf
+from realtime.conf import Conf, conf
+from realtime.kafka.limits import Limits
 from realtime.kafka.pool import Pool
-from realtime.kafka.routing import Route
-from realtime.kafka.security import client_options
-from realtime.kafka.source import Brokers
+from realtime.kafka.security import brokers_of
+from realtime.kafka.source import ConfigurationError
 from realtime.layers import sharded_layer
 from realtime.management.arguments import count
 from realtime.management.stopping import run_until_stopped
 from realtime.waiting import wait_for_redis
+from shardlayer import ShardedChannelLayer
 from shardlayer.server.garbage import GC_THRESHOLD, spare_collections
 
 
@@ -68,29 +69,55 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the pool."""
         spare_collections(GC_THRESHOLD)  # records come in thousands, and leave no cycles
-        run_until_stopped(lambda stop: _run(stop, options))
+        try:
+            run_until_stopped(lambda stop: _run(stop, options))
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
 
 
 async def _run(stop: asyncio.Event, options: dict[str, Any]) -> None:
     settings = conf()
     layer = sharded_layer()
     layer.use_running_loop()
-    pool = Pool(
-        brokers=Brokers(servers=options["bootstrap"].split(","), options=client_options(settings)),
+    try:
+        pool = _pool(settings, layer, options)
+        if await wait_for_redis(layer, stop=stop):
+            await pool.run(stop)
+    finally:
+        await layer.close()
+
+
+def _pool(settings: Conf, layer: ShardedChannelLayer, options: dict[str, Any]) -> Pool:
+    """Return the pool that settings and options ask for.
+
+    Raises:
+        ConfigurationError: They ask for what can't be.
+    """
+    brokers = brokers_of(settings, options["bootstrap"].split(","))
+    try:
+        route = import_string(settings.kafka_route)
+    except ImportError as error:
+        raise ConfigurationError(f"REALTIME['KAFKA_ROUTE']: {error}") from error
+    if not callable(route):
+        raise ConfigurationError(f"REALTIME['KAFKA_ROUTE']: {settings.kafka_route} is no function.")
+    return Pool(
+        brokers=brokers,
         topics=options["topics"],
         group=options["group"],
         consumers=options["consumers"],
         auto_offset_reset=options["auto_offset_reset"],
-        route=cast(Route, import_string(settings.kafka_route)),
+        route=route,
         layer=layer,
-        limit=layer.options.max_message_size,
+        limits=Limits(
+            payload=layer.options.max_message_size,
+            unpacked=settings.kafka_max_unpacked,
+            letter=settings.kafka_max_dead_letter,
+            rooms=settings.kafka_max_rooms,
+            route_time=settings.kafka_route_timeout,
+        ),
+        isolation=settings.kafka_isolation,
         dead_letter_suffix=settings.kafka_dead_letter_suffix,
         instance=options["instance_id"],
         terminal=sys.stdout if sys.stdout.isatty() else None,
         options=settings.kafka_consumer_options,
     )
-    try:
-        if await wait_for_redis(layer, stop=stop):
-            await pool.run(stop)
-    finally:
-        await layer.close()

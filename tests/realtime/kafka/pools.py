@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
+from realtime.kafka.limits import Limits
 from realtime.kafka.pool import Pool
-from realtime.kafka.routing import route
+from realtime.kafka.routing import Route, route
 from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
 
@@ -24,12 +26,20 @@ class Pools:
         group: The consumer group, of this test's own.
         instance: What the next pool is called in the group.
         dead_letter_suffix: The next pool's.
+        limits: The next pool's.
+        isolation: The next pool's.
+        route: The next pool's.
+        options: More arguments of the next pool's consumers.
     """
 
     def __init__(self, *, brokers: Brokers, topic: str, layer: ShardedChannelLayer) -> None:
         self.instance: str | None = None
         self.session_timeout = 1000  # milliseconds
         self.dead_letter_suffix: str | None = ".dlq"
+        self.limits = Limits(payload=1000)
+        self.isolation = "read_committed"
+        self.route: Route = route
+        self.options: dict[str, Any] = {}
         self.brokers = brokers
         self.topic = topic
         self.group = f"group-{uuid4().hex[:12]}"
@@ -43,13 +53,18 @@ class Pools:
             group=self.group,
             consumers=consumers,
             auto_offset_reset="earliest",
-            route=route,
+            route=self.route,
             layer=self._layer,
-            limit=1000,
+            limits=self.limits,
+            isolation=self.isolation,
             dead_letter_suffix=self.dead_letter_suffix,
             instance=self.instance,
             terminal=None,
-            options={"session_timeout_ms": self.session_timeout, "heartbeat_interval_ms": 300},
+            options={
+                "session_timeout_ms": self.session_timeout,
+                "heartbeat_interval_ms": 300,
+                **self.options,
+            },
         )
 
     @asynccontextmanager

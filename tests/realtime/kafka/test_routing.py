@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import repeat
+
 import pytest
 
-from realtime.kafka.routing import EVERYBODY, BadRecord, publications, route
+from realtime.kafka.routing import BadRecord, failed, is_announcement, judged, payload_of, route
 from tests.realtime.kafka.records import FakeRecord, with_room
 
 LIMIT = 100  # bytes
+MOST = 5  # rooms
 
 
 @pytest.mark.parametrize(
@@ -27,67 +31,105 @@ def test_route(record: FakeRecord, rooms: list[str]) -> None:
     assert route(record) == rooms
 
 
-def test_payload_is_published_as_it_came() -> None:
-    """Not a byte of valid JSON is changed, for each of its rooms."""
-    value = b' {"a" : 1.0, "a": 2}\n'
-    record = with_room(b"a", b"b", value=value)
-    assert publications(record, route, limit=LIMIT) == (["a", "b"], value)
+def rooms() -> Iterator[str]:
+    """Yield what a generator may."""
+    yield "a"
+    yield "b"
 
 
 @pytest.mark.parametrize(
-    ("record", "why"),
+    ("answer", "expected"),
     [
-        (FakeRecord(), "no room"),
-        (with_room(b"no room"), "'no room' can't name a room"),
-        (with_room(b"a", b"\xff"), "can't name"),
-        (with_room(b"x" * 1000), "can't name"),
-        (with_room(b"a", value=None), "no payload"),
-        (with_room(b"a", value=b""), "not JSON"),
-        (with_room(b"a", value=b"{"), "not JSON"),
-        (with_room(b"a", value=b"NaN"), "not JSON"),
-        (with_room(b"a", value=b'"\xff"'), "not JSON"),
-        (with_room(b"a", value=b'{}{"room":"b"}'), "not JSON"),
-        (with_room(b"a", value=b'"%b"' % (b"x" * 99)), "101 bytes are over the limit of 100"),
+        (["a"], ["a"]),
+        (("a", "b"), ["a", "b"]),
+        (rooms(), ["a", "b"]),
+        ({"a": 1}.keys(), ["a"]),
+        (["a", "b", "a"], ["a", "b"]),
+        (map(str, range(MOST)), ["0", "1", "2", "3", "4"]),
     ],
 )
-def test_bad_records(record: FakeRecord, why: str) -> None:
-    """What can't be published says why, in few words."""
+def test_routes_may_return_any_iterable_of_texts(answer: object, expected: list[str]) -> None:
+    """Each room counts once, in the order in which it was named."""
+    assert list(judged(answer, most=MOST)) == expected
+
+
+class Shy:
+    """What can't be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ([], "no room"),
+        (iter(()), "no room"),
+        (None, "the route returned None, not a list of rooms"),
+        (7, "the route returned 7, not a list"),
+        ("news", "the route returned 'news', not a list"),
+        (b"news", "the route returned b'news', not a list"),
+        ({"news": 1}, "not a list"),
+        (Shy(), "the route returned a Shy, not a list"),
+        ([42], "42 can't name a room"),
+        ([None], "None can't name a room"),
+        ([["a"]], r"\['a'\] can't name a room"),
+        ([b"a"], "b'a' can't name a room"),
+        ([Shy()], "a Shy can't name a room"),
+        (["no room"], "'no room' can't name a room"),
+        (["a", "\ufffd"], "can't name"),
+        (["x" * 1_000_000], "can't name"),
+        (["a"] * (MOST + 1), "names more than 5 rooms"),
+        (repeat("a"), "names more than 5 rooms"),
+    ],
+)
+def test_what_else_a_route_returns(answer: object, why: str) -> None:
+    """It costs the record, and the letter says why in few words."""
     with pytest.raises(BadRecord, match=why) as caught:
-        publications(record, route, limit=LIMIT)
+        judged(answer, most=MOST)
     assert len(str(caught.value)) < 300
 
 
-def test_limit_is_inclusive() -> None:
-    """A payload of exactly the limit is taken."""
-    value = b'"%b"' % (b"x" * 98)
-    assert publications(with_room(b"a", value=value), route, limit=LIMIT) == (["a"], value)
+@pytest.mark.parametrize("value", [b' {"a" : 1.0, "a": 2}\n', b"1", b'"%b"' % (b"x" * 98)])
+def test_payload_is_published_as_it_came(value: bytes) -> None:
+    """Not a byte of valid JSON is changed, up to the limit."""
+    assert payload_of(with_room(b"a", value=value), limit=LIMIT) is value
 
 
-def test_own_route() -> None:
-    """Another function may name the rooms."""
-    record = FakeRecord(value=b"1")
-    assert publications(record, lambda _: ["x"], limit=LIMIT) == (["x"], b"1")
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, "no payload"),
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"NaN", "not JSON"),
+        (b'"\xff"', "not JSON"),
+        (b'{}{"room":"b"}', "not JSON"),
+        (b"[" * 100, "not JSON"),
+        (b'"%b"' % (b"x" * 99), "101 bytes are over the limit of 100"),
+        ("{}", "the payload is '{}', not bytes"),
+    ],
+)
+def test_bad_payloads(value: bytes | None, why: str) -> None:
+    """What can't be published says why, in few words."""
+    with pytest.raises(BadRecord, match=why) as caught:
+        payload_of(with_room(b"a", value=value), limit=LIMIT)
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("kind", [b"system-announcement", b"maintenance-notify"])
 def test_kinds_for_everybody(kind: bytes) -> None:
-    """A record of these kinds goes to all clients and needs no room; the route is not asked."""
-    record = FakeRecord(headers=(("kind", kind),))
-    rooms, _ = publications(record, lambda _: ["not a room"], limit=LIMIT)
-    assert rooms == [EVERYBODY]
+    """A record of these kinds goes to all clients."""
+    assert is_announcement(FakeRecord(headers=(("kind", kind),)))
 
 
 def test_other_kinds_mean_nothing() -> None:
     """A header `kind` may say what it likes otherwise."""
-    record = FakeRecord(headers=(("room", b"a"), ("kind", b"order")))
-    assert publications(record, route, limit=LIMIT) == (["a"], b"{}")
+    assert not is_announcement(FakeRecord(headers=(("room", b"a"), ("kind", b"order"))))
+    assert not is_announcement(FakeRecord())
 
 
 def test_failing_route_is_a_bad_record() -> None:
-    """A route that raises costs the record that it raised for."""
-
-    def fails(record: object) -> list[str]:
-        raise KeyError("customer")
-
-    with pytest.raises(BadRecord, match=r"the route failed: KeyError\('customer'\)"):
-        publications(FakeRecord(), fails, limit=LIMIT)
+    """What a route raised is in the letter, if it can be shown."""
+    assert str(failed(KeyError("customer"))) == "the route failed: KeyError('customer')"
+    assert len(str(failed(ValueError("x" * 10_000)))) < 300

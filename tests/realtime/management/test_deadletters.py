@@ -12,6 +12,7 @@ from pytest_django import Settings
 from demo.embedded import EmbeddedTansu, free_port
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.letters import Letter
+from realtime.kafka.limits import Limits
 from realtime.kafka.source import Brokers
 from tests.realtime.management.output import lines_of
 
@@ -34,7 +35,9 @@ def topic(kafka_broker: EmbeddedTansu, settings: Settings) -> str:
 
 async def write(broker: EmbeddedTansu, topic: str) -> None:
     """Write two letters of records that the topic need not have."""
-    letters = DeadLetters(Brokers(servers=[broker.bootstrap_servers], options={}), suffix=".dlq")
+    letters = DeadLetters(
+        Brokers(servers=[broker.bootstrap_servers], options={}), suffix=".dlq", limit=Limits.letter
+    )
     try:
         await letters.write(
             [

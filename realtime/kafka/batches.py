@@ -1,0 +1,461 @@
+"""Reading what a fetch brought, past whatever can't be read.
+
+aiokafka's own reader (`aiokafka.consumer.fetcher.PartitionRecords`) raises in the middle of a batch
+and begins it anew each time, so one record that it can't read ends its partition. Here it becomes
+an `UnreadRecord` in its place, and what stands behind it is read. aiokafka's compiled decoder reads
+each batch as long as it can; only what it leaves is read by the lines below.
+
+The format: https://kafka.apache.org/documentation/#recordbatch
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from aiokafka import TopicPartition
+from aiokafka.errors import UnsupportedCodecError
+from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.legacy_records import LegacyRecordBatch
+from aiokafka.structs import ConsumerRecord
+
+from realtime.kafka.unpacking import unpack
+
+_HEADER = struct.Struct(">qiibIhiqqqhii")  # of a batch, up to its records
+_LENGTH_FROM = 12  # a batch's length counts from here, behind its offset and the length itself
+_ATTRIBUTES_AT = 21
+_CODEC, _LOG_APPEND_TIME = 0x07, 0x08  # bits of the attributes
+OUTSIDE = "its offset is not in its batch"
+_MAX_NAME = 100  # characters of a header's name in an error
+
+Headers = Sequence[tuple[str, bytes | None]]
+Decode = Callable[[bytes | None], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadRecord:
+    """A record that can't be read, or a run of them, with what could be read.
+
+    Attributes:
+        topic: Where it is.
+        partition: Where it is.
+        offset: Its own, or the first one's.
+        key: Its key, if that could be read.
+        value: Its payload, if that could be read.
+        headers: Those that could be read. What is no UTF-8 in a name is written `\\xff`.
+        error: Why it can't be read.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Headers = ()
+    error: str
+
+
+class Batch(NamedTuple):
+    """What stands before a batch's records.
+
+    Attributes:
+        view: The whole batch.
+        begin: Its first offset.
+        end: The offset behind its last one, which compaction may have removed.
+        magic: Its format; 2 since 2017.
+        attributes: Bits.
+        first_timestamp: Milliseconds.
+        max_timestamp: Milliseconds.
+        records: How many.
+    """
+
+    view: memoryview
+    begin: int
+    end: int
+    magic: int
+    attributes: int
+    first_timestamp: int
+    max_timestamp: int
+    records: int
+
+
+class Suspects:
+    """Batches that failed their checksum once: they are fetched once more before that counts."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[TopicPartition, int]] = set()
+
+    def seen_before(self, partition: TopicPartition, offset: int) -> bool:
+        """Note a batch; return whether it had been noted."""
+        place = (partition, offset)
+        if place in self._seen:
+            self._seen.discard(place)
+            return True
+        self._seen.add(place)
+        return False
+
+
+class Budget:
+    """Bytes that one round of reading may unpack beyond its first batch."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.left = size
+
+    def renew(self) -> None:
+        """Begin another round."""
+        self.left = self.size
+
+
+class RecordSet:
+    """The records that a fetch brought of one partition, in order: an iterator.
+
+    Each is a ConsumerRecord or an UnreadRecord. It may end before its last record; then the rest
+    is to be fetched again.
+
+    Args:
+        partition: Whose records.
+        data: Its bytes.
+        offset: What was asked for; earlier records of the first batch are passed over.
+        log_end: The partition's, as the broker told with the fetch.
+        aborted: Producer id and first offset of each aborted transaction among them.
+        only_committed: Whether the records of aborted transactions are passed over.
+        budget: What may be unpacked; a batch counts with its whole size.
+        suspects: Kept over fetches.
+        decode_key: Makes a key of what came; None: it stays as it is.
+        decode_value: The same for a payload.
+
+    Attributes:
+        next_fetch_offset: Where to go on.
+        held: Bytes of the batch that it is in the middle of, unpacked; 0 if it was not packed.
+    """
+
+    def __init__(
+        self,
+        partition: TopicPartition,
+        data: bytes,
+        *,
+        offset: int,
+        log_end: int,
+        aborted: Collection[tuple[int, int]],
+        only_committed: bool,
+        budget: Budget,
+        suspects: Suspects,
+        decode_key: Decode | None = None,
+        decode_value: Decode | None = None,
+    ) -> None:
+        self.next_fetch_offset = offset
+        self.held = 0
+        self._partition = partition
+        self._data = data
+        self._log_end = log_end
+        self._aborted = sorted(aborted, key=lambda each: each[1])
+        self._aborted_producers: set[int] = set()
+        self._only_committed = only_committed
+        self._budget = budget
+        self._suspects = suspects
+        self._decode_key = decode_key
+        self._decode_value = decode_value
+        self._records = self._read()
+
+    def __iter__(self) -> RecordSet:
+        return self
+
+    def __next__(self) -> Any:
+        """Return the next record.
+
+        Raises:
+            UnsupportedCodecError: There is nothing here to unpack its batch with.
+        """
+        return next(self._records)
+
+    def _read(self) -> Iterator[Any]:
+        batches = list(batches_of(self._data))
+        for index, batch in enumerate(batches):
+            if batch.magic < 2:
+                yield from self._read_legacy(batch)
+                continue
+            if batch.end <= self.next_fetch_offset:
+                continue
+            coded = DefaultRecordBatch(batch.view)
+            if not coded.validate_crc():
+                if not self._suspects.seen_before(self._partition, batch.begin):
+                    return
+                following = batches[index + 1].begin if index + 1 < len(batches) else batch.end
+                yield self._lost(min(following, self._log_end), "its batch fails its checksum")
+                continue
+            if not self._is_passed_over(coded):
+                if self._budget.left <= 0:
+                    return
+                yield from self._read_batch(batch, coded)
+            self.next_fetch_offset = batch.end
+
+    def _is_passed_over(self, batch: DefaultRecordBatch) -> bool:
+        """Tell whether a batch is no application's, or of a transaction that was aborted."""
+        if self._only_committed:
+            while self._aborted and self._aborted[0][1] <= batch.base_offset:
+                self._aborted_producers.add(self._aborted.pop(0)[0])
+            if batch.is_control_batch:
+                record = next(batch, None)
+                if record is not None and ControlRecord.parse(record.key) == ABORT_MARKER:
+                    self._aborted_producers.discard(batch.producer_id)
+            elif batch.is_transactional and batch.producer_id in self._aborted_producers:
+                return True
+        return bool(batch.is_control_batch)
+
+    def _read_batch(self, batch: Batch, coded: DefaultRecordBatch) -> Iterator[Any]:
+        packed = batch.view[_HEADER.size :]
+        payload: bytes | memoryview = packed
+        if codec := batch.attributes & _CODEC:
+            try:
+                payload, is_whole = unpack(codec, packed, limit=self._budget.size)
+            except UnsupportedCodecError:
+                raise
+            except Exception as error:  # of the codec's library
+                yield self._lost(batch.end, f"its batch can't be unpacked: {error}")
+                return
+            self._budget.left -= len(payload)
+            if not is_whole:
+                size = f"its batch unpacks to more than {self._budget.size:,} bytes"
+                yield from self._read_rest(batch, payload, size)
+                return
+            self.held = len(payload)
+            coded = DefaultRecordBatch(_plain(batch, payload))
+        else:
+            self._budget.left -= len(payload)
+        try:
+            for record in coded:
+                offset = record.offset
+                if offset >= batch.end:
+                    raise ValueError(OUTSIDE)
+                if offset >= self.next_fetch_offset:
+                    found = self._record(
+                        offset,
+                        record.timestamp,
+                        record.timestamp_type,
+                        record.key,
+                        record.value,
+                        record.headers,
+                        record.checksum,
+                    )
+                    self.next_fetch_offset = offset + 1
+                    yield found
+        except Exception as error:
+            yield from self._read_rest(batch, payload, str(error))
+        self.held = 0
+
+    def _read_rest(self, batch: Batch, payload: bytes | memoryview, why: str) -> Iterator[Any]:
+        """Read records one by one, those that can't be read too; then what has no end, as one."""
+        at = 0
+        for index in range(min(batch.records, batch.end - batch.begin)):
+            try:
+                length, begin = read_varint(payload, at)
+            except ValueError:
+                break
+            at = begin + length
+            if length < 0 or at > len(payload):
+                yield from self._ahead(self._read_one(batch, index, payload[begin:], why))
+                break
+            yield from self._ahead(self._read_one(batch, index, payload[begin:at], ""))
+        if self.next_fetch_offset < batch.end:
+            yield self._lost(batch.end, why)
+
+    def _ahead(self, record: ConsumerRecord | UnreadRecord) -> Iterator[Any]:
+        if record.offset >= self.next_fetch_offset:
+            self.next_fetch_offset = record.offset + 1
+            yield record
+
+    def _read_one(
+        self, batch: Batch, index: int, data: bytes | memoryview, why: str
+    ) -> ConsumerRecord | UnreadRecord:
+        """Read one record; `why` says why there is no more of it than this, if so."""
+        found = _Fields()
+        try:
+            found.read(data)
+            if not 0 <= found.offset < batch.end - batch.begin:
+                raise ValueError(OUTSIDE)
+            if not why and not found.faults:
+                return self._record(
+                    batch.begin + found.offset,
+                    batch.max_timestamp
+                    if batch.attributes & _LOG_APPEND_TIME
+                    else batch.first_timestamp + found.timestamp,
+                    int(bool(batch.attributes & _LOG_APPEND_TIME)),
+                    found.key,
+                    found.value,
+                    found.headers,
+                    None,
+                )
+        except Exception as error:  # of our own reading, or of the project's decoders
+            found.faults.append(str(error) or type(error).__name__)
+        if not 0 <= found.offset < batch.end - batch.begin:
+            found.offset = index
+        size = [f"a value of {found.size:,} bytes left out"] if found.is_cut else []
+        return UnreadRecord(
+            topic=self._partition.topic,
+            partition=self._partition.partition,
+            offset=batch.begin + found.offset,
+            key=found.key,
+            value=found.value,
+            headers=tuple(found.headers),
+            error="; ".join([why, *size] if why else found.faults),
+        )
+
+    def _read_legacy(self, batch: Batch) -> Iterator[Any]:
+        """Read a batch of before 2017, which Kafka 4 has no more; not bounded when unpacked."""
+        coded = LegacyRecordBatch(batch.view, batch.magic)
+        end = coded.next_offset
+        try:
+            if not coded.validate_crc():
+                raise ValueError("its batch fails its checksum")
+            for record in coded:
+                if record.offset >= self.next_fetch_offset:
+                    found = self._record(
+                        record.offset,
+                        record.timestamp,
+                        record.timestamp_type,
+                        record.key,
+                        record.value,
+                        (),
+                        record.checksum,
+                    )
+                    self.next_fetch_offset = record.offset + 1
+                    yield found
+        except UnsupportedCodecError:
+            raise
+        except Exception as error:
+            yield self._lost(end, str(error))
+        self.next_fetch_offset = max(self.next_fetch_offset, end)
+
+    def _record(
+        self,
+        offset: int,
+        timestamp: int,
+        timestamp_type: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        checksum: int | None,
+    ) -> ConsumerRecord:
+        return ConsumerRecord(
+            self._partition.topic,
+            self._partition.partition,
+            offset,
+            timestamp,
+            timestamp_type,
+            key if self._decode_key is None else self._decode_key(key),
+            value if self._decode_value is None else self._decode_value(value),
+            checksum,
+            -1 if key is None else len(key),
+            -1 if value is None else len(value),
+            tuple(headers),
+        )
+
+    def _lost(self, end: int, why: str) -> UnreadRecord:
+        """Go on at `end`; return what stands for all before it."""
+        offset = self.next_fetch_offset
+        self.next_fetch_offset = max(end, offset + 1)
+        last = self.next_fetch_offset - 1
+        return UnreadRecord(
+            topic=self._partition.topic,
+            partition=self._partition.partition,
+            offset=offset,
+            error=why if last == offset else f"{why} (offsets {offset} to {last})",
+        )
+
+
+class _Fields:
+    """A record's fields, as far as they were read; see the module's head for the format."""
+
+    def __init__(self) -> None:
+        self.timestamp = 0  # milliseconds after the batch's first
+        self.offset = -1  # after the batch's first
+        self.key: bytes | None = None
+        self.value: bytes | None = None
+        self.size = 0  # of the value, also of one that is not here
+        self.is_cut = False  # whether the value is not here
+        self.headers: list[tuple[str, bytes | None]] = []
+        self.faults: list[str] = []
+
+    def read(self, data: bytes | memoryview) -> None:
+        """Read what is there.
+
+        Raises:
+            ValueError: It ends too early, or is no record.
+        """
+        _, at = read_varint(data, 0)  # attributes, of which there are none
+        self.timestamp, at = read_varint(data, at)
+        self.offset, at = read_varint(data, at)
+        self.key, at = _read_bytes(data, at)
+        self.size, begin = read_varint(data, at)
+        self.is_cut = self.size > len(data) - begin
+        self.value, at = _read_bytes(data, at)
+        count, at = read_varint(data, at)
+        for _ in range(count):
+            name, at = _read_bytes(data, at)
+            value, at = _read_bytes(data, at)
+            self._add_header(name or b"", value)
+        if count < 0 or at != len(data):
+            raise ValueError("its length and its fields differ")
+
+    def _add_header(self, name: bytes, value: bytes | None) -> None:
+        try:
+            self.headers.append((name.decode(), value))
+        except UnicodeDecodeError:
+            self.headers.append((name.decode(errors="backslashreplace"), value))
+            self.faults.append(f"a header's name is no UTF-8: {name[:_MAX_NAME]!r}")
+
+
+def batches_of(data: bytes) -> Iterator[Batch]:
+    """Yield the batches that a fetch brought; one that is cut off at its end is left out."""
+    view = memoryview(data)
+    at = 0
+    while len(data) - at >= _HEADER.size:
+        length = struct.unpack_from(">i", data, at + 8)[0]
+        end = at + _LENGTH_FROM + length
+        if length <= 0 or end > len(data):
+            return
+        begin, _, _, magic, _, attributes, delta, first, last, _, _, _, count = _HEADER.unpack_from(
+            data, at
+        )
+        if magic < 2 or length >= _HEADER.size - _LENGTH_FROM:
+            yield Batch(
+                view[at:end], begin, begin + delta + 1, magic, attributes, first, last, count
+            )
+        at = end
+
+
+def read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """Return a number in zigzag form, and where the next field begins.
+
+    Raises:
+        ValueError: The data end before it does, or it is too long.
+    """
+    found = shift = 0
+    for place in range(at, min(at + 10, len(data))):
+        byte = data[place]
+        found |= (byte & 0x7F) << shift
+        if not byte & 0x80:
+            return (found >> 1) ^ -(found & 1), place + 1
+        shift += 7
+    raise ValueError("it is cut off")
+
+
+def _read_bytes(data: bytes | memoryview, at: int) -> tuple[bytes | None, int]:
+    size, at = read_varint(data, at)
+    if size < 0:
+        return None, at
+    if size > len(data) - at:
+        raise ValueError("it is cut off")
+    return bytes(data[at : at + size]), at + size
+
+
+def _plain(batch: Batch, payload: bytes) -> bytes:
+    """Return a batch as it would be without being packed; its checksum is of no use any more."""
+    head = bytearray(batch.view[: _HEADER.size])
+    struct.pack_into(">i", head, 8, _HEADER.size - _LENGTH_FROM + len(payload))
+    struct.pack_into(">h", head, _ATTRIBUTES_AT, batch.attributes & ~_CODEC)
+    return b"".join((head, payload))

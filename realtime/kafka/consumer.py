@@ -1,0 +1,181 @@
+"""aiokafka's consumer, as the pool needs it.
+
+What it can't read becomes an UnreadRecord instead of an error, what it unpacks is bounded, and
+it ends in bounded time although Kafka does not answer. For that it uses private parts of aiokafka;
+this module is the only one that does. They were read in aiokafka 0.14.0; a test fails when they
+change (tests/realtime/kafka/test_consumer.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.fetch import FetchRequest
+
+from realtime.kafka.batches import Budget, RecordSet, Suspects, UnreadRecord
+
+CLOSING = 1.0  # seconds for what fails when its connection is closed
+
+__all__ = ["Consumer", "FetcherEnded", "UnreadRecord", "close_consumer"]
+
+
+class FetcherEnded(KafkaError):  # type: ignore[misc]
+    """aiokafka's task that fetches has ended: nothing would come any more."""
+
+
+class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """A consumer that no record can stop.
+
+    Args:
+        max_unpacked: Bytes that a batch may have when it is unpacked; of one that has more, the
+            records within that are read. About twice as much is held at a time.
+        arguments: Those of AIOKafkaConsumer.
+    """
+
+    def __init__(self, *, max_unpacked: int, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._budget = Budget(max_unpacked)
+        self._suspects = Suspects()
+        self._fetched: dict[TopicPartition, bytes] = {}  # what an answer brought
+        self._send = self._client.send
+        self._client.send = self._send_and_look
+
+    @property
+    def has_fetched(self) -> bool:
+        """Whether a broker has answered a fetch of a partition that is assigned."""
+        return any(self.highwater(partition) is not None for partition in self.assignment())
+
+    async def fetch(
+        self, partitions: Sequence[TopicPartition], *, wait: int, most: int
+    ) -> Mapping[TopicPartition, Sequence[Any]]:
+        """Return the next records of some partitions: ConsumerRecord or UnreadRecord, in order.
+
+        Args:
+            partitions: Of which.
+            wait: Milliseconds until it returns without any.
+            most: Records in all.
+
+        Raises:
+            KafkaError: It can't go on.
+        """
+        if self._fetcher._fetch_task.done():
+            raise FetcherEnded("aiokafka fetches no more")
+        self._budget.renew()
+        batches: dict[TopicPartition, list[Any]] = await self.getmany(
+            *partitions, timeout_ms=wait, max_records=most
+        )
+        self._let_go()
+        return batches
+
+    def reached(self, partition: TopicPartition) -> int | None:
+        """Return the offset that is fetched next; None while it is not known, or not assigned.
+
+        Between the last record and it there is none for us: transactions' marks, or what is
+        aborted or compacted away.
+        """
+        if partition not in self.assignment():
+            return None
+        state = self._subscription.subscription.assignment.state_value(partition)
+        position: int | None = state.position if state.has_valid_position else None
+        return position
+
+    def end(self, partition: TopicPartition) -> int | None:
+        """Return where the partition ends for us, as the last answer told: its next offset.
+
+        Reading what is committed, that is the end of the last transaction before the first open.
+        """
+        if partition not in self.assignment():
+            return None
+        if self._isolation_level == "read_committed":
+            end: int | None = self.last_stable_offset(partition)
+            if end is not None and end >= 0:
+                return end
+        end = self.highwater(partition)
+        return end
+
+    async def _send_and_look(self, node: int, request: Any, **options: Any) -> Any:
+        response = await self._send(node, request, **options)
+        if isinstance(request, FetchRequest):
+            # aiokafka takes it apart in the step that follows this one.
+            self._fetched = {
+                TopicPartition(topic, partition): more[-1]
+                for topic, answers in response.topics
+                for partition, _, _, *more in answers
+            }
+            if not isinstance(self._fetcher._records, _Results):
+                self._fetcher._records = _Results(self)
+        return response
+
+    def _read(self, partition: TopicPartition, result: FetchResult) -> None:
+        """Have what a fetch brought be read by us."""
+        theirs = result._partition_records
+        state = result._assignment.state_value(partition)
+        result._partition_records = RecordSet(
+            partition,
+            self._fetched.pop(partition),
+            offset=theirs.next_fetch_offset,
+            log_end=state.highwater,
+            aborted=theirs._aborted_transactions,
+            only_committed=theirs._isolation_level == READ_COMMITTED,
+            budget=self._budget,
+            suspects=self._suspects,
+            decode_key=theirs._key_deserializer,
+            decode_value=theirs._value_deserializer,
+        )
+
+    def _let_go(self) -> None:
+        """Forget what was fetched, the largest first, until what is held is not too much."""
+        results = self._fetcher._records
+        held = {
+            partition: result._partition_records.held
+            for partition, result in results.items()
+            if type(result) is FetchResult and result._partition_records is not None
+        }
+        total = sum(held.values())
+        for partition in sorted(held, key=held.__getitem__, reverse=True):
+            if total <= self._budget.size:
+                break
+            total -= held[partition]
+            del results[partition]  # it is fetched again from where its reader is
+
+
+class _Results(OrderedDict[TopicPartition, Any]):
+    """What was fetched and is not read; aiokafka's fetcher puts it here."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        super().__init__()
+        self._consumer = consumer
+
+    def __setitem__(self, partition: TopicPartition, result: Any) -> None:
+        if type(result) is FetchResult:
+            self._consumer._read(partition, result)
+        super().__setitem__(partition, result)
+
+
+async def close_consumer(consumer: AIOKafkaConsumer, *, grace: float) -> bool:
+    """Leave the group and close the connections; return whether Kafka took part in it.
+
+    `AIOKafkaConsumer.stop` waits for the answers to what it sent, up to 40 s. After `grace`
+    seconds the connections are closed under it, which fails whatever waits for an answer: the
+    request to leave, and a commit that is under way. To cancel them instead would leave the task
+    in which aiokafka commits behind (it shields it), whose error nobody would fetch.
+    """
+    stopping = asyncio.ensure_future(consumer.stop())
+    done, _ = await asyncio.wait([stopping], timeout=grace)
+    if done:
+        stopping.result()
+        return True
+    await consumer._client.close()  # stop() would do it last, and does nothing if called again
+    done, _ = await asyncio.wait([stopping], timeout=CLOSING)
+    if not done:
+        stopping.cancel()
+        await asyncio.wait([stopping])
+    elif not stopping.cancelled():
+        stopping.exception()  # of a request that was failed: told above
+    return False

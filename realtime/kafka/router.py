@@ -1,0 +1,289 @@
+"""Asking a project's route for the rooms of records, for a bounded time.
+
+A route is a project's own function: it may raise, wait for a database, or never return. So it
+runs in a thread, a fetch's records together, and the pool's loop goes on: heartbeats are sent and
+a SIGTERM is answered. A route that takes too long for one record is left behind with its thread,
+which is interrupted where it runs Python, and the next record has another thread.
+
+The route that comes with the pool only reads headers, and is called at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import inspect
+import logging
+import queue
+import threading
+import time
+from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from django.db import close_old_connections
+
+from realtime.kafka.batches import UnreadRecord
+from realtime.kafka.routing import (
+    EVERYBODY,
+    BadRecord,
+    Record,
+    Route,
+    failed,
+    is_announcement,
+    judged,
+    route,
+)
+
+logger = logging.getLogger(__name__)
+
+CONCURRENT = 50  # calls of an async route that are under way at a time
+MOST_STUCK = 4  # threads that were left behind and still run, past which the next has to wait
+MARGIN = 0.5  # seconds in which an async route's own timeout ends it before its thread is left
+LOOK_AGAIN = 0.1  # seconds between two looks at threads that are stuck
+
+Answer = Sequence[str] | BadRecord
+
+
+class Router:
+    """Names the rooms of records.
+
+    Args:
+        route: A project's function, or coroutine function.
+        most: Rooms of one record, at most.
+        seconds: What the route may take for one record.
+    """
+
+    def __init__(self, route: Route, *, most: int, seconds: float) -> None:
+        self._route = route
+        self._most = most
+        self._seconds = seconds
+        self._worker: _Worker | None = None
+        self._stuck: list[_Worker] = []
+
+    async def rooms(self, records: Sequence[Any]) -> list[Answer]:
+        """Return for each record its rooms, or why it has none."""
+        answers: list[Answer | None] = [self._known(record) for record in records]
+        asked = [index for index, answer in enumerate(answers) if answer is None]
+        if asked:
+            found = await self._ask([records[index] for index in asked])
+            for index, answer in zip(asked, found, strict=True):
+                answers[index] = answer
+        return [answer for answer in answers if answer is not None]
+
+    def close(self) -> None:
+        """End the thread, once it has nothing to do; one that hangs ends with the process."""
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
+
+    def _known(self, record: Any) -> Answer | None:
+        """Return what needs no route, or one that can't take long."""
+        if isinstance(record, UnreadRecord):
+            return BadRecord(record.error)
+        if is_announcement(record):
+            return [EVERYBODY]
+        if self._route is not route:
+            return None
+        try:
+            return judged(route(record), most=self._most)
+        except Exception as error:  # a header without a value, say
+            return failed(error)
+
+    async def _ask(self, records: Sequence[Record]) -> list[Answer]:
+        answers: list[Answer] = []
+        together = len(records)
+        while len(answers) < len(records):
+            begin = len(answers)
+            job = _Job(records[begin : begin + together], self._route, self._most, self._seconds)
+            await self._run(job)
+            answers += job.answers_in_order()
+            if job.overran:
+                if len(job.records) == 1 or job.is_sequential:
+                    answers.append(
+                        BadRecord(f"the route took longer than {self._seconds:g} s for it")
+                    )
+                else:  # whose fault it is shows if each is asked for alone
+                    together = 1
+        return answers
+
+    async def _run(self, job: _Job) -> None:
+        """Have a thread do a job; leave it behind when it takes too long, or when cancelled."""
+        await self._not_too_many_stuck()
+        worker = self._worker or _Worker()
+        self._worker = None
+        worker.put(job)
+        try:
+            while not job.done.is_set():
+                now = time.monotonic()
+                if job.due <= now:
+                    break
+                with suppress(TimeoutError):  # it may have come to another record meanwhile
+                    await asyncio.wait_for(job.done.wait(), job.due - now)
+        finally:
+            if job.done.is_set():
+                self._worker = worker
+            else:
+                job.overran = True
+                worker.interrupt()
+                self._stuck.append(worker)
+
+    async def _not_too_many_stuck(self) -> None:
+        said = False
+        while True:
+            self._stuck = [worker for worker in self._stuck if worker.is_alive()]
+            if len(self._stuck) < MOST_STUCK:
+                return
+            if not said:
+                said = True
+                logger.error(
+                    "%d calls of the route hang, and can't be ended; waiting for one of them.",
+                    len(self._stuck),
+                )
+            await asyncio.sleep(LOOK_AGAIN)
+
+
+class _Overrun(BaseException):
+    """Raised in a thread that was left behind."""
+
+
+class _Job:
+    """Records to route, in a thread.
+
+    Attributes:
+        records: Which.
+        is_sequential: Whether they are asked for one after the other.
+        done: Set in the loop that made it.
+        due: When the thread is left behind, by the monotonic clock.
+        overran: Whether it was: nothing that it finds later counts.
+    """
+
+    def __init__(self, records: Sequence[Record], route: Route, most: int, seconds: float) -> None:
+        self.records = records
+        self.is_sequential = not _is_async(route)
+        self.done = asyncio.Event()
+        self.overran = False
+        self._route: Any = route
+        self._most = most
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._answers: list[Answer | None] = [None] * len(records)
+        self.due = time.monotonic()
+        self._prolong()
+
+    def answers_in_order(self) -> list[Answer]:
+        """Return the answers up to the first that is not there."""
+        found = []
+        for answer in list(self._answers):
+            if answer is None:
+                break
+            found.append(answer)
+        return found
+
+    def run(self, runner: asyncio.Runner) -> None:
+        """Do it, in the thread."""
+        self._prolong()
+        if self.is_sequential:
+            for index, record in enumerate(self.records):
+                self._prolong()
+                self._answers[index] = self._sequential(record, runner)
+        else:
+            runner.run(self._all_at_once())
+        if not self.overran:
+            self._loop.call_soon_threadsafe(self.done.set)
+
+    def _prolong(self) -> None:
+        self.due = time.monotonic() + self._seconds + (0 if self.is_sequential else MARGIN)
+
+    def _sequential(self, record: Record, runner: asyncio.Runner) -> Answer:
+        try:
+            answer = self._route(record)
+            if inspect.isawaitable(answer):
+                answer = runner.run(self._awaited(answer))
+            return judged(answer, most=self._most)
+        except _Overrun:
+            raise
+        except BaseException as error:  # SystemExit, too: one record must not stop the rest
+            return failed(error)
+
+    async def _awaited(self, answer: Awaitable[Any]) -> Any:
+        async with asyncio.timeout(self._seconds):
+            return await answer
+
+    async def _all_at_once(self) -> None:
+        free = asyncio.Semaphore(CONCURRENT)
+
+        async def one(index: int, record: Record) -> None:
+            async with free:
+                self._prolong()
+                self._answers[index] = await self._asynchronous(record)
+                self._prolong()
+
+        await asyncio.gather(*(one(index, record) for index, record in enumerate(self.records)))
+
+    async def _asynchronous(self, record: Record) -> Answer:
+        limit = asyncio.timeout(self._seconds)
+        try:
+            async with limit:
+                answer: Iterable[str] = await self._route(record)
+            return judged(answer, most=self._most)
+        except _Overrun:
+            raise
+        except BaseException as error:
+            if limit.expired():
+                return BadRecord(f"the route took longer than {self._seconds:g} s for it")
+            return failed(error)
+
+
+class _Worker:
+    """A thread that does one job after another. It ends with the process, whatever it does."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._work, name="realtime: route records", daemon=True
+        )
+        self._thread.start()
+
+    def put(self, job: _Job) -> None:
+        self._jobs.put(job)
+
+    def end(self) -> None:
+        self._jobs.put(None)
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def interrupt(self) -> None:
+        """End it, if it runs Python; what waits in a system call is interrupted behind that."""
+        self._jobs.put(None)
+        if self._thread.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread.ident), ctypes.py_object(_Overrun)
+            )
+
+    def _work(self) -> None:
+        runner = asyncio.Runner()  # has a loop once an async route needs it
+        try:
+            while (job := self._jobs.get()) is not None:
+                close_old_connections()  # a route may ask the database
+                job.run(runner)
+        except _Overrun:
+            pass  # nobody waits for it any more
+        except RuntimeError:  # the pool's loop is closed
+            logger.debug("A route's thread ended.", exc_info=True)
+        finally:
+            _close(runner)
+
+
+def _close(runner: asyncio.Runner) -> None:
+    try:
+        runner.close()
+    except _Overrun:  # told only now; it is told once
+        runner.close()
+
+
+def _is_async(route: object) -> bool:
+    return inspect.iscoroutinefunction(route) or inspect.iscoroutinefunction(
+        getattr(route, "__call__", None)  # noqa: B004 - an object's own method
+    )

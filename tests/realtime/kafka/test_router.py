@@ -1,0 +1,237 @@
+"""A project's route is asked for a bounded time, in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from realtime.kafka import router as module
+from realtime.kafka.batches import UnreadRecord
+from realtime.kafka.router import Router
+from realtime.kafka.routing import EVERYBODY, BadRecord, Record, route
+from tests.realtime.kafka.records import FakeRecord, with_room
+from tests.waiting import until
+
+MOST = 10  # rooms
+SECONDS = 0.3  # that a route may take
+FOREVER = 60.0  # seconds
+
+MakeRouter = Callable[..., Router]
+
+
+@pytest.fixture
+async def make() -> AsyncIterator[MakeRouter]:
+    """Makes routers that are closed after the test."""
+    routers: list[Router] = []
+
+    def make(route: Any, *, seconds: float = SECONDS) -> Router:
+        router = Router(route, most=MOST, seconds=seconds)
+        routers.append(router)
+        return router
+
+    yield make
+    for router in routers:
+        router.close()
+
+
+def keyed(*keys: str) -> list[FakeRecord]:
+    """Return records with these keys."""
+    return [FakeRecord(key=key.encode()) for key in keys]
+
+
+def words(answers: Sequence[Sequence[str] | BadRecord]) -> list[object]:
+    """Return answers so that they can be compared."""
+    return [str(answer) if isinstance(answer, BadRecord) else list(answer) for answer in answers]
+
+
+def key_of(record: Record) -> str:
+    """Return a record's key as text."""
+    return (record.key or b"").decode()
+
+
+async def test_own_route_is_not_asked_in_a_thread(make: MakeRouter) -> None:
+    """The pool's own route is called at once; what raises in it costs its record."""
+    router = make(route)
+    records = [with_room(b"a"), FakeRecord(headers=(("room", None),)), FakeRecord()]  # type: ignore[arg-type]
+    threads = threading.active_count()
+    first, second, third = words(await router.rooms(records))
+    assert first == ["a"]
+    assert str(second).startswith("the route failed: AttributeError")
+    assert str(third).startswith("no room")
+    assert threading.active_count() == threads
+
+
+async def test_what_needs_no_route_does_not_ask_it(make: MakeRouter) -> None:
+    """Announcements go to everybody, and what can't be read is bad for its own reason."""
+    unread = UnreadRecord(topic="t", partition=0, offset=1, error="its batch is broken")
+    announcement = FakeRecord(headers=(("kind", b"maintenance-notify"),))
+    router = make(lambda record: [key_of(record)])
+    answers = await router.rooms([unread, announcement, *keyed("a")])
+    assert words(answers) == ["its batch is broken", [EVERYBODY], ["a"]]
+
+
+async def test_answers_are_in_order(make: MakeRouter) -> None:
+    """One record that it fails for, in whatever way, costs that record."""
+
+    def fails(record: Record) -> list[str]:
+        key = key_of(record)
+        if key == "exit":
+            raise SystemExit(3)
+        if key == "cancel":
+            raise asyncio.CancelledError
+        if key == "interrupt":
+            raise KeyboardInterrupt
+        return [key] if key != "bad" else [key[1_000]]
+
+    router = make(fails)
+    for _ in range(2):
+        found = words(await router.rooms(keyed("a", "exit", "b", "cancel", "bad", "interrupt")))
+        assert found[0] == ["a"]
+        assert found[2] == ["b"]
+        assert [str(found[index])[:17] for index in (1, 3, 4, 5)] == ["the route failed:"] * 4
+
+
+def lazy(record: Record) -> Iterator[str]:
+    """Yield rooms."""
+    yield key_of(record)
+    yield "second"
+
+
+async def coroutine(record: Record) -> list[str]:
+    """Return rooms after a while."""
+    await asyncio.sleep(0.001)
+    return [key_of(record), "second"]
+
+
+class CoroutineObject:
+    """An object that is a route."""
+
+    async def __call__(self, record: Record) -> list[str]:
+        """Return rooms."""
+        return [key_of(record), "second"]
+
+
+def returns_coroutine(record: Record) -> Awaitable[list[str]]:
+    """Return what has to be awaited."""
+    return coroutine(record)
+
+
+@pytest.mark.parametrize("route", [lazy, coroutine, CoroutineObject(), returns_coroutine])
+async def test_forms_of_routes(route: Any, make: MakeRouter) -> None:
+    """Generators, coroutine functions, and what returns something to be awaited are routes too."""
+    router = make(route)
+    for _ in range(2):
+        assert words(await router.rooms(keyed("a", "b"))) == [["a", "second"], ["b", "second"]]
+
+
+async def test_calls_of_async_routes_overlap(make: MakeRouter) -> None:
+    """A route that waits for something else does so for many records at a time."""
+    under_way = most = 0
+
+    async def counts(record: Record) -> list[str]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        return [key_of(record)]
+
+    keys = [str(number) for number in range(120)]
+    assert words(await make(counts, seconds=FOREVER).rooms(keyed(*keys))) == [[k] for k in keys]
+    assert most == module.CONCURRENT
+
+
+def spins(record: Record) -> list[str]:
+    """Never return for one record."""
+    while key_of(record) == "hang":
+        pass
+    return [key_of(record)]
+
+
+def sleeps(record: Record) -> list[str]:
+    """Wait in a system call for one record."""
+    if key_of(record) == "hang":
+        time.sleep(4 * SECONDS)
+    return [key_of(record)]
+
+
+async def waits(record: Record) -> list[str]:
+    """Wait for what never comes, for one record."""
+    if key_of(record) == "hang":
+        await asyncio.sleep(FOREVER)
+    return [key_of(record)]
+
+
+async def blocks(record: Record) -> list[str]:
+    """Block its loop for one record."""
+    if key_of(record) == "hang":
+        time.sleep(4 * SECONDS)  # noqa: ASYNC251 - the fault that it stands for
+    return [key_of(record)]
+
+
+def endless(record: Record) -> Iterator[str]:
+    """Yield slower and slower."""
+    yield key_of(record)
+    while key_of(record) == "hang":
+        pass
+
+
+@pytest.mark.parametrize("route", [spins, sleeps, waits, blocks, endless])
+async def test_record_that_hangs_costs_its_time_and_no_more(route: Any, make: MakeRouter) -> None:
+    """The others have their rooms, and the loop goes on meanwhile; no thread stays behind."""
+    router = make(route)
+    threads = threading.active_count()
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.01)
+            turns += 1
+
+    counting = asyncio.create_task(count_turns())
+    found = words(await router.rooms(keyed("a", "hang", "b", "c")))
+    counting.cancel()
+    assert found == [["a"], "the route took longer than 0.3 s for it", ["b"], ["c"]]
+    assert turns > 5
+    router.close()
+    await until(lambda: threading.active_count() <= threads)
+
+
+async def test_cancelled_while_it_hangs(make: MakeRouter) -> None:
+    """Who asks may give up at any time, as the pool does when it is told to stop."""
+    router = make(spins, seconds=FOREVER)
+    threads = threading.active_count()
+    asking = asyncio.create_task(router.rooms(keyed("hang")))
+    await until(lambda: threading.active_count() > threads)
+    asking.cancel()
+    await asyncio.wait([asking], timeout=1.0)
+    assert asking.cancelled()
+    assert words(await router.rooms(keyed("a"))) == [["a"]]
+    router.close()
+    await until(lambda: threading.active_count() <= threads)
+
+
+async def test_threads_that_hang_are_bounded(
+    make: MakeRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a route hangs each time in what can't be interrupted, the next record waits."""
+    release = threading.Event()
+
+    def stuck(record: Record) -> list[str]:
+        release.wait(FOREVER)
+        return [key_of(record)]
+
+    router = make(stuck, seconds=0.05)
+    asking = asyncio.create_task(router.rooms(keyed(*"abcdef")))
+    await until(lambda: "hang, and can't be ended" in caplog.text)
+    assert caplog.text.count("4 calls of the route hang") == 1
+    release.set()
+    found = words(await asking)
+    assert found[:4] == ["the route took longer than 0.05 s for it"] * 4
+    assert found[-1] == ["f"]
