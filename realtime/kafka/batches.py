@@ -125,6 +125,8 @@ class RecordSet:
         only_committed: Whether the records of aborted transactions are passed over.
         budget: What may be unpacked; a batch counts with its whole size.
         suspects: Kept over fetches.
+        passed_over: Gets the partition when there is a batch in it that is nobody's: a mark of a
+            transaction, or one that was aborted.
         decode_key: Makes a key of what came; None: it stays as it is.
         decode_value: The same for a payload.
 
@@ -144,6 +146,7 @@ class RecordSet:
         only_committed: bool,
         budget: Budget,
         suspects: Suspects,
+        passed_over: set[TopicPartition],
         decode_key: Decode | None = None,
         decode_value: Decode | None = None,
     ) -> None:
@@ -157,6 +160,7 @@ class RecordSet:
         self._only_committed = only_committed
         self._budget = budget
         self._suspects = suspects
+        self._passed_over = passed_over
         self._decode_key = decode_key
         self._decode_value = decode_value
         self._records = self._read()
@@ -187,7 +191,9 @@ class RecordSet:
                 following = batches[index + 1].begin if index + 1 < len(batches) else batch.end
                 yield self._lost(min(following, self._log_end), "its batch fails its checksum")
                 continue
-            if not self._is_passed_over(coded):
+            if self._is_passed_over(coded):
+                self._passed_over.add(self._partition)
+            else:
                 if self._budget.left <= 0:
                     return
                 yield from self._read_batch(batch, coded)

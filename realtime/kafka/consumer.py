@@ -42,6 +42,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         super().__init__(**arguments)
         self._budget = Budget(max_unpacked)
         self._suspects = Suspects()
+        self._passed_over: set[TopicPartition] = set()
         self._fetched: dict[TopicPartition, bytes] = {}  # what an answer brought
         self._send = self._client.send
         self._client.send = self._send_and_look
@@ -73,16 +74,21 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._let_go()
         return batches
 
+    def has_passed_over(self, partition: TopicPartition) -> bool:
+        """Tell whether, since the start, there was something in it that is nobody's."""
+        return partition in self._passed_over
+
     def reached(self, partition: TopicPartition) -> int | None:
         """Return the offset that is fetched next; None while it is not known, or not assigned.
 
         Between the last record and it there is none for us: transactions' marks, or what is
         aborted or compacted away.
         """
-        if partition not in self.assignment():
+        subscription = self._subscription.subscription
+        if subscription is None or subscription.assignment is None:
             return None
-        state = self._subscription.subscription.assignment.state_value(partition)
-        position: int | None = state.position if state.has_valid_position else None
+        state = subscription.assignment.state_value(partition)
+        position: int | None = state.position if state and state.has_valid_position else None
         return position
 
     def end(self, partition: TopicPartition) -> int | None:
@@ -125,6 +131,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
             only_committed=theirs._isolation_level == READ_COMMITTED,
             budget=self._budget,
             suspects=self._suspects,
+            passed_over=self._passed_over,
             decode_key=theirs._key_deserializer,
             decode_value=theirs._value_deserializer,
         )

@@ -108,9 +108,8 @@ class Lane:
         Between its last record and there lies none for us: marks of transactions, or what was
         aborted or compacted away. Returns whether there is more to commit.
         """
-        if self.begin is None:
-            self.begin = position
-        if self._slices or position <= (self.begin if self.done is None else self.done):
+        known = self.begin if self.done is None else self.done
+        if self._slices or known is None or position <= known:
             return False
         self.done = position
         return True

@@ -187,7 +187,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._changed.wait()
             return
         batches = await self._consumer.fetch(ready, wait=MAX_WAIT, most=MAX_RECORDS)
-        self._fetched(batches)
+        await self._look_around(batches)
         if batches and not self._assigned.is_set():  # aiokafka had told us of no assignment yet
             raise Rejoin("Records came before their partitions")
         # Asked for before anything is waited for: an assignment begins without knowing them.
@@ -217,7 +217,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             lane.begin = records[0].offset
         self._dispatch.take(lane, records[:count], answers)
 
-    def _fetched(self, batches: Mapping[TopicPartition, object]) -> None:
+    async def _look_around(self, batches: Mapping[TopicPartition, object]) -> None:
         """Look at what a fetch showed beside records."""
         if self._on_fetch is not None and (self._consumer.has_fetched or not self._lanes):
             self._on_fetch()
@@ -233,8 +233,29 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         for partition in self._lanes.keys() - batches.keys() - self._unmarked:
             lane = self._lanes[partition]
             position = self._consumer.reached(partition)
-            if position is not None and lane.pass_over(position) and lane.done is not None:
+            if position is None:
+                continue
+            if lane.begin is None:
+                lane.begin = await self._begin_of(lane, position)
+                if lane.begin is None or self._lanes.get(partition) is not lane:
+                    continue
+            if lane.pass_over(position) and lane.done is not None:
                 self._commits.note(partition, lane.done)
+
+    async def _begin_of(self, lane: Lane, position: int) -> int | None:
+        """Return where a lane without a record begins; None: that is not to be said yet.
+
+        What was passed over may have been so before anybody looked. Then it begins before all,
+        so that the position is committed; but not before its marks are looked at, as for a record.
+        """
+        if not self._consumer.has_passed_over(lane.partition):
+            return position
+        if not await self._markers.known(within=0):
+            return None
+        log_end = self._consumer.highwater(lane.partition)
+        if log_end is not None:
+            await self._markers.settle(lane.partition, log_end=log_end)
+        return -1
 
     async def _may_begin(self, lane: Lane, offset: int, log_end: int) -> bool:
         """Say whether a new lane's first records may be published now.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from realtime.kafka.addresses import address_of, host_and_port
@@ -32,6 +34,7 @@ _ADVICE: dict[type[Exception], str] = {
     errors.SaslAuthenticationFailed: _CREDENTIALS,
     errors.UnsupportedSaslMechanismError: _CREDENTIALS,
     errors.IllegalSaslStateError: _CREDENTIALS,
+    ssl.SSLCertVerificationError: "see KAFKA_CA_FILE, and the name in the broker's certificate.",
     errors.TopicAuthorizationFailedError: "allow the pool's user READ and DESCRIBE on the topics, "
     "and CREATE and WRITE on those of dead letters.",
     errors.GroupAuthorizationFailedError: "allow the pool's user READ on the consumer group.",
@@ -99,24 +102,25 @@ class Brokers:
         return {"bootstrap_servers": list(self.servers), **self.options}
 
     async def probe(self) -> None:
-        """Connect to one of the servers, and hang up.
+        """Connect to one of the servers, sign in, and hang up.
 
-        What it raises says in few words what aiokafka's error would not.
+        What it raises says why: aiokafka's clients would say that they are "unable to bootstrap".
 
         Raises:
             OSError: None of them takes a connection.
+            KafkaError: None of them lets us in.
         """
-        last: OSError = OSError("no servers")
+        last: Exception = OSError("no servers")
+        names = inspect.signature(create_conn).parameters.keys() & self.options.keys()
+        known = {name: self.options[name] for name in names}
         for server in self.servers:
             host, port = host_and_port(server)
             try:
-                _, writer = await asyncio.wait_for(
-                    asyncio.open_connection(host, port), PROBE_TIMEOUT
-                )
-            except OSError as error:  # TimeoutError is one
+                connection = await asyncio.wait_for(create_conn(host, port, **known), PROBE_TIMEOUT)
+            except (OSError, KafkaError) as error:  # TimeoutError is the first
                 last = error
             else:
-                writer.close()
+                connection.close()
                 return
         raise last
 

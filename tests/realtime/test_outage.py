@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from realtime.backoff import FIRST, LONGEST
-from realtime.outage import SAY_AGAIN, Outage, pause
+from realtime.outage import LASTING_PAUSE, SAY_AGAIN, Outage, pause
 from tests.realtime.clock import FakeClock
 
 
@@ -44,3 +44,17 @@ async def test_pause_ends_with_the_event() -> None:
     assert await pause(0.001, unless=event) is False
     asyncio.get_running_loop().call_soon(event.set)
     assert await pause(60, unless=event) is True
+
+
+def test_what_waiting_does_not_mend(caplog: pytest.LogCaptureFixture) -> None:
+    """It is said once, with what to do, and is tried again more seldom; nothing is "back" after."""
+    outage = Outage("Kafka", logging.getLogger("realtime.test"), clock=FakeClock())
+    for _ in range(3):
+        assert outage.failed("no rights", advice="allow READ.") == LASTING_PAUSE
+    outage.over()
+    outage.failed("wrong password", advice="see KAFKA_PASSWORD.")
+    assert caplog.messages == [
+        "Kafka: no rights. Waiting will not help: allow READ.",
+        "Kafka: wrong password. Waiting will not help: see KAFKA_PASSWORD.",
+    ]
+    assert {record.levelname for record in caplog.records} == {"ERROR"}

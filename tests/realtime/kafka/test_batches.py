@@ -39,6 +39,7 @@ def record_set(
         only_committed=True,
         budget=Budget(limit),
         suspects=suspects or Suspects(),
+        passed_over=set(),
         **own,
     )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from realtime.kafka.letters import Letter
+from realtime.kafka.limits import Limits
 from realtime.kafka.replay import Filed, Postbox, Replayed
-from realtime.kafka.source import Brokers
+from realtime.kafka.source import Brokers, make_topic
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE
 from tests.realtime.kafka.bad import records_in, write_bad
@@ -133,11 +136,54 @@ async def test_pool_waits_for_the_topic_of_letters(
     pools.dead_letter_suffix = "/no topic can have this name"
     await write_bad(brokers, topic, start=0, count=1)
     async with pools.running():
-        away = "The topic of dead letters is not available"
-        await until(lambda: away in caplog.text, within=PATIENCE)
+        refused = "The topic of dead letters: "
+        await until(lambda: refused in caplog.text, within=PATIENCE)
+    assert "has a name that can't be" in caplog.text
     assert await committed(brokers, topic, pools.group) == 0
 
     pools.dead_letter_suffix = SUFFIX
     async with pools.running():
         await records_in(brokers, topic + SUFFIX, 1)
     assert await committed(brokers, topic, pools.group) == 1
+
+
+@pytest.mark.parametrize("any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True)
+async def test_topic_of_somebody_else_takes_less(
+    brokers: Brokers, topic: str, pools: Pools, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Letters that it takes alone but not together are whole; others keep what it takes."""
+    pools.limits = Limits(payload=10)
+    await make_topic(
+        brokers, topic + SUFFIX, partitions=1, configs={"max.message.bytes": str(2_000)}
+    )
+    async with AIOKafkaProducer(**brokers.arguments()) as producer:
+        sent = [
+            await producer.send(topic, b"%d" % n * 700, key=b"k", partition=0) for n in range(6)
+        ]
+        sent.append(await producer.send(topic, b"x" * 3_000, key=b"k", partition=0))
+        sent.append(
+            await producer.send(
+                topic, b"1" * 20, key=b"k" * 3_000, partition=0, headers=[("a", b"b")]
+            )
+        )
+        await asyncio.gather(*sent)
+    async with pools.running():
+        found = await records_in(brokers, topic + SUFFIX, 8)
+    letters = sorted(map(Letter.read, found[0]), key=lambda letter: letter.offset)
+    assert [letter.value for letter in letters[:6]] == [b"%d" % n * 700 for n in range(6)]
+    assert [(letter.key, letter.value) for letter in letters[6:]] == [(b"k", b""), (None, b"")]
+    assert letters[7].headers == ()
+    assert caplog.text.count("is too large for its topic: kept without payload") == 2
+    assert await committed(brokers, topic, pools.group) == 8
+
+
+@pytest.mark.parametrize("any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True)
+async def test_topic_that_takes_nothing_is_waited_for(
+    brokers: Brokers, topic: str, pools: Pools, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is lost; it is said what to do."""
+    await make_topic(brokers, topic + SUFFIX, partitions=1, configs={"max.message.bytes": str(50)})
+    await write_bad(brokers, topic, start=0, count=1)
+    async with pools.running():
+        await until(lambda: "let the topic of dead letters take more" in caplog.text, PATIENCE)
+    assert await committed(brokers, topic, pools.group) == 0

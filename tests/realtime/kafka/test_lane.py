@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiokafka import TopicPartition
 
-from realtime.kafka.lane import WINDOW_BYTES, WINDOW_RECORDS, Lane, Slice
+from realtime.kafka.lane import FETCH_BYTES, WINDOW_BYTES, WINDOW_RECORDS, Lane, Slice, fitting
+from tests.realtime.kafka.records import FakeRecord
 
 
 def lane() -> Lane:
@@ -54,3 +55,31 @@ def test_window_bounds_what_is_under_way() -> None:
         partition.advance()
         room.append(partition.has_room)
         assert room == [True, False, True]
+
+
+def test_position_passes_over_what_is_nobodys() -> None:
+    """It is committed when nothing is under way before it, and counts as no lag."""
+    partition = lane()
+    assert not partition.pass_over(7)  # where it begins is not known
+    partition.begin = 7
+    passed = [partition.pass_over(position) for position in (7, 8, 8)]
+    assert (passed, partition.done) == ([False, True, False], 8)
+    taken = take(partition, 12)
+    assert not partition.pass_over(13)
+    assert partition.lag(13) == 5
+    taken.open_parcels = 0
+    partition.advance()
+    assert partition.lag(13) == 1
+    assert partition.pass_over(13)
+    assert (partition.done, partition.lag(13), partition.lag(None)) == (13, 0, 0)
+
+
+def test_what_of_a_fetch_fits() -> None:
+    """Large records are taken a few at a time, and one at least."""
+    small = FakeRecord(value=b"x" * 100)
+    large = FakeRecord(value=b"x" * (FETCH_BYTES // 2))
+    huge = FakeRecord(value=b"x" * 2 * FETCH_BYTES)
+    assert fitting([small] * 500) == 500
+    assert fitting([large] * 5) == 2
+    assert fitting([huge, small]) == 1
+    assert fitting([FakeRecord(value=None)]) == 1

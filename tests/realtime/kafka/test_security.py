@@ -112,5 +112,7 @@ async def test_pool_by_tls_and_password(
     wrong = brokers_of(secure_kafka, "wrong-" + PASSWORD)
     caplog.clear()
     async with Pools(brokers=wrong, topic=TOPIC, layer=redis_layer).running():
-        await until(lambda: "is not available" in caplog.text, within=PATIENCE)
+        await until(lambda: "Waiting will not help" in caplog.text, within=PATIENCE)
+    assert "see KAFKA_SASL_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD" in caplog.text
+    assert "is not available" not in caplog.text
     assert PASSWORD not in caplog.text
