@@ -22,11 +22,15 @@ from realtime.kafka.batches import Budget, RecordSet, Suspects, UnreadRecord
 
 CLOSING = 1.0  # seconds for what fails when its connection is closed
 
-__all__ = ["Consumer", "FetcherEnded", "UnreadRecord", "close_consumer"]
+__all__ = ["Consumer", "FetcherEnded", "NameTaken", "UnreadRecord", "close_consumer"]
 
 
 class FetcherEnded(KafkaError):  # type: ignore[misc]
     """aiokafka's task that fetches has ended: nothing would come any more."""
+
+
+class NameTaken(KafkaError):  # type: ignore[misc]
+    """Somebody else joined the group under this member's name, and has its place."""
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
@@ -43,6 +47,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._budget = Budget(max_unpacked)
         self._suspects = Suspects()
         self._passed_over: set[TopicPartition] = set()
+        self._member = ""  # as the group knows it
+        self._seen_at = 0.0  # loop's time of the last fetch
         self._fetched: dict[TopicPartition, bytes] = {}  # what an answer brought
         self._send = self._client.send
         self._client.send = self._send_and_look
@@ -63,10 +69,12 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
             most: Records in all.
 
         Raises:
+            NameTaken: Another member has its `group_instance_id`.
             KafkaError: It can't go on.
         """
         if self._fetcher._fetch_task.done():
             raise FetcherEnded("aiokafka fetches no more")
+        self._see_that_it_is_itself()
         self._budget.renew()
         batches: dict[TopicPartition, list[Any]] = await self.getmany(
             *partitions, timeout_ms=wait, max_records=most
@@ -117,6 +125,21 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
             if not isinstance(self._fetcher._records, _Results):
                 self._fetcher._records = _Results(self)
         return response
+
+    def _see_that_it_is_itself(self) -> None:
+        """Notice that the group forgot it, although it was there all the time.
+
+        A member with a name that joins takes the place of one that has it. aiokafka joins again
+        then, and takes it back: two would do that to each other for good.
+        """
+        if self._group_instance_id is None:
+            return
+        now = self._loop.time()
+        away, self._seen_at = now - self._seen_at, now
+        member = self._coordinator.member_id
+        before, self._member = self._member, member or self._member
+        if member and before and member != before and away < self._session_timeout_ms / 1000:
+            raise NameTaken(f"{self._group_instance_id} was given to another member of the group")
 
     def _read(self, partition: TopicPartition, result: FetchResult) -> None:
         """Have what a fetch brought be read by us."""

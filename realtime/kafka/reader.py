@@ -7,12 +7,16 @@ from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
 
+from realtime.kafka.consumer import NameTaken
 from realtime.kafka.membership import Membership, Rejoin
 from realtime.kafka.source import advice_on, reason_of
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause
 
 logger = logging.getLogger(__name__)
+
+
+NAME_TAKEN = "give each pool that runs at the same time an --instance-id of its own."
 
 
 class Reader:
@@ -44,6 +48,8 @@ class Reader:
         while not self._stop.is_set():
             try:
                 await self._read(outage)
+            except NameTaken as error:
+                await pause(outage.failed(error, advice=NAME_TAKEN), unless=self._stop)
             except Rejoin as error:
                 logger.warning("%s; joining the group again.", error)
             except KafkaError as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from realtime.kafka.addresses import address_of, host_and_port
@@ -111,17 +111,19 @@ class Brokers:
             KafkaError: None of them lets us in.
         """
         last: Exception = OSError("no servers")
-        names = inspect.signature(create_conn).parameters.keys() & self.options.keys()
+        names = inspect.signature(AIOKafkaConnection).parameters.keys() & self.options.keys()
         known = {name: self.options[name] for name in names}
         for server in self.servers:
-            host, port = host_and_port(server)
+            connection = AIOKafkaConnection(*host_and_port(server), **known)
             try:
-                connection = await asyncio.wait_for(create_conn(host, port, **known), PROBE_TIMEOUT)
+                async with asyncio.timeout(PROBE_TIMEOUT):
+                    await connection.connect()
             except (OSError, KafkaError) as error:  # TimeoutError is the first
                 last = error
             else:
-                connection.close()
                 return
+            finally:
+                connection.close()
         raise last
 
 

@@ -78,3 +78,31 @@ async def test_restart_moves_nothing(
 
 def _share(listener: RecordingListener) -> int:
     return len(listener.assignments[-1]) if listener.assignments else 0
+
+
+@pytest.mark.parametrize("any_kafka", ["apache_kafka"], indirect=True)
+async def test_two_pools_of_one_name(
+    brokers: Brokers,
+    topic: str,
+    pools: Pools,
+    redis_layer: ShardedChannelLayer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They don't take each other's place without end: one waits, it is said why, once; each
+    record is published once."""
+    caplog.set_level("INFO", "realtime")
+    pools.instance = "pool-1"
+    await produce(brokers, topic, 0, 50)
+    async with pools.running():
+        await arrived(redis_layer, 50)
+        async with pools.running():
+            await until(lambda: "Waiting will not help: give each" in caplog.text, PATIENCE)
+            before = caplog.text.count("Reading 8 partition(s)")
+            await produce(brokers, topic, 50, 200)
+            await arrived(redis_layer, 250)
+            assert caplog.text.count("Reading 8 partition(s)") - before < 3
+    assert caplog.text.count("was given to another member of the group") <= 2  # once for each pool
+    assert await published(redis_layer) == expected(250)
+    async with pools.running():
+        await produce(brokers, topic, 250, 10)
+        await arrived(redis_layer, 260)
