@@ -44,7 +44,7 @@ class Engine:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.tasks = Tasks()
-        self.backend = make_backend(options)
+        self.backend = make_backend(options, self.tasks)
         self.publisher = Publisher(self.backend, options)
         self.appends = asyncio.Semaphore(APPENDS)
         self.node: Node | None = None
@@ -145,8 +145,9 @@ def is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-def make_backend(options: LayerOptions) -> Backend:
+def make_backend(options: LayerOptions, tasks: Tasks | None = None) -> Backend:
     """Return a backend of the running loop for where the options say that the shards are."""
     if options.hosts[0].is_memory:
         return MemoryBackend(options, server(options.hosts[0].url))
-    return RedisBackend(options, ClusterServers(options) if options.cluster else Servers(options))
+    servers = ClusterServers if options.cluster else Servers
+    return RedisBackend(options, servers(options, tasks))

@@ -169,6 +169,7 @@ class Engines:
         for engine in self._process.engines():
             total.update(asdict(engine.publisher.stats))
             total["failing_tasks"] += len(engine.tasks.failing)
+            total["unheard_servers"] += len(engine.backend.unheard)
             if engine.node is not None:
                 total.update(engine.node.stats())
         return total
@@ -177,6 +178,12 @@ class Engines:
     def failing_tasks(self) -> list[str]:
         """The names of tasks of this process that failed and are not yet known to work again."""
         return [name for engine in self._process.engines() for name in engine.tasks.failing]
+
+    @property
+    def unheard_servers(self) -> list[str]:
+        """The addresses of servers that a loop of this process listens to and can't hear."""
+        engines = self._process.engines()
+        return sorted({address for engine in engines for address in engine.backend.unheard})
 
     async def aclose(self) -> None:
         """Close the running loop's engine and the background one."""

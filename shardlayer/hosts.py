@@ -8,8 +8,9 @@ that name a primary to ask Sentinels for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from shardlayer.exceptions import ConfigurationError
 
@@ -44,10 +45,33 @@ class Host:
         """Where it is, without user and password: what logs, errors and the admin show."""
         database = f"?db={self.arguments['db']}" if self.arguments.get("db") else ""
         if self.master_name:
-            listed = ",".join(f"{host}:{port}" for host, port in self.sentinels)
+            listed = ",".join(_place(host, port) for host, port in self.sentinels)
             return f"sentinel://{listed}/{self.master_name}{database}"
         scheme, _, rest = self.url.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}{database}"
+        place, _, query = rest.partition("?")
+        if _is_broken(self.url):  # by a password that is not quoted, perhaps
+            place = rest
+        if not database and (listed_database := parse_qs(query).get("db")):
+            database = f"?db={listed_database[0]}"
+        return f"{scheme}://{place.rpartition('@')[2]}{database}"
+
+    @property
+    def hostname(self) -> str:
+        """The name or IP address in its URL, an IPv6 address without brackets."""
+        return urlsplit(self.url).hostname or "localhost"
+
+    def at(self, hostname: str, port: int) -> Host:
+        """Return another server that is reached like this one: its URL but for host and port."""
+        parts = urlsplit(self.url)
+        user, at, _ = parts.netloc.rpartition("@")
+        return replace(
+            self, url=urlunsplit(parts._replace(netloc=f"{user}{at}{_place(hostname, port)}"))
+        )
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether it is reached over a Unix socket."""
+        return self.url.startswith("unix://")
 
     @property
     def is_memory(self) -> bool:
@@ -105,6 +129,14 @@ def _parse(item: object) -> Host:
     )
 
 
+def _is_broken(url: str) -> bool:
+    """Tell whether what stands where the port should is none."""
+    try:
+        return urlsplit(url).port == 0
+    except ValueError:
+        return True
+
+
 def _place(host: object, port: object) -> str:
     """Return host and port as a URL has them, an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
@@ -126,16 +158,27 @@ def _parse_sentinel(arguments: dict[str, Any]) -> Host:
 
 
 def _sentinel(entry: object) -> tuple[str, int]:
-    if isinstance(entry, (list, tuple)) and len(entry) == 2:
-        return str(entry[0]), int(entry[1])
-    if isinstance(entry, str):
-        host, _, port = entry.partition(":")
-        return host, int(port or SENTINEL_PORT)
+    try:
+        if isinstance(entry, (list, tuple)) and len(entry) == 2:
+            return str(entry[0]), int(entry[1])
+        if isinstance(entry, str):
+            # `[::1]:26379`, or an IPv6 address alone, which has several colons.
+            netloc = entry if entry.startswith("[") or entry.count(":") < 2 else f"[{entry}]"
+            parts = urlsplit(f"//{netloc}")
+            if parts.hostname:
+                return parts.hostname, parts.port or SENTINEL_PORT
+    except (TypeError, ValueError):
+        pass
     raise ConfigurationError(f"sentinels has {entry!r}; a Sentinel is a (host, port) pair.")
 
 
 def _without_secrets(item: object) -> object:
     """Return what an error may show of an entry: passwords stay out of logs."""
     if isinstance(item, Mapping):
-        return {key: "…" if "pass" in str(key) else value for key, value in item.items()}
+        return {
+            key: "…" if "pass" in str(key) else _without_secrets(value)
+            for key, value in item.items()
+        }
+    if isinstance(item, str) and "@" in item:
+        return f"…@{item.rpartition('@')[2]}"
     return item

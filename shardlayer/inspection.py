@@ -35,20 +35,21 @@ class Inspection:
         One that takes more than `within` seconds did not.
         """
 
-        async def one(engine: Engine, server: int) -> float | ShardUnavailable:
+        async def one(engine: Engine, server: int, address: str) -> float | ShardUnavailable:
             try:
                 async with asyncio.timeout(within):
                     return await engine.backend.ping(server)
             except ShardUnavailable as error:
                 return error
             except TimeoutError:
-                address = engine.backend.servers[server]
                 reason = f"no answer within {within:g} s"
                 return ShardUnavailable(shard=server, server=address, reason=reason)
 
         async def work(engine: Engine) -> dict[str, float | ShardUnavailable]:
             servers = engine.backend.servers
-            answers = await asyncio.gather(*(one(engine, index) for index in range(len(servers))))
+            answers = await asyncio.gather(
+                *(one(engine, index, address) for index, address in enumerate(servers))
+            )
             return dict(zip(servers, answers, strict=True))
 
         return await self._engines.run(work)
@@ -115,6 +116,15 @@ class Inspection:
                 shard, room, limit, before=before, max_bytes=max_bytes
             )
         )
+
+    @property
+    def unheard_servers(self) -> list[str]:
+        """The addresses of servers whose shards this process listens to and can't hear now.
+
+        What is published there reaches none of this process's members until it is heard again,
+        which is tried on and on. A node that has just begun hears none yet. From any thread.
+        """
+        return self._engines.unheard_servers
 
     def stats(self) -> Mapping[str, int]:
         """Return counts of this process since it started (see docs/operate.md)."""

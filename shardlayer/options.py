@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from re import Pattern
 from typing import Any
 
+from shardlayer.clients import require_valid
 from shardlayer.exceptions import ConfigurationError
 from shardlayer.hosts import DEFAULT_URL, Host, parse_hosts
 from shardlayer.types import HistoryPolicy
@@ -204,6 +205,14 @@ class LayerOptions:
             raise ConfigurationError(
                 "cluster is set, but hosts lists what can be no node of a Redis Cluster."
             )
+        if self.cluster and any(host.is_unix for host in self.hosts):
+            raise ConfigurationError(
+                "cluster is set, but hosts lists a Unix socket: a Cluster's nodes name each other "
+                "by host and port."
+            )
+        for host in self.hosts:
+            if not host.is_memory:
+                require_valid(host)
         if not isinstance(self.prefix, str) or not self.prefix or set(self.prefix) & set("{}"):
             raise ConfigurationError(
                 f"prefix is {self.prefix!r}; it takes a text that is not empty and has no braces."

@@ -25,8 +25,20 @@ RESTART_BASE = 0.1  # seconds before a task that failed begins again, doubled wi
 RESTART_MAX = 10.0  # seconds
 STEADY = 10.0  # seconds after which a task that was begun again counts as well
 
+# A CancelledError, too, may come from below: of a future that somebody else cancelled.
+_ERRORS = (Exception, asyncio.CancelledError)
+
 Result = TypeVar("Result")
 Work = Callable[[], Awaitable[object]]
+
+
+def is_cancelled() -> bool:
+    """Tell whether somebody cancelled the running task and it has not yet ended for that.
+
+    Else a CancelledError that reaches it says only that what it waited for was cancelled.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Tasks:
@@ -124,7 +136,7 @@ class _Watch:
             logger.info("%s: works again.", self.name)
         self._failures = 0
 
-    def failed(self, error: Exception) -> float:
+    def failed(self, error: BaseException) -> float:
         """Take note of a failure; return for how many seconds to wait."""
         if self._is_steady():
             self._failures = 0
@@ -148,10 +160,13 @@ async def _keep_running(work: Work, watch: _Watch) -> None:
         watch.begun()
         try:
             await work()
-        except Exception as error:
-            await asyncio.sleep(watch.failed(error))
+        except _ERRORS as error:
+            if is_cancelled():
+                raise
+            pause = watch.failed(error)
         else:
             return
+        await asyncio.sleep(pause)
 
 
 async def _repeat(
@@ -161,7 +176,9 @@ async def _repeat(
     while True:
         try:
             await work()
-        except Exception as error:
+        except _ERRORS as error:
+            if is_cancelled():
+                raise
             watch.failed(error)
         else:
             watch.succeeded()

@@ -17,7 +17,7 @@ PACKAGES = ("shardlayer", "realtime", "demo", "config")
 
 # shardlayer's modules and packages by layer, lowest first.
 LAYERS = (
-    {"exceptions", "frames", "hosts", "types", "options"},
+    {"exceptions", "frames", "hosts", "clients", "types", "options"},
     {
         "sharding",
         "keys",

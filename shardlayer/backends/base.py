@@ -67,6 +67,14 @@ class Backend(ABC):
         """
         return None
 
+    @property
+    def unheard(self) -> Sequence[str]:
+        """The addresses of servers that are listened to and can't be heard now. From any thread.
+
+        Here there are none.
+        """
+        return ()
+
     @abstractmethod
     def server_of(self, shard: int) -> int:
         """Return the index in `servers` of the server that holds a shard."""

@@ -3,7 +3,9 @@
 A shard is one slot, so a command goes to that slot's primary. Each primary has one connection for
 commands and one for subscriptions, as a listed server has. The map of slots is read from any node
 that answers; it is read again when a node says MOVED, when it can't be reached, and when a
-subscription ends: a server ends the subscriptions of a slot that it gives away (SUNSUBSCRIBE).
+subscription ends: a server ends the subscriptions of a slot that it gives away (SUNSUBSCRIBE). It
+is read now and then besides, so that nodes which left are let go, and often while some slot has no
+node: the shard that is there can't be reached or heard then, and the others go on.
 
 While a slot is being moved key by key the source answers ASK for what has left and TRYAGAIN for a
 script whose keys are on both sides; both before anything was written. Then the shard waits, until
@@ -17,41 +19,52 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shardlayer.backends.base import Listener
-from shardlayer.backends.connection import CommandLink, Failure
+from shardlayer.backends.connection import CommandLink
 from shardlayer.backends.pipeline import Execute
 from shardlayer.backends.probe import ServerReport
 from shardlayer.backends.servers import Reply, Send, Servers
+from shardlayer.backends.sockets import Failure
 from shardlayer.backends.turnstile import Turnstile
+from shardlayer.commands import text
+from shardlayer.complaints import Complaint
 from shardlayer.exceptions import ConfigurationError, ShardUnavailable
 from shardlayer.hosts import Host
 from shardlayer.keys import layout_tag
 from shardlayer.options import LayerOptions
 from shardlayer.sharding import slot_of
-from shardlayer.tasks import Tasks
+from shardlayer.tasks import Tasks, is_cancelled
 from shardlayer.types import NodeId
 
 logger = logging.getLogger("shardlayer.redis")
 
 PAUSE = 0.05  # seconds before a shard whose slot is on its way is tried again
 LEARN_INTERVAL = 0.2  # seconds between two readings of the map of slots
+MAP_INTERVAL = 60.0  # seconds after which it is read in any case
+GAP_INTERVAL = 1.0  # seconds after which it is, while nobody serves some slot
+FREE_HOPS = 3  # redirections that one command follows before it pauses for each
 
 
 class ClusterServers(Servers):
     """The primaries of a Redis Cluster. `hosts` are nodes to ask for the others first."""
 
-    def __init__(self, options: LayerOptions) -> None:
-        super().__init__(options)
+    def __init__(self, options: LayerOptions, tasks: Tasks | None = None) -> None:
+        super().__init__(options, tasks)
         self._template = options.hosts[0]
         self._slots = [slot_of(keys.tag) for keys in self.keys]
         self._layout_slot = slot_of(layout_tag(options.prefix))
+        self._wanted = {*self._slots, self._layout_slot}
         self._owners: dict[int, str] = {}  # slot -> address, for the slots that matter
+        self._members: set[str] = set()  # addresses of all nodes that the map names
         self._learning: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None  # reads it now and then
         self._learned = 0.0
         self._map = Turnstile(
             is_ready=lambda: bool(self._owners), prepare=self._learn, name="map of the Cluster"
@@ -59,11 +72,13 @@ class ClusterServers(Servers):
         self._audience: tuple[NodeId, Listener] | None = None
         self._regrouping = asyncio.Lock()
         self._heard_at: dict[str, list[int]] = {}
-        self._tasks = Tasks()
+        self._complain = Complaint(logger, logging.WARNING)
+        self._is_closed = False
 
     @property
     def addresses(self) -> list[str]:
-        return sorted(set(self._owners.values())) or list(self._homes)
+        # All that `address_of` may answer, also where nobody serves a slot.
+        return sorted({self.address_of(shard) for shard in range(len(self.keys))})
 
     def address_of(self, shard: int) -> str:
         return self._owners.get(self._slots[shard], self._homes[0])
@@ -76,70 +91,98 @@ class ClusterServers(Servers):
             return await self._follow(self._slots[shard], send)
         except Failure as error:
             self._learn_soon()
+            reason = str(error)
+            if isinstance(error, AskError):  # or MovedError, of which redis-py keeps numbers alone
+                reason = f"its slot is on the way to {error.host} port {error.port}"
             raise ShardUnavailable(
-                shard=shard, server=self.address_of(shard), reason=str(error)
+                shard=shard, server=self.address_of(shard), reason=reason
             ) from error
 
     async def run_at(self, address: str, send: Send[Reply]) -> Reply:
-        if not self._owners:
-            await self._learn()
+        try:
+            await self._enter()
+        except Failure as error:
+            raise self._unavailable(address, error) from error
         return await super().run_at(address if address in self._links else self._homes[0], send)
 
     async def listen(self, node: NodeId, listener: Listener) -> None:
+        self._listens = True
         self._audience = (node, listener)
-        self._tasks.start(self._regroup(), "hear the Cluster")
+        self._tasks.supervise(self._regroup, "hear the Cluster")
 
     async def aclose(self) -> None:
-        if self._learning is not None:
-            self._learning.cancel()
+        self._is_closed = True
         await self._map.aclose()
-        await self._tasks.aclose()
         await super().aclose()
+
+    async def _enter(self) -> None:
+        if not self._map.is_open:
+            await self._map.enter()
 
     async def _follow(self, slot: int, send: Send[Reply]) -> Reply:
         """Send something to whichever node has the slot, until one takes it."""
         deadline = asyncio.get_running_loop().time() + self._options.publish_timeout
+        asked = ""  # the node to ask this once, which is importing the slot
+        hops = 0
         while True:
-            if not self._map.is_open:
-                await self._map.enter()
-            address = self._owners.get(slot, self._homes[0])
+            await self._enter()
+            address = asked or self._owners.get(slot, self._homes[0])
             try:
-                return await self._send_to(address, send)
-            except MovedError as error:
+                if not asked:
+                    return await self._send_to(address, send)
+                asked = ""
+                return await send(self._links[address].asking())
+            except (MovedError, AskError) as error:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise
-                self._owners[slot] = self._know(f"{error.host}:{error.port}")
-                self._learn_soon()
-            except AskError as error:
-                return await self._ask_at(f"{error.host}:{error.port}", send)
+                there = self._know(error.host, error.port, answered=address)
+                if isinstance(error, MovedError):  # which is an AskError, too
+                    self._owners[slot] = there
+                    self._learn_soon()
+                else:
+                    asked = there
+                hops += 1
+                if hops > FREE_HOPS:  # two that send it to each other
+                    await asyncio.sleep(PAUSE)
             except (TryAgainError, ClusterDownError):
                 if asyncio.get_running_loop().time() >= deadline:
                     raise
                 await asyncio.sleep(PAUSE)
                 self._learn_soon()
 
-    async def _ask_at(self, place: str, send: Send[Reply]) -> Reply:
-        link = self._links[self._know(place)]
-        return await send(link.asking())
-
     # The map of slots
 
     async def _learn(self) -> None:
         """Read the map of slots from any node; one reading serves all who wait for it."""
         if self._learning is None:
-            self._learning = asyncio.ensure_future(self._read_map())
+            self._learning = self._tasks.start(self._read_map(), "read the map of the Cluster")
             self._learning.add_done_callback(self._end_learning)
-        await asyncio.shield(self._learning)
+        if self._keeping is None:
+            self._keeping = self._tasks.repeat(
+                self._learn_and_regroup, "map of the Cluster", pause=self._pause
+            )
+        try:
+            await asyncio.shield(self._learning)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise RedisConnectionError("the Cluster was not read to its end: closed") from None
 
     def _end_learning(self, task: asyncio.Task[None]) -> None:
         self._learning = None
         if not task.cancelled():
             task.exception()  # told to those who waited
 
+    def _pause(self) -> float:
+        is_complete = self._owners.keys() == self._wanted
+        interval = MAP_INTERVAL if is_complete else GAP_INTERVAL
+        return interval * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)
+
     def _learn_soon(self) -> None:
         """Read the map in the background, unless that has just been done."""
-        if asyncio.get_running_loop().time() - self._learned >= LEARN_INTERVAL:
-            self._tasks.start(self._learn_and_regroup(), "learn where the Cluster's slots are")
+        now = asyncio.get_running_loop().time()
+        if now - self._learned >= LEARN_INTERVAL and not self._is_closed:
+            self._tasks.supervise(self._learn_and_regroup, "learn where the Cluster's slots are")
 
     async def _learn_and_regroup(self) -> None:
         try:
@@ -151,47 +194,53 @@ class ClusterServers(Servers):
     async def _read_map(self) -> None:
         self._learned = asyncio.get_running_loop().time()
         failure: Exception = ConnectionError("no node of the Cluster answers")
-        for address in [*self.addresses, *self._links]:
+        best: tuple[str, list[Any], int] | None = None
+        for address in dict.fromkeys((*self.addresses, *self._links)):
+            link = self._links.get(address)
+            if link is None:
+                continue
             try:
-                ranges = await self._links[address].execute("CLUSTER", "SLOTS")
+                ranges = await link.execute("CLUSTER", "SLOTS")
             except Failure as error:
                 failure = error
                 continue
             if not isinstance(ranges, list):
                 raise ConfigurationError(f"{address} is no node of a Redis Cluster.")
-            self._take_map(ranges, address)
-            return
-        raise failure
+            failure = ConnectionError("no node of the Cluster serves a slot")
+            served = sum(_serves(ranges, slot) for slot in self._wanted)
+            if served and (best is None or served > best[2]):
+                best = address, ranges, served
+            if served == len(self._wanted):
+                break  # else another may know more: this one has left the Cluster, perhaps
+        if best is None:
+            raise failure
+        self._take_map(best[1], answered=best[0])
 
-    def _take_map(self, ranges: Sequence[Any], asked: str) -> None:
-        wanted = {*self._slots, self._layout_slot}
-        for first, last, primary, *_replicas in ranges:
-            host, port = primary[0], primary[1]
-            # A node that does not know its own name is where it was asked.
-            place = f"{host.decode()}:{port}" if host else asked.partition("://")[2]
-            owner = self._know(place)
-            for slot in wanted:
-                if first <= slot <= last:
-                    self._owners[slot] = owner
+    def _take_map(self, ranges: Sequence[Any], *, answered: str) -> None:
+        owners: dict[int, str] = {}
+        members: set[str] = set()
+        for first, last, primary, *replicas in ranges:
+            owner = self._know(primary[0], primary[1], answered=answered)
+            members.add(owner)
+            for host, port, *_ in replicas:
+                members.add(self._host_at(host, port, answered=answered).address)
+            owners.update((slot, owner) for slot in self._wanted if first <= slot <= last)
+        self._owners = owners
+        self._members = members
 
-    def _know(self, place: str) -> str:
-        """Return the address of a node at `host:port`, with a link to it."""
-        scheme = self._template.url.partition("://")[0]
-        host = Host(url=f"{scheme}://{place}", arguments=self._arguments())
-        if host.address not in self._links:
-            self._links[host.address] = self._link_to(host)
-        return host.address
+    def _know(self, host: bytes | str | None, port: int, *, answered: str) -> str:
+        """Return the address of a node as another named it, with a link to it."""
+        there = self._host_at(host, port, answered=answered)
+        if there.address not in self._links:
+            self._links[there.address] = self._link_to(there)
+        return there.address
 
-    def _arguments(self) -> dict[str, Any]:
-        """Return how to connect to any node: as to the first that was listed."""
-        credentials, _, _ = self._template.url.partition("://")[2].rpartition("@")
-        user, _, password = credentials.partition(":")
-        arguments = dict(self._template.arguments)
-        if user:
-            arguments["username"] = user
-        if password:
-            arguments["password"] = password
-        return arguments
+    def _host_at(self, host: bytes | str | None, port: int, *, answered: str) -> Host:
+        # One without a name is where the one that answered is (Redis manual, CLUSTER SLOTS).
+        name = text(host or b"")
+        if name in ("", "?"):
+            name = self._links[answered].host.hostname
+        return self._template.at(name, port)
 
     # Hearing
 
@@ -205,18 +254,42 @@ class ClusterServers(Servers):
                 try:
                     await self._learn()
                 except Failure as error:
-                    logger.warning("Can't reach the Cluster: %s. Waiting for it.", error)
+                    self._complain("Can't reach the Cluster: %s. Waiting for it.", error)
+                if not self._owners:
                     await asyncio.sleep(1.0)
-            if self._audience is None:
-                return
-            placed = self._shards_by_address()
-            for address in [*self._subscriptions]:
-                if self._heard_at.get(address) != placed.get(address):
-                    await self._subscriptions.pop(address).aclose()
-            for address, shards in placed.items():
-                if address not in self._subscriptions:
-                    self._heard_at[address] = shards
-                    self._subscriptions[address] = self._subscribe(address, shards, *self._audience)
+            if self._audience is not None:
+                placed: dict[str, list[int]] = {}
+                for shard, slot in enumerate(self._slots):
+                    if slot in self._owners:  # else asking for it would cost all of that server
+                        placed.setdefault(self._owners[slot], []).append(shard)
+                for address in [*self._subscriptions]:
+                    if self._heard_at[address] != placed.get(address):
+                        await self._subscriptions.pop(address).aclose()
+                        self._stop_hearing(self._heard_at.pop(address), self._audience[1])
+                for address, shards in placed.items():
+                    if address not in self._subscriptions:
+                        self._heard_at[address] = shards
+                        self._subscriptions[address] = self._subscribe(
+                            address, shards, *self._audience
+                        )
+            self._forget_who_left()
+
+    def _forget_who_left(self) -> None:
+        """Close the links to nodes that the map names no more, once what they carry has ended."""
+        needed = {*self._members, *self._owners.values(), *self._homes, *self._subscriptions}
+        for address in self._links.keys() - needed:
+            links = [self._links.pop(address)]
+            if (apart := self._apart.pop(address, None)) is not None:
+                links.append(apart)
+            self._turnstiles.pop(address, None)
+            self._checked.discard(address)
+            self._tasks.start(self._retire(links), f"close the connections to {address}")
+
+    async def _retire(self, links: Sequence[CommandLink]) -> None:
+        try:
+            await asyncio.sleep(self._options.publish_timeout)  # by then all is answered
+        finally:
+            await asyncio.gather(*(link.aclose() for link in links))
 
     async def _recognise(self, host: Host, report: ServerReport, execute: Execute) -> None:
         """Do nothing: shards move, so a server that is new to a shard says nothing of its data."""
@@ -225,3 +298,7 @@ class ClusterServers(Servers):
         # The key that says how many shards there are is in one slot of the whole Cluster.
         if self._owners.get(self._layout_slot) == link.address:
             await super()._check_layout(link)
+
+
+def _serves(ranges: Sequence[Any], slot: int) -> bool:
+    return any(first <= slot <= last for first, last, *_ in ranges)

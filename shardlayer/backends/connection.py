@@ -12,54 +12,17 @@ from contextlib import suppress
 from copy import copy
 from typing import Any
 
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.asyncio import Redis
+from redis.asyncio.sentinel import SentinelConnectionPool
+from redis.exceptions import NoScriptError
 
 from shardlayer.backends.pipeline import Greet, Pipeline
+from shardlayer.backends.sockets import Failure
+from shardlayer.clients import connect
 from shardlayer.commands import Argument, Call
 from shardlayer.hosts import Host
 
-CONNECT_TIMEOUT = 2.0  # seconds
 CLOSE_TIMEOUT = 5.0  # seconds that a connection gets to close; a busy machine needs some
-
-Failure = (RedisError, OSError, TimeoutError)
-"""What a server that can't be reached, or refuses, raises."""
-
-
-def connect(host: Host, *, timeout: float) -> Redis:
-    """Return a client that keeps one connection to a server and never retries by itself.
-
-    It speaks RESP2, whose replies do not differ between Redis 7 and Valkey 9. Retries are the
-    callers', who know which command may be repeated. `timeout` bounds a reply, in seconds. Behind
-    Sentinels every new connection asks anew which server is the primary.
-    """
-    arguments: dict[str, Any] = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": min(CONNECT_TIMEOUT, timeout),
-        **host.arguments,
-        "max_connections": 1,
-        "protocol": 2,
-        "decode_responses": False,
-        "retry": Retry(NoBackoff(), 0),
-        "client_name": "shardlayer",
-    }
-    if host.master_name:
-        sentinel = Sentinel(  # type: ignore[no-untyped-call]
-            host.sentinels,
-            sentinel_kwargs={
-                "socket_timeout": CONNECT_TIMEOUT,
-                "socket_connect_timeout": CONNECT_TIMEOUT,
-                **host.sentinel_arguments,
-            },
-        )
-        pool: ConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
-            host.master_name, sentinel, check_connection=True, **arguments
-        )
-        return Redis.from_pool(pool)
-    return Redis.from_pool(ConnectionPool.from_url(host.url, **arguments))
 
 
 async def close(redis: Redis) -> None:

@@ -21,13 +21,16 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from shardlayer.backends.sockets import Command, Socket, open_connection, pack
+from shardlayer.backends.sockets import Command, Failure, Socket, open_connection, pack
 from shardlayer.backends.turnstile import Turnstile
+from shardlayer.exceptions import ShardLayerError
 
 Execute = Callable[[Sequence[Command]], Awaitable[list[Any]]]
 """Sends commands over one connection; see `Pipeline.execute`."""
 
 Greet = Callable[[Execute], Awaitable[None]]
+
+_SAID = (*Failure, ShardLayerError)  # of a server: what its callers expect
 
 
 class Pipeline:
@@ -68,7 +71,7 @@ class Pipeline:
         return await self._execute_on(self._exchange, commands)
 
     async def aclose(self) -> None:
-        """Close the connection for good; calls that still wait are cancelled."""
+        """Close the connection for good; calls that still wait raise ConnectionError."""
         self._closed = True
         try:
             await self._turnstile.aclose()
@@ -91,7 +94,12 @@ class Pipeline:
                 return error
             return reply
         read: Callable[[Any], Any] | None = self._redis.response_callbacks.get(str(command[0]))
-        return reply if read is None else read(reply)
+        if read is None:
+            return reply
+        try:
+            return read(reply)
+        except Exception as error:  # whatever redis-py makes of what no server should answer
+            return InvalidResponse(f"{command[0]!r} was answered {reply!r:.200}: {error!r}")
 
     def _asks_sentinels(self) -> bool:
         return isinstance(self._redis.connection_pool, SentinelConnectionPool)
@@ -107,8 +115,10 @@ class Pipeline:
         if self._greet is not None:
             try:
                 await self._greet(partial(self._execute_on, exchange))
-            except BaseException:
+            except BaseException as error:
                 await exchange.aclose()
+                if isinstance(error, Exception) and not isinstance(error, _SAID):
+                    raise RedisConnectionError(f"not understood: {error!r}") from error
                 raise
         self._exchange = exchange
 
@@ -168,17 +178,13 @@ class _Exchange(Socket):
         if not reply.done():
             reply.set_result(answer)
 
-    def ended(self, error: Exception | None) -> None:
-        """Give who waits the error, or cancel them without one."""
+    def ended(self, error: Exception) -> None:
+        """Give who waits the error."""
         if self._watch is not None:
             self._watch.cancel()
         while self._due:
             reply = self._due.popleft()
-            if reply.done():
-                continue
-            if error is None:
-                reply.cancel()
-            else:
+            if not reply.done():
                 reply.set_exception(error)
                 reply.exception()  # whoever sent several commands asks for the first only
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shardlayer.backends.connection import Failure, close, connect
+from shardlayer.backends.connection import close
+from shardlayer.backends.sockets import Failure
+from shardlayer.clients import connect
 from shardlayer.exceptions import ConfigurationError
 from shardlayer.hosts import Host
 
@@ -102,8 +104,9 @@ async def probe(host: Host) -> ServerReport:
     redis = connect(host, timeout=PROBE_TIMEOUT)
     try:
         return read_report(host.address, await redis.info("everything"))
-    except Failure as error:
-        return ServerReport(address=host.address, error=str(error))
+    except Exception as error:  # of credentials, too
+        known = isinstance(error, Failure)
+        return ServerReport(address=host.address, error=str(error) if known else repr(error))
     finally:
         await close(redis)
 

@@ -32,7 +32,7 @@ from shardlayer.commands import (
     Queued,
 )
 from shardlayer.complaints import Complaint
-from shardlayer.exceptions import ScriptFailed
+from shardlayer.exceptions import ScriptFailed, ShardUnavailable
 from shardlayer.keys import (
     CHANNEL_MARK,
     layout_tag,
@@ -67,6 +67,10 @@ class RedisBackend(Backend):
     @property
     def servers(self) -> Sequence[str]:  # type: ignore[override]
         return self._servers.addresses
+
+    @property
+    def unheard(self) -> Sequence[str]:
+        return self._servers.unheard
 
     def server_of(self, shard: int) -> int:
         return self._servers.addresses.index(self._servers.address_of(shard))
@@ -235,7 +239,11 @@ class RedisBackend(Backend):
         return forgotten
 
     async def claim_sweep(self, server: int, seconds: float) -> bool:
-        shard = next(shard for shard in range(len(self._keys)) if self.server_of(shard) == server)
+        address = self._address(server)
+        shards = range(len(self._keys))
+        shard = next((each for each in shards if self._servers.address_of(each) == address), None)
+        if shard is None:  # its slots have just moved
+            return False
         key, ttl = self._keys[shard].swept, commands.milliseconds(seconds)
         return bool(await self._execute(shard, "SET", key, "1", "NX", "PX", ttl))
 
@@ -337,8 +345,15 @@ class RedisBackend(Backend):
         )
 
     async def _execute_at(self, server: int, *command: Argument) -> Any:
-        address = self._servers.addresses[server]
+        address = self._address(server)
         return await self._servers.run_at(address, lambda link: link.execute(*command))
+
+    def _address(self, server: int) -> str:
+        addresses = self._servers.addresses
+        if server < len(addresses):
+            return addresses[server]
+        # Whoever counted them has waited since, and the Cluster has shrunk.
+        raise ShardUnavailable(shard=0, server=f"server {server}", reason="it is none any more")
 
 
 class _Refused(Exception):

@@ -12,16 +12,17 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from shardlayer import wire
 from shardlayer.backends.base import Listener
-from shardlayer.backends.connection import CommandLink, Failure
+from shardlayer.backends.connection import CommandLink
 from shardlayer.backends.lives import recognise
 from shardlayer.backends.mending import is_about_data
 from shardlayer.backends.pipeline import Execute
 from shardlayer.backends.probe import ServerReport, read_report, require_supported
-from shardlayer.backends.sockets import Command
+from shardlayer.backends.sockets import Command, Failure
 from shardlayer.backends.subscription import Probe, Subscription
 from shardlayer.backends.turnstile import Turnstile
 from shardlayer.exceptions import ConfigurationError, ShardUnavailable
@@ -30,6 +31,7 @@ from shardlayer.keys import ShardKeys, layout_key
 from shardlayer.options import LayerOptions
 from shardlayer.scripts import all_scripts
 from shardlayer.sharding import hash_tags
+from shardlayer.tasks import Tasks
 from shardlayer.types import NodeId
 
 logger = logging.getLogger("shardlayer.redis")
@@ -48,13 +50,15 @@ class Servers:
         keys: The names in Redis, by shard.
     """
 
-    def __init__(self, options: LayerOptions) -> None:
+    def __init__(self, options: LayerOptions, tasks: Tasks | None = None) -> None:
         self.keys = [ShardKeys(tag) for tag in hash_tags(options.prefix, options.shards)]
         self._options = options
+        self._tasks = (tasks or Tasks()).branch()
         self._links = {host.address: self._link_to(host) for host in options.hosts}
         self._apart: dict[str, CommandLink] = {}
         self._homes = list(self._links)
         self._subscriptions: dict[str, Subscription] = {}
+        self._listens = False
         self._hears = [asyncio.Event() for _ in self.keys]
         self._checked: set[str] = set()
         self._turnstiles: dict[str, Turnstile] = {}
@@ -93,20 +97,31 @@ class Servers:
         try:
             return await self._send_to(address, send)
         except Failure as error:
-            shards = (shard for shard in range(len(self.keys)) if self.address_of(shard) == address)
-            raise ShardUnavailable(
-                shard=next(shards, 0), server=address, reason=str(error)
-            ) from error
+            raise self._unavailable(address, error) from error
 
     async def run_apart(self, address: str, send: Send[Reply]) -> Reply:
         """Send what holds up a connection over one that nothing else uses. Raises like `run`."""
-        if address not in self._apart:
-            host, timeout = self._links[address].host, self._options.publish_timeout
-            self._apart[address] = CommandLink(host, timeout=timeout)
-        return await self.run_at(address, lambda _: send(self._apart[address]))
+
+        async def send_apart(link: CommandLink) -> Reply:
+            apart = self._apart.get(link.address)
+            if apart is None:
+                timeout = self._options.publish_timeout
+                apart = self._apart[link.address] = CommandLink(link.host, timeout=timeout)
+            return await send(apart)
+
+        return await self.run_at(address, send_apart)
+
+    @property
+    def unheard(self) -> list[str]:
+        """The addresses of servers that are listened to, and can't be heard at the moment."""
+        if not self._listens:
+            return []
+        shards = (shard for shard, hears in enumerate(self._hears) if not hears.is_set())
+        return sorted({self.address_of(shard) for shard in shards})
 
     async def listen(self, node: NodeId, listener: Listener) -> None:
         """Begin to hear all shards for a node."""
+        self._listens = True
         for address, shards in self._shards_by_address().items():
             self._subscriptions[address] = self._subscribe(address, shards, node, listener)
 
@@ -121,6 +136,7 @@ class Servers:
         await asyncio.gather(*(turnstile.aclose() for turnstile in self._turnstiles.values()))
         links = (*self._links.values(), *self._apart.values())
         await asyncio.gather(*(link.aclose() for link in links))
+        await self._tasks.aclose()
 
     # For the other way to place shards, too
 
@@ -128,17 +144,24 @@ class Servers:
         greet = partial(self._greet, host)
         return CommandLink(host, timeout=self._options.publish_timeout, greet=greet)
 
+    def _unavailable(self, address: str, error: Exception) -> ShardUnavailable:
+        shards = (shard for shard in range(len(self.keys)) if self.address_of(shard) == address)
+        return ShardUnavailable(shard=next(shards, 0), server=address, reason=str(error))
+
     async def _send_to(self, address: str, send: Send[Reply]) -> Reply:
+        link = self._links.get(address)
+        if link is None:
+            raise RedisConnectionError(f"{address} has left the Cluster")
         turnstile = self._turnstiles.get(address)
         if turnstile is None:
             turnstile = self._turnstiles[address] = Turnstile(
                 is_ready=lambda: address in self._checked,
-                prepare=partial(self._check, address),
+                prepare=partial(self._check, link),
                 name=f"check of {address}",
             )
         if not turnstile.is_open:
             await turnstile.enter()
-        return await send(self._links[address])
+        return await send(link)
 
     def _shards_by_address(self) -> dict[str, list[int]]:
         placed: dict[str, list[int]] = {}
@@ -161,9 +184,7 @@ class Servers:
             listener.resumed(shards)
 
         def lost() -> None:
-            for shard in shards:
-                self._hears[shard].clear()
-            listener.lost(shards)
+            self._stop_hearing(shards, listener)
             self._lost(address)
 
         return Subscription(
@@ -174,15 +195,22 @@ class Servers:
             on_lost=lost,
             timeout=self._options.publish_timeout,
             probe=self._probe(address, shards[0], node),
+            tasks=self._tasks,
         )
+
+    def _stop_hearing(self, shards: Sequence[int], listener: Listener) -> None:
+        for shard in shards:
+            self._hears[shard].clear()
+        listener.lost(shards)
 
     def _probe(self, address: str, shard: int, node: NodeId) -> Probe:
         """Return how the node finds out that it can't hear a server any more."""
         inbox = self.keys[shard].inbox(node)
         batch = wire.pack_order(wire.Kind.PROBE, node)
+        link = self._links[address]
         return Probe(
             # To this very server: another, which a slot has moved to, can't speak for it.
-            publish=lambda: self._links[address].execute("SPUBLISH", inbox, batch),
+            publish=lambda: link.execute("SPUBLISH", inbox, batch),
             interval=self._options.probe_interval,
             timeout=self._options.probe_timeout,
         )
@@ -190,13 +218,13 @@ class Servers:
     def _lost(self, address: str) -> None:
         """Learn that a server can't be heard; its subscription goes on trying."""
 
-    async def _check(self, address: str) -> None:
+    async def _check(self, link: CommandLink) -> None:
         try:
-            await self._check_layout(self._links[address])
+            await self._check_layout(link)
         except Failure:
             # The connection had gone deaf, perhaps. Whoever came since need not suffer for that.
-            await self._check_layout(self._links[address])
-        self._checked.add(address)
+            await self._check_layout(link)
+        self._checked.add(link.address)
 
     async def _greet(self, host: Host, execute: Execute) -> None:
         """Refuse a server that can't serve, and notice one that may have lost something.

@@ -18,11 +18,18 @@ import hiredis
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, DefaultParser
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse
+from redis.exceptions import InvalidResponse, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shardlayer.commands import Argument
+from shardlayer.tasks import is_cancelled
 
 Command = tuple[Argument, ...]
+
+Failure = (RedisError, OSError, TimeoutError)
+"""What a server that can't be reached, or refuses, raises."""
+
+OPEN_TIMEOUT = 30.0  # seconds for all that a connection takes: credentials, several Sentinels
 
 _INCOMPLETE = object()
 _hiredis: Any = hiredis  # its stubs have pack_command take one argument
@@ -38,19 +45,31 @@ async def open_connection(redis: Redis) -> AbstractConnection:
     """Return a new connection of a client, outside its pool. A cancelled call leaves none.
 
     Raises:
-        RedisError, OSError: If it can't be made.
+        RedisError, OSError: If it can't be made, for whatever reason: who provides credentials may
+            raise anything or hang, and uvloop raises RuntimeError where the connection ends.
     """
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT):
+            return await _open(redis)
+    except TimeoutError as error:
+        raise RedisTimeoutError(f"no connection within {OPEN_TIMEOUT:g} s") from error
+
+
+async def _open(redis: Redis) -> AbstractConnection:
     pool: Any = redis.connection_pool  # its methods are not typed
     connection: Any = pool.make_connection()
-    task = asyncio.current_task()
     try:
         await connection.connect()
-        if task is not None and task.cancelling():  # redis-py 8.1 swallows some cancellations
+        if is_cancelled():  # redis-py 8.1 swallows some cancellations
             raise asyncio.CancelledError
-    except BaseException:
+    except BaseException as error:
         if connection.is_connected:
             _transport_of(connection).abort()
         await connection.disconnect(nowait=True)
+        if isinstance(error, Failure) or is_cancelled():
+            raise
+        if isinstance(error, Exception | asyncio.CancelledError):
+            raise RedisConnectionError(f"can't connect: {error!r}") from error
         raise
     made: AbstractConnection = connection
     return made
@@ -88,14 +107,17 @@ class Socket(asyncio.Protocol, ABC):
         """
 
     @abstractmethod
-    def ended(self, error: Exception | None) -> None:
-        """Learn, once, that nothing comes any more; `error` is None where that was asked for."""
+    def ended(self, error: Exception) -> None:
+        """Learn, once, that nothing comes any more, and why."""
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
-        self._transport.write(data)
+        try:
+            self._transport.write(data)
+        except RuntimeError as error:  # uvloop's, of a connection that has just ended
+            self.lose(RedisConnectionError(f"the connection was lost: {error}"))
 
-    def lose(self, error: Exception | None) -> None:
+    def lose(self, error: Exception) -> None:
         """Give the connection up."""
         if not self.is_lost:
             self.is_lost = True
@@ -104,7 +126,7 @@ class Socket(asyncio.Protocol, ABC):
 
     async def aclose(self) -> None:
         """Close the connection. A cancelled call leaves nothing open."""
-        self.lose(None)
+        self.lose(RedisConnectionError("the connection was closed"))
         await self._connection.disconnect(nowait=True)  # waits for nothing, as it says
         await asyncio.sleep(0)  # the turn in which the loop closes what was aborted
 

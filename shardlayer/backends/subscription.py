@@ -16,6 +16,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -23,9 +24,11 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 
-from shardlayer.backends.connection import Failure, close, connect
-from shardlayer.backends.sockets import Socket, open_connection, pack
+from shardlayer.backends.connection import close
+from shardlayer.backends.sockets import Failure, Socket, open_connection, pack
+from shardlayer.clients import connect
 from shardlayer.hosts import Host
+from shardlayer.tasks import Tasks, is_cancelled
 
 logger = logging.getLogger("shardlayer.redis")
 
@@ -58,6 +61,7 @@ class Subscription:
         on_lost: Called when they can't be heard any more, or could not from the start.
         timeout: Seconds that connecting and subscribing may take.
         probe: Finds out when it has gone deaf.
+        tasks: Of who wants it.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Subscription:
         on_lost: Callable[[], None],
         timeout: float,
         probe: Probe,
+        tasks: Tasks,
     ) -> None:
         self._address = host.address
         self._host = host
@@ -80,7 +85,9 @@ class Subscription:
         self._hears = False
         self._timeout = timeout
         self._probe = probe
-        self._task = asyncio.create_task(self._run(), name=f"subscription to {self._address}")
+        self._failures = 0  # in a row
+        self._tasks = tasks
+        self._task = tasks.supervise(self._run, f"subscription to {self._address}")
 
     async def aclose(self) -> None:
         """Stop hearing and close the connection."""
@@ -89,28 +96,34 @@ class Subscription:
         await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        failures = 0
         redis = connect(self._host, timeout=self._timeout)
         try:
             while True:
                 try:
-                    await self._hear(redis, failures)
+                    await self._hear(redis)
                 except Failure as error:
-                    if self._hears or failures == 0:
-                        logger.warning("Can't hear %s: %s. Waiting for it.", self._address, error)
-                    failures = 1 if self._hears else failures + 1
-                    self._hears = False
-                    self._on_lost()
-                ceiling = min(RECONNECT_BASE * 2 ** min(failures, 10), RECONNECT_MAX)
+                    self._lost(error)
+                except (Exception, asyncio.CancelledError) as error:
+                    if not is_cancelled():
+                        self._lost(error)
+                    raise
+                ceiling = min(RECONNECT_BASE * 2 ** min(self._failures, 10), RECONNECT_MAX)
                 await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311 (jitter)
         finally:
             await close(redis)
 
-    async def _hear(self, redis: Redis, failures: int) -> None:
+    def _lost(self, error: BaseException) -> None:
+        if self._hears or self._failures == 0:
+            logger.warning("Can't hear %s: %s. Waiting for it.", self._address, error)
+        self._failures = 1 if self._hears else self._failures + 1
+        self._hears = False
+        self._on_lost()
+
+    async def _hear(self, redis: Redis) -> None:
         """Hear until the connection is lost; raises why."""
 
         def resumed() -> None:
-            if failures:
+            if self._failures:
                 logger.info("%s can be heard again.", self._address)
             self._hears = True
             self._on_resumed()
@@ -130,7 +143,7 @@ class Subscription:
 
     async def _attend(self, ear: _Ear) -> None:
         """Keep a connection for as long as it hears; raises why it does not any more."""
-        probing = asyncio.create_task(self._probe_on(ear), name=f"probe of {self._address}")
+        probing = self._tasks.supervise(partial(self._probe_on, ear), f"probe of {self._address}")
         try:
             await ear.deaf
         finally:
@@ -212,11 +225,9 @@ class _Ear(Socket):
         elif kind == b"sunsubscribe":
             self.lose(RedisConnectionError("a slot has moved to another server"))
 
-    def ended(self, error: Exception | None) -> None:
+    def ended(self, error: Exception) -> None:
         """Say why nothing can be heard any more."""
         self.resumed.set()
-        if error is None:
-            self.deaf.cancel()
-        elif not self.deaf.done():
+        if not self.deaf.done():
             self.deaf.set_exception(error)
             self.deaf.exception()  # who closes before asking need not know

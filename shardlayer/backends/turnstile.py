@@ -58,18 +58,17 @@ class Turnstile:
             self._inside -= 1
 
     async def aclose(self) -> None:
-        """Stop preparing; who waits is cancelled."""
+        """Stop preparing; who waits gets a ConnectionError."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     def _prepared(self, task: asyncio.Task[None]) -> None:
         self._task = None
-        if not task.cancelled():
+        if task.cancelled():  # whoever waits was not, and need not end for it
+            self._let_through(ConnectionError(f"{self._name}: broken off"))
+        else:
             self._let_through(task.exception())
-            return
-        while self._line:
-            self._line.popleft().cancel()
 
     def _let_through(self, error: BaseException | None = None) -> None:
         if self._task is not None:

@@ -351,7 +351,8 @@ def tell(client: Redis, *command: object) -> Any:
     return client.execute_command("CLUSTER", *command)  # type: ignore[no-untyped-call]
 
 
-def _cluster_info(client: Redis) -> dict[str, str]:
+def cluster_info(client: Redis) -> dict[str, str]:
+    """Return what a node says of its Cluster."""
     info = tell(client, "INFO")
     if isinstance(info, bytes):
         return dict(line.split(":", 1) for line in info.decode().split() if ":" in line)
@@ -359,14 +360,14 @@ def _cluster_info(client: Redis) -> dict[str, str]:
 
 
 def _knows(client: Redis, nodes: int) -> bool:
-    return _cluster_info(client)["cluster_known_nodes"] == str(nodes)
+    return cluster_info(client)["cluster_known_nodes"] == str(nodes)
 
 
 def _is_well(client: Redis) -> bool:
     replicas = client.info("replication")
     linked = replicas["role"] == "master" or replicas["master_link_status"] == "up"
     followed = replicas["role"] != "master" or replicas["connected_slaves"] == 1
-    return bool(_cluster_info(client)["cluster_state"] == "ok" and linked and followed)
+    return bool(cluster_info(client)["cluster_state"] == "ok" and linked and followed)
 
 
 PLACES = {

@@ -20,10 +20,12 @@ class LossyProxy:
 
     Attributes:
         url: Where clients reach it, as Redis clients take it.
+        refuse_subscribers: Whether a connection ends once it subscribes to something.
     """
 
     def __init__(self, port: int) -> None:
         self.url = ""
+        self.refuse_subscribers = False
         self._upstream = port
         self._server: asyncio.Server | None = None
         self._lossy: set[asyncio.StreamWriter] = set()
@@ -81,6 +83,8 @@ class LossyProxy:
     async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while data := await source.read(CHUNK):
+                if self.refuse_subscribers and b"SUBSCRIBE" in data:
+                    break
                 if target not in self._lossy:
                     target.write(data)
                     await target.drain()

@@ -14,11 +14,14 @@ from typing import Any
 import orjson
 import pytest
 from redis.asyncio import Redis
+from redis.credentials import CredentialProvider
 
 from demo.embedded import EmbeddedValkey
 from shardlayer import wire
+from shardlayer.backends.connection import CommandLink
 from shardlayer.keys import ShardKeys
 from shardlayer.layer import ShardedChannelLayer
+from shardlayer.node import Node
 from shardlayer.options import PREFIX, SHARDS
 from shardlayer.sharding import hash_tags
 from tests.faults.proxy import LossyProxy
@@ -178,3 +181,127 @@ async def test_process_that_was_held_up_keeps_its_connections(server: EmbeddedVa
             time.sleep(0.4)  # noqa: ASYNC251 (it is to stand still)
         await asyncio.sleep(0.3)  # in which a connection would be replaced
         assert await ears(server) == before
+
+
+class Provider(CredentialProvider):
+    """Provides a password as those of clouds do, and raises what it is told to, once each."""
+
+    def __init__(self) -> None:
+        self.raises: list[BaseException] = []
+        self.asked = 0
+
+    def get_credentials(self) -> tuple[str, str]:
+        """Return user and password."""
+        return "layer", "lizard"
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """Return user and password, or raise what is due."""
+        self.asked += 1
+        if self.raises:
+            raise self.raises.pop()
+        return self.get_credentials()
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(), RuntimeError("token"), LookupError(), asyncio.CancelledError()]
+)
+async def test_credentials_that_can_not_be_had_once(tmp_path: Path, error: BaseException) -> None:
+    """Whatever the provider raises while connections are made again, the next try is made."""
+    provider = Provider()
+    options = ("--user", "layer", "on", ">lizard", "~*", "&*", "+@all")
+    with EmbeddedValkey(directory=tmp_path, options=options) as server:
+        host = {"address": server.url, "credential_provider": provider}
+        layer = ShardedChannelLayer(hosts=[host], publish_timeout=5.0)
+        async with layer_on(server.url) as other:
+            sink = await join(layer)
+            provider.raises = [error, error]
+            async with Redis.from_url(server.url) as redis:
+                await redis.client_kill_filter(_type="pubsub")
+            await until(lambda: not provider.raises)
+            await other.publish(ROOM, b"1")
+            await until(lambda: received(sink) == [1])
+            # And for commands, too.
+            async with Redis.from_url(server.url) as redis:
+                await redis.client_kill_filter(_type="normal", skipme=True)
+            provider.raises = [error]
+            assert await layer.publish(ROOM, b"2") is not None
+            await until(lambda: received(sink) == [1, 2])
+        assert layer.failing_tasks == []
+        await layer.close()
+
+
+async def test_what_a_listener_raises_ends_no_subscription(
+    server: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error of our own, at whatever point, is logged with its traceback, and hearing goes on."""
+    errors = {"resumed": 2, "lost": 1, "arrived": 1}
+
+    def faulty(name: str) -> Any:
+        original = getattr(Node, name)
+
+        def call(*arguments: Any) -> None:
+            if errors[name]:
+                errors[name] -= 1
+                raise LookupError(f"made up in {name}")
+            original(*arguments)
+
+        return call
+
+    for name in errors:
+        monkeypatch.setattr(Node, name, faulty(name))
+    async with layer_on(server.url) as layer, layer_on(server.url) as other:
+        node = await layer.node()
+        sink = RecordingSink()
+        (await node.join(ROOM, sink)).release()
+        await other.publish(ROOM, b"1")
+        await until(lambda: not any(errors.values()))
+        await until(lambda: received(sink) == [1])
+        await until(lambda: not layer.unheard_servers)
+        await other.publish(ROOM, b"2")
+        await until(lambda: received(sink) == [1, 2])
+    for name in ("resumed", "lost", "arrived"):
+        assert f"made up in {name}" in caplog.text
+
+
+async def test_probe_that_raises_is_tried_again(
+    server: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else would notice that a connection is deaf."""
+    broken = True
+    execute = CommandLink.execute
+
+    async def maybe(link: CommandLink, *command: Any) -> Any:
+        if broken and command[0] == "SPUBLISH":
+            raise LookupError("made up")
+        return await execute(link, *command)
+
+    monkeypatch.setattr(CommandLink, "execute", maybe)
+    async with (
+        LossyProxy(server.port) as proxy,
+        layer_on(proxy.url, **IMPATIENT) as layer,
+        layer_on(server.url) as other,
+    ):
+        sink = await join(layer)
+        await until(lambda: any(name.startswith("probe") for name in layer.failing_tasks))
+        assert layer.stats()["failing_tasks"] == 1
+        broken = False
+        proxy.swallow(to_server=True, to_client=True)
+        await other.publish(ROOM, b"1")
+        await until(lambda: received(sink) == [1], within=LIMIT)
+
+
+async def test_server_that_can_not_be_heard_is_named(server: EmbeddedValkey) -> None:
+    """While commands may be answered: `ping()` alone would say that all is well."""
+    async with LossyProxy(server.port) as proxy, layer_on(proxy.url, **IMPATIENT) as layer:
+        assert layer.unheard_servers == []
+        await join(layer)
+        assert layer.unheard_servers == []
+        assert layer.stats()["unheard_servers"] == 0
+        proxy.refuse_subscribers = True
+        async with Redis.from_url(server.url) as redis:
+            await redis.client_kill_filter(_type="pubsub")
+        await until(lambda: layer.unheard_servers == [proxy.url])
+        assert layer.stats()["unheard_servers"] == 1
+        assert all(isinstance(answer, float) for answer in (await layer.ping()).values())
+        proxy.refuse_subscribers = False
+        await until(lambda: not layer.unheard_servers)

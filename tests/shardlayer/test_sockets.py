@@ -8,8 +8,9 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 
 from demo.embedded import EmbeddedValkey
-from shardlayer.backends.connection import close, connect
+from shardlayer.backends.connection import close
 from shardlayer.backends.sockets import Socket, open_connection, pack
+from shardlayer.clients import connect
 from shardlayer.hosts import Host
 
 TIMEOUT = 2.0  # seconds

@@ -13,6 +13,7 @@ SOCKETIO = Peer(
     what="python-socketio's AsyncServer with AsyncRedisManager on uvicorn, WebSocket transport.",
     command=(
         *(sys.executable, "-m", "uvicorn", "--log-level", "warning", "--no-access-log"),
+        *("--loop", "asyncio"),  # as the others have, whatever else is installed
         *("--host", "127.0.0.1", "--port", "{port}"),
         "benchmarks.peers.socketio.app:application",
     ),
