@@ -67,7 +67,7 @@ LAYERS = (
         "inspection",
         "blocking",
     },  # I/O
-    {"layer", "consumers", "server", "balancer"},  # adapters: none imports another
+    {"layer", "consumers", "server", "balancer", "testing"},  # adapters: none imports another
 )
 ADAPTERS = LAYERS[-1]
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
