@@ -29,6 +29,7 @@ from shardlayer.commands import JoinReply
 from shardlayer.fanout import fan_out
 from shardlayer.frames import Broadcast, joined
 from shardlayer.gate import Gate
+from shardlayer.misdirected import Misdirected
 from shardlayer.pushes import Reset, encode_push
 from shardlayer.room import Event, Room, State
 from shardlayer.turns import Turns
@@ -55,6 +56,7 @@ class Hub:
         turns: The turns of the event loop, which the node's hubs share.
         on_doubt: Called with a room that may have missed something, so that its shard is to be
             asked: `ask` it, and `admit` the answer.
+        misdirected: Told of publications for rooms that have channels alone.
 
     Attributes:
         delivered: Messages written to members.
@@ -72,6 +74,7 @@ class Hub:
         max_backlog: int,
         turns: Turns,
         on_doubt: Callable[[Room], None],
+        misdirected: Misdirected | None = None,
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self.delivered = 0
@@ -84,6 +87,7 @@ class Hub:
         self._max_backlog = max_backlog
         self._turns = turns
         self._on_doubt = on_doubt
+        self._misdirected = misdirected or Misdirected()
         self._waiting: deque[Arrived] = deque()
         self._waiting_size = 0  # bytes, as the next two
         self._writing_size = 0
@@ -223,9 +227,12 @@ class Hub:
                     room = self.rooms.get(publication.room)
                     if room is None:
                         self.unwanted += 1
-                    elif self._is_next(room, publication) and room.sinks:
-                        entry = (encode_push(publication), publication.offset)
-                        collected.setdefault(room, []).append(entry)
+                    elif self._is_next(room, publication):
+                        if room.sinks:
+                            entry = (encode_push(publication), publication.offset)
+                            collected.setdefault(room, []).append(entry)
+                        elif room.channels:
+                            self._misdirected.publication(room.name)
             if self._writing_size >= ROUND_BYTES:
                 break
         return collected, resets

@@ -70,6 +70,9 @@ class Memberships:
         room = self._rooms.find(group)
         if room is None:
             return
+        if not room.channels and room.sinks:
+            self._rooms.misdirected.message(group)
+            return
         now = asyncio.get_running_loop().time()
         missed = 0
         for channel, membership in list(room.channels.items()):

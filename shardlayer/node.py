@@ -282,6 +282,7 @@ class Node:
             "dropped": sum(hub.dropped for hub in hubs),
             "gaps_found": self._checks.found,
             "missed_messages": self.memberships.missed + self.mailboxes.missed,
+            "misdirected": self._rooms.misdirected.count,
             "announced": self._audience.told,
             "broken_batches": self.broken_batches,
             "undecodable_messages": self.mailboxes.undecodable,

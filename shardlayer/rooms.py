@@ -17,6 +17,7 @@ from collections.abc import Generator, Sequence
 from shardlayer.commands import PAGE, JoinReply, Page
 from shardlayer.complaints import Complaint
 from shardlayer.hub import Hub
+from shardlayer.misdirected import Misdirected
 from shardlayer.options import LayerOptions
 from shardlayer.registry import RETRY_PAUSE, Registry
 from shardlayer.room import ASKED, ENTERING, Room, State
@@ -35,9 +36,11 @@ class Rooms:
 
     Attributes:
         hubs: Each shard's rooms and the delivery to them.
+        misdirected: Counts what was sent in the way that no member takes.
     """
 
     def __init__(self, registry: Registry, options: LayerOptions) -> None:
+        self.misdirected = Misdirected()
         self._turns = turns = Turns()
         self.hubs = [
             Hub(
@@ -45,6 +48,7 @@ class Rooms:
                 write_bytes=options.write_bytes,
                 max_backlog=options.max_backlog,
                 turns=turns,
+                misdirected=self.misdirected,
                 on_doubt=lambda room, shard=shard: self._reenter(shard, room),  # type: ignore[misc]
             )
             for shard in range(options.shards)

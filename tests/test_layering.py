@@ -45,6 +45,7 @@ LAYERS = (
         "crossing",
         "endings",
         "native",
+        "misdirected",
         "tasks",
         "audience",
     },  # in memory
