@@ -7,12 +7,19 @@ from collections import Counter
 from collections.abc import Iterator
 from uuid import uuid4
 
+import hypothesis
 import pytest
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from tests import tools
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.postgresql import PostgreSQL
+
+# On a busy machine an example takes as long as the others let it.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 # A shell starts its background jobs with SIGINT ignored, and the servers that tests send it to
 # would inherit that. What is handled here is not inherited.
