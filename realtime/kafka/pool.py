@@ -26,9 +26,10 @@ from realtime.kafka.routing import Route
 from realtime.kafka.skipped import SkippedRecords
 from realtime.kafka.source import Brokers, check_arguments, wait_for_topics, watch
 from realtime.kafka.stopping import Stop
-from shardlayer import ShardedChannelLayer
+from shardlayer import ShardedChannelLayer, Tasks
 
 FETCH_WAIT = 50  # milliseconds that a broker may hold a fetch for which it has nothing
+END_GRACE = 8.0  # seconds for readers that were told to stop; their own graces are shorter
 POLL_LIMIT = 24 * 3600 * 1000  # milliseconds
 
 
@@ -133,20 +134,28 @@ class Pool:
         return sum(reader.lag() for reader in self._readers)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Wait for Kafka, then read until `stop`; batches in hand are finished and committed."""
+        """Wait for Kafka, then read until `stop`; batches in hand are finished and committed.
+
+        A consumer that ends with an error is logged, and begun again after a pause.
+        """
         quiet_aiokafka()
         if not await wait_for_topics(self._brokers, self._topics, stop=stop):
             return
+        tasks = Tasks()
+        running = [
+            tasks.supervise(reader.run, "realtime: read from Kafka") for reader in self._readers
+        ]
+        running += [
+            tasks.supervise(partial(self._progress.run, stop), "realtime: show progress"),
+            tasks.supervise(partial(watch, self._brokers, stop=stop), "realtime: watch Kafka"),
+        ]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for reader in self._readers:
-                    tasks.create_task(reader.run(), name="realtime: read from Kafka")
-                tasks.create_task(self._progress.run(stop), name="realtime: show progress")
-                tasks.create_task(watch(self._brokers, stop=stop), name="realtime: watch Kafka")
-                await stop.wait()
-                for reader in self._readers:
-                    reader.stop()
+            await stop.wait()
+            for reader in self._readers:
+                reader.stop()
+            await asyncio.wait(running, timeout=END_GRACE)
         finally:
+            await tasks.aclose()
             self._router.close()
             if self._letters is not None:
                 await self._letters.aclose()

@@ -6,11 +6,13 @@ import asyncio
 import json
 import logging
 from functools import partial
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from demo.embedded import EmbeddedValkey
+from realtime.kafka.consumer import Consumer
 from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import RecordingSink
@@ -152,3 +154,32 @@ async def test_announcements(
 
 async def _is_committed(brokers: Brokers, topic: str, group: str, count: int) -> bool:
     return await committed(brokers, topic, group) == count
+
+
+async def test_consumer_that_fails_is_begun_again(
+    brokers: Brokers,
+    topic: str,
+    redis_layer: ShardedChannelLayer,
+    pools: Pools,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error that nobody foresaw is logged with its traceback; no record is lost or twice."""
+    fetch = Consumer.fetch
+    failures = 2
+
+    async def fails(self: Consumer, *args: Any, **kwargs: Any) -> Any:
+        nonlocal failures
+        batches = await fetch(self, *args, **kwargs)
+        if batches and failures:
+            failures -= 1
+            raise RuntimeError("nobody foresaw this")
+        return batches
+
+    monkeypatch.setattr(Consumer, "fetch", fails)
+    await produce(brokers, topic, 0, 100)
+    async with pools.running():
+        await arrived(redis_layer, 100)
+    assert await published(redis_layer) == expected(100)
+    assert "RuntimeError: nobody foresaw this" in caplog.text
+    assert await committed(brokers, topic, pools.group) == 100
