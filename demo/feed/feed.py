@@ -13,9 +13,9 @@ from demo.feed.figures import figures
 from demo.feed.machine import read_machine
 from demo.feed.schedule import next_tick
 from realtime.encoding import encode
-from realtime.kafka.quiet import quiet_aiokafka
+from realtime.kafka.brokers import Brokers, make_topic, wait_for_topics
+from realtime.kafka.reporting import quiet_aiokafka
 from realtime.kafka.routing import ROOM_HEADER
-from realtime.kafka.source import Brokers, make_topic, wait_for_topics
 from realtime.outage import Outage, pause
 
 logger = logging.getLogger(__name__)

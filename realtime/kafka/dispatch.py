@@ -10,15 +10,14 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from realtime.kafka.deadletters import DeadLetters
-from realtime.kafka.lane import Lane, Slice
-from realtime.kafka.letters import Letter
-from realtime.kafka.line import Item, Line, Parcel
-from realtime.kafka.markers import announcements_of
+from realtime.kafka.brokers import advice_on, reason_of
+from realtime.kafka.deadletters import DeadLetters, Letter
+from realtime.kafka.deliveries import DeliveryQueue, Item, Parcel
+from realtime.kafka.marks import announcements_of
+from realtime.kafka.partitions import PartitionWork, Slice
+from realtime.kafka.reporting import SkippedRecords
 from realtime.kafka.router import Answer
 from realtime.kafka.routing import EVERYBODY, BadRecord, payload_of
-from realtime.kafka.skipped import SkippedRecords
-from realtime.kafka.source import advice_on, reason_of
 from realtime.outage import Outage
 from shardlayer import Mark, ShardedChannelLayer, ShardUnavailable
 
@@ -31,7 +30,7 @@ Announcement = tuple[bytes, Mark]
 
 
 class Dispatch:
-    """One line to each shard, one for announcements, one for dead letters.
+    """One queue to each shard, one for announcements, one for dead letters.
 
     Args:
         layer: Where records are published.
@@ -39,8 +38,8 @@ class Dispatch:
         letters: Where bad records are kept; None: they are skipped.
         skipped: Counts bad records.
         outage: Told when a shard does not answer, and when all do.
-        on_done: Called with each slice that is delivered, after its lane moved on.
-        on_change: Called when a line fails, when it delivers again, and when lanes move on.
+        on_done: Called with each slice that is delivered, after its work moved on.
+        on_change: Called when a queue fails, when it delivers again, and when partitions move on.
         on_error: Called with an error that no waiting mends.
     """
 
@@ -65,17 +64,17 @@ class Dispatch:
         self._on_error = on_error
         self._redis = outage
         self._kafka = Outage("The topic of dead letters", logger)
-        self._shards: dict[int, Line[Marked]] = {}
-        self._announcements = self._line(
+        self._shards: dict[int, DeliveryQueue[Marked]] = {}
+        self._announcements = self._queue(
             self._announce, retry=ShardUnavailable, name="announce records"
         )
-        self._dead = self._line(self._bury, retry=KafkaError, name="write dead letters")
+        self._dead = self._queue(self._bury, retry=KafkaError, name="write dead letters")
 
-    def take(self, lane: Lane, records: Sequence[Any], answers: Sequence[Answer]) -> None:
-        """Send a lane's next records on their ways.
+    def take(self, work: PartitionWork, records: Sequence[Any], answers: Sequence[Answer]) -> None:
+        """Send a partition's next records on their ways.
 
         Args:
-            lane: Whose records.
+            work: Whose records.
             records: ConsumerRecord or UnreadRecord, in order.
             answers: The rooms of each, or why it has none.
         """
@@ -98,12 +97,12 @@ class Dispatch:
             size += len(data)
             for index, room in enumerate(rooms):
                 if room == EVERYBODY:
-                    mark = Mark(announcements_of(lane.source), record.offset, index)
+                    mark = Mark(announcements_of(work.source), record.offset, index)
                     announcements.append((data, mark))
                 else:
-                    mark = Mark(lane.source, record.offset, index)
+                    mark = Mark(work.source, record.offset, index)
                     shards.setdefault(shard_of(room), []).append((room, data, mark))
-        taken = lane.take(
+        taken = work.take(
             end=records[-1].offset + 1,
             records=len(records),
             size=size,
@@ -113,12 +112,12 @@ class Dispatch:
 
     def blocked(self) -> set[TopicPartition]:
         """Return the partitions that wait for a destination which does not answer."""
-        failing = [line for line in self._lines() if line.error is not None]
-        return {partition for line in failing for partition in line.partitions()}
+        failing = [queue for queue in self._queues() if queue.error is not None]
+        return {partition for queue in failing for partition in queue.partitions()}
 
     async def aclose(self) -> None:
         """Stop at once, whatever waits."""
-        await asyncio.gather(*(line.aclose() for line in self._lines()))
+        await asyncio.gather(*(queue.aclose() for queue in self._queues()))
 
     def _send(
         self,
@@ -127,7 +126,7 @@ class Dispatch:
         announcements: list[Announcement],
         dead: list[Letter],
     ) -> None:
-        ways: list[tuple[Line[Any], Sequence[Any]]] = [
+        ways: list[tuple[DeliveryQueue[Any], Sequence[Any]]] = [
             (self._shard(shard), items) for shard, items in shards.items()
         ]
         if announcements:
@@ -135,36 +134,36 @@ class Dispatch:
         if dead:
             ways.append((self._dead, dead))
         taken.open_parcels = len(ways)
-        for line, items in ways:
-            line.put(Parcel(slice=taken, items=items))
+        for queue, items in ways:
+            queue.put(Parcel(slice=taken, items=items))
         if not ways:
             self._moved(taken)
-        elif any(line.error is not None for line, _ in ways):
+        elif any(queue.error is not None for queue, _ in ways):
             self._on_change()
 
-    def _shard(self, shard: int) -> Line[Marked]:
-        line = self._shards.get(shard)
-        if line is None:
-            line = self._shards[shard] = self._line(
+    def _shard(self, shard: int) -> DeliveryQueue[Marked]:
+        queue = self._shards.get(shard)
+        if queue is None:
+            queue = self._shards[shard] = self._queue(
                 self._publish,
                 retry=ShardUnavailable,
                 name=f"publish records to shard {shard}",
             )
-        return line
+        return queue
 
-    def _line(
+    def _queue(
         self,
         deliver: Callable[[Sequence[Item]], Awaitable[object]],
         *,
         retry: type[Exception],
         name: str,
-    ) -> Line[Item]:
-        return Line(
+    ) -> DeliveryQueue[Item]:
+        return DeliveryQueue(
             deliver,
             retry=retry,
             name=name,
             on_done=self._delivered,
-            on_change=self._line_changed,
+            on_change=self._queue_changed,
             on_error=self._on_error,
         )
 
@@ -186,15 +185,15 @@ class Dispatch:
             self._moved(parcel.slice)
 
     def _moved(self, taken: Slice) -> None:
-        taken.lane.advance()
+        taken.work.advance()
         self._on_done(taken)
 
-    def _line_changed(self) -> None:
+    def _queue_changed(self) -> None:
         _tell(self._redis, [*self._shards.values(), self._announcements])
         _tell(self._kafka, [self._dead])
         self._on_change()
 
-    def _lines(self) -> Iterable[Line[Any]]:
+    def _queues(self) -> Iterable[DeliveryQueue[Any]]:
         yield from self._shards.values()
         yield self._announcements
         yield self._dead
@@ -211,8 +210,8 @@ def _parts(items: Sequence[Marked]) -> Iterator[Sequence[Marked]]:
     yield items[begin:]
 
 
-def _tell(outage: Outage, lines: Iterable[Line[Any]]) -> None:
-    error = next((line.error for line in lines if line.error is not None), None)
+def _tell(outage: Outage, queues: Iterable[DeliveryQueue[Any]]) -> None:
+    error = next((queue.error for queue in queues if queue.error is not None), None)
     if error is None:
         outage.over()
     else:

@@ -14,9 +14,9 @@ from aiokafka.errors import KafkaError
 from realtime.kafka.commits import Commits
 from realtime.kafka.consumer import Consumer, close_consumer
 from realtime.kafka.dispatch import Dispatch
-from realtime.kafka.lane import Lane, Slice, fitting
-from realtime.kafka.markers import Markers
-from realtime.kafka.progress import Progress
+from realtime.kafka.marks import PartitionMarks
+from realtime.kafka.partitions import PartitionWork, Slice, fitting
+from realtime.kafka.reporting import Progress
 from realtime.kafka.router import Router
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage
@@ -90,20 +90,20 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._dispatch = dispatch(
             outage=redis, on_done=self._done, on_change=self._sync_pauses, on_error=self._fail
         )
-        self._markers = Markers(layer, redis)
-        self._lanes: dict[TopicPartition, Lane] = {}
+        self._marks = PartitionMarks(layer, redis)
+        self._work: dict[TopicPartition, PartitionWork] = {}
         self._unmarked: set[TopicPartition] = set()  # held until their marks are known
         self._marks_due = 0.0  # loop's time
         self._generation = 0  # of assignments
         self._passed_over = 0.0  # loop's time
-        self._assigned = asyncio.Event()  # the lanes are those of the consumer's assignment
+        self._assigned = asyncio.Event()  # the work is that of the consumer's assignment
         self._changed = asyncio.Event()  # work ended, or will not for now
         self._failure: BaseException | None = None
 
     def lag(self) -> int:
         """Return how many records wait in the partitions, as far as Kafka has told."""
         return sum(
-            lane.lag(self._consumer.end(partition)) for partition, lane in self._lanes.items()
+            work.lag(self._consumer.end(partition)) for partition, work in self._work.items()
         )
 
     async def start(self) -> None:
@@ -136,7 +136,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
     async def aclose(self) -> None:
         """Leave the group and end everything, answered or not."""
         await self._dispatch.aclose()
-        await self._markers.aclose()
+        await self._marks.aclose()
         if not await close_consumer(self._consumer, grace=LEAVE_GRACE):
             logger.warning("Kafka does not answer; the group will notice that a consumer left.")
         await self._commits.aclose()
@@ -160,19 +160,19 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
     def _assign(self, assigned: Collection[TopicPartition]) -> None:
         self._generation += 1
         logger.info("Reading %d partition(s) of %s.", len(assigned), ", ".join(self._topics))
-        before, self._lanes = self._lanes, {}
+        before, self._work = self._work, {}
         for partition in assigned:
-            lane = before.pop(partition, None)
-            if lane is not None and lane.end is not None and not lane.is_idle:
-                self._consumer.seek(partition, lane.end)
+            work = before.pop(partition, None)
+            if work is not None and work.end is not None and not work.is_idle:
+                self._consumer.seek(partition, work.end)
             else:
-                lane = Lane(partition)
-            self._lanes[partition] = lane
-        for lane in before.values():
-            lane.dropped = True
+                work = PartitionWork(partition)
+            self._work[partition] = work
+        for work in before.values():
+            work.dropped = True
         self._unmarked.clear()
         self._marks_due = asyncio.get_running_loop().time() + MARKS_WAIT
-        self._markers.ask([key for key, lane in self._lanes.items() if lane.end is None])
+        self._marks.ask([key for key, work in self._work.items() if work.end is None])
         self._commits.release(assigned)
         self._sync_pauses()
 
@@ -181,7 +181,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._assigned.wait()
         if self._failure is not None:
             raise self._failure
-        ready = [key for key, lane in self._lanes.items() if lane.has_room]
+        ready = [key for key, work in self._work.items() if work.has_room]
         if not ready:
             self._changed.clear()
             await self._changed.wait()
@@ -192,19 +192,19 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             raise Rejoin("Records came before their partitions")
         # Asked for before anything is waited for: an assignment begins without knowing them.
         log_ends = {partition: self._consumer.highwater(partition) for partition in batches}
-        lanes = {partition: self._lanes[partition] for partition in batches}
+        works = {partition: self._work[partition] for partition in batches}
         for partition, records in batches.items():
-            lane = lanes[partition]
-            if lane.end is None and not await self._may_begin(
-                lane, records[0].offset, log_ends[partition]
+            work = works[partition]
+            if work.end is None and not await self._may_begin(
+                work, records[0].offset, log_ends[partition]
             ):
                 continue
-            if lane.end is not None and records[0].offset < lane.end:
-                raise Rejoin(f"{lane.source} begins anew")
-            if self._lanes.get(partition) is lane:  # not given back meanwhile
-                await self._take(lane, records)
+            if work.end is not None and records[0].offset < work.end:
+                raise Rejoin(f"{work.source} begins anew")
+            if self._work.get(partition) is work:  # not given back meanwhile
+                await self._take(work, records)
 
-    async def _take(self, lane: Lane, records: Sequence[Any]) -> None:
+    async def _take(self, work: PartitionWork, records: Sequence[Any]) -> None:
         """Have records routed, and send them on their ways."""
         count = fitting(records)
         generation = self._generation
@@ -212,71 +212,71 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._generation != generation or not self._assigned.is_set():
             return  # given back meanwhile; who has the partition now begins behind what was taken
         if count < len(records):
-            self._consumer.seek(lane.partition, records[count].offset)
-        if lane.begin is None:
-            lane.begin = records[0].offset
-        self._dispatch.take(lane, records[:count], answers)
+            self._consumer.seek(work.partition, records[count].offset)
+        if work.begin is None:
+            work.begin = records[0].offset
+        self._dispatch.take(work, records[:count], answers)
 
     async def _look_around(self, batches: Mapping[TopicPartition, object]) -> None:
         """Look at what a fetch showed beside records."""
-        if self._on_fetch is not None and (self._consumer.has_fetched or not self._lanes):
+        if self._on_fetch is not None and (self._consumer.has_fetched or not self._work):
             self._on_fetch()
             self._on_fetch = None
         now = asyncio.get_running_loop().time()
         if not self._assigned.is_set():
             return
         # Where each begins is looked at soon: a transaction's mark may be all that follows.
-        begun = all(lane.begin is not None for lane in self._lanes.values())
+        begun = all(work.begin is not None for work in self._work.values())
         if begun and now - self._passed_over < PASS_OVER:
             return
         self._passed_over = now
-        for partition in self._lanes.keys() - batches.keys() - self._unmarked:
-            lane = self._lanes[partition]
+        for partition in self._work.keys() - batches.keys() - self._unmarked:
+            work = self._work[partition]
             position = self._consumer.reached(partition)
             if position is None:
                 continue
-            if lane.begin is None:
-                lane.begin = await self._begin_of(lane, position)
-                if lane.begin is None or self._lanes.get(partition) is not lane:
+            if work.begin is None:
+                work.begin = await self._begin_of(work, position)
+                if work.begin is None or self._work.get(partition) is not work:
                     continue
-            if lane.pass_over(position) and lane.done is not None:
-                self._commits.note(partition, lane.done)
+            if work.pass_over(position) and work.done is not None:
+                self._commits.note(partition, work.done)
 
-    async def _begin_of(self, lane: Lane, position: int) -> int | None:
-        """Return where a lane without a record begins; None: that is not to be said yet.
+    async def _begin_of(self, work: PartitionWork, position: int) -> int | None:
+        """Return where a partition without a record begins; None: that is not to be said yet.
 
         What was passed over may have been so before anybody looked. Then it begins before all,
         so that the position is committed; but not before its marks are looked at, as for a record.
         """
-        if not self._consumer.has_passed_over(lane.partition):
+        if not self._consumer.has_passed_over(work.partition):
             return position
-        if not await self._markers.known(within=0):
+        if not await self._marks.known(within=0):
             return None
-        log_end = self._consumer.highwater(lane.partition)
+        log_end = self._consumer.highwater(work.partition)
         if log_end is not None:
-            await self._markers.settle(lane.partition, log_end=log_end)
+            await self._marks.settle(work.partition, log_end=log_end)
         return -1
 
-    async def _may_begin(self, lane: Lane, offset: int, log_end: int) -> bool:
-        """Say whether a new lane's first records may be published now.
+    async def _may_begin(self, work: PartitionWork, offset: int, log_end: int) -> bool:
+        """Say whether a new partition's first records may be published now.
 
         Its marks are looked at first. While a shard is away they may stay unknown: a partition
         that goes on where the group had committed may begin all the same, another is held.
         """
-        partition = lane.partition
+        partition = work.partition
         patience = max(0.0, self._marks_due - asyncio.get_running_loop().time())
-        known = await self._markers.known(within=patience)
-        if self._lanes.get(partition) is not lane:  # given back meanwhile
+        known = await self._marks.known(within=patience)
+        if self._work.get(partition) is not work:  # given back meanwhile
             return False
         if known:
-            await self._markers.settle(partition, log_end=log_end)
+            await self._marks.settle(partition, log_end=log_end)
             return True
         if await self._consumer.committed(partition) == offset:
             return True
-        if self._lanes.get(partition) is lane:
+        if self._work.get(partition) is work:
             self._consumer.seek(partition, offset)
             self._unmarked.add(partition)
-            self._markers.when_known(self._marked)
+            self._marks.when_known(self._marked)
             self._sync_pauses()
         return False
 
@@ -297,13 +297,13 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._commits.flush(COMMIT_GRACE)
 
     def _under_way(self) -> bool:
-        busy = {partition for partition, lane in self._lanes.items() if not lane.is_idle}
+        busy = {partition for partition, work in self._work.items() if not work.is_idle}
         return self._failure is None and bool(busy - self._dispatch.blocked())
 
     def _done(self, done: Slice) -> None:
-        lane = done.lane
-        if lane.done is not None:
-            self._commits.note(lane.partition, lane.done)
+        work = done.work
+        if work.done is not None:
+            self._commits.note(work.partition, work.done)
         self._progress.took(done.records, done.rooms)
         self._changed.set()
 
@@ -314,7 +314,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _sync_pauses(self) -> None:
         """Pause the partitions that can't go on, and resume those that can."""
-        assigned = self._consumer.assignment() & self._lanes.keys()
+        assigned = self._consumer.assignment() & self._work.keys()
         paused = self._consumer.paused() if assigned else set()
         blocked = (self._dispatch.blocked() | self._unmarked) & assigned
         self._consumer.pause(*blocked - paused)

@@ -7,25 +7,33 @@ carries it to the workers that have members of its room.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TextIO
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 
+from realtime.kafka.brokers import (
+    Brokers,
+    advice_on,
+    check_arguments,
+    reason_of,
+    wait_for_topics,
+    watch,
+)
+from realtime.kafka.consumer import NameTaken
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.dispatch import Dispatch
 from realtime.kafka.limits import Limits
-from realtime.kafka.membership import Membership
-from realtime.kafka.progress import Progress
-from realtime.kafka.quiet import quiet_aiokafka
-from realtime.kafka.reader import Reader
+from realtime.kafka.membership import Membership, Rejoin
+from realtime.kafka.reporting import Progress, SkippedRecords, quiet_aiokafka
 from realtime.kafka.router import Router
 from realtime.kafka.routing import Route
-from realtime.kafka.skipped import SkippedRecords
-from realtime.kafka.source import Brokers, check_arguments, wait_for_topics, watch
-from realtime.kafka.stopping import Stop
+from realtime.kafka.stopping import Stop, Stopped
+from realtime.outage import Outage, pause
 from shardlayer import ShardedChannelLayer, Tasks
 
 FETCH_WAIT = 50  # milliseconds that a broker may hold a fetch for which it has nothing
@@ -165,3 +173,60 @@ def _identity(group: str, instance: str | None, number: int) -> dict[str, Any]:
     """Return the arguments by which Kafka tells a pool's consumers apart."""
     own = {"client_id": f"{group}-{number}"}
     return own if instance is None else own | {"group_instance_id": f"{instance}-{number}"}
+
+
+logger = logging.getLogger(__name__)
+
+
+NAME_TAKEN = "give each pool that runs at the same time an --instance-id of its own."
+
+
+class Reader:
+    """Reads for the group until it is told to stop; a failing Kafka is tried again forever.
+
+    Args:
+        join: Makes a membership that ends with the given stop, and calls when it has fetched.
+    """
+
+    def __init__(self, join: Callable[[Stop, Callable[[], None]], Membership]) -> None:
+        self._join = join
+        self._stop = Stop()
+        self._membership: Membership | None = None
+
+    def stop(self) -> None:
+        """Finish what is under way, commit, leave the group. Returns at once.
+
+        What does not answer is not waited for beyond the graces that membership.py names.
+        """
+        self._stop.set()
+
+    def lag(self) -> int:
+        """Return how many records wait in this reader's partitions, as far as it has heard."""
+        return 0 if self._membership is None else self._membership.lag()
+
+    async def run(self) -> None:
+        """Read until `stop`."""
+        outage = Outage("Kafka", logger)
+        while not self._stop.is_set():
+            try:
+                await self._read(outage)
+            except NameTaken as error:
+                await pause(outage.failed(error, advice=NAME_TAKEN), unless=self._stop)
+            except Rejoin as error:
+                logger.warning("%s; joining the group again.", error)
+            except KafkaError as error:
+                await pause(
+                    outage.failed(reason_of(error), advice=advice_on(error)), unless=self._stop
+                )
+
+    async def _read(self, outage: Outage) -> None:
+        membership = self._join(self._stop, outage.over)
+        try:
+            await membership.start()
+            self._membership = membership
+            await membership.run()
+        except Stopped:
+            pass
+        finally:
+            self._membership = None
+            await membership.aclose()

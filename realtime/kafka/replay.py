@@ -11,9 +11,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from realtime.kafka.letters import Letter
+from realtime.kafka.brokers import Brokers, topics_of
+from realtime.kafka.deadletters import Letter
 from realtime.kafka.limits import Limits
-from realtime.kafka.source import Brokers, topics_of
 
 BATCH = 100  # letters that are sent again before it is committed
 FETCH_WAIT = 50  # milliseconds that a broker may hold a fetch for which it has nothing

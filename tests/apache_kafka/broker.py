@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from demo.embedded import EmbeddedServer, EmbeddedServerError, free_port
 from demo.embedded.ports import answers
-from realtime.kafka.source import Brokers, make_topic
+from realtime.kafka.brokers import Brokers, make_topic
 from tests.apache_kafka.jars import kafka_jars
 
 HERE = Path(__file__).parent

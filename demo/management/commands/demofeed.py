@@ -8,8 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from demo.feed.feed import run_feed
 from realtime.conf import conf
-from realtime.kafka.security import brokers_of
-from realtime.kafka.source import ConfigurationError
+from realtime.kafka.brokers import ConfigurationError, brokers_of
 from realtime.management.stopping import run_until_stopped
 
 

@@ -9,10 +9,9 @@ from aiokafka.errors import KafkaError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.conf import conf
-from realtime.kafka.quiet import quiet_aiokafka
+from realtime.kafka.brokers import ConfigurationError, brokers_of
 from realtime.kafka.replay import Filed, Postbox, Replayed
-from realtime.kafka.security import brokers_of
-from realtime.kafka.source import ConfigurationError
+from realtime.kafka.reporting import quiet_aiokafka
 from realtime.management.arguments import count
 from realtime.management.tables import harmless
 

@@ -10,10 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
 from realtime.conf import Conf, conf
+from realtime.kafka.brokers import ConfigurationError, brokers_of
 from realtime.kafka.limits import Limits
 from realtime.kafka.pool import Pool
-from realtime.kafka.security import brokers_of
-from realtime.kafka.source import ConfigurationError
 from realtime.layers import sharded_layer
 from realtime.management.arguments import count
 from realtime.management.stopping import run_until_stopped

@@ -7,7 +7,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from realtime.kafka.source import Brokers, topics_of
+from realtime.kafka.brokers import Brokers, topics_of
 from tests.realtime.kafka.numbered import PATIENCE
 
 

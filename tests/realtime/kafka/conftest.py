@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from demo.embedded import EmbeddedTansu
-from realtime.kafka.source import Brokers
+from realtime.kafka.brokers import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka
 from tests.realtime.kafka.numbered import PARTITIONS

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from realtime.kafka.source import Brokers
+from realtime.kafka.brokers import Brokers
 from shardlayer import ShardedChannelLayer
 
 PARTITIONS = 8

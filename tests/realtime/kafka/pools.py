@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+from realtime.kafka.brokers import Brokers
 from realtime.kafka.limits import Limits
 from realtime.kafka.pool import Pool
 from realtime.kafka.routing import Route, route
-from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
 
 END = 10.0  # seconds that a pool may take to end, whatever happens

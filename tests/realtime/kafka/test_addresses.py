@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from realtime.kafka.addresses import address_of, host_and_port, is_address
-from realtime.kafka.source import Brokers
+from realtime.kafka.brokers import Brokers
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError
 
 from demo.embedded import EmbeddedTansu
+from realtime.kafka.brokers import Brokers
 from realtime.kafka.commits import Commits
 from realtime.kafka.consumer import close_consumer
-from realtime.kafka.source import Brokers
 from tests.apache_kafka import ApacheKafka
 from tests.waiting import until
 

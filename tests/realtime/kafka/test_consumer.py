@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 
 from realtime.kafka import unpacking
+from realtime.kafka.brokers import Brokers
 from realtime.kafka.consumer import Consumer, FetcherEnded
-from realtime.kafka.letters import Letter
+from realtime.kafka.deadletters import Letter
 from realtime.kafka.limits import Limits
-from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.bad import records_in

@@ -14,9 +14,9 @@ from aiokafka.errors import CommitFailedError
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
+from realtime.kafka.brokers import Brokers
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.replay import Postbox
-from realtime.kafka.source import Brokers
 from realtime.layers import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from realtime.kafka.letters import Letter
+from realtime.kafka.brokers import Brokers, make_topic
+from realtime.kafka.deadletters import Letter
 from realtime.kafka.limits import Limits
 from realtime.kafka.replay import Filed, Postbox, Replayed
-from realtime.kafka.source import Brokers, make_topic
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE
 from tests.realtime.kafka.bad import records_in, write_bad

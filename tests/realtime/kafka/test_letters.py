@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiokafka.structs import ConsumerRecord
 
-from realtime.kafka.letters import ADDED, MAX_ERROR, Letter
+from realtime.kafka.deadletters import ADDED, MAX_ERROR, Letter
 from realtime.kafka.routing import BadRecord
 
 

@@ -12,8 +12,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from demo.embedded import EmbeddedValkey
+from realtime.kafka.brokers import Brokers
 from realtime.kafka.consumer import Consumer
-from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import RecordingSink
 from tests.realtime.kafka.numbered import (

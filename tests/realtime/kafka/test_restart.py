@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from realtime.kafka.source import Brokers
+from realtime.kafka.brokers import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.numbered import (

@@ -10,10 +10,10 @@ from functools import partial
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from realtime.kafka.letters import Letter
+from realtime.kafka.brokers import Brokers
+from realtime.kafka.deadletters import Letter
 from realtime.kafka.limits import Limits
 from realtime.kafka.routing import Record
-from realtime.kafka.source import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.realtime.kafka.bad import records_in
 from tests.realtime.kafka.numbered import (

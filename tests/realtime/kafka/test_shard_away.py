@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
-from realtime.kafka.source import Brokers
+from realtime.kafka.brokers import Brokers
 from realtime.layers import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.conftest import channel_layers

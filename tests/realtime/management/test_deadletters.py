@@ -10,10 +10,9 @@ from django.core.management import CommandError
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedTansu, free_port
-from realtime.kafka.deadletters import DeadLetters
-from realtime.kafka.letters import Letter
+from realtime.kafka.brokers import Brokers
+from realtime.kafka.deadletters import DeadLetters, Letter
 from realtime.kafka.limits import Limits
-from realtime.kafka.source import Brokers
 from tests.realtime.management.output import lines_of
 
 pytestmark = pytest.mark.kafka

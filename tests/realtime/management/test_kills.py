@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedTansu
-from realtime.kafka.source import Brokers
+from realtime.kafka.brokers import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka
 from tests.realtime.kafka.numbered import PARTITIONS

@@ -10,7 +10,7 @@ from uuid import uuid4
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey, free_port
-from realtime.kafka.source import Brokers
+from realtime.kafka.brokers import Brokers
 from realtime.layers import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka

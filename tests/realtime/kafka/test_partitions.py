@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from aiokafka import TopicPartition
 
-from realtime.kafka.lane import FETCH_BYTES, WINDOW_BYTES, WINDOW_RECORDS, Lane, Slice, fitting
+from realtime.kafka.partitions import (
+    FETCH_BYTES,
+    WINDOW_BYTES,
+    WINDOW_RECORDS,
+    PartitionWork,
+    Slice,
+    fitting,
+)
 from tests.realtime.kafka.records import FakeRecord
 
 
-def lane() -> Lane:
+def work() -> PartitionWork:
     """Return a new one."""
-    return Lane(TopicPartition("events", 0))
+    return PartitionWork(TopicPartition("events", 0))
 
 
-def take(lane: Lane, end: int, *, records: int = 1, size: int = 1) -> Slice:
+def take(work: PartitionWork, end: int, *, records: int = 1, size: int = 1) -> Slice:
     """Begin a slice that has one parcel."""
-    taken = lane.take(end=end, records=records, size=size, rooms=[])
+    taken = work.take(end=end, records=records, size=size, rooms=[])
     taken.open_parcels = 1
     return taken
 
 
 def test_slices_that_end_in_order_are_committed_one_by_one() -> None:
     """Each that is delivered moves the offset on."""
-    partition = lane()
+    partition = work()
     for end in (3, 5):
         taken = take(partition, end)
         taken.open_parcels = 0
@@ -33,7 +40,7 @@ def test_slices_that_end_in_order_are_committed_one_by_one() -> None:
 
 def test_nothing_is_committed_past_what_waits() -> None:
     """A later slice that was faster is committed with the one before it."""
-    partition = lane()
+    partition = work()
     first, second = take(partition, 3), take(partition, 5)
     second.open_parcels = 0
     partition.advance()
@@ -47,7 +54,7 @@ def test_nothing_is_committed_past_what_waits() -> None:
 def test_window_bounds_what_is_under_way() -> None:
     """It has room for records and bytes up to a limit, and again when they are delivered."""
     for records, size in ((WINDOW_RECORDS, 1), (1, WINDOW_BYTES)):
-        partition = lane()
+        partition = work()
         room = [partition.has_room]
         taken = take(partition, 7, records=records, size=size)
         room.append(partition.has_room)
@@ -59,7 +66,7 @@ def test_window_bounds_what_is_under_way() -> None:
 
 def test_position_passes_over_what_is_nobodys() -> None:
     """It is committed when nothing is under way before it, and counts as no lag."""
-    partition = lane()
+    partition = work()
     assert not partition.pass_over(7)  # where it begins is not known
     partition.begin = 7
     passed = [partition.pass_over(position) for position in (7, 8, 8)]

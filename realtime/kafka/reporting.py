@@ -1,14 +1,14 @@
-"""What the pool says about its work: a live line on a terminal, log lines elsewhere."""
+"""What the pool says: a live line on a terminal, log lines elsewhere, and of bad records."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
-from realtime.kafka.skipped import SkippedRecords
 from realtime.outage import pause
 
 logger = logging.getLogger(__name__)
@@ -105,3 +105,56 @@ class Progress:
             self._terminal.flush()
         elif sample.records or sample.lag:
             logger.info("%s", sample)
+
+
+SAY_EVERY = 60.0  # seconds
+
+
+class SkippedRecords:
+    """Counts skipped records, and says so once a minute: how many, and where the last one is.
+
+    A topic that is wrong from end to end costs a line a minute, not a line a record.
+
+    Attributes:
+        total: Records skipped so far.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = 0
+        self._clock = clock
+        self._unsaid = 0
+        self._last = ""
+        self._said: float | None = None
+
+    def add(self, topic: str, partition: int, offset: int, why: object) -> None:
+        """Count a record."""
+        self.total += 1
+        self._unsaid += 1
+        self._last = f"topic {topic}, partition {partition}, offset {offset}: {why}"
+        self.tick()
+
+    def tick(self) -> None:
+        """Say what has not been said, when it is time; to be called every few seconds."""
+        if self._said is None or self._clock() - self._said >= SAY_EVERY:
+            self.say()
+
+    def say(self) -> None:
+        """Say what has not been said."""
+        if self._unsaid:
+            logger.warning("Skipped %d bad record(s); the last: %s.", self._unsaid, self._last)
+            self._unsaid = 0
+            self._said = self._clock()
+
+
+LOGGER = "aiokafka"
+
+
+def quiet_aiokafka() -> None:
+    """Have aiokafka log nothing, unless the project's LOGGING names a level for it.
+
+    While Kafka is away it logs every try of every consumer, 150 lines a second, of which the pool's
+    own one line would be lost. What it can't mend itself it raises, and that is told.
+    """
+    logger = logging.getLogger(LOGGER)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL)

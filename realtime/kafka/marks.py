@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from aiokafka import TopicPartition
 
-from realtime.kafka.lane import source_of
+from realtime.kafka.partitions import source_of
 from realtime.outage import Outage
 from shardlayer import Mark, ShardedChannelLayer, ShardUnavailable
 
@@ -35,7 +35,7 @@ def announcements_of(source: str) -> str:
     return f"{source}/announcements"
 
 
-class Markers:
+class PartitionMarks:
     """The marks of the partitions that were assigned, asked for once.
 
     Args:

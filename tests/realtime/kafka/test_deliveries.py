@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from aiokafka import TopicPartition
 
-from realtime.kafka.lane import Lane
-from realtime.kafka.line import MAX_ITEMS, Line, Parcel
+from realtime.kafka.deliveries import MAX_ITEMS, DeliveryQueue, Parcel
+from realtime.kafka.partitions import PartitionWork
 from tests.waiting import until
 
 
@@ -48,11 +48,11 @@ class World:
 
     def __init__(self) -> None:
         self.destination = Destination()
-        self.lanes = [Lane(TopicPartition("events", number)) for number in range(2)]
+        self.works = [PartitionWork(TopicPartition("events", number)) for number in range(2)]
         self.done: list[Parcel[int]] = []
         self.states: list[Exception | None] = []
         self.errors: list[BaseException] = []
-        self.line: Line[int] = Line(
+        self.line: DeliveryQueue[int] = DeliveryQueue(
             self.destination.deliver,
             retry=Away,
             name="test",
@@ -61,9 +61,9 @@ class World:
             on_error=self.errors.append,
         )
 
-    def put(self, *items: int, lane: int = 0) -> Parcel[int]:
+    def put(self, *items: int, work: int = 0) -> Parcel[int]:
         """Queue items of a partition."""
-        taken = self.lanes[lane].take(end=items[-1] + 1, records=len(items), size=0, rooms=[])
+        taken = self.works[work].take(end=items[-1] + 1, records=len(items), size=0, rooms=[])
         parcel = Parcel(slice=taken, items=items)
         self.line.put(parcel)
         return parcel
@@ -82,7 +82,7 @@ async def test_what_waits_leaves_together(world: World) -> None:
     world.destination.gate.clear()
     parcels = [world.put(1)]
     await until(lambda: world.destination.tried)
-    parcels += [world.put(2, 3), world.put(4, lane=1)]
+    parcels += [world.put(2, 3), world.put(4, work=1)]
     world.destination.gate.set()
     await until(lambda: len(world.done) == 3)
     assert world.destination.taken == [[1], [2, 3, 4]]
@@ -119,9 +119,9 @@ async def test_dropped_partition_is_not_sent_again(world: World) -> None:
     """What is somebody else's now is left out, and is not told to be done."""
     world.destination.failure = Away()
     world.put(1)
-    kept = world.put(2, lane=1)
+    kept = world.put(2, work=1)
     await until(lambda: world.line.error is not None)
-    world.lanes[0].dropped = True
+    world.works[0].dropped = True
     assert set(world.line.partitions()) == {TopicPartition("events", 1)}
     world.destination.failure = None
     await until(lambda: world.done)
@@ -134,7 +134,7 @@ async def test_nothing_left_ends_the_outage(world: World) -> None:
     world.destination.failure = Away()
     world.put(1)
     await until(lambda: world.line.error is not None)
-    world.lanes[0].dropped = True
+    world.works[0].dropped = True
     await until(lambda: world.line.error is None)
     assert world.done == []
 

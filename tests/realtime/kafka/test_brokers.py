@@ -12,8 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from realtime.conf import Conf, conf
-from realtime.kafka.security import client_options
-from realtime.kafka.source import Brokers
+from realtime.kafka.brokers import Brokers, client_options
 from shardlayer import ShardedChannelLayer
 from tests.realtime.kafka.bad import records_in, write_bad
 from tests.realtime.kafka.numbered import (

@@ -24,7 +24,7 @@ class Slice:
     """Records of one partition that were taken together.
 
     Attributes:
-        lane: Whose they are.
+        work: Whose they are.
         end: The offset after the last one.
         records: How many.
         size: Bytes of their payloads.
@@ -32,7 +32,7 @@ class Slice:
         open_parcels: How many of its parcels are not delivered.
     """
 
-    lane: Lane
+    work: PartitionWork
     end: int
     records: int
     size: int
@@ -40,7 +40,7 @@ class Slice:
     open_parcels: int = 0
 
 
-class Lane:
+class PartitionWork:
     """A partition that this consumer has been assigned.
 
     Attributes:
@@ -87,7 +87,7 @@ class Lane:
 
     def take(self, *, end: int, records: int, size: int, rooms: Sequence[str]) -> Slice:
         """Begin a slice behind the ones before it; close it when all its parcels are delivered."""
-        taken = Slice(lane=self, end=end, records=records, size=size, rooms=rooms)
+        taken = Slice(work=self, end=end, records=records, size=size, rooms=rooms)
         self._slices.append(taken)
         self._records += records
         self._size += size

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from aiokafka import TopicPartition
 
 from realtime.backoff import Backoff
-from realtime.kafka.lane import Slice
+from realtime.kafka.partitions import Slice
 
 MAX_ITEMS = 1_000  # that leave together; a parcel is never parted
 
@@ -32,13 +32,13 @@ class Parcel(Generic[Item]):
     items: Sequence[Item]
 
 
-class Line(Generic[Item]):
+class DeliveryQueue(Generic[Item]):
     """Delivers parcels in order; what fails is tried again, before anything later, forever.
 
     Args:
         deliver: Hands items over and returns when they are acknowledged. It may be called again
             with items of which some were taken.
-        retry: The error that waiting may mend; any other ends the line and goes to `on_error`.
+        retry: The error that waiting may mend; any other ends the queue and goes to `on_error`.
         name: Of its task.
         on_done: Called with each parcel that is delivered.
         on_change: Called after `error` came or went.
@@ -78,8 +78,8 @@ class Line(Generic[Item]):
     def partitions(self) -> Iterator[TopicPartition]:
         """Yield the partitions of what waits here; one may come twice."""
         for parcel in self._parcels:
-            if not parcel.slice.lane.dropped:
-                yield parcel.slice.lane.partition
+            if not parcel.slice.work.dropped:
+                yield parcel.slice.work.partition
 
     async def aclose(self) -> None:
         """Stop at once, whatever waits."""
@@ -109,7 +109,7 @@ class Line(Generic[Item]):
         self._backoff.reset()
         for _ in range(taken):
             parcel = self._parcels.popleft()
-            if not parcel.slice.lane.dropped:
+            if not parcel.slice.work.dropped:
                 self._on_done(parcel)
         self._set_error(None)
 
@@ -121,7 +121,7 @@ class Line(Generic[Item]):
             if taken and len(items) + len(parcel.items) > MAX_ITEMS:
                 break
             taken += 1
-            if not parcel.slice.lane.dropped:
+            if not parcel.slice.work.dropped:
                 items += parcel.items
         return taken, items
 

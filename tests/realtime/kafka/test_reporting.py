@@ -1,17 +1,23 @@
-"""What the pool says about its work."""
+"""What the pool says: of its work, of bad records, and for aiokafka."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import StringIO
 
 import pytest
 
-from realtime.kafka import progress as module
-from realtime.kafka.progress import Progress, Sample
-from realtime.kafka.skipped import SkippedRecords
+from realtime.kafka import reporting as module
+from realtime.kafka.reporting import (
+    LOGGER,
+    SAY_EVERY,
+    Progress,
+    Sample,
+    SkippedRecords,
+    quiet_aiokafka,
+)
 from tests.realtime.clock import FakeClock
 from tests.waiting import until
 
@@ -75,3 +81,58 @@ async def run_until(
         tasks.create_task(progress.run(stop))
         await until(done)
         stop.set()
+
+
+def test_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """The first is said at once, the others together after a minute, with the last one's place."""
+    clock = FakeClock()
+    skipped = SkippedRecords(clock=clock)
+    for offset in range(10):
+        skipped.add("events", 3, offset, "no room")
+        clock.now += 1
+    assert caplog.messages == [
+        "Skipped 1 bad record(s); the last: topic events, partition 3, offset 0: no room."
+    ]
+    clock.now += SAY_EVERY
+    skipped.tick()
+    skipped.tick()
+    assert caplog.messages[1:] == [
+        "Skipped 9 bad record(s); the last: topic events, partition 3, offset 9: no room."
+    ]
+    assert skipped.total == 10
+
+
+def test_the_rest_is_said_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """What was not said yet is said when the pool ends; nothing when there is nothing."""
+    skipped = SkippedRecords(clock=FakeClock())
+    skipped.say()
+    skipped.add("events", 0, 1, "x")
+    skipped.add("events", 0, 2, "x")
+    skipped.say()
+    assert [message[:9] for message in caplog.messages] == ["Skipped 1", "Skipped 1"]
+
+
+@pytest.fixture
+def aiokafka_logger() -> Iterator[logging.Logger]:
+    """aiokafka's logger without a level of its own; afterwards as it was."""
+    logger = logging.getLogger(LOGGER)
+    level = logger.level
+    logger.setLevel(logging.NOTSET)
+    yield logger
+    logger.setLevel(level)
+
+
+def test_errors_of_its_parts_are_not_logged(
+    aiokafka_logger: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its loggers take the level from the topmost."""
+    quiet_aiokafka()
+    aiokafka_logger.getChild("consumer.fetcher").error("Failed fetch messages")
+    assert caplog.messages == []
+
+
+def test_a_level_of_the_project_stays(aiokafka_logger: logging.Logger) -> None:
+    """Who names a level for it gets its lines."""
+    aiokafka_logger.setLevel(logging.DEBUG)
+    quiet_aiokafka()
+    assert aiokafka_logger.level == logging.DEBUG

@@ -12,9 +12,9 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
-from realtime.kafka.lane import source_of
-from realtime.kafka.markers import Markers, announcements_of
-from realtime.kafka.source import Brokers
+from realtime.kafka.brokers import Brokers
+from realtime.kafka.marks import PartitionMarks, announcements_of
+from realtime.kafka.partitions import source_of
 from realtime.outage import Outage
 from shardlayer import Mark, ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
@@ -45,9 +45,9 @@ async def layer(memory_layer: ShardedChannelLayer) -> ShardedChannelLayer:
     return memory_layer
 
 
-def markers_of(layer: ShardedChannelLayer) -> Markers:
-    """Return markers that ask a layer."""
-    return Markers(layer, Outage("Redis", logging.getLogger("realtime.test")))
+def marks_of(layer: ShardedChannelLayer) -> PartitionMarks:
+    """Return marks that ask a layer."""
+    return PartitionMarks(layer, Outage("Redis", logging.getLogger("realtime.test")))
 
 
 @pytest.mark.parametrize(("log_end", "stay"), [(LAST + 1, True), (LAST, False), (0, False)])
@@ -55,10 +55,10 @@ async def test_marks_stay_while_their_record_may_be_there(
     log_end: int, stay: bool, layer: ShardedChannelLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A log that ends before the last published record is another one: that is told."""
-    markers = markers_of(layer)
-    markers.ask([PARTITION])
-    assert await markers.known(within=SOON)
-    await markers.settle(PARTITION, log_end=log_end)
+    kept = marks_of(layer)
+    kept.ask([PARTITION])
+    assert await kept.known(within=SOON)
+    await kept.settle(PARTITION, log_end=log_end)
     marks = await layer.marks([SOURCE, announcements_of(SOURCE)])
     assert [mark is not None for mark in marks.values()] == [stay, stay]
     assert ("Its marks are forgotten" in caplog.text) is not stay
@@ -66,10 +66,10 @@ async def test_marks_stay_while_their_record_may_be_there(
 
 async def test_new_partition_has_no_marks(memory_layer: ShardedChannelLayer) -> None:
     """One that was never published is nothing to settle."""
-    markers = markers_of(memory_layer)
-    markers.ask([PARTITION])
-    assert await markers.known(within=SOON)
-    await markers.settle(PARTITION, log_end=0)
+    kept = marks_of(memory_layer)
+    kept.ask([PARTITION])
+    assert await kept.known(within=SOON)
+    await kept.settle(PARTITION, log_end=0)
 
 
 async def test_asked_until_redis_answers(
@@ -80,15 +80,15 @@ async def test_asked_until_redis_answers(
     """While a shard is away the marks are unknown; who waits for them is called."""
     await asyncio.to_thread(redis_server.stop)
     called = asyncio.Event()
-    markers = markers_of(redis_layer)
-    markers.ask([PARTITION])
-    markers.when_known(called.set)
+    kept = marks_of(redis_layer)
+    kept.ask([PARTITION])
+    kept.when_known(called.set)
     await until(lambda: "Redis is not available" in caplog.text)
-    assert await markers.known(within=0) is False
+    assert await kept.known(within=0) is False
     await asyncio.to_thread(redis_server.start)
     await asyncio.wait_for(called.wait(), SOON)
-    assert await markers.known(within=0) is True
-    await markers.aclose()
+    assert await kept.known(within=0) is True
+    await kept.aclose()
 
 
 @pytest.mark.kafka
