@@ -156,6 +156,7 @@ LOGGING = {
     "loggers": {
         "shardlayer": {"level": _LEVEL},
         "realtime": {"level": _LEVEL},
+        "demo": {"level": _LEVEL},
         "daphne": {"level": _LEVEL},
         "django": {"handlers": [], "level": _LEVEL},  # through the root's handler, once
     },
