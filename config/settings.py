@@ -14,7 +14,7 @@
 | KAFKA_SESSION_TIMEOUT_MS | 10000 | ms until the group gives up a consumer that fell silent |
 | SHARDLAYER_WORKER | worker-1 | this worker's name on the demo page |
 | SHARDLAYER_WORKERS | | all workers, as name=address, comma separated |
-| LOG_LEVEL | INFO | of shardlayer and realtime |
+| LOG_LEVEL | INFO | of shardlayer, realtime and the demo |
 """
 
 from __future__ import annotations
