@@ -75,7 +75,7 @@ class Node:
             count=lambda _, group: self.members(group),
             tasks=tasks,
         )
-        self._rooms = Rooms(self._registry, options)
+        self._rooms = Rooms(self._registry, options, tasks=tasks)
         self.mailboxes = Mailboxes(self.id, backend, options)
         self.memberships = Memberships(self._rooms, self.mailboxes, expiry=options.group_expiry)
         self._audience = Audience(slice_size=options.slice_size)

@@ -85,27 +85,16 @@ class Registry:
         *,
         members: int,
         since: Position | None,
-        returns: bool = False,
         page: Page = PAGE,
     ) -> JoinReply:
         """Register the node for a group, trying for `publish_timeout`.
 
-        `returns` says that the node is in the group already and its members are at `since`. The
-        answer has a `page` of what was published since then.
+        The answer has a `page` of what was published since then.
 
         Raises:
             ShardUnavailable: If the shard could not be heard or did not answer until then.
         """
-        request = JoinRequest(
-            node=self._node,
-            group=group,
-            members=members,
-            keeps=self._options.policy_of(group).keeps,
-            since=since,
-            epoch=new_epoch(),
-            returns=returns,
-            page=page,
-        )
+        request = self._request(group, members, since, page)
         failure: ShardUnavailable | None = None
         try:
             async with asyncio.timeout(self._options.publish_timeout):
@@ -122,10 +111,59 @@ class Registry:
                         await asyncio.sleep(RETRY_PAUSE)
         except TimeoutError:
             raise failure or self.unavailable(shard) from None
-        if not reply.leased and shard in self._leased:
+        self._note_lease(shard, leased=reply.leased)
+        return reply
+
+    async def enter_again(
+        self, shard: int, groups: Sequence[tuple[str, int, Position | None]], page: Page
+    ) -> list[JoinReply | Exception]:
+        """Register the node again for groups of a shard, in one write.
+
+        Each comes with the number of its members and where they are, and has an answer, with a
+        `page` of what was published after that, or what it raised.
+
+        Raises:
+            ShardUnavailable: If the shard could not be heard or did not answer in time.
+        """
+        requests = [
+            self._request(group, members, since, page, returns=True)
+            for group, members, since in groups
+        ]
+        try:
+            async with asyncio.timeout(self._options.publish_timeout):
+                await self._backend.heard(shard)
+        except TimeoutError:
+            raise self.unavailable(shard) from None
+        replies = await self._backend.join_many(shard, requests)
+        leases = [reply.leased for reply in replies if isinstance(reply, JoinReply)]
+        if leases:
+            self._note_lease(shard, leased=all(leases))
+        return replies
+
+    def _request(
+        self,
+        group: str,
+        members: int,
+        since: Position | None,
+        page: Page,
+        *,
+        returns: bool = False,
+    ) -> JoinRequest:
+        return JoinRequest(
+            node=self._node,
+            group=group,
+            members=members,
+            keeps=self._options.policy_of(group).keeps,
+            since=since,
+            epoch=new_epoch(),
+            returns=returns,
+            page=page,
+        )
+
+    def _note_lease(self, shard: int, *, leased: bool) -> None:
+        if not leased and shard in self._leased:
             self._on_lapsed([shard])
         self._leased.add(shard)
-        return reply
 
     def lease(self, shards: Sequence[int]) -> None:
         """Begin a lease on shards that can be heard for the first time, unless closed."""

@@ -13,13 +13,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Generator, Sequence
+from functools import partial
 
 from shardlayer.commands import PAGE, JoinReply, Page
 from shardlayer.complaints import Complaint
 from shardlayer.hub import Hub
 from shardlayer.misdirected import Misdirected
 from shardlayer.options import LayerOptions
-from shardlayer.registry import RETRY_PAUSE, Registry
+from shardlayer.reentry import Reentry
+from shardlayer.registry import Registry
 from shardlayer.room import ASKED, ENTERING, Room, State
 from shardlayer.sharding import shard_of
 from shardlayer.tasks import Tasks
@@ -27,8 +29,6 @@ from shardlayer.turns import Turns
 from shardlayer.types import Position, Publication
 
 logger = logging.getLogger("shardlayer.rooms")
-
-REENTRY_CONCURRENCY = 200  # rooms that are joined again at the same time
 
 
 class Rooms:
@@ -39,7 +39,7 @@ class Rooms:
         misdirected: Counts what was sent in the way that no member takes.
     """
 
-    def __init__(self, registry: Registry, options: LayerOptions) -> None:
+    def __init__(self, registry: Registry, options: LayerOptions, *, tasks: Tasks) -> None:
         self.misdirected = Misdirected()
         self._turns = turns = Turns()
         self.hubs = [
@@ -49,17 +49,18 @@ class Rooms:
                 max_backlog=options.max_backlog,
                 turns=turns,
                 misdirected=self.misdirected,
-                on_doubt=lambda room, shard=shard: self._reenter(shard, room),  # type: ignore[misc]
+                on_doubt=partial(self._reenter, shard),
             )
             for shard in range(options.shards)
         ]
         self._registry = registry
         self._shards = options.shards
         self._deliveries: list[asyncio.Handle | None] = [None] * options.shards
-        self._tasks = Tasks()
+        self._tasks = tasks.branch()
         self._entries: dict[Room, asyncio.Task[JoinReply]] = {}  # first questions under way
-        self._reentries = asyncio.Semaphore(REENTRY_CONCURRENCY)
-        self._complain = Complaint(logger, logging.ERROR)
+        self._reentry = Reentry(
+            registry, self.hubs, turns, on_admitted=self._deliver, tasks=self._tasks
+        )
         self._complain_of_overflow = Complaint(logger, logging.WARNING)
 
     def shard_of(self, name: str) -> int:
@@ -136,9 +137,7 @@ class Rooms:
 
     def resumed(self, shard: int) -> None:
         """Ask again where all rooms of a shard are, since something may have been missed."""
-        hub = self.hubs[shard]
-        for room in hub.rooms.values():
-            hub.miss(room)
+        self._reentry.doubt(shard)
 
     def enter_again(self, room: Room) -> None:
         """Ask for what a room missed."""
@@ -217,31 +216,10 @@ class Rooms:
             raise
         finally:
             del self._entries[room]
-        self._admit(shard, room, reply)
-        return reply
-
-    def _admit(self, shard: int, room: Room, reply: JoinReply) -> None:
         self.hubs[shard].admit(room, reply)
         self._deliver(shard)
+        return reply
 
     def _reenter(self, shard: int, room: Room) -> None:
         """Ask for what a room missed, until the shard answers; its publications wait meanwhile."""
-        self._tasks.start(self._run_reentry(shard, room), f"enter {room.name} again")
-
-    async def _run_reentry(self, shard: int, room: Room) -> None:
-        async with self._reentries:
-            while True:
-                self.hubs[shard].ask(room)
-                try:
-                    reply = await self._registry.join(
-                        shard,
-                        room.name,
-                        members=len(room),
-                        since=room.position,
-                        returns=True,
-                    )
-                    break
-                except Exception as error:  # any: what is held would be held for good
-                    self._complain("%s can't be entered again yet: %s", room.name, error)
-                    await asyncio.sleep(RETRY_PAUSE)
-        self._admit(shard, room, reply)
+        self._reentry.ask(shard, room)

@@ -1,4 +1,4 @@
-"""How long deliveries hold up an event loop.
+"""How long deliveries, and what else a node does for many rooms, hold up an event loop.
 
 A loop that delivers must go on to read, or what is published for it piles up in Redis, which ends
 connections that are not read. So the deliveries of a loop share a short time of each of its turns.
@@ -18,7 +18,8 @@ class Turns:
     """The turns of one event loop, shared by the deliveries that are under way.
 
     A delivery calls `begin`, and `end` at last. Between them, before each thing it does, it looks
-    whether `perf_counter` has passed `ends`, and if so who runs it awaits `wait`.
+    whether `perf_counter` has passed `ends`, and if so who runs it awaits `wait`. Who does one
+    short thing at a time just awaits `wait` before each.
 
     Args:
         seconds: What deliveries may take of one turn, together.
@@ -66,4 +67,6 @@ class Turns:
             turn = self._line.popleft()
             if not turn.done():  # its delivery was cancelled
                 turn.set_result(None)
-                return
+                break
+        if self._line:
+            self._call_next(asyncio.get_running_loop())  # whatever that one does next

@@ -55,6 +55,7 @@ LAYERS = (
             "registry",
             "publisher",
             "publishing",
+            "reentry",
             "rooms",
             "positions",
             "sweeper",

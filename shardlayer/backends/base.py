@@ -97,6 +97,16 @@ class Backend(ABC):
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:
         """Register a node for a group and answer where the group stands."""
 
+    async def join_many(
+        self, shard: int, requests: Sequence[JoinRequest]
+    ) -> list[JoinReply | Exception]:
+        """Do the same for groups of one shard, at once; one that fails fails alone.
+
+        Raises:
+            ShardUnavailable: If all of them failed since the shard can't be reached.
+        """
+        return [await self.join(shard, request) for request in requests]
+
     @abstractmethod
     async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:
         """Forget that a node has members of these groups."""

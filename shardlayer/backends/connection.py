@@ -78,6 +78,12 @@ class CommandLink:
         except NoScriptError:
             return await self.execute("EVAL", call.script.source, *values)
 
+    async def call_all(self, calls: Sequence[Call]) -> list[Any]:
+        """Call scripts that the server knows, in one write; errors are returned, not raised."""
+        return await self._pipeline.execute(
+            [("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args) for call in calls]
+        )
+
     async def evaluate(self, calls: Sequence[Call], then: tuple[Argument, ...]) -> list[Any]:
         """Call small scripts, send one more command right behind, and return all replies.
 

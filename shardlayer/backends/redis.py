@@ -97,8 +97,29 @@ class RedisBackend(Backend):
         return published
 
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:
+        call = self._join(shard, request)
+        return self._read_joined(request, await self._call(shard, call, request.group))
+
+    async def join_many(
+        self, shard: int, requests: Sequence[JoinRequest]
+    ) -> list[JoinReply | Exception]:
+        calls = [self._join(shard, request) for request in requests]
+        replies = await self._servers.run(shard, partial(CommandLink.call_all, calls=calls))
+        read: list[JoinReply | Exception] = []
+        for request, reply in zip(requests, replies, strict=True):
+            try:
+                if isinstance(reply, Exception):
+                    # By itself it is mended, or follows its slot to where that has moved.
+                    read.append(await self.join(shard, request))
+                else:
+                    read.append(self._read_joined(request, reply))
+            except Exception as error:
+                read.append(error)
+        return read
+
+    def _join(self, shard: int, request: JoinRequest) -> Call:
         options = self._options
-        call = commands.join(
+        return commands.join(
             self._keys[shard],
             request,
             lease_ttl=options.lease_ttl,
@@ -106,7 +127,9 @@ class RedisBackend(Backend):
             meta_ttl_per_publication=options.meta_ttl_per_publication,
             epoch_ttl=options.epoch_ttl(request.group),
         )
-        reply = commands.read_joined(request.group, await self._call(shard, call, request.group))
+
+    def _read_joined(self, request: JoinRequest, answer: Any) -> JoinReply:
+        reply = commands.read_joined(request.group, answer)
         if reply.mended:
             self._tell_of_history("join", request.group)
         return reply

@@ -71,3 +71,22 @@ async def test_idle_loop_begins_a_whole_turn() -> None:
         turns.begin()
         assert time.perf_counter() < turns.ends
         turns.end()
+
+
+async def test_who_goes_its_way_holds_up_nobody() -> None:
+    """One that waited for its turn, and neither waits again nor says that it ended."""
+    turns = Turns(seconds=0.0)
+    log: list[str] = []
+    turns.begin()
+    once = asyncio.create_task(turns.wait())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(work(turns, "a", 3, 0.0, log), 5)
+    await once
+    assert log == list("aaa")
+
+
+async def test_all_in_the_line_come_to_their_turns() -> None:
+    """Though none of them does anything after it."""
+    turns = Turns(seconds=0.0)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(turns.wait() for _ in range(3)))
