@@ -103,6 +103,7 @@ class Registry:
                 while (leaving := self._leaving.get((shard, group))) is not None:
                     await asyncio.wait([leaving])  # or it would undo what is now done
                 while True:
+                    had_lease = shard in self._leased
                     try:
                         reply = await self._backend.join(shard, request)
                         break
@@ -111,7 +112,7 @@ class Registry:
                         await asyncio.sleep(RETRY_PAUSE)
         except TimeoutError:
             raise failure or self.unavailable(shard) from None
-        self._note_lease(shard, leased=reply.leased)
+        self._note_lease(shard, has_lapsed=had_lease and not reply.leased)
         return reply
 
     async def enter_again(
@@ -134,10 +135,11 @@ class Registry:
                 await self._backend.heard(shard)
         except TimeoutError:
             raise self.unavailable(shard) from None
+        had_lease = shard in self._leased
         replies = await self._backend.join_many(shard, requests)
         leases = [reply.leased for reply in replies if isinstance(reply, JoinReply)]
         if leases:
-            self._note_lease(shard, leased=all(leases))
+            self._note_lease(shard, has_lapsed=had_lease and not all(leases))
         return replies
 
     def _request(
@@ -160,8 +162,8 @@ class Registry:
             page=page,
         )
 
-    def _note_lease(self, shard: int, *, leased: bool) -> None:
-        if not leased and shard in self._leased:
+    def _note_lease(self, shard: int, *, has_lapsed: bool) -> None:
+        if has_lapsed:
             self._on_lapsed([shard])
         self._leased.add(shard)
 
