@@ -314,9 +314,14 @@ def restore(keys: ShardKeys, channel: str, queued: Queued) -> Call:
 
 
 def publication(group: str, offset: int, body: bytes, epoch: str) -> Publication:
-    """Return the publication that a body from a group's history holds."""
-    entry = wire.unpack_body(body, offset=offset, epoch=epoch)
-    return Publication(room=group, data=entry.payload, offset=offset, epoch=epoch)
+    """Return the publication that a body from a group's history holds.
+
+    One that can't be pushed keeps its place, and is `wire.UNREADABLE`.
+    """
+    data = wire.unpack_body(body, offset=offset, epoch=epoch).payload
+    if not wire.may_be_json(data):
+        data = wire.UNREADABLE
+    return Publication(room=group, data=data, offset=offset, epoch=epoch)
 
 
 def milliseconds(seconds: float) -> int:

@@ -22,7 +22,7 @@ from shardlayer.frames import Broadcast
 from shardlayer.joined import Joined
 from shardlayer.mailboxes import Mailboxes
 from shardlayer.memberships import Memberships
-from shardlayer.names import new_node
+from shardlayer.names import new_node, node_of
 from shardlayer.options import LayerOptions
 from shardlayer.positions import PositionChecks
 from shardlayer.registry import Registry
@@ -85,7 +85,9 @@ class Node:
         self._silent: set[int] = set()  # heard once, and not now
         self._flushes: dict[bytes, _Flush] = {}
         self._complain = Complaint(logger, logging.ERROR)
+        self._complain_of_entry = Complaint(logger, logging.ERROR)
         self.broken_batches = 0
+        self.broken_entries = 0
 
     async def start(self) -> None:
         """Begin to hear and to renew leases. Returns before the shards can be heard."""
@@ -227,17 +229,23 @@ class Node:
         publications = []
         for kind, name, payload, offset, epoch in entries:
             if kind == wire.Kind.PUBLICATION:
-                publications.append(Publication(name, payload, offset, epoch))
+                if wire.may_be_json(payload):
+                    publications.append(Publication(name, payload, offset, epoch))
+                    continue
+                self._refuse(shard, name, "a publication is no JSON text in UTF-8")
+                if offset:  # it has a place, which the next one follows
+                    publications.append(Publication(name, wire.UNREADABLE, offset, epoch))
             elif kind == wire.Kind.MESSAGE:
                 self.memberships.deliver(name, payload)
             elif kind == wire.Kind.WAKE_UP:
                 self.mailboxes.wake(name)
-            elif kind == wire.Kind.ADD:
-                self.memberships.add_soon(name, payload.decode())
-            elif kind == wire.Kind.DISCARD:
-                self.memberships.discard(name, payload.decode())
+            elif kind in (wire.Kind.ADD, wire.Kind.DISCARD):
+                self._ordered(shard, kind, name, payload)
             elif kind == wire.Kind.ANNOUNCEMENT:
-                self._audience.tell(payload)
+                if wire.may_be_json(payload):
+                    self._audience.tell(payload)
+                else:
+                    self._refuse(shard, "everybody", "an announcement is no JSON text in UTF-8")
             elif kind == wire.Kind.FLUSH:
                 self._flushed(shard, payload)
         if publications:
@@ -285,10 +293,25 @@ class Node:
             "misdirected": self._rooms.misdirected.count,
             "announced": self._audience.told,
             "broken_batches": self.broken_batches,
+            "broken_entries": self.broken_entries,
             "undecodable_messages": self.mailboxes.undecodable,
             "rooms": len(rooms),
             "members": sum(map(len, rooms)),
         }
+
+    def _ordered(self, shard: int, kind: int, group: str, payload: bytes) -> None:
+        """Add a channel to a group, or discard it, as another process says."""
+        channel = str(payload, "ascii", "replace")
+        if not group.isascii() or not channel.isascii() or node_of(channel) != self.id:
+            self._refuse(shard, group, f"{payload!r:.100} is no channel of this node")
+        elif kind == wire.Kind.ADD:
+            self.memberships.add_soon(group, channel)
+        else:
+            self.memberships.discard(group, channel)
+
+    def _refuse(self, shard: int, name: str, reason: str) -> None:
+        self.broken_entries += 1
+        self._complain_of_entry("Shard %d: what came for %s was left out: %s", shard, name, reason)
 
     def _flushed(self, shard: int, mark: bytes) -> None:
         self._rooms.flushed(shard)

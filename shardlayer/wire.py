@@ -27,6 +27,7 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
@@ -40,6 +41,13 @@ EPOCH_LENGTH = 8
 NO_EPOCH = b"\0" * EPOCH_LENGTH
 MAX_NAME_LENGTH = 255  # bytes; Channels allows 99 characters
 ENTRY_OVERHEAD = 8 + EPOCH_LENGTH + 4 + 2  # bytes that an entry takes besides name and payload
+
+UNREADABLE = b"null"
+"""What members of a room get in the place of a publication that can't be pushed to them."""
+
+_SPACE = b" \t\r\n"
+_LAST_OF = dict(zip(b'{["', b'}]"', strict=True))  # how a JSON text ends that begins so
+_PLAIN = re.compile(rb"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 _entry_head = struct.Struct(">Q8sI")
 _body_head = struct.Struct(">BB")
@@ -103,6 +111,25 @@ def pack_batch(*entries: bytes) -> bytes:
 def pack_order(kind: Kind, name: str, payload: bytes = b"") -> bytes:
     """Return a batch of one entry that stands in no room's history: what a node is told to do."""
     return pack_batch(pack_entry(pack_body(kind, name, payload)))
+
+
+def may_be_json(payload: bytes) -> bool:
+    """Tell whether bytes may be JSON text in UTF-8: they are it, and begin and end like it.
+
+    What stands between is not parsed, which would cost more than all else that is done with it.
+    """
+    if not payload or payload[-1] != _LAST_OF.get(payload[0]):
+        stripped = payload.strip(_SPACE)
+        if stripped != payload:
+            return may_be_json(stripped)
+        return _PLAIN.fullmatch(payload) is not None
+    if payload.isascii():
+        return True
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def unpack_heads(data: bytes) -> Iterator[tuple[int, str]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import string
 from contextlib import suppress
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shardlayer import wire
 from shardlayer.exceptions import WireError, WireVersionError
 from shardlayer.wire import (
     ENTRY_OVERHEAD,
@@ -21,6 +24,15 @@ from shardlayer.wire import (
     unpack_batch,
 )
 
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False)
+    | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=10,
+)
 names = st.text(string.ascii_letters + string.digits + "-_.!", min_size=1, max_size=99)
 epochs = st.one_of(
     st.just(""), st.text(string.ascii_lowercase + string.digits, min_size=8, max_size=8)
@@ -101,3 +113,20 @@ def test_name_that_does_not_fit_is_refused(name: str) -> None:
 def test_overhead_is_what_an_entry_adds() -> None:
     """Batches are bounded in bytes by this constant."""
     assert len(pack_entry(pack_body(Kind.MESSAGE, "", b""))) == ENTRY_OVERHEAD
+
+
+@given(json_values)
+def test_json_may_be_json(value: object) -> None:
+    """Nothing that is JSON is refused, however it is written."""
+    for text in (orjson.dumps(value), json.dumps(value, indent=1).encode()):
+        assert wire.may_be_json(text)
+        assert wire.may_be_json(b" \r\n" + text + b"\t\n ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b" ", b"x", b"hello", b"{", b'{"a":1', b"]", b"[}", b"\xff", b'"\xff"', b"-", b"\0"],
+)
+def test_what_can_be_no_json(data: bytes) -> None:
+    """By its bytes or by its ends."""
+    assert not wire.may_be_json(data)
