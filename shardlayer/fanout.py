@@ -7,7 +7,7 @@ at those that could not take all of it. Whoever shows no such call is asked to w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter, call
 from typing import cast
@@ -19,6 +19,18 @@ Failure = tuple[Sink, Exception]
 """A sink that could not be written to, and why."""
 
 _send_of = attrgetter("send_frames")
+
+
+def slices(members: Mapping[Sink, Sink], size: int) -> Iterator[Callable[[], list[Sink]]]:
+    """Yield a call for each slice of up to `size` members.
+
+    It returns where those of them are written that are still members: whoever has left by then
+    gets nothing more. Let the event loop go on before the call, not behind it.
+    """
+    order = list(members)
+    for start in range(0, len(order), size):
+        part = order[start : start + size]
+        yield lambda part=part: [members[sink] for sink in part if sink in members]  # type: ignore[misc]
 
 
 def fan_out(sinks: Sequence[Sink], broadcast: Broadcast) -> list[Failure]:

@@ -26,7 +26,7 @@ from time import perf_counter
 
 from shardlayer.arrivals import Arrived, loss_of, size_of
 from shardlayer.commands import JoinReply
-from shardlayer.fanout import fan_out
+from shardlayer.fanout import fan_out, slices
 from shardlayer.frames import Broadcast, joined
 from shardlayer.gate import Gate
 from shardlayer.misdirected import Misdirected
@@ -322,16 +322,10 @@ class Hub:
             self._on_doubt(room)
 
     def _write_slices(self, room: Room, broadcast: Broadcast) -> Generator[None, None, None]:
-        sinks = room.sinks
-        members = list(sinks)
-        for start in range(0, len(members), self._slice_size):
-            if start:
+        for number, present in enumerate(slices(room.sinks, self._slice_size)):
+            if number:
                 yield
-            # Whoever left since the last slice gets nothing more.
-            present = [
-                sinks[sink] for sink in members[start : start + self._slice_size] if sink in sinks
-            ]
-            self._write_slice(room, present, broadcast)
+            self._write_slice(room, present(), broadcast)
 
     def _write_slice(self, room: Room, writers: Sequence[Sink], broadcast: Broadcast) -> None:
         for writer, error in fan_out(writers, broadcast):

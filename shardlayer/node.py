@@ -78,7 +78,11 @@ class Node:
         self._rooms = Rooms(self._registry, options, tasks=tasks)
         self.mailboxes = Mailboxes(self.id, backend, options)
         self.memberships = Memberships(self._rooms, self.mailboxes, expiry=options.group_expiry)
-        self._audience = Audience(slice_size=options.slice_size)
+        self._audience = Audience(
+            slice_size=options.slice_size,
+            max_backlog=options.max_backlog,
+            turns=self._rooms.turns,
+        )
         self._checks = PositionChecks(self._rooms, backend, options, tasks=tasks)
         self._sweeper = Sweeper(backend, options, tasks=tasks)
         self._heard: set[int] = set()
@@ -292,6 +296,7 @@ class Node:
             "missed_messages": self.memberships.missed + self.mailboxes.missed,
             "misdirected": self._rooms.misdirected.count,
             "announced": self._audience.told,
+            "dropped_announcements": self._audience.dropped,
             "broken_batches": self.broken_batches,
             "broken_entries": self.broken_entries,
             "undecodable_messages": self.mailboxes.undecodable,

@@ -99,6 +99,7 @@ class LayerOptions:
         max_message_size: Bytes of one publication, at most, and of a Channels message as JSON text.
         max_backlog: Bytes of publications of one shard that may wait in a node to be written to
             its members. Past it all of them are dropped, and rooms go on from their histories.
+            As many bytes of announcements may wait; one that is too much is dropped.
         slice_size: Members that are written to before the event loop gets a turn.
         write_bytes: Bytes that are joined into one write to a member, at most; one larger
             message goes alone.

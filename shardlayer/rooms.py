@@ -36,12 +36,13 @@ class Rooms:
 
     Attributes:
         hubs: Each shard's rooms and the delivery to them.
+        turns: The turns of the event loop, for all that is written to many.
         misdirected: Counts what was sent in the way that no member takes.
     """
 
     def __init__(self, registry: Registry, options: LayerOptions, *, tasks: Tasks) -> None:
         self.misdirected = Misdirected()
-        self._turns = turns = Turns()
+        self.turns = turns = Turns()
         self.hubs = [
             Hub(
                 slice_size=options.slice_size,
@@ -197,9 +198,9 @@ class Rooms:
 
     async def _go_on(self, shard: int, steps: Generator[None, None, None]) -> None:
         try:
-            await self._turns.wait()
+            await self.turns.wait()
             for _ in steps:
-                await self._turns.wait()
+                await self.turns.wait()
         finally:
             steps.close()
             self._deliveries[shard] = None
