@@ -17,12 +17,15 @@ class Arrived(NamedTuple):
         size: The bytes that they take.
         room: The room whose shard answered; None for what was heard.
         reset: Where its members are to be told, before anything else, that they are now.
+        start: The offset that the answer begins behind. It may be ahead of the members without
+            anything between: where a server may have lost something the count leaps.
     """
 
     publications: Sequence[Publication]
     size: int
     room: Room | None = None
     reset: Position | None = None
+    start: int = 0
 
 
 def size_of(publications: Iterable[Publication]) -> int:

@@ -18,7 +18,7 @@ from shardlayer.types import HistoryPage, Mark, NodeId, Position, Publication
 RECOVERY_LIMIT = 1_000  # publications that one join or history call answers, at most
 PAGE_OVERHEAD = 20  # bytes that a publication counts for beside its body
 PAGE_BYTES = 262_144  # bytes of publications that it answers, at most; one larger goes alone
-OFFSET_DIGITS = 15  # of the largest offset; Lua counts in doubles
+OFFSET_DIGITS = 16  # of the largest offset; Lua counts in doubles
 EXPIRES_BYTES = 8  # of a queue's element, before the message
 
 Argument = str | bytes | int

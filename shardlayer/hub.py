@@ -171,7 +171,7 @@ class Hub:
                 reset = Position(offset=reply.start, epoch=reply.position.epoch)
             if reply.reached != reply.position:
                 self._move(room, Event.MISS)
-        arrived = Arrived(publications, size_of(publications), room, reset)
+        arrived = Arrived(publications, size_of(publications), room, reset, reply.start)
         self._waiting.appendleft(arrived)
         self._waiting_size += arrived.size
 
@@ -243,6 +243,8 @@ class Hub:
             return []
         if answer.reset is not None:
             room.position = answer.reset
+        elif room.position is not None and room.position.offset < answer.start:
+            room.position = Position(answer.start, room.position.epoch)
         here = room.position
         news = [
             publication

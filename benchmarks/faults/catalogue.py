@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.faults.system import REDISES, WORKERS, System
+from benchmarks.faults.system import ALWAYS, EVERYSEC, REDISES, SNAPSHOTS, WORKERS, System
 
 ANSWER = 10.0  # seconds
+SNAPSHOT_AGE = 1.0  # seconds
 
 
 Step = Callable[[System, int], object]
@@ -35,6 +37,7 @@ class Fault:
         pause: The longest time for which a client may hear nothing from when all should be well
             soon, in seconds; None: no promise.
         kafka: Whether it is about Kafka.
+        disk: How the Redis servers keep their data, one of benchmarks.faults.system.DISKS.
         durable: Whether it takes a broker that keeps its data over a restart.
     """
 
@@ -49,6 +52,7 @@ class Fault:
     pause: float | None = None
     kafka: bool = False
     durable: bool = False
+    disk: str = ALWAYS
 
 
 def _signals(number: signal.Signals, pid_of: Callable[[System, int], int | None]) -> Step:
@@ -72,6 +76,12 @@ def _continues(pid_of: Callable[[System, int], int | None]) -> Step:
 def _start_empty(system: System, victim: int) -> None:
     system.empty(victim)
     system.redises[victim].start()
+
+
+def _kill_after_snapshot(system: System, victim: int) -> None:
+    system.save(victim)
+    time.sleep(SNAPSHOT_AGE)
+    system.redises[victim].kill()
 
 
 def _broker_pid(system: System, victim: int) -> int | None:
@@ -106,6 +116,36 @@ FAULTS: dict[str, Fault] = {
             victims=REDISES,
             hold=1.0,
             pause=2.0,
+        ),
+        Fault(
+            name="restart-redis",
+            what="a Redis restarted, written every second",
+            harm=lambda system, victim: system.redises[victim].stop(),
+            mend=lambda system, victim: system.redises[victim].start(),
+            victims=REDISES,
+            hold=1.0,
+            pause=2.0,
+            disk=EVERYSEC,
+        ),
+        Fault(
+            name="kill-everysec",
+            what="a Redis killed (-9), written every second",
+            harm=lambda system, victim: system.redises[victim].kill(),
+            mend=lambda system, victim: system.redises[victim].start(),
+            victims=REDISES,
+            hold=1.0,
+            forgets=True,  # a write waits for up to 2 s while the disk is busy
+            disk=EVERYSEC,
+        ),
+        Fault(
+            name="snapshot-redis",
+            what="a Redis killed (-9), 1 s after a snapshot",
+            harm=_kill_after_snapshot,
+            mend=lambda system, victim: system.redises[victim].start(),
+            victims=REDISES,
+            hold=1.0,
+            forgets=True,
+            disk=SNAPSHOTS,
         ),
         Fault(
             name="empty-redis",
@@ -176,7 +216,9 @@ def chosen(count: int, seed: int, *, durable: bool) -> list[tuple[Fault, int, fl
     """
     chance = random.Random(seed)
     choice = [
-        fault for fault in FAULTS.values() if not fault.forgets and (durable or not fault.durable)
+        fault
+        for fault in FAULTS.values()
+        if fault.disk == ALWAYS and not fault.forgets and (durable or not fault.durable)
     ]
     picked = (chance.choice(choice) for _ in range(count))
     return [

@@ -13,7 +13,7 @@ from benchmarks.faults.catalogue import FAULTS, Fault, chosen
 from benchmarks.faults.plan import FULL, JOIN, POOL, SMALL, Plan
 from benchmarks.faults.rows import JOINING, KILLS, Row
 from benchmarks.faults.sources.base import KAFKA
-from benchmarks.faults.system import System
+from benchmarks.faults.system import DISKS, System
 
 RANDOM = "random"
 NAMES = (*FAULTS, RANDOM, KILLS, JOINING)
@@ -64,10 +64,13 @@ def run_faults(
     ]
     if RANDOM in names:
         here += chosen(count, seed, durable=durable)
-    if here:
-        with System(plan, broker=broker, folder=folder / "system", seed=seed) as system:
-            for fault, victim, seconds in here:
-                yield suffer(system, fault, victim, seconds)
+    for disk in DISKS:
+        kept_so = [each for each in here if each[0].disk == disk]
+        if kept_so:
+            home = folder / f"system-{disk}"
+            with System(plan, broker=broker, folder=home, seed=seed, disk=disk) as system:
+                for fault, victim, seconds in kept_so:
+                    yield suffer(system, fault, victim, seconds)
     elsewhere = [fault for fault in faults if fault.durable and not durable]
     if elsewhere and (lacking := missing(APACHE)):
         say(f"Without {', '.join(fault.name for fault in elsewhere)}: {lacking} not installed.")

@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from redis import Redis
+
 from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
 from benchmarks.faults.brokers import APACHE, Broker, make_broker
@@ -19,6 +21,14 @@ from benchmarks.faults.plan import Plan
 from benchmarks.faults.sources.base import KAFKA, LAYER
 from benchmarks.peers.ours.peer import OURS
 from demo.embedded import EmbeddedValkey, free_port
+
+ALWAYS, EVERYSEC, SNAPSHOTS = "always", "everysec", "snapshots"
+DISKS = {
+    ALWAYS: ("--appendonly", "yes", "--appendfsync", "always"),
+    EVERYSEC: ("--appendonly", "yes", "--appendfsync", "everysec"),
+    SNAPSHOTS: ("--appendonly", "no"),
+}
+"""How a Redis keeps its data: the arguments that make it."""
 
 WORKERS = 2
 REDISES = 2
@@ -42,15 +52,19 @@ class System(Assembly):
         broker: A kind of benchmarks.faults.brokers.
         folder: For data and logs.
         seed: Decides what the clients leave to chance.
+        disk: How the Redis servers keep their data, one of DISKS.
     """
 
-    def __init__(self, plan: Plan, *, broker: str, folder: Path, seed: int) -> None:
+    def __init__(
+        self, plan: Plan, *, broker: str, folder: Path, seed: int, disk: str = ALWAYS
+    ) -> None:
         self.plan = plan
         self.sources: dict[str, Servant] = {}
         self.published: dict[str, int] = {}  # messages of each source in the last slice
         self._kind = broker
         self._folder = folder
         self._seed = seed
+        self._disk = disk
 
     def _start(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -99,8 +113,7 @@ class System(Assembly):
     def _redis(self, number: int) -> EmbeddedValkey:
         return EmbeddedValkey(
             directory=self._folder / f"redis-{number}",
-            persistent=True,
-            options=("--appendfsync", "always"),
+            options=DISKS[self._disk],
         )
 
     def _join(self) -> None:
@@ -135,6 +148,11 @@ class System(Assembly):
     def restart_pool(self) -> None:
         """Start the pool that was killed."""
         self.pool = self._pool()
+
+    def save(self, number: int) -> None:
+        """Have a Redis write all that it has to its disk."""
+        with Redis.from_url(self.redises[number].url) as redis:
+            redis.save()
 
     def empty(self, number: int) -> None:
         """Remove what a Redis that is down has kept."""

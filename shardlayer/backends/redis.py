@@ -94,6 +94,7 @@ class RedisBackend(Backend):
             self._tell_of_history("publish", room)
         if options.wait_replicas:
             await self._replicas.confirm(bundle, batch)
+        self._servers.lives.acknowledged(self._keys[bundle].writer(batch.writer), batch.number)
         return published
 
     async def join(self, shard: int, request: JoinRequest) -> JoinReply:

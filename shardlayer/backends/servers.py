@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 from shardlayer import wire
 from shardlayer.backends.base import Listener
 from shardlayer.backends.connection import CommandLink
-from shardlayer.backends.lives import recognise
+from shardlayer.backends.lives import Lives
 from shardlayer.backends.mending import is_about_data
 from shardlayer.backends.pipeline import Execute
 from shardlayer.backends.probe import ServerReport, read_report, require_supported
@@ -48,9 +48,11 @@ class Servers:
 
     Attributes:
         keys: The names in Redis, by shard.
+        lives: What is known of the servers' runs.
     """
 
     def __init__(self, options: LayerOptions, tasks: Tasks | None = None) -> None:
+        self.lives = Lives(options)
         self.keys = [ShardKeys(tag) for tag in hash_tags(options.prefix, options.shards)]
         self._options = options
         self._tasks = (tasks or Tasks()).branch()
@@ -247,9 +249,7 @@ class Servers:
 
     async def _recognise(self, host: Host, report: ServerReport, execute: Execute) -> None:
         shards = self._shards_by_address().get(host.address, ())
-        await recognise(
-            execute, report, host, [self.keys[shard] for shard in shards], self._options
-        )
+        await self.lives.recognise(execute, report, host, [self.keys[shard] for shard in shards])
 
     async def _check_layout(self, link: CommandLink) -> None:
         """Refuse a server that processes with other `shards` use."""

@@ -12,7 +12,7 @@ local OVERHEAD = 20  -- bytes that an entry counts for beside its body
 
 local meta = redis.call('MGET', KEYS[1])[1] or ''  -- nothing, too, if it is of a wrong type
 local last, epoch = string.match(meta, '^(%d+) (%S%S%S%S%S%S%S%S) ')
-if last and #last > 15 then  -- no offset that was counted: see publish.lua
+if last and #last > 16 then  -- no offset that was counted: see publish.lua
   last, epoch = nil, nil
 end
 local reply = {tonumber(last or '0'), epoch or '', 0}

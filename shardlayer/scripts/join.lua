@@ -19,6 +19,24 @@
 
 local CHUNK = 16  -- entries read at a time; those that the page can't hold were read in vain
 local OVERHEAD = 20  -- bytes that an entry counts for beside its body
+local SPAN = 1099511627776  -- offsets of one generation, see lives.py
+local LARGEST = 9007199254740992  -- how far a double counts
+local CUTS_LENGTH = 100  -- characters of the ends of earlier generations; older ones go
+
+-- The generation of an offset, and its number in the room's count.
+local function parts(offset)
+  local number = offset % SPAN
+  return (offset - number) / SPAN, number
+end
+
+-- Where the generation ended that was so many before this one; nil if that is not known.
+local function cut_before(cuts, generations)
+  local ends = {}
+  for number in string.gmatch(cuts, '%d+') do
+    ends[#ends + 1] = tonumber(number)
+  end
+  return ends[#ends + 1 - generations]
+end
 
 local function meta_ttl(last)
   local most, each = tonumber(ARGV[6]), tonumber(ARGV[15])
@@ -41,35 +59,62 @@ end
 
 local state = redis.call('MGET', KEYS[4], KEYS[6])
 local life = state[2] or ''
-local last, epoch, of = string.match(state[1] or '', '^(%d+) (%S%S%S%S%S%S%S%S) (.*)$')
-if last and #last > 15 then  -- no offset that was counted: see publish.lua
-  last, epoch = nil, nil
-end
+local last, epoch, of, cuts = string.match(state[1] or '',
+                                           '^(%d+) (%S%S%S%S%S%S%S%S) (%S*) ?(%S*)$')
 local offset = tonumber(last or '0')
-if not epoch then
+if epoch and of ~= life then
+  -- As in publish.lua: what may be lost is leapt over.
+  local generation, number = parts(offset)
+  offset = (generation + 1) * SPAN + number
+  if string.sub(life, -1) == '!' then
+    cuts = ''
+  else
+    cuts = (cuts ~= '' and cuts .. ',' or '') .. string.format('%.0f', number)
+    if #cuts > CUTS_LENGTH then
+      cuts = string.match(cuts, ',(.*)$')
+    end
+  end
+end
+if not epoch or offset >= LARGEST then
   redis.call('DEL', KEYS[5])
+  epoch, offset, cuts = ARGV[5], 0, ''
 end
 
--- Offsets that the server has lost will be given again. They must not pass for the same ones: who
--- had the lost ones would be told that nothing is missing.
-local behind = ARGV[11] == '1' and ARGV[9] == epoch and tonumber(ARGV[8]) > offset
-if not epoch or behind or of ~= life then
-  epoch = ARGV[5]
+-- What another epoch counted can't be compared, nor what comes from before something was lost.
+local since = tonumber(ARGV[8])
+local same_epoch = ARGV[9] == '' or ARGV[9] == epoch
+local generation, number = parts(offset)
+local its_generation, its_number = parts(since)
+local is_comparable, is_ahead = same_epoch, false
+if same_epoch and its_generation < generation then
+  local cut = cut_before(cuts, generation - its_generation)
+  is_comparable = cut ~= nil
+  is_ahead = is_comparable and its_number > cut
+elseif same_epoch then
+  is_ahead = since > offset
 end
-redis.call('SET', KEYS[4], string.format('%.0f %s %s', offset, epoch, life),
-           'PX', offset > 0 and meta_ttl(offset) or ARGV[12])
+if is_ahead then
+  is_comparable = false
+  if ARGV[11] == '1' and ARGV[9] ~= '' then
+    -- The node's members have what the server has lost. Everybody in the room is told, since
+    -- nobody knows who else had it.
+    generation, cuts = math.max(generation, its_generation) + 1, ''
+    offset = generation * SPAN + number
+  end
+end
+redis.call('SET', KEYS[4],
+           string.format('%.0f %s %s', offset, epoch, cuts ~= '' and life .. ' ' .. cuts or life),
+           'PX', number > 0 and meta_ttl(number) or ARGV[12])
 
 if ARGV[7] == '0' then
   return {leased, epoch, offset, 0, offset}
 end
 
-local since = tonumber(ARGV[8])
-local same_epoch = ARGV[9] == '' or ARGV[9] == epoch
-if same_epoch and since == offset then
+if is_comparable and its_number == number then
   return {leased, epoch, offset, 1, offset}
 end
 
--- What another epoch counted can't be compared, so then all that is held is what may be missing.
+-- Of another epoch all that is held is what may be missing.
 if not same_epoch or since > offset then
   since = 0
 end
@@ -88,7 +133,7 @@ repeat
       -- Written by somebody else: of what was held nothing can be told from it any more.
       redis.call('UNLINK', KEYS[5])
       redis.call('SET', KEYS[4], string.format('%.0f %s %s', offset, ARGV[5], life),
-                 'PX', offset > 0 and ARGV[6] or ARGV[12])
+                 'PX', number > 0 and meta_ttl(number) or ARGV[12])
       return {leased, ARGV[5], offset, -1, offset}
     end
     first = first or at
@@ -105,7 +150,8 @@ repeat
 until is_full or count == limit
 
 first = first or offset + 1
-if same_epoch and tonumber(ARGV[8]) <= offset and first == tonumber(ARGV[8]) + 1 then
+local _, first_number = parts(first)
+if is_comparable and first_number == its_number + 1 then
   reply[4] = 1
 end
 reply[5] = first - 1

@@ -7,7 +7,7 @@
 local reply, metas = {}, redis.call('MGET', unpack(KEYS))
 for i = 1, #KEYS do
   local last, epoch = string.match(metas[i] or '', '^(%d+) (%S%S%S%S%S%S%S%S) ')
-  if last and #last > 15 then  -- no offset that was counted: see publish.lua
+  if last and #last > 16 then  -- no offset that was counted: see publish.lua
     last, epoch = nil, nil
   end
   local offset = tonumber(last or '0')

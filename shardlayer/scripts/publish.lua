@@ -44,7 +44,9 @@ local CHANNEL_MARK = string.byte('#')
 
 local REPEATED = struct.pack('>I8c8I4', 0, NO_EPOCH, 0)  -- an entry's head
 local META = '^(%d+) (%S%S%S%S%S%S%S%S) (.*)$'  -- an epoch has 8 characters: see the heads
-local LONGEST = 15  -- digits of an offset; a double counts no further than to 16 of them
+local SPAN = 1099511627776  -- offsets of one generation, see lives.py
+local LARGEST = 9007199254740992  -- how far a double counts
+local CUTS_LENGTH = 100  -- characters of the ends of earlier generations; older ones go
 
 local function number_at(list, index)
   local high, low = string.byte(list, 2 * index - 1, 2 * index)
@@ -132,23 +134,38 @@ for s = 1, shards do
 end
 
 local home, size, ttl, offset, epoch, nodes, channels = {}, {}, {}, {}, {}, {}, {}
+local tail = {}  -- of each group's meta: the life, and where earlier generations ended
 for g = 1, groups do
   local s, policy = number_at(ARGV[10], 2 * g - 1), number_at(ARGV[10], 2 * g)
   home[g], size[g], ttl[g] = s, ARGV[policy_args + 2 * policy - 1], ARGV[policy_args + 2 * policy]
   local keeps = tonumber(size[g])
   if keeps > 0 then
-    local last, counted, of = string.match(state[metas + g] or '', META)
-    if last and #last > LONGEST then
-      last = nil
+    local last, counted, rest = string.match(state[metas + g] or '', META)
+    local at = tonumber(last or nil)
+    tail[g] = life[s]
+    if at and rest ~= life[s] then
+      local of, cuts = string.match(rest, '^(%S*) ?(%S*)$')
+      if of == life[s] then
+        tail[g] = rest
+      else
+        -- Offsets that the server may have lost are never given again: the count leaps over them.
+        -- Where nothing is known to be lost it is written down where the generation ended.
+        local n = at % SPAN
+        at = at - n + SPAN + n
+        if string.sub(life[s], -1) ~= '!' then
+          cuts = (cuts and cuts ~= '' and cuts .. ',' or '') .. string.format('%d', n)
+          if #cuts > CUTS_LENGTH then
+            cuts = string.match(cuts, ',(.*)$')
+          end
+          tail[g] = life[s] .. ' ' .. cuts
+        end
+      end
     end
-    if last and of == life[s] then
-      offset[g], epoch[g] = tonumber(last), counted
-    elseif last then
-      -- Offsets that the server has lost are given again, and must not pass for the lost ones.
-      offset[g], epoch[g] = tonumber(last), ARGV[6]
+    if at and at < LARGEST then
+      offset[g], epoch[g] = at, counted
     else
       -- A new epoch counts from 1 again, which the stream of an older one would refuse.
-      offset[g], epoch[g] = 0, ARGV[6]
+      offset[g], epoch[g], tail[g] = 0, ARGV[6], life[s]
       redis.call('DEL', KEYS[rooms + 2 * g])
     end
   else
@@ -249,7 +266,7 @@ for i = 1, #ARGV - bodies do
       if why then
         at, failed[g] = nil, why
       else
-        at, epoch[g] = 1, ARGV[6]
+        at, epoch[g], tail[g] = 1, ARGV[6], life[s]
         mended[#mended + 1] = g
       end
     end
@@ -295,8 +312,8 @@ end
 for g = 1, groups do
   if offset[g] and not (failed and failed[g]) then
     redis.call('SET', KEYS[metas + g],
-               string.format('%d %s %s', offset[g], epoch[g], life[home[g]]),
-               'PX', meta_ttl(offset[g], tonumber(ttl[g])))
+               string.format('%d %s %s', offset[g], epoch[g], tail[g]),
+               'PX', meta_ttl(offset[g] % SPAN, tonumber(ttl[g])))
     redis.call('PEXPIRE', KEYS[rooms + 2 * g], ttl[g])
   end
 end

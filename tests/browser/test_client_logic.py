@@ -47,6 +47,9 @@ def test_backoff_is_full_jitter(tab: Page) -> None:
     assert ceilings == [[0, 250], [0, 500], [0, 1000], [0, 8000], [0, 10_000], [0, 10_000]]
 
 
+LEAP = 2**40  # offsets
+
+
 @pytest.mark.parametrize(
     ("code", "back"),
     [
@@ -62,10 +65,14 @@ def test_close_codes(code: int, back: bool, tab: Page) -> None:
 
 @pytest.mark.parametrize(
     ("offset", "verdict"),
-    [(6, "deliver"), (5, "resync"), (1, "resync"), (7, "resync"), (None, "deliver")],
-)
+    [
+        (6, "deliver"), (5, "resync"), (1, "resync"), (7, "resync"), (None, "deliver"),
+        (LEAP + 6, "deliver"), (3 * LEAP + 6, "deliver"), (LEAP + 5, "resync"),
+        (LEAP + 7, "resync"),
+    ],
+)  # fmt: skip
 def test_a_push_has_to_follow(offset: int | None, verdict: str, tab: Page) -> None:
-    """After 5 comes 6; anything else with an offset is asked about first."""
+    """After 5 comes 6, or 6 behind a leap; anything else with an offset is asked about first."""
     push = {"room": "r", "data": {}} | ({} if offset is None else {"offset": offset})
     assert call(tab, "realtime/client.js", "judge", {"offset": 5, "epoch": "a"}, push) == verdict
     assert call(tab, "realtime/client.js", "judge", None, push) == "deliver"
@@ -102,6 +109,10 @@ def reply(offset: int, *publications: int, epoch: str = "a", recovered: bool = T
         pytest.param(
             since(5), reply(2, 1, 2, epoch="b", recovered=False), [], [1, 2], since(2, "b"), False,
             id="new epoch",
+        ),
+        pytest.param(
+            since(5), reply(LEAP + 6, LEAP + 6), [LEAP + 7, 2 * LEAP + 8],
+            [LEAP + 6, LEAP + 7, 2 * LEAP + 8], since(2 * LEAP + 8), True, id="leaps",
         ),
         pytest.param(since(0, ""), reply(2, 1, 2), [], [1, 2], since(2), True, id="beginning"),
         pytest.param(

@@ -10,6 +10,14 @@ from typing import Any, Final, NamedTuple
 TOLD: Final = object()
 
 
+LEAP = 2**40  # by a multiple of which a count goes on that a server may have lost a part of
+
+
+def follows(last: int, offset: int) -> bool:
+    """Tell whether nothing lies between two offsets of one epoch."""
+    return offset > last and offset % LEAP == last % LEAP + 1
+
+
 class Position(NamedTuple):
     """Where a client stands in a room."""
 
@@ -65,7 +73,9 @@ class Following:
         seen = max(seen, reply["offset"])
         for push in self._held:
             if push["offset"] > seen:
-                if push["offset"] != seen + 1:  # asked once already: a hole that stays is owned up
+                if not follows(
+                    seen, push["offset"]
+                ):  # asked once already: a hole that stays is owned up
                     brought.append(TOLD)
                 seen = push["offset"]
                 brought.append(push["data"])
@@ -82,7 +92,7 @@ class Following:
         if self._position is None or not self.joined:
             self._held.append(push)
             return False
-        if push["offset"] != self._position.offset + 1:
+        if not follows(self._position.offset, push["offset"]):
             self.hold()
             self._held.append(push)
             return False

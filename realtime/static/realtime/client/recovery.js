@@ -5,6 +5,9 @@
  * the last one seen, or something is wrong: a number was skipped, or the numbering began anew. In
  * both cases the client asks the server again from where it stands ("resync"), holds what is
  * pushed until the answer is there, and merges the two. All here are functions of values.
+ *
+ * A server that was started again, and may have lost offsets, gives none of them again: the count
+ * leaps by a multiple of 2^40. Whoever missed something by that is told (`reset`, `recovered`).
  */
 
 /** @typedef {import("./protocol.js").Position} Position */
@@ -18,6 +21,31 @@
  * @property {boolean} replayed From the room's history, not pushed as it happened.
  */
 
+const LEAP = 2 ** 40;
+
+/**
+ * Whether nothing lies between two offsets of one epoch.
+ * @param {number} last
+ * @param {number} offset
+ * @returns {boolean}
+ */
+function follows(last, offset) {
+  return offset > last && offset % LEAP === (last % LEAP) + 1;
+}
+
+/**
+ * How many publications lie behind a position, up to another one; `null` where that is not known.
+ * @param {Position} since
+ * @param {Position} position
+ * @returns {number | null}
+ */
+export function countBetween(since, position) {
+  const sameCount =
+    since.epoch === position.epoch &&
+    Math.floor(since.offset / LEAP) === Math.floor(position.offset / LEAP);
+  return sameCount ? position.offset - since.offset : null;
+}
+
 /**
  * Whether a push can be handed on, or the server has to be asked first.
  * @param {Position | null} position Where the subscription stands; `null` without history.
@@ -26,7 +54,7 @@
  */
 export function judge(position, push) {
   if (position === null || push.offset === undefined) return "deliver";
-  return push.offset === position.offset + 1 ? "deliver" : "resync";
+  return follows(position.offset, push.offset) ? "deliver" : "resync";
 }
 
 /**
@@ -56,7 +84,7 @@ export function merge(since, reply, held) {
   for (const push of held) {
     if (push.offset === undefined || push.offset <= seen) continue;
     // Asked once already: a hole that is still there stays, and is owned up to.
-    if (push.offset !== seen + 1) complete = false;
+    if (!follows(seen, push.offset)) complete = false;
     deliveries.push(delivery(push, false));
     seen = push.offset;
   }

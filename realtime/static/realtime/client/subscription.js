@@ -2,7 +2,7 @@
  * One room, as one client follows it, across connections.
  */
 
-import { judge, merge } from "./recovery.js";
+import { countBetween, judge, merge } from "./recovery.js";
 
 /** @typedef {import("./protocol.js").Position} Position */
 /** @typedef {import("./protocol.js").Push} Push */
@@ -170,7 +170,7 @@ export class Subscription extends EventTarget {
  * @returns {Gap}
  */
 function gapBetween(since, position, handed) {
-  const sameCount = since !== null && position !== null && since.epoch === position.epoch;
-  const missed = sameCount ? Math.max(0, position.offset - since.offset - handed) : null;
+  const count = since !== null && position !== null ? countBetween(since, position) : null;
+  const missed = count === null ? null : Math.max(0, count - handed);
   return { since, position, missed };
 }
