@@ -2,10 +2,14 @@
 
 A token bucket fills at a rate and holds a burst; what a client asks for takes tokens from it. So a
 client may do much at once, and in the long run no more than the rate.
+
+A bucket is one number a client, as in the generic cell rate algorithm (GCRA, ITU-T I.371): the
+moment at which it will be full again. A bucket that was never used has 0, which is long past.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from time import monotonic
 
 from realtime.conf import Conf
@@ -13,73 +17,108 @@ from realtime.conf import Conf
 BURST_SECONDS = 10  # of its rate a bucket holds, at least
 
 
-class TokenBucket:
-    """Tokens that come at a rate and are taken one by one or more.
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How fast buckets of one kind fill, and what they hold.
 
-    Args:
+    Attributes:
         rate: Tokens a second; 0: there are always enough.
-        burst: Tokens that it holds, at first and at most.
+        burst: Tokens that one holds, at first and at most.
     """
 
-    __slots__ = ("_burst", "_rate", "_then", "_tokens")
+    rate: float
+    burst: float
 
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = burst
-        self._then = monotonic()
+    def take(self, full_at: float, count: float = 1.0) -> float | None:
+        """Take so many tokens from a bucket that is full at that time; None if they are missing.
 
-    def has(self, count: float = 1.0) -> bool:
-        """Tell whether so many tokens are there."""
-        if not self._rate:
-            return True
+        Returns when it is full again.
+        """
+        if not self.rate:
+            return full_at
         now = monotonic()
-        self._tokens = min(self._burst, self._tokens + (now - self._then) * self._rate)
-        self._then = now
-        return self._tokens >= count
+        full_at = (full_at if full_at > now else now) + count / self.rate
+        return full_at if full_at - now <= self.burst / self.rate else None
 
-    def take(self, count: float = 1.0) -> bool:
-        """Take so many tokens, if they are there; say whether they were."""
-        if not self.has(count):
-            return False
-        self._tokens -= count
-        return True
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """The buckets that a client has.
+
+    Attributes:
+        commands: A token a command, and one for each room of a list.
+        publications: A token a publication.
+        new_rooms: A token for each room that is joined, or that the first publication goes to.
+    """
+
+    commands: Bucket
+    publications: Bucket
+    new_rooms: Bucket
+
+
+def _bucket(rate: float, least: float) -> Bucket:
+    return Bucket(rate, max(1.0, rate * BURST_SECONDS, least))
+
+
+def buckets_of(conf: Conf) -> Buckets:
+    """Return the buckets that settings ask for; the same ones for the same settings."""
+    global _latest
+    if _latest is None or _latest[0] is not conf:
+        # A client that comes back asks for all of its rooms at once.
+        rooms = 2.0 * conf.max_rooms_per_client
+        _latest = (
+            conf,
+            Buckets(
+                commands=_bucket(conf.max_client_commands, rooms),
+                publications=_bucket(conf.max_client_publishes, 0.0),
+                new_rooms=_bucket(conf.max_client_new_rooms, rooms),
+            ),
+        )
+    return _latest[1]
+
+
+_latest: tuple[Conf, Buckets] | None = None
 
 
 class ClientLimits:
-    """The buckets of one connection: what it sends, what it publishes, which rooms it takes on."""
+    """What one connection has taken of its buckets."""
 
-    __slots__ = ("_commands", "_conf", "_new_rooms", "_publications")
+    __slots__ = ("_buckets", "_commands", "_new_rooms", "_publications")
 
-    def __init__(self, conf: Conf) -> None:
-        self._conf = conf
-        self._commands: TokenBucket | None = None  # made when first asked, as the others
-        self._publications: TokenBucket | None = None
-        self._new_rooms: TokenBucket | None = None
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+        self._commands = self._publications = self._new_rooms = 0.0
 
-    @property
-    def commands(self) -> TokenBucket:
-        """One token a command, and one for each room of a list."""
-        if self._commands is None:
-            self._commands = self._bucket(self._conf.max_client_commands)
-        return self._commands
+    def take_commands(self, count: float = 1.0) -> bool:
+        """Take tokens for commands; say whether they were there."""
+        taken = self._buckets.commands.take(self._commands, count)
+        if taken is None:
+            return False
+        self._commands = taken
+        return True
 
-    @property
-    def publications(self) -> TokenBucket:
-        """One token a publication."""
-        if self._publications is None:
-            self._publications = self._bucket(self._conf.max_client_publishes, least=0)
-        return self._publications
+    def take_publication(self) -> bool:
+        """Take a token for a publication; say whether it was there."""
+        taken = self._buckets.publications.take(self._publications)
+        if taken is None:
+            return False
+        self._publications = taken
+        return True
 
-    @property
-    def new_rooms(self) -> TokenBucket:
-        """One token for each room that is joined, or that the first publication goes to."""
-        if self._new_rooms is None:
-            self._new_rooms = self._bucket(self._conf.max_client_new_rooms)
-        return self._new_rooms
+    def take_new_room(self) -> bool:
+        """Take a token for a new room; say whether it was there."""
+        taken = self._buckets.new_rooms.take(self._new_rooms)
+        if taken is None:
+            return False
+        self._new_rooms = taken
+        return True
 
-    def _bucket(self, rate: float, least: int = 2) -> TokenBucket:
-        # A client that comes back asks for all of its rooms at once.
-        return TokenBucket(
-            rate, max(1.0, rate * BURST_SECONDS, least * self._conf.max_rooms_per_client)
-        )
+    def give_back_new_room(self) -> None:
+        """Put a token for a new room back: none was taken on."""
+        rate = self._buckets.new_rooms.rate
+        if rate:
+            self._new_rooms -= 1.0 / rate
+
+    def may_take_new_room(self) -> bool:
+        """Tell whether there is a token for a new room."""
+        return self._buckets.new_rooms.take(self._new_rooms) is not None

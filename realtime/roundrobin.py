@@ -11,8 +11,9 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from realtime.counters import counters
 from shardlayer import Node
@@ -37,19 +38,20 @@ class RoundRobin:
     def __init__(self, width: int, hold: float = HOLD) -> None:
         self._width = width
         self._hold = hold
-        self._turns: dict[object, float] = {}  # each with the loop's time when it began
+        self._begun = 0
+        self._turns: dict[int, float] = {}  # by number, each with the time when it began
         self._lines: OrderedDict[object, deque[Callable[[], None]]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(self, work: Work[Result]) -> Result:
         """Do one piece of work, when its turn comes, and return its result."""
-        if self._width and (self._lines or len(self._turns) >= self._width):
+        if not self.is_free:
             return (await self.run_all([work]))[0]
-        turn = self._begin()
+        turn = self.begin()
         try:
             return await work()
         finally:
-            self._end(turn)
+            self.end(turn)
 
     async def run_all(self, works: Sequence[Work[Result]]) -> list[Result]:
         """Do pieces of one asker's work side by side, each when its turn comes.
@@ -67,11 +69,11 @@ class RoundRobin:
         def begin(index: int) -> None:
             task = loop.create_task(works[index](), name="realtime: a client's turn")
             tasks[index] = task
-            task.add_done_callback(partial(ended, self._begin()))
+            task.add_done_callback(partial(ended, self.begin()))
 
-        def ended(turn: object, task: asyncio.Task[Result]) -> None:
+        def ended(turn: int, task: asyncio.Task[Result]) -> None:
             nonlocal left
-            self._end(turn)
+            self.end(turn)
             left -= 1
             if not left and not all_done.done():
                 all_done.set_result(None)
@@ -91,12 +93,19 @@ class RoundRobin:
             raise
         return [tasks[index].result() for index in range(len(works))]
 
-    def _begin(self) -> object:
-        turn = object()
-        self._turns[turn] = asyncio.get_running_loop().time()
-        return turn
+    @property
+    def is_free(self) -> bool:
+        """Whether who comes now waits for nobody, and may `begin`."""
+        return not self._lines and (not self._width or len(self._turns) < self._width)
 
-    def _end(self, turn: object) -> None:
+    def begin(self) -> int:
+        """Note that a piece of work begins, and return what `end` takes."""
+        self._begun += 1
+        self._turns[self._begun] = monotonic()
+        return self._begun
+
+    def end(self, turn: int) -> None:
+        """Note that it ended."""
         if self._turns.pop(turn, None) is not None and self._lines:
             self._go_on()
 
@@ -117,7 +126,7 @@ class RoundRobin:
     def _let_go(self) -> None:
         """Count no more what has been under way for long."""
         self._timer = None
-        latest = asyncio.get_running_loop().time() - self._hold
+        latest = monotonic() - self._hold
         for turn in [turn for turn, since in self._turns.items() if since <= latest]:
             del self._turns[turn]
         if self._lines:
@@ -125,11 +134,16 @@ class RoundRobin:
 
 
 _of_nodes: WeakKeyDictionary[Node, RoundRobin] = WeakKeyDictionary()
+_latest: tuple[ReferenceType[Node], RoundRobin] | None = None  # a process has one node, mostly
 
 
 def turns_of(node: Node, width: int) -> RoundRobin:
     """Return the turns of all clients of a node, so of one event loop."""
+    global _latest
+    if _latest is not None and _latest[0]() is node:
+        return _latest[1]
     turns = _of_nodes.get(node)
     if turns is None:
         turns = _of_nodes[node] = RoundRobin(width)
+    _latest = (ref(node), turns)
     return turns

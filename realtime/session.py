@@ -14,7 +14,7 @@ from realtime.conf import conf
 from realtime.counters import counters
 from realtime.history import read_history
 from realtime.layers import sharded_layer
-from realtime.limits import ClientLimits
+from realtime.limits import ClientLimits, buckets_of
 from realtime.protocol import replies
 from realtime.protocol.commands import (
     CLOSE_RATE,
@@ -82,7 +82,7 @@ class ClientSession:
         self._layer = layer
         self._node = node
         self._rooms: set[str] = set()
-        self._limits = ClientLimits(self._conf)
+        self._limits = ClientLimits(buckets_of(self._conf))
         self._turns = turns_of(node, self._conf.join_concurrency)
         node.attend(sink)
 
@@ -103,7 +103,7 @@ class ClientSession:
         Who sends too many is closed. The next command waits until the client has read most of what
         waits for it, so that nobody can ask faster than they read.
         """
-        if not self._limits.commands.take():
+        if not self._limits.take_commands():
             return self._close_for_rate()
         try:
             command = parse(text, limit=self._conf.max_client_message)
@@ -112,7 +112,7 @@ class ClientSession:
         else:
             if isinstance(command, Subscribe):
                 rooms = min(len(command.rooms), self._conf.max_rooms_per_client) - 1
-                if rooms and not self._limits.commands.take(rooms):
+                if rooms and not self._limits.take_commands(rooms):
                     return self._close_for_rate()
             await self.do(command)
         await self._sink.wait_drained()
@@ -150,17 +150,7 @@ class ClientSession:
 
     async def _subscribe(self, command: Subscribe) -> None:
         items = self._admitted(command.rooms)
-        works = [
-            partial(self._join, item, self._page(len(items)))
-            for item in items
-            if isinstance(item, Wanted)
-        ]
-        if len(works) == 1:
-            answers = [await self._turns.run(works[0])]
-        else:  # at the same time: their shards answer independently
-            answers = await self._turns.run_all(works)
-        joins = iter(answers)
-        outcomes = [next(joins) if isinstance(item, Wanted) else item.error for item in items]
+        outcomes = await self._join_all(items)
         if not command.many and isinstance(outcomes[0], ProtocolError):
             raise outcomes[0]
         told = [
@@ -174,25 +164,44 @@ class ClientSession:
             if not isinstance(outcome, ProtocolError):
                 self._release(outcome)  # what was published since follows the answer
 
-    def _admitted(self, items: Sequence[Wanted | Refused]) -> list[Wanted | Refused]:
+    async def _join_all(self, items: Sequence[Wanted | Refused]) -> list[Joined | ProtocolError]:
+        """Join rooms and return in their order what to tell the client of each."""
+        turns = self._turns
+        if len(items) == 1 and turns.is_free:  # most frames
+            (item,) = items
+            turn = turns.begin()
+            try:
+                return [item.error if isinstance(item, Refused) else await self._join(item, 1)]
+            finally:
+                turns.end(turn)
+        # At the same time: their shards answer independently.
+        works = [
+            partial(self._join, item, len(items)) for item in items if isinstance(item, Wanted)
+        ]
+        joins = iter(await turns.run_all(works))
+        return [next(joins) if isinstance(item, Wanted) else item.error for item in items]
+
+    def _admitted(self, items: Sequence[Wanted | Refused]) -> Sequence[Wanted | Refused]:
         """Return the rooms that may be asked for; refused are those past the client's limits."""
+        admitted = []
         free = self._conf.max_rooms_per_client - len(self._rooms)
-        admitted: list[Wanted | Refused] = []
         for item in items:
-            if isinstance(item, Refused) or item.room in self._rooms:
-                admitted.append(item)
-            elif free <= 0:
-                counters.rooms_over_limit += 1
-                error = ProtocolError(
-                    "limit", f"A client has at most {self._conf.max_rooms_per_client} rooms."
-                )
-                admitted.append(Refused(room=item.room, error=error))
-            elif not self._limits.new_rooms.take():
-                admitted.append(Refused(room=item.room, error=self._too_many_rooms()))
-            else:
-                free -= 1
-                admitted.append(item)
+            if isinstance(item, Wanted) and item.room not in self._rooms:
+                refusal = self._refusal(free)
+                if refusal is None:
+                    free -= 1
+                else:
+                    item = Refused(room=item.room, error=refusal)
+            admitted.append(item)
         return admitted
+
+    def _refusal(self, free: int) -> ProtocolError | None:
+        """Return why one room more can't be asked for, if so; there is place for `free`."""
+        if free <= 0:
+            counters.rooms_over_limit += 1
+            most = self._conf.max_rooms_per_client
+            return ProtocolError("limit", f"A client has at most {most} rooms.")
+        return None if self._limits.take_new_room() else self._too_many_rooms()
 
     def _page(self, rooms: int) -> Page:
         """Return what one room of so many may have of an answer."""
@@ -205,12 +214,15 @@ class ClientSession:
         # Half of what the server sends is left for what stands around the data.
         return min(most or self._max_text // 2, self._max_text // 2) if self._max_text else most
 
-    async def _join(self, item: Wanted, page: Page) -> Joined | ProtocolError:
+    async def _join(self, item: Wanted, rooms: int) -> Joined | ProtocolError:
         """Join a room and return what to tell the client; a room's failure stays its own."""
+        is_new = item.room not in self._rooms
         try:
             await self._allow("subscribe", item.room)
-            return await self._enter(item, page)
+            return await self._enter(item, PAGE if item.since is None else self._page(rooms))
         except Exception as error:
+            if is_new:
+                self._limits.give_back_new_room()  # who tries again while Redis is away may
             return _as_protocol_error(error)
 
     async def _enter(self, item: Wanted, page: Page) -> Joined:
@@ -239,11 +251,11 @@ class ClientSession:
         self._write(replies.unsubscribed(command.id, room=command.room))
 
     async def _publish(self, command: Publish) -> None:
-        if not self._limits.publications.take():
+        if not self._limits.take_publication():
             counters.publishes_refused += 1
             most = self._conf.max_client_publishes
             raise ProtocolError("rate", f"A client publishes at most {most:g} times a second.")
-        if command.room not in self._rooms and not self._limits.new_rooms.has():
+        if command.room not in self._rooms and not self._limits.may_take_new_room():
             raise self._too_many_rooms()
         await self._allow("publish", command.room)
         owner = await self._owner() if command.key else ""
@@ -251,7 +263,7 @@ class ClientSession:
             command.room, command.data, idempotency_key=command.key or None, owner=owner
         )
         if position is not None and position.offset == 1:
-            self._limits.new_rooms.take()  # Redis remembers one room more
+            self._limits.take_new_room()  # Redis remembers one room more
         self._write(replies.published(command.id, room=command.room, position=position))
 
     async def _owner(self) -> str:

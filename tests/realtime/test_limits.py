@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from pytest_django import Settings
 
 from realtime import gateway, rooms
 from realtime.counters import Counters, counters
-from realtime.limits import TokenBucket
+from realtime.limits import Bucket
 from realtime.publish import apublish
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink
@@ -126,6 +127,36 @@ class TestRooms:
             messages = [await client.receive() for _ in range(2)]
             assert any("published" in message for message in messages)
         assert (await memory_layer.room_info("newer")).offset == 0
+
+    async def test_room_that_is_not_joined_counts_for_nothing(self, settings: Settings) -> None:
+        """A client that is refused, or finds Redis away, may try again and again."""
+        settings.REALTIME = {"MAX_CLIENT_NEW_ROOMS": 0.001, "MAX_ROOMS_PER_CLIENT": 1}
+        async with Client() as client:
+            for id in range(1, 20):
+                error = (await client.ask(id, subscribe={"room": "user.7"}))["error"]
+                assert error["code"] == "forbidden"
+            assert "subscribed" in await client.ask(20, subscribe={"room": "a"})
+
+    async def test_joins_take_turns(
+        self, settings: Settings, memory_layer: ShardedChannelLayer
+    ) -> None:
+        """Who joins one room does not wait for all the rooms of those who came before."""
+        settings.REALTIME = {"JOIN_CONCURRENCY": 4}
+        node = await memory_layer.node()
+        async with AsyncExitStack() as stack:
+            many = [await stack.enter_async_context(Client()) for _ in range(20)]
+            one = await stack.enter_async_context(Client())
+            for number, client in enumerate(many):
+                names = [{"room": f"r{number}.{room}"} for room in range(100)]
+                await client.send(1, subscribe=names)
+            await one.send(1, subscribe={"room": "one"})
+            assert "subscribed" in await one.receive()
+            assert node.rooms() < 200
+            for client in many:
+                items = (await client.receive())["subscribed"]
+                assert all("error" not in item for item in items)
+            assert node.rooms() == 2_001
+            assert counters.turns_waited > 1_500
 
     async def test_no_limit_of_new_rooms(self, settings: Settings) -> None:
         """0 turns it off."""
@@ -288,23 +319,28 @@ class TestAnswers:
             assert counters.answers_cut == 3
 
 
-class TestTokenBucket:
-    """The bucket."""
+class TestBucket:
+    """A token bucket."""
 
     def test_fills_at_its_rate(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It begins full, and gets its rate a second, up to the burst."""
         now = 100.0
         monkeypatch.setattr("realtime.limits.monotonic", lambda: now)
-        bucket = TokenBucket(2.0, 3.0)
-        assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+        bucket = Bucket(2.0, 3.0)
+        full_at = 0.0
+
+        def take(count: float = 1.0) -> bool:
+            nonlocal full_at
+            taken = bucket.take(full_at, count)
+            full_at = full_at if taken is None else taken
+            return taken is not None
+
+        assert [take() for _ in range(4)] == [True, True, True, False]
         now += 0.5
-        assert [bucket.take() for _ in range(2)] == [True, False]
+        assert [take() for _ in range(2)] == [True, False]
         now += 1_000.0
-        assert not bucket.take(4)
-        assert bucket.take(3)
-        assert not bucket.has()
+        assert [take(4), take(3), take()] == [False, True, False]
 
     def test_rate_of_nothing_is_no_limit(self) -> None:
         """0: always enough."""
-        bucket = TokenBucket(0, 0)
-        assert all(bucket.take() for _ in range(1_000))
+        assert Bucket(0, 1).take(0.0, 1_000_000) is not None
