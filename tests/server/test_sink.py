@@ -116,6 +116,25 @@ def test_slow_client_is_closed(tmp_path: Path) -> None:
         assert server.errors() == []
 
 
+def test_first_write_counts(tmp_path: Path) -> None:
+    """Two writes that are together more than the limit are the last until they are read."""
+    limit = ("--client-buffer-limit", "100000")
+    with (
+        small_buffer_server(tmp_path, *limit) as server,
+        RawClient(server.connect(receive_buffer=4096), request("/room")) as slow,
+        RawClient(server.connect(), request("/room")) as fast,
+    ):
+        for _ in range(3):
+            fast.send(command(broadcast=1, size=90_000))
+            assert numbers(fast, 1) == [0]
+            done = fast.read()
+            assert done is not None
+            assert done.payload == b"done"
+        wait_until(lambda: server.state()["counters"]["slow_closed"] == 1)
+        *texts, close = slow.read_to_close()
+        assert (len(texts), close.opcode, close.code) == (1, CLOSE, 4008)  # which jumps the queue
+
+
 def test_slow_client_is_dropped(tmp_path: Path) -> None:
     """A slow client that doesn't take the close frame either is gone after some seconds."""
     limit = ("--client-buffer-limit", "100000")
