@@ -284,10 +284,10 @@ class Registry:
         self._closed = True
         await self._tasks.aclose()
 
-    def unavailable(self, shard: int) -> ShardUnavailable:
+    def unavailable(self, shard: int, *, reason: str = "") -> ShardUnavailable:
         """Return the error for a shard that did not answer within `publish_timeout`."""
         server = self._backend.servers[self._backend.server_of(shard)]
-        reason = f"no answer within {self._options.publish_timeout:g} s"
+        reason = reason or f"no answer within {self._options.publish_timeout:g} s"
         return ShardUnavailable(shard=shard, server=server, reason=reason)
 
     async def _forget_idle(self) -> None:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Generator, Sequence
 from functools import partial
+from typing import TypeVar
 
 from shardlayer.commands import PAGE, JoinReply, Page
 from shardlayer.complaints import Complaint
@@ -24,11 +25,13 @@ from shardlayer.reentry import Reentry
 from shardlayer.registry import Registry
 from shardlayer.room import ASKED, ENTERING, Room, State
 from shardlayer.sharding import shard_of
-from shardlayer.tasks import Tasks
+from shardlayer.tasks import Tasks, is_cancelled
 from shardlayer.turns import Turns
 from shardlayer.types import Position, Publication
 
 logger = logging.getLogger("shardlayer.rooms")
+
+Result = TypeVar("Result")
 
 
 class Rooms:
@@ -100,10 +103,20 @@ class Rooms:
             self.hub_of(room.name).enter(room)
             entry = self._tasks.start(self._run_entry(room, since, page), f"enter {room.name}")
             self._entries[room] = entry
-            return await asyncio.shield(entry)
+            return await self._outcome(room, entry)
         if room.state in ENTERING:
-            await asyncio.shield(self._entries[room])
+            await self._outcome(room, self._entries[room])
         return None
+
+    async def _outcome(self, room: Room, entry: asyncio.Task[Result]) -> Result:
+        """Wait for an entry, which goes on if its caller does not."""
+        try:
+            return await asyncio.shield(entry)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            shard = self.shard_of(room.name)
+            raise self._registry.unavailable(shard, reason="the layer was closed") from None
 
     async def missed(self, room: Room, since: Position, page: Page = PAGE) -> JoinReply:
         """Ask the shard for a page of what was published to a room after a position.

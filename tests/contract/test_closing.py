@@ -29,6 +29,7 @@ CALLS: dict[str, Call] = {
     "group_add": lambda layer: layer.group_add("group", "channel"),
     "group_discard": lambda layer: layer.group_discard("group", "channel"),
     "group_send": lambda layer: layer.group_send("group", {"type": "x"}),
+    "join": _join,
     "publish": lambda layer: layer.publish("room", b"1"),
     "publish_many": lambda layer: layer.publish_many([("room", b"1"), ("other", b"1")]),
     "marks": lambda layer: layer.marks(["t/0"]),
