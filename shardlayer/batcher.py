@@ -133,7 +133,8 @@ class Batcher(Generic[Item, Result]):
         await self.drain()
 
     async def _send_alone(self, item: Item) -> Result:
-        self._require_open()
+        if self._error is not None:
+            self._require_open()
         loop = asyncio.get_running_loop()
         self._alone = alone = loop.create_future()
         self._caller = caller = asyncio.current_task()

@@ -200,6 +200,9 @@ class Engines:
 
     def _shared(self) -> Engine:
         process = self._process
+        background = process.background
+        if background is not None and not background.is_over:
+            return background.engine()
         with process.lock:
             background = process.background
             if background is None or background.is_over:

@@ -64,7 +64,9 @@ def new_lock() -> threading.Lock:
 
 def new_signal() -> Signal:
     """Return a signal to this thread, or this greenlet."""
-    return _GreenSignal() if is_green() else _LockSignal()
+    if "gevent.monkey" in sys.modules and is_green():
+        return _GreenSignal()
+    return _LockSignal()
 
 
 def start_thread(run: Callable[[], None], name: str) -> None:
