@@ -6,8 +6,10 @@ in which every warning is written down, and what it wrote is all that counts.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -167,6 +169,25 @@ def run(server: EmbeddedValkey, *parts: str) -> None:
 def test_nothing_is_left(redis_server: EmbeddedValkey, way: str) -> None:
     """No connection, no pending task, no open transport, no warning; in memory the same."""
     run(redis_server, WAYS[way], 'where = "memory://"\n', WAYS[way], "gc.collect()\n")
+
+
+@pytest.mark.parametrize(
+    "layer", ["shardlayer.layer.ShardedChannelLayer", "channels_redis.core.RedisChannelLayer"]
+)
+def test_pytest_finds_nothing_to_complain_of(redis_server: EmbeddedValkey, layer: str) -> None:
+    """With every warning an error, what no test can raise among them; as beside channels_redis."""
+    command = [
+        *(sys.executable, "-m", "pytest", "-c", os.devnull, "-o", "asyncio_mode=auto"),
+        *("-p", "no:cacheprovider", "-p", "no:django"),
+        *("-W", "error", "-W", "error::pytest.PytestUnraisableExceptionWarning"),
+        str(Path(__file__).with_name("dropping_tests.py")),
+    ]
+    environment = {**os.environ, "LAYER": layer, "REDIS_URL": redis_server.url}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE, env=environment
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "3 passed" in ended.stdout
 
 
 def test_loop_that_is_closed_in_a_forked_child_is_its_parents(redis_server: EmbeddedValkey) -> None:
