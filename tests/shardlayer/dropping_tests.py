@@ -1,4 +1,4 @@
-"""Tests as other people have them: layers are dropped, loops closed. `test_dropped.py` runs them."""
+"""Other people's tests, which drop layers and close loops: `test_dropped.py` runs them."""
 
 from __future__ import annotations
 
