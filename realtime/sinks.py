@@ -39,8 +39,9 @@ class AsgiSink:
     """A sink (`shardlayer.Sink`) over ASGI's `send`; for one event loop, made inside it.
 
     A client that leaves more than `limit` bytes unread is closed with 4008 when more comes, and its
-    queue is dropped: it can resume from its offset. Every write counts, and whoever has a long
-    answer for the client waits for `wait_drained` between its parts.
+    queue is dropped: it can resume from its offset. Every write counts, but for the one message
+    that is to be sent next, which may be larger than the limit. Whoever has a long answer for the
+    client waits for `wait_drained` between its parts.
 
     How much a server takes before its `send` waits is the server's affair: uvicorn takes 64 KiB,
     stock Daphne never waits.
@@ -87,7 +88,7 @@ class AsgiSink:
         """Queue the broadcast; close a client that is too far behind."""
         if self._close is not None:
             return
-        if 0 < self._limit < self._pending:
+        if self._texts and 0 < self._limit < self._pending - len(self._texts[0]):
             self._give_up("slow consumer")
             return
         sizes = [len(text) for text in broadcast.texts]
