@@ -72,9 +72,10 @@ class CatchUp:
         except ShardUnavailable:
             page = []
             await asyncio.sleep(RETRY_PAUSE)
+        else:
+            counters.pages += 1
         if self._behind.get(joined.room) is not joined:
             return  # it was left, or joined again
-        counters.pages += 1
         for broadcast in page:
             self._sink.write(broadcast)
         del self._behind[joined.room]

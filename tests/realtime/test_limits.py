@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from pytest_django import Settings
+from redis import Redis
 
+from demo.embedded import EmbeddedValkey
 from realtime import gateway, rooms
 from realtime.counters import Counters, counters
 from realtime.limits import Bucket
@@ -317,6 +319,25 @@ class TestAnswers:
                 ask = {"room": "a", "limit": read["more"], "before": got[0]}
             assert got == list(range(6, 21))
             assert counters.answers_cut == 3
+
+
+async def test_reading_on_outlasts_a_redis_that_hangs(
+    redis_layer: ShardedChannelLayer, redis_server: EmbeddedValkey, settings: Settings
+) -> None:
+    """A page that does not come is asked for again, until it does."""
+    settings.REALTIME = {"MAX_CLIENT_ANSWER": 1_000}
+    await fill("a", 50, 10_000)
+    sink = PacedSink()
+    async with Client(sink=sink) as client:
+        await client.ask(1, subscribe={"room": "a", **BEGINNING})
+        await until(lambda: sink.waiting == 2)
+        with Redis.from_url(redis_server.url) as redis:
+            redis.client_pause(1_500)  # ms, three times what the layer waits
+        begun = asyncio.get_running_loop().time()
+        sink.reads.set()
+        pushes = [await client.receive() for _ in range(50)]
+        assert [push["offset"] for push in pushes] == list(range(1, 51))
+        assert asyncio.get_running_loop().time() - begun > 1
 
 
 class TestBucket:
