@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import copy
 import dataclasses
 import gc
 import json
 import os
+import pickle
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -145,6 +147,28 @@ async def accept(scope: Scope, receive: Receive, send: Send, query: dict[str, st
     await receive()
 
 
+async def limited(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Echo messages of no more bytes than the query string says."""
+    scope["extensions"]["shardlayer"]["sink"].limit_messages(int(scope["query_string"]))
+    await echo(scope, receive, send, query)
+
+
+async def copied(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
+    """Send the scope, copied in each way, and whether the copy has the sink."""
+    await send({"type": "websocket.accept"})
+    sink = scope["extensions"]["shardlayer"]["sink"]
+    for made in (copy.copy(scope), copy.deepcopy(scope), pickle.loads(pickle.dumps(scope))):
+        extensions = made.pop("extensions")
+        rest = {key: value for key, value in scope.items() if key != "extensions"}
+        found = [made == rest, extensions["shardlayer"]["sink"] is sink]
+        if not found[1]:
+            found.append(extensions["shardlayer"]["sink"])
+        await send({"type": "websocket.send", "text": json.dumps(found)})
+        if made is scope:
+            raise RuntimeError("A copy is another object.")
+    await receive()
+
+
 async def reject(scope: Scope, receive: Receive, send: Send, query: dict[str, str]) -> None:
     """Close before accepting."""
     await send({"type": "websocket.close"})
@@ -247,12 +271,14 @@ async def room(scope: Scope, receive: Receive, send: Send, query: dict[str, str]
 SOCKETS = {
     "/accept": accept,
     "/close": close,
+    "/copied": copied,
     "/crash": crash,
     "/deny": deny,
     "/echo": echo,
     "/flood": flood,
     "/gated": gated,
     "/leave": leave,
+    "/limited": limited,
     "/reject": reject,
     "/room": room,
     "/scope": show_scope,

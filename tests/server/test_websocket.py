@@ -131,6 +131,13 @@ def test_scope(server: ServerProcess) -> None:
     }
 
 
+def test_scope_can_be_copied(server: ServerProcess) -> None:
+    """A copy has the same sink; what was pickled has none, as on other servers."""
+    with RawClient(server.connect(), request("/copied?a=1")) as client:
+        found = [json.loads(received.payload) for _ in range(3) if (received := client.read())]
+    assert found == [[True, True], [True, True], [True, False, None]]
+
+
 def test_proxy_headers_not_believed(server: ServerProcess) -> None:
     """Without --proxy-headers what a client says about itself is only a header."""
     scope = scope_of(
