@@ -80,5 +80,5 @@ def _verdict(origin: bytes | None, hosts: tuple[str, ...], debug: bool) -> bool:
 def _address(scope: Scope) -> str:
     """Return the path below the root path, as Django's patterns have it; "" is served by nobody."""
     path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path[len(root) :].lstrip("/") if path.startswith(root) else ""
+    root = scope.get("root_path", "").rstrip("/")
+    return path[len(root) + 1 :] if path.startswith(f"{root}/") else ""

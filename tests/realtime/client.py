@@ -20,6 +20,10 @@ class RecordingSink:
     def __init__(self) -> None:
         self.texts: asyncio.Queue[bytes] = asyncio.Queue()
         self.closed: tuple[int, str] | None = None
+        self.message_limit: int | None = None
+
+    def limit_messages(self, size: int) -> None:
+        self.message_limit = size
 
     def write(self, broadcast: Broadcast) -> None:
         for text in broadcast.texts:

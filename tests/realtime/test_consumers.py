@@ -37,6 +37,16 @@ async def test_own_server_sink_gets_answers_and_pushes() -> None:
         assert await client.ask(2, ping={}) == {"id": 2, "pong": {}}
 
 
+async def test_own_server_keeps_no_more_than_is_answered(settings: Settings) -> None:
+    """A message may be twice the limit, and is told so; the server keeps none that is larger."""
+    settings.REALTIME = {"MAX_CLIENT_MESSAGE": 1000}
+    sink = RecordingSink()
+    async with Client(sink=sink) as client:
+        assert sink.message_limit == 2000
+        answer = await client.ask(1, publish={"room": "general", "data": "x" * 1000})
+        assert answer["error"]["code"] == "too_large"
+
+
 async def test_list_of_rooms_is_answered_in_order() -> None:
     """A list gets a list; a room that can't be is an error beside the others."""
     async with Client() as client:

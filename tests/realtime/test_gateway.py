@@ -103,6 +103,10 @@ async def test_origin_that_is_no_url() -> None:
     [
         ("/ws/", "", ACCEPTED),
         ("/base/ws/", "/base", ACCEPTED),
+        ("/base/ws/", "/base/", ACCEPTED),
+        ("/ws/", "/", ACCEPTED),
+        ("/basews/", "/base", REFUSED),
+        ("//ws/", "", REFUSED),
         ("/ws", "", REFUSED),
         ("/ws/x", "", REFUSED),
         ("/", "", REFUSED),
