@@ -109,7 +109,7 @@ class Opening:
             del checked[_SUBPROTOCOL]
         frames = ServerProtocol(state=OPEN, max_size=limits, logger=PROTOCOL_LOGGER)
         try:
-            if sum(name == b"host" for name, _ in head.headers) != 1:
+            if [name for name, _ in head.headers].count(b"host") != 1:
                 raise InvalidHeader("Host")  # RFC 9112, 3.2; not websockets' to look at
             # Not `accept`, which builds a response as well, with a date that a 101 needs not have.
             self._accept_key, _, _ = frames.process_request(head.request)

@@ -1,0 +1,66 @@
+"""A pytest plugin: Daphne's own tests with this server in place of Daphne's.
+
+Used by tests/server/test_daphne_suite.py. What differs on purpose is listed here and explained in
+docs/server.md; a test that begins to pass fails the run, so the list stays true. What this server
+offers beside Daphne is kept from the suite's application, which takes no more than Daphne gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import daphne.testing
+import pytest
+
+from shardlayer.server.testing import ServerProcess
+
+Scope = MutableMapping[str, Any]
+
+BELIEVED = "Daphne-Root-Path is believed with --proxy-headers only."
+
+DIFFERENCES = {
+    "TestHTTPRequest::test_root_path_header": BELIEVED,
+    "TestWebsocket::test_root_path": BELIEVED,
+}
+"""The end of a test's id, and what is different here."""
+
+STARTUP_TIMEOUT = 30  # seconds; Daphne's 2 are few on a busy machine
+
+
+OFFERED_BESIDE = frozenset({"extensions", "http_version"})  # in the scope of a WebSocket
+
+
+class SuiteProcess(ServerProcess):
+    """A server for an application that knows what Daphne gives it."""
+
+    def __init__(self, *args: Any, get_application: Callable[[], Any], **options: Any) -> None:
+        def get_as_daphnes() -> Any:
+            return as_daphnes(get_application())
+
+        super().__init__(*args, get_application=get_as_daphnes, **options)
+
+
+def as_daphnes(application: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Return the application without a lifespan, and without our part of a scope."""
+
+    async def wrapped(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise ValueError("This application has no lifespan.")
+        if scope["type"] == "websocket":
+            scope = {key: value for key, value in scope.items() if key not in OFFERED_BESIDE}
+        await application(scope, receive, send)
+
+    return wrapped
+
+
+daphne.testing.DaphneProcess = SuiteProcess
+daphne.testing.BaseDaphneTestingInstance.startup_timeout = STARTUP_TIMEOUT
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expect of each test that differs that it fails."""
+    for item in items:
+        for name, reason in DIFFERENCES.items():
+            if item.nodeid.endswith(name):
+                item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
