@@ -12,6 +12,7 @@ from typing import Any
 
 import daphne.testing
 import pytest
+from hypothesis import Phase, settings
 
 from shardlayer.server.testing import ServerProcess
 
@@ -24,6 +25,10 @@ DIFFERENCES = {
     "TestWebsocket::test_root_path": BELIEVED,
 }
 """The end of a test's id, and what is different here."""
+
+# Each example starts a server. One that fails as it should need not be made smaller, for minutes.
+settings.register_profile("daphne", phases=[Phase.explicit, Phase.generate])
+settings.load_profile("daphne")
 
 STARTUP_TIMEOUT = 30  # seconds; Daphne's 2 are few on a busy machine
 
