@@ -251,6 +251,7 @@ def run_all(place: Place) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_nothing_is_left(place: Place) -> None:
     """What a connection was made of is freed when it ends, by reference counts alone.
 

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.server.process import ROOT
 
 
+@pytest.mark.timeout(150)
 def test_live_server(tmp_path: Path) -> None:
     """A project's tests with `LiveServerTestCase` reach it over HTTP and WebSockets."""
     result = subprocess.run(
@@ -22,7 +25,7 @@ def test_live_server(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert result.returncode == 0, result.stderr
