@@ -20,7 +20,6 @@ from aiokafka.errors import UnsupportedCodecError
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
-from aiokafka.structs import ConsumerRecord
 
 from realtime.kafka.unpacking import unpack
 
@@ -56,6 +55,36 @@ class UnreadRecord:
     value: bytes | None = None
     headers: Headers = ()
     error: str
+
+
+class ReadRecord(NamedTuple):
+    """A record, with the attributes of aiokafka's ConsumerRecord; made in a fifth of its time.
+
+    Attributes:
+        topic: Where it is.
+        partition: Where it is.
+        offset: Its own.
+        timestamp: Milliseconds since 1970.
+        timestamp_type: 0: the producer's; 1: the broker's.
+        key: As it came, or as the project's decoder made it.
+        value: The same.
+        checksum: Of a record of before 2017.
+        serialized_key_size: Bytes of the key as it came; -1: none.
+        serialized_value_size: The same of the payload.
+        headers: In order; a name may come twice.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: Any
+    value: Any
+    checksum: int | None
+    serialized_key_size: int
+    serialized_value_size: int
+    headers: Headers
 
 
 class Batch(NamedTuple):
@@ -113,7 +142,7 @@ class Budget:
 class RecordSet:
     """The records that a fetch brought of one partition, in order: an iterator.
 
-    Each is a ConsumerRecord or an UnreadRecord. It may end before its last record; then the rest
+    Each is a ReadRecord or an UnreadRecord. It may end before its last record; then the rest
     is to be fetched again.
 
     Args:
@@ -233,19 +262,21 @@ class RecordSet:
         else:
             self._budget.left -= len(payload)
         try:
+            end = batch.end
+            make = self._record
             for record in coded:
                 offset = record.offset
-                if offset >= batch.end:
+                if offset >= end:
                     raise ValueError(OUTSIDE)
                 if offset >= self.next_fetch_offset:
-                    found = self._record(
+                    found = make(
                         offset,
                         record.timestamp,
                         record.timestamp_type,
                         record.key,
                         record.value,
                         record.headers,
-                        record.checksum,
+                        None,
                     )
                     self.next_fetch_offset = offset + 1
                     yield found
@@ -269,14 +300,14 @@ class RecordSet:
         if self.next_fetch_offset < batch.end:
             yield self._lost(batch.end, why)
 
-    def _ahead(self, record: ConsumerRecord | UnreadRecord) -> Iterator[Any]:
+    def _ahead(self, record: ReadRecord | UnreadRecord) -> Iterator[Any]:
         if record.offset >= self.next_fetch_offset:
             self.next_fetch_offset = record.offset + 1
             yield record
 
     def _read_one(
         self, batch: Batch, index: int, data: bytes | memoryview, why: str
-    ) -> ConsumerRecord | UnreadRecord:
+    ) -> ReadRecord | UnreadRecord:
         """Read one record; `why` says why there is no more of it than this, if so."""
         found = _Fields()
         try:
@@ -345,10 +376,11 @@ class RecordSet:
         value: bytes | None,
         headers: Headers,
         checksum: int | None,
-    ) -> ConsumerRecord:
-        return ConsumerRecord(
-            self._partition.topic,
-            self._partition.partition,
+    ) -> ReadRecord:
+        topic, partition = self._partition
+        return ReadRecord(
+            topic,
+            partition,
             offset,
             timestamp,
             timestamp_type,

@@ -61,7 +61,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
     async def fetch(
         self, partitions: Sequence[TopicPartition], *, wait: int, most: int
     ) -> Mapping[TopicPartition, Sequence[Any]]:
-        """Return the next records of some partitions: ConsumerRecord or UnreadRecord, in order.
+        """Return the next records of some partitions: ReadRecord or UnreadRecord, in order.
 
         Args:
             partitions: Of which.

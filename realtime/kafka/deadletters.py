@@ -50,7 +50,7 @@ class Letter:
 
     @classmethod
     def about(cls, record: Any, error: Exception) -> Letter:
-        """Return the letter for a record: a ConsumerRecord, or an UnreadRecord."""
+        """Return the letter for a record: a ReadRecord, or an UnreadRecord."""
         return cls(
             topic=record.topic,
             partition=record.partition,

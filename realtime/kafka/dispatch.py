@@ -75,7 +75,7 @@ class Dispatch:
 
         Args:
             work: Whose records.
-            records: ConsumerRecord or UnreadRecord, in order.
+            records: ReadRecord or UnreadRecord, in order.
             answers: The rooms of each, or why it has none.
         """
         shards: dict[int, list[Marked]] = {}

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from django.db import close_old_connections
 
@@ -63,13 +63,14 @@ class Router:
 
     async def rooms(self, records: Sequence[Any]) -> list[Answer]:
         """Return for each record its rooms, or why it has none."""
-        answers: list[Answer | None] = [self._known(record) for record in records]
+        known = self._known
+        answers: list[Answer | None] = [known(record) for record in records]
         asked = [index for index, answer in enumerate(answers) if answer is None]
         if asked:
             found = await self._ask([records[index] for index in asked])
             for index, answer in zip(asked, found, strict=True):
                 answers[index] = answer
-        return [answer for answer in answers if answer is not None]
+        return cast(list[Answer], answers)
 
     def close(self) -> None:
         """End the thread, once it has nothing to do; one that hangs ends with the process."""

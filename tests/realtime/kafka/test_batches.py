@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import UnsupportedCodecError
-from aiokafka.structs import ConsumerRecord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.kafka import unpacking
-from realtime.kafka.batches import Budget, RecordSet, Suspects, UnreadRecord, read_varint
+from realtime.kafka.batches import (
+    Budget,
+    ReadRecord,
+    RecordSet,
+    Suspects,
+    UnreadRecord,
+    read_varint,
+)
 from tests.realtime.kafka.raw import CODECS, LATIN, Raw, batch_of, with_checksum
 
 PARTITION = TopicPartition("events", 3)
@@ -71,9 +77,7 @@ def test_good_records(codec: str) -> None:
         (6, b"1"),
         (7, b"2"),
     ]
-    assert found[0] == ConsumerRecord(
-        "events", 3, 2, 1002, 0, b"k2", b"2", None, 2, 1, (("h", b"2"),)
-    )
+    assert found[0] == ReadRecord("events", 3, 2, 1002, 0, b"k2", b"2", None, 2, 1, (("h", b"2"),))
     assert records.next_fetch_offset == 8
 
 
@@ -92,7 +96,7 @@ def test_header_name_that_is_no_utf8(codec: str) -> None:
         headers=(("a", b"1"), (r"caf\xe9", b"2"), ("n", None)),
         error=r"a header's name is no UTF-8: b'caf\xe9'",
     )
-    assert records[3] == ConsumerRecord(
+    assert records[3] == ReadRecord(
         "events", 3, 3, 1003, 0, b"k0", b"0", None, 2, 1, (("h", b"0"),)
     )
 
