@@ -178,6 +178,7 @@ async def test_memory_is_bounded(
     limit = 8 * MIB
     pools.limits = Limits(payload=1000, unpacked=limit, letter=1 * MIB)
     pools.dead_letter_suffix = None
+    pools.session_timeout = 10_000  # on a busy machine unpacking holds up the loop for a while
     large = Raw(key=b"a", value=b'"%b"' % (b"x" * (limit - MIB)))
     for _ in range(5):
         for partition in range(8):  # 280 MiB, that take 300 KB in Kafka
