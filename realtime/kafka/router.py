@@ -126,7 +126,7 @@ class Router:
                 self._worker = worker
             else:
                 job.overran = True
-                worker.interrupt()
+                worker.interrupt(job)
                 self._stuck.append(worker)
 
     async def _not_too_many_stuck(self) -> None:
@@ -157,6 +157,7 @@ class _Job:
         done: Set in the loop that made it.
         due: When the thread is left behind, by the monotonic clock.
         overran: Whether it was: nothing that it finds later counts.
+        begun: Whether the thread has come to it.
     """
 
     def __init__(self, records: Sequence[Record], route: Route, most: int, seconds: float) -> None:
@@ -164,6 +165,7 @@ class _Job:
         self.is_sequential = not _is_async(route)
         self.done = asyncio.Event()
         self.overran = False
+        self.begun = False
         self._route: Any = route
         self._most = most
         self._seconds = seconds
@@ -183,12 +185,15 @@ class _Job:
 
     def run(self, runner: asyncio.Runner) -> None:
         """Do it, in the thread."""
+        self.begun = True
         self._prolong()
         if self.is_sequential:
             for index, record in enumerate(self.records):
+                if self.overran:  # before the thread could be interrupted
+                    return
                 self._prolong()
                 self._answers[index] = self._sequential(record, runner)
-        else:
+        elif not self.overran:
             runner.run(self._all_at_once())
         if not self.overran:
             self._loop.call_soon_threadsafe(self.done.set)
@@ -255,10 +260,10 @@ class _Worker:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def interrupt(self) -> None:
+    def interrupt(self, job: _Job) -> None:
         """End it, if it runs Python; what waits in a system call is interrupted behind that."""
         self._jobs.put(None)
-        if self._thread.ident is not None:
+        if job.begun and self._thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread.ident), ctypes.py_object(_Overrun)
             )
