@@ -269,6 +269,10 @@ class _Worker:
             )
 
     def _work(self) -> None:
+        with suppress(_Overrun):  # it may be told anywhere, also while it ends
+            self._do_jobs()
+
+    def _do_jobs(self) -> None:
         runner = asyncio.Runner()  # has a loop once an async route needs it
         try:
             while (job := self._jobs.get()) is not None:
