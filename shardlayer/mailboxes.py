@@ -66,7 +66,8 @@ class Mailboxes:
 
     def begin(self, channel: str) -> Mailbox:
         """Return where a process-local channel that was just named is received; it is kept."""
-        self._sweep()
+        if len(self._kept) >= self._sweep_at:
+            self.sweep()
         mailbox = self._kept[channel] = self._make(channel, is_new=True)
         return mailbox
 
@@ -212,12 +213,14 @@ class Mailboxes:
             if self._shard_of(channel) in shards:
                 yield mailbox
 
-    def _sweep(self) -> None:
-        """Give up mailboxes whose channels nobody receives any more; seldom, so O(1) each."""
-        if len(self._kept) >= self._sweep_at:
-            for channel in [name for name, mailbox in self._kept.items() if mailbox.is_stale]:
-                del self._kept[channel]
-            self._sweep_at = max(SWEPT_AT, 2 * len(self._kept))
+    def sweep(self) -> None:
+        """Give up mailboxes whose channels nobody receives any more.
+
+        Done now and then, and when there are twice as many as the last time.
+        """
+        for channel in [name for name, mailbox in self._kept.items() if mailbox.is_stale]:
+            del self._kept[channel]
+        self._sweep_at = max(SWEPT_AT, 2 * len(self._kept))
 
     def _make(self, channel: str, *, is_new: bool) -> Mailbox:
         shard = self._shard_of(channel)

@@ -19,6 +19,9 @@ from shardlayer.tasks import Tasks
 
 logger = logging.getLogger("shardlayer.memberships")
 
+SWEEP_INTERVAL = 60.0  # seconds between two looks for memberships that ended, at most
+SWEEPS_PER_EXPIRY = 4  # so that one lasts little longer than it should
+
 
 class Memberships:
     """The memberships of one node's channels in groups. Not thread-safe.
@@ -27,19 +30,39 @@ class Memberships:
         rooms: The node's rooms, among them its groups.
         mailboxes: Where its channels are received.
         expiry: Seconds that a membership lasts.
+        tasks: Of the node.
 
     Attributes:
         missed: Messages that members missed because they were full.
     """
 
-    def __init__(self, rooms: Rooms, mailboxes: Mailboxes, *, expiry: float) -> None:
+    def __init__(self, rooms: Rooms, mailboxes: Mailboxes, *, expiry: float, tasks: Tasks) -> None:
         self.missed = 0
         self._rooms = rooms
         self._mailboxes = mailboxes
         self._expiry = expiry
-        self._tasks = Tasks()
+        self._tasks = tasks.branch()
         self._complain = Complaint(logger, logging.ERROR)
         self._complain_of_full = Complaint(logger, logging.WARNING)
+
+    def start(self) -> None:
+        """Begin to end the memberships whose time is over, in a task that `aclose` ends."""
+        self._tasks.repeat(self.sweep, "end of memberships", pause=self._pause)
+
+    async def sweep(self) -> None:
+        """End the memberships whose time is over.
+
+        A group's next message would do it, too. Consumers that died in a group to which nothing
+        is sent would stay in it.
+        """
+        self._mailboxes.sweep()
+        for hub in self._rooms.hubs:
+            await self._rooms.turns.wait()  # each shard's in a turn of the event loop
+            now = asyncio.get_running_loop().time()
+            for room in [room for room in hub.rooms.values() if room.channels]:
+                for channel, membership in list(room.channels.items()):
+                    if membership.ends <= now:
+                        self.discard(room.name, channel)
 
     async def add(self, group: str, channel: str) -> None:
         """Make a channel of this node a member of a group; again prolongs it.
@@ -95,8 +118,11 @@ class Memberships:
         self._expiry = options.group_expiry
 
     async def aclose(self) -> None:
-        """Stop registering what other processes asked for."""
+        """Stop registering what other processes asked for, and ending memberships."""
         await self._tasks.aclose()
+
+    def _pause(self) -> float:
+        return min(self._expiry / SWEEPS_PER_EXPIRY, SWEEP_INTERVAL)
 
     def _enlist(self, group: str, channel: str) -> Room:
         room = self._rooms.hub_of(group).open(group)

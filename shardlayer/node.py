@@ -77,7 +77,9 @@ class Node:
         )
         self._rooms = Rooms(self._registry, options, tasks=tasks)
         self.mailboxes = Mailboxes(self.id, backend, options)
-        self.memberships = Memberships(self._rooms, self.mailboxes, expiry=options.group_expiry)
+        self.memberships = Memberships(
+            self._rooms, self.mailboxes, expiry=options.group_expiry, tasks=tasks
+        )
         self._audience = Audience(
             slice_size=options.slice_size,
             max_backlog=options.max_backlog,
@@ -99,6 +101,7 @@ class Node:
         self._registry.start()
         self._checks.start()
         self._sweeper.start()
+        self.memberships.start()
 
     async def aclose(self) -> None:
         """Leave the registries, stop every task. Members are not told."""

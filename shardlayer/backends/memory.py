@@ -44,7 +44,11 @@ class MemoryBackend(Backend):
         return 0
 
     def _shard(self, shard: int) -> Shard:
-        return self._server.shards.setdefault((self._options.prefix, shard), Shard())
+        state = self._server.shards.get((self._options.prefix, shard))
+        if state is None:
+            state = self._server.shards[self._options.prefix, shard] = Shard()
+        state.sweep(self._server.clock())
+        return state
 
     async def publish(self, bundle: int, batch: Batch) -> Published:
         await asyncio.sleep(0)  # as a server would: who publishes on and on lets others receive

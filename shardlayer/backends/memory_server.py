@@ -41,6 +41,11 @@ class Group:
         if now >= self.meta_ends:
             self.epoch, self.offset = "", 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of it."""
+        return not (self.nodes or self.channels or self.epoch or self.history)
+
     def begin(self, epoch: str) -> None:
         """Begin to count, unless that has begun."""
         if not self.epoch:
@@ -55,9 +60,16 @@ class Known(NamedTuple):
     ends: float
 
 
+SWEEP_INTERVAL = 60.0  # seconds between two looks at all that a shard keeps
+
+
 @dataclass(slots=True)
 class Shard:
-    """What a Redis server holds under one hash tag."""
+    """What a Redis server holds under one hash tag.
+
+    What has had its time goes when it is next looked at, or with the next `sweep`. Marks stay until
+    they are told to go, as in Redis.
+    """
 
     leases: dict[NodeId, float] = field(default_factory=dict)
     writers: dict[str, tuple[int, Published, float]] = field(default_factory=dict)
@@ -68,6 +80,30 @@ class Shard:
     held: dict[str, tuple[int, float]] = field(default_factory=dict)  # how many, until when
     once: dict[tuple[str, str], Known] = field(default_factory=dict)
     targeted: int = 100  # percent of the groups
+    swept: float = float("-inf")
+
+    def sweep(self, now: float) -> None:
+        """Forget all that has had its time, if that was not done of late."""
+        if now < self.swept + SWEEP_INTERVAL:
+            return
+        self.swept = now
+        self.leases = {node: ends for node, ends in self.leases.items() if ends > now}
+        self.writers = {name: last for name, last in self.writers.items() if last[2] > now}
+        self.held = {name: held for name, held in self.held.items() if held[1] > now}
+        self.once = {key: known for key, known in self.once.items() if known.ends > now}
+        for group in self.groups.values():
+            group.expire(now)
+            for node in [node for node in group.nodes if node not in self.leases]:
+                del group.nodes[node]
+        self.groups = {name: group for name, group in self.groups.items() if not group.is_empty}
+        for queue in self.queues.values():
+            while queue and queue[0][0] <= now:
+                queue.popleft()
+        self.queues = {name: queue for name, queue in self.queues.items() if queue}
+        for nodes in self.waiting.values():
+            for name in [name for name in nodes if NodeId(name) not in self.leases]:
+                del nodes[name]
+        self.waiting = {name: nodes for name, nodes in self.waiting.items() if nodes}
 
     def is_for_all(self, item: Outgoing) -> bool:
         """Tell whether all nodes are told of a publication."""
