@@ -17,33 +17,40 @@ from typing import Any
 
 from asgiref import testing as asgiref_testing
 from channels import db, testing
+from django.db import connections
 
 _asgiref: Any = asgiref_testing.ApplicationCommunicator  # its methods are not typed
 
 
 class _Keeper:
-    """Has Channels close no connections while applications run. Thread-safe."""
+    """Has Channels close no connections while applications run. Thread-safe.
+
+    Nor does it later those that are in a transaction: an application that is cancelled ends before
+    its handler does, in whose thread the last thing is to close what is old. Outside of tests no
+    transaction is open then.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # the collector may end one while another begins
-        self._running = 0
-        self._close: Any = None
+        self._close: Any = None  # Django's
+        self.running = 0  # applications
 
     def begin(self) -> None:
         with self._lock:
-            if not self._running:
-                self._close, db.close_old_connections = db.close_old_connections, _keep
-            self._running += 1
+            if self._close is None:
+                self._close, db.close_old_connections = db.close_old_connections, self.close_old
+            self.running += 1
 
     def end(self) -> None:
         with self._lock:
-            self._running -= 1
-            if not self._running:
-                db.close_old_connections = self._close
+            self.running -= 1
 
-
-def _keep(**kwargs: Any) -> None:
-    """Stand in for Django's `close_old_connections`."""
+    def close_old(self, **kwargs: Any) -> None:
+        """Stand in for Django's `close_old_connections`."""
+        if self.running:
+            return
+        if not any(one.in_atomic_block for one in connections.all(initialized_only=True)):
+            self._close(**kwargs)
 
 
 _keeper = _Keeper()
@@ -66,7 +73,7 @@ class ApplicationCommunicator(testing.ApplicationCommunicator):  # type: ignore[
 
     async def send_input(self, message: dict[str, Any]) -> None:
         """Send a message to the application."""
-        # Not Channels' own, which would put back what it found, and several at once the wrong one.
+        # Not Channels' own, which puts back what it found: several at once, the wrong one.
         await _asgiref.send_input(self, message)
 
     async def receive_output(self, timeout: float = 1) -> dict[str, Any]:  # noqa: ASYNC109

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.db import connections
+from django.db import connections, transaction
 from django.db.utils import ConnectionHandler
 from pytest_django import DjangoDbBlocker
 
@@ -309,3 +309,12 @@ def test_connection_in_memory_is_never_due(
         assert not is_due(connection)
         connection.connection.close()
         del connections[ALIAS]
+
+
+def test_connection_in_a_transaction_is_not_due(database: Database) -> None:
+    """A test's transaction goes on, whatever its connection's age."""
+    database(CONN_MAX_AGE=0)
+    query()
+    assert is_due(connections[ALIAS])
+    with transaction.atomic(using=ALIAS):
+        assert not is_due(connections[ALIAS])

@@ -9,14 +9,12 @@ import asyncio
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from channels import db
 from channels.generic.websocket import JsonWebsocketConsumer
 from channels.layers import get_channel_layer
 from django.contrib.auth.models import User
-from django.db import close_old_connections
 from django.test import TestCase
 
-from shardlayer.testing import WebsocketCommunicator
+from shardlayer.testing import WebsocketCommunicator, _keeper
 
 PATIENCE = 10  # seconds
 TURNS = 10
@@ -62,7 +60,7 @@ class UserTest(TestCase):
             assert await User.objects.acount() == turn + 1
             assert await client.receive_json_from(PATIENCE) == turn + 1
             await client.disconnect(timeout=PATIENCE)
-        assert db.close_old_connections is close_old_connections
+        assert not _keeper.running
 
     def test_synchronous(self) -> None:
         """The test's own thread has the connection."""
@@ -81,12 +79,12 @@ class UserTest(TestCase):
         for turn in range(TURNS):
             async_to_sync(talk)(turn)
             assert User.objects.count() == turn + 1
-        assert db.close_old_connections is close_old_connections
+        assert not _keeper.running
 
     async def test_client_that_is_forgotten(self) -> None:
         """A test that does not disconnect leaves connections to be closed as before."""
         client = communicator()
         await client.connect(PATIENCE)
-        assert db.close_old_connections is not close_old_connections
+        assert _keeper.running
         del client
-        assert db.close_old_connections is close_old_connections
+        assert not _keeper.running
