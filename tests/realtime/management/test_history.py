@@ -64,10 +64,10 @@ class TestHistory:
 
     def test_what_is_not_json(self) -> None:
         """What a careless publisher sent is shown as a text, and can do nothing to a terminal."""
-        publish("news", orjson.Fragment("\x1b[2J\x9b2J"))
-        assert lines_of("history", "news")[-1] == r"1  \u001b[2J\u009b2J"
+        publish("news", orjson.Fragment("{\x1b[2J\x9b2J}"))
+        assert lines_of("history", "news")[-1] == r"1  {\u001b[2J\u009b2J}"
         [line] = lines_of("history", "news", "--json")
-        assert json.loads(line)["publications"][0]["data"] == "\x1b[2J\x9b2J"
+        assert json.loads(line)["publications"][0]["data"] == "{\x1b[2J\x9b2J}"
 
     def test_unknown_room(self) -> None:
         """A name that nobody used is a room without anything."""
