@@ -14,17 +14,17 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from realtime.channel_layer import sharded_layer
 from realtime.conf import conf
-from realtime.inspection import (
+from realtime.models import Room
+from realtime.rooms.listing import (
     first_page,
     format_cursors,
     parse_cursors,
     room_with_history,
     rooms_page,
 )
-from realtime.layers import sharded_layer
-from realtime.models import Room
-from realtime.rooms import is_room_name
+from realtime.rooms.names import is_room_name
 from shardlayer import Publication, ShardUnavailable
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from realtime.kafka.addresses import is_address
-from realtime.rooms import MAX_ROOM_NAME, is_room_name
+from realtime.rooms.names import MAX_ROOM_NAME, is_room_name
 
 # What is left of a room's name beside "sha256." and 64 digits, see users.py; in characters.
 MAX_USER_ROOM_PREFIX = MAX_ROOM_NAME - 71

@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from realtime.clients.asgi_sink import AsgiSink, ClientSink, Send
+from realtime.clients.protocol.commands import CLOSE_BINARY
+from realtime.clients.protocol.parsing import subscribe_to
+from realtime.clients.session import ClientSession
 from realtime.conf import conf
-from realtime.protocol.commands import CLOSE_BINARY
-from realtime.protocol.parsing import subscribe_to
-from realtime.session import ClientSession
-from realtime.sinks import AsgiSink, ClientSink, Send
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from channels import DEFAULT_CHANNEL_LAYER
 
-from realtime.auth import User
-from realtime.encoding import encode
-from realtime.layers import sharded_layer
-from realtime.rooms import require_room_name
-from realtime.users import user_room
+from realtime.access.identity import User
+from realtime.access.users import user_room
+from realtime.channel_layer import sharded_layer
+from realtime.json_values import encode
+from realtime.rooms.names import require_room_name
 from shardlayer import Position
 
 
@@ -21,8 +21,8 @@ async def apublish(
 ) -> Position | None:
     """Publish `data` to everybody in `room`, and return once Redis has it.
 
-    The data are written as JSON once, by `realtime.encoding.encode`. What one caller publishes to
-    one room, each after the other's return, arrives in order.
+    The data are written as JSON once, by `realtime.json_values.encode`. What one caller publishes
+    to one room, each after the other's return, arrives in order.
 
     Args:
         room: 1 to 99 ASCII letters, digits, hyphens, underscores and periods.

@@ -1,7 +1,7 @@
 """The WebSocket addresses."""
 
+from realtime.clients.gateway import Gateway
 from realtime.consumers import RoomConsumer
-from realtime.gateway import Gateway
 
 WEBSOCKET_PATH = "ws/"
 

@@ -3,9 +3,11 @@
 What stands here is the public API; the modules below are where it lives.
 """
 
-from shardlayer.backends.probe import ServerReport, probe
-from shardlayer.commands import PAGE, Page
-from shardlayer.exceptions import (
+from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
+from shardlayer.aio.tasks import Tasks
+from shardlayer.broker.redis.server_report import ServerReport, probe
+from shardlayer.broker.values import PAGE, Page
+from shardlayer.core.exceptions import (
     ConfigurationError,
     MessageTooLarge,
     ScriptFailed,
@@ -14,14 +16,10 @@ from shardlayer.exceptions import (
     WireError,
     WireVersionError,
 )
-from shardlayer.frames import Broadcast
-from shardlayer.hosts import Host
-from shardlayer.joined import Joined
-from shardlayer.layer import ShardedChannelLayer
-from shardlayer.node import Node
-from shardlayer.options import LayerOptions
-from shardlayer.tasks import Tasks
-from shardlayer.types import (
+from shardlayer.core.frames import Broadcast
+from shardlayer.core.hosts import Host
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.types import (
     BEGINNING,
     HistoryPolicy,
     Mark,
@@ -31,11 +29,15 @@ from shardlayer.types import (
     RoomInfo,
     Sink,
 )
+from shardlayer.delivery.joined import Joined
+from shardlayer.layer import ShardedChannelLayer
+from shardlayer.layer.node import Node
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BEGINNING",
+    "GC_THRESHOLD",
     "PAGE",
     "Broadcast",
     "ConfigurationError",
@@ -61,4 +63,5 @@ __all__ = [
     "WireError",
     "WireVersionError",
     "probe",
+    "spare_collections",
 ]

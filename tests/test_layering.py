@@ -15,63 +15,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("shardlayer", "realtime", "demo", "config")
 
-# shardlayer's modules and packages by layer, lowest first.
+# shardlayer's packages, lowest first: each imports from those below it.
 LAYERS = (
-    {"exceptions", "frames", "hosts", "clients", "types", "options"},
-    {
-        "sharding",
-        "keys",
-        "pushes",
-        "wire",
-        "commands",
-        "batch",
-        "names",
-        "serializers",
-        "scripts",
-    },  # pure
-    {
-        "arrivals",
-        "fanout",
-        "gate",
-        "hub",
-        "joined",
-        "room",
-        "turns",
-        "batcher",
-        "line",
-        "mailbox",
-        "reader",
-        "complaints",
-        "crossing",
-        "endings",
-        "native",
-        "misdirected",
-        "tasks",
-        "audience",
-    },  # in memory
-    {
-        *(
-            "backends",
-            "registry",
-            "publisher",
-            "publishing",
-            "reentry",
-            "rooms",
-            "positions",
-            "sweeper",
-            "mailboxes",
-            "memberships",
-            "node",
-        ),
-        "engine",
-        "background",
-        "engines",
-        "inspection",
-        "blocking",
-    },  # I/O
-    {"layer", "consumers", "server", "balancer", "testing"},  # adapters: none imports another
+    {"core"},
+    {"aio"},
+    {"broker"},
+    {"delivery"},
+    {"channels"},
+    {"layer"},
+    {"consumers", "server", "balancer", "testing"},  # adapters: none imports another
 )
 ADAPTERS = LAYERS[-1]
+BROKERS = ("shardlayer.broker.memory", "shardlayer.broker.redis")
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 # What shardlayer must not know of: the settings reach it as arguments, figures leave it as numbers.
@@ -166,6 +121,11 @@ def _complaint_in_shardlayer(module: str, target: str) -> str:
         return "Import from the module that defines it, and name a new module in LAYERS here."
     if own not in LAYER_OF:
         return f"{own} is in no layer: add it to LAYERS here and to docs/design.md."
+    if any(
+        within(target, broker) and not within(module, broker) and own == "broker"
+        for broker in BROKERS
+    ):
+        return "What is beside a broker works with any broker: move what both need to core."
     if LAYER_OF[other] > LAYER_OF[own]:
         return (
             f"{other} is above {own}: move what both need below them, "
@@ -224,27 +184,53 @@ def test_modules_of_shardlayer_have_a_layer() -> None:
 @pytest.mark.parametrize(
     ("module", "source", "says"),
     [
-        ("shardlayer.wire", "from shardlayer.layer import ShardedChannelLayer", "layer is above"),
-        ("shardlayer.hub", "from . import registry", "registry is above hub"),
-        ("shardlayer.backends.redis", "from ..layer import x", "layer is above backends"),
-        ("shardlayer.hub", "import shardlayer", "the module that defines it"),
-        ("shardlayer.hub", "def f():\n    import shardlayer.server.sink", "server is above hub"),
+        (
+            "shardlayer.core.wire",
+            "from shardlayer.layer import ShardedChannelLayer",
+            "layer is above",
+        ),
+        ("shardlayer.delivery.hub", "from ..channels import mailbox", "channels is above delivery"),
+        (
+            "shardlayer.broker.redis.redis_broker",
+            "from ...layer import x",
+            "layer is above broker",
+        ),
+        ("shardlayer.delivery.hub", "import shardlayer", "the module that defines it"),
+        (
+            "shardlayer.delivery.hub",
+            "def f():\n    import shardlayer.server.sink",
+            "server is above delivery",
+        ),
         ("shardlayer.consumers", "from shardlayer.server import cli", "No adapter imports another"),
+        (
+            "shardlayer.broker.publisher",
+            "from shardlayer.broker.redis import keys",
+            "works with any broker",
+        ),
+        (
+            "shardlayer.broker.memory.store",
+            "from shardlayer.broker.redis import keys",
+            "works with any broker",
+        ),
         ("shardlayer.server.cli", "import realtime.conf", "knows nothing of realtime"),
         ("shardlayer.layer", "from django.conf import settings", "knows nothing of django.conf"),
         ("shardlayer.layer", "from django import conf", "knows nothing of django.conf"),
         ("shardlayer.layer", "from shardlayer import Position", "the module that defines it"),
-        ("shardlayer.novelty", "from shardlayer.hub import Hub", "novelty is in no layer"),
+        ("shardlayer.novelty", "from shardlayer.delivery.hub import Hub", "novelty is in no layer"),
         ("realtime.health", "from config import settings", "imported by nobody"),
-        ("realtime.health", "from shardlayer.hub import Hub", "shardlayer/__init__ exports"),
+        (
+            "realtime.health",
+            "from shardlayer.delivery.hub import Hub",
+            "shardlayer/__init__ exports",
+        ),
         ("realtime.health", "from shardlayer import Hub", "shardlayer/__init__ exports"),
         ("realtime.health", "import shardlayer.server.cli", "management command"),
         ("demo.embedded.valkey", "import django", "works without Django"),
         ("demo.embedded.valkey", "from realtime import conf", "stands alone"),
         ("demo.embedded.valkey", "from demo import views", "stands alone"),
         ("realtime.health", "from demo import views", "the demo is not"),
-        ("shardlayer.hub", "import demo.feed", "knows nothing of demo"),
-        ("realtime.health", "from shardlayer.consumers.base import AsyncConsumer", "exports"),
+        ("shardlayer.delivery.hub", "import demo.feed", "knows nothing of demo"),
+        ("realtime.health", "from shardlayer.consumers.dispatch import AsyncConsumer", "exports"),
     ],
 )
 def test_made_up_violation_is_caught(module: str, source: str, says: str) -> None:
@@ -257,8 +243,8 @@ def test_made_up_violation_is_caught(module: str, source: str, says: str) -> Non
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("shardlayer.wire", "import struct\nfrom shardlayer.types import Publication"),
-        ("shardlayer.commands", "from shardlayer.keys import Keys"),
+        ("shardlayer.core.wire", "import struct\nfrom shardlayer.core.types import Publication"),
+        ("shardlayer.broker.redis.calls", "from shardlayer.broker.redis.keys import Keys"),
         ("shardlayer.server.cli", "from shardlayer.server.sink import SocketSink"),
         ("shardlayer.layer", "from django.core.exceptions import ImproperlyConfigured"),
         ("realtime.health", "from shardlayer import Position"),
@@ -276,6 +262,9 @@ def test_allowed_import_is_let_through(module: str, source: str) -> None:
 
 def test_relative_import_of_a_package_is_resolved() -> None:
     """In a package's __init__ one dot is the package itself."""
-    source = "from .base import Backend\nfrom ..hub import Hub"
-    found = imports_of("shardlayer.backends", source, is_package=True)
-    assert list(found) == [(1, "shardlayer.backends.base.Backend"), (2, "shardlayer.hub.Hub")]
+    source = "from .interface import Backend\nfrom ..delivery.hub import Hub"
+    found = imports_of("shardlayer.broker", source, is_package=True)
+    assert list(found) == [
+        (1, "shardlayer.broker.interface.Backend"),
+        (2, "shardlayer.delivery.hub.Hub"),
+    ]

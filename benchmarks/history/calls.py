@@ -11,8 +11,8 @@ from typing import Any, Self
 from benchmarks.history.pair import Pair
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
-from shardlayer.options import SHARDS
-from shardlayer.sharding import shard_of
+from shardlayer.core.options import SHARDS
+from shardlayer.core.sharding import shard_of
 
 PUBLISH = "publish, 200 callers, 200 rooms"
 PUBLISH_BESIDE = "publish, 200 callers, 200 rooms, beside the members"

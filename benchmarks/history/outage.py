@@ -13,8 +13,8 @@ from benchmarks.faults.brokers import EMBEDDED
 from benchmarks.faults.plan import Plan
 from benchmarks.faults.system import REDISES, System
 from benchmarks.layer.figures import Figure
-from shardlayer.options import SHARDS
-from shardlayer.sharding import shard_of
+from shardlayer.core.options import SHARDS
+from shardlayer.core.sharding import shard_of
 
 OTHERS = "p99 of rooms on the other Redis"
 RUNNING, STOPPED = "both run", "one stopped"

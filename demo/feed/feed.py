@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from demo.feed.figures import figures
 from demo.feed.machine import read_machine
 from demo.feed.schedule import next_tick
-from realtime.encoding import encode
+from realtime.json_values import encode
 from realtime.kafka.brokers import Brokers, make_topic, wait_for_topics
 from realtime.kafka.reporting import quiet_aiokafka
 from realtime.kafka.routing import ROOM_HEADER

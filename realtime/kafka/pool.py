@@ -27,11 +27,11 @@ from realtime.kafka.brokers import (
 from realtime.kafka.consumer import NameTaken
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.dispatch import Dispatch
-from realtime.kafka.limits import Limits
 from realtime.kafka.membership import Membership, Rejoin
 from realtime.kafka.reporting import Progress, SkippedRecords, quiet_aiokafka
 from realtime.kafka.router import Router
 from realtime.kafka.routing import Route
+from realtime.kafka.size_limits import Limits
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause
 from shardlayer import ShardedChannelLayer, Tasks

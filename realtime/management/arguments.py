@@ -23,7 +23,7 @@ def add_json(parser: CommandParser) -> None:
 
 
 def read_json(data: str) -> orjson.Fragment:
-    """Return the JSON as it was given, for `realtime.encoding.encode`.
+    """Return the JSON as it was given, for `realtime.json_values.encode`.
 
     Raises:
         CommandError: It is none.

@@ -7,9 +7,12 @@ names and behave as those do, on any channel layer and any server. What they lea
 is three tasks, an `asyncio.wait` and a hop to a thread and back; see docs/consumers.md.
 """
 
-from shardlayer.consumers.base import AsyncConsumer
 from shardlayer.consumers.database import OldConnections
-from shardlayer.consumers.websocket import AsyncJsonWebsocketConsumer, AsyncWebsocketConsumer
+from shardlayer.consumers.dispatch import AsyncConsumer
+from shardlayer.consumers.websocket_consumers import (
+    AsyncJsonWebsocketConsumer,
+    AsyncWebsocketConsumer,
+)
 
 __all__ = [
     "AsyncConsumer",

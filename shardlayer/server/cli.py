@@ -12,9 +12,9 @@ from typing import Any
 from daphne.cli import CommandLineInterface as DaphneCommandLine
 from daphne.server import Server as DaphneServer
 
+from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
 from shardlayer.server.endpoints import BACKLOG
-from shardlayer.server.garbage import GC_THRESHOLD, spare_collections
-from shardlayer.server.http import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
+from shardlayer.server.http_limits import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
 from shardlayer.server.rate import FRAME_RATE
 from shardlayer.server.reading import MESSAGE_TIMEOUT
 from shardlayer.server.server import Server

@@ -18,13 +18,13 @@ from twisted.internet.defer import Deferred
 from shardlayer.server.deadlines import Deadlines
 from shardlayer.server.endpoints import BACKLOG, with_backlog
 from shardlayer.server.handshake import MessageLimits
-from shardlayer.server.http import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
-from shardlayer.server.lifespan import Lifespan
+from shardlayer.server.http_limits import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
+from shardlayer.server.lifespan_events import Lifespan
 from shardlayer.server.rate import FRAME_RATE
 from shardlayer.server.reading import MESSAGE_TIMEOUT
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
-from shardlayer.server.websocket import WebSocketProtocol
+from shardlayer.server.websocket_protocol import WebSocketProtocol
 
 logger = logging.getLogger(__name__)
 

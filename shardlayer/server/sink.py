@@ -19,7 +19,7 @@ import errno
 from collections.abc import Callable
 from typing import Protocol, Self
 
-from shardlayer.frames import Broadcast
+from shardlayer.core.frames import Broadcast
 from shardlayer.server.backlog import Backlog
 from shardlayer.server.transports import Transport
 
@@ -37,7 +37,7 @@ class SinkOwner(Protocol):
 
 
 class SocketSink:
-    """Writes to a bare TCP or Unix socket; satisfies `shardlayer.types.FrameSink`.
+    """Writes to a bare TCP or Unix socket; satisfies `shardlayer.core.types.FrameSink`.
 
     Only for transports of which `is_plain` is true, and only from the server's event loop.
     """

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from shardlayer.server.counters import counters
 from shardlayer.server.handshake import HandshakeRefused, Opening
-from shardlayer.server.http import HTTPRequest
+from shardlayer.server.http_limits import HTTPRequest
 from shardlayer.server.transports import StreamProtocol, Transport, switch_protocol
-from shardlayer.server.websocket import WebSocketProtocol
+from shardlayer.server.websocket_protocol import WebSocketProtocol
 
 if TYPE_CHECKING:
     from shardlayer.server.server import Server

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.frames import PONG, TEXT, UnexpectedFrame, masked_frame, split_frames
-from shardlayer.frames import text_frame
+from shardlayer.core.frames import text_frame
 
 
 @given(st.lists(st.integers(0, 70_000), max_size=4), st.data())

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from shardlayer.backends.base import Backend
-from shardlayer.engine import make_backend as backend_for
+from shardlayer.broker.interface import Backend
+from shardlayer.core.options import LayerOptions
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.options import LayerOptions
+from shardlayer.layer.engine import make_backend as backend_for
 from tests.contract.places import PLACES, Place
 
 MakeBackend = Callable[..., Backend]

@@ -8,12 +8,11 @@ from collections.abc import Awaitable, Sequence
 
 import pytest
 
-from shardlayer import wire
-from shardlayer.backends.base import Backend
-from shardlayer.batch import Batch, Outgoing, Published
-from shardlayer.commands import PAGE, JoinReply, JoinRequest, Page
-from shardlayer.options import MAX_BATCH_SIZE, NO_HISTORY
-from shardlayer.types import BEGINNING, HistoryPolicy, Mark, NodeId, Position
+from shardlayer.broker.interface import Backend
+from shardlayer.broker.values import PAGE, Batch, JoinReply, JoinRequest, Outgoing, Page, Published
+from shardlayer.core import wire
+from shardlayer.core.options import MAX_BATCH_SIZE, NO_HISTORY
+from shardlayer.core.types import BEGINNING, HistoryPolicy, Mark, NodeId, Position
 from tests.contract.conftest import MakeBackend
 from tests.waiting import until
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from channels.exceptions import ChannelFull
 
-from shardlayer.exceptions import ConfigurationError
+from shardlayer.core.exceptions import ConfigurationError
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.contract.messages import EXPIRY, message, receive

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from shardlayer.exceptions import ShardUnavailable
+from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.shardlayer.fakes import RecordingSink

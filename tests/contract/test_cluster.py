@@ -13,15 +13,17 @@ import orjson
 import pytest
 from redis import Redis
 
-from shardlayer import commands, wire
-from shardlayer.backends.mending import mend
-from shardlayer.batch import Batch, Outgoing, confirm, publish
-from shardlayer.exceptions import ConfigurationError
-from shardlayer.keys import ShardKeys
+from shardlayer.broker.redis import calls
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.broker.redis.mending import mend
+from shardlayer.broker.redis.publish_call import confirm, publish
+from shardlayer.broker.values import Batch, JoinRequest, Outgoing, Queued
+from shardlayer.core import wire
+from shardlayer.core.exceptions import ConfigurationError
+from shardlayer.core.options import NO_HISTORY
+from shardlayer.core.sharding import hash_tags, slot_of
+from shardlayer.core.types import Mark, NodeId
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.options import NO_HISTORY
-from shardlayer.sharding import hash_tags, slot_of
-from shardlayer.types import Mark, NodeId
 from tests.contract.places import PATIENCE as SETTLED
 from tests.contract.places import ClusterPlace, cluster, tell
 from tests.shardlayer.fakes import RecordingSink
@@ -233,28 +235,28 @@ async def test_node_of_a_cluster_that_is_not_called_one_is_refused(nodes: Cluste
         await layer.close()
 
 
-def every_call(keys: ShardKeys) -> list[commands.Call]:
+def every_call(keys: ShardKeys) -> list[calls.Call]:
     """Return one call of each script."""
     body = wire.pack_body(wire.Kind.PUBLICATION, "g", b"1")
     item = Outgoing(0, "g", body, NO_HISTORY, mark=Mark("t/0", 0), idempotency_key="k")
     batch = Batch(writer="w", number=1, items=[item], epoch="k3k3k3k3")
-    request = commands.JoinRequest(
+    request = JoinRequest(
         node=NodeId("n"), group="g", members=1, keeps=True, since=None, epoch="k3k3k3k3"
     )
     ttl: dict[str, Any] = {"lease_ttl": 60.0, "meta_ttl": 60.0, "meta_ttl_per_publication": 1.0}
     return [
         publish([keys], 0, batch, **ttl, idempotency_ttl=1.0),
         confirm(keys, batch),
-        commands.join(keys, request, **ttl, epoch_ttl=1.0),
-        commands.positions(keys, {"g": 1.0, "h": 1.0}),
-        commands.prune(keys, ["g", "h"]),
-        commands.renew(keys, NodeId("n"), lease_ttl=60.0),
-        commands.send(keys, "c", b"1", capacity=1, expiry=1.0, reader="n"),
-        commands.receive(keys, "c", reader="n", waits=1.0),
-        commands.restore(keys, "c", commands.Queued(b"m", 1)),
-        commands.enroll(keys, "g", "c!1", node="n", add=True),
-        commands.attach(keys, "g", "c", expiry=1.0),
-        commands.rouse(keys, "c"),
-        commands.await_messages(keys, ["c"], reader="n", waits=1.0),
-        *([mending] if (mending := mend(commands.attach(keys, "g", "c", expiry=1.0))) else []),
+        calls.join(keys, request, **ttl, epoch_ttl=1.0),
+        calls.positions(keys, {"g": 1.0, "h": 1.0}),
+        calls.prune(keys, ["g", "h"]),
+        calls.renew(keys, NodeId("n"), lease_ttl=60.0),
+        calls.send(keys, "c", b"1", capacity=1, expiry=1.0, reader="n"),
+        calls.receive(keys, "c", reader="n", waits=1.0),
+        calls.restore(keys, "c", Queued(b"m", 1)),
+        calls.enroll(keys, "g", "c!1", node="n", add=True),
+        calls.attach(keys, "g", "c", expiry=1.0),
+        calls.rouse(keys, "c"),
+        calls.await_messages(keys, ["c"], reader="n", waits=1.0),
+        *([mending] if (mending := mend(calls.attach(keys, "g", "c", expiry=1.0))) else []),
     ]

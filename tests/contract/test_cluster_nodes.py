@@ -12,10 +12,10 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import LOOPBACK, free_port
-from shardlayer.exceptions import ShardUnavailable
+from shardlayer.core.exceptions import ShardUnavailable
+from shardlayer.core.sharding import hash_tags, shard_of, slot_of
+from shardlayer.core.types import Mark
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.sharding import hash_tags, shard_of, slot_of
-from shardlayer.types import Mark
 from tests.contract.bare import OPTIONS, bare_cluster, join
 from tests.contract.places import PATIENCE, ClusterPlace, tell
 from tests.shardlayer.fakes import RecordingSink
@@ -276,7 +276,7 @@ async def test_nodes_that_left_lose_their_connections(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All that went to them: commands, subscriptions; and members hear the shards elsewhere."""
-    monkeypatch.setattr("shardlayer.backends.cluster.MAP_INTERVAL", 0.5)
+    monkeypatch.setattr("shardlayer.broker.redis.cluster.MAP_INTERVAL", 0.5)
     with bare_cluster(tmp_path, 3) as place:
         layer = ShardedChannelLayer(**place.config, **IMPATIENT)
         sink = RecordingSink()

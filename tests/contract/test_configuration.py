@@ -16,7 +16,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer, RedisPubSubLoopLayer
 from django.test import override_settings
 
 from demo.embedded import EmbeddedValkey
-from shardlayer.exceptions import ConfigurationError
+from shardlayer.core.exceptions import ConfigurationError
 from shardlayer.layer import ShardedChannelLayer
 
 # What channels_redis takes, by what it takes itself: all of it is asked for by name there.
@@ -148,7 +148,7 @@ async def test_channels_are_told_of_a_lost_server(
 ) -> None:
     """on_disconnect and on_reconnect: one message each, to every process-local channel, once.
 
-    Memberships go on by themselves.
+    GroupMembers go on by themselves.
     """
     layer = make_layer(
         hosts=[redis_server.url], on_disconnect="redis.gone", on_reconnect="redis.back"

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from shardlayer.backends.redis import RedisBackend
-from shardlayer.exceptions import ScriptFailed
-from shardlayer.keys import ShardKeys
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.broker.redis.redis_broker import RedisBackend
+from shardlayer.core.exceptions import ScriptFailed
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.sharding import hash_tags
+from shardlayer.core.types import Mark, Position
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.options import LayerOptions
-from shardlayer.sharding import hash_tags
-from shardlayer.types import Mark, Position
 from tests.contract.conftest import MakeBackend, MakeLayer
 from tests.contract.places import Place
 from tests.shardlayer.fakes import RecordingSink

@@ -13,8 +13,8 @@ import pytest
 
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import LOOPBACK
+from shardlayer.core.types import Position
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.types import Position
 from tests.contract.places import PATIENCE as SETTLED
 from tests.contract.places import SentinelPlace, sentinel
 from tests.shardlayer.fakes import RecordingSink

@@ -52,7 +52,7 @@ async def test_group_of_many_normal_channels(
     make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sent to side by side, a few at a time: each has what was sent to the group, in its order."""
-    monkeypatch.setattr("shardlayer.engine.APPENDS", 7)
+    monkeypatch.setattr("shardlayer.layer.engine.APPENDS", 7)
     layer = make_layer()
     channels = [f"tasks.{number}" for number in range(60)]
     await asyncio.gather(*(layer.group_add("g", channel) for channel in channels))

@@ -11,11 +11,11 @@ import pytest
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
-from shardlayer.exceptions import ShardUnavailable
-from shardlayer.keys import ShardKeys
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.core.exceptions import ShardUnavailable
+from shardlayer.core.sharding import hash_tags
+from shardlayer.core.types import Position
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.sharding import hash_tags
-from shardlayer.types import Position
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from shardlayer.exceptions import MessageTooLarge
+from shardlayer.core.exceptions import MessageTooLarge
+from shardlayer.core.serializers import Serializer
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.serializers import Serializer
 from tests.contract.conftest import MakeLayer
 from tests.contract.places import Place
 

@@ -7,9 +7,9 @@ from itertools import chain
 
 import pytest
 
-from shardlayer.exceptions import MessageTooLarge
+from shardlayer.core.exceptions import MessageTooLarge
+from shardlayer.core.types import Mark, Position
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.types import Mark, Position
 from tests.contract.conftest import MakeLayer
 from tests.shardlayer.fakes import BrokenSink, RecordingSink
 from tests.waiting import until

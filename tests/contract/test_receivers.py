@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from shardlayer.exceptions import ShardUnavailable
+from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.contract.places import Place
@@ -119,7 +119,7 @@ async def test_channels_that_nobody_receives_are_given_up(
     make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Consumers that left with messages waiting take no memory for longer than `expiry`."""
-    monkeypatch.setattr("shardlayer.mailboxes.SWEPT_AT", 10)
+    monkeypatch.setattr("shardlayer.channels.mailboxes.SWEPT_AT", 10)
     layer = make_layer(expiry=0.05)
     node = await layer.node()
     for number in range(40):

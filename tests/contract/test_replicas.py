@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
-from shardlayer.exceptions import ShardUnavailable
+from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
 from tests.waiting import wait_until
 

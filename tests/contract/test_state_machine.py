@@ -21,9 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
-from shardlayer.backends import memory_server
-from shardlayer.commands import EXPIRES_BYTES
-from shardlayer.keys import CHANNEL_MARK
+from shardlayer.broker.memory import store
+from shardlayer.broker.redis.calls import EXPIRES_BYTES
+from shardlayer.broker.redis.keys import CHANNEL_MARK
 from shardlayer.layer import ShardedChannelLayer
 
 EXAMPLES, STEPS = 40, 40
@@ -172,7 +172,7 @@ class TwoWorlds(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         address = f"memory://{uuid4().hex}"
-        memory_server.server(address).clock = lambda: self.loop.time()
+        store.server(address).clock = lambda: self.loop.time()
         self.redis = RedisWorld(self.url)
         self.worlds = [World(address), self.redis]
         for world in self.worlds:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 
-from shardlayer.frames import Broadcast
+from shardlayer.core.frames import Broadcast
 from shardlayer.layer import ShardedChannelLayer
 
 

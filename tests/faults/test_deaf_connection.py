@@ -17,13 +17,13 @@ from redis.asyncio import Redis
 from redis.credentials import CredentialProvider
 
 from demo.embedded import EmbeddedValkey
-from shardlayer import wire
-from shardlayer.backends.connection import CommandLink
-from shardlayer.keys import ShardKeys
+from shardlayer.broker.redis.command_link import CommandLink
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.core import wire
+from shardlayer.core.options import PREFIX, SHARDS
+from shardlayer.core.sharding import hash_tags
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.node import Node
-from shardlayer.options import PREFIX, SHARDS
-from shardlayer.sharding import hash_tags
+from shardlayer.layer.node import Node
 from tests.faults.proxy import LossyProxy
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until

@@ -11,10 +11,10 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from demo.embedded import EmbeddedValkey
-from shardlayer.keys import ShardKeys
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.core.options import PREFIX, SHARDS
+from shardlayer.core.sharding import hash_tags
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.options import PREFIX, SHARDS
-from shardlayer.sharding import hash_tags
 from tests.waiting import until
 
 LEASE = 1.5  # seconds; far less than a call to a server that hangs takes to fail

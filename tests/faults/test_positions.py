@@ -10,11 +10,11 @@ import pytest
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
-from shardlayer import wire
-from shardlayer.keys import ShardKeys
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.core import wire
+from shardlayer.core.options import PREFIX, SHARDS
+from shardlayer.core.sharding import hash_tags
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.options import PREFIX, SHARDS
-from shardlayer.sharding import hash_tags
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until
 

@@ -20,14 +20,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
-from shardlayer.frames import Broadcast
-from shardlayer.joined import Joined
-from shardlayer.keys import ShardKeys
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.core.frames import Broadcast
+from shardlayer.core.options import PREFIX, SHARDS
+from shardlayer.core.sharding import hash_tags
+from shardlayer.core.types import BEGINNING, Position
+from shardlayer.delivery.joined import Joined
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.node import Node
-from shardlayer.options import PREFIX, SHARDS
-from shardlayer.sharding import hash_tags
-from shardlayer.types import BEGINNING, Position
+from shardlayer.layer.node import Node
 from tests.waiting import until
 
 EXAMPLES = 40

@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
-from shardlayer.frames import Broadcast
+from shardlayer.core.frames import Broadcast
 from shardlayer.layer import ShardedChannelLayer
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until

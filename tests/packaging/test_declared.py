@@ -23,7 +23,7 @@ PLACES = {
     "encryption": ("shardlayer/",),
 }
 # Imported only where a project has it loaded; nothing of ours needs it.
-LOOKED_FOR = {"shardlayer/native.py": {"gevent"}}
+LOOKED_FOR = {"shardlayer/aio/native_threads.py": {"gevent"}}
 # Declared and imported by nothing of ours.
 NAMED_BY_PROJECTS = {"django-prometheus"}  # in INSTALLED_APPS
 

@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.layers import sharded_layer
+from realtime.channel_layer import sharded_layer
 from realtime.publish import publish
 from tests.realtime.conftest import channel_layers
 

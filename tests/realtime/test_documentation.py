@@ -8,8 +8,8 @@ from pathlib import Path
 
 from config import settings as project
 from realtime import checks
+from realtime.clients.counters import Counters
 from realtime.conf import known_keys
-from realtime.counters import Counters
 from shardlayer import LayerOptions
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()

@@ -8,7 +8,7 @@ from typing import Any
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
-from realtime.layers import sharded_layer
+from realtime.channel_layer import sharded_layer
 from realtime.lifespan import lifespan
 from shardlayer import ShardedChannelLayer
 from tests.realtime.conftest import channel_layers

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.layers import sharded_layer
+from realtime.channel_layer import sharded_layer
 from realtime.publish import aannounce, announce, apublish, publish
 from shardlayer import MessageTooLarge, ShardedChannelLayer, ShardUnavailable
 from tests.realtime.conftest import channel_layers

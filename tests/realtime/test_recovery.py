@@ -12,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
-from realtime.layers import sharded_layer
+from realtime.channel_layer import sharded_layer
 from realtime.publish import apublish
 from shardlayer import Position, ShardUnavailable
 from tests.realtime.client import Client

@@ -21,7 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.layers import sharded_layer
+from realtime.channel_layer import sharded_layer
 from realtime.publish import apublish
 from tests.realtime.conftest import channel_layers
 from tests.realtime.process import BIN, Process, manage

@@ -16,13 +16,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from shardlayer.frames import Broadcast
+from shardlayer.core.frames import Broadcast
+from shardlayer.core.types import Sink
 from shardlayer.server.counters import counters
 from shardlayer.server.sink import SocketSink
-from shardlayer.types import Sink
 
 OF_ONE_REQUEST = (
-    "shardlayer.server.http.HTTPRequest",
+    "shardlayer.server.http_limits.HTTPRequest",
     "twisted.internet.tcp.Server",
     "twisted.web.http.HTTPChannel",
 )
@@ -32,7 +32,7 @@ OF_CONNECTIONS = {
     "shardlayer.server.sink.SocketSink",
     "shardlayer.server.sink.TransportSink",
     "shardlayer.server.sniffer.Sniffer",
-    "shardlayer.server.websocket.WebSocketProtocol",
+    "shardlayer.server.websocket_protocol.WebSocketProtocol",
     "websockets.server.ServerProtocol",
 }
 

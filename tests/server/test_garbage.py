@@ -29,7 +29,7 @@ Connect = Callable[[], socket.socket]
 
 FILLED = (
     "shardlayer.server.handshake.Opening",
-    "shardlayer.server.websocket.WebSocketProtocol",
+    "shardlayer.server.websocket_protocol.WebSocketProtocol",
     "websockets.server.ServerProtocol",
 )
 

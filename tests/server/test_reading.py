@@ -14,7 +14,7 @@ import pytest
 from shardlayer.server.handshake import Opening
 from shardlayer.server.inbox import MAX_MESSAGES
 from shardlayer.server.reading import SLICE_SIZE, TURN_FRAMES
-from shardlayer.server.websocket import WebSocketProtocol
+from shardlayer.server.websocket_protocol import WebSocketProtocol
 from tests.server.client import (
     BINARY,
     CLOSE,

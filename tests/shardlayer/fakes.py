@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardlayer.frames import Broadcast
+from shardlayer.core.frames import Broadcast
 
 
 class RecordingSink:

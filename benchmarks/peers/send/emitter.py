@@ -8,9 +8,9 @@ import struct
 from collections.abc import Sequence
 
 from benchmarks.peers.base import PORT, ROOM
-from shardlayer.frames import text_frame
-from shardlayer.pushes import encode_push
-from shardlayer.types import Publication
+from shardlayer.core.frames import text_frame
+from shardlayer.core.pushes import encode_push
+from shardlayer.core.types import Publication
 
 _length = struct.Struct("!I").pack
 

@@ -8,7 +8,7 @@ import orjson
 from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime.layers import sharded_layer
+from realtime.channel_layer import sharded_layer
 from realtime.management.arguments import add_json, read_json
 from realtime.publish import apublish
 from shardlayer import Position, ShardLayerError

@@ -8,11 +8,11 @@ import orjson
 from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from realtime.channel_layer import sharded_layer
 from realtime.conf import conf
-from realtime.inspection import RoomList, list_rooms, room_fields
-from realtime.layers import sharded_layer
 from realtime.management.arguments import count
 from realtime.management.tables import table
+from realtime.rooms.listing import RoomList, list_rooms, room_fields
 
 LIMIT = 1_000  # rooms
 

@@ -9,16 +9,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
+from realtime.channel_layer import sharded_layer
 from realtime.conf import Conf, conf
 from realtime.kafka.brokers import ConfigurationError, brokers_of
-from realtime.kafka.limits import Limits
 from realtime.kafka.pool import Pool
-from realtime.layers import sharded_layer
+from realtime.kafka.size_limits import Limits
 from realtime.management.arguments import count
 from realtime.management.stopping import run_until_stopped
 from realtime.waiting import wait_for_redis
-from shardlayer import ShardedChannelLayer
-from shardlayer.server.garbage import GC_THRESHOLD, spare_collections
+from shardlayer import GC_THRESHOLD, ShardedChannelLayer, spare_collections
 
 
 class Command(BaseCommand):

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import uuid4
 
 from realtime.kafka.brokers import Brokers
-from realtime.kafka.limits import Limits
 from realtime.kafka.pool import Pool
 from realtime.kafka.routing import Route, route
+from realtime.kafka.size_limits import Limits
 from shardlayer import ShardedChannelLayer
 
 END = 10.0  # seconds that a pool may take to end, whatever happens

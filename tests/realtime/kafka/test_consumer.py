@@ -14,7 +14,7 @@ from realtime.kafka import unpacking
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.consumer import Consumer, FetcherEnded
 from realtime.kafka.deadletters import Letter
-from realtime.kafka.limits import Limits
+from realtime.kafka.size_limits import Limits
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.bad import records_in

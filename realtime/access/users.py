@@ -1,0 +1,57 @@
+"""The private room of each user: what the server has to say to one person, on all their devices.
+
+A room like any other, with history and offsets, but for two rules that no setting and no
+`AUTHORIZE` loosens: only its user subscribes to it, and only the server publishes to it. Every name
+that begins with `USER_ROOM_PREFIX` is such a room.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ValidationError
+
+from realtime.access.identity import User
+from realtime.conf import conf
+
+_is_plain = re.compile(r"[a-zA-Z0-9_-]{1,64}").fullmatch  # without periods, see `user_room`
+
+
+def user_room(user: User | object) -> str:
+    """Return the name of a user's private room: the prefix and the primary key, `user.7`.
+
+    Takes a user, or the primary key of one, in any form that the key's field takes.
+
+    A key that no room could be named by, such as an e-mail address, stands as its SHA-256 behind
+    a word with a period, which no other key's name has: two users never share a room.
+
+    Raises:
+        ValueError: The user is anonymous or not saved, and so has no room; or it is no key.
+    """
+    if not isinstance(user, AbstractBaseUser | AnonymousUser):
+        user = _with_key(user)
+    if not user.is_authenticated or user.pk is None:
+        raise ValueError("Only a user with a primary key has a room.")
+    key = user._meta.pk.value_to_string(user)
+    if not _is_plain(key):
+        key = f"sha256.{sha256(key.encode()).hexdigest()}"
+    return f"{conf().user_room_prefix}{key}"
+
+
+def _with_key(key: object) -> AbstractBaseUser:
+    """Return a user, not loaded, with a primary key as its field has it: 7 of "7"."""
+    model = get_user_model()
+    try:
+        found = model._meta.pk.to_python(key)
+    except ValidationError as error:
+        raise ValueError(f"{key!r} is no user and no primary key of one.") from error
+    return model(pk=found)
+
+
+def is_user_room(room: str) -> bool:
+    """Return whether a room is private, of whomever."""
+    return room.startswith(conf().user_room_prefix)

@@ -1,0 +1,182 @@
+"""Frames to commands, without I/O.
+
+Parsing either returns a command or raises `ProtocolError`, which is the answer; it raises nothing
+else, whatever a client sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import orjson
+
+from realtime.clients.protocol.commands import (
+    Command,
+    Connect,
+    History,
+    Ping,
+    ProtocolError,
+    Publish,
+    Refused,
+    Subscribe,
+    Unsubscribe,
+    Wanted,
+)
+from realtime.rooms.names import ROOM_RULE, is_room_name
+from shardlayer import Position
+
+MAX_ID: Final = 2**53 - 1  # the largest whole number that JavaScript keeps exactly
+MAX_EPOCH: Final = 64  # characters
+MAX_KEY: Final = 64  # characters
+
+
+def parse(text: str, *, limit: int) -> Command:
+    """Return the command in a text frame of at most `limit` bytes of UTF-8.
+
+    Raises:
+        ProtocolError: The frame holds none; its `id` is the command's, where there is one.
+    """
+    if len(text) > limit or (not text.isascii() and len(text.encode()) > limit):
+        raise ProtocolError("too_large", f"A message from a client has at most {limit:,} bytes.")
+    try:
+        frame = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ProtocolError("bad_json", f"The message is not JSON: {error}.") from error
+    if not isinstance(frame, dict):
+        raise ProtocolError("bad_request", "A message must be a JSON object.")
+    id = frame.pop("id", None)
+    if type(id) is not int or not 0 < id <= MAX_ID:
+        raise ProtocolError("bad_request", f"A command needs an id, a whole number 1 to {MAX_ID}.")
+    if len(frame) != 1:
+        raise ProtocolError("bad_request", "A message carries one command beside its id.", id)
+    ((name, body),) = frame.items()
+    parser = _PARSERS.get(name)
+    if parser is None:
+        raise ProtocolError("unknown_command", f"There is no command {_quoted(name)}.", id)
+    try:
+        return parser(id, body)
+    except ProtocolError as error:
+        error.id = id
+        raise
+
+
+def subscribe_to(rooms: Sequence[str]) -> Subscribe:
+    """Return the command that the `?room=` parameters of a URL stand for: id 0, a list."""
+    return Subscribe(id=0, rooms=_listed([{"room": room} for room in rooms]), many=True)
+
+
+def _connect(id: int, body: object) -> Connect:
+    token = _object(body).get("token")
+    if token is not None and not isinstance(token, str):
+        raise ProtocolError("bad_token", "The token must be a string.")
+    return Connect(id=id, token=token)
+
+
+def _subscribe(id: int, body: object) -> Subscribe:
+    if isinstance(body, list):
+        if not body:
+            raise ProtocolError("bad_request", "The list of rooms is empty.")
+        return Subscribe(id=id, rooms=_listed(body), many=True)
+    return Subscribe(id=id, rooms=(_wanted(_object(body)),), many=False)
+
+
+def _unsubscribe(id: int, body: object) -> Unsubscribe:
+    return Unsubscribe(id=id, room=_room(_object(body)))
+
+
+def _publish(id: int, body: object) -> Publish:
+    fields = _object(body)
+    room = _room(fields)
+    if "data" not in fields:
+        raise ProtocolError("bad_request", "A publish command needs data.")
+    try:
+        # Marshalled again rather than cut out of the frame: one key stays of doubled ones, so
+        # that every reader sees what the server checked, and the white space goes.
+        data = orjson.dumps(fields["data"])
+    except orjson.JSONEncodeError as error:
+        raise ProtocolError("bad_request", "The data is nested too deeply.") from error
+    return Publish(id=id, room=room, data=data, key=_key(fields.get("key")))
+
+
+def _history(id: int, body: object) -> History:
+    fields = _object(body)
+    limit = fields.get("limit")
+    if limit is not None and (type(limit) is not int or not 0 < limit <= MAX_ID):
+        raise ProtocolError("bad_request", f"A limit is a whole number 1 to {MAX_ID}.")
+    before = fields.get("before")
+    if before is not None and (type(before) is not int or not 0 < before <= MAX_ID):
+        raise ProtocolError("bad_request", f"An offset before is a whole number 1 to {MAX_ID}.")
+    return History(id=id, room=_room(fields), limit=limit, before=before or 0)
+
+
+def _ping(id: int, body: object) -> Ping:
+    return Ping(id=id)
+
+
+_PARSERS: dict[str, Callable[[int, object], Command]] = {
+    "connect": _connect,
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
+    "publish": _publish,
+    "history": _history,
+    "ping": _ping,
+}
+
+
+def _object(body: object) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise ProtocolError("bad_request", "A command's body must be a JSON object.")
+    return body
+
+
+def _room(body: dict[str, Any]) -> str:
+    room = body.get("room")
+    if not is_room_name(room):
+        raise ProtocolError("bad_room", ROOM_RULE)
+    return str(room)
+
+
+def _key(key: object) -> str:
+    if key is None:
+        return ""
+    if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY:
+        raise ProtocolError("bad_request", f"A key is a text of 1 to {MAX_KEY} characters.")
+    return key
+
+
+def _wanted(body: dict[str, Any]) -> Wanted:
+    room = _room(body)
+    offset, epoch = body.get("offset"), body.get("epoch")
+    if offset is None and epoch is None:
+        return Wanted(room=room)
+    if type(offset) is not int or not 0 <= offset <= MAX_ID:
+        raise ProtocolError("bad_request", f"An offset is a whole number 0 to {MAX_ID}.")
+    if not isinstance(epoch, str) or len(epoch) > MAX_EPOCH:
+        raise ProtocolError("bad_request", "An offset goes with the epoch that it came with.")
+    return Wanted(room=room, since=Position(offset=offset, epoch=epoch))
+
+
+def _listed(bodies: Sequence[object]) -> tuple[Wanted | Refused, ...]:
+    rooms: list[Wanted | Refused] = []
+    seen: set[str] = set()
+    for body in bodies:
+        fields = _object(body)
+        try:
+            wanted = _wanted(fields)
+            if wanted.room in seen:
+                raise ProtocolError("bad_request", "The list names this room twice.")
+        except ProtocolError as error:
+            rooms.append(Refused(room=_echo(fields.get("room")), error=error))
+        else:
+            seen.add(wanted.room)
+            rooms.append(wanted)
+    return tuple(rooms)
+
+
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= 32 else f"{name[:32]}…")
+
+
+def _echo(room: object) -> str:
+    return room if isinstance(room, str) else ""

@@ -1,0 +1,354 @@
+"""One client's rooms, and what its commands do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from realtime.access.identity import Identity, name_of
+from realtime.access.rules import Action, access
+from realtime.access.users import is_user_room, user_room
+from realtime.channel_layer import sharded_layer
+from realtime.clients.asgi_sink import ClientSink
+from realtime.clients.catchup import CatchUp
+from realtime.clients.counters import counters
+from realtime.clients.limits import ClientLimits, buckets_of
+from realtime.clients.protocol import replies
+from realtime.clients.protocol.commands import (
+    CLOSE_RATE,
+    Command,
+    Connect,
+    History,
+    Ping,
+    ProtocolError,
+    Publish,
+    Refused,
+    Subscribe,
+    Unsubscribe,
+    Wanted,
+)
+from realtime.clients.protocol.parsing import parse
+from realtime.clients.round_robin import turns_of
+from realtime.conf import conf
+from realtime.rooms.history import read_history
+from realtime.tokens import BadToken, user_of
+from shardlayer import (
+    PAGE,
+    Broadcast,
+    Joined,
+    MessageTooLarge,
+    Node,
+    Page,
+    Publication,
+    ShardedChannelLayer,
+    ShardUnavailable,
+)
+
+logger = logging.getLogger(__name__)
+
+UNBOUNDED: Final = 2**31  # bytes; more than any answer has
+ANSWER_OVERHEAD: Final = 512  # bytes that an answer has beside one publication's data
+ANONYMOUS: Final = "anonymous"  # owns the keys of all clients that nobody is signed in on
+
+
+class ClientSession:
+    """Does a client's commands, one after another, and answers each through its sink.
+
+    A command that fails is answered with an error and changes nothing else. Made by `begin`; the
+    owner must await `end()`.
+    """
+
+    __slots__ = (
+        "_access", "_catch_up", "_conf", "_identity", "_layer", "_limits", "_max_text", "_node",
+        "_rooms", "_sink", "_turns",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        scope: Mapping[str, Any],
+        sink: ClientSink,
+        layer: ShardedChannelLayer,
+        node: Node,
+        max_text: int,
+    ) -> None:
+        self._sink = sink
+        self._max_text = max_text
+        self._catch_up: CatchUp | None = None  # made for the first room that is behind
+        self._conf = conf()
+        self._access = access()
+        self._identity = Identity(scope)
+        self._layer = layer
+        self._node = node
+        self._rooms: set[str] = set()
+        self._limits = ClientLimits(buckets_of(self._conf))
+        self._turns = turns_of(node, self._conf.join_concurrency)
+        node.attend(sink)
+
+    @classmethod
+    async def begin(
+        cls, scope: Mapping[str, Any], sink: ClientSink, max_text: int = 0
+    ) -> ClientSession:
+        """Return a session in no room; what is announced reaches its client from here on.
+
+        `max_text` is how many bytes of one message the client's server sends; 0: any amount.
+        """
+        layer = sharded_layer()
+        return cls(scope, sink, layer, await layer.node(), max_text)
+
+    async def handle(self, text: str) -> bool:
+        """Do the command in a text frame; say whether to go on.
+
+        Who sends too many is closed. The next command waits until the client has read most of what
+        waits for it, so that nobody can ask faster than they read.
+        """
+        if not self._limits.take_commands():
+            return self._close_for_rate()
+        try:
+            command = parse(text, limit=self._conf.max_client_message)
+        except ProtocolError as error:
+            self._write(replies.error(error))
+        else:
+            if isinstance(command, Subscribe):
+                rooms = min(len(command.rooms), self._conf.max_rooms_per_client) - 1
+                if rooms and not self._limits.take_commands(rooms):
+                    return self._close_for_rate()
+            await self.do(command)
+        await self._sink.wait_drained()
+        return True
+
+    async def do(self, command: Command) -> None:
+        """Do a command and write its answer."""
+        try:
+            await _HANDLERS[type(command)](self, command)
+        except Exception as error:
+            failure = _as_protocol_error(error)
+            failure.id = command.id
+            self._write(replies.error(failure))
+
+    async def end(self) -> None:
+        """Leave every room, and hear no announcement any more."""
+        self._node.depart(self._sink)
+        for room in self._rooms:
+            self._node.leave(room, self._sink)
+        self._rooms.clear()
+        if self._catch_up is not None:
+            await self._catch_up.aclose()
+
+    async def _connect(self, command: Connect) -> None:
+        if command.token is not None:
+            try:
+                self._identity.sign_in(await user_of(command.token))
+            except BadToken as error:
+                raise ProtocolError("bad_token", str(error)) from error
+        user = await self._identity.user()
+        name, room = name_of(user), user_room(user) if user.is_authenticated else None
+        for known in [known for known in self._rooms if known != room and is_user_room(known)]:
+            self._leave(known)  # of whoever was signed in before
+        self._write(replies.connected(command.id, node=self._node.id, user=name, room=room))
+
+    async def _subscribe(self, command: Subscribe) -> None:
+        items = self._admitted(command.rooms)
+        outcomes = await self._join_all(items)
+        if not command.many and isinstance(outcomes[0], ProtocolError):
+            raise outcomes[0]
+        told = [
+            replies.refused_item(item.room, outcome)
+            if isinstance(outcome, ProtocolError)
+            else replies.subscribed_item(outcome)
+            for item, outcome in zip(items, outcomes, strict=True)
+        ]
+        self._write(replies.subscribed(command, told))
+        for outcome in outcomes:
+            if not isinstance(outcome, ProtocolError):
+                self._release(outcome)  # what was published since follows the answer
+
+    async def _join_all(self, items: Sequence[Wanted | Refused]) -> list[Joined | ProtocolError]:
+        """Join rooms and return in their order what to tell the client of each."""
+        turns = self._turns
+        if len(items) == 1 and turns.is_free:  # most frames
+            (item,) = items
+            turn = turns.begin()
+            try:
+                return [item.error if isinstance(item, Refused) else await self._join(item, 1)]
+            finally:
+                turns.end(turn)
+        # At the same time: their shards answer independently.
+        works = [
+            partial(self._join, item, len(items)) for item in items if isinstance(item, Wanted)
+        ]
+        joins = iter(await turns.run_all(works))
+        return [next(joins) if isinstance(item, Wanted) else item.error for item in items]
+
+    def _admitted(self, items: Sequence[Wanted | Refused]) -> Sequence[Wanted | Refused]:
+        """Return the rooms that may be asked for; refused are those past the client's limits."""
+        admitted = []
+        free = self._conf.max_rooms_per_client - len(self._rooms)
+        for item in items:
+            if isinstance(item, Wanted) and item.room not in self._rooms:
+                refusal = self._refusal(free)
+                if refusal is None:
+                    free -= 1
+                else:
+                    item = Refused(room=item.room, error=refusal)
+            admitted.append(item)
+        return admitted
+
+    def _refusal(self, free: int) -> ProtocolError | None:
+        """Return why one room more can't be asked for, if so; there is place for `free`."""
+        if free <= 0:
+            counters.rooms_over_limit += 1
+            most = self._conf.max_rooms_per_client
+            return ProtocolError("limit", f"A client has at most {most} rooms.")
+        return None if self._limits.take_new_room() else self._too_many_rooms()
+
+    def _page(self, rooms: int) -> Page:
+        """Return what one room of so many may have of an answer."""
+        most = self._max_answer()
+        return Page(most // rooms, least=0) if most else PAGE
+
+    def _max_answer(self) -> int:
+        """Return how many bytes of publications an answer has at most; 0: any amount."""
+        most = self._conf.max_client_answer
+        # Half of what the server sends is left for what stands around the data.
+        return min(most or self._max_text // 2, self._max_text // 2) if self._max_text else most
+
+    async def _join(self, item: Wanted, rooms: int) -> Joined | ProtocolError:
+        """Join a room and return what to tell the client; a room's failure stays its own."""
+        is_new = item.room not in self._rooms
+        try:
+            await self._allow("subscribe", item.room)
+            return await self._enter(item, PAGE if item.since is None else self._page(rooms))
+        except Exception as error:
+            if is_new:
+                self._limits.give_back_new_room()  # who tries again while Redis is away may
+            return _as_protocol_error(error)
+
+    async def _enter(self, item: Wanted, page: Page) -> Joined:
+        self._rooms.add(item.room)  # before the await, so that `end` leaves it whatever happens
+        if self._catch_up is not None:
+            self._catch_up.drop(item.room)
+        try:
+            return await self._node.join(item.room, self._sink, item.since, page)
+        except Exception:
+            self._leave(item.room)
+            raise
+
+    def _release(self, joined: Joined) -> None:
+        """Let a room's pushes through; first what the answer had no place for."""
+        if not joined.is_behind:
+            joined.release()
+            return
+        if self._catch_up is None:
+            self._catch_up = CatchUp(self._node, self._sink, self._max_text)
+        self._catch_up.add(joined)
+
+    async def _unsubscribe(self, command: Unsubscribe) -> None:
+        if command.room not in self._rooms:
+            raise ProtocolError("not_subscribed", f"Not subscribed to {command.room}.")
+        self._leave(command.room)
+        self._write(replies.unsubscribed(command.id, room=command.room))
+
+    async def _publish(self, command: Publish) -> None:
+        if not self._limits.take_publication():
+            counters.publishes_refused += 1
+            most = self._conf.max_client_publishes
+            raise ProtocolError("rate", f"A client publishes at most {most:g} times a second.")
+        if command.room not in self._rooms and not self._limits.may_take_new_room():
+            raise self._too_many_rooms()
+        await self._allow("publish", command.room)
+        owner = await self._owner() if command.key else ""
+        position = await self._layer.publish(
+            command.room, command.data, idempotency_key=command.key or None, owner=owner
+        )
+        if position is not None and position.offset == 1:
+            self._limits.take_new_room()  # Redis remembers one room more
+        self._write(replies.published(command.id, room=command.room, position=position))
+
+    async def _owner(self) -> str:
+        """Return who owns the client's keys: no other user's, and no program's, are the same."""
+        user = await self._identity.user()
+        return user_room(user) if user.is_authenticated else ANONYMOUS
+
+    async def _history(self, command: History) -> None:
+        self._write(await self._turns.run(partial(self._read_history, command)))
+
+    async def _read_history(self, command: History) -> bytes:
+        await self._allow("subscribe", command.room)
+        most, before = self._conf.max_client_history, command.before
+        limit = min(command.limit or most, most)
+        while True:
+            read = await read_history(
+                self._layer,
+                command.room,
+                limit=limit,
+                before=before,
+                max_bytes=self._max_answer() or UNBOUNDED,
+            )
+            sendable = [item for item in read.publications if self._can_send(item)]
+            counters.too_large += len(read.publications) - len(sendable)
+            if sendable or not read.left:
+                break
+            before, limit = read.publications[0].offset, read.left
+        counters.answers_cut += read.left > 0
+        return replies.history(
+            command.id,
+            room=command.room,
+            position=read.position,
+            publications=sendable,
+            more=read.left,
+        )
+
+    def _can_send(self, publication: Publication) -> bool:
+        return not 0 < self._max_text < len(publication.data) + ANSWER_OVERHEAD
+
+    async def _ping(self, command: Ping) -> None:
+        self._write(replies.pong(command.id))
+
+    async def _allow(self, action: Action, room: str) -> None:
+        if not await self._access.allows(self._identity, action, room):
+            raise ProtocolError("forbidden", f"You may not {action} to {room}.")
+
+    def _too_many_rooms(self) -> ProtocolError:
+        counters.rooms_refused += 1
+        most = self._conf.max_client_new_rooms
+        return ProtocolError("rate", f"A client takes on at most {most:g} new rooms a second.")
+
+    def _close_for_rate(self) -> bool:
+        counters.rate_closed += 1
+        self._sink.close(CLOSE_RATE, "too many commands")
+        return False
+
+    def _leave(self, room: str) -> None:
+        self._rooms.discard(room)
+        if self._catch_up is not None:
+            self._catch_up.drop(room)
+        self._node.leave(room, self._sink)
+
+    def _write(self, reply: bytes) -> None:
+        self._sink.write(Broadcast([reply]))
+
+
+_HANDLERS: Final[dict[type[Command], Any]] = {
+    Connect: ClientSession._connect,
+    Subscribe: ClientSession._subscribe,
+    Unsubscribe: ClientSession._unsubscribe,
+    Publish: ClientSession._publish,
+    History: ClientSession._history,
+    Ping: ClientSession._ping,
+}
+
+
+def _as_protocol_error(error: Exception) -> ProtocolError:
+    """Return what a client is told of `error`; what nobody expected goes to the log."""
+    match error:
+        case ProtocolError():
+            return error
+        case ShardUnavailable():  # its text names a server, which is no client's business
+            return ProtocolError("unavailable", f"Shard {error.shard} does not answer; try again.")
+        case MessageTooLarge():
+            return ProtocolError("too_large", str(error))
+        case _:
+            logger.error("A client's command failed.", exc_info=error)
+            return ProtocolError("internal", "The server failed; the command was not done.")

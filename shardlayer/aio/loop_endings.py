@@ -1,0 +1,89 @@
+"""What is to be done before an event loop is closed, by whoever closes it.
+
+`asyncio.run` cancels a loop's tasks first, and so tells them; `loop.close()` tells nobody, and
+asyncio has no other way to find out. Connections would stay open and tasks unfinished, and Python
+would complain of both when it comes upon them. So the loop's `close` is wrapped, once, for as long
+as there is something to be done: it lets the loop run until that is done, and goes on as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+logger = logging.getLogger("shardlayer.aio.loop_endings")
+
+END_TIMEOUT = 10.0  # seconds that another thread gets to do it
+
+End = Callable[[], Awaitable[object]]
+
+
+def before_close(loop: asyncio.AbstractEventLoop, end: End) -> Callable[[], None]:
+    """Have `end()` run on a loop when it is about to be closed; return what undoes this.
+
+    What it raises is logged. It is not run in a forked child, whose loop is its parent's.
+    """
+    closing = getattr(loop.close, "closing", None)
+    if closing is None:
+        try:
+            closing = _Closing(loop)
+        except AttributeError:  # a loop that takes no attributes: its tasks have to be cancelled
+            return lambda: None
+    closing.ends.append(end)
+
+    def undo() -> None:
+        with suppress(ValueError):
+            closing.ends.remove(end)
+
+    return undo
+
+
+class _Closing:
+    """The close of one loop.
+
+    Attributes:
+        ends: What is to be done before.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.ends: list[End] = []
+        self._pid = os.getpid()
+        original = loop.close
+
+        def close() -> None:
+            if not loop.is_running() and not loop.is_closed():
+                self._end_all(loop)
+                if getattr(loop.close, "closing", None) is self:
+                    del loop.close  # the two hold each other
+            original()
+
+        close.closing = self  # type: ignore[attr-defined]
+        loop.close = close  # type: ignore[method-assign]
+
+    def _end_all(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self.ends:
+            end = self.ends.pop()
+            if os.getpid() == self._pid:
+                _run(loop, end)
+
+
+def _run(loop: asyncio.AbstractEventLoop, end: End) -> None:
+    async def work() -> None:
+        try:
+            await end()
+        except Exception:
+            logger.exception("Before an event loop was closed:")
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        loop.run_until_complete(work())
+        return
+    # No thread runs two loops at once.
+    thread = threading.Thread(target=lambda: loop.run_until_complete(work()), daemon=True)
+    thread.start()
+    thread.join(END_TIMEOUT)

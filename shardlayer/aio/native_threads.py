@@ -1,0 +1,138 @@
+"""Threads of the operating system, and waiting for them, whatever has patched `threading`.
+
+With gevent's `monkey.patch_all()` a `threading.Thread` is a greenlet of the thread that starts it.
+An event loop in one is then the running loop of that whole thread: Django refuses every query
+there, and asyncio every second loop. So what needs a thread of its own gets one of the system's
+from here, and who waits for it waits as gevent does, so that other greenlets go on meanwhile.
+
+eventlet patches the same modules and has no way to wait for another thread that could be told from
+there: it is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from shardlayer.core.exceptions import ConfigurationError
+
+EVENTLET_PATCHES = ("thread", "socket", "select")
+
+
+class Signal(Protocol):
+    """Tells one thread that another has done something. Made by who waits."""
+
+    def set(self) -> None:
+        """Tell it, once. From any thread."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for so many seconds; return whether it was told."""
+
+    def close(self) -> None:
+        """Give back what it took."""
+
+
+def refuse_eventlet() -> None:
+    """Raise ConfigurationError where eventlet has replaced what event loops stand on."""
+    patcher = sys.modules.get("eventlet.patcher")
+    if patcher is not None and any(map(patcher.is_monkey_patched, EVENTLET_PATCHES)):
+        raise ConfigurationError(
+            "eventlet has patched this process, and event loops do not run on what it leaves. Use "
+            "workers with threads or with gevent (gunicorn: --worker-class gthread or gevent)."
+        )
+
+
+def is_green() -> bool:
+    """Tell whether gevent has made the threads of `threading` into greenlets."""
+    monkey = _gevent_monkey()
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+def new_lock() -> threading.Lock:
+    """Return a lock between the system's threads.
+
+    To be held for some steps, and never while something is waited for: it holds up all greenlets.
+    """
+    if is_green():
+        lock: threading.Lock = _gevent_monkey().get_original("_thread", "allocate_lock")()
+        return lock
+    return threading.Lock()
+
+
+def new_signal() -> Signal:
+    """Return a signal to this thread, or this greenlet."""
+    if "gevent.monkey" in sys.modules and is_green():
+        return _GreenSignal()
+    return _LockSignal()
+
+
+def start_thread(run: Callable[[], None], name: str) -> None:
+    """Run something in a thread of the system, which does not keep the process from ending."""
+    if not is_green():
+        threading.Thread(target=run, name=name, daemon=True).start()
+        return
+
+    def run_and_clean_up() -> None:
+        from gevent import get_hub
+
+        try:
+            run()
+        finally:
+            get_hub().destroy(destroy_loop=True)  # the thread's own, which its selector made
+
+    _gevent_monkey().get_original("_thread", "start_new_thread")(run_and_clean_up, ())
+
+
+def is_of_another_greenlet(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether a loop that seems to run here is run by another greenlet of this thread.
+
+    asyncio has no public name for who runs a loop: `_thread_id`, read in Python 3.11 to 3.13.
+    gevent's patched `threading.get_ident`, which is what a loop asks, tells greenlets apart.
+    """
+    return is_green() and getattr(loop, "_thread_id", None) not in (None, threading.get_ident())
+
+
+def _gevent_monkey() -> Any:
+    return sys.modules.get("gevent.monkey")
+
+
+class _LockSignal:
+    """A lock is an event, but for what one allocates."""
+
+    __slots__ = ("_lock", "set")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self.set = self._lock.release
+
+    def wait(self, timeout: float) -> bool:
+        return self._lock.acquire(timeout=timeout)
+
+    def close(self) -> None:
+        """Nothing was taken."""
+
+
+class _GreenSignal:
+    """gevent's own way to wake a greenlet from another thread: a watcher of its hub's loop."""
+
+    def __init__(self) -> None:
+        from gevent import get_hub
+        from gevent.event import Event
+
+        self._told = Event()
+        self._watcher = get_hub().loop.async_()
+        self._watcher.start(self._told.set)
+
+    def set(self) -> None:
+        self._watcher.send()
+
+    def wait(self, timeout: float) -> bool:
+        return bool(self._told.wait(timeout))
+
+    def close(self) -> None:
+        self._watcher.stop()
+        self._watcher.close()

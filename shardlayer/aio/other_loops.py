@@ -1,0 +1,169 @@
+"""Work on the event loop of another thread, waited for on one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from shardlayer.aio import native_threads
+from shardlayer.core.exceptions import LoopEnded
+
+LOOK = 1.0  # seconds, after which who waits looks whether the other loop still runs
+
+Result = TypeVar("Result")
+
+
+def wait_there(
+    loop: asyncio.AbstractEventLoop, work: Callable[[], Coroutine[Any, Any, Result]]
+) -> Result:
+    """Do work on another thread's running loop while this thread, which has none, waits.
+
+    A caller that is interrupted, by control-C say, cancels the work.
+
+    Raises:
+        LoopEnded: If the other loop is closed, or ends or stops and leaves the work undone.
+    """
+    done = native_threads.new_signal()
+    task: asyncio.Task[Result] | None = None
+    given_up = False
+
+    def start() -> None:
+        nonlocal task
+        if not given_up:
+            task = loop.create_task(work())
+            task.add_done_callback(tell)
+
+    def tell(work: asyncio.Task[Result]) -> None:
+        if not (work.cancelled() and _interpreter_exits()):
+            done.set()
+
+    def cancel() -> None:
+        if task is not None:
+            task.cancel()
+
+    _ask(loop, start)
+    try:
+        while not done.wait(LOOK):
+            if not loop.is_running() and not _interpreter_exits():
+                raise LoopEnded
+    except BaseException:
+        given_up = True
+        with suppress(RuntimeError):  # the other loop is closed
+            loop.call_soon_threadsafe(cancel)
+        raise
+    done.close()
+    assert task is not None
+    if task.cancelled():  # not by this caller
+        raise LoopEnded
+    return task.result()
+
+
+async def run_there(
+    loop: asyncio.AbstractEventLoop,
+    work: Callable[[], Awaitable[Result]],
+    *,
+    unclaimed: Callable[[Result], object] | None = None,
+) -> Result:
+    """Do work on another thread's running loop and return its result here, or raise its error.
+
+    A caller that is cancelled cancels the work. If it was done already, its result is handed to
+    `unclaimed`, on the other loop. It is `asyncio.wrap_future` around
+    `run_coroutine_threadsafe` without the future between the two, its locks and its callbacks: a
+    loop that `async_to_sync` made for this one call gets its answer in half the time.
+
+    Raises:
+        LoopEnded: If the other loop is closed, or ends or stops and leaves the work undone.
+    """
+    here = asyncio.get_running_loop()
+    answer: asyncio.Future[Result] = here.create_future()
+    task: asyncio.Task[Result] | None = None
+    given_up = False
+    looking: asyncio.TimerHandle | None = None
+
+    async def call() -> Result:
+        return await work()
+
+    def start() -> None:
+        nonlocal task
+        if not given_up:
+            task = loop.create_task(call())
+            task.add_done_callback(tell)
+
+    def cancel() -> None:
+        if task is not None:
+            task.cancel()
+
+    def tell(done: asyncio.Task[Result]) -> None:
+        if done.cancelled() and _interpreter_exits():
+            return
+        try:
+            here.call_soon_threadsafe(settle, done)
+        except RuntimeError:  # the caller's loop is closed
+            if unclaimed is not None and not done.cancelled() and done.exception() is None:
+                unclaimed(done.result())
+
+    def settle(done: asyncio.Task[Result]) -> None:
+        if done.cancelled():
+            if not answer.done():
+                answer.set_exception(LoopEnded())
+            return
+        error = done.exception()  # asked for even if nobody waits any more
+        if error is None:
+            if answer.done():
+                leave_to_others(done.result())
+            else:
+                answer.set_result(done.result())
+        elif not answer.done():
+            answer.set_exception(error)
+
+    def leave_to_others(result: Result) -> None:
+        if unclaimed is not None:
+            with suppress(RuntimeError):  # the other loop is closed
+                loop.call_soon_threadsafe(unclaimed, result)
+
+    def look() -> None:
+        nonlocal looking
+        if loop.is_running() or _interpreter_exits():
+            looking = here.call_later(LOOK, look)
+        elif not answer.done():
+            answer.set_exception(LoopEnded())
+
+    _ask(loop, start)
+    looking = here.call_later(LOOK, look)
+    try:
+        return await answer
+    except LoopEnded:
+        given_up = True
+        with suppress(RuntimeError):  # the other loop is closed
+            loop.call_soon_threadsafe(cancel)
+        raise
+    except asyncio.CancelledError:
+        given_up = True
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            leave_to_others(answer.result())  # it came in the moment of cancellation
+        with suppress(RuntimeError):  # the other loop is closed
+            loop.call_soon_threadsafe(cancel)
+        raise
+    finally:
+        if looking is not None:
+            looking.cancel()
+
+
+def _interpreter_exits() -> bool:
+    """Tell whether the only threads left are those that the interpreter's exit breaks off.
+
+    They learn of no error: there is nobody whom they could tell.
+    """
+    return not threading.main_thread().is_alive()
+
+
+def _ask(loop: asyncio.AbstractEventLoop, start: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(start)
+    except RuntimeError as error:
+        if loop.is_closed():
+            raise LoopEnded from error
+        raise

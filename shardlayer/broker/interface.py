@@ -1,0 +1,266 @@
+"""What the shards need from the place where they are kept.
+
+Every operation concerns one shard, or for publishing one bundle of shards, and is atomic there: it
+happens wholly or not at all, and no other operation is seen in its middle. Operations on different
+shards may run in any order. All times are the backend's own clock, never a caller's.
+
+What can't be reached raises ShardUnavailable, and whether the operation was applied is then
+unknown; publishing is safe to repeat with the same batch number, the others are safe to repeat
+as they are, but for `send` and `receive`. What fails for what is kept there raises ScriptFailed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from shardlayer.broker.values import PAGE_BYTES, Batch, JoinReply, JoinRequest, Published, Queued
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.types import HistoryPage, Mark, NodeId, Position, Publication, RoomInfo
+
+
+class Listener(Protocol):
+    """Who hears what arrives for a node. Called on the node's event loop."""
+
+    def arrived(self, shard: int, batch: bytes) -> None:
+        """Take a packed batch (see wire.py) from the shard's inbox or all-nodes channel."""
+
+    def resumed(self, shards: Sequence[int]) -> None:
+        """Learn that these shards can be heard again; something may have been missed."""
+
+    def lost(self, shards: Sequence[int]) -> None:
+        """Learn that these shards can't be heard, or still not; it is tried on and on."""
+
+
+class Backend(ABC):
+    """Where the shards are kept.
+
+    Bound to one event loop: the one in which it was made.
+
+    Attributes:
+        servers: An address per server, without a password.
+    """
+
+    servers: Sequence[str]
+    is_here = False  # whether the shards are in this process
+    has_unheard = False  # see `hear`
+
+    _options: LayerOptions
+
+    def change(self, options: LayerOptions) -> None:
+        """Go by other limits for messages (`expiry`, `group_expiry`) from now on. Any thread."""
+        self._options = options
+
+    def hear(self) -> None:
+        """Hand over at once what has arrived in this process, and would be in the loop's next turn.
+
+        For a backend that knows; then `has_unheard` tells, in any thread, whether there is any.
+        """
+        return None
+
+    @property
+    def unheard(self) -> Sequence[str]:
+        """The addresses of servers that are listened to and can't be heard now. From any thread.
+
+        Here there are none.
+        """
+        return ()
+
+    @abstractmethod
+    def server_of(self, shard: int) -> int:
+        """Return the index in `servers` of the server that holds a shard."""
+
+    def bundle_of(self, shard: int) -> int:
+        """Return the first shard of a shard's bundle: those that one call can publish to.
+
+        Here each shard is a bundle of its own.
+        """
+        return shard
+
+    @abstractmethod
+    async def publish(self, bundle: int, batch: Batch) -> Published:
+        """Number, remember and hand out a batch; one that was published before is answered only.
+
+        All of its publications are to shards of a bundle, and are taken together or not at all.
+        """
+
+    @abstractmethod
+    async def join(self, shard: int, request: JoinRequest) -> JoinReply:
+        """Register a node for a group and answer where the group stands."""
+
+    async def join_many(
+        self, shard: int, requests: Sequence[JoinRequest]
+    ) -> list[JoinReply | Exception]:
+        """Do the same for groups of one shard, at once; one that fails fails alone.
+
+        Raises:
+            ShardUnavailable: If all of them failed since the shard can't be reached.
+        """
+        return [await self.join(shard, request) for request in requests]
+
+    @abstractmethod
+    async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:
+        """Forget that a node has members of these groups."""
+
+    @abstractmethod
+    async def report(self, shard: int, node: NodeId, members: Mapping[str, int]) -> None:
+        """Store how many members a node has, per group."""
+
+    @abstractmethod
+    async def renew(self, shard: int, node: NodeId) -> bool:
+        """Renew a node's lease; False if it had ended, so that its groups may be forgotten."""
+
+    @abstractmethod
+    async def withdraw(self, shard: int, node: NodeId) -> None:
+        """End a node's lease now."""
+
+    @abstractmethod
+    async def send(
+        self, shard: int, channel: str, message: bytes, *, capacity: int, reader: str
+    ) -> bool:
+        """Append to a channel's queue and wake its reader; False if the queue is full.
+
+        `reader` is the node of a process-local channel, or empty for a normal channel. Of the other
+        nodes that wait for a message of the channel the one is woken that has waited longest. What
+        was told to `hold` counts as in the queue.
+        """
+
+    @abstractmethod
+    async def hold(self, shard: int, channel: str, count: int, ttl: float) -> None:
+        """Learn how many group messages wait where a channel is received, for `ttl` seconds."""
+
+    @abstractmethod
+    async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
+        """Take a channel's oldest message, or None.
+
+        `reader` is the node that waits if there is none, to be woken once, or empty for a
+        process-local channel of the node itself.
+        """
+
+    @abstractmethod
+    async def await_messages(
+        self, shard: int, channels: Sequence[str], *, reader: str
+    ) -> list[str]:
+        """Return in which channels' queues messages wait; for the others' `reader` waits on."""
+
+    @abstractmethod
+    async def restore(self, shard: int, channel: str, queued: Queued) -> None:
+        """Put a message that was taken for nobody back at the head of a channel's queue.
+
+        Wakes like `send`.
+        """
+
+    @abstractmethod
+    async def rouse(self, shard: int, channel: str) -> None:
+        """Wake the next node that waits for a channel, if a message does.
+
+        For a node that was woken and has no receiver any more.
+        """
+
+    @abstractmethod
+    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
+        """Have a node add its channel to a group, or discard it; does nothing if it is gone.
+
+        What is published to the group after this returned is delivered accordingly.
+        """
+
+    @abstractmethod
+    async def attach(self, shard: int, group: str, channel: str) -> None:
+        """Make a normal channel a member of a group for `group_expiry`; again prolongs it."""
+
+    @abstractmethod
+    async def detach(self, shard: int, group: str, channel: str) -> None:
+        """End a normal channel's membership, if there is one."""
+
+    @abstractmethod
+    async def page(
+        self, shard: int, group: str, limit: int, *, before: int = 0, max_bytes: int = PAGE_BYTES
+    ) -> HistoryPage:
+        """Return a group's newest publications, or the newest before an offset.
+
+        At most `limit`, at most `RECOVERY_LIMIT`, and at most `max_bytes`, but for one that is
+        larger and comes alone.
+        """
+
+    async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
+        """Return a group's newest publications, at most `limit`, oldest first.
+
+        They are read in pages, so that no other caller waits for all of them.
+        """
+        page = await self.page(shard, group, limit)
+        pages = [page]
+        limit -= len(page.publications)
+        while page.more and limit > 0:
+            first = page.publications[0]
+            page = await self.page(shard, group, limit, before=first.offset)
+            if page.position.epoch != first.epoch:
+                break  # it was begun anew meanwhile: this is of another count
+            pages.append(page)
+            limit -= len(page.publications)
+        return [publication for page in reversed(pages) for publication in page.publications]
+
+    @abstractmethod
+    async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:
+        """Return for each source what was last published of it on the shard."""
+
+    @abstractmethod
+    async def forget_marks(self, shard: int, sources: Sequence[str]) -> None:
+        """Forget what was published of these sources."""
+
+    @abstractmethod
+    async def set_targeted(self, shard: int, percent: int) -> None:
+        """Have only this percentage of the rooms told to just the nodes that have members."""
+
+    @abstractmethod
+    async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:
+        """Return what is known of groups; one without members and history has zeros."""
+
+    @abstractmethod
+    async def positions(self, shard: int, groups: Sequence[str]) -> list[Position | None]:
+        """Return where groups stand, None for one without an epoch.
+
+        An epoch in which nothing was published lasts on: somebody is in that group.
+        """
+
+    @abstractmethod
+    async def prune(self, shard: int, groups: Sequence[str]) -> int:
+        """Forget nodes and normal channels that are in groups and gone; return how many."""
+
+    @abstractmethod
+    async def claim_sweep(self, server: int, seconds: float) -> bool:
+        """Take on to search a server for what is gone; False if one did within these seconds."""
+
+    @abstractmethod
+    async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
+        """Return the next cursor and some groups of a server; begins and ends with 0.
+
+        A group may come twice, and about `count` keys are looked at, whatever they are.
+        """
+
+    @abstractmethod
+    async def ping(self, server: int) -> float:
+        """Return the seconds that a server takes to answer."""
+
+    @abstractmethod
+    async def flush(self, mark: bytes = b"") -> None:
+        """Delete all messages, groups and histories under this layer's prefix, and nothing else.
+
+        All nodes are then told, with `mark`, on each shard: what they are told before was from
+        before the flush, and what is published after it they hear after.
+        """
+
+    @abstractmethod
+    async def listen(self, node: NodeId, listener: Listener) -> None:
+        """Begin to hear what is published for a node; returns at once, hears from then on.
+
+        `resumed` is called for each server's shards when they can be heard, the first time too.
+        """
+
+    @abstractmethod
+    async def heard(self, shard: int) -> None:
+        """Wait until a shard can be heard."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Stop listening and close every connection."""

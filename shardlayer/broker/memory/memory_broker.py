@@ -1,0 +1,420 @@
+"""Shards in this process: for tests, and for an application that runs in one process.
+
+It keeps the same contract as the Redis backend and passes the same tests. Nodes of one process,
+in any threads and event loops, share a `MemoryServer` by its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from shardlayer.broker.interface import Backend, Listener
+from shardlayer.broker.memory.store import Ear, Group, Known, MemoryServer, Shard
+from shardlayer.broker.values import (
+    PAGE_BYTES,
+    PAGE_OVERHEAD,
+    RECOVERY_LIMIT,
+    WRITER_TTL,
+    Batch,
+    JoinReply,
+    JoinRequest,
+    Outgoing,
+    Page,
+    Published,
+    Queued,
+    publication,
+)
+from shardlayer.core import wire
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.types import HistoryPage, Mark, NodeId, Position, RoomInfo
+
+
+class MemoryBackend(Backend):
+    """Keeps the shards in this process."""
+
+    is_here = True
+
+    def __init__(self, options: LayerOptions, server: MemoryServer) -> None:
+        self._options = options
+        self._server = server
+        self._node: NodeId | None = None
+        self._ear: Ear | None = None
+        self.servers = [options.hosts[0].address]
+
+    def server_of(self, shard: int) -> int:
+        return 0
+
+    def _shard(self, shard: int) -> Shard:
+        state = self._server.shards.get((self._options.prefix, shard))
+        if state is None:
+            state = self._server.shards[self._options.prefix, shard] = Shard()
+        state.sweep(self._server.clock())
+        return state
+
+    async def publish(self, bundle: int, batch: Batch) -> Published:
+        await asyncio.sleep(0)  # as a server would: who publishes on and on lets others receive
+        with self._server.lock:
+            state, now = self._shard(bundle), self._server.clock()
+            last = state.writers.get(batch.writer)
+            if last is not None and last[0] == batch.number and now < last[2]:
+                return last[1]
+            outboxes: dict[NodeId, list[bytes]] = {}
+            positions: list[Position | None] = []
+            fresh: list[Outgoing] = []
+            for item in batch.items:
+                if state.was_taken(item.mark):
+                    positions.append(None)
+                elif (known := state.published_as(item, now)) is not None:
+                    positions.append(known.position)
+                else:
+                    positions.append(self._append(state, item, batch, now, outboxes))
+                    fresh.append(item)
+            for node, entries in outboxes.items():
+                self._server.tell(node, bundle, wire.pack_batch(*entries))
+            published = Published(
+                positions=positions,
+                channels={
+                    item.group: list(group.channels)
+                    for item in batch.items
+                    if (group := state.groups.get(item.group)) is not None and group.channels
+                },
+                targeted=sum(not state.is_for_all(item) for item in fresh),
+                fallback=0,
+                repeated=len(batch.items) - len(fresh),
+                messages=len(outboxes),
+            )
+            state.writers[batch.writer] = (batch.number, published, now + WRITER_TTL)
+            return published
+
+    def _append(
+        self,
+        state: Shard,
+        item: Outgoing,
+        batch: Batch,
+        now: float,
+        outboxes: dict[NodeId, list[bytes]],
+    ) -> Position | None:
+        if item.mark is not None:
+            state.marks[item.mark.source] = item.mark
+        if item.for_all:
+            for node in state.leases:
+                outboxes.setdefault(node, []).append(wire.pack_entry(item.body))
+            return None
+        group = state.group(item.group, now)
+        position = None
+        if item.policy.keeps:
+            group.begin(batch.epoch)
+            group.offset += 1
+            position = Position(offset=group.offset, epoch=group.epoch)
+            group.history.append((group.offset, item.body))
+            while len(group.history) > item.policy.size:
+                group.history.popleft()
+            group.history_ends = now + item.policy.ttl
+            group.meta_ends = now + self._options.room_ttl(item.group, group.offset)
+        if item.idempotency_key:
+            ends = now + self._options.idempotency_ttl
+            state.remember(item, Known(position, ends), now)
+        offset, epoch = (position.offset, position.epoch) if position else (0, "")
+        entry = wire.pack_entry(item.body, offset=offset, epoch=epoch)
+        for node in [node for node in group.nodes if state.leases.get(node, 0.0) <= now]:
+            del group.nodes[node]
+        for node in state.leases if state.is_for_all(item) else group.nodes:
+            outboxes.setdefault(node, []).append(entry)
+        return position
+
+    async def join(self, shard: int, request: JoinRequest) -> JoinReply:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            leased = self._renew(state, request.node, now)
+            group = state.group(request.group, now)
+            group.nodes[request.node] = request.members
+            if not request.keeps:
+                return JoinReply(leased=leased, position=None, recovered=False, publications=[])
+            group.begin(request.epoch)
+            group.meta_ends = now + self._options.room_ttl(request.group, group.offset)
+            recovered, start, missed = self._missed(group, request.since, request.page)
+            return JoinReply(
+                leased=leased,
+                position=Position(offset=group.offset, epoch=group.epoch),
+                recovered=recovered,
+                publications=[
+                    publication(request.group, offset, body, group.epoch) for offset, body in missed
+                ],
+                start=start,
+            )
+
+    @staticmethod
+    def _missed(
+        group: Group, since: Position | None, page: Page
+    ) -> tuple[bool, int, list[tuple[int, bytes]]]:
+        if since is None:
+            return False, group.offset, []
+        known = since.epoch in ("", group.epoch) and since.offset <= group.offset
+        if known and since.offset == group.offset:
+            return True, group.offset, []
+        floor = since.offset if known else 0
+        missed = [held for held in group.history if held[0] > floor]
+        start = missed[0][0] - 1 if missed else group.offset
+        return known and start == since.offset, start, _page(missed, page)
+
+    async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:
+        with self._server.lock:
+            state = self._shard(shard)
+            for name in groups:
+                if name in state.groups:
+                    state.groups[name].nodes.pop(node, None)
+
+    async def report(self, shard: int, node: NodeId, members: Mapping[str, int]) -> None:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            for name, count in members.items():
+                state.group(name, now).nodes[node] = count
+
+    async def renew(self, shard: int, node: NodeId) -> bool:
+        with self._server.lock:
+            return self._renew(self._shard(shard), node, self._server.clock())
+
+    def _renew(self, state: Shard, node: NodeId, now: float) -> bool:
+        leased = state.leases.get(node, 0.0) > now
+        state.leases[node] = now + self._options.lease_ttl
+        return leased
+
+    async def withdraw(self, shard: int, node: NodeId) -> None:
+        with self._server.lock:
+            self._shard(shard).leases.pop(node, None)
+
+    async def send(
+        self, shard: int, channel: str, message: bytes, *, capacity: int, reader: str
+    ) -> bool:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            queue = state.queues.setdefault(channel, deque())
+            while queue and queue[0][0] <= now:
+                queue.popleft()
+            held, until = state.held.get(channel, (0, 0.0))
+            if len(queue) + (held if until > now else 0) >= capacity:
+                return False
+            queue.append((now + self._options.expiry, message))
+            if reader:
+                self._server.tell(reader, shard, wire.pack_order(wire.Kind.WAKE_UP, channel))
+            self._wake(shard, channel)
+            return True
+
+    async def hold(self, shard: int, channel: str, count: int, ttl: float) -> None:
+        with self._server.lock:
+            held = self._shard(shard).held
+            if count:
+                held[channel] = (count, self._server.clock() + ttl)
+            else:
+                held.pop(channel, None)
+
+    def _wake(self, shard: int, channel: str) -> None:
+        """Wake who has waited longest; who can't be told is gone."""
+        order = wire.pack_order(wire.Kind.WAKE_UP, channel)
+        waiting = self._shard(shard).waiting.get(channel, {})
+        while waiting:
+            node = next(iter(waiting))
+            del waiting[node]
+            if self._server.tell(node, shard, order):
+                return
+
+    async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            waiting = state.waiting.get(channel, {})
+            queue = state.queues.get(channel, deque())
+            while queue:
+                expires, message = queue.popleft()
+                if expires > now:
+                    waiting.pop(reader, None)
+                    return Queued(message, round(expires * 1_000))
+            state.queues.pop(channel, None)
+            if reader:
+                state.waiting.setdefault(channel, waiting).setdefault(reader)
+            return None
+
+    async def await_messages(
+        self, shard: int, channels: Sequence[str], *, reader: str
+    ) -> list[str]:
+        with self._server.lock:
+            state = self._shard(shard)
+            for channel in channels:
+                if not state.queues.get(channel):
+                    state.waiting.setdefault(channel, {}).setdefault(reader)
+            return [channel for channel in channels if state.queues.get(channel)]
+
+    async def restore(self, shard: int, channel: str, queued: Queued) -> None:
+        with self._server.lock:
+            state = self._shard(shard)
+            queue = state.queues.setdefault(channel, deque())
+            queue.appendleft((queued.expires / 1_000, queued.message))
+            self._wake(shard, channel)
+
+    async def rouse(self, shard: int, channel: str) -> None:
+        with self._server.lock:
+            if self._shard(shard).queues.get(channel):
+                self._wake(shard, channel)
+
+    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            if state.leases.get(NodeId(node), 0.0) <= now:
+                return
+            if add:
+                state.group(group, now).nodes.setdefault(NodeId(node), 1)
+            kind = wire.Kind.ADD if add else wire.Kind.DISCARD
+            self._server.tell(node, shard, wire.pack_order(kind, group, channel.encode()))
+
+    async def attach(self, shard: int, group: str, channel: str) -> None:
+        with self._server.lock:
+            now = self._server.clock()
+            ends = now + self._options.group_expiry
+            self._shard(shard).group(group, now).channels[channel] = ends
+
+    async def detach(self, shard: int, group: str, channel: str) -> None:
+        with self._server.lock:
+            now = self._server.clock()
+            self._shard(shard).group(group, now).channels.pop(channel, None)
+
+    async def page(
+        self, shard: int, group: str, limit: int, *, before: int = 0, max_bytes: int = PAGE_BYTES
+    ) -> HistoryPage:
+        with self._server.lock:
+            state = self._shard(shard).group(group, self._server.clock())
+            held = [entry for entry in state.history if not before or entry[0] < before]
+            newest = _page(held[: -limit - 1 : -1], Page(max_bytes))
+            return HistoryPage(
+                Position(offset=state.offset, epoch=state.epoch),
+                [publication(group, offset, body, state.epoch) for offset, body in newest[::-1]],
+                len(newest) < len(held),
+            )
+
+    async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:
+        with self._server.lock:
+            return [self._shard(shard).marks.get(source) for source in sources]
+
+    async def forget_marks(self, shard: int, sources: Sequence[str]) -> None:
+        with self._server.lock:
+            for source in sources:
+                self._shard(shard).marks.pop(source, None)
+
+    async def set_targeted(self, shard: int, percent: int) -> None:
+        with self._server.lock:
+            self._shard(shard).targeted = percent
+
+    async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:
+        with self._server.lock:
+            now = self._server.clock()
+            return [self._info(shard, name, self._shard(shard).group(name, now)) for name in groups]
+
+    @staticmethod
+    def _info(shard: int, name: str, group: Group) -> RoomInfo:
+        return RoomInfo(
+            room=name,
+            shard=shard,
+            nodes={str(node): members for node, members in group.nodes.items()},
+            offset=group.offset,
+            epoch=group.epoch,
+            history_length=len(group.history),
+        )
+
+    async def positions(self, shard: int, groups: Sequence[str]) -> list[Position | None]:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            found: list[Position | None] = []
+            for name in groups:
+                group = state.group(name, now)
+                if group.epoch:
+                    group.meta_ends = max(group.meta_ends, now + self._options.epoch_ttl(name))
+                found.append(
+                    Position(offset=group.offset, epoch=group.epoch) if group.epoch else None
+                )
+            return found
+
+    async def prune(self, shard: int, groups: Sequence[str]) -> int:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            forgotten = 0
+            for name in groups:
+                nodes = state.group(name, now).nodes
+                gone = [node for node in nodes if state.leases.get(node, 0.0) <= now]
+                for node in gone:
+                    del nodes[node]
+                forgotten += len(gone)
+            return forgotten
+
+    async def claim_sweep(self, server: int, seconds: float) -> bool:
+        with self._server.lock:
+            now = self._server.clock()
+            if now < self._server.swept_until:
+                return False
+            self._server.swept_until = now + seconds
+            return True
+
+    async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
+        with self._server.lock:
+            now = self._server.clock()
+            names = sorted(
+                name
+                for shard in range(self._options.shards)
+                for name in self._shard(shard).groups
+                if self._exists(self._shard(shard).group(name, now))
+            )
+        end = cursor + count
+        return (end if end < len(names) else 0), names[cursor:end]
+
+    @staticmethod
+    def _exists(group: Group) -> bool:
+        return bool(group.nodes or group.channels or group.epoch)
+
+    async def ping(self, server: int) -> float:
+        return 0.0
+
+    async def flush(self, mark: bytes = b"") -> None:
+        order = wire.pack_order(wire.Kind.FLUSH, "", mark)
+        with self._server.lock:
+            for shard in range(self._options.shards):
+                state = self._shard(shard)
+                kept_in = (state.groups, state.queues, state.waiting, state.held, state.once)
+                for kept in kept_in:
+                    kept.clear()
+                for node in state.leases:
+                    self._server.tell(node, shard, order)
+
+    async def listen(self, node: NodeId, listener: Listener) -> None:
+        self._node = node
+        loop = asyncio.get_running_loop()
+        self._ear = Ear(loop, listener)
+        with self._server.lock:
+            self._server.listeners[node] = self._ear
+        listener.resumed(range(self._options.shards))
+
+    async def heard(self, shard: int) -> None:
+        return None
+
+    @property
+    def has_unheard(self) -> bool:  # type: ignore[override]  # an attribute where it never changes
+        return bool(self._ear)
+
+    def hear(self) -> None:
+        if self._ear is not None:
+            self._ear.hear()
+
+    async def aclose(self) -> None:
+        with self._server.lock:
+            if self._node is not None:
+                self._server.listeners.pop(self._node, None)
+
+
+def _page(held: Sequence[tuple[int, bytes]], page: Page) -> list[tuple[int, bytes]]:
+    """Return as many of the first entries as a page may have."""
+    found: list[tuple[int, bytes]] = []
+    size = 0
+    for entry in held[:RECOVERY_LIMIT]:
+        size += len(entry[1]) + PAGE_OVERHEAD
+        if size > page.max_bytes and len(found) >= page.least:
+            break
+        found.append(entry)
+    return found

@@ -1,0 +1,196 @@
+"""What the memory backend keeps, in place of a Redis server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import NamedTuple
+from zlib import crc32
+
+from shardlayer.broker.interface import Listener
+from shardlayer.broker.values import Outgoing, Published
+from shardlayer.core.types import Mark, NodeId, Position
+
+Clock = Callable[[], float]
+"""Seconds since some fixed moment."""
+
+
+@dataclass(slots=True)
+class Group:
+    """A group or room."""
+
+    nodes: dict[NodeId, int] = field(default_factory=dict)
+    channels: dict[str, float] = field(default_factory=dict)  # normal ones -> until when
+    epoch: str = ""
+    offset: int = 0
+    meta_ends: float = 0.0
+    history: deque[tuple[int, bytes]] = field(default_factory=deque)
+    history_ends: float = 0.0
+
+    def expire(self, now: float) -> None:
+        """Forget what has had its time."""
+        if now >= self.history_ends:
+            self.history.clear()
+        for channel in [name for name, ends in self.channels.items() if ends <= now]:
+            del self.channels[channel]
+        if now >= self.meta_ends:
+            self.epoch, self.offset = "", 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of it."""
+        return not (self.nodes or self.channels or self.epoch or self.history)
+
+    def begin(self, epoch: str) -> None:
+        """Begin to count, unless that has begun."""
+        if not self.epoch:
+            self.epoch, self.offset = epoch, 0
+            self.history.clear()
+
+
+class Known(NamedTuple):
+    """What an idempotency key stands for."""
+
+    position: Position | None
+    ends: float
+
+
+SWEEP_INTERVAL = 60.0  # seconds between two looks at all that a shard keeps
+
+
+@dataclass(slots=True)
+class Shard:
+    """What a Redis server holds under one hash tag.
+
+    What has had its time goes when it is next looked at, or with the next `sweep`. Marks stay until
+    they are told to go, as in Redis.
+    """
+
+    leases: dict[NodeId, float] = field(default_factory=dict)
+    writers: dict[str, tuple[int, Published, float]] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    queues: dict[str, deque[tuple[float, bytes]]] = field(default_factory=dict)
+    waiting: dict[str, dict[str, None]] = field(default_factory=dict)  # nodes, in their order
+    marks: dict[str, Mark] = field(default_factory=dict)
+    held: dict[str, tuple[int, float]] = field(default_factory=dict)  # how many, until when
+    once: dict[tuple[str, str], Known] = field(default_factory=dict)
+    targeted: int = 100  # percent of the groups
+    swept: float = float("-inf")
+
+    def sweep(self, now: float) -> None:
+        """Forget all that has had its time, if that was not done of late."""
+        if now < self.swept + SWEEP_INTERVAL:
+            return
+        self.swept = now
+        self.leases = {node: ends for node, ends in self.leases.items() if ends > now}
+        self.writers = {name: last for name, last in self.writers.items() if last[2] > now}
+        self.held = {name: held for name, held in self.held.items() if held[1] > now}
+        self.once = {key: known for key, known in self.once.items() if known.ends > now}
+        for group in self.groups.values():
+            group.expire(now)
+            for node in [node for node in group.nodes if node not in self.leases]:
+                del group.nodes[node]
+        self.groups = {name: group for name, group in self.groups.items() if not group.is_empty}
+        for queue in self.queues.values():
+            while queue and queue[0][0] <= now:
+                queue.popleft()
+        self.queues = {name: queue for name, queue in self.queues.items() if queue}
+        for nodes in self.waiting.values():
+            for name in [name for name in nodes if NodeId(name) not in self.leases]:
+                del nodes[name]
+        self.waiting = {name: nodes for name, nodes in self.waiting.items() if nodes}
+
+    def is_for_all(self, item: Outgoing) -> bool:
+        """Tell whether all nodes are told of a publication."""
+        return item.for_all or crc32(item.group.encode()) % 100 >= self.targeted
+
+    def was_taken(self, mark: Mark | None) -> bool:
+        """Tell whether a mark's source was taken that far already."""
+        if mark is None or (last := self.marks.get(mark.source)) is None:
+            return False
+        return (mark.offset, mark.index) <= (last.offset, last.index)
+
+    def published_as(self, item: Outgoing, now: float) -> Known | None:
+        """Return what a publication's idempotency key stands for, if it does."""
+        known = self.once.get((item.group, item.idempotency_key)) if item.idempotency_key else None
+        return known if known is not None and now < known.ends else None
+
+    def remember(self, item: Outgoing, known: Known, now: float) -> None:
+        """Keep what a publication's idempotency key stands for; those whose time is over go."""
+        for key in [*takewhile(lambda key: self.once[key].ends <= now, self.once)]:
+            del self.once[key]
+        self.once[item.group, item.idempotency_key] = known
+
+    def group(self, name: str, now: float) -> Group:
+        """Return the group of that name as it is now, made if there was none."""
+        group = self.groups.setdefault(name, Group())
+        group.expire(now)
+        return group
+
+
+class Ear:
+    """What was told to one node and not yet heard by it.
+
+    Args:
+        loop: The node's event loop.
+        listener: Hears on it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._told: deque[tuple[int, bytes]] = deque()
+
+    def __len__(self) -> int:
+        """Return how many batches it has not heard."""
+        return len(self._told)
+
+    def tell(self, shard: int, batch: bytes) -> bool:
+        """Have a packed batch heard in the loop's next turn; False if the loop is closed."""
+        if self._loop.is_closed():
+            return False
+        self._told.append((shard, batch))
+        self._loop.call_soon_threadsafe(self._hear_one)
+        return True
+
+    def hear(self) -> None:
+        """Hear at once what was told until now. On the node's loop."""
+        for _ in range(len(self._told)):
+            self._hear_one()
+
+    def _hear_one(self) -> None:
+        if self._told:  # else it was heard before its turn
+            self._listener.arrived(*self._told.popleft())
+
+
+class MemoryServer:
+    """What a Redis server is to the Redis backend. Thread-safe.
+
+    Args:
+        clock: Tells the time.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
+        self.lock = threading.Lock()
+        self.swept_until = float("-inf")
+        self.shards: dict[tuple[str, int], Shard] = {}
+        self.listeners: dict[NodeId, Ear] = {}
+
+    def tell(self, node: str, shard: int, batch: bytes) -> bool:
+        """Hand a packed batch to a node, if it listens; return whether it does."""
+        ear = self.listeners.get(NodeId(node))
+        return ear is not None and ear.tell(shard, batch)
+
+
+_servers: dict[str, MemoryServer] = {}
+
+
+def server(url: str) -> MemoryServer:
+    """Return this process's server of a `memory://NAME` address, made on first use."""
+    return _servers.setdefault(url, MemoryServer())

@@ -1,0 +1,284 @@
+"""Publishes: one batcher per bundle of shards, each batch numbered and repeated until it is taken.
+
+A bundle is what one call can publish to: some of the shards of one server (`Backend.bundle_of`). So
+many callers with many rooms share few calls, and a slow or dead server delays no other. While a
+batch's fate is unknown it is sent again with the same number, which the server applies at most
+once; when the oldest publication in it has waited `publish_timeout`, its callers get
+ShardUnavailable, and so do in their turn those behind it.
+
+Publications that must all be taken or none go as one parcel, which no batch divides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple, cast
+
+from shardlayer.aio.batcher import Batcher
+from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.broker.interface import Backend
+from shardlayer.broker.values import Batch, Outgoing, Published
+from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.types import Position
+from shardlayer.core.wire import ENTRY_OVERHEAD, EPOCH_LENGTH
+
+logger = logging.getLogger("shardlayer.broker.publisher")
+
+WRITER_ID_BYTES = 8
+RETRY_BASE = 0.05  # seconds, doubled with each failure
+RETRY_MAX = 1.0  # seconds
+
+
+@dataclass(slots=True)
+class PublisherStats:
+    """Counts since the publisher was made.
+
+    Attributes:
+        published: Publications that were acknowledged.
+        batches: Batches that were acknowledged.
+        retries: Batches that were sent once more.
+        failed: Publications whose callers got ShardUnavailable or ScriptFailed.
+        targeted: Publications told to just the nodes that have members.
+        fallback: Publications told to all nodes because the registry could not be trusted.
+        repeated: Publications that had been published before, as their mark or key says.
+        messages: Pub/sub messages that it took.
+        missed_messages: Group messages that normal channels missed because they were full.
+    """
+
+    published: int = 0
+    batches: int = 0
+    retries: int = 0
+    failed: int = 0
+    targeted: int = 0
+    fallback: int = 0
+    repeated: int = 0
+    messages: int = 0
+    missed_messages: int = 0
+
+
+class Placed(NamedTuple):
+    """What became of a publication.
+
+    Attributes:
+        position: Where it stands in its room; None without history.
+        channels: The normal channels that are members of its group.
+    """
+
+    position: Position | None
+    channels: Sequence[str]
+
+
+Outcome = Placed | ScriptFailed
+"""What became of one publication of a batch that was acknowledged."""
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Numbers its batches to one bundle.
+
+    Attributes:
+        id: Names it.
+        number: That of its last batch.
+    """
+
+    id: str = field(default_factory=lambda: secrets.token_hex(WRITER_ID_BYTES))
+    number: int = 0
+
+
+class Publisher:
+    """Publishes to all shards from one event loop."""
+
+    def __init__(self, backend: Backend, options: LayerOptions) -> None:
+        self.stats = PublisherStats()
+        self._under_way = 0  # batches
+        self._complain = ThrottledLog(logger, logging.ERROR)
+        self._backend = backend
+        self._options = options
+        bundles = [backend.bundle_of(shard) for shard in range(options.shards)]
+        batchers = {bundle: self._batcher(bundle, _Writer(), options) for bundle in bundles}
+        parcels = {bundle: self._parcel_batcher(bundle, _Writer(), options) for bundle in bundles}
+        self._all: list[tuple[int, Batcher[Any, Any]]] = [*batchers.items(), *parcels.items()]
+        self._batchers = [batchers[bundle] for bundle in bundles]  # by shard
+        self._parcels = [parcels[bundle] for bundle in bundles]
+
+    async def publish(self, item: Outgoing) -> Placed:
+        """Publish one message.
+
+        Raises:
+            ShardUnavailable: If Redis did not acknowledge it in `publish_timeout`.
+            ScriptFailed: If its room holds what can't be published to; it was not published.
+        """
+        try:
+            placed = await self._batchers[item.shard].put(item)
+        except ShardUnavailable as error:
+            raise error.about(item.shard) from error.__cause__
+        if isinstance(placed, ScriptFailed):
+            raise placed
+        return placed
+
+    async def publish_all(
+        self, shard: int, items: Sequence[Outgoing]
+    ) -> list[Placed | BaseException]:
+        """Publish messages of one shard in order; return for each its place or its error."""
+        outcomes = await self._batchers[shard].put_all(items)
+        return [
+            outcome.about(shard) if isinstance(outcome, ShardUnavailable) else outcome
+            for outcome in outcomes
+        ]
+
+    async def publish_together(self, shard: int, items: Sequence[Outgoing]) -> Sequence[Placed]:
+        """Publish messages of one shard in order, all of them or none.
+
+        Raises:
+            ShardUnavailable: If Redis did not acknowledge them in `publish_timeout`.
+            ScriptFailed: If the room of one can't be published to: neither that one was published
+                nor what is behind it from the same source.
+        """
+        try:
+            placed = await self._parcels[shard].put(items)
+        except ShardUnavailable as error:
+            raise error.about(shard) from error.__cause__
+        for each in placed:
+            if isinstance(each, ScriptFailed):
+                raise each
+        return cast(Sequence[Placed], placed)
+
+    async def drain(self) -> None:
+        """Wait until everything is acknowledged or has failed. Publish nothing meanwhile."""
+        for _, batcher in self._all:
+            await batcher.drain()
+
+    async def aclose(self) -> None:
+        """Stop at once: callers that still wait get ShardUnavailable."""
+        for bundle, batcher in self._all:
+            await batcher.aclose(self._unavailable(bundle, "the layer was closed"))
+
+    def _batcher(
+        self, bundle: int, writer: _Writer, options: LayerOptions
+    ) -> Batcher[Outgoing, Outcome]:
+        async def send(items: list[Outgoing], since: float) -> Sequence[Outcome]:
+            return await self._send(bundle, writer, items, since)
+
+        return Batcher(
+            send,
+            size_of=lambda item: len(item.body) + ENTRY_OVERHEAD,
+            max_items=options.batch_size,
+            max_bytes=options.batch_bytes,
+            max_pending=options.max_pending,
+            name=f"publisher of bundle {bundle}",
+            is_busy=lambda: self._under_way > 0,
+        )
+
+    def _parcel_batcher(
+        self, bundle: int, writer: _Writer, options: LayerOptions
+    ) -> Batcher[Sequence[Outgoing], Sequence[Outcome]]:
+        async def send(
+            parcels: list[Sequence[Outgoing]], since: float
+        ) -> Sequence[Sequence[Outcome]]:
+            items = [item for parcel in parcels for item in parcel]
+            places = iter(await self._send(bundle, writer, items, since))
+            return [list(islice(places, len(parcel))) for parcel in parcels]
+
+        # Both bounds of a batch in one: a parcel counts as at least its publications' share.
+        share = options.batch_bytes // options.batch_size
+        return Batcher(
+            send,
+            size_of=lambda parcel: max(_size_of(parcel), share * len(parcel)),
+            max_items=options.batch_size,
+            max_bytes=options.batch_bytes,
+            max_pending=options.max_pending,
+            name=f"publisher of parcels to bundle {bundle}",
+        )
+
+    async def _send(
+        self, bundle: int, writer: _Writer, items: list[Outgoing], since: float
+    ) -> Sequence[Outcome]:
+        loop = asyncio.get_running_loop()
+        deadline = since + self._options.publish_timeout
+        if loop.time() >= deadline:  # it waited behind what did not leave, and was not sent
+            self.stats.failed += len(items)
+            raise self._unavailable(bundle)
+        writer.number += 1
+        batch = Batch(writer=writer.id, number=writer.number, items=items, epoch=new_epoch())
+        failures = 0
+        reason: ShardUnavailable | None = None
+        while True:
+            try:
+                published = await self._try(bundle, batch, deadline)
+                break
+            except ScriptFailed:
+                self.stats.failed += len(items)
+                raise
+            except (ShardUnavailable, TimeoutError) as error:
+                failures += 1
+                reason = error if isinstance(error, ShardUnavailable) else reason
+                pause = min(RETRY_BASE * 2 ** min(failures, 10), RETRY_MAX)
+                pause *= random.uniform(0.5, 1)  # noqa: S311 (jitter)
+                if loop.time() + pause >= deadline:
+                    self.stats.failed += len(items)
+                    if reason is None:
+                        raise self._unavailable(bundle) from error
+                    raise reason from reason.__cause__
+                self.stats.retries += 1
+                await asyncio.sleep(pause)
+        self._count(published, len(items))
+        if not published.channels:
+            placed: list[Outcome] = [Placed(position, ()) for position in published.positions]
+        else:
+            placed = [
+                Placed(position, published.channels.get(item.group, ()))
+                for item, position in zip(items, published.positions, strict=True)
+            ]
+        for index, why in published.failed.items():
+            placed[index] = self._script_failed(items[index], why)
+        return placed
+
+    async def _try(self, bundle: int, batch: Batch, deadline: float) -> Published:
+        self._under_way += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._backend.publish(bundle, batch)
+        finally:
+            self._under_way -= 1
+
+    def _count(self, published: Published, items: int) -> None:
+        stats = self.stats
+        stats.batches += 1
+        stats.published += items - published.repeated - len(published.failed)
+        stats.failed += len(published.failed)
+        stats.messages += published.messages
+        stats.targeted += published.targeted
+        stats.fallback += published.fallback
+        stats.repeated += published.repeated
+
+    def _script_failed(self, item: Outgoing, reason: str) -> ScriptFailed:
+        error = ScriptFailed(
+            script="publish",
+            names=[item.group],
+            shard=item.shard,
+            server=self._backend.servers[self._backend.server_of(item.shard)],
+            reason=reason,
+        )
+        self._complain("%s", error)
+        return error
+
+    def _unavailable(self, bundle: int, reason: str = "") -> ShardUnavailable:
+        server = self._backend.servers[self._backend.server_of(bundle)]
+        reason = reason or f"no answer within {self._options.publish_timeout:g} s"
+        return ShardUnavailable(shard=bundle, server=server, reason=reason)
+
+
+def _size_of(parcel: Sequence[Outgoing]) -> int:
+    return sum([len(item.body) for item in parcel]) + ENTRY_OVERHEAD * len(parcel)
+
+
+def new_epoch() -> str:
+    """Return a name for a room's next life, should it begin with this publication."""
+    return secrets.token_hex(EPOCH_LENGTH // 2)

@@ -1,0 +1,304 @@
+"""A Redis Cluster: shards go where their slots are, and are followed when those move.
+
+A shard is one slot, so a command goes to that slot's primary. Each primary has one connection for
+commands and one for subscriptions, as a listed server has. The map of slots is read from any node
+that answers; it is read again when a node says MOVED, when it can't be reached, and when a
+subscription ends: a server ends the subscriptions of a slot that it gives away (SUNSUBSCRIBE). It
+is read now and then besides, so that nodes which left are let go, and often while some slot has no
+node: the shard that is there can't be reached or heard then, and the others go on.
+
+While a slot is being moved key by key the source answers ASK for what has left and TRYAGAIN for a
+script whose keys are on both sides; both before anything was written. Then the shard waits, until
+the slot has moved or the caller's patience ends, and nothing is half applied.
+
+redis-py's own cluster client is not used: it would make a connection per concurrent call, where
+one pipelined connection per node serves all shards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from shardlayer.aio.fifo_gate import FifoGate
+from shardlayer.aio.tasks import Tasks, is_cancelled
+from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.broker.interface import Listener
+from shardlayer.broker.redis.calls import text
+from shardlayer.broker.redis.command_link import CommandLink
+from shardlayer.broker.redis.keys import layout_tag
+from shardlayer.broker.redis.pipeline import Execute
+from shardlayer.broker.redis.server_report import ServerReport
+from shardlayer.broker.redis.servers import Reply, Send, Servers
+from shardlayer.broker.redis.sockets import Failure
+from shardlayer.core.exceptions import ConfigurationError, ShardUnavailable
+from shardlayer.core.hosts import Host
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.sharding import slot_of
+from shardlayer.core.types import NodeId
+
+logger = logging.getLogger("shardlayer.broker.redis")
+
+PAUSE = 0.05  # seconds before a shard whose slot is on its way is tried again
+LEARN_INTERVAL = 0.2  # seconds between two readings of the map of slots
+MAP_INTERVAL = 60.0  # seconds after which it is read in any case
+GAP_INTERVAL = 1.0  # seconds after which it is, while nobody serves some slot
+FREE_HOPS = 3  # redirections that one command follows before it pauses for each
+
+
+class ClusterServers(Servers):
+    """The primaries of a Redis Cluster. `hosts` are nodes to ask for the others first."""
+
+    def __init__(self, options: LayerOptions, tasks: Tasks | None = None) -> None:
+        super().__init__(options, tasks)
+        self._template = options.hosts[0]
+        self._slots = [slot_of(keys.tag) for keys in self.keys]
+        self._layout_slot = slot_of(layout_tag(options.prefix))
+        self._wanted = {*self._slots, self._layout_slot}
+        self._owners: dict[int, str] = {}  # slot -> address, for the slots that matter
+        self._members: set[str] = set()  # addresses of all nodes that the map names
+        self._learning: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None  # reads it now and then
+        self._learned = 0.0
+        self._map = FifoGate(
+            is_ready=lambda: bool(self._owners), prepare=self._learn, name="map of the Cluster"
+        )
+        self._audience: tuple[NodeId, Listener] | None = None
+        self._regrouping = asyncio.Lock()
+        self._heard_at: dict[str, list[int]] = {}
+        self._complain = ThrottledLog(logger, logging.WARNING)
+        self._is_closed = False
+
+    @property
+    def addresses(self) -> list[str]:
+        # All that `address_of` may answer, also where nobody serves a slot.
+        return sorted({self.address_of(shard) for shard in range(len(self.keys))})
+
+    def address_of(self, shard: int) -> str:
+        return self._owners.get(self._slots[shard], self._homes[0])
+
+    def bundle_of(self, shard: int) -> int:
+        return shard  # one call can't write to several slots
+
+    async def run(self, shard: int, send: Send[Reply]) -> Reply:
+        try:
+            return await self._follow(self._slots[shard], send)
+        except Failure as error:
+            self._learn_soon()
+            reason = str(error)
+            if isinstance(error, AskError):  # or MovedError, of which redis-py keeps numbers alone
+                reason = f"its slot is on the way to {error.host} port {error.port}"
+            raise ShardUnavailable(
+                shard=shard, server=self.address_of(shard), reason=reason
+            ) from error
+
+    async def run_at(self, address: str, send: Send[Reply]) -> Reply:
+        try:
+            await self._enter()
+        except Failure as error:
+            raise self._unavailable(address, error) from error
+        return await super().run_at(address if address in self._links else self._homes[0], send)
+
+    async def listen(self, node: NodeId, listener: Listener) -> None:
+        self._listens = True
+        self._audience = (node, listener)
+        self._tasks.supervise(self._regroup, "hear the Cluster")
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        await self._map.aclose()
+        await super().aclose()
+
+    async def _enter(self) -> None:
+        if not self._map.is_open:
+            await self._map.enter()
+
+    async def _follow(self, slot: int, send: Send[Reply]) -> Reply:
+        """Send something to whichever node has the slot, until one takes it."""
+        deadline = asyncio.get_running_loop().time() + self._options.publish_timeout
+        asked = ""  # the node to ask this once, which is importing the slot
+        hops = 0
+        while True:
+            await self._enter()
+            address = asked or self._owners.get(slot, self._homes[0])
+            try:
+                if not asked:
+                    return await self._send_to(address, send)
+                asked = ""
+                return await send(self._links[address].asking())
+            except (MovedError, AskError) as error:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                there = self._know(error.host, error.port, answered=address)
+                if isinstance(error, MovedError):  # which is an AskError, too
+                    self._owners[slot] = there
+                    self._learn_soon()
+                else:
+                    asked = there
+                hops += 1
+                if hops > FREE_HOPS:  # two that send it to each other
+                    await asyncio.sleep(PAUSE)
+            except (TryAgainError, ClusterDownError):
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                await asyncio.sleep(PAUSE)
+                self._learn_soon()
+
+    # The map of slots
+
+    async def _learn(self) -> None:
+        """Read the map of slots from any node; one reading serves all who wait for it."""
+        if self._learning is None:
+            self._learning = self._tasks.start(self._read_map(), "read the map of the Cluster")
+            self._learning.add_done_callback(self._end_learning)
+        if self._keeping is None:
+            self._keeping = self._tasks.repeat(
+                self._learn_and_regroup, "map of the Cluster", pause=self._pause
+            )
+        try:
+            await asyncio.shield(self._learning)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise RedisConnectionError("the Cluster was not read to its end: closed") from None
+
+    def _end_learning(self, task: asyncio.Task[None]) -> None:
+        self._learning = None
+        if not task.cancelled():
+            task.exception()  # told to those who waited
+
+    def _pause(self) -> float:
+        is_complete = self._owners.keys() == self._wanted
+        interval = MAP_INTERVAL if is_complete else GAP_INTERVAL
+        return interval * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)
+
+    def _learn_soon(self) -> None:
+        """Read the map in the background, unless that has just been done."""
+        now = asyncio.get_running_loop().time()
+        if now - self._learned >= LEARN_INTERVAL and not self._is_closed:
+            self._tasks.supervise(self._learn_and_regroup, "learn where the Cluster's slots are")
+
+    async def _learn_and_regroup(self) -> None:
+        try:
+            await self._learn()
+        except Failure as error:
+            logger.debug("No node of the Cluster tells where the slots are: %s", error)
+        await self._regroup()
+
+    async def _read_map(self) -> None:
+        self._learned = asyncio.get_running_loop().time()
+        failure: Exception = ConnectionError("no node of the Cluster answers")
+        best: tuple[str, list[Any], int] | None = None
+        for address in dict.fromkeys((*self.addresses, *self._links)):
+            link = self._links.get(address)
+            if link is None:
+                continue
+            try:
+                ranges = await link.execute("CLUSTER", "SLOTS")
+            except Failure as error:
+                failure = error
+                continue
+            if not isinstance(ranges, list):
+                raise ConfigurationError(f"{address} is no node of a Redis Cluster.")
+            failure = ConnectionError("no node of the Cluster serves a slot")
+            served = sum(_serves(ranges, slot) for slot in self._wanted)
+            if served and (best is None or served > best[2]):
+                best = address, ranges, served
+            if served == len(self._wanted):
+                break  # else another may know more: this one has left the Cluster, perhaps
+        if best is None:
+            raise failure
+        self._take_map(best[1], answered=best[0])
+
+    def _take_map(self, ranges: Sequence[Any], *, answered: str) -> None:
+        owners: dict[int, str] = {}
+        members: set[str] = set()
+        for first, last, primary, *replicas in ranges:
+            owner = self._know(primary[0], primary[1], answered=answered)
+            members.add(owner)
+            for host, port, *_ in replicas:
+                members.add(self._host_at(host, port, answered=answered).address)
+            owners.update((slot, owner) for slot in self._wanted if first <= slot <= last)
+        self._owners = owners
+        self._members = members
+
+    def _know(self, host: bytes | str | None, port: int, *, answered: str) -> str:
+        """Return the address of a node as another named it, with a link to it."""
+        there = self._host_at(host, port, answered=answered)
+        if there.address not in self._links:
+            self._links[there.address] = self._link_to(there)
+        return there.address
+
+    def _host_at(self, host: bytes | str | None, port: int, *, answered: str) -> Host:
+        # One without a name is where the one that answered is (Redis manual, CLUSTER SLOTS).
+        name = text(host or b"")
+        if name in ("", "?"):
+            name = self._links[answered].host.hostname
+        return self._template.at(name, port)
+
+    # Hearing
+
+    def _lost(self, address: str) -> None:
+        self._learn_soon()
+
+    async def _regroup(self) -> None:
+        """Hear each shard where its slot is now; leave alone what has not moved."""
+        async with self._regrouping:
+            while not self._owners:
+                try:
+                    await self._learn()
+                except Failure as error:
+                    self._complain("Can't reach the Cluster: %s. Waiting for it.", error)
+                if not self._owners:
+                    await asyncio.sleep(1.0)
+            if self._audience is not None:
+                placed: dict[str, list[int]] = {}
+                for shard, slot in enumerate(self._slots):
+                    if slot in self._owners:  # else asking for it would cost all of that server
+                        placed.setdefault(self._owners[slot], []).append(shard)
+                for address in [*self._subscriptions]:
+                    if self._heard_at[address] != placed.get(address):
+                        await self._subscriptions.pop(address).aclose()
+                        self._stop_hearing(self._heard_at.pop(address), self._audience[1])
+                for address, shards in placed.items():
+                    if address not in self._subscriptions:
+                        self._heard_at[address] = shards
+                        self._subscriptions[address] = self._subscribe(
+                            address, shards, *self._audience
+                        )
+            self._forget_who_left()
+
+    def _forget_who_left(self) -> None:
+        """Close the links to nodes that the map names no more, once what they carry has ended."""
+        needed = {*self._members, *self._owners.values(), *self._homes, *self._subscriptions}
+        for address in self._links.keys() - needed:
+            links = [self._links.pop(address)]
+            if (apart := self._apart.pop(address, None)) is not None:
+                links.append(apart)
+            self._turnstiles.pop(address, None)
+            self._checked.discard(address)
+            self._tasks.start(self._retire(links), f"close the connections to {address}")
+
+    async def _retire(self, links: Sequence[CommandLink]) -> None:
+        try:
+            await asyncio.sleep(self._options.publish_timeout)  # by then all is answered
+        finally:
+            await asyncio.gather(*(link.aclose() for link in links))
+
+    async def _recognise(self, host: Host, report: ServerReport, execute: Execute) -> None:
+        """Do nothing: shards move, so a server that is new to a shard says nothing of its data."""
+
+    async def _check_layout(self, link: CommandLink) -> None:
+        # The key that says how many shards there are is in one slot of the whole Cluster.
+        if self._owners.get(self._layout_slot) == link.address:
+            await super()._check_layout(link)
+
+
+def _serves(ranges: Sequence[Any], slot: int) -> bool:
+    return any(first <= slot <= last for first, last, *_ in ranges)

@@ -1,0 +1,151 @@
+"""A connection that redis-py makes, and whose socket this package then has to itself.
+
+redis-py does what takes knowledge: TLS, password, database, name, and whom Sentinels call the
+primary. From there on bytes are written to the transport and what comes is parsed where it
+arrives, without a task or a turn of the event loop in between.
+
+redis-py has no public name for a connection's stream writer, `_writer`, read in 8.1.0; nothing
+else private of it is used, and that only here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import Any
+
+import hiredis
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection, DefaultParser
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from shardlayer.aio.tasks import is_cancelled
+from shardlayer.broker.redis.calls import Argument
+
+Command = tuple[Argument, ...]
+
+Failure = (RedisError, OSError, TimeoutError)
+"""What a server that can't be reached, or refuses, raises."""
+
+OPEN_TIMEOUT = 30.0  # seconds for all that a connection takes: credentials, several Sentinels
+
+_INCOMPLETE = object()
+_hiredis: Any = hiredis  # its stubs have pack_command take one argument
+
+
+def pack(command: Command) -> bytes:
+    """Return a command as it goes over the wire (RESP2)."""
+    packed: bytes = _hiredis.pack_command(command)
+    return packed
+
+
+async def open_connection(redis: Redis) -> AbstractConnection:
+    """Return a new connection of a client, outside its pool. A cancelled call leaves none.
+
+    Raises:
+        RedisError, OSError: If it can't be made, for whatever reason: who provides credentials may
+            raise anything or hang, and uvloop raises RuntimeError where the connection ends.
+    """
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT):
+            return await _open(redis)
+    except TimeoutError as error:
+        raise RedisTimeoutError(f"no connection within {OPEN_TIMEOUT:g} s") from error
+
+
+async def _open(redis: Redis) -> AbstractConnection:
+    pool: Any = redis.connection_pool  # its methods are not typed
+    connection: Any = pool.make_connection()
+    try:
+        await connection.connect()
+        if is_cancelled():  # redis-py 8.1 swallows some cancellations
+            raise asyncio.CancelledError
+    except BaseException as error:
+        if connection.is_connected:
+            _transport_of(connection).abort()
+        await connection.disconnect(nowait=True)
+        if isinstance(error, Failure) or is_cancelled():
+            raise
+        if isinstance(error, Exception | asyncio.CancelledError):
+            raise RedisConnectionError(f"can't connect: {error!r}") from error
+        raise
+    made: AbstractConnection = connection
+    return made
+
+
+class Socket(asyncio.Protocol, ABC):
+    """One connection while it stands.
+
+    Args:
+        connection: Made by `open_connection`, used by nothing else from now on.
+
+    Attributes:
+        is_lost: Whether it ended.
+    """
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self.is_lost = False
+        self._connection = connection
+        self._reader = hiredis.Reader(
+            protocolError=InvalidResponse,
+            replyError=DefaultParser.parse_error,
+            notEnoughData=_INCOMPLETE,
+        )
+        # All replies to redis-py's own commands have come.
+        self._transport = _transport_of(connection)
+        self._streams = self._transport.get_protocol()
+        self._transport.set_protocol(self)
+
+    @abstractmethod
+    def answered(self, answer: Any) -> None:
+        """Take one reply or pushed message; a server's error is a RedisError.
+
+        Raises:
+            InvalidResponse: If nothing like it was due: the connection is given up.
+        """
+
+    @abstractmethod
+    def ended(self, error: Exception) -> None:
+        """Learn, once, that nothing comes any more, and why."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        try:
+            self._transport.write(data)
+        except RuntimeError as error:  # uvloop's, of a connection that has just ended
+            self.lose(RedisConnectionError(f"the connection was lost: {error}"))
+
+    def lose(self, error: Exception) -> None:
+        """Give the connection up."""
+        if not self.is_lost:
+            self.is_lost = True
+            self._transport.abort()
+            self.ended(error)
+
+    async def aclose(self) -> None:
+        """Close the connection. A cancelled call leaves nothing open."""
+        self.lose(RedisConnectionError("the connection was closed"))
+        await self._connection.disconnect(nowait=True)  # waits for nothing, as it says
+        await asyncio.sleep(0)  # the turn in which the loop closes what was aborted
+
+    def data_received(self, data: bytes) -> None:
+        """Hand out the answers that are complete."""
+        self._reader.feed(data)
+        try:
+            while (answer := self._reader.gets()) is not _INCOMPLETE and not self.is_lost:
+                self.answered(answer)
+        except InvalidResponse as error:
+            self.lose(RedisConnectionError(f"not a reply: {error}"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell redis-py's streams, which wait for it when they close, and who waits here."""
+        self._streams.connection_lost(error)
+        self.lose(RedisConnectionError(f"the connection was lost: {error or 'closed by server'}"))
+
+
+def _transport_of(connection: AbstractConnection) -> asyncio.Transport:
+    writer: Any = connection._writer
+    transport: asyncio.Transport = writer.transport
+    return transport

@@ -1,0 +1,147 @@
+"""Which channels of one node are members of which groups, and how a group's message reaches them.
+
+A group with channels is a room like one with sinks, registered and given up in the same way. What
+is sent to it arrives as bytes, which each member's mailbox takes or, if it is full, misses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from shardlayer.aio.tasks import Tasks
+from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.channels.mailboxes import Mailboxes
+from shardlayer.core.exceptions import ShardUnavailable
+from shardlayer.core.options import LayerOptions
+from shardlayer.delivery.room import Membership, Room
+from shardlayer.delivery.rooms import Rooms
+
+logger = logging.getLogger("shardlayer.channels.group_members")
+
+SWEEP_INTERVAL = 60.0  # seconds between two looks for memberships that ended, at most
+SWEEPS_PER_EXPIRY = 4  # so that one lasts little longer than it should
+
+
+class GroupMembers:
+    """The memberships of one node's channels in groups. Not thread-safe.
+
+    Args:
+        rooms: The node's rooms, among them its groups.
+        mailboxes: Where its channels are received.
+        expiry: Seconds that a membership lasts.
+        tasks: Of the node.
+
+    Attributes:
+        missed: Messages that members missed because they were full.
+    """
+
+    def __init__(self, rooms: Rooms, mailboxes: Mailboxes, *, expiry: float, tasks: Tasks) -> None:
+        self.missed = 0
+        self._rooms = rooms
+        self._mailboxes = mailboxes
+        self._expiry = expiry
+        self._tasks = tasks.branch()
+        self._complain = ThrottledLog(logger, logging.ERROR)
+        self._complain_of_full = ThrottledLog(logger, logging.WARNING)
+
+    def start(self) -> None:
+        """Begin to end the memberships whose time is over, in a task that `aclose` ends."""
+        self._tasks.repeat(self.sweep, "end of memberships", pause=self._pause)
+
+    async def sweep(self) -> None:
+        """End the memberships whose time is over.
+
+        A group's next message would do it, too. Consumers that died in a group to which nothing
+        is sent would stay in it.
+        """
+        self._mailboxes.sweep()
+        for hub in self._rooms.hubs:
+            await self._rooms.turns.wait()  # each shard's in a turn of the event loop
+            now = asyncio.get_running_loop().time()
+            for room in [room for room in hub.rooms.values() if room.channels]:
+                for channel, membership in list(room.channels.items()):
+                    if membership.ends <= now:
+                        self.discard(room.name, channel)
+
+    async def add(self, group: str, channel: str) -> None:
+        """Make a channel of this node a member of a group; again prolongs it.
+
+        Raises:
+            ShardUnavailable: If the group could not be registered within `publish_timeout`.
+        """
+        await self._register(self._enlist(group, channel), channel)
+
+    def add_soon(self, group: str, channel: str) -> None:
+        """Make a channel a member because another process said so.
+
+        A member at once, since its messages follow; registered as soon as may be.
+        """
+        room = self._enlist(group, channel)
+        self._tasks.start(self._add_for_another(room, channel), f"add to {group}")
+
+    def discard(self, group: str, channel: str) -> None:
+        """End a channel's membership, if there is one."""
+        room = self._rooms.find(group)
+        membership = room.channels.pop(channel, None) if room is not None else None
+        if room is not None and membership is not None:
+            self._rooms.changed(room)
+            self._mailboxes.release(channel)  # of which the membership may be the last holder
+
+    def deliver(self, group: str, message: bytes) -> None:
+        """Hand a group's message to all of its members, but for those that are full."""
+        room = self._rooms.find(group)
+        if room is None:
+            return
+        if not room.channels and room.sinks:
+            self._rooms.misdirected.message(group)
+            return
+        now = asyncio.get_running_loop().time()
+        missed = 0
+        for channel, membership in list(room.channels.items()):
+            if membership.ends <= now:
+                self.discard(group, channel)
+            elif not membership.channel.deliver(message):
+                missed += 1
+        if missed:
+            self.missed += missed
+            self._complain_of_full(
+                "%d of %d channels of %s are full and missed a message; %d were missed so far",
+                missed,
+                len(room.channels),
+                group,
+                self.missed,
+            )
+
+    def limit(self, options: LayerOptions) -> None:
+        """Go by another `group_expiry` from now on."""
+        self._expiry = options.group_expiry
+
+    async def aclose(self) -> None:
+        """Stop registering what other processes asked for, and ending memberships."""
+        await self._tasks.aclose()
+
+    def _pause(self) -> float:
+        return min(self._expiry / SWEEPS_PER_EXPIRY, SWEEP_INTERVAL)
+
+    def _enlist(self, group: str, channel: str) -> Room:
+        room = self._rooms.hub_of(group).open(group)
+        ends = asyncio.get_running_loop().time() + self._expiry
+        room.channels[channel] = Membership(self._mailboxes.open(channel), ends)
+        return room
+
+    async def _register(self, room: Room, channel: str) -> None:
+        try:
+            await self._rooms.ensure_entered(room)
+        except BaseException:
+            self.discard(room.name, channel)
+            raise
+        self._rooms.changed(room)
+
+    async def _add_for_another(self, room: Room, channel: str) -> None:
+        if channel not in room.channels:
+            return  # discarded again, or flushed, and the room with it
+        try:
+            await self._register(room, channel)
+        except ShardUnavailable as error:
+            self._complain("%s could not be added to %s: %s", channel, room.name, error)

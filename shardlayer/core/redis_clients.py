@@ -1,0 +1,89 @@
+"""What redis-py is told of a server: its clients, which connect only when they are used.
+
+redis-py names its arguments in the constructors of its connections, and looks at them when it makes
+one. So a connection is made, and not used, to judge what `hosts` in CONFIG says.
+"""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+from redis.exceptions import RedisError
+
+from shardlayer.core.exceptions import ConfigurationError
+from shardlayer.core.hosts import Host
+
+CONNECT_TIMEOUT = 2.0  # seconds
+
+_SECONDS = ("socket_timeout", "socket_connect_timeout", "health_check_interval")
+
+
+def connect(host: Host, *, timeout: float) -> Redis:
+    """Return a client that keeps one connection to a server and never retries by itself.
+
+    It speaks RESP2, whose replies do not differ between Redis 7 and Valkey 9. Retries are the
+    callers', who know which command may be repeated. `timeout` bounds a reply, in seconds. Behind
+    Sentinels every new connection asks anew which server is the primary.
+    """
+    arguments: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": min(CONNECT_TIMEOUT, timeout),
+        **host.arguments,
+        "max_connections": 1,
+        "protocol": 2,
+        "decode_responses": False,
+        "retry": Retry(NoBackoff(), 0),
+        "client_name": "shardlayer",
+    }
+    if host.master_name:
+        sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            host.sentinels,
+            sentinel_kwargs={
+                "socket_timeout": CONNECT_TIMEOUT,
+                "socket_connect_timeout": CONNECT_TIMEOUT,
+                **host.sentinel_arguments,
+            },
+        )
+        pool: ConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
+            host.master_name, sentinel, check_connection=True, **arguments
+        )
+        return Redis.from_pool(pool)
+    return Redis.from_pool(ConnectionPool.from_url(host.url, **arguments))
+
+
+def require_valid(host: Host) -> None:
+    """Refuse a server whose URL or arguments redis-py does not take. Connects to nothing.
+
+    Raises:
+        ConfigurationError: Naming the server and what is wrong; no password is in it.
+    """
+    for name in _SECONDS:
+        value = host.arguments.get(name)
+        if value is not None and (not isinstance(value, Real) or value < 0):
+            raise ConfigurationError(
+                f"hosts has {host.address} with {name} {value!r}; it takes a number of seconds."
+            )
+    provider = host.arguments.get("credential_provider")
+    if provider is not None and not isinstance(provider, CredentialProvider):
+        raise ConfigurationError(
+            f"hosts has {host.address} with credential_provider {provider!r}; it takes a "
+            f"redis.credentials.CredentialProvider."
+        )
+    try:
+        pool: Any = connect(host, timeout=CONNECT_TIMEOUT).connection_pool  # not typed
+        pool.make_connection()
+    except (TypeError, AttributeError, RedisError) as error:  # an argument, which has no secret
+        raise ConfigurationError(
+            f"hosts has {host.address} with what redis-py does not take: {error}."
+        ) from error
+    except ValueError:  # in the URL: it may say what the password is
+        raise ConfigurationError(
+            f"hosts has {host.address}, whose URL can't be read. In a user's name and a password "
+            f"characters such as / ? # @ are written as %2F %3F %23 %40."
+        ) from None

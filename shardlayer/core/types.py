@@ -1,0 +1,159 @@
+"""The values that the parts hand each other.
+
+What is made for every publication is a named tuple, which costs a third of a frozen dataclass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
+
+if TYPE_CHECKING:
+    from shardlayer.core.frames import Broadcast
+
+NodeId = NewType("NodeId", str)
+"""Names one event loop with members, in one process; without `!`, at most 32 characters."""
+
+
+class Position(NamedTuple):
+    """A place in a room's history.
+
+    Attributes:
+        offset: The number of the room's last publication; the first has 1, 0 means none yet.
+        epoch: Names one life of the room's numbering. Offsets of two epochs can't be compared.
+    """
+
+    offset: int
+    epoch: str
+
+
+BEGINNING = Position(offset=0, epoch="")
+"""Before everything that a room still holds, in whichever epoch: "send me all there is"."""
+
+
+class Publication(NamedTuple):
+    """One message to a room.
+
+    Attributes:
+        room: The room's name.
+        data: JSON text in UTF-8, as the publisher marshalled it.
+        offset: Its number in the room's history; 0 in a room that keeps none.
+        epoch: The epoch of that number; empty in a room that keeps no history.
+    """
+
+    room: str
+    data: bytes
+    offset: int = 0
+    epoch: str = ""
+
+
+class HistoryPage(NamedTuple):
+    """A part of a room's history.
+
+    Attributes:
+        position: Where the room is; offset 0 and an empty epoch if nothing was published yet.
+        publications: The newest of those asked for, oldest first.
+        more: Whether older ones are held.
+    """
+
+    position: Position
+    publications: list[Publication]
+    more: bool
+
+
+class Mark(NamedTuple):
+    """Where a publication comes from: its place in a log that may be read again.
+
+    Attributes:
+        source: Names the log, such as `events/0` for a partition of Kafka.
+        offset: The record's number in it, from 0.
+        index: The publication's number among those of the record, from 0.
+    """
+
+    source: str
+    offset: int
+    index: int = 0  # type: ignore[assignment]  # hides tuple.index, which no mark needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPolicy:
+    """How much a room remembers.
+
+    Attributes:
+        size: Publications kept, at least (Redis trims in whole nodes of its stream).
+        ttl: Seconds after the last publication until the history goes.
+    """
+
+    size: int
+    ttl: float
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a history at all."""
+        return self.size > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomInfo:
+    """A room as Redis shows it.
+
+    Attributes:
+        room: The room's name.
+        shard: Its shard's number, from 0.
+        nodes: Members per node, as each node last reported them (some seconds old).
+        offset: The offset of the last publication; 0 where no history is kept.
+        epoch: The epoch of that offset, or empty.
+        history_length: Publications that the history holds now.
+    """
+
+    room: str
+    shard: int
+    nodes: dict[str, int]
+    offset: int
+    epoch: str
+    history_length: int
+
+    @property
+    def members(self) -> int:
+        """Members on all nodes."""
+        return sum(self.nodes.values())
+
+
+class Sink(Protocol):
+    """Where a broadcast for one client is written.
+
+    A sink is hashed and compared by identity. Both methods are synchronous: the hub calls them
+    in a loop over all members of a room.
+    """
+
+    def write(self, broadcast: Broadcast) -> None:
+        """Write the broadcast now or queue it, after all that was written before.
+
+        Never waits for the client, and does nothing once the client is gone. Raising means
+        "remove me": the hub drops the sink from the room and goes on with the other members.
+        """
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close the client's connection with a WebSocket close code. Idempotent."""
+
+
+class FrameSink(Sink, Protocol):
+    """A sink that also shows the one call that a write comes down to.
+
+    Who has frames for many sinks can so call it for all of them without Python between two, and
+    must then `settle` with each whose call did not take everything, before anything else happens.
+
+    Attributes:
+        send_frames: Sends as much as can be sent now of whole text frames and returns how many
+            bytes that was, or raises. It is exchanged as the sink's state changes: fetch it for
+            each write.
+    """
+
+    send_frames: Callable[[bytes], int]
+
+    def settle(self, frames: bytes, sent: int, error: Exception | None) -> None:
+        """Take over what a call of `send_frames` did not send, and its error if it raised.
+
+        Raising means "remove me", as it does in `write`.
+        """

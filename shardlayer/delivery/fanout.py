@@ -1,0 +1,80 @@
+"""One broadcast to many sinks, in as little Python a sink as can be.
+
+A delivery to one client is a `send(2)` and what stands around it. The sinks of our own server show
+the call that sends, so that a slice of a room is written by one `map` in C, and Python looks only
+at those that could not take all of it. Whoever shows no such call is asked to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import attrgetter, call
+from typing import cast
+
+from shardlayer.core.frames import Broadcast
+from shardlayer.core.types import FrameSink, Sink
+
+Failure = tuple[Sink, Exception]
+"""A sink that could not be written to, and why."""
+
+_send_of = attrgetter("send_frames")
+
+
+def slices(members: Mapping[Sink, Sink], size: int) -> Iterator[Callable[[], list[Sink]]]:
+    """Yield a call for each slice of up to `size` members.
+
+    It returns where those of them are written that are still members: whoever has left by then
+    gets nothing more. Let the event loop go on before the call, not behind it.
+    """
+    order = list(members)
+    for start in range(0, len(order), size):
+        part = order[start : start + size]
+        yield lambda part=part: [members[sink] for sink in part if sink in members]  # type: ignore[misc]
+
+
+def fan_out(sinks: Sequence[Sink], broadcast: Broadcast) -> list[Failure]:
+    """Write a broadcast to each sink, in order, and return those for which that raised."""
+    try:
+        sends = list(map(_send_of, sinks))
+    except AttributeError:
+        return _write_each(sinks, broadcast)
+    return _send_each(cast(Sequence[FrameSink], sinks), sends, broadcast.frames)
+
+
+def _write_each(sinks: Sequence[Sink], broadcast: Broadcast) -> list[Failure]:
+    failures: list[Failure] = []
+    for sink in sinks:
+        try:
+            sink.write(broadcast)
+        except Exception as error:
+            failures.append((sink, error))
+    return failures
+
+
+def _send_each(
+    sinks: Sequence[FrameSink], sends: Sequence[Callable[[bytes], int]], frames: bytes
+) -> list[Failure]:
+    failures: list[Failure] = []
+    size = len(frames)
+    sent: list[int] = []  # bytes, by each sink so far
+    errors: dict[int, Exception] = {}
+    calls = map(call, sends, repeat(frames))
+    while len(sent) < len(sinks):
+        try:
+            sent.extend(calls)  # what was sent before a call that raises is kept
+        except Exception as error:
+            errors[len(sent)] = error
+            sent.append(0)
+        else:
+            sent += [0] * (len(sinks) - len(sent))  # a StopIteration ended the map
+    if sum(sent) == size * len(sinks):
+        return failures
+    for index, count in enumerate(sent):
+        if count != size:
+            try:
+                # Not kept here: an error knows this frame, and would keep all sinks with it.
+                sinks[index].settle(frames, count, errors.pop(index, None))
+            except Exception as error:
+                failures.append((sinks[index], error))
+    return failures

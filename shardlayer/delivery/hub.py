@@ -1,0 +1,346 @@
+"""How a publication reaches the members of a room in this node.
+
+A hub holds the rooms of one shard, and moves them through their states (see room.py). Publications
+are fed to it as they arrive and delivered in the next turn of the event loop, in turns of each
+hub's own, so that a busy shard holds up no other. A delivery takes what waits, a round of up to
+1 MiB: what is for one room is framed and joined once, and every member gets one write. A large room
+is written in slices, between which the event loop gets its turn; the order stays, because the next
+delivery starts after the last slice.
+
+A room that keeps history knows its position, the last offset that its members were written. A
+publication at or below it is a repeat and is dropped. One that leaves a gap, or comes from another
+epoch, is held back with all that follows, and the room's shard is asked for what is missing. The
+answer waits before everything else that waits, and once it is written what was held follows it.
+
+What waits is bounded. When more comes than can be written, all of it is dropped, and the rooms that
+it was for are treated as having a gap: they go on from their histories.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from itertools import chain
+from time import perf_counter
+
+from shardlayer.aio.time_slices import TimeSlices
+from shardlayer.broker.values import JoinReply
+from shardlayer.core.frames import Broadcast, joined
+from shardlayer.core.pushes import Reset, encode_push
+from shardlayer.core.types import Position, Publication, Sink
+from shardlayer.delivery.arrivals import Arrived, loss_of, size_of
+from shardlayer.delivery.fanout import fan_out, slices
+from shardlayer.delivery.gate import Gate
+from shardlayer.delivery.misdirected import Misdirected
+from shardlayer.delivery.room import Event, Room, State
+
+logger = logging.getLogger("shardlayer.delivery.hub")
+
+ROUND_BYTES = 1_048_576  # of what arrived, taken for one round of writing
+
+_LIVE = State.LIVE  # looked at for every publication
+
+_Entries = list[tuple[bytes, int]]  # of one room: each push with its offset
+
+
+class Hub:
+    """The rooms of one shard in one node.
+
+    Not thread-safe: everything happens on the node's event loop.
+
+    Args:
+        slice_size: Members that are written to before the event loop gets a turn.
+        write_bytes: Bytes joined into one write, at most; one larger message goes alone.
+        max_backlog: Bytes that may wait.
+        turns: The turns of the event loop, which the node's hubs share.
+        on_doubt: Called with a room that may have missed something, so that its shard is to be
+            asked: `ask` it, and `admit` the answer.
+        misdirected: Told of publications for rooms that have channels alone.
+
+    Attributes:
+        delivered: Messages written to members.
+        unwanted: Publications that came for a group without members.
+        failed: Members removed because writing to them raised.
+        overflows: How often more waited than `max_backlog`, and was dropped.
+        dropped: Publications of rooms without history that were lost so.
+    """
+
+    def __init__(
+        self,
+        *,
+        slice_size: int,
+        write_bytes: int,
+        max_backlog: int,
+        turns: TimeSlices,
+        on_doubt: Callable[[Room], None],
+        misdirected: Misdirected | None = None,
+    ) -> None:
+        self.rooms: dict[str, Room] = {}
+        self.delivered = 0
+        self.unwanted = 0
+        self.failed = 0
+        self.overflows = 0
+        self.dropped = 0
+        self._slice_size = slice_size
+        self._write_bytes = write_bytes
+        self._max_backlog = max_backlog
+        self._turns = turns
+        self._on_doubt = on_doubt
+        self._misdirected = misdirected or Misdirected()
+        self._waiting: deque[Arrived] = deque()
+        self._waiting_size = 0  # bytes, as the next two
+        self._writing_size = 0
+        self._held_size = 0
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of publications that arrived and have not been written yet."""
+        return self._waiting_size + self._writing_size + self._held_size
+
+    def open(self, name: str) -> Room:
+        """Return the room of that name, made if there was none."""
+        room = self.rooms.get(name)
+        if room is None:
+            room = self.rooms[name] = Room(name)
+        return room
+
+    def join(self, room: Room, sink: Sink) -> Gate:
+        """Make `sink` a member, behind a closed gate. O(1)."""
+        gate = Gate(room, sink)
+        room.sinks[sink] = gate
+        return gate
+
+    def leave(self, name: str, sink: Sink) -> Room | None:
+        """End a membership, if there is one, and return the room, if there is one. O(1)."""
+        room = self.rooms.get(name)
+        if room is not None:
+            room.sinks.pop(sink, None)  # gone already if writing to it had failed
+        return room
+
+    def forget(self, room: Room) -> None:
+        """Drop a room that nobody is in, with what is held back for it."""
+        room.move(Event.FORGET)
+        del self.rooms[room.name]
+        self._let_go(room)
+
+    def feed(self, publications: Sequence[Publication], size: int) -> bool:
+        """Take publications that arrived, in order, `size` bytes. `deliver` hands them out.
+
+        Returns False if that was too much, so that all that waits was dropped.
+        """
+        self._waiting.append(Arrived(publications, size))
+        self._waiting_size += size
+        if self._waiting_size + self._writing_size + self._held_size <= self._max_backlog:
+            return True
+        self._shed()
+        return False
+
+    def enter(self, room: Room) -> None:
+        """Note that the shard of a new room is asked for the first time."""
+        room.move(Event.ASK)
+
+    def refuse(self, room: Room) -> None:
+        """Note that the first question failed: the room is as new, and its members leave it."""
+        room.move(Event.FAIL)
+        self._let_go(room)
+
+    def miss(self, room: Room) -> None:
+        """Note that something for a room may have passed unheard."""
+        self._move(room, Event.MISS)
+
+    def ask(self, room: Room) -> None:
+        """Note that a room's shard is asked now: what is held was published before its answer."""
+        room.asked = len(room.held)
+
+    def admit(self, room: Room, reply: JoinReply) -> None:
+        """Take the answer of a room's shard, which is written before all that waits for the room.
+
+        Members have their own answers to a first question. Later their position is known, and
+        where they may have missed more than the answer brings them they are told. If it ends
+        before the shard's position, the shard is asked for the rest once it is on its way.
+        """
+        self._move(room, Event.ANSWER)
+        publications: Sequence[Publication] = ()
+        reset = None
+        if room.position is None or reply.position is None:
+            room.position = reply.position
+        else:
+            publications = reply.publications
+            if not reply.recovered or room.position.epoch != reply.position.epoch:
+                reset = Position(offset=reply.start, epoch=reply.position.epoch)
+            if reply.reached != reply.position:
+                self._move(room, Event.MISS)
+        arrived = Arrived(publications, size_of(publications), room, reset, reply.start)
+        self._waiting.appendleft(arrived)
+        self._waiting_size += arrived.size
+
+    def deliver(self) -> Generator[None, None, None]:
+        """Write all that waits to the members, and what comes meanwhile. One call at a time.
+
+        Yields whenever the event loop should have its turn before it is asked to go on.
+        """
+        turns = self._turns
+        turns.begin()
+        try:
+            while self._waiting:
+                # Within a round no room changes its epoch, but at its beginning.
+                collected, resets = self._collect()
+                for room, entries in collected.items():
+                    broadcasts = joined(entries, self._write_bytes)
+                    if resets and room in resets:
+                        broadcasts = chain((Reset(room.name, resets[room]),), broadcasts)
+                    for broadcast in broadcasts:
+                        if perf_counter() >= turns.ends:
+                            yield
+                        if len(room.sinks) <= self._slice_size:
+                            self._write_slice(room, list(room.sinks.values()), broadcast)
+                        else:
+                            yield from self._write_slices(room, broadcast)
+                self._writing_size = 0
+        finally:
+            turns.end()
+
+    def _collect(self) -> tuple[dict[Room, _Entries], dict[Room, Position]]:
+        """Take what waits, a round of it.
+
+        Returns what each room's members are written, and before it where they are told to be.
+        """
+        collected: dict[Room, _Entries] = {}
+        resets: dict[Room, Position] = {}
+        while self._waiting:
+            arrived = self._waiting.popleft()
+            self._waiting_size -= arrived.size
+            self._writing_size += arrived.size
+            if arrived.room is not None:
+                # The first of what waits for the room, so nothing of it was collected before.
+                if arrived.reset is not None:
+                    resets[arrived.room] = arrived.reset
+                entries = [
+                    (encode_push(publication), publication.offset)
+                    for publication in self._follow(arrived.room, arrived)
+                ]
+                if arrived.room.sinks and (entries or arrived.reset is not None):
+                    collected[arrived.room] = entries
+            else:
+                for publication in arrived.publications:
+                    room = self.rooms.get(publication.room)
+                    if room is None:
+                        self.unwanted += 1
+                    elif self._is_next(room, publication):
+                        if room.sinks:
+                            entry = (encode_push(publication), publication.offset)
+                            collected.setdefault(room, []).append(entry)
+                        elif room.channels:
+                            self._misdirected.publication(room.name)
+            if self._writing_size >= ROUND_BYTES:
+                break
+        return collected, resets
+
+    def _follow(self, room: Room, answer: Arrived) -> list[Publication]:
+        """Move a room on by the answer of its shard; return what its members are written."""
+        if room.state is State.FORGOTTEN:
+            return []
+        if answer.reset is not None:
+            room.position = answer.reset
+        elif room.position is not None and room.position.offset < answer.start:
+            room.position = Position(answer.start, room.position.epoch)
+        here = room.position
+        news = [
+            publication
+            for publication in answer.publications
+            if here and publication.offset > here.offset
+        ]
+        if news:
+            room.position = Position(news[-1].offset, news[-1].epoch)
+        held, asked = room.held, room.asked
+        self._let_go(room)
+        self._move(room, Event.WRITE)
+        for number, publication in enumerate(held):
+            # What was held when the shard was asked, and is of another epoch, was before this one.
+            is_past = number < asked and self._is_foreign(room, publication)
+            if not is_past and self._is_next(room, publication):
+                news.append(publication)
+        return news
+
+    def _shed(self) -> None:
+        """Drop all that waits; whoever keeps history asks for it again."""
+        self.overflows += 1
+        loss = loss_of(self._waiting, self.rooms)
+        self.dropped += loss.dropped
+        self.unwanted += loss.unwanted
+        self._waiting.clear()
+        self._waiting_size = 0
+        for room in self.rooms.values():
+            self._let_go(room)
+        for room in loss.behind:
+            self._move(room, Event.MISS)
+        for room in loss.unanswered:
+            if room.state is not State.FORGOTTEN:
+                # Without history nothing was in the answer but the answer itself.
+                self._move(room, Event.WRITE if room.position is None else Event.DROP)
+
+    def _is_next(self, room: Room, publication: Publication) -> bool:
+        """Tell whether a publication follows what was delivered; hold it back if it may later."""
+        if room.state is not _LIVE:
+            self._hold_back(room, publication)
+            return False
+        here = room.position
+        if not publication.offset or here is None:
+            return True
+        if publication.epoch == here.epoch:
+            if publication.offset == here.offset + 1:
+                room.position = Position(publication.offset, here.epoch)
+                return True
+            if publication.offset <= here.offset:
+                return False
+        self._hold_back(room, publication)
+        self._move(room, Event.MISS)
+        return False
+
+    @staticmethod
+    def _is_foreign(room: Room, publication: Publication) -> bool:
+        here = room.position
+        return here is not None and bool(publication.offset) and publication.epoch != here.epoch
+
+    def _hold_back(self, room: Room, publication: Publication) -> None:
+        if room.state is State.NEW:
+            self.unwanted += 1  # from before the first member's answer
+            return
+        room.held.append(publication)
+        self._held_size += len(publication.data)
+
+    def _let_go(self, room: Room) -> None:
+        """Hold nothing back any more."""
+        if room.held:
+            self._held_size -= size_of(room.held)
+            room.held = []
+        room.asked = 0
+
+    def _move(self, room: Room, event: Event) -> None:
+        """Move a room, and have its shard asked where that is due."""
+        before = room.state
+        if room.move(event) is State.HEALING and before is not State.HEALING:
+            self._on_doubt(room)
+
+    def _write_slices(self, room: Room, broadcast: Broadcast) -> Generator[None, None, None]:
+        for number, present in enumerate(slices(room.sinks, self._slice_size)):
+            if number:
+                yield
+            self._write_slice(room, present(), broadcast)
+
+    def _write_slice(self, room: Room, writers: Sequence[Sink], broadcast: Broadcast) -> None:
+        for writer, error in fan_out(writers, broadcast):
+            self._remove(room, writer)
+            logger.error(
+                "A member of %s can't be written to and was removed", room.name, exc_info=error
+            )
+        self.delivered += len(writers) * len(broadcast.texts)
+
+    def _remove(self, room: Room, writer: Sink) -> None:
+        """Remove the member that is written to by `writer`. O(n), to keep writing cheap."""
+        self.failed += 1
+        for sink, its_writer in room.sinks.items():
+            if its_writer is writer:
+                del room.sinks[sink]
+                return

@@ -1,0 +1,147 @@
+"""Asking again where rooms are: after a gap, an overflow, a lost connection or a lapsed lease.
+
+A node that comes back has to ask about each of its rooms, and all nodes of a Redis that comes back
+do so at once. So the rooms of a shard are asked about by one worker, some dozens in one write, and
+before it builds a write or takes the answers it waits for its turn of the event loop, which the
+deliveries of the node share. Workers of a shard that was heard again begin after a short random
+time, so that the nodes do not come all at once.
+
+A room that is to be asked about because its whole shard is stays live until its turn comes: what is
+heard of it meanwhile is written, or leaves a gap, which is seen.
+
+The answers of one write have a page's bytes together. A room whose next publication is larger than
+its part of them is asked about alone.
+
+What a shard answers is decided in its script, and taken by the room's hub (`Hub.admit`): whatever
+is to be concluded from a room's position after its server was away belongs there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from shardlayer.aio.tasks import Tasks
+from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.aio.time_slices import TimeSlices
+from shardlayer.broker.values import PAGE, PAGE_BYTES, JoinReply, Page
+from shardlayer.delivery.hub import Hub
+from shardlayer.delivery.leases import RETRY_PAUSE, Registry
+from shardlayer.delivery.room import Room, State
+
+logger = logging.getLogger("shardlayer.delivery.rooms")
+
+ROOMS_PER_CALL = 50  # some 2 ms of the event loop, to write and to read
+SPREAD = 0.2  # seconds within which the nodes that come back begin to ask
+
+
+class Reentry:
+    """Asks the shards of one node about rooms that may have missed something. Not thread-safe.
+
+    Args:
+        registry: Asks.
+        hubs: Each shard's rooms.
+        turns: Of the event loop.
+        on_admitted: Called with a shard whose hub has answers to deliver.
+        tasks: Of the node's rooms.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        hubs: Sequence[Hub],
+        turns: TimeSlices,
+        *,
+        on_admitted: Callable[[int], None],
+        tasks: Tasks,
+    ) -> None:
+        self._registry = registry
+        self._hubs = hubs
+        self._turns = turns
+        self._on_admitted = on_admitted
+        self._tasks = tasks
+        self._due: list[deque[Room]] = [deque() for _ in hubs]  # each room is healing
+        self._large: list[deque[Room]] = [deque() for _ in hubs]  # and these are asked about alone
+        self._doubted: list[deque[Room]] = [deque() for _ in hubs]  # as far as they still exist
+        self._workers: dict[int, asyncio.Task[None]] = {}
+        self._complain = ThrottledLog(logger, logging.ERROR)
+
+    def ask(self, shard: int, room: Room) -> None:
+        """Ask about a room that is healing, as soon as may be."""
+        self._due[shard].append(room)
+        self._begin(shard, spread=0.0)
+
+    def doubt(self, shard: int) -> None:
+        """Ask about all rooms that a shard has now, each when its turn comes."""
+        self._doubted[shard] = deque(self._hubs[shard].rooms.values())
+        if self._doubted[shard]:
+            self._begin(shard, spread=SPREAD)
+
+    def _begin(self, shard: int, spread: float) -> None:
+        if shard not in self._workers:
+            pause = random.uniform(0, spread)  # noqa: S311 (jitter)
+            self._workers[shard] = self._tasks.supervise(
+                lambda: self._work(shard, pause), f"enter rooms of shard {shard} again"
+            )
+
+    async def _work(self, shard: int, pause: float) -> None:
+        if pause:
+            await asyncio.sleep(pause)
+        while self._due[shard] or self._large[shard] or self._doubted[shard]:
+            await self._turns.wait()
+            batch = self._next(shard)
+            try:
+                if batch and not await self._enter(shard, batch):
+                    await asyncio.sleep(RETRY_PAUSE)
+            finally:
+                self._due[shard].extendleft(reversed(batch))  # those that have no answer
+        del self._workers[shard]
+
+    def _next(self, shard: int) -> deque[Room]:
+        """Return who is asked about next, in one write."""
+        hub, due, doubted = self._hubs[shard], self._due[shard], self._doubted[shard]
+        if self._large[shard]:
+            return deque([self._large[shard].popleft()])
+        for _ in range(min(ROOMS_PER_CALL, len(doubted))):
+            if len(due) >= ROOMS_PER_CALL:
+                break
+            room = doubted.popleft()
+            if room.state is not State.FORGOTTEN:
+                hub.miss(room)  # which makes it due, unless it is asked about, or answered, now
+        return deque([due.popleft() for _ in range(min(ROOMS_PER_CALL, len(due)))])
+
+    async def _enter(self, shard: int, batch: deque[Room]) -> bool:
+        """Ask about rooms, and take from the batch who has an answer; False if none has."""
+        hub = self._hubs[shard]
+        page = PAGE if len(batch) == 1 else Page(PAGE_BYTES // len(batch), least=0)
+        for room in batch:
+            hub.ask(room)
+        members = [(room.name, len(room), room.position) for room in batch]
+        try:
+            replies = await self._registry.enter_again(shard, members, page)
+        except Exception as error:  # any: what is held would be held for good
+            self._complain("Rooms of shard %d can't be entered again yet: %s", shard, error)
+            return False
+        await self._turns.wait()
+        failed: list[Room] = []
+        for reply in replies:
+            room = batch[0]
+            if isinstance(reply, Exception):
+                self._complain("%s can't be entered again yet: %s", room.name, reply)
+                failed.append(room)
+            elif _is_stuck(room, reply):
+                self._large[shard].append(room)
+            else:
+                hub.admit(room, reply)
+            batch.popleft()
+        self._on_admitted(shard)
+        self._due[shard].extend(failed)
+        return len(failed) < len(replies)
+
+
+def _is_stuck(room: Room, reply: JoinReply) -> bool:
+    """Tell whether an answer brings a room no further, though there is more."""
+    return reply.reached != reply.position and reply.reached == room.position

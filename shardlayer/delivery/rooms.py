@@ -1,0 +1,239 @@
+"""The rooms of one node: registered with their shards, delivered, and entered again after a gap.
+
+A room is registered with its first member; members that come later are told where it stands from
+memory, without a round trip. What is published to it is fed to its shard's hub, which writes all
+that came within one turn of the event loop in the next.
+
+A room that may have missed something is joined again after its own position: its members see a
+pause, and are told if something is gone for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Generator, Sequence
+from functools import partial
+from typing import TypeVar
+
+from shardlayer.aio.tasks import Tasks, is_cancelled
+from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.aio.time_slices import TimeSlices
+from shardlayer.broker.values import PAGE, JoinReply, Page
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.sharding import shard_of
+from shardlayer.core.types import Position, Publication
+from shardlayer.delivery.hub import Hub
+from shardlayer.delivery.leases import Registry
+from shardlayer.delivery.misdirected import Misdirected
+from shardlayer.delivery.reentry import Reentry
+from shardlayer.delivery.room import ASKED, ENTERING, Room, State
+
+logger = logging.getLogger("shardlayer.delivery.rooms")
+
+Result = TypeVar("Result")
+
+
+class Rooms:
+    """The rooms of one node, by shard. Not thread-safe.
+
+    Attributes:
+        hubs: Each shard's rooms and the delivery to them.
+        turns: The turns of the event loop, for all that is written to many.
+        misdirected: Counts what was sent in the way that no member takes.
+    """
+
+    def __init__(self, registry: Registry, options: LayerOptions, *, tasks: Tasks) -> None:
+        self.misdirected = Misdirected()
+        self.turns = turns = TimeSlices()
+        self.hubs = [
+            Hub(
+                slice_size=options.slice_size,
+                write_bytes=options.write_bytes,
+                max_backlog=options.max_backlog,
+                turns=turns,
+                misdirected=self.misdirected,
+                on_doubt=partial(self._reenter, shard),
+            )
+            for shard in range(options.shards)
+        ]
+        self._registry = registry
+        self._shards = options.shards
+        self._deliveries: list[asyncio.Handle | None] = [None] * options.shards
+        self._tasks = tasks.branch()
+        self._entries: dict[Room, asyncio.Task[JoinReply]] = {}  # first questions under way
+        self._reentry = Reentry(
+            registry, self.hubs, turns, on_admitted=self._deliver, tasks=self._tasks
+        )
+        self._complain_of_overflow = ThrottledLog(logger, logging.WARNING)
+
+    def shard_of(self, name: str) -> int:
+        """Return the shard of a room."""
+        return shard_of(name, self._shards)
+
+    def hub_of(self, name: str) -> Hub:
+        """Return the hub of a room."""
+        return self.hubs[self.shard_of(name)]
+
+    def find(self, name: str) -> Room | None:
+        """Return the room of that name, if there is one."""
+        return self.hub_of(name).rooms.get(name)
+
+    def members(self, name: str) -> int:
+        """Return how many members a room has in this node."""
+        room = self.find(name)
+        return len(room) if room is not None else 0
+
+    def __len__(self) -> int:
+        """Return how many rooms have members in this node, or had until a moment ago."""
+        return sum(len(hub.rooms) for hub in self.hubs)
+
+    async def ensure_entered(
+        self, room: Room, since: Position | None = None, page: Page = PAGE
+    ) -> JoinReply | None:
+        """Have a room registered; return the answer if it was done for this caller.
+
+        A `page` of what came after `since` is asked for only then. Whoever calls while it is under
+        way waits for it too.
+
+        Raises:
+            ShardUnavailable: If the room could not be registered within `publish_timeout`.
+        """
+        if room.state is State.NEW:
+            self.hub_of(room.name).enter(room)
+            entry = self._tasks.start(self._run_entry(room, since, page), f"enter {room.name}")
+            self._entries[room] = entry
+            return await self._outcome(room, entry)
+        if room.state in ENTERING:
+            await self._outcome(room, self._entries[room])
+        return None
+
+    async def _outcome(self, room: Room, entry: asyncio.Task[Result]) -> Result:
+        """Wait for an entry, which goes on if its caller does not."""
+        try:
+            return await asyncio.shield(entry)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            shard = self.shard_of(room.name)
+            raise self._registry.unavailable(shard, reason="the layer was closed") from None
+
+    async def missed(self, room: Room, since: Position, page: Page = PAGE) -> JoinReply:
+        """Ask the shard for a page of what was published to a room after a position.
+
+        Raises:
+            ShardUnavailable: If it did not answer within `publish_timeout`.
+        """
+        shard = self.shard_of(room.name)
+        return await self._registry.join(
+            shard, room.name, members=len(room), since=since, page=page
+        )
+
+    def changed(self, room: Room) -> None:
+        """Note that a room's members changed; without any it is given up after the linger."""
+        self._registry.changed(self.shard_of(room.name), room.name, len(room))
+
+    def feed(self, shard: int, publications: Sequence[Publication], size: int) -> None:
+        """Take publications that arrived from a shard, in order, and have them delivered.
+
+        `size` is what they take in bytes.
+        """
+        hub = self.hubs[shard]
+        if not hub.feed(publications, size):
+            self._complain_of_overflow(
+                "Shard %d: this process is too slow for what is published. What waited, more than "
+                "max_backlog, was dropped; rooms go on from their histories. %d publications of "
+                "rooms without history were lost so far",
+                shard,
+                hub.dropped,
+            )
+        self._deliver(shard)
+
+    def resumed(self, shard: int) -> None:
+        """Ask again where all rooms of a shard are, since something may have been missed."""
+        self._reentry.doubt(shard)
+
+    def enter_again(self, room: Room) -> None:
+        """Ask for what a room missed."""
+        self.hub_of(room.name).miss(room)
+
+    def flushed(self, shard: int) -> None:
+        """End the memberships of all channels in a shard's groups; sinks stay in their rooms."""
+        hub = self.hubs[shard]
+        for room in list(hub.rooms.values()):
+            room.channels.clear()
+            if room.sinks or room.state in ASKED:
+                hub.miss(room)  # its node is registered no more, whatever the answer says
+                self.changed(room)
+            else:
+                hub.forget(room)
+                self._registry.forget(shard, room.name)
+
+    def give_up(self, shard: int, name: str) -> bool | None:
+        """Forget a room if it still has no members.
+
+        Returns whether it was forgotten, which is not done while its shard is asked; None if there
+        is nothing to forget.
+        """
+        hub = self.hubs[shard]
+        room = hub.rooms.get(name)
+        if room is None or len(room):
+            return None
+        if room.state in ASKED:
+            return False
+        hub.forget(room)
+        return True
+
+    async def aclose(self) -> None:
+        """Stop entering and delivering. Members are not told."""
+        for delivery in self._deliveries:
+            if delivery is not None:
+                delivery.cancel()
+        await self._tasks.aclose()
+
+    def _deliver(self, shard: int) -> None:
+        """Deliver what waits, after what else this turn of the event loop brings."""
+        if self._deliveries[shard] is None:
+            loop = asyncio.get_running_loop()
+            self._deliveries[shard] = loop.call_soon(self._begin_delivery, shard)
+
+    def _begin_delivery(self, shard: int) -> None:
+        # A task would cost as much as a delivery to a few members, and few need a second turn.
+        steps = self.hubs[shard].deliver()
+        try:
+            for _ in steps:
+                self._tasks.start(self._go_on(shard, steps), f"delivery of shard {shard}")
+                return
+        except BaseException:
+            self._deliveries[shard] = None
+            raise
+        self._deliveries[shard] = None
+
+    async def _go_on(self, shard: int, steps: Generator[None, None, None]) -> None:
+        try:
+            await self.turns.wait()
+            for _ in steps:
+                await self.turns.wait()
+        finally:
+            steps.close()
+            self._deliveries[shard] = None
+
+    async def _run_entry(self, room: Room, since: Position | None, page: Page) -> JoinReply:
+        # Admits before it ends: who finds the task done must find the room entered.
+        shard = self.shard_of(room.name)
+        try:
+            reply = await self._registry.join(
+                shard, room.name, members=len(room), since=since, page=page
+            )
+        except BaseException:
+            self.hubs[shard].refuse(room)  # whoever waited leaves, and the room lingers out
+            raise
+        finally:
+            del self._entries[room]
+        self.hubs[shard].admit(room, reply)
+        self._deliver(shard)
+        return reply
+
+    def _reenter(self, shard: int, room: Room) -> None:
+        """Ask for what a room missed, until the shard answers; its publications wait meanwhile."""
+        self._reentry.ask(shard, room)

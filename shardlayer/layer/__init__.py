@@ -1,0 +1,8 @@
+"""The channel layer that applications use, and the engine and node that it has per event loop.
+
+Imports all packages but `consumers` and `server`.
+"""
+
+from shardlayer.layer.channel_layer import ShardedChannelLayer
+
+__all__ = ["ShardedChannelLayer"]

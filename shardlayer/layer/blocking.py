@@ -1,0 +1,47 @@
+"""Sending from code without an event loop: views, scripts, workers, threads.
+
+What is sent goes straight to the process's background loop and the caller's thread waits. That is
+`async_to_sync` without the thread and the event loop which that makes for each call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from shardlayer.core.types import Mark, Position
+from shardlayer.layer.publishing import Publishing
+
+
+class Blocking(Publishing):
+    """Does what the methods of the same names without `_sync` do, and raises what they raise.
+
+    And RuntimeError in a thread with a running event loop, which it would hold up.
+    """
+
+    send: Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
+    group_send: Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
+
+    def send_sync(self, channel: str, message: dict[str, Any]) -> None:
+        """Append a message to a channel."""
+        self._engines.wait_for(lambda: self.send(channel, message))
+
+    def group_send_sync(self, group: str, message: dict[str, Any]) -> None:
+        """Send a message to all members of a group."""
+        self._engines.wait_for(lambda: self.group_send(group, message))
+
+    def publish_sync(
+        self, room: str, data: bytes, *, idempotency_key: str | None = None, owner: str = ""
+    ) -> Position | None:
+        """Publish JSON text to a room's members and its history."""
+        return self._engines.wait_for(
+            lambda: self.publish(room, data, idempotency_key=idempotency_key, owner=owner)
+        )
+
+    def publish_many_sync(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:
+        """Publish several (room, data), each room's in the given order."""
+        return self._engines.wait_for(lambda: self.publish_many(items))
+
+    def announce_sync(self, data: bytes, *, mark: Mark | None = None) -> None:
+        """Tell JSON text to every sink of every node that attends."""
+        self._engines.wait_for(lambda: self.announce(data, mark=mark))

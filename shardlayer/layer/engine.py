@@ -1,0 +1,153 @@
+"""What a channel layer keeps for one event loop.
+
+An engine is a backend, a publisher and, in a loop that has members, a node. It ends with its loop:
+a keeper task, cancelled with all others when `asyncio.run` or `async_to_sync` winds up, closes the
+connections; and where a loop is closed without that, it is closed before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from shardlayer.aio.loop_endings import before_close
+from shardlayer.aio.tasks import Tasks
+from shardlayer.broker.interface import Backend
+from shardlayer.broker.memory.memory_broker import MemoryBackend
+from shardlayer.broker.memory.store import server
+from shardlayer.broker.publisher import Publisher
+from shardlayer.broker.redis.cluster import ClusterServers
+from shardlayer.broker.redis.redis_broker import RedisBackend
+from shardlayer.broker.redis.servers import Servers
+from shardlayer.core.options import LayerOptions
+from shardlayer.layer.node import Node
+
+logger = logging.getLogger("shardlayer.layer.engine")
+
+APPENDS = 200  # of groups' messages to normal channels, under way at the same time
+CLOSE_TIMEOUT = 5.0  # seconds that an engine gets to send what still waits
+
+
+class Engine:
+    """One event loop's way to the shards. Made inside the loop.
+
+    Args:
+        options: The layer's options.
+        on_closed: Called once the engine can't be used any more.
+        process: Begins the names of its nodes.
+    """
+
+    def __init__(
+        self, options: LayerOptions, on_closed: Callable[[], None], *, process: str
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.tasks = Tasks()
+        self.backend = make_backend(options, self.tasks)
+        self.publisher = Publisher(self.backend, options)
+        self.appends = asyncio.Semaphore(APPENDS)
+        self.node: Node | None = None
+        self._options = options
+        self._on_closed = on_closed
+        self._process = process
+        self._closing: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._keeper = self.loop.create_task(self._keep(), name="keeper of the channel layer")
+        # Also what holds this engine while its loop lives, whatever becomes of the layer.
+        self._forget_loop = before_close(self.loop, self._end)
+
+    async def start_node(self) -> Node:
+        """Return the loop's node, started on first use."""
+        if self.node is None:
+            self.node = Node(self.backend, self._options, process=self._process, tasks=self.tasks)
+            await self.node.start()
+        return self.node
+
+    def change(self, options: LayerOptions) -> None:
+        """Go by other limits for messages from now on. From any thread."""
+        self._options = options
+        self.backend.change(options)
+        if self.node is None:
+            return
+        if is_running_here(self.loop):
+            self.node.limit(options)
+            return
+        with suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self.node.limit, options)
+
+    async def flush(self) -> None:
+        """Delete all messages, groups and histories; the loop's own node has then heard of it."""
+        if self.node is None:
+            await self.backend.flush()
+        else:
+            await self.node.flush()
+
+    async def aclose(self) -> None:
+        """Send what waits, leave the registries and close every connection. Idempotent.
+
+        A call that is cancelled leaves the rest to be done by itself.
+        """
+        await asyncio.shield(self._begin_closing())
+
+    async def _end(self) -> None:
+        await asyncio.wait([self._begin_closing()])
+        await asyncio.wait([self._keeper])
+
+    def end_soon(self) -> None:
+        """Have it close itself, since nobody has its layer any more. From any thread."""
+        with suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self._begin_closing)
+
+    def _begin_closing(self) -> asyncio.Task[None]:
+        # A task that is cancelled before its first step, with all others of its loop, did nothing.
+        if self._closing is None or (self._closing.done() and not self._is_closed):
+            self._on_closed()
+            self._closing = self.loop.create_task(self._close(), name="end of the channel layer")
+        return self._closing
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.publisher.drain()
+                if self.node is not None:
+                    await self.node.aclose()
+        except TimeoutError:
+            logger.warning("The channel layer's publications did not all leave in time.")
+        finally:
+            try:
+                await self._disconnect()
+            except asyncio.CancelledError:
+                # The loop winds up and has cancelled all its tasks, which it does once.
+                await self._disconnect()
+                raise
+            finally:
+                self._is_closed = True
+                self._forget_loop()
+            self._keeper.cancel()
+
+    async def _disconnect(self) -> None:
+        await self.publisher.aclose()
+        await self.backend.aclose()
+
+    async def _keep(self) -> None:
+        try:
+            await self.loop.create_future()
+        finally:
+            await self.aclose()
+
+
+def is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether a loop is the one that runs in this thread."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def make_backend(options: LayerOptions, tasks: Tasks | None = None) -> Backend:
+    """Return a backend of the running loop for where the options say that the shards are."""
+    if options.hosts[0].is_memory:
+        return MemoryBackend(options, server(options.hosts[0].url))
+    servers = ClusterServers if options.cluster else Servers
+    return RedisBackend(options, servers(options, tasks))

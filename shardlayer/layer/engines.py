@@ -1,0 +1,228 @@
+"""Which event loop a call to the layer belongs to.
+
+A loop gets its own engine when it first needs a node, which is a server's loop, or asks for it. Any
+other that publishes (an `async_to_sync` in a view or a script makes a new one per call) uses a
+shared engine in a background thread, so that calls from many threads share batches and no
+connection is opened per call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from shardlayer.aio import native_threads
+from shardlayer.aio.other_loops import run_there, wait_there
+from shardlayer.core.names import is_of, new_process
+from shardlayer.core.options import LayerOptions
+from shardlayer.layer.background import Background
+from shardlayer.layer.engine import Engine
+
+Result = TypeVar("Result")
+
+
+class _Process:
+    """What one process has of a layer.
+
+    Attributes:
+        name: Begins the names of its nodes.
+        by_loop: The engines of loops that have their own.
+        background: What does the work of all others, once there was any.
+    """
+
+    def __init__(self) -> None:
+        self.name = new_process()
+        self.by_loop: dict[asyncio.AbstractEventLoop, Engine] = {}
+        self.background: Background | None = None
+        self.lock = native_threads.new_lock()
+
+    def engines(self) -> list[Engine]:
+        """Return all that there are. From any thread."""
+        engines = list(self.by_loop.values())  # copied in one step
+        background = self.background
+        if background is not None and background.made is not None:
+            engines.append(background.made)
+        return engines
+
+
+class Engines:
+    """The engines of one layer in one process. Thread-safe.
+
+    They end with this object, and the background one at the latest at the interpreter's exit.
+    A forked child starts with none: it never uses its parent's connections.
+
+    Raises:
+        ConfigurationError: Where eventlet has patched the process.
+    """
+
+    def __init__(self, options: LayerOptions) -> None:
+        native_threads.refuse_eventlet()
+        self._options = options
+        self._processes: dict[int, _Process] = {os.getpid(): _Process()}
+        weakref.finalize(self, _end_all, self._processes).atexit = False
+
+    @property
+    def _process(self) -> _Process:
+        """What belongs to this process, which may be a forked child of the one that made this."""
+        pid = os.getpid()
+        process = self._processes.get(pid)
+        if process is None:
+            # In one step, whichever threads come here at the same time.
+            process = self._processes.setdefault(pid, _Process())
+            for other in list(self._processes):
+                if other != pid:
+                    self._processes.pop(other, None)
+        return process
+
+    def change(self, options: LayerOptions) -> None:
+        """Go by other limits for messages from now on."""
+        self._options = options
+        for engine in self._process.engines():
+            engine.change(options)
+
+    def own(self) -> Engine:
+        """Return the engine of the running loop, made on first use."""
+        process, loop = self._process, asyncio.get_running_loop()
+        engine = process.by_loop.get(loop)
+        if engine is None:
+            _forget_closed_loops(process)
+
+            def forget() -> None:
+                process.by_loop.pop(loop, None)
+
+            engine = process.by_loop[loop] = Engine(self._options, forget, process=process.name)
+        return engine
+
+    def here(self) -> Engine | None:
+        """Return the engine of the running loop, if it has its own."""
+        return self._process.by_loop.get(asyncio.get_running_loop())
+
+    async def run(self, work: Callable[[Engine], Awaitable[Result]]) -> Result:
+        """Do work that needs no node: on the running loop's engine, or the background one."""
+        engine = self.here()
+        if engine is not None:
+            return await work(engine)
+        shared = self._shared()
+        return await self.run_on(shared, lambda: work(shared))
+
+    async def run_on(
+        self,
+        engine: Engine,
+        work: Callable[[], Awaitable[Result]],
+        *,
+        unclaimed: Callable[[Result], object] | None = None,
+    ) -> Result:
+        """Do work on the loop of an engine (see `crossing.run_there`)."""
+        if engine.loop is asyncio.get_running_loop():
+            return await work()
+        return await run_there(engine.loop, work, unclaimed=unclaimed)
+
+    def wait_for(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Do work on the background engine's loop while this thread waits.
+
+        Raises:
+            RuntimeError: If an event loop runs in this thread.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return wait_there(self._shared().loop, work)
+        if native_threads.is_of_another_greenlet(loop):
+            return wait_there(self._shared().loop, work)
+        raise RuntimeError(
+            "This thread runs an event loop, which a blocking call would hold up: "
+            "await the method without _sync."
+        )
+
+    def with_node(self, node: str) -> Engine | None:
+        """Return the engine in this process whose node has that id."""
+        for engine in list(self._process.by_loop.values()):
+            if engine.node is not None and engine.node.id == node:
+                return None if engine.loop.is_closed() else engine
+        return None
+
+    def receiver_of(self, node: str) -> Engine | None:
+        """Return the engine whose loop receives a node's channels; None if any loop may.
+
+        Any loop of the process may if the node's own has ended, or does not run.
+
+        Raises:
+            RuntimeError: If the node is none of this process.
+        """
+        process = self._process.name
+        if not is_of(node, process):
+            raise RuntimeError(
+                f"A channel of {node!r} can't be received by {process!r}: only the layer and "
+                f"the process that named it receive a process-local channel."
+            )
+        engine = self.with_node(node)
+        return engine if engine is not None and engine.loop.is_running() else None
+
+    def stats(self) -> Mapping[str, int]:
+        """Return the counts of all engines of this process, added up."""
+        total: Counter[str] = Counter()
+        for engine in self._process.engines():
+            total.update(asdict(engine.publisher.stats))
+            total["failing_tasks"] += len(engine.tasks.failing)
+            total["unheard_servers"] += len(engine.backend.unheard)
+            if engine.node is not None:
+                total.update(engine.node.stats())
+        return total
+
+    @property
+    def failing_tasks(self) -> list[str]:
+        """The names of tasks of this process that failed and are not yet known to work again."""
+        return [name for engine in self._process.engines() for name in engine.tasks.failing]
+
+    @property
+    def unheard_servers(self) -> list[str]:
+        """The addresses of servers that a loop of this process listens to and can't hear."""
+        engines = self._process.engines()
+        return sorted({address for engine in engines for address in engine.backend.unheard})
+
+    async def aclose(self) -> None:
+        """Close the running loop's engine and the background one."""
+        process = self._process
+        engine = process.by_loop.get(asyncio.get_running_loop())
+        if engine is not None:
+            await engine.aclose()
+        with process.lock:
+            background, process.background = process.background, None
+        if background is not None and not background.is_over:
+            shared = background.engine()
+            await self.run_on(shared, shared.aclose)
+            background.stop()
+
+    def _shared(self) -> Engine:
+        process = self._process
+        background = process.background
+        if background is not None and not background.is_over:
+            return background.engine()
+        with process.lock:
+            background = process.background
+            if background is None or background.is_over:
+                options, name = self._options, process.name
+                background = process.background = Background(
+                    lambda: Engine(options, lambda: None, process=name)
+                )
+                weakref.finalize(self, background.stop)
+        return background.engine()  # waited for without the lock, which other greenlets may want
+
+
+def _forget_closed_loops(process: _Process) -> None:
+    """Forget the engines of loops that were closed and could not be told so before."""
+    for loop in [loop for loop in list(process.by_loop) if loop.is_closed()]:
+        process.by_loop.pop(loop, None)
+
+
+def _end_all(processes: dict[int, _Process]) -> None:
+    """Have the engines of this process's loops close themselves."""
+    process = processes.get(os.getpid())
+    if process is not None:
+        for engine in list(process.by_loop.values()):
+            engine.end_soon()

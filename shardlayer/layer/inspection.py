@@ -1,0 +1,131 @@
+"""Looking at the shards: what servers, rooms and histories there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from shardlayer.broker.values import PAGE_BYTES
+from shardlayer.core.exceptions import ShardUnavailable
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.sharding import by_shard
+from shardlayer.core.types import HistoryPage, Publication, RoomInfo
+from shardlayer.layer.engine import Engine
+from shardlayer.layer.engines import Engines
+
+HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at most
+PING_TIMEOUT = 1.0  # seconds
+
+
+class Inspection:
+    """Reads what the shards hold, from any event loop and thread of the process."""
+
+    options: LayerOptions
+    shard_of: Callable[[str], int]
+    require_valid_group_name: Callable[[str], bool]  # of Channels; raises TypeError
+    _engines: Engines
+
+    def servers(self) -> list[str]:
+        """Return the addresses of the Redis servers, without passwords."""
+        return [host.address for host in self.options.hosts]
+
+    async def ping(self, within: float = PING_TIMEOUT) -> dict[str, float | ShardUnavailable]:
+        """Return for each server how many seconds it took to answer, or why it did not.
+
+        One that takes more than `within` seconds did not.
+        """
+
+        async def one(engine: Engine, server: int, address: str) -> float | ShardUnavailable:
+            try:
+                async with asyncio.timeout(within):
+                    return await engine.backend.ping(server)
+            except ShardUnavailable as error:
+                return error
+            except TimeoutError:
+                reason = f"no answer within {within:g} s"
+                return ShardUnavailable(shard=server, server=address, reason=reason)
+
+        async def work(engine: Engine) -> dict[str, float | ShardUnavailable]:
+            servers = engine.backend.servers
+            answers = await asyncio.gather(
+                *(one(engine, index, address) for index, address in enumerate(servers))
+            )
+            return dict(zip(servers, answers, strict=True))
+
+        return await self._engines.run(work)
+
+    async def scan_rooms(
+        self, server: int, cursor: int = 0, count: int = 100
+    ) -> tuple[int, list[RoomInfo]]:
+        """Return the next cursor and some rooms of a server; begins and ends with cursor 0.
+
+        About `count` keys are looked at. A room may come twice.
+
+        Raises:
+            ShardUnavailable: If the server can't be reached.
+        """
+
+        async def work(engine: Engine) -> tuple[int, list[RoomInfo]]:
+            next_cursor, names = await engine.backend.scan(server, cursor, count)
+            parts = by_shard(names, self.options.shards).items()
+            found = await asyncio.gather(
+                *(engine.backend.info(shard, groups) for shard, groups in parts)
+            )
+            rooms = {room.room: room for rooms in found for room in rooms}
+            return next_cursor, [rooms[name] for name in names]
+
+        return await self._engines.run(work)
+
+    async def room_info(self, room: str) -> RoomInfo:
+        """Return what Redis knows of a room; zeros if there is none of that name."""
+        self.require_valid_group_name(room)
+        shard = self.shard_of(room)
+        found = await self._engines.run(lambda engine: engine.backend.info(shard, [room]))
+        return found[0]
+
+    async def history(self, room: str, limit: int = HISTORY_LIMIT) -> list[Publication]:
+        """Return a room's newest publications, at most `limit`, oldest first."""
+        self.require_valid_group_name(room)
+        shard = self.shard_of(room)
+        return await self._engines.run(lambda engine: engine.backend.history(shard, room, limit))
+
+    @property
+    def failing_tasks(self) -> list[str]:
+        """The names of this process's tasks that failed and are not yet known to work again.
+
+        Each is tried again and again, and logs why on `shardlayer.aio.tasks`; what it does is not
+        done meanwhile. Empty is well. From any thread.
+        """
+        return self._engines.failing_tasks
+
+    async def history_page(
+        self, room: str, limit: int = HISTORY_LIMIT, *, before: int = 0, max_bytes: int = PAGE_BYTES
+    ) -> HistoryPage:
+        """Return a room's newest publications, or the newest before an offset, and where it is.
+
+        At most `limit` and `max_bytes`, but for one that is larger and comes alone. Who asks again
+        with `before` set to the first one's offset gets those before them.
+
+        Raises:
+            ShardUnavailable: If the room's server can't be reached.
+        """
+        self.require_valid_group_name(room)
+        shard = self.shard_of(room)
+        return await self._engines.run(
+            lambda engine: engine.backend.page(
+                shard, room, limit, before=before, max_bytes=max_bytes
+            )
+        )
+
+    @property
+    def unheard_servers(self) -> list[str]:
+        """The addresses of servers whose shards this process listens to and can't hear now.
+
+        What is published there reaches none of this process's members until it is heard again,
+        which is tried on and on. A node that has just begun hears none yet. From any thread.
+        """
+        return self._engines.unheard_servers
+
+    def stats(self) -> Mapping[str, int]:
+        """Return counts of this process since it started (see docs/operate.md)."""
+        return self._engines.stats()

@@ -1,0 +1,333 @@
+"""One event loop with members: joins them to rooms and hears what is published for them.
+
+The node hears batches from the shards it has members in, decodes each and hands what is in it to
+its rooms, its groups and its mailboxes. When a shard could not be heard for a while, or had
+forgotten the node, every room in it is joined again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+
+from shardlayer.aio.tasks import Tasks
+from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.broker.interface import Backend
+from shardlayer.broker.values import PAGE, Page
+from shardlayer.channels.group_members import GroupMembers
+from shardlayer.channels.mailboxes import Mailboxes
+from shardlayer.core import wire
+from shardlayer.core.exceptions import WireError
+from shardlayer.core.frames import Broadcast
+from shardlayer.core.names import new_node, node_of
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.sharding import shard_of
+from shardlayer.core.types import Position, Publication, Sink
+from shardlayer.delivery.announcements import Announcements
+from shardlayer.delivery.joined import Joined
+from shardlayer.delivery.leases import Registry
+from shardlayer.delivery.position_checks import PositionChecks
+from shardlayer.delivery.rooms import Rooms
+from shardlayer.delivery.sweeper import Sweeper
+
+logger = logging.getLogger("shardlayer.layer.node")
+
+FLUSH_MARK_BYTES = 8
+
+
+class _Flush:
+    """A flush that this node began: which shards it has not yet heard of."""
+
+    def __init__(self, shards: int) -> None:
+        self.missing = set(range(shards))
+        self.done = asyncio.Event()
+
+    def heard(self, shard: int) -> None:
+        self.missing.discard(shard)
+        if not self.missing:
+            self.done.set()
+
+
+class Node:
+    """The members of one event loop. Not thread-safe.
+
+    Attributes:
+        id: Names the node in the registries and in process-local channel names; begins with the
+            name of its process.
+        mailboxes: Where its channels are received.
+        memberships: Of its channels in groups.
+    """
+
+    def __init__(
+        self, backend: Backend, options: LayerOptions, *, process: str, tasks: Tasks
+    ) -> None:
+        self.id = new_node(process)
+        self._backend = backend
+        self._options = options
+        self._registry = Registry(
+            self.id,
+            backend,
+            options,
+            on_lapsed=self.resumed,
+            on_idle=lambda shard, group: self._rooms.give_up(shard, group),
+            count=lambda _, group: self.members(group),
+            tasks=tasks,
+        )
+        self._rooms = Rooms(self._registry, options, tasks=tasks)
+        self.mailboxes = Mailboxes(self.id, backend, options)
+        self.memberships = GroupMembers(
+            self._rooms, self.mailboxes, expiry=options.group_expiry, tasks=tasks
+        )
+        self._audience = Announcements(
+            slice_size=options.slice_size,
+            max_backlog=options.max_backlog,
+            turns=self._rooms.turns,
+        )
+        self._checks = PositionChecks(self._rooms, backend, options, tasks=tasks)
+        self._sweeper = Sweeper(backend, options, tasks=tasks)
+        self._heard: set[int] = set()
+        self._silent: set[int] = set()  # heard once, and not now
+        self._flushes: dict[bytes, _Flush] = {}
+        self._complain = ThrottledLog(logger, logging.ERROR)
+        self._complain_of_entry = ThrottledLog(logger, logging.ERROR)
+        self.broken_batches = 0
+        self.broken_entries = 0
+
+    async def start(self) -> None:
+        """Begin to hear and to renew leases. Returns before the shards can be heard."""
+        await self._backend.listen(self.id, self)
+        self._registry.start()
+        self._checks.start()
+        self._sweeper.start()
+        self.memberships.start()
+
+    async def aclose(self) -> None:
+        """Leave the registries, stop every task. Members are not told."""
+        await self._registry.aclose()
+        await self._checks.aclose()
+        await self._sweeper.aclose()
+        await self.memberships.aclose()
+        await self.mailboxes.aclose()
+        await self._rooms.aclose()
+        await self._audience.aclose()
+        await self._registry.withdraw()
+
+    async def join(
+        self, name: str, sink: Sink, since: Position | None = None, page: Page = PAGE
+    ) -> Joined:
+        """Make `sink` a member of a room.
+
+        Pushes wait until the caller, having written its reply, calls `release()` on the result.
+        With `since` the reply has a page of what was published after that position; while the
+        result `is_behind`, the caller has to `read_on` first. A sink that joins again starts anew.
+
+        Raises:
+            ShardUnavailable: If the room could not be registered within `publish_timeout`.
+        """
+        hub = self._rooms.hub_of(name)
+        room = hub.open(name)
+        gate = hub.join(room, sink)
+        try:
+            reply = await self._rooms.ensure_entered(room, since, page)
+            if reply is None and since is not None and room.position is not None:
+                reply = await self._rooms.missed(room, since, page)
+        except BaseException:
+            if room.sinks.get(sink) is gate:  # else it has joined again meanwhile
+                self.leave(name, sink)
+            raise
+        self._rooms.changed(room)
+        if reply is None or since is None:
+            return Joined(
+                room=name, position=room.position, recovered=False, publications=[], gate=gate
+            )
+        return Joined.after(reply, name, gate)
+
+    async def read_on(
+        self, joined: Joined, page: Page = PAGE, *, max_text: int = 0
+    ) -> list[Broadcast]:
+        """Return the next page for a member that is behind, to be written to its sink.
+
+        It may begin with a reset: something is gone that the member had not read yet. The member
+        may be released once it is no more behind, right after this was written. If it has left
+        meanwhile, nothing is returned, and it is no more behind. What would be pushed as more than
+        `max_text` bytes, if that is not 0, is left out, and told with a reset as well.
+
+        Raises:
+            ShardUnavailable: If the room's shard did not answer; try again later.
+        """
+        room, since = self._rooms.find(joined.room), joined.position
+        if room is None or since is None or not joined.gate.is_in(room):
+            joined.end()
+            return []
+        joined.ask()
+        try:
+            reply = await self._rooms.missed(room, since, page)
+        except BaseException:
+            joined.fail()
+            raise
+        return joined.go_on(reply, self._options.write_bytes, max_text)
+
+    def leave(self, name: str, sink: Sink) -> None:
+        """End a membership, if there is one. O(1), and tells Redis only after a linger."""
+        room = self._rooms.hub_of(name).leave(name, sink)
+        if room is not None:
+            self._rooms.changed(room)
+
+    def limit(self, options: LayerOptions) -> None:
+        """Go by other limits for messages from now on: those that `Backend.change` names, too."""
+        self.mailboxes.limit(options)
+        self.memberships.limit(options)
+
+    def attend(self, sink: Sink) -> None:
+        """Have a sink told of announcements from now on. O(1), and again is no error."""
+        self._audience.attend(sink)
+
+    def depart(self, sink: Sink) -> None:
+        """Have a sink told of announcements no more. O(1), and again is no error."""
+        self._audience.depart(sink)
+
+    def members(self, name: str) -> int:
+        """Return how many members a room has in this node."""
+        return self._rooms.members(name)
+
+    def rooms(self) -> int:
+        """Return how many rooms have members in this node, or had until a moment ago."""
+        return len(self._rooms)
+
+    async def settled(self, channel: str) -> None:
+        """Wait until what is sent to a channel of this node would be heard.
+
+        Raises:
+            ShardUnavailable: If the channel's shard could not be heard within `publish_timeout`.
+        """
+        await self._registry.settled(shard_of(channel, self._options.shards))
+
+    async def flush(self) -> None:
+        """Flush the shards, and return once this node has heard that all of them are empty.
+
+        Raises:
+            ShardUnavailable: If a shard could not be reached or heard within `publish_timeout`.
+        """
+        mark = secrets.token_bytes(FLUSH_MARK_BYTES)
+        flush = self._flushes[mark] = _Flush(self._options.shards)
+        try:
+            for shard in range(self._options.shards):
+                await self._registry.settled(shard)
+            await self._backend.flush(mark)
+            async with asyncio.timeout(self._options.publish_timeout):
+                await flush.done.wait()
+        except TimeoutError:
+            raise self._registry.unavailable(min(flush.missing)) from None
+        finally:
+            del self._flushes[mark]
+
+    # What the backend tells
+
+    def arrived(self, shard: int, batch: bytes) -> None:
+        """Take a batch from a shard."""
+        try:
+            entries = wire.unpack_batch(batch)
+        except WireError as error:
+            self.broken_batches += 1
+            self._complain("Shard %d: %s", shard, error)
+            return
+        publications = []
+        for kind, name, payload, offset, epoch in entries:
+            if kind == wire.Kind.PUBLICATION:
+                if wire.may_be_json(payload):
+                    publications.append(Publication(name, payload, offset, epoch))
+                    continue
+                self._refuse(shard, name, "a publication is no JSON text in UTF-8")
+                if offset:  # it has a place, which the next one follows
+                    publications.append(Publication(name, wire.UNREADABLE, offset, epoch))
+            elif kind == wire.Kind.MESSAGE:
+                self.memberships.deliver(name, payload)
+            elif kind == wire.Kind.WAKE_UP:
+                self.mailboxes.wake(name)
+            elif kind in (wire.Kind.ADD, wire.Kind.DISCARD):
+                self._ordered(shard, kind, name, payload)
+            elif kind == wire.Kind.ANNOUNCEMENT:
+                if wire.may_be_json(payload):
+                    self._audience.tell(payload)
+                else:
+                    self._refuse(shard, "everybody", "an announcement is no JSON text in UTF-8")
+            elif kind == wire.Kind.FLUSH:
+                self._flushed(shard, payload)
+        if publications:
+            self._rooms.feed(shard, publications, len(batch))
+
+    def resumed(self, shards: Sequence[int]) -> None:
+        """Join the rooms of these shards again, unless they are heard for the first time.
+
+        Every channel's queue is looked at, the first time too.
+        """
+        again = self._heard.intersection(shards)
+        first = sorted(set(shards) - self._heard)
+        self._heard.update(shards)
+        if first:
+            self._registry.lease(first)
+        self._registry.tried(shards)
+        for shard in again:
+            self._rooms.resumed(shard)
+        self.mailboxes.look(shards)  # what was sent before this node could be heard woke nobody
+        if not self._silent.isdisjoint(shards):
+            self._silent.difference_update(shards)
+            self._tell(self._options.on_reconnect)
+
+    def lost(self, shards: Sequence[int]) -> None:
+        """Tell the channels that something may be missed, if that was asked for."""
+        self._registry.tried(shards)
+        newly = self._heard.intersection(shards) - self._silent
+        if newly:
+            self._silent |= newly
+            self._tell(self._options.on_disconnect)
+
+    def stats(self) -> dict[str, int]:
+        """Return the counts of this node since it was made. From any thread."""
+        hubs = self._rooms.hubs
+        # Copied first, which takes one step: rooms come and go in the node's own thread.
+        rooms = [room for hub in hubs for room in list(hub.rooms.values())]
+        return {
+            "delivered": sum(hub.delivered for hub in hubs),
+            "unwanted": sum(hub.unwanted for hub in hubs),
+            "failed_members": sum(hub.failed for hub in hubs) + self._audience.failed,
+            "backlog_overflows": sum(hub.overflows for hub in hubs),
+            "dropped": sum(hub.dropped for hub in hubs),
+            "gaps_found": self._checks.found,
+            "missed_messages": self.memberships.missed + self.mailboxes.missed,
+            "misdirected": self._rooms.misdirected.count,
+            "announced": self._audience.told,
+            "dropped_announcements": self._audience.dropped,
+            "broken_batches": self.broken_batches,
+            "broken_entries": self.broken_entries,
+            "undecodable_messages": self.mailboxes.undecodable,
+            "rooms": len(rooms),
+            "members": sum(map(len, rooms)),
+        }
+
+    def _ordered(self, shard: int, kind: int, group: str, payload: bytes) -> None:
+        """Add a channel to a group, or discard it, as another process says."""
+        channel = str(payload, "ascii", "replace")
+        if not group.isascii() or not channel.isascii() or node_of(channel) != self.id:
+            self._refuse(shard, group, f"{payload!r:.100} is no channel of this node")
+        elif kind == wire.Kind.ADD:
+            self.memberships.add_soon(group, channel)
+        else:
+            self.memberships.discard(group, channel)
+
+    def _refuse(self, shard: int, name: str, reason: str) -> None:
+        self.broken_entries += 1
+        self._complain_of_entry("Shard %d: what came for %s was left out: %s", shard, name, reason)
+
+    def _flushed(self, shard: int, mark: bytes) -> None:
+        self._rooms.flushed(shard)
+        self.mailboxes.flushed(shard)
+        flush = self._flushes.get(mark)
+        if flush is not None:
+            flush.heard(shard)
+
+    def _tell(self, type: str) -> None:
+        if type:
+            self.mailboxes.tell(type)

@@ -1,0 +1,284 @@
+"""Publishing JSON text to rooms, and to everybody: what the layer adds to Channels' contract."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import TypeVar
+from weakref import WeakMethod
+
+from shardlayer.broker.publisher import Placed
+from shardlayer.broker.values import EVERYBODY, Outgoing
+from shardlayer.core import wire
+from shardlayer.core.exceptions import MessageTooLarge
+from shardlayer.core.options import NO_HISTORY, LayerOptions
+from shardlayer.core.sharding import shard_of
+from shardlayer.core.types import HistoryPolicy, Mark, Position
+from shardlayer.layer.engine import Engine
+from shardlayer.layer.engines import Engines
+
+MAX_IDEMPOTENCY_KEY = 128  # characters
+DESTINATIONS = 8_192  # rooms of which it is remembered how to publish to them; some 3 MB
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+Reply = TypeVar("Reply")
+Outcome = Placed | BaseException
+PublishPart = Callable[[Engine, int, Sequence[Outgoing]], Awaitable[Sequence[Outcome]]]
+"""Publishes messages of one shard, in order; returns for each its place or its error."""
+
+
+class Publishing:
+    """Publishes to rooms from any event loop and thread of the process."""
+
+    options: LayerOptions
+    require_valid_group_name: Callable[[str], bool]  # of Channels; raises TypeError
+    _engines: Engines
+
+    async def publish(
+        self, room: str, data: bytes, *, idempotency_key: str | None = None, owner: str = ""
+    ) -> Position | None:
+        """Publish JSON text, in UTF-8, to a room's members and its history.
+
+        Returns when Redis has acknowledged it: where it stands in the room, or None if the room
+        keeps no history. The bytes are not parsed: what they are is the caller's duty.
+
+        With an `idempotency_key` of 1 to 128 characters the same key in the same room publishes
+        once: within `idempotency_ttl` (5 minutes) the first one's position is answered again. So
+        a caller may repeat what raised ShardUnavailable. The keys of an `owner`, such as a user
+        whose client chose them, are theirs alone: the same key of another, or of none, is another.
+
+        Raises:
+            TypeError: If the room's name, the key or the owner is not valid.
+            MessageTooLarge: If `data` is larger than `max_message_size`.
+            ShardUnavailable: If it was not acknowledged within `publish_timeout`; whether it was
+                published is then unknown.
+        """
+        known_as = "" if idempotency_key is None else _known_as(idempotency_key, owner)
+        item = self._outgoing(room, data, idempotency_key=known_as)
+        engine = self._engines.here()
+        if engine is not None:  # what most callers do, without a coroutine more
+            return (await engine.publisher.publish(item)).position
+        return (await self._engines.run(lambda engine: engine.publisher.publish(item))).position
+
+    async def publish_many(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:
+        """Publish several (room, data), each room's in the given order.
+
+        All are tried, whatever becomes of the others. Raises like `publish`: for bad input
+        before anything is sent, else the first failure after all have ended.
+        """
+
+        async def part(engine: Engine, shard: int, items: Sequence[Outgoing]) -> Sequence[Outcome]:
+            return await engine.publisher.publish_all(shard, items)
+
+        outgoing = [self._outgoing(room, data) for room, data in items]
+        return await self._publish_parts(outgoing, part)
+
+    async def publish_marked(
+        self, items: Sequence[tuple[str, bytes, Mark]]
+    ) -> list[Position | None]:
+        """Publish several (room, data, mark), each of them once, however often this is called.
+
+        With the publications a shard stores how far it has taken each mark's source, in one step,
+        and skips what it has; None is returned for what was skipped, and for what goes to a room
+        without history. So after ShardUnavailable the same items may be given again. A source's
+        items must come in its order, and later ones only after the earlier ones of the same
+        shard were acknowledged: what is not ahead of the mark counts as taken.
+
+        Raises like `publish_many`, but of a shard nothing is sent behind what failed.
+        """
+
+        async def part(engine: Engine, shard: int, items: Sequence[Outgoing]) -> Sequence[Outcome]:
+            placed: list[Outcome] = []
+            for parcel in self._parcels(items):
+                placed += await engine.publisher.publish_together(shard, parcel)
+            return placed
+
+        outgoing = [self._outgoing(room, data, mark) for room, data, mark in items]
+        return await self._publish_parts(outgoing, part)
+
+    async def announce(self, data: bytes, *, mark: Mark | None = None) -> None:
+        """Tell JSON text, in UTF-8, to every sink of every node that attends (see `Node.attend`).
+
+        No history is kept: who is away misses it. With a `mark` it is announced once, as in
+        `publish_marked`. Raises like `publish`.
+        """
+        self._check_size(data)
+        body = wire.pack_body(wire.Kind.ANNOUNCEMENT, "", data)
+        shard = self.shard_of(EVERYBODY)
+        item = Outgoing(shard, EVERYBODY, body, NO_HISTORY, mark=mark, for_all=True)
+
+        async def work(engine: Engine) -> None:
+            if mark is None:
+                await engine.publisher.publish(item)
+            else:
+                await engine.publisher.publish_together(shard, [item])
+
+        await self._engines.run(work)
+
+    async def marks(self, sources: Sequence[str]) -> dict[str, Mark | None]:
+        """Return for each source the furthest mark that any shard has taken.
+
+        Raises:
+            ShardUnavailable: If a shard can't be reached.
+        """
+        if not sources:
+            return {}
+        by_shard = await self._on_all_shards(
+            lambda engine, shard: engine.backend.marks(shard, sources)
+        )
+        furthest: dict[str, Mark | None] = {}
+        for source, found in zip(sources, zip(*by_shard, strict=True), strict=True):
+            marks = [mark for mark in found if mark is not None]
+            furthest[source] = max(marks, key=lambda mark: (mark.offset, mark.index), default=None)
+        return furthest
+
+    async def forget_marks(self, sources: Sequence[str]) -> None:
+        """Forget on all shards how far these sources were taken: their numbers begin anew.
+
+        Raises:
+            ShardUnavailable: If a shard can't be reached; others may have forgotten them.
+        """
+        if sources:
+            await self._on_all_shards(
+                lambda engine, shard: engine.backend.forget_marks(shard, sources)
+            )
+
+    async def set_targeted_percent(self, percent: int) -> None:
+        """Have this percentage of the rooms, by a hash of their names, told to just their nodes.
+
+        The others are told to all nodes, which costs more and trusts no registry. All processes
+        go by it from their next publication on; it is kept in Redis, and is 100 at first.
+
+        Raises:
+            ValueError: If it is not a whole number from 0 to 100.
+            ShardUnavailable: If a shard can't be reached; others may go by it already.
+        """
+        if not isinstance(percent, int) or not 0 <= percent <= 100:
+            raise ValueError(f"A percentage is a whole number from 0 to 100, not {percent!r}.")
+        await self._on_all_shards(lambda engine, shard: engine.backend.set_targeted(shard, percent))
+
+    def shard_of(self, name: str) -> int:
+        """Return the shard of a group or channel."""
+        return shard_of(name, self.options.shards)
+
+    async def _publish_parts(
+        self, items: Sequence[Outgoing], part: PublishPart
+    ) -> list[Position | None]:
+        by_shard: dict[int, list[int]] = {}
+        for index, item in enumerate(items):
+            by_shard.setdefault(item.shard, []).append(index)
+
+        async def work(engine: Engine) -> list[Sequence[Outcome] | BaseException]:
+            return await asyncio.gather(
+                *(
+                    part(engine, shard, [items[index] for index in indices])
+                    for shard, indices in by_shard.items()
+                ),
+                return_exceptions=True,
+            )
+
+        return _positions(len(items), by_shard, await self._engines.run(work))
+
+    async def _on_all_shards(self, ask: Callable[[Engine, int], Awaitable[Reply]]) -> list[Reply]:
+        async def work(engine: Engine) -> list[Reply]:
+            return await asyncio.gather(
+                *(ask(engine, shard) for shard in range(self.options.shards))
+            )
+
+        return await self._engines.run(work)
+
+    def _parcels(self, items: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
+        """Yield the items in parcels that a batch can take."""
+        most, most_bytes = self.options.batch_size, self.options.batch_bytes
+        parcel: list[Outgoing] = []
+        parcel_size = 0
+        for item in items:
+            size = len(item.body) + wire.ENTRY_OVERHEAD
+            if parcel and (len(parcel) == most or parcel_size + size > most_bytes):
+                yield parcel
+                parcel, parcel_size = [], 0
+            parcel.append(item)
+            parcel_size += size
+        if parcel:
+            yield parcel
+
+    def _outgoing(
+        self, room: str, data: bytes, mark: Mark | None = None, idempotency_key: str = ""
+    ) -> Outgoing:
+        try:
+            shard, head, policy = self._destination(room)
+        except TypeError:
+            self.require_valid_group_name(room)  # says why, of what can't be looked up, too
+            raise
+        self._check_size(data)
+        return Outgoing(shard, room, head + data, policy, mark, idempotency_key)
+
+    @cached_property
+    def _destination(self) -> Callable[[str], tuple[int, bytes, HistoryPolicy]]:
+        """What is the same for all publications to a room: where, how they begin, what is kept.
+
+        Raises TypeError for what is no room's name.
+        """
+        options = self.options
+        require_valid = WeakMethod(self.require_valid_group_name)  # a cycle would outlive its users
+
+        @lru_cache(maxsize=DESTINATIONS)
+        def destination(room: str) -> tuple[int, bytes, HistoryPolicy]:
+            if (require := require_valid()) is not None:
+                require(room)
+            head = wire.pack_head(wire.Kind.PUBLICATION, room)
+            return shard_of(room, options.shards), head, options.policy_of(room)
+
+        return destination
+
+    def _check_size(self, payload: bytes) -> None:
+        limit = self.options.max_message_size
+        if len(payload) > limit:
+            raise MessageTooLarge(size=len(payload), limit=limit)
+
+
+def _known_as(key: str, owner: str) -> str:
+    """Return the name under which the key of an owner is remembered; no two have the same.
+
+    Raises:
+        TypeError: If one of them can't be.
+    """
+    if not _is_idempotency_key(key):
+        raise TypeError(
+            f"An idempotency key is a text of 1 to {MAX_IDEMPOTENCY_KEY} characters, "
+            f"not {key!r:.200}."
+        )
+    if owner:
+        if not _is_idempotency_key(owner) or "\0" in owner:
+            raise TypeError(
+                f"The owner of an idempotency key is a text of up to {MAX_IDEMPOTENCY_KEY} "
+                f"characters without NUL, not {owner!r:.200}."
+            )
+        return f"\0{owner}\0{key}"
+    return f"\0\0{key}" if key.startswith("\0") else key
+
+
+def _is_idempotency_key(key: object) -> bool:
+    """Tell whether a key can be sent; half a surrogate pair, as JSON may hold, can't."""
+    return (
+        isinstance(key, str) and 0 < len(key) <= MAX_IDEMPOTENCY_KEY and not _SURROGATE.search(key)
+    )
+
+
+def _positions(
+    count: int,
+    by_shard: Mapping[int, Sequence[int]],
+    answers: Sequence[Sequence[Outcome] | BaseException],
+) -> list[Position | None]:
+    """Return each item's position; raises the first failure of any."""
+    positions: list[Position | None] = [None] * count
+    for indices, answer in zip(by_shard.values(), answers, strict=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        for index, outcome in zip(indices, answer, strict=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            positions[index] = outcome.position
+    return positions

@@ -1,0 +1,79 @@
+"""What this package takes over from redis-py, and that it is still as it was read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
+
+from demo.embedded import EmbeddedValkey
+from shardlayer.broker.redis.command_link import close
+from shardlayer.broker.redis.sockets import Socket, open_connection, pack
+from shardlayer.core.hosts import Host
+from shardlayer.core.redis_clients import connect
+
+TIMEOUT = 2.0  # seconds
+
+
+class Answers(Socket):
+    """Keeps what comes."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        super().__init__(connection)
+        self.answers: asyncio.Queue[Any] = asyncio.Queue()
+        self.end: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    def answered(self, answer: Any) -> None:
+        self.answers.put_nowait(answer)
+
+    def ended(self, error: Exception | None) -> None:
+        self.end.set_result(error)
+
+
+async def test_redis_py_keeps_its_stream_writer_where_it_was_read(
+    redis_server: EmbeddedValkey,
+) -> None:
+    """`AbstractConnection._writer`, in 8.1.0: an asyncio.StreamWriter while it is connected."""
+    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
+    connection: Any = await open_connection(redis)
+    writer = getattr(connection, "_writer", None)
+    assert isinstance(writer, asyncio.StreamWriter), (
+        "redis-py has moved it: see shardlayer/broker/redis/sockets.py"
+    )
+    await connection.disconnect()
+    assert connection._writer is None
+    await close(redis)
+
+
+async def test_answers_come_in_order_and_the_end_is_told_once(
+    redis_server: EmbeddedValkey,
+) -> None:
+    """After the end nothing more is handed out, and closing again is no error."""
+    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
+    taken = Answers(await open_connection(redis))
+    taken.write(pack(("SET", "a", b"\x00")) + pack(("GET", "a")) + pack(("QUIT",)))
+    async with asyncio.timeout(TIMEOUT):
+        assert [await taken.answers.get() for _ in range(3)] == [b"OK", b"\x00", b"OK"]
+        assert "closed by server" in str(await taken.end)
+    assert taken.is_lost
+    await taken.aclose()
+    await close(redis)
+
+
+async def test_connection_cancelled_while_it_is_made_is_closed(
+    redis_server: EmbeddedValkey,
+) -> None:
+    """At whichever turn of the loop the cancellation comes."""
+    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
+    for turns in range(40):
+        opening = asyncio.create_task(open_connection(redis))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        opening.cancel()
+        (result,) = await asyncio.gather(opening, return_exceptions=True)
+        if isinstance(result, AbstractConnection):  # it was made before the cancellation came
+            await result.disconnect()
+        else:
+            assert isinstance(result, asyncio.CancelledError)
+    await close(redis)

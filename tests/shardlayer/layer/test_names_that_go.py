@@ -1,0 +1,185 @@
+"""Whatever is kept by a name goes with its name: nothing grows with those that were ever used."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from demo.embedded import EmbeddedValkey
+from shardlayer.broker.memory import store
+from shardlayer.layer import ShardedChannelLayer
+from shardlayer.layer.node import Node
+from tests.shardlayer.fakes import FakeClock, RecordingSink
+from tests.waiting import until
+
+NAMES = 50_000  # in a round
+ROUNDS = 2  # the second finds the memory that the first has left to Python
+AT_ONCE = 500  # calls
+TOLERANCE = 16 << 20  # bytes of RSS; a name that left 400 would take more
+EXPIRY = 0.2  # seconds
+LATER = 40 * 86_400.0  # seconds; after all that is kept
+
+
+def rss() -> int:
+    """Return the bytes of memory that this process has."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def sizes(node: Node, server: store.MemoryServer) -> dict[str, int]:
+    """Return how much is kept by names."""
+    registry, mailboxes = node._registry, node.mailboxes
+    kept = {
+        "rooms": node.rooms(),
+        "idle": len(registry._idle),
+        "changed": len(registry._changed),
+        "leaving": len(registry._leaving),
+        "entries": len(node._rooms._entries),
+        "mailboxes": len(mailboxes),
+        "kept mailboxes": len(mailboxes._kept),
+        "told mailboxes": len(mailboxes._changed) + len(mailboxes._expiring),
+        "reentries": sum(
+            len(names)
+            for queues in (
+                node._rooms._reentry._due,
+                node._rooms._reentry._large,
+                node._rooms._reentry._doubted,
+            )
+            for names in queues
+        ),
+    }
+    for shard in list(server.shards.values()):
+        for name in ("groups", "queues", "waiting", "held", "once"):
+            kept[name] = kept.get(name, 0) + len(getattr(shard, name))
+    return kept
+
+
+class World:
+    """A layer in memory, whose server's clock can be put forward."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        url = f"memory://{uuid4().hex}"
+        self.server = store.server(url)
+        self.server.clock = self.clock
+        config: dict[str, Any] = {"hosts": [url], "linger": 0.05, "group_expiry": EXPIRY}
+        self.layer = ShardedChannelLayer(**config, expiry=EXPIRY, lease_ttl=1e9)
+
+    async def each(self, call: Callable[[int], Awaitable[object]]) -> None:
+        """Make a call for every name, some hundred at a time."""
+        for start in range(0, NAMES, AT_ONCE):
+            await asyncio.gather(*(call(number) for number in range(start, start + AT_ONCE)))
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World()
+    yield made
+    await made.layer.close()
+
+
+async def use_rooms(world: World) -> None:
+    """Members come and go."""
+    node = await world.layer.node()
+
+    async def come_and_go(number: int) -> None:
+        sink = RecordingSink()
+        (await node.join(f"room{number}", sink)).release()
+        node.leave(f"room{number}", sink)
+
+    await world.each(come_and_go)
+
+
+async def use_groups(world: World) -> None:
+    """A consumer joins, and dies without a word."""
+    channel = await world.layer.new_channel()
+    await world.each(lambda number: world.layer.group_add(f"group{number}", channel))
+
+
+async def use_channels(world: World) -> None:
+    """Each is named and sent to, and nobody receives."""
+
+    async def name_and_send(number: int) -> None:
+        await world.layer.send(await world.layer.new_channel(), {"type": "x"})
+
+    await world.each(name_and_send)
+
+
+async def use_normal_channels(world: World) -> None:
+    """Messages for workers that never come."""
+    await world.each(lambda number: world.layer.send(f"worker{number}", {"type": "x"}))
+
+
+async def use_histories(world: World) -> None:
+    """Each room has one publication, with a key, and nobody in it."""
+    await world.each(
+        lambda number: world.layer.publish(f"history{number}", b"1", idempotency_key="k")
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "use", [use_rooms, use_groups, use_channels, use_normal_channels, use_histories]
+)
+async def test_names_leave_nothing(world: World, use: Callable[[World], Awaitable[None]]) -> None:
+    """100,000 of them are used and let go: sizes are what they were, and memory about so."""
+    node = await world.layer.node()
+    await world.layer.publish("general", b"1")  # what a first call makes
+
+    async def is_over() -> bool:
+        world.clock.advance(LATER)
+        await node.memberships.sweep()
+        for shard in range(world.layer.options.shards):
+            await node._backend.positions(shard, [])
+        return not any(sizes(node, world.server).values())
+
+    await until(is_over, within=60.0)
+    used: list[int] = []
+    for _ in range(ROUNDS):
+        await use(world)
+        await until(is_over, within=60.0)
+        used.append(rss())
+    assert used[1] - used[0] < TOLERANCE
+
+
+async def test_consumers_that_died_leave_a_quiet_group(redis_server: EmbeddedValkey) -> None:
+    """Nothing is sent to their groups, and nobody discards them; Redis is told, too."""
+    layer = ShardedChannelLayer(hosts=[redis_server.url], group_expiry=EXPIRY, linger=0.05)
+    try:
+        node = await layer.node()
+        for number in range(50):
+            await layer.group_add(f"group{number}", await layer.new_channel())
+        assert node.rooms() == 50
+        await until(lambda: node.rooms() == 0)
+
+        async def forgotten() -> bool:
+            return not (await layer.room_info("group7")).nodes
+
+        await until(forgotten)
+    finally:
+        await layer.close()
+
+
+async def test_rooms_that_a_flush_forgot_are_not_looked_at_for_ever() -> None:
+    """The node has no room of that name any more, so nothing lingers either."""
+    world = World()
+    node = await world.layer.node()
+    try:
+        channel = await world.layer.new_channel()
+        await world.layer.group_add("general", channel)
+        await world.layer.group_discard("general", channel)
+        assert node._registry._idle
+        await world.layer.flush()
+        assert node.rooms() == 0
+        assert not node._registry._idle
+    finally:
+        await world.layer.close()
