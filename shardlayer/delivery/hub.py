@@ -27,7 +27,7 @@ from time import perf_counter
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.values import JoinReply
 from shardlayer.core.frames import Broadcast, joined
-from shardlayer.core.pushes import Reset, encode_push
+from shardlayer.core.pushes import Reset, encode_push, encode_replayed
 from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.arrivals import Arrived, loss_of, size_of
 from shardlayer.delivery.fanout import fan_out, slices
@@ -214,10 +214,17 @@ class Hub:
             self._writing_size += arrived.size
             if arrived.room is not None:
                 # The first of what waits for the room, so nothing of it was collected before.
+                again = 0  # up to this offset members may have had it before the reset
                 if arrived.reset is not None:
                     resets[arrived.room] = arrived.reset
+                    again = arrived.publications[-1].offset if arrived.publications else 0
                 entries = [
-                    (encode_push(publication), publication.offset)
+                    (
+                        encode_replayed(publication)
+                        if 0 < publication.offset <= again
+                        else encode_push(publication),
+                        publication.offset,
+                    )
                     for publication in self._follow(arrived.room, arrived)
                 ]
                 if arrived.room.sinks and (entries or arrived.reset is not None):

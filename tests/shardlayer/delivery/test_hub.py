@@ -275,6 +275,29 @@ async def test_new_epoch_is_a_reset() -> None:
     assert offsets_of(newcomer) == [0, 1, 2]
 
 
+async def test_what_comes_again_after_a_reset_says_so() -> None:
+    """Members may have had what the history gives after a reset; what was heard since is new."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    sink = hub.member(room)
+    hub.feed(publications("general", 1, 2))
+    await deliver(hub)
+    hub.feed(publications("general", 3, epoch="k4k4k4k4"))
+    await deliver(hub)
+    kept = publications("general", 1, 2, 3, epoch="k4k4k4k4")
+    hub.feed(publications("general", 4, epoch="k4k4k4k4"))
+    await deliver(hub)
+    hub.admit(room, answer(3, *kept, epoch="k4k4k4k4", recovered=False))
+    await deliver(hub)
+    pushes = [orjson.loads(text) for text in sink.texts]
+    assert [(push.get("offset"), push.get("replayed", False)) for push in pushes] == [
+        *((1, False), (2, False)),
+        (None, False),  # the reset
+        *((1, True), (2, True), (3, True)),
+        (4, False),
+    ]
+
+
 async def test_first_join_delivers_what_came_meanwhile() -> None:
     """Publications that overtake the reply to a room's first join wait for it."""
     hub = HubUnderTest()
