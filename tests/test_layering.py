@@ -1,13 +1,15 @@
 """Who may import whom: docs/design.md's layers, held by reading every import.
 
-A lower layer never imports a higher one; imports inside functions and under TYPE_CHECKING count.
+A lower layer never imports a higher one, and no modules import each other in a circle; imports
+inside functions and under TYPE_CHECKING count.
 A message says how to mend it.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -168,6 +170,53 @@ def test_sources_keep_the_layers() -> None:
     ]
     assert len(files) > len(PACKAGES)
     assert not found, "\n" + "\n".join(found)
+
+
+def circles(imports: Mapping[str, Iterable[str]]) -> list[set[str]]:
+    """Return each set of modules that import one another in a circle, from module -> imported."""
+    sorter = TopologicalSorter(imports)
+    found = []
+    while True:
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            circle = set(error.args[1])
+            found.append(circle)
+            imports = {  # without this one, the next is found
+                module: [] if module in circle else list(imported)
+                for module, imported in imports.items()
+            }
+            sorter = TopologicalSorter(imports)
+        else:
+            return found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Neither while running nor for types alone: what both need has a module of its own."""
+    paths = {
+        module_name(path): path
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
+    imports: dict[str, list[str]] = {}
+    for module, path in paths.items():
+        is_package = path.name == "__init__.py"
+        names = [name for _, name in imports_of(module, path.read_text(), is_package=is_package)]
+        # `a.b.NAME` is of a.b: a name is no module.
+        modules = [name if name in paths else name.rpartition(".")[0] for name in names]
+        imports[module] = [name for name in modules if name in paths and name != module]
+    assert sum(map(len, imports.values())) > len(paths)
+    assert circles(imports) == []
+
+
+def test_circles_are_found() -> None:
+    """The search itself works, on made-up modules."""
+    imports = {"a": ["b"], "b": ["c"], "c": ["b"], "d": ["e"], "e": ["d", "a"]}
+    assert sorted(map(sorted, circles(imports))) == [
+        ["b", "c"],
+        ["d", "e"],
+    ]
+    assert circles({"a": ["b", "c"], "b": ["c"]}) == []
 
 
 def test_modules_of_shardlayer_have_a_layer() -> None:

@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import asyncio
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
+from shardlayer.server.host import Host
 from shardlayer.server.inbox import Inbox
 from shardlayer.server.sink import SocketSink, TransportSink
 from shardlayer.server.transports import Address, Transport, is_plain
-
-if TYPE_CHECKING:
-    from shardlayer.server.server import Server
 
 CLOSE_TIMEOUT = 10.0  # seconds for the client to take our last bytes and answer a close frame
 
@@ -54,7 +51,7 @@ class Connection:
         "state",
     )
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Host) -> None:
         self._server = server
         self._abort_timer: asyncio.TimerHandle | None = None
         self._ending = False  # the TCP connection is to end once all is written

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 from websockets.frames import Frame
 from websockets.server import ServerProtocol
 
 from shardlayer.server.connection import Connection, State
 from shardlayer.server.counters import counters
+from shardlayer.server.host import Host
 from shardlayer.server.keepalive import Keepalive
 from shardlayer.server.messages import MessageReader
 from shardlayer.server.parser import is_within_message
 from shardlayer.server.rate import is_too_fast, paid_until
-
-if TYPE_CHECKING:
-    from shardlayer.server.server import Server
 
 SLICE_SIZE = 1024  # bytes that are parsed at once: 170 frames at most
 TURN_FRAMES = 100  # frames of one client, after which the others get a turn
@@ -46,7 +43,7 @@ class Reading(Connection):
         "_unfinished_since",
     )
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Host) -> None:
         super().__init__(server)
         self._frames: ServerProtocol | None = None  # from acceptance on
         self._reader = MessageReader()

@@ -18,13 +18,13 @@ from twisted.internet.defer import Deferred
 from shardlayer.server.deadlines import Deadlines
 from shardlayer.server.endpoints import BACKLOG, with_backlog
 from shardlayer.server.handshake import MessageLimits
+from shardlayer.server.host import WebSocket
 from shardlayer.server.http_limits import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
 from shardlayer.server.lifespan_events import Lifespan
 from shardlayer.server.rate import FRAME_RATE
 from shardlayer.server.reading import MESSAGE_TIMEOUT
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
-from shardlayer.server.websocket_protocol import WebSocketProtocol
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +64,8 @@ class Server(DaphneServer):  # type: ignore[misc]
         self.client_message_timeout = client_message_timeout
         self.http_max_body_size = http_max_body_size
         self.http_request_timeout = http_request_timeout
-        self.websockets: dict[WebSocketProtocol, asyncio.Future[Any]] = {}
-        self._leaving: Deadlines[WebSocketProtocol] = Deadlines(self.application_close_timeout)
+        self.websockets: dict[WebSocket, asyncio.Future[Any]] = {}
+        self._leaving: Deadlines[WebSocket] = Deadlines(self.application_close_timeout)
         self._on_ready = ready_callable
 
     def _ready(self) -> None:
@@ -99,39 +99,41 @@ class Server(DaphneServer):  # type: ignore[misc]
     # WebSockets are not in Daphne's `connections`, all of which it looks through every second for
     # applications that have ended: the tasks tell.
 
-    def open_websocket(self, protocol: WebSocketProtocol, scope: dict[str, Any]) -> None:
+    def open_websocket(self, websocket: WebSocket, scope: dict[str, Any]) -> None:
         """Run the application for a WebSocket; raises what the application raises when called."""
         self._lifespan.share_state(scope)
-        instance = self.application(scope=scope, receive=protocol.inbox.receive, send=protocol.send)
+        instance = self.application(
+            scope=scope, receive=websocket.inbox.receive, send=websocket.send
+        )
         task = asyncio.ensure_future(instance)
-        task.add_done_callback(protocol.application_ended)
-        self.websockets[protocol] = task
+        task.add_done_callback(websocket.application_ended)
+        self.websockets[websocket] = task
 
-    def websocket_lost(self, protocol: WebSocketProtocol) -> None:
+    def websocket_lost(self, websocket: WebSocket) -> None:
         """Give the application of a client that is gone some time to end."""
-        task = self.websockets.get(protocol)
+        task = self.websockets.get(websocket)
         if task is None or task.done():
-            self.forget(protocol)
+            self.forget(websocket)
         else:
-            self._leaving.start(protocol, time.monotonic())
+            self._leaving.start(websocket, time.monotonic())
 
-    def forget(self, protocol: WebSocketProtocol) -> None:
+    def forget(self, websocket: WebSocket) -> None:
         """Drop a WebSocket whose client and application are both gone."""
-        self.websockets.pop(protocol, None)
-        self._leaving.stop(protocol)
+        self.websockets.pop(websocket, None)
+        self._leaving.stop(websocket)
 
     def timeout_checker(self) -> None:
         """Apply the limits in time; Daphne calls this every two seconds."""
         now = time.monotonic()
-        for protocol in list(self.websockets):
+        for websocket in list(self.websockets):
             try:
-                protocol.check_timeouts(now)
+                websocket.check_timeouts(now)
             except Exception:  # of one connection: the others keep their limits
-                logger.exception("The limits in time failed for %r", protocol)
-        for protocol in self._leaving.take_overdue(now):
-            logger.warning("The application of %r did not end in time and was killed.", protocol)
-            self.websockets[protocol].cancel()
-            self._leaving.start(protocol, now)  # it may ignore that, so once more then
+                logger.exception("The limits in time failed for %r", websocket)
+        for websocket in self._leaving.take_overdue(now):
+            logger.warning("The application of %r did not end in time and was killed.", websocket)
+            self.websockets[websocket].cancel()
+            self._leaving.start(websocket, now)  # it may ignore that, so once more then
         super().timeout_checker()
 
     def kill_all_applications(self) -> Deferred[Any]:
@@ -141,8 +143,8 @@ class Server(DaphneServer):  # type: ignore[misc]
         does not wait for ever for one that ignores its cancellation.
         """
         instances = [details.get("application_instance") for details in self.connections.values()]
-        for protocol, task in list(self.websockets.items()):
-            protocol.go_away()
+        for websocket, task in list(self.websockets.items()):
+            websocket.go_away()
             instances.append(task)
         running = [each for each in instances if each is not None and not each.done()]
         for instance in running:

@@ -10,16 +10,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shardlayer.server.counters import counters
 from shardlayer.server.handshake import HandshakeRefused, Opening
+from shardlayer.server.host import Host
 from shardlayer.server.http_limits import HTTPRequest
 from shardlayer.server.transports import StreamProtocol, Transport, switch_protocol
 from shardlayer.server.websocket_protocol import WebSocketProtocol
-
-if TYPE_CHECKING:
-    from shardlayer.server.server import Server
 
 MAX_HEAD_SIZE = 16 * 1024  # bytes; Twisted's HTTP takes no more either, and answers with 400
 
@@ -33,7 +31,7 @@ BuildProtocol = Callable[[Any], StreamProtocol]
 class Sniffer:
     """The protocol of a new connection until it is known what the client wants."""
 
-    def __init__(self, server: Server, build_http: BuildProtocol, address: Any) -> None:
+    def __init__(self, server: Host, build_http: BuildProtocol, address: Any) -> None:
         self._server = server
         self._build_http = build_http
         self._address = address
@@ -78,7 +76,7 @@ class UpgradeFactory:
     WebSocket, as a proxy with a pool of connections may ask.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Host) -> None:
         self._server = server
 
     def buildProtocol(self, address: Any) -> Upgrade:  # noqa: N802
@@ -89,7 +87,7 @@ class UpgradeFactory:
 class Upgrade:
     """The protocol of a connection that HTTP hands over, request and all."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Host) -> None:
         self._server = server
 
     def makeConnection(self, transport: Transport) -> None:  # noqa: N802
@@ -107,7 +105,7 @@ class Upgrade:
 
 
 def open_websocket(
-    server: Server, transport: Transport, head: bytes, early: bytes, *, follows_http: bool = False
+    server: Host, transport: Transport, head: bytes, early: bytes, *, follows_http: bool = False
 ) -> None:
     """Have a WebSocketProtocol serve the connection, or refuse a handshake that is no good."""
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from websockets.exceptions import ProtocolError
 from websockets.frames import Close, CloseCode
@@ -20,15 +20,13 @@ from shardlayer.core.frames import text_frame
 from shardlayer.server.connection import State
 from shardlayer.server.counters import counters
 from shardlayer.server.handshake import Opening
+from shardlayer.server.host import Host
 from shardlayer.server.inbox import Message
 from shardlayer.server.keepalive import Due
 from shardlayer.server.parser import forget_failure, has_failed, let_go, limit_messages
 from shardlayer.server.reading import Reading
 from shardlayer.server.scope import target_parts, websocket_scope
 from shardlayer.server.transports import Transport, addresses, is_secure
-
-if TYPE_CHECKING:
-    from shardlayer.server.server import Server
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ class WebSocketProtocol(Reading):
 
     __slots__ = ("_opened_at", "_opening")
 
-    def __init__(self, server: Server, opening: Opening) -> None:
+    def __init__(self, server: Host, opening: Opening) -> None:
         super().__init__(server)
         self._opening: Opening | None = opening
         self._opened_at = time.monotonic()
