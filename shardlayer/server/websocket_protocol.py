@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import Any
 
 from websockets.exceptions import ProtocolError
@@ -17,14 +16,12 @@ from websockets.protocol import State as WebSocketState
 from websockets.server import ServerProtocol
 
 from shardlayer.core.frames import text_frame
+from shardlayer.server.accepting import Accepting
 from shardlayer.server.connection import State
 from shardlayer.server.counters import counters
-from shardlayer.server.handshake import Opening
-from shardlayer.server.host import Host
 from shardlayer.server.inbox import Message
 from shardlayer.server.keepalive import Due
 from shardlayer.server.parser import forget_failure, has_failed, let_go, limit_messages
-from shardlayer.server.reading import Reading
 from shardlayer.server.scope import target_parts, websocket_scope
 from shardlayer.server.transports import Transport, addresses, is_secure
 
@@ -33,18 +30,12 @@ logger = logging.getLogger(__name__)
 SLOW_CONSUMER = 4008  # close code: come back, and resume by offset
 SLOW_CLOSE_TIMEOUT = 5.0  # seconds for a slow client to take that close frame and answer it
 MAX_REASON_SIZE = 123  # bytes: what a close frame holds beside the code (RFC 6455, 5.5)
-MAX_EARLY_SIZE = 64 * 1024  # bytes that are kept of what a client sends before it is accepted
 
 
-class WebSocketProtocol(Reading):
+class WebSocketProtocol(Accepting):
     """A Twisted protocol for a connection whose opening handshake was read and is valid."""
 
-    __slots__ = ("_opened_at", "_opening")
-
-    def __init__(self, server: Host, opening: Opening) -> None:
-        super().__init__(server)
-        self._opening: Opening | None = opening
-        self._opened_at = time.monotonic()
+    __slots__ = ()
 
     # What the transport calls.
 
@@ -194,58 +185,6 @@ class WebSocketProtocol(Reading):
         frames = self._frames if self._opening is None else self._opening.frames
         if frames is not None:
             limit_messages(frames, size)
-
-    # The opening.
-
-    def _keep_early(self, data: bytes) -> None:
-        if self._opening is not None:
-            self._opening.early += data
-            if len(self._opening.early) > MAX_EARLY_SIZE:
-                self._transport.pauseProducing()
-
-    def _opening_for(self, message: Message) -> Opening:
-        if self.state is not State.OPENING or self._opening is None:
-            raise ValueError(f"{message['type']!r} came after the handshake was answered.")
-        return self._opening
-
-    def _accept(self, message: Message) -> None:
-        opening = self._opening_for(message)
-        answer = opening.accept(message.get("subprotocol"), message.get("headers") or ())
-        self._opening = None
-        self._frames = opening.frames
-        self._frames.extensions = [self._reader]
-        self.state = State.OPEN
-        counters.accepted += 1
-        self.sink.send_soon(answer)
-        self._log("connected")
-        if opening.early:
-            self._transport.resumeProducing()
-            self.dataReceived(opening.early)
-
-    def _deny(self, message: Message) -> None:
-        opening = self._opening_for(message)
-        if opening.denial is None:
-            raise ValueError("The denial response has a body but no start.")
-        self.sink.send_paced(opening.denial + message.get("body", b""))
-        opening.denial = b""
-        if not message.get("more_body", False):
-            self._end_refused(b"")
-
-    def _refuse(self, status: int, text: str) -> None:
-        opening = self._opening
-        if opening is not None:
-            # A denial response that was begun can't be followed by another response.
-            begun = opening.denial == b""
-            self._end_refused(b"" if begun else opening.deny(status, text))
-
-    def _end_refused(self, answer: bytes) -> None:
-        counters.rejected += 1
-        if self._opening is not None:
-            self._opening.abandon()
-        self._opening = None
-        self._log("rejected")
-        self._send_last(answer)
-        self._end()
 
     # Open and closing.
 

@@ -30,7 +30,7 @@ OF_CONNECTIONS = {
     *OF_ONE_REQUEST,
     "shardlayer.server.handshake.Opening",
     "shardlayer.server.sink.SocketSink",
-    "shardlayer.server.sink.TransportSink",
+    "shardlayer.server.transport_sink.TransportSink",
     "shardlayer.server.sniffer.Sniffer",
     "shardlayer.server.websocket_protocol.WebSocketProtocol",
     "websockets.server.ServerProtocol",
