@@ -8,7 +8,7 @@ import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer, errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 PROBE_TIMEOUT = 2.0  # seconds
 ANSWER_TIMEOUT = 3000  # milliseconds; aiokafka's own 40 s are for requests that carry data
 WATCH_INTERVAL = 2.0  # seconds
+START_GRACE = 1.0  # seconds that a start which is cancelled gets for its first connection
 TOPIC_EXISTS = TopicAlreadyExistsError.errno
 
 _CREDENTIALS = "see KAFKA_SASL_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD."
@@ -174,6 +175,34 @@ async def watch(brokers: Brokers, *, stop: asyncio.Event) -> None:
             wait = WATCH_INTERVAL
 
 
+class Client(Protocol):
+    """What aiokafka's consumers, producers and admins have in common."""
+
+    async def start(self) -> None:
+        """Connect."""
+
+
+async def start_client(client: Client) -> None:
+    """Start a client of aiokafka, which its owner stops, also if this raises.
+
+    aiokafka 0.14 forgets the connection that it asks first when it is cancelled while it waits for
+    it (`AIOKafkaClient.bootstrap`). So a cancellation lets it go on for up to `START_GRACE`.
+
+    Raises:
+        KafkaError: Kafka does not answer.
+    """
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting], timeout=START_GRACE)
+        starting.cancel()
+        await asyncio.wait([starting])
+        if not starting.cancelled():
+            starting.exception()  # nobody asks for it any more
+        raise
+
+
 async def make_topic(
     brokers: Brokers, topic: str, *, partitions: int, configs: Mapping[str, str] | None = None
 ) -> None:
@@ -189,7 +218,7 @@ async def make_topic(
     new.replication_factor = -1  # the broker's default; the constructor does not take it
     admin = _admin(brokers)
     try:
-        await admin.start()
+        await start_client(admin)
         made = await admin.create_topics([new])
     finally:
         await admin.close()
@@ -207,7 +236,7 @@ async def topics_of(brokers: Brokers) -> dict[str, list[int]]:
     await brokers.probe()
     admin = _admin(brokers)
     try:
-        await admin.start()
+        await start_client(admin)
         found = await admin.describe_topics()
     finally:
         await admin.close()

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.structs import ConsumerRecord
 
-from realtime.kafka.brokers import Brokers, make_topic
+from realtime.kafka.brokers import Brokers, make_topic, start_client
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -161,7 +161,7 @@ class DeadLetters:
                     **self._brokers.arguments(), acks="all", max_request_size=self._limit
                 )
                 try:
-                    await producer.start()
+                    await start_client(producer)
                 except BaseException:
                     await producer.stop()
                     raise

@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
+from realtime.kafka.brokers import start_client
 from realtime.kafka.commits import Commits
 from realtime.kafka.consumer import Consumer, close_consumer
 from realtime.kafka.dispatch import Dispatch
@@ -114,7 +115,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             Stopped: The stop came first.
         """
         async with self._stop.bounds():
-            await self._consumer.start()
+            await start_client(self._consumer)
 
     async def run(self) -> None:
         """Work until the stop; then finish and commit what is under way.

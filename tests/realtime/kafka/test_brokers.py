@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
+from demo.embedded import EmbeddedTansu
 from realtime.conf import Conf, conf
-from realtime.kafka.brokers import Brokers, client_options
+from realtime.kafka.brokers import Brokers, client_options, start_client
 from shardlayer import ShardedChannelLayer
 from tests.realtime.kafka.bad import records_in, write_bad
 from tests.realtime.kafka.numbered import (
@@ -115,3 +120,18 @@ async def test_pool_by_tls_and_password(
     assert "see KAFKA_SASL_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD" in caplog.text
     assert "is not available" not in caplog.text
     assert PASSWORD not in caplog.text
+
+
+async def test_start_that_is_cancelled_leaves_no_connection(kafka_broker: EmbeddedTansu) -> None:
+    """Whenever a client's start is cancelled, what it had opened is closed with it."""
+    for turns in range(0, 40, 3):
+        consumer = AIOKafkaConsumer(bootstrap_servers=kafka_broker.bootstrap_servers)
+        starting = asyncio.ensure_future(start_client(consumer))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+        await consumer.stop()
+        del consumer, starting
+        gc.collect()  # a connection that was forgotten warns here, which fails the test
