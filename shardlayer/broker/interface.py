@@ -259,7 +259,11 @@ class Backend(ABC):
 
     @abstractmethod
     async def heard(self, shard: int) -> None:
-        """Wait until a shard can be heard."""
+        """Wait until a shard can be heard.
+
+        Raises:
+            ShardUnavailable: If the backend was closed.
+        """
 
     @abstractmethod
     async def aclose(self) -> None:

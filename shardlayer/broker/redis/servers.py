@@ -62,6 +62,7 @@ class Servers:
         self._subscriptions: dict[str, Subscription] = {}
         self._listens = False
         self._hears = [asyncio.Event() for _ in self.keys]
+        self._has_ended = False
         self._checked: set[str] = set()
         self._turnstiles: dict[str, FifoGate] = {}
 
@@ -128,11 +129,22 @@ class Servers:
             self._subscriptions[address] = self._subscribe(address, shards, node, listener)
 
     async def heard(self, shard: int) -> None:
-        """Wait until a shard can be heard."""
+        """Wait until a shard can be heard.
+
+        Raises:
+            ShardUnavailable: If this was closed: nothing is heard any more.
+        """
         await self._hears[shard].wait()
+        if self._has_ended:
+            raise ShardUnavailable(
+                shard=shard, server=self.address_of(shard), reason="the layer was closed"
+            )
 
     async def aclose(self) -> None:
         """Close every connection. May be called again, if a call was cancelled."""
+        self._has_ended = True
+        for hears in self._hears:
+            hears.set()  # who waits is told
         subscriptions = self._subscriptions.values()
         await asyncio.gather(*(subscription.aclose() for subscription in subscriptions))
         await asyncio.gather(*(turnstile.aclose() for turnstile in self._turnstiles.values()))
@@ -201,8 +213,9 @@ class Servers:
         )
 
     def _stop_hearing(self, shards: Sequence[int], listener: Listener) -> None:
-        for shard in shards:
-            self._hears[shard].clear()
+        if not self._has_ended:
+            for shard in shards:
+                self._hears[shard].clear()
         listener.lost(shards)
 
     def _probe(self, address: str, shard: int, node: NodeId) -> Probe:
