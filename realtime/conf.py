@@ -19,7 +19,7 @@ from django.dispatch import receiver
 from realtime.kafka.addresses import is_address
 from realtime.rooms.names import MAX_ROOM_NAME, is_room_name
 
-# What is left of a room's name beside "sha256." and 64 digits, see users.py; in characters.
+# What is left of a room's name beside "sha256." and 64 digits, see access/users.py; in characters.
 MAX_USER_ROOM_PREFIX = MAX_ROOM_NAME - 71
 
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")  # that take name and password

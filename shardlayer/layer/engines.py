@@ -117,7 +117,7 @@ class Engines:
         *,
         unclaimed: Callable[[Result], object] | None = None,
     ) -> Result:
-        """Do work on the loop of an engine (see `crossing.run_there`)."""
+        """Do work on the loop of an engine (see `other_loops.run_there`)."""
         if engine.loop is asyncio.get_running_loop():
             return await work()
         return await run_there(engine.loop, work, unclaimed=unclaimed)

@@ -19,7 +19,7 @@
 
 local CHUNK = 16  -- entries read at a time; those that the page can't hold were read in vain
 local OVERHEAD = 20  -- bytes that an entry counts for beside its body
-local SPAN = 1099511627776  -- offsets of one generation, see lives.py
+local SPAN = 1099511627776  -- offsets of one generation, see restarts.py
 local LARGEST = 9007199254740992  -- how far a double counts
 local CUTS_LENGTH = 100  -- characters of the ends of earlier generations; older ones go
 

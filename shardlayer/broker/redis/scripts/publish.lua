@@ -44,7 +44,7 @@ local CHANNEL_MARK = string.byte('#')
 
 local REPEATED = struct.pack('>I8c8I4', 0, NO_EPOCH, 0)  -- an entry's head
 local META = '^(%d+) (%S%S%S%S%S%S%S%S) (.*)$'  -- an epoch has 8 characters: see the heads
-local SPAN = 1099511627776  -- offsets of one generation, see lives.py
+local SPAN = 1099511627776  -- offsets of one generation, see restarts.py
 local LARGEST = 9007199254740992  -- how far a double counts
 local CUTS_LENGTH = 100  -- characters of the ends of earlier generations; older ones go
 

@@ -1,0 +1,81 @@
+"""Every place that the docs name exists: paths, dotted names, links."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+PATH = re.compile(
+    r"(?<![\w./:-])(?:shardlayer|realtime|demo|config|tests|benchmarks|bin|docs|\.ci)/[\w./*-]*[\w*/]"
+)
+DOTTED = re.compile(r"(?<![\w./-])(?:shardlayer|realtime)(?:\.\w+)+")
+NOT_A_MODULE = re.compile(r"realtime\.[EW]\d+")  # the ids of system checks
+LINK = re.compile(r"\]\((?!https?:)([^)]+)\)")
+
+
+@cache
+def loggers() -> frozenset[str]:
+    """Return the names of loggers, of which a few are no module's."""
+    sources = [path.read_text() for path in (ROOT / "shardlayer").rglob("*.py")]
+    return frozenset(re.findall(r'getLogger\("([\w.]+)"\)', "".join(sources)))
+
+
+def exists(dotted: str) -> bool:
+    """Tell whether a dotted name is a module, or a name in one."""
+    place = ROOT
+    parts = dotted.split(".")
+    while parts and (place / parts[0]).is_dir():
+        place /= parts.pop(0)
+    if parts and (place / f"{parts[0]}.py").is_file():
+        source = (place / f"{parts.pop(0)}.py").read_text()
+    else:
+        source = (place / "__init__.py").read_text()
+    return all(re.search(rf"\b{name}\b", source) for name in parts)
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Return the anchors of a page's titles, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+class TestPage:
+    """One page of the documentation."""
+
+    def test_paths_exist(self, page: Path) -> None:
+        """What reads as a path in the repository is one; `*` stands for any name."""
+        named = set(PATH.findall(page.read_text()))
+        assert not {path for path in named if not any(ROOT.glob(path.rstrip("/")))}
+
+    def test_dotted_names_exist(self, page: Path) -> None:
+        """What reads as a module, or a name in one, is that; so are loggers."""
+        named = set(DOTTED.findall(page.read_text())) - loggers()
+        assert not {name for name in named if not NOT_A_MODULE.match(name) and not exists(name)}
+
+    def test_links_lead_somewhere(self, page: Path) -> None:
+        """Each relative link leads to a file, and to a title in it."""
+        for link in LINK.findall(page.read_text()):
+            target, _, anchor = link.partition("#")
+            path = (page.parent / target).resolve() if target else page
+            assert path.exists(), link
+            assert not anchor or anchor in anchors(path), link
+
+
+def test_made_up_places_are_found_out() -> None:
+    """The patterns find what they are for, and the search knows what is not there."""
+    text = "`shardlayer/core/wire.py`, [a](docs/design.md#words), `shardlayer.layer.Node`"
+    assert PATH.findall(text) == ["shardlayer/core/wire.py", "docs/design.md"]
+    assert DOTTED.findall(text) == ["shardlayer.layer.Node"]
+    assert LINK.findall(text) == ["docs/design.md#words"]
+    assert exists("shardlayer.layer.ShardedChannelLayer")
+    assert exists("realtime.publish.publish")
+    assert not exists("shardlayer.hub.Hub")
+    assert not exists("shardlayer.delivery.hub.Hubbub")
