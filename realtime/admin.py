@@ -14,7 +14,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from realtime.channel_layer import sharded_layer
 from realtime.conf import conf
 from realtime.models import Room
 from realtime.rooms.listing import (
@@ -24,7 +23,8 @@ from realtime.rooms.listing import (
     room_with_history,
     rooms_page,
 )
-from realtime.rooms.names import is_room_name
+from realtime.rooms.room_names import is_room_name
+from realtime.sharded_layer import sharded_layer
 from shardlayer import Publication, ShardUnavailable
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from realtime.channel_layer import sharded_layer
 from realtime.conf import conf
+from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardLayerError, ShardUnavailable
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from realtime.rooms.names import MAX_ROOM_NAME
+from realtime.rooms.room_names import MAX_ROOM_NAME
 
 
 class Room(models.Model):

@@ -6,9 +6,9 @@ from channels import DEFAULT_CHANNEL_LAYER
 
 from realtime.access.identity import User
 from realtime.access.users import user_room
-from realtime.channel_layer import sharded_layer
 from realtime.json_values import encode
-from realtime.rooms.names import require_room_name
+from realtime.rooms.room_names import require_room_name
+from realtime.sharded_layer import sharded_layer
 from shardlayer import Position
 
 

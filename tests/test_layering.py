@@ -279,7 +279,11 @@ def test_modules_of_shardlayer_have_a_layer() -> None:
         ("demo.embedded.valkey", "from demo import views", "stands alone"),
         ("realtime.health", "from demo import views", "the demo is not"),
         ("shardlayer.delivery.hub", "import demo.feed", "knows nothing of demo"),
-        ("realtime.health", "from shardlayer.consumers.dispatch import AsyncConsumer", "exports"),
+        (
+            "realtime.health",
+            "from shardlayer.consumers.async_consumer import AsyncConsumer",
+            "exports",
+        ),
     ],
 )
 def test_made_up_violation_is_caught(module: str, source: str, says: str) -> None:

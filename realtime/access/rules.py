@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 from realtime.access.identity import Identity, User
 from realtime.access.users import is_user_room, user_room
 from realtime.conf import conf
-from realtime.rooms.names import RoomGlobs
+from realtime.rooms.room_names import RoomGlobs
 
 Action = Literal["subscribe", "publish"]
 Authorize = Callable[[User, Action, str], Awaitable[bool]]

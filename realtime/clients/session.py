@@ -10,10 +10,9 @@ from typing import Any, Final
 from realtime.access.identity import Identity, name_of
 from realtime.access.rules import Action, access
 from realtime.access.users import is_user_room, user_room
-from realtime.channel_layer import sharded_layer
 from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.catchup import CatchUp
-from realtime.clients.counters import counters
+from realtime.clients.limit_counters import counters
 from realtime.clients.limits import ClientLimits, buckets_of
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import (
@@ -33,6 +32,7 @@ from realtime.clients.protocol.parsing import parse
 from realtime.clients.round_robin import turns_of
 from realtime.conf import conf
 from realtime.rooms.history import read_history
+from realtime.sharded_layer import sharded_layer
 from realtime.tokens import BadToken, user_of
 from shardlayer import (
     PAGE,

@@ -87,7 +87,7 @@ class ReadRecord(NamedTuple):
     headers: Headers
 
 
-class Batch(NamedTuple):
+class RecordBatch(NamedTuple):
     """What stands before a batch's records.
 
     Attributes:
@@ -241,7 +241,7 @@ class RecordSet:
                 return True
         return bool(batch.is_control_batch)
 
-    def _read_batch(self, batch: Batch, coded: DefaultRecordBatch) -> Iterator[Any]:
+    def _read_batch(self, batch: RecordBatch, coded: DefaultRecordBatch) -> Iterator[Any]:
         packed = batch.view[_HEADER.size :]
         payload: bytes | memoryview = packed
         if codec := batch.attributes & _CODEC:
@@ -284,7 +284,9 @@ class RecordSet:
             yield from self._read_rest(batch, payload, str(error))
         self.held = 0
 
-    def _read_rest(self, batch: Batch, payload: bytes | memoryview, why: str) -> Iterator[Any]:
+    def _read_rest(
+        self, batch: RecordBatch, payload: bytes | memoryview, why: str
+    ) -> Iterator[Any]:
         """Read records one by one, those that can't be read too; then what has no end, as one."""
         at = 0
         for index in range(min(batch.records, batch.end - batch.begin)):
@@ -306,7 +308,7 @@ class RecordSet:
             yield record
 
     def _read_one(
-        self, batch: Batch, index: int, data: bytes | memoryview, why: str
+        self, batch: RecordBatch, index: int, data: bytes | memoryview, why: str
     ) -> ReadRecord | UnreadRecord:
         """Read one record; `why` says why there is no more of it than this, if so."""
         found = _Fields()
@@ -341,7 +343,7 @@ class RecordSet:
             error="; ".join([why, *size] if why else found.faults),
         )
 
-    def _read_legacy(self, batch: Batch) -> Iterator[Any]:
+    def _read_legacy(self, batch: RecordBatch) -> Iterator[Any]:
         """Read a batch of before 2017, which Kafka 4 has no more; not bounded when unpacked."""
         coded = LegacyRecordBatch(batch.view, batch.magic)
         end = coded.next_offset
@@ -447,7 +449,7 @@ class _Fields:
             self.faults.append(f"a header's name is no UTF-8: {name[:_MAX_NAME]!r}")
 
 
-def batches_of(data: bytes) -> Iterator[Batch]:
+def batches_of(data: bytes) -> Iterator[RecordBatch]:
     """Yield the batches that a fetch brought; one that is cut off at its end is left out."""
     view = memoryview(data)
     at = 0
@@ -460,7 +462,7 @@ def batches_of(data: bytes) -> Iterator[Batch]:
             data, at
         )
         if magic < 2 or length >= _HEADER.size - _LENGTH_FROM:
-            yield Batch(
+            yield RecordBatch(
                 view[at:end], begin, begin + delta + 1, magic, attributes, first, last, count
             )
         at = end
@@ -491,7 +493,7 @@ def _read_bytes(data: bytes | memoryview, at: int) -> tuple[bytes | None, int]:
     return bytes(data[at : at + size]), at + size
 
 
-def _plain(batch: Batch, payload: bytes) -> bytes:
+def _plain(batch: RecordBatch, payload: bytes) -> bytes:
     """Return a batch as it would be without being packed; its checksum is of no use any more."""
     head = bytearray(batch.view[: _HEADER.size])
     struct.pack_into(">i", head, 8, _HEADER.size - _LENGTH_FROM + len(payload))

@@ -54,7 +54,7 @@ _ADVICE: dict[type[Exception], str] = {
 }
 
 
-class ConfigurationError(ValueError):
+class KafkaSettingsError(ValueError):
     """What was asked for can't be; the message says what."""
 
 
@@ -62,12 +62,12 @@ def check_arguments(client: type, arguments: Mapping[str, Any], setting: str) ->
     """See that a client of aiokafka takes arguments of these names.
 
     Raises:
-        ConfigurationError: Names the first that it does not, and the setting that they are from.
+        KafkaSettingsError: Names the first that it does not, and the setting that they are from.
     """
     known = inspect.signature(client).parameters
     for name in arguments:
         if name not in known:
-            raise ConfigurationError(
+            raise KafkaSettingsError(
                 f"REALTIME[{setting!r}]: {client.__name__} of aiokafka takes no {name!r}."
             )
 
@@ -268,7 +268,7 @@ def brokers_of(settings: Conf, servers: Sequence[str] | None = None) -> Brokers:
         servers: Addresses instead of those of the settings.
 
     Raises:
-        ConfigurationError: An address, a certificate or an argument in KAFKA_OPTIONS can't be.
+        KafkaSettingsError: An address, a certificate or an argument in KAFKA_OPTIONS can't be.
     """
     try:
         brokers = Brokers(
@@ -276,9 +276,9 @@ def brokers_of(settings: Conf, servers: Sequence[str] | None = None) -> Brokers:
             options=client_options(settings),
         )
     except ValueError as error:
-        raise ConfigurationError(str(error)) from error
+        raise KafkaSettingsError(str(error)) from error
     except OSError as error:  # ssl's are, too
-        raise ConfigurationError(f"A certificate for Kafka can't be read: {error}") from error
+        raise KafkaSettingsError(f"A certificate for Kafka can't be read: {error}") from error
     for client in (AIOKafkaProducer, AIOKafkaAdminClient):
         check_arguments(client, brokers.arguments(), "KAFKA_OPTIONS")
     return brokers

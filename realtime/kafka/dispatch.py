@@ -15,9 +15,9 @@ from realtime.kafka.deadletters import DeadLetters, Letter
 from realtime.kafka.deliveries import DeliveryQueue, Item, Parcel
 from realtime.kafka.marks import announcements_of
 from realtime.kafka.partitions import PartitionWork, Slice
+from realtime.kafka.records import EVERYBODY, BadRecord, payload_of
 from realtime.kafka.reporting import SkippedRecords
 from realtime.kafka.router import Answer
-from realtime.kafka.routing import EVERYBODY, BadRecord, payload_of
 from realtime.outage import Outage
 from shardlayer import Mark, ShardedChannelLayer, ShardUnavailable
 

@@ -45,7 +45,7 @@ class MakeDispatch(Protocol):
         """Return a new one."""
 
 
-class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
+class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
     """A consumer from its joining to its leaving.
 
     Records are fetched and routed while those before them are published, and those before these

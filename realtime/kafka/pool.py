@@ -27,10 +27,10 @@ from realtime.kafka.brokers import (
 from realtime.kafka.consumer import NameTaken
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.dispatch import Dispatch
-from realtime.kafka.membership import Membership, Rejoin
+from realtime.kafka.membership import GroupMembership, Rejoin
+from realtime.kafka.records import Route
 from realtime.kafka.reporting import Progress, SkippedRecords, quiet_aiokafka
 from realtime.kafka.router import Router
-from realtime.kafka.routing import Route
 from realtime.kafka.size_limits import Limits
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause
@@ -63,7 +63,7 @@ class Pool:
         options: More arguments of AIOKafkaConsumer, such as its session timeout.
 
     Raises:
-        ConfigurationError: AIOKafkaConsumer does not take one of them.
+        KafkaSettingsError: AIOKafkaConsumer does not take one of them.
     """
 
     def __init__(
@@ -121,8 +121,8 @@ class Pool:
 
         self._router = Router(route, most=limits.rooms, seconds=limits.route_time)
 
-        def join(own: dict[str, Any], stop: Stop, on_fetch: Callable[[], None]) -> Membership:
-            return Membership(
+        def join(own: dict[str, Any], stop: Stop, on_fetch: Callable[[], None]) -> GroupMembership:
+            return GroupMembership(
                 topics=topics,
                 arguments=arguments | own,
                 router=self._router,
@@ -188,10 +188,10 @@ class Reader:
         join: Makes a membership that ends with the given stop, and calls when it has fetched.
     """
 
-    def __init__(self, join: Callable[[Stop, Callable[[], None]], Membership]) -> None:
+    def __init__(self, join: Callable[[Stop, Callable[[], None]], GroupMembership]) -> None:
         self._join = join
         self._stop = Stop()
-        self._membership: Membership | None = None
+        self._membership: GroupMembership | None = None
 
     def stop(self) -> None:
         """Finish what is under way, commit, leave the group. Returns at once.

@@ -24,7 +24,7 @@ from typing import Any, cast
 from django.db import close_old_connections
 
 from realtime.kafka.batches import UnreadRecord
-from realtime.kafka.routing import (
+from realtime.kafka.records import (
     EVERYBODY,
     BadRecord,
     Record,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from shardlayer import Position, Publication, ShardedChannelLayer
 
 
-class History(NamedTuple):
+class RoomHistory(NamedTuple):
     """What was read of a room's history.
 
     Attributes:
@@ -25,7 +25,7 @@ class History(NamedTuple):
 
 async def read_history(
     layer: ShardedChannelLayer, room: str, *, limit: int, before: int = 0, max_bytes: int
-) -> History:
+) -> RoomHistory:
     """Return the newest publications, or the newest before an offset.
 
     At most `limit`, and at most `max_bytes`, but for one that is larger and comes alone.
@@ -34,10 +34,10 @@ async def read_history(
         ShardUnavailable: The room's server did not answer.
     """
     if not layer.options.policy_of(room).keeps:
-        return History(None, [])
+        return RoomHistory(None, [])
     page = await layer.history_page(room, limit, before=before, max_bytes=max_bytes)
     position = page.position
     if page.publications:
         position = Position(offset=page.publications[-1].offset, epoch=position.epoch)
     left = limit - len(page.publications) if page.more else 0
-    return History(position, page.publications, left)
+    return RoomHistory(position, page.publications, left)

@@ -14,7 +14,7 @@ from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.channels.mailboxes import Mailboxes
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
-from shardlayer.delivery.room import Membership, Room
+from shardlayer.delivery.room import LocalRoom, Membership
 from shardlayer.delivery.rooms import Rooms
 
 logger = logging.getLogger("shardlayer.channels.group_members")
@@ -124,13 +124,13 @@ class GroupMembers:
     def _pause(self) -> float:
         return min(self._expiry / SWEEPS_PER_EXPIRY, SWEEP_INTERVAL)
 
-    def _enlist(self, group: str, channel: str) -> Room:
+    def _enlist(self, group: str, channel: str) -> LocalRoom:
         room = self._rooms.hub_of(group).open(group)
         ends = asyncio.get_running_loop().time() + self._expiry
         room.channels[channel] = Membership(self._mailboxes.open(channel), ends)
         return room
 
-    async def _register(self, room: Room, channel: str) -> None:
+    async def _register(self, room: LocalRoom, channel: str) -> None:
         try:
             await self._rooms.ensure_entered(room)
         except BaseException:
@@ -138,7 +138,7 @@ class GroupMembers:
             raise
         self._rooms.changed(room)
 
-    async def _add_for_another(self, room: Room, channel: str) -> None:
+    async def _add_for_another(self, room: LocalRoom, channel: str) -> None:
         if channel not in room.channels:
             return  # discarded again, or flushed, and the room with it
         try:

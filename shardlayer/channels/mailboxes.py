@@ -21,8 +21,8 @@ from shardlayer.broker.interface import Backend
 from shardlayer.broker.values import Queued
 from shardlayer.channels.mailbox import Claimed, Mailbox
 from shardlayer.channels.pending import NOTHING_HELD
+from shardlayer.core.channel_names import is_process_local, node_of
 from shardlayer.core.exceptions import ShardLayerError, ShardUnavailable, UndecodableMessage
-from shardlayer.core.names import is_process_local, node_of
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.serializers import Serializer
 from shardlayer.core.sharding import shard_of

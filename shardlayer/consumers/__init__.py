@@ -7,8 +7,8 @@ names and behave as those do, on any channel layer and any server. What they lea
 is three tasks, an `asyncio.wait` and a hop to a thread and back; see docs/consumers.md.
 """
 
+from shardlayer.consumers.async_consumer import AsyncConsumer
 from shardlayer.consumers.database import OldConnections
-from shardlayer.consumers.dispatch import AsyncConsumer
 from shardlayer.consumers.websocket_consumers import (
     AsyncJsonWebsocketConsumer,
     AsyncWebsocketConsumer,

@@ -8,8 +8,8 @@ from channels.exceptions import InvalidChannelLayerError, StopConsumer
 from channels.generic import websocket
 
 from shardlayer.consumers import json_text
+from shardlayer.consumers.async_consumer import AsyncConsumer, Message
 from shardlayer.consumers.database import a_connection_is_due
-from shardlayer.consumers.dispatch import AsyncConsumer, Message
 
 
 class AsyncWebsocketConsumer(AsyncConsumer, websocket.AsyncWebsocketConsumer):  # type: ignore[misc]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from shardlayer.core.types import Position, Publication
-from shardlayer.delivery.room import Room
+from shardlayer.delivery.room import LocalRoom
 
 
 class Arrived(NamedTuple):
@@ -23,7 +23,7 @@ class Arrived(NamedTuple):
 
     publications: Sequence[Publication]
     size: int
-    room: Room | None = None
+    room: LocalRoom | None = None
     reset: Position | None = None
     start: int = 0
 
@@ -43,16 +43,16 @@ class Loss(NamedTuple):
         unwanted: Publications to groups without members.
     """
 
-    behind: set[Room]
-    unanswered: list[Room]
+    behind: set[LocalRoom]
+    unanswered: list[LocalRoom]
     dropped: int
     unwanted: int
 
 
-def loss_of(waiting: Iterable[Arrived], rooms: Mapping[str, Room]) -> Loss:
+def loss_of(waiting: Iterable[Arrived], rooms: Mapping[str, LocalRoom]) -> Loss:
     """Return what is lost with what waits for delivery, and with what is held for rooms."""
-    behind: set[Room] = set()
-    unanswered: list[Room] = []
+    behind: set[LocalRoom] = set()
+    unanswered: list[LocalRoom] = []
     dropped = unwanted = 0
     for arrived in waiting:
         if arrived.room is not None:

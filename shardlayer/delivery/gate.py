@@ -17,7 +17,7 @@ from __future__ import annotations
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.pushes import Reset
 from shardlayer.core.types import Position, Sink
-from shardlayer.delivery.room import Room
+from shardlayer.delivery.room import LocalRoom
 
 HELD_BYTES = 1_048_576  # bytes of frames that wait at one gate, at most
 
@@ -40,7 +40,7 @@ class Gate:
 
     __slots__ = ("_floor", "_held", "_room", "_sink", "_size", "skips")
 
-    def __init__(self, room: Room, sink: Sink) -> None:
+    def __init__(self, room: LocalRoom, sink: Sink) -> None:
         self._room = room
         self._sink = sink
         self._held: list[tuple[Broadcast, Position | None]] | None = []
@@ -59,7 +59,7 @@ class Gate:
             if self._size > HELD_BYTES and self._room.position is not None:
                 self.skip()
 
-    def is_in(self, room: Room) -> bool:
+    def is_in(self, room: LocalRoom) -> bool:
         """Tell whether its member is in the room, and has not joined again meanwhile."""
         return room.sinks.get(self._sink) is self
 

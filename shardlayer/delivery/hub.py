@@ -33,7 +33,7 @@ from shardlayer.delivery.arrivals import Arrived, loss_of, size_of
 from shardlayer.delivery.fanout import fan_out, slices
 from shardlayer.delivery.gate import Gate
 from shardlayer.delivery.misdirected import Misdirected
-from shardlayer.delivery.room import Event, Room, State
+from shardlayer.delivery.room import Event, LocalRoom, State
 
 logger = logging.getLogger("shardlayer.delivery.hub")
 
@@ -73,10 +73,10 @@ class Hub:
         write_bytes: int,
         max_backlog: int,
         turns: TimeSlices,
-        on_doubt: Callable[[Room], None],
+        on_doubt: Callable[[LocalRoom], None],
         misdirected: Misdirected | None = None,
     ) -> None:
-        self.rooms: dict[str, Room] = {}
+        self.rooms: dict[str, LocalRoom] = {}
         self.delivered = 0
         self.unwanted = 0
         self.failed = 0
@@ -98,27 +98,27 @@ class Hub:
         """Bytes of publications that arrived and have not been written yet."""
         return self._waiting_size + self._writing_size + self._held_size
 
-    def open(self, name: str) -> Room:
+    def open(self, name: str) -> LocalRoom:
         """Return the room of that name, made if there was none."""
         room = self.rooms.get(name)
         if room is None:
-            room = self.rooms[name] = Room(name)
+            room = self.rooms[name] = LocalRoom(name)
         return room
 
-    def join(self, room: Room, sink: Sink) -> Gate:
+    def join(self, room: LocalRoom, sink: Sink) -> Gate:
         """Make `sink` a member, behind a closed gate. O(1)."""
         gate = Gate(room, sink)
         room.sinks[sink] = gate
         return gate
 
-    def leave(self, name: str, sink: Sink) -> Room | None:
+    def leave(self, name: str, sink: Sink) -> LocalRoom | None:
         """End a membership, if there is one, and return the room, if there is one. O(1)."""
         room = self.rooms.get(name)
         if room is not None:
             room.sinks.pop(sink, None)  # gone already if writing to it had failed
         return room
 
-    def forget(self, room: Room) -> None:
+    def forget(self, room: LocalRoom) -> None:
         """Drop a room that nobody is in, with what is held back for it."""
         room.move(Event.FORGET)
         del self.rooms[room.name]
@@ -136,24 +136,24 @@ class Hub:
         self._shed()
         return False
 
-    def enter(self, room: Room) -> None:
+    def enter(self, room: LocalRoom) -> None:
         """Note that the shard of a new room is asked for the first time."""
         room.move(Event.ASK)
 
-    def refuse(self, room: Room) -> None:
+    def refuse(self, room: LocalRoom) -> None:
         """Note that the first question failed: the room is as new, and its members leave it."""
         room.move(Event.FAIL)
         self._let_go(room)
 
-    def miss(self, room: Room) -> None:
+    def miss(self, room: LocalRoom) -> None:
         """Note that something for a room may have passed unheard."""
         self._move(room, Event.MISS)
 
-    def ask(self, room: Room) -> None:
+    def ask(self, room: LocalRoom) -> None:
         """Note that a room's shard is asked now: what is held was published before its answer."""
         room.asked = len(room.held)
 
-    def admit(self, room: Room, reply: JoinReply) -> None:
+    def admit(self, room: LocalRoom, reply: JoinReply) -> None:
         """Take the answer of a room's shard, which is written before all that waits for the room.
 
         Members have their own answers to a first question. Later their position is known, and
@@ -201,13 +201,13 @@ class Hub:
         finally:
             turns.end()
 
-    def _collect(self) -> tuple[dict[Room, _Entries], dict[Room, Position]]:
+    def _collect(self) -> tuple[dict[LocalRoom, _Entries], dict[LocalRoom, Position]]:
         """Take what waits, a round of it.
 
         Returns what each room's members are written, and before it where they are told to be.
         """
-        collected: dict[Room, _Entries] = {}
-        resets: dict[Room, Position] = {}
+        collected: dict[LocalRoom, _Entries] = {}
+        resets: dict[LocalRoom, Position] = {}
         while self._waiting:
             arrived = self._waiting.popleft()
             self._waiting_size -= arrived.size
@@ -244,7 +244,7 @@ class Hub:
                 break
         return collected, resets
 
-    def _follow(self, room: Room, answer: Arrived) -> list[Publication]:
+    def _follow(self, room: LocalRoom, answer: Arrived) -> list[Publication]:
         """Move a room on by the answer of its shard; return what its members are written."""
         if room.state is State.FORGOTTEN:
             return []
@@ -287,7 +287,7 @@ class Hub:
                 # Without history nothing was in the answer but the answer itself.
                 self._move(room, Event.WRITE if room.position is None else Event.DROP)
 
-    def _is_next(self, room: Room, publication: Publication) -> bool:
+    def _is_next(self, room: LocalRoom, publication: Publication) -> bool:
         """Tell whether a publication follows what was delivered; hold it back if it may later."""
         if room.state is not _LIVE:
             self._hold_back(room, publication)
@@ -306,37 +306,37 @@ class Hub:
         return False
 
     @staticmethod
-    def _is_foreign(room: Room, publication: Publication) -> bool:
+    def _is_foreign(room: LocalRoom, publication: Publication) -> bool:
         here = room.position
         return here is not None and bool(publication.offset) and publication.epoch != here.epoch
 
-    def _hold_back(self, room: Room, publication: Publication) -> None:
+    def _hold_back(self, room: LocalRoom, publication: Publication) -> None:
         if room.state is State.NEW:
             self.unwanted += 1  # from before the first member's answer
             return
         room.held.append(publication)
         self._held_size += len(publication.data)
 
-    def _let_go(self, room: Room) -> None:
+    def _let_go(self, room: LocalRoom) -> None:
         """Hold nothing back any more."""
         if room.held:
             self._held_size -= size_of(room.held)
             room.held = []
         room.asked = 0
 
-    def _move(self, room: Room, event: Event) -> None:
+    def _move(self, room: LocalRoom, event: Event) -> None:
         """Move a room, and have its shard asked where that is due."""
         before = room.state
         if room.move(event) is State.HEALING and before is not State.HEALING:
             self._on_doubt(room)
 
-    def _write_slices(self, room: Room, broadcast: Broadcast) -> Generator[None, None, None]:
+    def _write_slices(self, room: LocalRoom, broadcast: Broadcast) -> Generator[None, None, None]:
         for number, present in enumerate(slices(room.sinks, self._slice_size)):
             if number:
                 yield
             self._write_slice(room, present(), broadcast)
 
-    def _write_slice(self, room: Room, writers: Sequence[Sink], broadcast: Broadcast) -> None:
+    def _write_slice(self, room: LocalRoom, writers: Sequence[Sink], broadcast: Broadcast) -> None:
         for writer, error in fan_out(writers, broadcast):
             self._remove(room, writer)
             logger.error(
@@ -344,7 +344,7 @@ class Hub:
             )
         self.delivered += len(writers) * len(broadcast.texts)
 
-    def _remove(self, room: Room, writer: Sink) -> None:
+    def _remove(self, room: LocalRoom, writer: Sink) -> None:
         """Remove the member that is written to by `writer`. O(n), to keep writing cheap."""
         self.failed += 1
         for sink, its_writer in room.sinks.items():

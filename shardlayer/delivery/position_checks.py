@@ -18,7 +18,7 @@ from shardlayer.broker.interface import Backend
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.types import Position
-from shardlayer.delivery.room import Room, State
+from shardlayer.delivery.room import LocalRoom, State
 from shardlayer.delivery.rooms import Rooms
 
 logger = logging.getLogger("shardlayer.delivery.position_checks")
@@ -66,7 +66,7 @@ class PositionChecks:
         """
         hub = self._rooms.hubs[shard]
         rooms = [room for room in hub.rooms.values() if self._can_tell(room)]
-        doubtful: list[tuple[Room, Position | None]] = []
+        doubtful: list[tuple[LocalRoom, Position | None]] = []
         for start in range(0, len(rooms), ROOMS_PER_CALL):
             doubtful += await self._compare(shard, rooms[start : start + ROOMS_PER_CALL])
         if not doubtful:
@@ -80,13 +80,13 @@ class PositionChecks:
                 self._rooms.enter_again(room)
 
     async def _compare(
-        self, shard: int, rooms: Sequence[Room]
-    ) -> list[tuple[Room, Position | None]]:
+        self, shard: int, rooms: Sequence[LocalRoom]
+    ) -> list[tuple[LocalRoom, Position | None]]:
         """Return the rooms that are not where the shard says, and where it says they are."""
         before = [room.position for room in rooms]
         names = [room.name for room in rooms]
         found = await self._backend.positions(shard, names)
-        doubtful: list[tuple[Room, Position | None]] = []
+        doubtful: list[tuple[LocalRoom, Position | None]] = []
         for room, here, there in zip(rooms, before, found, strict=True):
             if here is None:
                 continue
@@ -97,7 +97,7 @@ class PositionChecks:
         return doubtful
 
     @staticmethod
-    def _can_tell(room: Room) -> bool:
+    def _can_tell(room: LocalRoom) -> bool:
         return bool(room.sinks) and room.position is not None and room.state is State.LIVE
 
     async def _check_soon(self, shard: int) -> None:
@@ -110,7 +110,7 @@ class PositionChecks:
         return self._interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (jitter)
 
 
-def _misses(room: Room, there: Position | None) -> bool:
+def _misses(room: LocalRoom, there: Position | None) -> bool:
     """Tell whether a room lacks what its shard has; None is a shard that has lost the room."""
     here = room.position
     if here is None:

@@ -30,7 +30,7 @@ from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.values import PAGE, PAGE_BYTES, JoinReply, Page
 from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.leases import RETRY_PAUSE, Registry
-from shardlayer.delivery.room import Room, State
+from shardlayer.delivery.room import LocalRoom, State
 
 logger = logging.getLogger("shardlayer.delivery.rooms")
 
@@ -63,13 +63,13 @@ class Reentry:
         self._turns = turns
         self._on_admitted = on_admitted
         self._tasks = tasks
-        self._due: list[deque[Room]] = [deque() for _ in hubs]  # each room is healing
-        self._large: list[deque[Room]] = [deque() for _ in hubs]  # and these are asked about alone
-        self._doubted: list[deque[Room]] = [deque() for _ in hubs]  # as far as they still exist
+        self._due: list[deque[LocalRoom]] = [deque() for _ in hubs]  # each room is healing
+        self._large: list[deque[LocalRoom]] = [deque() for _ in hubs]  # asked about alone
+        self._doubted: list[deque[LocalRoom]] = [deque() for _ in hubs]  # if they still exist
         self._workers: dict[int, asyncio.Task[None]] = {}
         self._complain = ThrottledLog(logger, logging.ERROR)
 
-    def ask(self, shard: int, room: Room) -> None:
+    def ask(self, shard: int, room: LocalRoom) -> None:
         """Ask about a room that is healing, as soon as may be."""
         self._due[shard].append(room)
         self._begin(shard, spread=0.0)
@@ -100,7 +100,7 @@ class Reentry:
                 self._due[shard].extendleft(reversed(batch))  # those that have no answer
         del self._workers[shard]
 
-    def _next(self, shard: int) -> deque[Room]:
+    def _next(self, shard: int) -> deque[LocalRoom]:
         """Return who is asked about next, in one write."""
         hub, due, doubted = self._hubs[shard], self._due[shard], self._doubted[shard]
         if self._large[shard]:
@@ -113,7 +113,7 @@ class Reentry:
                 hub.miss(room)  # which makes it due, unless it is asked about, or answered, now
         return deque([due.popleft() for _ in range(min(ROOMS_PER_CALL, len(due)))])
 
-    async def _enter(self, shard: int, batch: deque[Room]) -> bool:
+    async def _enter(self, shard: int, batch: deque[LocalRoom]) -> bool:
         """Ask about rooms, and take from the batch who has an answer; False if none has."""
         hub = self._hubs[shard]
         page = PAGE if len(batch) == 1 else Page(PAGE_BYTES // len(batch), least=0)
@@ -126,7 +126,7 @@ class Reentry:
             self._complain("Rooms of shard %d can't be entered again yet: %s", shard, error)
             return False
         await self._turns.wait()
-        failed: list[Room] = []
+        failed: list[LocalRoom] = []
         for reply in replies:
             room = batch[0]
             if isinstance(reply, Exception):
@@ -142,6 +142,6 @@ class Reentry:
         return len(failed) < len(replies)
 
 
-def _is_stuck(room: Room, reply: JoinReply) -> bool:
+def _is_stuck(room: LocalRoom, reply: JoinReply) -> bool:
     """Tell whether an answer brings a room no further, though there is more."""
     return reply.reached != reply.position and reply.reached == room.position

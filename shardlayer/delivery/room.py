@@ -143,7 +143,7 @@ class Membership(NamedTuple):
     ends: float
 
 
-class Room:
+class LocalRoom:
     """A group with members in this node.
 
     Attributes:

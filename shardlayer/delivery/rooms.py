@@ -27,7 +27,7 @@ from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.leases import Registry
 from shardlayer.delivery.misdirected import Misdirected
 from shardlayer.delivery.reentry import Reentry
-from shardlayer.delivery.room import ASKED, ENTERING, Room, State
+from shardlayer.delivery.room import ASKED, ENTERING, LocalRoom, State
 
 logger = logging.getLogger("shardlayer.delivery.rooms")
 
@@ -61,7 +61,7 @@ class Rooms:
         self._shards = options.shards
         self._deliveries: list[asyncio.Handle | None] = [None] * options.shards
         self._tasks = tasks.branch()
-        self._entries: dict[Room, asyncio.Task[JoinReply]] = {}  # first questions under way
+        self._entries: dict[LocalRoom, asyncio.Task[JoinReply]] = {}  # first questions under way
         self._reentry = Reentry(
             registry, self.hubs, turns, on_admitted=self._deliver, tasks=self._tasks
         )
@@ -75,7 +75,7 @@ class Rooms:
         """Return the hub of a room."""
         return self.hubs[self.shard_of(name)]
 
-    def find(self, name: str) -> Room | None:
+    def find(self, name: str) -> LocalRoom | None:
         """Return the room of that name, if there is one."""
         return self.hub_of(name).rooms.get(name)
 
@@ -89,7 +89,7 @@ class Rooms:
         return sum(len(hub.rooms) for hub in self.hubs)
 
     async def ensure_entered(
-        self, room: Room, since: Position | None = None, page: Page = PAGE
+        self, room: LocalRoom, since: Position | None = None, page: Page = PAGE
     ) -> JoinReply | None:
         """Have a room registered; return the answer if it was done for this caller.
 
@@ -108,7 +108,7 @@ class Rooms:
             await self._outcome(room, self._entries[room])
         return None
 
-    async def _outcome(self, room: Room, entry: asyncio.Task[Result]) -> Result:
+    async def _outcome(self, room: LocalRoom, entry: asyncio.Task[Result]) -> Result:
         """Wait for an entry, which goes on if its caller does not."""
         try:
             return await asyncio.shield(entry)
@@ -118,7 +118,7 @@ class Rooms:
             shard = self.shard_of(room.name)
             raise self._registry.unavailable(shard, reason="the layer was closed") from None
 
-    async def missed(self, room: Room, since: Position, page: Page = PAGE) -> JoinReply:
+    async def missed(self, room: LocalRoom, since: Position, page: Page = PAGE) -> JoinReply:
         """Ask the shard for a page of what was published to a room after a position.
 
         Raises:
@@ -129,7 +129,7 @@ class Rooms:
             shard, room.name, members=len(room), since=since, page=page
         )
 
-    def changed(self, room: Room) -> None:
+    def changed(self, room: LocalRoom) -> None:
         """Note that a room's members changed; without any it is given up after the linger."""
         self._registry.changed(self.shard_of(room.name), room.name, len(room))
 
@@ -153,7 +153,7 @@ class Rooms:
         """Ask again where all rooms of a shard are, since something may have been missed."""
         self._reentry.doubt(shard)
 
-    def enter_again(self, room: Room) -> None:
+    def enter_again(self, room: LocalRoom) -> None:
         """Ask for what a room missed."""
         self.hub_of(room.name).miss(room)
 
@@ -218,7 +218,7 @@ class Rooms:
             steps.close()
             self._deliveries[shard] = None
 
-    async def _run_entry(self, room: Room, since: Position | None, page: Page) -> JoinReply:
+    async def _run_entry(self, room: LocalRoom, since: Position | None, page: Page) -> JoinReply:
         # Admits before it ends: who finds the task done must find the room entered.
         shard = self.shard_of(room.name)
         try:
@@ -234,6 +234,6 @@ class Rooms:
         self._deliver(shard)
         return reply
 
-    def _reenter(self, shard: int, room: Room) -> None:
+    def _reenter(self, shard: int, room: LocalRoom) -> None:
         """Ask for what a room missed, until the shard answers; its publications wait meanwhile."""
         self._reentry.ask(shard, room)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from shardlayer.aio import native_threads
 from shardlayer.aio.other_loops import run_there, wait_there
-from shardlayer.core.names import is_of, new_process
+from shardlayer.core.channel_names import is_of, new_process
 from shardlayer.core.options import LayerOptions
 from shardlayer.layer.background import Background
 from shardlayer.layer.engine import Engine

@@ -19,9 +19,9 @@ from shardlayer.broker.values import PAGE, Page
 from shardlayer.channels.group_members import GroupMembers
 from shardlayer.channels.mailboxes import Mailboxes
 from shardlayer.core import wire
+from shardlayer.core.channel_names import new_node, node_of
 from shardlayer.core.exceptions import WireError
 from shardlayer.core.frames import Broadcast
-from shardlayer.core.names import new_node, node_of
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Position, Publication, Sink

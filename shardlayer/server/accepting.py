@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 
-from shardlayer.server.connection import State
+from shardlayer.server.connection import ConnectionState
 from shardlayer.server.counters import counters
 from shardlayer.server.handshake import Opening
-from shardlayer.server.host import Host
+from shardlayer.server.host import WebSocketHost
 from shardlayer.server.inbox import Message
 from shardlayer.server.reading import Reading
 
@@ -27,7 +27,7 @@ class Accepting(Reading):
 
     __slots__ = ("_opened_at", "_opening")
 
-    def __init__(self, server: Host, opening: Opening) -> None:
+    def __init__(self, server: WebSocketHost, opening: Opening) -> None:
         super().__init__(server)
         self._opening: Opening | None = opening  # until it is answered
         self._opened_at = time.monotonic()
@@ -39,7 +39,7 @@ class Accepting(Reading):
                 self._transport.pauseProducing()
 
     def _opening_for(self, message: Message) -> Opening:
-        if self.state is not State.OPENING or self._opening is None:
+        if self.state is not ConnectionState.OPENING or self._opening is None:
             raise ValueError(f"{message['type']!r} came after the handshake was answered.")
         return self._opening
 
@@ -49,7 +49,7 @@ class Accepting(Reading):
         self._opening = None
         self._frames = opening.frames
         self._frames.extensions = [self._reader]
-        self.state = State.OPEN
+        self.state = ConnectionState.OPEN
         counters.accepted += 1
         self.sink.send_soon(answer)
         self._log("connected")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from enum import IntEnum
 
-from shardlayer.server.host import Host
+from shardlayer.server.host import WebSocketHost
 from shardlayer.server.inbox import Inbox
 from shardlayer.server.sink import SocketSink
 from shardlayer.server.transport_sink import TransportSink
@@ -22,7 +22,7 @@ from shardlayer.server.transports import Address, Transport, is_plain
 CLOSE_TIMEOUT = 10.0  # seconds for the client to take our last bytes and answer a close frame
 
 
-class State(IntEnum):
+class ConnectionState(IntEnum):
     """See the text of the module."""
 
     OPENING, OPEN, CLOSING, LOST = range(4)
@@ -52,7 +52,7 @@ class Connection:
         "state",
     )
 
-    def __init__(self, server: Host) -> None:
+    def __init__(self, server: WebSocketHost) -> None:
         self._server = server
         self._abort_timer: asyncio.TimerHandle | None = None
         self._ending = False  # the TCP connection is to end once all is written
@@ -60,7 +60,7 @@ class Connection:
         self._told = False  # the application knows that nothing more will come
         self._client: Address | None = None
         self._path = ""
-        self.state = State.OPENING
+        self.state = ConnectionState.OPENING
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} client={self._client!r} path={self._path!r}>"
@@ -111,9 +111,9 @@ class Connection:
         self, data: bytes, *, timeout: float = CLOSE_TIMEOUT, jump: bool = False
     ) -> None:
         """Send what nothing may follow; abort if the client doesn't end within the timeout."""
-        if self.state >= State.CLOSING:
+        if self.state >= ConnectionState.CLOSING:
             return
-        self.state = State.CLOSING
+        self.state = ConnectionState.CLOSING
         self.sink.send_last(data, jump=jump)
         self.inbox.release()
         loop = asyncio.get_running_loop()
@@ -128,7 +128,7 @@ class Connection:
 
     def _detach(self, code: int, reason: str) -> None:
         """Take leave of the connection, which is gone."""
-        self.state = State.LOST
+        self.state = ConnectionState.LOST
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self.sink.detach()

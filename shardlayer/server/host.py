@@ -26,7 +26,7 @@ class WebSocket(Protocol):
     def go_away(self) -> None: ...
 
 
-class Host(ScopeOptions, Protocol):
+class WebSocketHost(ScopeOptions, Protocol):
     """The server, as a connection sees it: `server.Server`. Times are in seconds, sizes in bytes.
 
     The attributes are Daphne's and `Server`'s, which says what each means.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from channels.testing import ChannelsLiveServerTestCase
 
-from shardlayer.server.testing import ServerProcess
+from shardlayer.server.server_process import ServerProcess
 
 
 class LiveServerTestCase(ChannelsLiveServerTestCase):  # type: ignore[misc]

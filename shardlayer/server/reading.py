@@ -14,9 +14,9 @@ import time
 from websockets.frames import Frame
 from websockets.server import ServerProtocol
 
-from shardlayer.server.connection import Connection, State
+from shardlayer.server.connection import Connection, ConnectionState
 from shardlayer.server.counters import counters
-from shardlayer.server.host import Host
+from shardlayer.server.host import WebSocketHost
 from shardlayer.server.keepalive import Keepalive
 from shardlayer.server.messages import MessageReader
 from shardlayer.server.parser import is_within_message
@@ -43,7 +43,7 @@ class Reading(Connection):
         "_unfinished_since",
     )
 
-    def __init__(self, server: Host) -> None:
+    def __init__(self, server: WebSocketHost) -> None:
         super().__init__(server)
         self._frames: ServerProtocol | None = None  # from acceptance on
         self._reader = MessageReader()
@@ -119,7 +119,7 @@ class Reading(Connection):
         """Parse bytes, pass on the messages that they complete, and return how many frames."""
         frames.receive_data(data)
         events = frames.events_received()
-        is_open = self.state is State.OPEN
+        is_open = self.state is ConnectionState.OPEN
         completed = False
         for frame in events:
             if is_open and isinstance(frame, Frame):
@@ -144,7 +144,7 @@ class Reading(Connection):
         self._paid_until = paid_until(self._paid_until, count, now, rate)
         if not is_too_fast(self._paid_until, now):
             return
-        if self.state is State.OPEN:
+        if self.state is ConnectionState.OPEN:
             counters.fast_closed += 1
             self._fail(frames, TOO_FAST, "too many frames")
         else:  # it was told to go, and goes on

@@ -14,7 +14,7 @@ from typing import Any
 
 from shardlayer.server.counters import counters
 from shardlayer.server.handshake import HandshakeRefused, Opening
-from shardlayer.server.host import Host
+from shardlayer.server.host import WebSocketHost
 from shardlayer.server.http_limits import HTTPRequest
 from shardlayer.server.transports import StreamProtocol, Transport, switch_protocol
 from shardlayer.server.websocket_protocol import WebSocketProtocol
@@ -31,7 +31,7 @@ BuildProtocol = Callable[[Any], StreamProtocol]
 class Sniffer:
     """The protocol of a new connection until it is known what the client wants."""
 
-    def __init__(self, server: Host, build_http: BuildProtocol, address: Any) -> None:
+    def __init__(self, server: WebSocketHost, build_http: BuildProtocol, address: Any) -> None:
         self._server = server
         self._build_http = build_http
         self._address = address
@@ -76,7 +76,7 @@ class UpgradeFactory:
     WebSocket, as a proxy with a pool of connections may ask.
     """
 
-    def __init__(self, server: Host) -> None:
+    def __init__(self, server: WebSocketHost) -> None:
         self._server = server
 
     def buildProtocol(self, address: Any) -> Upgrade:  # noqa: N802
@@ -87,7 +87,7 @@ class UpgradeFactory:
 class Upgrade:
     """The protocol of a connection that HTTP hands over, request and all."""
 
-    def __init__(self, server: Host) -> None:
+    def __init__(self, server: WebSocketHost) -> None:
         self._server = server
 
     def makeConnection(self, transport: Transport) -> None:  # noqa: N802
@@ -105,7 +105,12 @@ class Upgrade:
 
 
 def open_websocket(
-    server: Host, transport: Transport, head: bytes, early: bytes, *, follows_http: bool = False
+    server: WebSocketHost,
+    transport: Transport,
+    head: bytes,
+    early: bytes,
+    *,
+    follows_http: bool = False,
 ) -> None:
     """Have a WebSocketProtocol serve the connection, or refuse a handshake that is no good."""
     try:

@@ -17,7 +17,7 @@ from websockets.server import ServerProtocol
 
 from shardlayer.core.frames import text_frame
 from shardlayer.server.accepting import Accepting
-from shardlayer.server.connection import State
+from shardlayer.server.connection import ConnectionState
 from shardlayer.server.counters import counters
 from shardlayer.server.inbox import Message
 from shardlayer.server.keepalive import Due
@@ -94,7 +94,7 @@ class WebSocketProtocol(Accepting):
         Raises:
             ValueError: For a message that the ASGI specification doesn't allow here.
         """
-        if self.state >= State.CLOSING:
+        if self.state >= ConnectionState.CLOSING:
             return
         kind = message.get("type")
         if kind == "websocket.send":
@@ -120,21 +120,21 @@ class WebSocketProtocol(Accepting):
         error = None if task.cancelled() else task.exception()
         if error is not None:
             logger.error("Exception inside application: %s", error, exc_info=error)
-        if self.state is State.OPENING:
+        if self.state is ConnectionState.OPENING:
             self._refuse(500, "Internal server error.")
-        elif self.state is State.OPEN:
+        elif self.state is ConnectionState.OPEN:
             failed = task.cancelled() or error is not None
             self.close(CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE)
-        elif self.state is State.LOST:
+        elif self.state is ConnectionState.LOST:
             self._server.forget(self)
 
     def check_timeouts(self, now: float) -> None:
         """Apply Daphne's limits in time; called every two seconds with the monotonic time."""
         server = self._server
-        if self.state is State.OPENING:
+        if self.state is ConnectionState.OPENING:
             if 0 <= server.websocket_connect_timeout < now - self._opened_at:
                 self._refuse(403, "The application did not answer in time.")
-        elif self.state is State.OPEN and self._frames is not None:
+        elif self.state is ConnectionState.OPEN and self._frames is not None:
             if 0 <= server.websocket_timeout < now - self._opened_at:
                 self.close(CloseCode.NORMAL_CLOSURE)
             else:
@@ -149,10 +149,10 @@ class WebSocketProtocol(Accepting):
         Raises:
             ValueError: If RFC 6455 doesn't let an endpoint send the code.
         """
-        if self.state is State.OPENING:
+        if self.state is ConnectionState.OPENING:
             self._refuse(403, "Access denied.")
         frames = self._frames
-        if frames is None or self.state is not State.OPEN:
+        if frames is None or self.state is not ConnectionState.OPEN:
             return
         reason = reason.encode()[:MAX_REASON_SIZE].decode(errors="ignore")
         try:
@@ -163,7 +163,7 @@ class WebSocketProtocol(Accepting):
 
     def go_away(self) -> None:
         """Send the client away, which may come back: this server is stopping."""
-        if self.state is State.OPENING:
+        if self.state is ConnectionState.OPENING:
             self._refuse(503, "The server is stopping.")
         else:
             self.close(CloseCode.SERVICE_RESTART)
@@ -189,7 +189,7 @@ class WebSocketProtocol(Accepting):
     # Open and closing.
 
     def _send(self, message: Message) -> None:
-        if self.state is State.OPENING:
+        if self.state is ConnectionState.OPENING:
             raise ValueError("The application must accept the WebSocket before it sends.")
         frames = self._frames
         if frames is None:
@@ -208,7 +208,7 @@ class WebSocketProtocol(Accepting):
         self.sink.send_paced(b"".join(frames.data_to_send()))
 
     def _check_ping(self, frames: ServerProtocol, now: float) -> None:
-        if self.state is not State.OPEN:
+        if self.state is not ConnectionState.OPEN:
             return
         if self.inbox.paused:
             # The application is behind, so nothing is read, and an answer couldn't be heard.

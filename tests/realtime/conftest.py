@@ -10,7 +10,7 @@ import pytest
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
-from realtime.channel_layer import sharded_layer
+from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 
 BACKEND = "shardlayer.layer.ShardedChannelLayer"

@@ -12,8 +12,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.channel_layer import sharded_layer
 from realtime.publish import publish
+from realtime.sharded_layer import sharded_layer
 from tests.realtime.conftest import channel_layers
 
 ROOMS = "/admin/realtime/room/"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config import settings as project
 from realtime import checks
-from realtime.clients.counters import Counters
+from realtime.clients.limit_counters import LimitCounters
 from realtime.conf import known_keys
 from shardlayer import LayerOptions
 
@@ -46,7 +46,7 @@ def test_counters() -> None:
     rows = text.partition("## What clients' limits did\n")[2].partition("\n## ")[0]
     columns = re.findall(r"^\| (`.*?`) \|", rows, re.MULTILINE)
     named = {name for column in columns for name in re.findall(r"`(.*?)`", column)}
-    assert named == {item.name for item in fields(Counters)}
+    assert named == {item.name for item in fields(LimitCounters)}
 
 
 def test_environment() -> None:

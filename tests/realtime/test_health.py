@@ -14,7 +14,7 @@ from django.test import AsyncClient
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.channel_layer import sharded_layer
+from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.conftest import channel_layers
 from tests.waiting import until

@@ -8,8 +8,8 @@ from typing import Any
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
-from realtime.channel_layer import sharded_layer
 from realtime.lifespan import lifespan
+from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.conftest import channel_layers
 

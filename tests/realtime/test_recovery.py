@@ -12,8 +12,8 @@ import pytest
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
-from realtime.channel_layer import sharded_layer
 from realtime.publish import apublish
+from realtime.sharded_layer import sharded_layer
 from shardlayer import Position, ShardUnavailable
 from tests.realtime.client import Client
 from tests.realtime.conftest import channel_layers

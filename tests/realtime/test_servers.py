@@ -21,8 +21,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.channel_layer import sharded_layer
 from realtime.publish import apublish
+from realtime.sharded_layer import sharded_layer
 from tests.realtime.conftest import channel_layers
 from tests.realtime.process import BIN, Process, manage
 from tests.waiting import wait_until

@@ -14,7 +14,7 @@ import daphne.testing
 import pytest
 from hypothesis import Phase, settings
 
-from shardlayer.server.testing import ServerProcess
+from shardlayer.server.server_process import ServerProcess
 
 Scope = MutableMapping[str, Any]
 

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from demo.feed.feed import run_feed
 from realtime.conf import conf
-from realtime.kafka.brokers import ConfigurationError, brokers_of
-from realtime.management.stopping import run_until_stopped
+from realtime.kafka.brokers import KafkaSettingsError, brokers_of
+from realtime.management.run_until_stopped import run_until_stopped
 
 
 class Command(BaseCommand):
@@ -25,6 +25,6 @@ class Command(BaseCommand):
         settings = conf()
         try:
             brokers = brokers_of(settings)
-        except ConfigurationError as error:
+        except KafkaSettingsError as error:
             raise CommandError(str(error)) from error
         run_until_stopped(lambda stop: run_feed(brokers, settings.kafka_topics[0], stop=stop))

@@ -23,7 +23,7 @@ from realtime.clients.protocol.commands import (
     Unsubscribe,
     Wanted,
 )
-from realtime.rooms.names import ROOM_RULE, is_room_name
+from realtime.rooms.room_names import ROOM_RULE, is_room_name
 from shardlayer import Position
 
 MAX_ID: Final = 2**53 - 1  # the largest whole number that JavaScript keeps exactly

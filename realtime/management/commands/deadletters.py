@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.conf import conf
-from realtime.kafka.brokers import ConfigurationError, brokers_of
+from realtime.kafka.brokers import KafkaSettingsError, brokers_of
 from realtime.kafka.replay import Filed, Postbox, Replayed
 from realtime.kafka.reporting import quiet_aiokafka
 from realtime.management.arguments import count
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         quiet_aiokafka()
         try:
             brokers = brokers_of(settings)
-        except ConfigurationError as error:
+        except KafkaSettingsError as error:
             raise CommandError(str(error)) from error
         postbox = Postbox(
             brokers=brokers,

@@ -8,12 +8,12 @@ import orjson
 from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime.channel_layer import sharded_layer
 from realtime.conf import conf
 from realtime.management.arguments import count
 from realtime.management.tables import harmless
 from realtime.rooms.listing import publication_fields, room_fields, room_with_history
-from realtime.rooms.names import require_room_name
+from realtime.rooms.room_names import require_room_name
+from realtime.sharded_layer import sharded_layer
 from shardlayer import Publication, RoomInfo, ShardLayerError
 
 LIMIT = 50  # publications

@@ -8,11 +8,11 @@ import orjson
 from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime.channel_layer import sharded_layer
 from realtime.conf import conf
 from realtime.management.arguments import count
 from realtime.management.tables import table
 from realtime.rooms.listing import RoomList, list_rooms, room_fields
+from realtime.sharded_layer import sharded_layer
 
 LIMIT = 1_000  # rooms
 

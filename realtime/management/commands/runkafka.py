@@ -9,13 +9,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
-from realtime.channel_layer import sharded_layer
 from realtime.conf import Conf, conf
-from realtime.kafka.brokers import ConfigurationError, brokers_of
+from realtime.kafka.brokers import KafkaSettingsError, brokers_of
 from realtime.kafka.pool import Pool
 from realtime.kafka.size_limits import Limits
 from realtime.management.arguments import count
-from realtime.management.stopping import run_until_stopped
+from realtime.management.run_until_stopped import run_until_stopped
+from realtime.sharded_layer import sharded_layer
 from realtime.waiting import wait_for_redis
 from shardlayer import GC_THRESHOLD, ShardedChannelLayer, spare_collections
 
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         spare_collections(GC_THRESHOLD)  # records come in thousands, and leave no cycles
         try:
             run_until_stopped(lambda stop: _run(stop, options))
-        except ConfigurationError as error:
+        except KafkaSettingsError as error:
             raise CommandError(str(error)) from error
 
 
@@ -89,15 +89,15 @@ def _pool(settings: Conf, layer: ShardedChannelLayer, options: dict[str, Any]) -
     """Return the pool that settings and options ask for.
 
     Raises:
-        ConfigurationError: They ask for what can't be.
+        KafkaSettingsError: They ask for what can't be.
     """
     brokers = brokers_of(settings, options["bootstrap"].split(","))
     try:
         route = import_string(settings.kafka_route)
     except ImportError as error:
-        raise ConfigurationError(f"REALTIME['KAFKA_ROUTE']: {error}") from error
+        raise KafkaSettingsError(f"REALTIME['KAFKA_ROUTE']: {error}") from error
     if not callable(route):
-        raise ConfigurationError(f"REALTIME['KAFKA_ROUTE']: {settings.kafka_route} is no function.")
+        raise KafkaSettingsError(f"REALTIME['KAFKA_ROUTE']: {settings.kafka_route} is no function.")
     return Pool(
         brokers=brokers,
         topics=options["topics"],

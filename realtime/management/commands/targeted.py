@@ -7,7 +7,7 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime.channel_layer import sharded_layer
+from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardLayerError
 
 

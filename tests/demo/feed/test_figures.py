@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from demo.feed.figures import Reading, figures, rate
 from demo.feed.machine import read_machine
-from realtime.rooms.names import is_room_name
+from realtime.rooms.room_names import is_room_name
 
 BEFORE = Reading(
     wall=1732147200.0,

@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from realtime.access.users import user_room
 from realtime.publish import apublish, apublish_to_user, publish_to_user
-from realtime.rooms.names import is_room_name
+from realtime.rooms.room_names import is_room_name
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client

@@ -14,10 +14,10 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from realtime.clients import gateway
-from realtime.clients.counters import Counters, counters
+from realtime.clients.limit_counters import LimitCounters, counters
 from realtime.clients.limits import Bucket
 from realtime.publish import apublish
-from realtime.rooms import names
+from realtime.rooms import room_names
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink
 from tests.waiting import until
@@ -28,7 +28,7 @@ BEGINNING = {"offset": 0, "epoch": ""}
 @pytest.fixture(autouse=True)
 def fresh_counters() -> Iterator[None]:
     """All counts from 0."""
-    before = {name: getattr(counters, name) for name in Counters.__slots__}
+    before = {name: getattr(counters, name) for name in LimitCounters.__slots__}
     for name in before:
         setattr(counters, name, 0)
     yield
@@ -69,10 +69,10 @@ class TestRemembered:
 
     def test_long_names_are_not_remembered(self) -> None:
         """A text that is too long to be a room's name is refused before it is looked up."""
-        before = names._is_name.cache_info()
+        before = room_names._is_name.cache_info()
         for number in range(100):
-            assert not names.is_room_name(f"{number}" * 10_000)
-        assert names._is_name.cache_info() == before
+            assert not room_names.is_room_name(f"{number}" * 10_000)
+        assert room_names._is_name.cache_info() == before
 
     def test_long_origins_are_not_remembered(self) -> None:
         """An origin that is longer than any host's name is judged, and forgotten."""

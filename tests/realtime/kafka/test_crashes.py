@@ -14,10 +14,10 @@ from aiokafka.errors import CommitFailedError
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
-from realtime.channel_layer import sharded_layer
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.replay import Postbox
+from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka
 from tests.realtime.conftest import channel_layers

@@ -12,8 +12,8 @@ import pytest
 
 from realtime.kafka import router as module
 from realtime.kafka.batches import UnreadRecord
+from realtime.kafka.records import EVERYBODY, BadRecord, Record, route
 from realtime.kafka.router import Router
-from realtime.kafka.routing import EVERYBODY, BadRecord, Record, route
 from tests.realtime.kafka.records import FakeRecord, with_room
 from tests.waiting import until
 

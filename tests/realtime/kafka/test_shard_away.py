@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaProducer
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
-from realtime.channel_layer import sharded_layer
 from realtime.kafka.brokers import Brokers
+from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.conftest import channel_layers
 from tests.realtime.kafka.numbered import PARTITIONS, PATIENCE, committed

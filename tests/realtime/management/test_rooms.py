@@ -10,8 +10,8 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.channel_layer import sharded_layer
 from realtime.publish import publish
+from realtime.sharded_layer import sharded_layer
 from tests.realtime.conftest import channel_layers
 from tests.realtime.management.output import lines_of
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey, free_port
-from realtime.channel_layer import sharded_layer
 from realtime.kafka.brokers import Brokers
+from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka
 from tests.realtime.conftest import channel_layers

@@ -6,7 +6,6 @@ import pytest
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.channel_layer import sharded_layer
 from realtime.publish import apublish
 from realtime.rooms.listing import (
     first_page,
@@ -16,6 +15,7 @@ from realtime.rooms.listing import (
     room_with_history,
     rooms_page,
 )
+from realtime.sharded_layer import sharded_layer
 from shardlayer import RoomInfo, ShardedChannelLayer, ShardUnavailable
 from tests.realtime.client import RecordingSink
 from tests.realtime.conftest import channel_layers

@@ -14,7 +14,7 @@ from shardlayer.broker.values import JoinReply
 from shardlayer.core.types import Position, Publication
 from shardlayer.delivery.arrivals import size_of
 from shardlayer.delivery.hub import Hub
-from shardlayer.delivery.room import Room, State
+from shardlayer.delivery.room import LocalRoom, State
 from tests.shardlayer.fakes import BrokenSink, RecordingSink
 
 EPOCH = "k3k3k3k3"
@@ -68,7 +68,7 @@ class HubUnderTest(Hub):
         max_backlog: int = 1_000_000,
         turns: TimeSlices | None = None,
     ) -> None:
-        self.gaps: list[Room] = []
+        self.gaps: list[LocalRoom] = []
         super().__init__(
             slice_size=slice_size,
             write_bytes=write_bytes,
@@ -80,21 +80,21 @@ class HubUnderTest(Hub):
     def feed(self, publications: Sequence[Publication], size: int = 0) -> bool:
         return super().feed(publications, size or size_of(publications))
 
-    def live_room(self, name: str = "general", offset: int = 0) -> Room:
+    def live_room(self, name: str = "general", offset: int = 0) -> LocalRoom:
         room = self.open(name)
         self.enter(room)
         self.admit(room, answer(offset))
         list(self.deliver())
         return room
 
-    def plain_room(self, name: str = "plain") -> Room:
+    def plain_room(self, name: str = "plain") -> LocalRoom:
         room = self.open(name)
         self.enter(room)
         self.admit(room, WITHOUT_HISTORY)
         list(self.deliver())
         return room
 
-    def member(self, room: Room, sink: RecordingSink | None = None) -> RecordingSink:
+    def member(self, room: LocalRoom, sink: RecordingSink | None = None) -> RecordingSink:
         sink = sink or RecordingSink()
         self.join(room, sink).open(room.position)
         return sink

@@ -19,7 +19,7 @@ from shardlayer.core.types import Position, Publication
 from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.leases import Registry
 from shardlayer.delivery.reentry import ROOMS_PER_CALL, Reentry
-from shardlayer.delivery.room import Room, State
+from shardlayer.delivery.room import LocalRoom, State
 from shardlayer.layer import ShardedChannelLayer
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until
@@ -74,7 +74,7 @@ class Node:
     def deliver(self, shard: int) -> None:
         list(self.hub.deliver())
 
-    def room(self, name: str) -> Room:
+    def room(self, name: str) -> LocalRoom:
         room = self.hub.open(name)
         self.hub.join(room, RecordingSink()).open(Position(0, EPOCH))
         self.hub.enter(room)

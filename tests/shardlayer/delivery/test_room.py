@@ -18,7 +18,7 @@ from shardlayer.core.types import Position, Publication
 from shardlayer.delivery.arrivals import size_of
 from shardlayer.delivery.gate import Gate
 from shardlayer.delivery.hub import Hub
-from shardlayer.delivery.room import ASKED, TRANSITIONS, Event, IllegalMove, Room, State
+from shardlayer.delivery.room import ASKED, TRANSITIONS, Event, IllegalMove, LocalRoom, State
 
 EXAMPLES, STEPS = 300, 60
 PAGE = 2  # publications that one answer has
@@ -40,7 +40,7 @@ def test_every_state_is_in_the_table_and_can_be_come_to() -> None:
 
 def test_move_that_is_not_in_the_table_raises() -> None:
     """A room that is new has no answer to write, and one that was forgotten does nothing more."""
-    room = Room("general")
+    room = LocalRoom("general")
     with pytest.raises(IllegalMove, match="general is NEW, where WRITE has no meaning"):
         room.move(Event.WRITE)
     room.move(Event.FORGET)
@@ -149,7 +149,7 @@ class Member:
 class Question:
     """What the shard was asked, and its answer once it was executed there."""
 
-    room: Room
+    room: LocalRoom
     answer: JoinReply | None = None
 
 
@@ -174,7 +174,7 @@ class Rooms(RuleBasedStateMachine):
         self.members: list[Member] = []
         self.delivery: Generator[None, None, None] | None = None
 
-    def doubt(self, room: Room) -> None:
+    def doubt(self, room: LocalRoom) -> None:
         assert room.name not in self.questions
         self.hub.ask(room)
         self.questions[room.name] = Question(room)

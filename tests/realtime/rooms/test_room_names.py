@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from realtime.rooms.names import RoomGlobs, is_room_name, require_room_name
+from realtime.rooms.room_names import RoomGlobs, is_room_name, require_room_name
 
 
 @pytest.mark.parametrize("name", ["a", "chat.lobby", "A-1_b.", "x" * 99])

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from realtime.rooms.names import is_room_name
+from realtime.rooms.room_names import is_room_name
 
 ROOM_HEADER = "room"
 KIND_HEADER = "kind"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Counters:
+class LimitCounters:
     """Counts of one process.
 
     Attributes:
@@ -35,4 +35,4 @@ class Counters:
     turns_waited: int = 0
 
 
-counters = Counters()
+counters = LimitCounters()

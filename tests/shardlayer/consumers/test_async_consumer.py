@@ -17,7 +17,7 @@ from channels.testing import HttpCommunicator
 from pytest_django import Settings
 
 import shardlayer.consumers
-from shardlayer.consumers.dispatch import BURST
+from shardlayer.consumers.async_consumer import BURST
 from tests.shardlayer.consumers.client import Message, Server
 from tests.waiting import PATIENCE, until
 
