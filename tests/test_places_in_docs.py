@@ -16,6 +16,8 @@ PATH = re.compile(
 )
 DOTTED = re.compile(r"(?<![\w./-])(?:shardlayer|realtime)(?:\.\w+)+")
 NOT_A_MODULE = re.compile(r"realtime\.[EW]\d+")  # the ids of system checks
+FILE = re.compile(r"(?<![\w./*{-])(?!test_)[\w/]+\.(?:py|lua)\b")  # also by its last part alone
+NOT_OURS = {"manage.py", "_state.py"}  # a project's; h11's
 LINK = re.compile(r"\]\((?!https?:)([^)]+)\)")
 
 
@@ -40,6 +42,26 @@ def exists(dotted: str) -> bool:
 
 
 @cache
+def files() -> frozenset[str]:
+    """Return the path of each source file, and each end of it: `a/b.py` and `b.py`."""
+    folders = ("shardlayer", "realtime", "demo", "config", "tests", "benchmarks", "bin")
+    paths = [
+        path.relative_to(ROOT)
+        for folder in folders
+        for suffix in ("py", "lua")
+        for path in (ROOT / folder).rglob(f"*.{suffix}")
+    ]
+    return frozenset(
+        "/".join(path.parts[start:]) for path in paths for start in range(len(path.parts))
+    )
+
+
+def missing_files(text: str) -> set[str]:
+    """Return which source files a text names that are not there."""
+    return set(FILE.findall(text)) - files() - NOT_OURS
+
+
+@cache
 def anchors(page: Path) -> frozenset[str]:
     """Return the anchors of a page's titles, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
@@ -54,6 +76,7 @@ class TestPage:
         """What reads as a path in the repository is one; `*` stands for any name."""
         named = set(PATH.findall(page.read_text()))
         assert not {path for path in named if not any(ROOT.glob(path.rstrip("/")))}
+        assert not missing_files(page.read_text())
 
     def test_dotted_names_exist(self, page: Path) -> None:
         """What reads as a module, or a name in one, is that; so are loggers."""
@@ -69,12 +92,21 @@ class TestPage:
             assert not anchor or anchor in anchors(path), link
 
 
+@pytest.mark.parametrize("package", ["shardlayer", "realtime", "demo"])
+def test_files_that_comments_name_exist(package: str) -> None:
+    """Where a docstring or a comment says `see room.py`, there is such a file."""
+    sources = [*(ROOT / package).rglob("*.py"), *(ROOT / package).rglob("*.lua")]
+    found = {str(path): missing_files(path.read_text()) for path in sources}
+    assert not {path: names for path, names in found.items() if names}
+
+
 def test_made_up_places_are_found_out() -> None:
     """The patterns find what they are for, and the search knows what is not there."""
     text = "`shardlayer/core/wire.py`, [a](docs/design.md#words), `shardlayer.layer.Node`"
     assert PATH.findall(text) == ["shardlayer/core/wire.py", "docs/design.md"]
     assert DOTTED.findall(text) == ["shardlayer.layer.Node"]
     assert LINK.findall(text) == ["docs/design.md#words"]
+    assert missing_files("see wire.py, core/wire.py, conversion.py") == {"conversion.py"}
     assert exists("shardlayer.layer.ShardedChannelLayer")
     assert exists("realtime.publish.publish")
     assert not exists("shardlayer.hub.Hub")
