@@ -7,9 +7,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from realtime.backoff import Backoff
+from shardlayer import Backoff, Throttle
 
-SAY_AGAIN = 60.0  # seconds
 LASTING_PAUSE = 10.0  # seconds before what waiting does not mend is tried again
 
 
@@ -33,7 +32,7 @@ class Outage:
         self._logger = logger
         self._clock = clock
         self._since: float | None = None
-        self._said = 0.0
+        self._throttle = Throttle(clock=clock)
         self._backoff = Backoff()
         self._advised: set[str] = set()
 
@@ -51,11 +50,9 @@ class Outage:
         now = self._clock()
         if self._since is None:
             self._since = now
-            self._say(now, "%s is not available, waiting for it: %s", self._service, why)
-        elif now - self._said >= SAY_AGAIN:
-            away = now - self._since
-            line = "%s has been away for %.0f s, waiting for it: %s"
-            self._say(now, line, self._service, away, why)
+            self._throttle.reset()
+        if self._throttle.is_due():
+            self._say(now - self._since, why)
         return self._backoff.failed()
 
     def over(self) -> None:
@@ -66,9 +63,12 @@ class Outage:
             self._since = None
             self._backoff.reset()
 
-    def _say(self, now: float, line: str, *arguments: object) -> None:
-        self._logger.warning(line, *arguments)
-        self._said = now
+    def _say(self, away: float, why: object) -> None:
+        if away:
+            line = "%s has been away for %.0f s, waiting for it: %s"
+            self._logger.warning(line, self._service, away, why)
+        else:
+            self._logger.warning("%s is not available, waiting for it: %s", self._service, why)
 
 
 async def pause(seconds: float, *, unless: asyncio.Event) -> bool:

@@ -3,8 +3,10 @@
 What stands here is the public API; the modules below are where it lives.
 """
 
+from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
 from shardlayer.aio.tasks import Tasks
+from shardlayer.aio.throttled_log import Throttle
 from shardlayer.broker.redis.server_report import ServerReport, probe
 from shardlayer.broker.values import PAGE, Page
 from shardlayer.core.exceptions import (
@@ -39,6 +41,7 @@ __all__ = [
     "BEGINNING",
     "GC_THRESHOLD",
     "PAGE",
+    "Backoff",
     "Broadcast",
     "ConfigurationError",
     "HistoryPolicy",
@@ -60,6 +63,7 @@ __all__ = [
     "ShardedChannelLayer",
     "Sink",
     "Tasks",
+    "Throttle",
     "WireError",
     "WireVersionError",
     "probe",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from realtime.outage import pause
+from shardlayer import Throttle
 
 logger = logging.getLogger(__name__)
 
@@ -107,9 +108,6 @@ class Progress:
             logger.info("%s", sample)
 
 
-SAY_EVERY = 60.0  # seconds
-
-
 class SkippedRecords:
     """Counts skipped records, and says so once a minute: how many, and where the last one is.
 
@@ -121,10 +119,9 @@ class SkippedRecords:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = 0
-        self._clock = clock
+        self._throttle = Throttle(clock=clock)
         self._unsaid = 0
         self._last = ""
-        self._said: float | None = None
 
     def add(self, topic: str, partition: int, offset: int, why: object) -> None:
         """Count a record."""
@@ -135,7 +132,7 @@ class SkippedRecords:
 
     def tick(self) -> None:
         """Say what has not been said, when it is time; to be called every few seconds."""
-        if self._said is None or self._clock() - self._said >= SAY_EVERY:
+        if self._unsaid and self._throttle.is_due():
             self.say()
 
     def say(self) -> None:
@@ -143,7 +140,6 @@ class SkippedRecords:
         if self._unsaid:
             logger.warning("Skipped %d bad record(s); the last: %s.", self._unsaid, self._last)
             self._unsaid = 0
-            self._said = self._clock()
 
 
 LOGGER = "aiokafka"

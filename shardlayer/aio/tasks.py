@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TypeVar
 
+from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.throttled_log import ThrottledLog
 
 logger = logging.getLogger("shardlayer.aio.tasks")
 
-RESTART_BASE = 0.1  # seconds before a task that failed begins again, doubled with each failure
+RESTART_FIRST = 0.1  # seconds before a task that failed begins again, doubled with each failure
 RESTART_MAX = 10.0  # seconds
 STEADY = 10.0  # seconds after which a task that was begun again counts as well
 
@@ -121,6 +121,7 @@ class _Watch:
     def __init__(self, name: str) -> None:
         self.name = name
         self._failures = 0
+        self._backoff = Backoff(RESTART_FIRST, RESTART_MAX)
         self._begun = 0.0  # of the run after the last failure; 0 while there is none
         self._complain = ThrottledLog(logger, logging.ERROR)
 
@@ -135,11 +136,13 @@ class _Watch:
         if self._failures:
             logger.info("%s: works again.", self.name)
         self._failures = 0
+        self._backoff.reset()
 
     def failed(self, error: BaseException) -> float:
         """Take note of a failure; return for how many seconds to wait."""
         if self._is_steady():
             self._failures = 0
+            self._backoff.reset()
         self._failures += 1
         self._begun = 0.0
         self._complain(
@@ -148,8 +151,7 @@ class _Watch:
             self._failures,
             exc_info=error,
         )
-        pause = min(RESTART_BASE * 2 ** min(self._failures - 1, 20), RESTART_MAX)
-        return random.uniform(pause / 2, pause)  # noqa: S311 (jitter)
+        return self._backoff.failed()
 
     def _is_steady(self) -> bool:
         return self._begun > 0 and time.monotonic() - self._begun >= STEADY

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
+from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.batcher import Batcher
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.interface import Backend
@@ -32,7 +32,7 @@ from shardlayer.core.wire import ENTRY_OVERHEAD, EPOCH_LENGTH
 logger = logging.getLogger("shardlayer.broker.publisher")
 
 WRITER_ID_BYTES = 8
-RETRY_BASE = 0.05  # seconds, doubled with each failure
+RETRY_FIRST = 0.1  # seconds, doubled with each failure
 RETRY_MAX = 1.0  # seconds
 
 
@@ -207,7 +207,7 @@ class Publisher:
             raise self._unavailable(bundle)
         writer.number += 1
         batch = Batch(writer=writer.id, number=writer.number, items=items, epoch=new_epoch())
-        failures = 0
+        backoff: Backoff | None = None
         reason: ShardUnavailable | None = None
         while True:
             try:
@@ -217,10 +217,9 @@ class Publisher:
                 self.stats.failed += len(items)
                 raise
             except (ShardUnavailable, TimeoutError) as error:
-                failures += 1
                 reason = error if isinstance(error, ShardUnavailable) else reason
-                pause = min(RETRY_BASE * 2 ** min(failures, 10), RETRY_MAX)
-                pause *= random.uniform(0.5, 1)  # noqa: S311 (jitter)
+                backoff = backoff or Backoff(RETRY_FIRST, RETRY_MAX)
+                pause = backoff.failed()
                 if loop.time() + pause >= deadline:
                     self.stats.failed += len(items)
                     if reason is None:

@@ -7,8 +7,9 @@ import logging
 
 import pytest
 
-from realtime.backoff import FIRST, LONGEST
-from realtime.outage import LASTING_PAUSE, SAY_AGAIN, Outage, pause
+from realtime.outage import LASTING_PAUSE, Outage, pause
+from shardlayer.aio.backoff import FIRST, LONGEST
+from shardlayer.aio.throttled_log import INTERVAL
 from tests.realtime.clock import FakeClock
 
 
@@ -20,7 +21,7 @@ def test_says_it_once_then_each_minute(caplog: pytest.LogCaptureFixture) -> None
         outage.failed("refused")
         clock.now += 1
     assert caplog.messages == ["Redis is not available, waiting for it: refused"]
-    clock.now += SAY_AGAIN
+    clock.now += INTERVAL
     outage.failed("refused")
     assert caplog.messages[1:] == ["Redis has been away for 65 s, waiting for it: refused"]
     outage.over()

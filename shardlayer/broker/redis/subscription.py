@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -24,6 +23,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 
+from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.tasks import Tasks, is_cancelled
 from shardlayer.broker.redis.command_link import close
 from shardlayer.broker.redis.sockets import Failure, Socket, open_connection, pack
@@ -32,7 +32,7 @@ from shardlayer.core.redis_clients import connect
 
 logger = logging.getLogger("shardlayer.broker.redis")
 
-RECONNECT_BASE = 0.05  # seconds, doubled with each failure
+RECONNECT_FIRST = 0.1  # seconds, doubled with each failure
 RECONNECT_MAX = 1.0  # seconds
 
 
@@ -86,6 +86,7 @@ class Subscription:
         self._timeout = timeout
         self._probe = probe
         self._failures = 0  # in a row
+        self._backoff = Backoff(RECONNECT_FIRST, RECONNECT_MAX)
         self._tasks = tasks
         self._task = tasks.supervise(self._run, f"subscription to {self._address}")
 
@@ -107,15 +108,17 @@ class Subscription:
                     if not is_cancelled():
                         self._lost(error)
                     raise
-                ceiling = min(RECONNECT_BASE * 2 ** min(self._failures, 10), RECONNECT_MAX)
-                await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311 (jitter)
+                await asyncio.sleep(self._backoff.failed())
         finally:
             await close(redis)
 
     def _lost(self, error: BaseException) -> None:
         if self._hears or self._failures == 0:
             logger.warning("Can't hear %s: %s. Waiting for it.", self._address, error)
-        self._failures = 1 if self._hears else self._failures + 1
+        if self._hears:
+            self._failures = 0
+            self._backoff.reset()
+        self._failures += 1
         self._hears = False
         self._on_lost()
 

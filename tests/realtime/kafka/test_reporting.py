@@ -12,12 +12,12 @@ import pytest
 from realtime.kafka import reporting as module
 from realtime.kafka.reporting import (
     LOGGER,
-    SAY_EVERY,
     Progress,
     Sample,
     SkippedRecords,
     quiet_aiokafka,
 )
+from shardlayer.aio.throttled_log import INTERVAL
 from tests.realtime.clock import FakeClock
 from tests.waiting import until
 
@@ -93,7 +93,7 @@ def test_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == [
         "Skipped 1 bad record(s); the last: topic events, partition 3, offset 0: no room."
     ]
-    clock.now += SAY_EVERY
+    clock.now += INTERVAL
     skipped.tick()
     skipped.tick()
     assert caplog.messages[1:] == [

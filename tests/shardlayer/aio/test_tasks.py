@@ -39,7 +39,7 @@ class Worker:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of a test, not of a server room."""
-    monkeypatch.setattr(module, "RESTART_BASE", 0.001)
+    monkeypatch.setattr(module, "RESTART_FIRST", 0.001)
 
 
 async def test_supervised_task_is_begun_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -76,7 +76,7 @@ async def test_pauses_grow_while_it_fails(monkeypatch: pytest.MonkeyPatch) -> No
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr(module, "RESTART_BASE", 0.1)
+    monkeypatch.setattr(module, "RESTART_FIRST", 0.1)
     monkeypatch.setattr("shardlayer.aio.tasks.asyncio.sleep", sleep)
     worker = Worker(failures=2_000)
     task = Tasks().supervise(worker.once, "digger")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realtime.backoff import FIRST, LONGEST, Backoff
+from shardlayer.aio.backoff import FIRST, LONGEST, Backoff
 
 
 def test_waits_double_to_a_limit() -> None:
@@ -12,6 +12,12 @@ def test_waits_double_to_a_limit() -> None:
     assert waits == [FIRST, FIRST * 2, FIRST * 4, FIRST * 8, LONGEST, LONGEST]
     backoff.reset()
     assert backoff.failed() == FIRST
+
+
+def test_limits_of_its_own() -> None:
+    """Who tries more often, or waits longer, says so."""
+    backoff = Backoff(0.1, 0.3, chance=lambda: 1.0)
+    assert [backoff.failed() for _ in range(4)] == [0.1, 0.2, 0.3, 0.3]
 
 
 def test_chance_shortens_a_wait_by_half_at_most() -> None:
