@@ -16,8 +16,8 @@ from typing import Generic, TypeVar
 
 from aiokafka import TopicPartition
 
-from realtime.backoff import Backoff
 from realtime.kafka.partitions import Slice
+from shardlayer import Backoff
 
 MAX_ITEMS = 1_000  # that leave together; a parcel is never parted
 
@@ -38,7 +38,7 @@ class DeliveryQueue(Generic[Item]):
     Args:
         deliver: Hands items over and returns when they are acknowledged. It may be called again
             with items of which some were taken.
-        retry: The error that waiting may mend; any other ends the queue and goes to `on_error`.
+        retry: The errors that waiting may mend; any other ends the queue and goes to `on_error`.
         name: Of its task.
         on_done: Called with each parcel that is delivered.
         on_change: Called after `error` came or went.
@@ -52,7 +52,7 @@ class DeliveryQueue(Generic[Item]):
         self,
         deliver: Callable[[Sequence[Item]], Awaitable[object]],
         *,
-        retry: type[Exception],
+        retry: type[Exception] | tuple[type[Exception], ...],
         name: str,
         on_done: Callable[[Parcel[Item]], None],
         on_change: Callable[[], None],

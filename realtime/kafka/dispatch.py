@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -15,18 +15,14 @@ from realtime.kafka.deadletters import DeadLetters, Letter
 from realtime.kafka.deliveries import DeliveryQueue, Item, Parcel
 from realtime.kafka.marks import announcements_of
 from realtime.kafka.partitions import PartitionWork, Slice
+from realtime.kafka.record_publisher import RecordPublisher, RoutedRecord
 from realtime.kafka.records import EVERYBODY, BadRecord, payload_of
 from realtime.kafka.reporting import SkippedRecords
 from realtime.kafka.router import Answer
 from realtime.outage import Outage
-from shardlayer import Mark, ShardedChannelLayer, ShardUnavailable
+from shardlayer import Mark, ScriptFailed, ShardedChannelLayer, ShardUnavailable
 
 logger = logging.getLogger(__name__)
-
-CALL_BYTES = 4 * 1024 * 1024  # of publications that are handed to the layer at a time
-
-Marked = tuple[str, bytes, Mark]
-Announcement = tuple[bytes, Mark]
 
 
 class Dispatch:
@@ -56,6 +52,7 @@ class Dispatch:
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._layer = layer
+        self._publisher = RecordPublisher(layer, self._unpublishable)
         self._limit = limit
         self._letters = letters
         self._skipped = skipped
@@ -64,11 +61,9 @@ class Dispatch:
         self._on_error = on_error
         self._redis = outage
         self._kafka = Outage("The topic of dead letters", logger)
-        self._shards: dict[int, DeliveryQueue[Marked]] = {}
-        self._announcements = self._queue(
-            self._announce, retry=ShardUnavailable, name="announce records"
-        )
-        self._dead = self._queue(self._bury, retry=KafkaError, name="write dead letters")
+        self._shards: dict[int, DeliveryQueue[RoutedRecord]] = {}
+        self._announcements = self._queue(self._publisher.announce, name="announce records")
+        self._dead = self._queue(self._bury, name="write dead letters")
 
     def take(self, work: PartitionWork, records: Sequence[Any], answers: Sequence[Answer]) -> None:
         """Send a partition's next records on their ways.
@@ -78,8 +73,8 @@ class Dispatch:
             records: ReadRecord or UnreadRecord, in order.
             answers: The rooms of each, or why it has none.
         """
-        shards: dict[int, list[Marked]] = {}
-        announcements: list[Announcement] = []
+        shards: dict[int, list[RoutedRecord]] = {}
+        announcements: list[RoutedRecord] = []
         dead: list[Letter] = []
         size = 0
         shard_of = self._layer.shard_of
@@ -89,24 +84,25 @@ class Dispatch:
                     raise rooms
                 data = payload_of(record, limit=self._limit)
             except BadRecord as error:
-                self._skipped.add(record.topic, record.partition, record.offset, error)
-                if self._letters is not None:
-                    dead.append(Letter.about(record, error))
+                if (letter := self._skip(record, error)) is not None:
+                    dead.append(letter)
                     size += len(record.value or b"")
                 continue
             size += len(data)
             for index, room in enumerate(rooms):
                 if room == EVERYBODY:
                     mark = Mark(announcements_of(work.source), record.offset, index)
-                    announcements.append((data, mark))
+                    announcements.append(RoutedRecord(room, data, mark, record))
                 else:
                     mark = Mark(work.source, record.offset, index)
-                    shards.setdefault(shard_of(room), []).append((room, data, mark))
+                    shards.setdefault(shard_of(room), []).append(
+                        RoutedRecord(room, data, mark, record)
+                    )
         taken = work.take(
             end=records[-1].offset + 1,
             records=len(records),
             size=size,
-            rooms=[room for items in shards.values() for room, _, _ in items],
+            rooms=[room for items in shards.values() for room, *_ in items],
         )
         self._send(taken, shards, announcements, dead)
 
@@ -122,8 +118,8 @@ class Dispatch:
     def _send(
         self,
         taken: Slice,
-        shards: dict[int, list[Marked]],
-        announcements: list[Announcement],
+        shards: dict[int, list[RoutedRecord]],
+        announcements: list[RoutedRecord],
         dead: list[Letter],
     ) -> None:
         ways: list[tuple[DeliveryQueue[Any], Sequence[Any]]] = [
@@ -141,13 +137,11 @@ class Dispatch:
         elif any(queue.error is not None for queue, _ in ways):
             self._on_change()
 
-    def _shard(self, shard: int) -> DeliveryQueue[Marked]:
+    def _shard(self, shard: int) -> DeliveryQueue[RoutedRecord]:
         queue = self._shards.get(shard)
         if queue is None:
             queue = self._shards[shard] = self._queue(
-                self._publish,
-                retry=ShardUnavailable,
-                name=f"publish records to shard {shard}",
+                self._publisher.publish, name=f"publish records to shard {shard}"
             )
         return queue
 
@@ -155,25 +149,25 @@ class Dispatch:
         self,
         deliver: Callable[[Sequence[Item]], Awaitable[object]],
         *,
-        retry: type[Exception],
         name: str,
     ) -> DeliveryQueue[Item]:
         return DeliveryQueue(
             deliver,
-            retry=retry,
+            retry=(ShardUnavailable, KafkaError),  # Kafka's: of dead letters
             name=name,
             on_done=self._delivered,
             on_change=self._queue_changed,
             on_error=self._on_error,
         )
 
-    async def _publish(self, items: Sequence[Marked]) -> None:
-        for part in _parts(items):
-            await self._layer.publish_marked(part)
+    def _skip(self, record: Any, error: Exception) -> Letter | None:
+        """Count a record that is not published; return its letter, if letters are kept."""
+        self._skipped.add(record.topic, record.partition, record.offset, error)
+        return None if self._letters is None else Letter.about(record, error)
 
-    async def _announce(self, announcements: Sequence[Announcement]) -> None:
-        for data, mark in announcements:
-            await self._layer.announce(data, mark=mark)
+    async def _unpublishable(self, record: Any, error: ScriptFailed) -> None:
+        if (letter := self._skip(record, error)) is not None:
+            await self._bury([letter])
 
     async def _bury(self, letters: Sequence[Letter]) -> None:
         if self._letters is not None:
@@ -189,8 +183,9 @@ class Dispatch:
         self._on_done(taken)
 
     def _queue_changed(self) -> None:
-        _tell(self._redis, [*self._shards.values(), self._announcements])
-        _tell(self._kafka, [self._dead])
+        errors = [queue.error for queue in self._queues() if queue.error is not None]
+        _tell(self._redis, [error for error in errors if isinstance(error, ShardUnavailable)])
+        _tell(self._kafka, [error for error in errors if isinstance(error, KafkaError)])
         self._on_change()
 
     def _queues(self) -> Iterable[DeliveryQueue[Any]]:
@@ -199,20 +194,8 @@ class Dispatch:
         yield self._dead
 
 
-def _parts(items: Sequence[Marked]) -> Iterator[Sequence[Marked]]:
-    """Yield the items in order, so many at a time that their copies take little memory."""
-    begin = size = 0
-    for index, (_, data, _) in enumerate(items):
-        if size and size + len(data) > CALL_BYTES:
-            yield items[begin:index]
-            begin, size = index, 0
-        size += len(data)
-    yield items[begin:]
-
-
-def _tell(outage: Outage, queues: Iterable[DeliveryQueue[Any]]) -> None:
-    error = next((queue.error for queue in queues if queue.error is not None), None)
-    if error is None:
-        outage.over()
+def _tell(outage: Outage, errors: Sequence[Exception]) -> None:
+    if errors:
+        outage.failed(reason_of(errors[0]), advice=advice_on(errors[0]))
     else:
-        outage.failed(reason_of(error), advice=advice_on(error))
+        outage.over()

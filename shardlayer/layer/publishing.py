@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TypeVar
 from weakref import WeakMethod
@@ -117,16 +117,20 @@ class Publishing:
 
         await self._engines.run(work)
 
-    async def marks(self, sources: Sequence[str]) -> dict[str, Mark | None]:
-        """Return for each source the furthest mark that any shard has taken.
+    async def marks(
+        self, sources: Sequence[str], *, shard: int | None = None
+    ) -> dict[str, Mark | None]:
+        """Return for each source the furthest mark that any shard has taken, or that this one has.
 
         Raises:
             ShardUnavailable: If a shard can't be reached.
+            ScriptFailed: If what a shard holds for marks can't be read.
         """
         if not sources:
             return {}
-        by_shard = await self._on_all_shards(
-            lambda engine, shard: engine.backend.marks(shard, sources)
+        by_shard = await self._on_shards(
+            range(self.options.shards) if shard is None else [shard],
+            lambda engine, shard: engine.backend.marks(shard, sources),
         )
         furthest: dict[str, Mark | None] = {}
         for source, found in zip(sources, zip(*by_shard, strict=True), strict=True):
@@ -141,8 +145,9 @@ class Publishing:
             ShardUnavailable: If a shard can't be reached; others may have forgotten them.
         """
         if sources:
-            await self._on_all_shards(
-                lambda engine, shard: engine.backend.forget_marks(shard, sources)
+            await self._on_shards(
+                range(self.options.shards),
+                lambda engine, shard: engine.backend.forget_marks(shard, sources),
             )
 
     async def set_targeted_percent(self, percent: int) -> None:
@@ -157,7 +162,10 @@ class Publishing:
         """
         if not isinstance(percent, int) or not 0 <= percent <= 100:
             raise ValueError(f"A percentage is a whole number from 0 to 100, not {percent!r}.")
-        await self._on_all_shards(lambda engine, shard: engine.backend.set_targeted(shard, percent))
+        await self._on_shards(
+            range(self.options.shards),
+            lambda engine, shard: engine.backend.set_targeted(shard, percent),
+        )
 
     def shard_of(self, name: str) -> int:
         """Return the shard of a group or channel."""
@@ -181,11 +189,11 @@ class Publishing:
 
         return _positions(len(items), by_shard, await self._engines.run(work))
 
-    async def _on_all_shards(self, ask: Callable[[Engine, int], Awaitable[Reply]]) -> list[Reply]:
+    async def _on_shards(
+        self, shards: Iterable[int], ask: Callable[[Engine, int], Awaitable[Reply]]
+    ) -> list[Reply]:
         async def work(engine: Engine) -> list[Reply]:
-            return await asyncio.gather(
-                *(ask(engine, shard) for shard in range(self.options.shards))
-            )
+            return await asyncio.gather(*(ask(engine, shard) for shard in shards))
 
         return await self._engines.run(work)
 

@@ -1,0 +1,119 @@
+"""Publishing records to the layer, past rooms that can't be published to.
+
+A room's keys in Redis may hold what the layer can't go on with and may not remove, as where an ACL
+forbids UNLINK. No waiting mends that, and the records of other rooms must not wait for it. So a
+record for such a room is handed to `on_unpublishable`, and those behind it go on.
+
+Each record is still published at most once and lost never: what its mark says is published is not
+handed over, and nothing later of its partition is published to its shard before `on_unpublishable`
+has returned. A mark that is ahead of a record would hide that the record is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from shardlayer import Backoff, Mark, ScriptFailed, ShardedChannelLayer
+
+CALL_BYTES = 4 * 1024 * 1024  # of publications that are handed to the layer at a time
+
+
+class RoutedRecord(NamedTuple):
+    """A record on its way to one room, or to everybody.
+
+    Attributes:
+        room: Where it goes.
+        data: Its payload.
+        mark: By which the layer knows what it has.
+        record: As it was read: a ReadRecord.
+    """
+
+    room: str
+    data: bytes
+    mark: Mark
+    record: Any
+
+
+Unpublishable = Callable[[Any, ScriptFailed], Awaitable[None]]
+"""Keeps a record that can't be published, and says why; returns when it is kept."""
+
+
+class RecordPublisher:
+    """Publishes records in order, each once, and hands over those whose room can't take them.
+
+    Args:
+        layer: Where records are published.
+        on_unpublishable: What it raises ends the call, which may be repeated.
+    """
+
+    def __init__(self, layer: ShardedChannelLayer, on_unpublishable: Unpublishable) -> None:
+        self._layer = layer
+        self._on_unpublishable = on_unpublishable
+
+    async def publish(self, items: Sequence[RoutedRecord]) -> None:
+        """Publish items of one shard; return when all are acknowledged or handed over.
+
+        Raises:
+            ShardUnavailable: The same items may be given again.
+        """
+        alone: set[str] = set()  # rooms whose publishing failed: their records go one by one
+        begin = 0
+        while begin < len(items):
+            end = _end_of_call(items, begin, alone)
+            if items[begin].room in alone:
+                await self._publish_alone(items[begin])
+            else:
+                try:
+                    await self._layer.publish_marked([item[:3] for item in items[begin:end]])
+                except ScriptFailed as error:
+                    rooms = {item.room for item in items[begin:end]}
+                    alone |= rooms.intersection(error.names) or rooms
+                    continue
+            begin = end
+
+    async def announce(self, items: Sequence[RoutedRecord]) -> None:
+        """Announce items; return when all are acknowledged or handed over. Raises likewise."""
+        for item in items:
+            await self._insist(item, partial(self._layer.announce, item.data, mark=item.mark))
+
+    async def _publish_alone(self, item: RoutedRecord) -> None:
+        shard = self._layer.shard_of(item.room)
+        await self._insist(item, partial(self._layer.publish_marked, [item[:3]]), shard)
+
+    async def _insist(
+        self, item: RoutedRecord, send: Callable[[], Awaitable[object]], shard: int | None = None
+    ) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                await send()
+            except ScriptFailed as error:
+                if len(error.names) > 1:  # it left with others, and may have failed for them
+                    await asyncio.sleep(backoff.failed())
+                    continue
+                if not await self._is_published(item.mark, shard):
+                    await self._on_unpublishable(item.record, error)
+            return
+
+    async def _is_published(self, mark: Mark, shard: int | None) -> bool:
+        """Tell whether it was published before its room failed: a crash had it read again, say."""
+        try:
+            last = (await self._layer.marks([mark.source], shard=shard))[mark.source]
+        except ScriptFailed:  # the marks themselves can't be read
+            return False
+        return last is not None and (last.offset, last.index) >= (mark.offset, mark.index)
+
+
+def _end_of_call(items: Sequence[RoutedRecord], begin: int, alone: Collection[str]) -> int:
+    """Return the end of what is published with the first item: its copies take little memory."""
+    if items[begin].room in alone:
+        return begin + 1
+    size = 0
+    for index in range(begin, len(items)):
+        size += len(items[index].data)
+        if index > begin and (size > CALL_BYTES or items[index].room in alone):
+            return index
+    return len(items)
