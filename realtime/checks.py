@@ -72,7 +72,7 @@ def check_channel_layers(
             found.append(_bad_layer(f"CHANNEL_LAYERS[{alias!r}]['BACKEND']", error))
         except ConfigurationError as error:
             found.append(_bad_layer(f"CHANNEL_LAYERS[{alias!r}]['CONFIG']", error))
-    return found + _check_servers([host for host in hosts.values() if not host.is_memory])
+    return found + _check_servers([host for host in hosts.values() if host.is_redis])
 
 
 def _problem(key: str, sentence: str) -> Error:

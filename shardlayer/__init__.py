@@ -21,6 +21,7 @@ from shardlayer.core.exceptions import (
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.hosts import Host
 from shardlayer.core.options import LayerOptions
+from shardlayer.core.schemes import register_scheme
 from shardlayer.core.types import (
     BEGINNING,
     HistoryPolicy,
@@ -67,5 +68,6 @@ __all__ = [
     "WireError",
     "WireVersionError",
     "probe",
+    "register_scheme",
     "spare_collections",
 ]

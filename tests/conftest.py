@@ -26,6 +26,15 @@ hypothesis.settings.load_profile("busy")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Have the contract suite run on the place of another broker: see docs/brokers.md."""
+    parser.addoption(
+        "--place",
+        metavar="MODULE:FUNCTION",
+        help="run tests/contract/ on this place alone, instead of on all of places.py",
+    )
+
+
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
     """One Valkey for all tests of this process; tests take `redis_server`."""

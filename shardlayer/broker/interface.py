@@ -1,21 +1,37 @@
-"""What the shards need from the place where they are kept.
+"""What the layer needs from the place where the shards are kept, by role.
 
-Every operation concerns one shard, or for publishing one bundle of shards, and is atomic there: it
-happens wholly or not at all, and no other operation is seen in its middle. Operations on different
-shards may run in any order. All times are the backend's own clock, never a caller's.
+    Broker      Publications: numbers them, keeps them, hands them to the nodes that joined.
+    Leases      Which nodes are alive, and how many members they have.
+    Queues      The messages of Channels channels, and which channels are in which groups.
+    Inspection  What an operator sees and clears up.
 
-What can't be reached raises ShardUnavailable, and whether the operation was applied is then
-unknown; publishing is safe to repeat with the same batch number, the others are safe to repeat
-as they are, but for `send` and `receive`. What fails for what is kept there raises ScriptFailed.
+A `Backend` has all four, which the layer needs. Whoever uses one asks for the roles that it uses.
+tests/contract/ tests each role by itself, so that a new broker can be built role by role; see
+docs/brokers.md.
+
+All roles share these duties:
+
+- **Atomicity.** Every operation concerns one shard, or for publishing one bundle of shards, and is
+  atomic there: it happens wholly or not at all, and no other operation is seen in its middle. What
+  takes a whole server (`scan`, `flush`) is no operation of a shard, and is not atomic. Operations
+  on different shards may run in any order.
+- **Errors.** What can't be reached raises ShardUnavailable, and whether the operation was applied
+  is then unknown. What fails for what is kept there raises ScriptFailed.
+- **Repeats.** Each role says what may be repeated after ShardUnavailable.
+- **Clock.** All times are the backend's own clock, never a caller's.
+- **Loop.** An object is bound to the event loop in which it was made. Only `change`, `unheard` and
+  `has_unheard` may be used in any thread.
 """
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from shardlayer.broker.values import PAGE_BYTES, Batch, JoinReply, JoinRequest, Published, Queued
+from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.types import HistoryPage, Mark, NodeId, Position, Publication, RoomInfo
 
@@ -33,18 +49,14 @@ class Listener(Protocol):
         """Learn that these shards can't be heard, or still not; it is tried on and on."""
 
 
-class Backend(ABC):
-    """Where the shards are kept.
-
-    Bound to one event loop: the one in which it was made.
+class Role(ABC):
+    """What every role has: the servers that hold the shards, and its end.
 
     Attributes:
         servers: An address per server, without a password.
     """
 
     servers: Sequence[str]
-    is_here = False  # whether the shards are in this process
-    has_unheard = False  # see `hear`
 
     _options: LayerOptions
 
@@ -52,24 +64,35 @@ class Backend(ABC):
         """Go by other limits for messages (`expiry`, `group_expiry`) from now on. Any thread."""
         self._options = options
 
-    def hear(self) -> None:
-        """Hand over at once what has arrived in this process, and would be in the loop's next turn.
-
-        For a backend that knows; then `has_unheard` tells, in any thread, whether there is any.
-        """
-        return None
-
-    @property
-    def unheard(self) -> Sequence[str]:
-        """The addresses of servers that are listened to and can't be heard now. From any thread.
-
-        Here there are none.
-        """
-        return ()
-
     @abstractmethod
     def server_of(self, shard: int) -> int:
         """Return the index in `servers` of the server that holds a shard."""
+
+    def unavailable(self, shard: int, reason: str = "") -> ShardUnavailable:
+        """Return the error for a shard that can't be reached; it names the shard's server.
+
+        Without a reason, it did not answer within `publish_timeout`.
+        """
+        reason = reason or f"no answer within {self._options.publish_timeout:g} s"
+        server = self.servers[self.server_of(shard)]
+        return ShardUnavailable(shard=shard, server=server, reason=reason)
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Stop listening and close every connection. Idempotent."""
+
+
+class Broker(Role):
+    """Publications: what every bus must do.
+
+    `publish` numbers the publications of each group that keeps history, from 1 and without a gap,
+    keeps them, and hands them to every node that joined the group. A node hears the publications of
+    a group in the order of their offsets. It hears each once while its connection lasts, and none
+    that were published while it could not be heard: `join` and `page` have those.
+
+    Repeats: `publish` with the same writer and batch number is answered as the first time, and
+    changes nothing, for `WRITER_TTL` after the batch. All others may be repeated as they are.
+    """
 
     def bundle_of(self, shard: int) -> int:
         """Return the first shard of a shard's bundle: those that one call can publish to.
@@ -104,8 +127,93 @@ class Backend(ABC):
         """Forget that a node has members of these groups."""
 
     @abstractmethod
-    async def report(self, shard: int, node: NodeId, members: Mapping[str, int]) -> None:
-        """Store how many members a node has, per group."""
+    async def positions(self, shard: int, groups: Sequence[str]) -> list[Position | None]:
+        """Return where groups stand, None for one without an epoch.
+
+        An epoch in which nothing was published lasts on: somebody is in that group.
+        """
+
+    @abstractmethod
+    async def page(
+        self, shard: int, group: str, limit: int, *, before: int = 0, max_bytes: int = PAGE_BYTES
+    ) -> HistoryPage:
+        """Return a group's newest publications, or the newest before an offset.
+
+        At most `limit`, at most `RECOVERY_LIMIT`, and at most `max_bytes`, but for one that is
+        larger and comes alone.
+        """
+
+    async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
+        """Return a group's newest publications, at most `limit`, oldest first.
+
+        They are read in pages, so that no other caller waits for all of them.
+        """
+        page = await self.page(shard, group, limit)
+        pages = [page]
+        limit -= len(page.publications)
+        while page.more and limit > 0:
+            first = page.publications[0]
+            page = await self.page(shard, group, limit, before=first.offset)
+            if page.position.epoch != first.epoch:
+                break  # it was begun anew meanwhile: this is of another count
+            pages.append(page)
+            limit -= len(page.publications)
+        return [publication for page in reversed(pages) for publication in page.publications]
+
+    @abstractmethod
+    async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:
+        """Return for each source what was last published of it on the shard."""
+
+    @abstractmethod
+    async def forget_marks(self, shard: int, sources: Sequence[str]) -> None:
+        """Forget what was published of these sources."""
+
+    @abstractmethod
+    async def listen(self, node: NodeId, listener: Listener) -> None:
+        """Begin to hear what is published for a node; returns at once, hears from then on.
+
+        `resumed` is called for each server's shards when they can be heard, the first time too.
+        """
+
+    @property
+    def unheard(self) -> Sequence[str]:
+        """The addresses of servers that are listened to and can't be heard now. From any thread.
+
+        Here there are none.
+        """
+        return ()
+
+    @abstractmethod
+    async def heard(self, shard: int) -> None:
+        """Wait until a shard can be heard.
+
+        Raises:
+            ShardUnavailable: If the backend was closed.
+        """
+
+    async def heard_in_time(self, shard: int) -> None:
+        """Wait until a shard can be heard, for `publish_timeout`.
+
+        Raises:
+            ShardUnavailable: If it could not be heard until then, or the backend was closed.
+        """
+        try:
+            async with asyncio.timeout(self._options.publish_timeout):
+                await self.heard(shard)
+        except TimeoutError:
+            raise self.unavailable(shard) from None
+
+
+class Leases(Role):
+    """Which nodes are alive, and what they say of their groups.
+
+    A node has a lease on each shard that it hears, for `lease_ttl` after it was renewed. A join
+    renews it, too. A node without one may be forgotten in its groups at any moment, and has to join
+    them again.
+
+    Repeats: all may be repeated as they are. A repeated `renew` may answer True though the lease
+    had ended before the first time; the node's position checks find what it missed so.
+    """
 
     @abstractmethod
     async def renew(self, shard: int, node: NodeId) -> bool:
@@ -114,6 +222,35 @@ class Backend(ABC):
     @abstractmethod
     async def withdraw(self, shard: int, node: NodeId) -> None:
         """End a node's lease now."""
+
+    @abstractmethod
+    async def report(self, shard: int, node: NodeId, members: Mapping[str, int]) -> None:
+        """Store how many members a node has, per group."""
+
+
+class Queues(Role):
+    """Channels' side: queues of messages, who waits for them, and channels in groups.
+
+    A channel's queue gives its messages in the order in which they were sent, each once, until
+    `expiry` seconds after it was sent.
+
+    Repeats: not `send` and `restore`, or a message may come twice, and not `receive`, or one may be
+    lost. All others may be repeated as they are.
+
+    Attributes:
+        is_here: Whether the shards are in this process.
+        has_unheard: See `hear`. May be read in any thread.
+    """
+
+    is_here = False
+    has_unheard = False
+
+    def hear(self) -> None:
+        """Hand over at once what has arrived in this process, and would be in the loop's next turn.
+
+        For a backend that knows; then `has_unheard` tells, in any thread, whether there is any.
+        """
+        return None
 
     @abstractmethod
     async def send(
@@ -173,54 +310,23 @@ class Backend(ABC):
     async def detach(self, shard: int, group: str, channel: str) -> None:
         """End a normal channel's membership, if there is one."""
 
-    @abstractmethod
-    async def page(
-        self, shard: int, group: str, limit: int, *, before: int = 0, max_bytes: int = PAGE_BYTES
-    ) -> HistoryPage:
-        """Return a group's newest publications, or the newest before an offset.
 
-        At most `limit`, at most `RECOVERY_LIMIT`, and at most `max_bytes`, but for one that is
-        larger and comes alone.
-        """
+class Inspection(Role):
+    """What an operator sees, switches and clears up.
 
-    async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
-        """Return a group's newest publications, at most `limit`, oldest first.
-
-        They are read in pages, so that no other caller waits for all of them.
-        """
-        page = await self.page(shard, group, limit)
-        pages = [page]
-        limit -= len(page.publications)
-        while page.more and limit > 0:
-            first = page.publications[0]
-            page = await self.page(shard, group, limit, before=first.offset)
-            if page.position.epoch != first.epoch:
-                break  # it was begun anew meanwhile: this is of another count
-            pages.append(page)
-            limit -= len(page.publications)
-        return [publication for page in reversed(pages) for publication in page.publications]
-
-    @abstractmethod
-    async def marks(self, shard: int, sources: Sequence[str]) -> list[Mark | None]:
-        """Return for each source what was last published of it on the shard."""
-
-    @abstractmethod
-    async def forget_marks(self, shard: int, sources: Sequence[str]) -> None:
-        """Forget what was published of these sources."""
-
-    @abstractmethod
-    async def set_targeted(self, shard: int, percent: int) -> None:
-        """Have only this percentage of the rooms told to just the nodes that have members."""
+    Repeats: `claim_sweep` may say False to who repeats it though the first time it was granted.
+    All others may be repeated as they are.
+    """
 
     @abstractmethod
     async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:
         """Return what is known of groups; one without members and history has zeros."""
 
     @abstractmethod
-    async def positions(self, shard: int, groups: Sequence[str]) -> list[Position | None]:
-        """Return where groups stand, None for one without an epoch.
+    async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
+        """Return the next cursor and some groups of a server; begins and ends with 0.
 
-        An epoch in which nothing was published lasts on: somebody is in that group.
+        A group may come twice, and about `count` keys are looked at, whatever they are.
         """
 
     @abstractmethod
@@ -232,11 +338,8 @@ class Backend(ABC):
         """Take on to search a server for what is gone; False if one did within these seconds."""
 
     @abstractmethod
-    async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
-        """Return the next cursor and some groups of a server; begins and ends with 0.
-
-        A group may come twice, and about `count` keys are looked at, whatever they are.
-        """
+    async def set_targeted(self, shard: int, percent: int) -> None:
+        """Have only this percentage of the rooms told to just the nodes that have members."""
 
     @abstractmethod
     async def ping(self, server: int) -> float:
@@ -250,21 +353,6 @@ class Backend(ABC):
         before the flush, and what is published after it they hear after.
         """
 
-    @abstractmethod
-    async def listen(self, node: NodeId, listener: Listener) -> None:
-        """Begin to hear what is published for a node; returns at once, hears from then on.
 
-        `resumed` is called for each server's shards when they can be heard, the first time too.
-        """
-
-    @abstractmethod
-    async def heard(self, shard: int) -> None:
-        """Wait until a shard can be heard.
-
-        Raises:
-            ShardUnavailable: If the backend was closed.
-        """
-
-    @abstractmethod
-    async def aclose(self) -> None:
-        """Stop listening and close every connection."""
+class Backend(Broker, Leases, Queues, Inspection):
+    """All four roles in one object: what a channel layer runs on."""

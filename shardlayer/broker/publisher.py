@@ -1,6 +1,6 @@
 """Publishes: one batcher per bundle of shards, each batch numbered and repeated until it is taken.
 
-A bundle is what one call can publish to: some of the shards of one server (`Backend.bundle_of`). So
+A bundle is what one call can publish to: some of the shards of one server (`Broker.bundle_of`). So
 many callers with many rooms share few calls, and a slow or dead server delays no other. While a
 batch's fate is unknown it is sent again with the same number, which the server applies at most
 once; when the oldest publication in it has waited `publish_timeout`, its callers get
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, cast
 from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.batcher import Batcher
 from shardlayer.aio.throttled_log import ThrottledLog
-from shardlayer.broker.interface import Backend
+from shardlayer.broker.interface import Broker
 from shardlayer.broker.values import Batch, Outgoing, Published
 from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable
 from shardlayer.core.options import LayerOptions
@@ -95,13 +95,13 @@ class _Writer:
 class Publisher:
     """Publishes to all shards from one event loop."""
 
-    def __init__(self, backend: Backend, options: LayerOptions) -> None:
+    def __init__(self, broker: Broker, options: LayerOptions) -> None:
         self.stats = PublisherStats()
         self._under_way = 0  # batches
         self._complain = ThrottledLog(logger, logging.ERROR)
-        self._backend = backend
+        self._broker = broker
         self._options = options
-        bundles = [backend.bundle_of(shard) for shard in range(options.shards)]
+        bundles = [broker.bundle_of(shard) for shard in range(options.shards)]
         batchers = {bundle: self._batcher(bundle, _Writer(), options) for bundle in bundles}
         parcels = {bundle: self._parcel_batcher(bundle, _Writer(), options) for bundle in bundles}
         self._all: list[tuple[int, Batcher[Any, Any]]] = [*batchers.items(), *parcels.items()]
@@ -158,7 +158,7 @@ class Publisher:
     async def aclose(self) -> None:
         """Stop at once: callers that still wait get ShardUnavailable."""
         for bundle, batcher in self._all:
-            await batcher.aclose(self._unavailable(bundle, "the layer was closed"))
+            await batcher.aclose(self._broker.unavailable(bundle, "the layer was closed"))
 
     def _batcher(
         self, bundle: int, writer: _Writer, options: LayerOptions
@@ -204,7 +204,7 @@ class Publisher:
         deadline = since + self._options.publish_timeout
         if loop.time() >= deadline:  # it waited behind what did not leave, and was not sent
             self.stats.failed += len(items)
-            raise self._unavailable(bundle)
+            raise self._broker.unavailable(bundle)
         writer.number += 1
         batch = Batch(writer=writer.id, number=writer.number, items=items, epoch=new_epoch())
         backoff: Backoff | None = None
@@ -223,7 +223,7 @@ class Publisher:
                 if loop.time() + pause >= deadline:
                     self.stats.failed += len(items)
                     if reason is None:
-                        raise self._unavailable(bundle) from error
+                        raise self._broker.unavailable(bundle) from error
                     raise reason from reason.__cause__
                 self.stats.retries += 1
                 await asyncio.sleep(pause)
@@ -243,7 +243,7 @@ class Publisher:
         self._under_way += 1
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._backend.publish(bundle, batch)
+                return await self._broker.publish(bundle, batch)
         finally:
             self._under_way -= 1
 
@@ -262,16 +262,11 @@ class Publisher:
             script="publish",
             names=[item.group],
             shard=item.shard,
-            server=self._backend.servers[self._backend.server_of(item.shard)],
+            server=self._broker.servers[self._broker.server_of(item.shard)],
             reason=reason,
         )
         self._complain("%s", error)
         return error
-
-    def _unavailable(self, bundle: int, reason: str = "") -> ShardUnavailable:
-        server = self._backend.servers[self._backend.server_of(bundle)]
-        reason = reason or f"no answer within {self._options.publish_timeout:g} s"
-        return ShardUnavailable(shard=bundle, server=server, reason=reason)
 
 
 def _size_of(parcel: Sequence[Outgoing]) -> int:

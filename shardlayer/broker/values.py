@@ -47,7 +47,7 @@ class Batch:
     Attributes:
         writer: Names the publisher; its batches to one bundle of shards are numbered.
         number: The batch's number. Repeated only to repeat the batch.
-        items: The publications, in order, to shards of one bundle (see `Backend.bundle_of`).
+        items: The publications, in order, to shards of one bundle (see `Broker.bundle_of`).
         epoch: An epoch for groups that have none yet: 8 ASCII characters.
     """
 

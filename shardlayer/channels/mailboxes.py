@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
-from shardlayer.broker.interface import Backend
+from shardlayer.broker.interface import Queues
 from shardlayer.broker.values import Queued
 from shardlayer.channels.mailbox import Claimed, Mailbox
 from shardlayer.channels.pending import NOTHING_HELD
@@ -43,11 +43,11 @@ class Mailboxes:
         missed: Messages of groups that made room for those that were sent.
     """
 
-    def __init__(self, node: NodeId, backend: Backend, options: LayerOptions) -> None:
+    def __init__(self, node: NodeId, queues: Queues, options: LayerOptions) -> None:
         self.undecodable = 0
         self.missed = 0
         self._node = node
-        self._backend = backend
+        self._queues = queues
         self._options = options
         self._kept: dict[str, Mailbox] = {}
         self._living: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
@@ -149,9 +149,9 @@ class Mailboxes:
 
         From any thread. Where the shards are in this process they are told of each.
         """
-        if channel in self._changed or self._backend.has_unheard:
+        if channel in self._changed or self._queues.has_unheard:
             return True
-        mailbox = self._living.get(channel) if self._backend.is_here else None
+        mailbox = self._living.get(channel) if self._queues.is_here else None
         return mailbox is not None and not mailbox.is_told
 
     def limit(self, options: LayerOptions) -> None:
@@ -184,7 +184,7 @@ class Mailboxes:
 
     async def tell_held(self, channel: str) -> None:
         """Tell a channel's shard how many group messages wait here, if it does not know."""
-        self._backend.hear()
+        self._queues.hear()
         if not self.is_behind(channel):
             return
         self._changed.discard(channel)
@@ -198,7 +198,7 @@ class Mailboxes:
             self._expiring[channel] = loop.call_at(held.first, self._expire, channel)
         ttl = max(held.last - loop.time(), 0.0)
         try:
-            await self._backend.hold(self._shard_of(channel), channel, held.messages, ttl)
+            await self._queues.hold(self._shard_of(channel), channel, held.messages, ttl)
         except ShardLayerError as error:
             self._complain("How full %s is can't be told: %s", channel, error)
 
@@ -236,12 +236,12 @@ class Mailboxes:
             channel,
             capacity=self._options.capacity_of(channel),
             expiry=self._options.expiry,
-            fetch=lambda: self._backend.receive(shard, channel, reader=reader),
+            fetch=lambda: self._queues.receive(shard, channel, reader=reader),
             restore=None if is_own else partial(self._restore, channel),
             pass_on=partial(self._pass_on, channel),
             clock=asyncio.get_running_loop().time,
             is_new=is_new,
-            hear=self._backend.hear,
+            hear=self._queues.hear,
             on_held=partial(self._note, channel),
         )
         return mailbox
@@ -272,7 +272,7 @@ class Mailboxes:
                     await self._check(shard, channels[start : start + CHANNELS_PER_CALL])
 
     async def _check(self, shard: int, channels: Sequence[str]) -> None:
-        for channel in await self._backend.await_messages(shard, channels, reader=self._node):
+        for channel in await self._queues.await_messages(shard, channels, reader=self._node):
             mailbox = self._living.get(channel)
             if mailbox is not None:
                 mailbox.look()
@@ -282,13 +282,13 @@ class Mailboxes:
 
     async def _rouse(self, channel: str) -> None:
         try:
-            await self._backend.rouse(self._shard_of(channel), channel)
+            await self._queues.rouse(self._shard_of(channel), channel)
         except ShardLayerError as error:
             self._complain("Receivers of %s may wait on: %s", channel, error)
 
     async def _restore(self, channel: str, queued: Queued) -> None:
         try:
-            await self._backend.restore(self._shard_of(channel), channel, queued)
+            await self._queues.restore(self._shard_of(channel), channel, queued)
         except ShardLayerError as error:
             self._complain("A message of %s was lost: %s", channel, error)
 

@@ -1,4 +1,4 @@
-"""Where the Redis servers are: what `hosts` in CONFIG may list.
+"""Where the servers are: what `hosts` in CONFIG may list. schemes.py says what is at each.
 
 Understood as channels_redis understands them: URLs, (host, port) pairs, dictionaries of an
 `address` or of `host` and `port` with more arguments of redis-py's connections, and dictionaries
@@ -13,10 +13,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from shardlayer.core.exceptions import ConfigurationError
+from shardlayer.core.schemes import Scheme, find_scheme, url_beginnings
 
 DEFAULT_URL = "redis://127.0.0.1:6379"
-MEMORY_SCHEME = "memory://"
-SCHEMES = ("redis://", "rediss://", "unix://", MEMORY_SCHEME)
 SENTINEL_PORT = 26379
 
 _SENTINEL_KEYS = ("master_name", "sentinels", "sentinel_kwargs")
@@ -24,7 +23,7 @@ _SENTINEL_KEYS = ("master_name", "sentinels", "sentinel_kwargs")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One Redis server, or the primary that Sentinels name.
+    """One server, or the primary that Sentinels name.
 
     Attributes:
         url: A URL; empty for a server that Sentinels name.
@@ -69,14 +68,27 @@ class Host:
         )
 
     @property
+    def scheme(self) -> Scheme:
+        """What is known of its scheme, by which its backend is chosen.
+
+        Raises:
+            ConfigurationError: Naming the schemes that are known, if its own is not.
+        """
+        name = "sentinel" if self.master_name else self.url.partition("://")[0]
+        scheme = find_scheme(name)
+        if scheme is None:
+            raise ConfigurationError(_unknown(self.address))
+        return scheme
+
+    @property
     def is_unix(self) -> bool:
         """Whether it is reached over a Unix socket."""
         return self.url.startswith("unix://")
 
     @property
-    def is_memory(self) -> bool:
-        """Whether it is a server inside this process."""
-        return self.url.startswith(MEMORY_SCHEME)
+    def is_redis(self) -> bool:
+        """Whether it is a Redis server, which redis-py reaches."""
+        return self.scheme.is_redis
 
 
 def parse_hosts(value: object) -> tuple[Host, ...]:
@@ -97,15 +109,21 @@ def parse_hosts(value: object) -> tuple[Host, ...]:
         raise ConfigurationError(
             f"hosts lists {', '.join(twice)} twice: each server holds its own shards."
         )
-    if len(hosts) > 1 and any(host.is_memory for host in hosts):
-        raise ConfigurationError("hosts lists a memory:// server beside others; it goes alone.")
+    for host in hosts:
+        if len(hosts) > 1 and host.scheme.is_alone:
+            raise ConfigurationError(f"hosts lists {host.address} beside others; it goes alone.")
+        if host.scheme.opens != hosts[0].scheme.opens:
+            raise ConfigurationError(
+                f"hosts lists {hosts[0].address} and {host.address}, which are not kept by one "
+                f"backend."
+            )
     return hosts
 
 
 def _parse(item: object) -> Host:
     if isinstance(item, Host):
         return item
-    if isinstance(item, str) and item.startswith(SCHEMES):
+    if isinstance(item, str) and item.startswith(url_beginnings()):
         return Host(url=item)
     if isinstance(item, (list, tuple)) and len(item) == 2:
         return Host(url=f"redis://{_place(*item)}")
@@ -122,10 +140,14 @@ def _parse(item: object) -> Host:
             place = _place(arguments.pop("host", "localhost"), arguments.pop("port", 6379))
             scheme = "rediss" if arguments.pop("ssl", False) else "redis"
             return Host(url=f"{scheme}://{place}", arguments=arguments)
-    raise ConfigurationError(
-        f"hosts has {_without_secrets(item)!r}; an address is a URL ({', '.join(SCHEMES)}), a "
-        f"(host, port) pair, a dictionary with 'address', 'path' or 'host' and 'port', or one "
-        f"with 'master_name' and 'sentinels'."
+    raise ConfigurationError(_unknown(_without_secrets(item)))
+
+
+def _unknown(item: object) -> str:
+    return (
+        f"hosts has {item!r}; an address is a URL ({', '.join(url_beginnings())}), a (host, port) "
+        f"pair, a dictionary with 'address', 'path' or 'host' and 'port', or one with "
+        f"'master_name' and 'sentinels'."
     )
 
 

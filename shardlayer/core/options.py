@@ -202,7 +202,7 @@ class LayerOptions:
                 f"hosts lists {len(self.hosts)} servers for {self.shards} shards: "
                 f"a server without a shard would do nothing."
             )
-        if self.cluster and any(host.is_memory or host.master_name for host in self.hosts):
+        if self.cluster and any(not host.is_redis or host.master_name for host in self.hosts):
             raise ConfigurationError(
                 "cluster is set, but hosts lists what can be no node of a Redis Cluster."
             )
@@ -212,7 +212,7 @@ class LayerOptions:
                 "by host and port."
             )
         for host in self.hosts:
-            if not host.is_memory:
+            if host.is_redis:
                 require_valid(host)
         if not isinstance(self.prefix, str) or not self.prefix or set(self.prefix) & set("{}"):
             raise ConfigurationError(

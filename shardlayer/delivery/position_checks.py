@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from shardlayer.aio.tasks import Tasks
-from shardlayer.broker.interface import Backend
+from shardlayer.broker.interface import Broker
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.types import Position
@@ -36,11 +36,11 @@ class PositionChecks:
     """
 
     def __init__(
-        self, rooms: Rooms, backend: Backend, options: LayerOptions, *, tasks: Tasks
+        self, rooms: Rooms, broker: Broker, options: LayerOptions, *, tasks: Tasks
     ) -> None:
         self.found = 0
         self._rooms = rooms
-        self._backend = backend
+        self._broker = broker
         self._interval = options.position_check_interval
         self._tasks = tasks.branch()
 
@@ -85,7 +85,7 @@ class PositionChecks:
         """Return the rooms that are not where the shard says, and where it says they are."""
         before = [room.position for room in rooms]
         names = [room.name for room in rooms]
-        found = await self._backend.positions(shard, names)
+        found = await self._broker.positions(shard, names)
         doubtful: list[tuple[LocalRoom, Position | None]] = []
         for room, here, there in zip(rooms, before, found, strict=True):
             if here is None:

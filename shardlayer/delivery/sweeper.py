@@ -12,7 +12,7 @@ import logging
 import random
 
 from shardlayer.aio.tasks import Tasks
-from shardlayer.broker.interface import Backend
+from shardlayer.broker.interface import Inspection
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import by_shard
@@ -28,7 +28,7 @@ class Sweeper:
     """Searches the servers for what is gone.
 
     Args:
-        backend: The servers.
+        inspection: The servers.
         options: The layer's options.
         tasks: Of the node.
         interval: Seconds between two sweeps of a server, by all nodes together.
@@ -36,13 +36,13 @@ class Sweeper:
 
     def __init__(
         self,
-        backend: Backend,
+        inspection: Inspection,
         options: LayerOptions,
         *,
         tasks: Tasks,
         interval: float = INTERVAL,
     ) -> None:
-        self._backend = backend
+        self._inspection = inspection
         self._shards = options.shards
         self._interval = interval
         self._tasks = tasks.branch()
@@ -65,20 +65,20 @@ class Sweeper:
         Raises:
             ShardUnavailable: If it does not answer.
         """
-        if not await self._backend.claim_sweep(server, self._interval):
+        if not await self._inspection.claim_sweep(server, self._interval):
             return 0
         forgotten = 0
         cursor: int | None = None
         while cursor != 0:
-            cursor, groups = await self._backend.scan(server, cursor or 0, PAGE)
+            cursor, groups = await self._inspection.scan(server, cursor or 0, PAGE)
             for shard, found in by_shard(groups, self._shards).items():
-                forgotten += await self._backend.prune(shard, found)
+                forgotten += await self._inspection.prune(shard, found)
             await asyncio.sleep(PAUSE)
         return forgotten
 
     async def _sweep_all(self) -> None:
         failure: Exception | None = None
-        for server in range(len(self._backend.servers)):
+        for server in range(len(self._inspection.servers)):
             try:
                 forgotten = await self.sweep(server)
             except ShardUnavailable as error:

@@ -27,7 +27,7 @@ from shardlayer.core.serializers import MAX_GROWTH, Serializer, json_size
 from shardlayer.layer.blocking import Blocking
 from shardlayer.layer.engine import Engine
 from shardlayer.layer.engines import Engines
-from shardlayer.layer.inspection import Inspection
+from shardlayer.layer.inspection import LayerInspection
 from shardlayer.layer.node import Node
 
 logger = logging.getLogger("shardlayer.layer")
@@ -47,7 +47,7 @@ def _changeable(name: str) -> property:
     return property(get, change)
 
 
-class ShardedChannelLayer(Blocking, Inspection, BaseChannelLayer):  # type: ignore[misc]
+class ShardedChannelLayer(Blocking, LayerInspection, BaseChannelLayer):  # type: ignore[misc]
     """A channel layer over 32 shards.
 
     Give it the keys of `shardlayer.core.options.LayerOptions` as `CONFIG` in `CHANNEL_LAYERS`. All

@@ -14,13 +14,8 @@ from contextlib import suppress
 
 from shardlayer.aio.loop_endings import before_close
 from shardlayer.aio.tasks import Tasks
-from shardlayer.broker.interface import Backend
-from shardlayer.broker.memory.memory_broker import MemoryBackend
-from shardlayer.broker.memory.store import server
+from shardlayer.broker.opening import open_backend
 from shardlayer.broker.publisher import Publisher
-from shardlayer.broker.redis.cluster import ClusterServers
-from shardlayer.broker.redis.redis_broker import RedisBackend
-from shardlayer.broker.redis.servers import Servers
 from shardlayer.core.options import LayerOptions
 from shardlayer.layer.node import Node
 
@@ -44,7 +39,7 @@ class Engine:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.tasks = Tasks()
-        self.backend = make_backend(options, self.tasks)
+        self.backend = open_backend(options, self.tasks)
         self.publisher = Publisher(self.backend, options)
         self.appends = asyncio.Semaphore(APPENDS)
         self.node: Node | None = None
@@ -143,11 +138,3 @@ def is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
         return False
-
-
-def make_backend(options: LayerOptions, tasks: Tasks | None = None) -> Backend:
-    """Return a backend of the running loop for where the options say that the shards are."""
-    if options.hosts[0].is_memory:
-        return MemoryBackend(options, server(options.hosts[0].url))
-    servers = ClusterServers if options.cluster else Servers
-    return RedisBackend(options, servers(options, tasks))

@@ -17,7 +17,7 @@ HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at mos
 PING_TIMEOUT = 1.0  # seconds
 
 
-class Inspection:
+class LayerInspection:
     """Reads what the shards hold, from any event loop and thread of the process."""
 
     options: LayerOptions

@@ -1,20 +1,32 @@
-"""Every place that the layer runs on; each test of the suite runs on each."""
+"""Every place that the layer runs on; each test of the suite runs on each.
+
+Another broker has the tests of its roles run on a place of its own: see `--place` in
+tests/conftest.py, and docs/brokers.md.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from importlib import import_module
+from typing import Any
 
 import pytest
 
-from shardlayer.broker.interface import Backend
+from shardlayer.aio.tasks import Tasks
+from shardlayer.broker.interface import Backend, Broker
 from shardlayer.core.options import LayerOptions
 from shardlayer.layer import ShardedChannelLayer
-from shardlayer.layer.engine import make_backend as backend_for
+from tests.contract.asking import BrokerWithLeases, BrokerWithQueues
 from tests.contract.places import PLACES, Place
 
 MakeBackend = Callable[..., Backend]
 """Makes a backend; all that one test makes share a place. Takes options of the layer."""
+
+MakeBroker = Callable[..., Broker]
+MakeLeases = Callable[..., BrokerWithLeases]
+MakeQueues = Callable[..., BrokerWithQueues]
+"""Make the same, of which a test uses one role."""
 
 MakeLayer = Callable[..., ShardedChannelLayer]
 """Makes a layer of its own, as another process has it; all that one test makes share a place."""
@@ -22,7 +34,17 @@ MakeLayer = Callable[..., ShardedChannelLayer]
 NEEDS = {"tls": "redis-server"}
 
 
-def _params() -> list[object]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that takes a place on all of them, or on the one that the command names."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    has_own = any(mark.args[0] == "place" for mark in marks)
+    if "place" in metafunc.fixturenames and not has_own:
+        metafunc.parametrize("place", _params(metafunc.config), indirect=True)
+
+
+def _params(config: pytest.Config) -> list[object]:
+    if own := config.getoption("--place"):
+        return [own]
     return [
         pytest.param(name, marks=[pytest.mark.needs(NEEDS[name])] if name in NEEDS else [])
         for name in PLACES
@@ -39,14 +61,16 @@ def running_places(
 
         def run(name: str) -> Place:
             if name not in running:
-                directory = tmp_path_factory.mktemp(name)
-                running[name] = stack.enter_context(PLACES[name](directory))
+                module, _, function = name.partition(":")
+                start = getattr(import_module(module), function) if function else PLACES[name]
+                directory = tmp_path_factory.mktemp(function or name)
+                running[name] = stack.enter_context(start(directory))
             return running[name]
 
         yield run
 
 
-@pytest.fixture(params=_params())
+@pytest.fixture
 def place(request: pytest.FixtureRequest, running_places: Callable[[str], Place]) -> Place:
     """A place whose servers are up, without data."""
     running = running_places(request.param)
@@ -55,18 +79,57 @@ def place(request: pytest.FixtureRequest, running_places: Callable[[str], Place]
 
 
 @pytest.fixture
-async def make_backend(place: Place) -> AsyncIterator[MakeBackend]:
-    """A maker of backends, closed after the test."""
-    made: list[Backend] = []
+async def make_role(place: Place) -> AsyncIterator[Callable[..., Any]]:
+    """A maker of what the place's scheme opens, whichever roles it has; closed after the test."""
+    made: list[Broker] = []
+    tasks = Tasks()
 
-    def make(**config: object) -> Backend:
-        backend = backend_for(LayerOptions.from_config(**place.config, **config))
-        made.append(backend)
-        return backend
+    def make(**config: object) -> Broker:
+        options = LayerOptions.from_config(**place.config, **config)
+        opened: Broker = options.hosts[0].scheme.load()(options, tasks)
+        made.append(opened)
+        return opened
 
     yield make
-    for backend in made:
-        await backend.aclose()
+    for opened in made:
+        await opened.aclose()
+    await tasks.aclose()
+
+
+@pytest.fixture
+def make_broker(make_role: MakeBroker) -> MakeBroker:
+    """A maker of brokers."""
+    return make_role
+
+
+@pytest.fixture
+def make_leases(make_role: MakeLeases) -> MakeLeases:
+    """A maker of brokers with leases."""
+    return make_role
+
+
+@pytest.fixture
+def make_queues(make_role: MakeQueues) -> MakeQueues:
+    """A maker of brokers with queues."""
+    return make_role
+
+
+@pytest.fixture
+def make_backend(make_role: MakeBackend) -> MakeBackend:
+    """A maker of backends, with all roles."""
+    return make_role
+
+
+@pytest.fixture
+def broker(make_broker: MakeBroker) -> Broker:
+    """One broker with the default options."""
+    return make_broker()
+
+
+@pytest.fixture
+def queues(make_queues: MakeQueues) -> BrokerWithQueues:
+    """One broker with queues and the default options."""
+    return make_queues()
 
 
 @pytest.fixture

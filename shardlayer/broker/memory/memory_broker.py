@@ -10,8 +10,9 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.interface import Backend, Listener
-from shardlayer.broker.memory.store import Ear, Group, Known, MemoryServer, Shard
+from shardlayer.broker.memory.store import Ear, Group, Known, MemoryServer, Shard, server
 from shardlayer.broker.values import (
     PAGE_BYTES,
     PAGE_OVERHEAD,
@@ -29,6 +30,11 @@ from shardlayer.broker.values import (
 from shardlayer.core import wire
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.types import HistoryPage, Mark, NodeId, Position, RoomInfo
+
+
+def open_backend(options: LayerOptions, tasks: Tasks) -> MemoryBackend:
+    """Return a backend on this process's server of the address in `hosts`."""
+    return MemoryBackend(options, server(options.hosts[0].url))
 
 
 class MemoryBackend(Backend):

@@ -15,10 +15,12 @@ from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
 
+from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.interface import Backend, Listener
 from shardlayer.broker.redis import calls
 from shardlayer.broker.redis.calls import Argument, Call
+from shardlayer.broker.redis.cluster import ClusterServers
 from shardlayer.broker.redis.command_link import CommandLink
 from shardlayer.broker.redis.keys import (
     CHANNEL_MARK,
@@ -51,6 +53,12 @@ logger = logging.getLogger("shardlayer.broker.redis")
 FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
 WAITS_CHECKS = 12  # queue checks after which a node that did not look again waits no more
 NAMED = 5  # rooms that an error names
+
+
+def open_backend(options: LayerOptions, tasks: Tasks) -> RedisBackend:
+    """Return a backend on the servers or the Cluster that `hosts` lists."""
+    servers = ClusterServers if options.cluster else Servers
+    return RedisBackend(options, servers(options, tasks))
 
 
 class RedisBackend(Backend):

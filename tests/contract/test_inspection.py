@@ -1,0 +1,111 @@
+"""What an operator may ask and clear up, on every place; the other roles make what there is."""
+
+from __future__ import annotations
+
+import itertools
+
+from shardlayer.broker.interface import Backend
+from tests.contract.asking import HERE, SHARD, THERE, join, outgoing, publish, until_targeted
+from tests.contract.conftest import MakeBackend
+from tests.waiting import until
+
+
+async def test_unknown_group_has_nothing(backend: Backend) -> None:
+    """Asking about a group that never was is no error."""
+    (info,) = await backend.info(SHARD, ["nobody"])
+    assert (info.members, info.offset, info.epoch, info.history_length) == (0, 0, "", 0)
+
+
+async def test_members_are_reported(backend: Backend) -> None:
+    """What nodes report is what the registry shows."""
+    await join(backend, "a", members=1)
+    await join(backend, "a", node=THERE, members=1)
+    await backend.report(SHARD, HERE, {"a": 40})
+    (info,) = await backend.info(SHARD, ["a"])
+    assert info.nodes == {"here": 40, "there": 1}
+    assert info.members == 41
+
+
+async def test_what_is_gone_is_pruned(make_backend: MakeBackend) -> None:
+    """Nodes without a lease leave groups that nothing is published to; others stay."""
+    backend = make_backend(lease_ttl=0.2)
+    for group in ("a", "b"):
+        await join(backend, group)
+        await join(backend, group, node=THERE)
+    forgotten = 0
+
+    async def pruned() -> bool:
+        nonlocal forgotten
+        await backend.renew(SHARD, THERE)
+        forgotten += await backend.prune(SHARD, ["nobody", "a", "b"])
+        return forgotten == 2
+
+    await until(pruned)
+    for info in await backend.info(SHARD, ["a", "b"]):
+        assert set(info.nodes) == {"there"}
+
+
+async def test_one_node_sweeps_a_server(make_backend: MakeBackend) -> None:
+    """Of all that want to search a server within a while the first does."""
+    first, second = make_backend(), make_backend()
+    assert await first.claim_sweep(0, 0.5)
+    assert not await second.claim_sweep(0, 0.5)
+    await until(lambda: second.claim_sweep(0, 0.5))
+
+
+async def test_scan_finds_every_group(backend: Backend) -> None:
+    """Going from cursor to cursor shows all groups, with members, history or both."""
+    expected = {f"room.{number}" for number in range(40)}
+    for name in expected:
+        await join(backend, name)
+    await publish(backend, outgoing("silent", b"1"))
+    found: set[str] = set()
+    cursor, server = 0, backend.server_of(SHARD)
+    while True:
+        cursor, names = await backend.scan(server, cursor, 10)
+        found.update(names)
+        if cursor == 0:
+            break
+    assert found == expected | {"silent"}
+
+
+async def test_flush_deletes_just_its_own(make_backend: MakeBackend) -> None:
+    """Another prefix on the same server keeps everything."""
+    ours, theirs = make_backend(prefix="ours"), make_backend(prefix="ours.blue")
+    for backend in (ours, theirs):
+        await publish(backend, outgoing("a", b"1"))
+    await ours.flush()
+    assert await ours.history(SHARD, "a", 10) == []
+    assert len(await theirs.history(SHARD, "a", 10)) == 1
+
+
+async def test_ping_answers(backend: Backend) -> None:
+    """A server that is there answers within a second."""
+    assert 0 <= await backend.ping(0) < 1
+
+
+async def test_node_without_a_lease_is_seen_no_more(make_backend: MakeBackend) -> None:
+    """The next publication forgets it."""
+    backend = make_backend(lease_ttl=0.2)
+    await join(backend, "a", members=3)
+    await join(backend, "a", node=THERE)
+    numbers = itertools.count(1)
+
+    async def forgotten() -> bool:
+        await backend.renew(SHARD, THERE)
+        await publish(backend, outgoing("a", b"1"), number=next(numbers))
+        (info,) = await backend.info(SHARD, ["a"])
+        return set(info.nodes) == {"there"}
+
+    await until(forgotten)
+
+
+async def test_targeted_dispatch_can_be_turned_off(make_backend: MakeBackend) -> None:
+    """All nodes are then told of everything."""
+    backend = make_backend(lease_ttl=1.0)
+    await join(backend, "a")
+    await until_targeted(backend)
+    await backend.set_targeted(SHARD, 0)
+    assert (await publish(backend, outgoing("a", b"1"), number=9_998)).targeted == 0
+    await backend.set_targeted(SHARD, 100)
+    assert (await publish(backend, outgoing("a", b"1"), number=9_999)).targeted == 1
