@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
 PATH = re.compile(
     r"(?<![\w./:-])(?:shardlayer|realtime|demo|config|tests|benchmarks|bin|docs|\.ci)/[\w./*-]*[\w*/]"
