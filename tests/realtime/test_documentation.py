@@ -57,3 +57,12 @@ def test_environment() -> None:
         "SHARDLAYER_WORKER",
         "SHARDLAYER_WORKERS",
     }
+
+
+def test_files_of_the_pool() -> None:
+    """docs/kafka.md says of each file of the pool what it does."""
+    folder = Path(__file__).parents[2] / "realtime" / "kafka"
+    text = (Path(__file__).parents[2] / "docs" / "kafka.md").read_text()
+    rows = re.findall(r"^\| (`.*?`) \|", text.partition("## Where it is\n")[2], re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+\.py)`", row)}
+    assert named == {path.name for path in folder.glob("*.py")} - {"__init__.py"}
