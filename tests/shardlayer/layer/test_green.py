@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 
 PATIENCE = 40  # seconds
 REQUESTS = 60
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 BEGINNING = """
 from gevent import monkey; monkey.patch_all()
@@ -193,7 +193,7 @@ def test_eventlet_is_refused() -> None:
 
 @contextmanager
 def gunicorn(server: EmbeddedValkey, *options: str, **environ: str) -> Iterator[str]:
-    """Gunicorn with two gevent workers; its address."""
+    """Gunicorn with two gevent workers; its address, where it answers."""
     port = free_port()
     command = [
         *(sys.executable, "-m", "gunicorn", "--worker-class", "gevent", "--workers", "2"),
@@ -204,8 +204,11 @@ def gunicorn(server: EmbeddedValkey, *options: str, **environ: str) -> Iterator[
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
     )
+    url = f"http://127.0.0.1:{port}"
     try:
-        yield f"http://127.0.0.1:{port}"
+        wait_until(lambda: process.poll() is not None or answers(url), within=PATIENCE)
+        assert process.poll() is None, process.communicate()[1]
+        yield url
         process.send_signal(signal.SIGTERM)
         _, complaints = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
@@ -237,10 +240,8 @@ def test_views_of_gunicorns_gevent_workers(redis_server: EmbeddedValkey, preload
             found: dict[str, int] = json.load(answer)
         return found
 
-    with gunicorn(redis_server, *options, **environ) as url:
-        wait_until(lambda: answers(url), within=PATIENCE)
-        with ThreadPoolExecutor(20) as pool:
-            found = list(pool.map(ask, range(REQUESTS)))
+    with gunicorn(redis_server, *options, **environ) as url, ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(ask, range(REQUESTS)))
     first = 3 if preload else 2
     assert sorted(each["offset"] for each in found) == list(range(first, first + REQUESTS))
     with Redis.from_url(redis_server.url) as redis:
