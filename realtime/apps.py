@@ -20,6 +20,7 @@ class RealtimeConfig(AppConfig):
         """Register what registers itself on import."""
         require_no_namesake()
         from realtime import checks  # noqa: F401
+        from shardlayer import ShardedChannelLayer  # noqa: F401  # whose import registers its own
 
 
 def require_no_namesake() -> None:

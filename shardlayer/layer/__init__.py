@@ -1,8 +1,9 @@
 """The channel layer that applications use, and the engine and node that it has per event loop.
 
-Imports all packages but `consumers` and `server`.
+Imports all packages but `consumers` and `server`. Importing it registers the system checks.
 """
 
+from shardlayer.layer import checks  # noqa: F401  # registers itself
 from shardlayer.layer.channel_layer import ShardedChannelLayer
 
 __all__ = ["ShardedChannelLayer"]

@@ -11,6 +11,7 @@ from realtime import checks
 from realtime.clients.limit_counters import LimitCounters
 from realtime.conf import known_keys
 from shardlayer import LayerOptions
+from shardlayer.layer import checks as layer_checks
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
 
@@ -33,11 +34,14 @@ def test_realtime() -> None:
 
 
 def test_checks() -> None:
-    """The ids of the system checks, here and in their own table."""
-    source = Path(str(checks.__file__)).read_text()
-    raised = set(re.findall(r'id="(realtime\.[EW]\d+)"', source))
+    """The ids of the system checks, here and in the tables of their modules."""
+    raised = set()
+    for module in (checks, layer_checks):
+        source = Path(str(module.__file__)).read_text()
+        own = set(re.findall(r'id="(\w+\.[EW]\d+)"', source))
+        assert set(re.findall(r"^\| (\w+\.[EW]\d+) \|", source, re.MULTILINE)) == own
+        raised |= own
     assert names("System checks") == raised
-    assert set(re.findall(r"^\| (realtime\.\S+) \|", source, re.MULTILINE)) == raised
 
 
 def test_counters() -> None:

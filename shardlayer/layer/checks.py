@@ -1,0 +1,133 @@
+"""System checks of CHANNEL_LAYERS: a wrong setting is named, with what to do about it.
+
+| id | what |
+|---|---|
+| shardlayer.E001 | a layer of CHANNEL_LAYERS can't be loaded, or its CONFIG is wrong |
+| shardlayer.E002 | a Redis server is too old |
+| shardlayer.W001 | a Redis server does not answer |
+| shardlayer.W002 | a Redis server may evict what the layer promises to keep |
+| shardlayer.W003 | a Redis server may take all of its machine's memory |
+
+They are registered when the layer is imported. Django imports no BACKEND for a check, so a project
+names `shardlayer`, or `realtime`, in INSTALLED_APPS to have them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import channel_layers
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.utils.module_loading import import_string
+
+from shardlayer.broker.redis.server_report import ServerReport, probe
+from shardlayer.core.exceptions import ConfigurationError
+from shardlayer.core.hosts import Host
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.serializers import Serializer
+from shardlayer.layer.channel_layer import ShardedChannelLayer
+
+
+@register
+def check_channel_layers(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check CONFIG of each layer of ours in CHANNEL_LAYERS, then its servers."""
+    found: list[CheckMessage] = []
+    hosts: dict[str, Host] = {}
+    layers = channel_layers.configs
+    if not isinstance(layers, Mapping):
+        return [_wrong("CHANNEL_LAYERS", f"it is {layers!r}, and no dictionary")]
+    for alias, layer in layers.items():
+        where = f"CHANNEL_LAYERS[{alias!r}]"
+        try:
+            if not _is_ours(layer):
+                continue
+        except (ImportError, KeyError, TypeError, AttributeError) as error:
+            found.append(_wrong(f"{where}['BACKEND']", _sentence(error)))
+            continue
+        try:
+            options = _options(layer)
+        except (ConfigurationError, TypeError) as error:
+            found.append(_wrong(f"{where}['CONFIG']", str(error)))
+        else:
+            hosts |= {host.address: host for host in options.hosts if host.is_redis}
+    return found + _check_servers(list(hosts.values()))
+
+
+def _is_ours(layer: Mapping[str, Any]) -> bool:
+    """Say whether a layer is ours.
+
+    Raises:
+        ImportError, KeyError, TypeError, AttributeError: Its BACKEND is no class that is there.
+    """
+    return issubclass(import_string(layer["BACKEND"]), ShardedChannelLayer)
+
+
+def _options(layer: Mapping[str, Any]) -> LayerOptions:
+    """Return what the CONFIG of a layer says.
+
+    Raises:
+        ConfigurationError: Something in it is wrong, or needs an extra that is not installed.
+    """
+    config = layer.get("CONFIG", {})
+    if not isinstance(config, Mapping):
+        raise ConfigurationError(f"it is {config!r}, and no dictionary")
+    options = LayerOptions.from_config(**config)
+    Serializer(options.serializer_format, options.symmetric_encryption_keys)
+    return options
+
+
+def _sentence(error: Exception) -> str:
+    return "it is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _wrong(where: str, why: str) -> Error:
+    return Error(f"{where} is wrong: {why}", hint="See docs/settings.md.", id="shardlayer.E001")
+
+
+def _check_servers(hosts: Sequence[Host]) -> list[CheckMessage]:
+    if not hosts:
+        return []
+    reports = async_to_sync(_probe_all)(hosts)
+    return [message for report in reports for message in _judge(report)]
+
+
+async def _probe_all(hosts: Sequence[Host]) -> list[ServerReport]:
+    return await asyncio.gather(*map(probe, hosts))  # one dead server is waited for, not all
+
+
+def _judge(report: ServerReport) -> Iterator[CheckMessage]:
+    if report.error:
+        yield Warning(
+            f"CHANNEL_LAYERS: the Redis server {report.address} does not answer: {report.error}",
+            hint="Start it, or correct 'hosts' in CONFIG. Processes wait for it meanwhile.",
+            id="shardlayer.W001",
+        )
+    if report.is_too_old:
+        yield Error(
+            f"CHANNEL_LAYERS: the Redis server {report.address} is {report.software} "
+            f"{report.version}, which is too old.",
+            hint="Redis 7.0 or Valkey 7.2 and later will do.",
+            id="shardlayer.E002",
+        )
+    if report.evicts:
+        yield Warning(
+            f"CHANNEL_LAYERS: the Redis server {report.address} has maxmemory-policy "
+            f"{report.maxmemory_policy}: when its memory is full it deletes rooms, and clients "
+            "lose messages unseen.",
+            hint="Set 'maxmemory-policy noeviction' in its configuration.",
+            id="shardlayer.W002",
+        )
+    if report.is_unbounded:
+        yield Warning(
+            f"CHANNEL_LAYERS: the Redis server {report.address} has maxmemory 0: what is published "
+            "may take all of its machine's memory, until the system ends it.",
+            hint="Set 'maxmemory' in its configuration to what the machine can spare; a full "
+            "server refuses publications, which their publishers are told.",
+            id="shardlayer.W003",
+        )
