@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PIP_AUDIT = Path(".venv/bin/pip-audit")
+PIP_AUDIT = Path(sys.executable).with_name("pip-audit")
 ARGUMENTS = (
     *("--requirement", "constraints.txt", "--no-deps", "--disable-pip"),
     *("--format", "json", "--progress-spinner", "off"),

@@ -26,11 +26,12 @@ ANSWER_TIMEOUT = 3000  # milliseconds; aiokafka's own 40 s are for requests that
 WATCH_INTERVAL = 2.0  # seconds
 START_GRACE = 1.0  # seconds that a start which is cancelled gets for its first connection
 TOPIC_EXISTS = TopicAlreadyExistsError.errno
+FAILURES = (OSError, KafkaError)  # what asking the brokers may raise
 
 _CREDENTIALS = "see KAFKA_SASL_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD."
 # What a failure that waiting does not mend asks of somebody.
 _ADVICE: dict[type[Exception], str] = {
-    errors.UnsupportedCodecError: "pip install 'aiokafka[lz4,snappy,zstd]'.",
+    errors.UnsupportedCodecError: "pip install 'shardlayer[kafka]'.",
     errors.AuthenticationFailedError: _CREDENTIALS,
     errors.AuthenticationMethodNotSupported: _CREDENTIALS,
     errors.SaslAuthenticationFailed: _CREDENTIALS,
@@ -120,7 +121,7 @@ class Brokers:
             try:
                 async with asyncio.timeout(PROBE_TIMEOUT):
                     await connection.connect()
-            except (OSError, KafkaError) as error:  # TimeoutError is the first
+            except FAILURES as error:  # TimeoutError is the first
                 last = error
             else:
                 return
@@ -146,7 +147,7 @@ async def wait_for_topics(
     while not stop.is_set():
         try:
             missing = set(topics) - (await topics_of(brokers)).keys()
-        except (OSError, KafkaError) as error:
+        except FAILURES as error:
             why, advice = reason_of(error), advice_on(error)
         else:
             advice = ""
@@ -168,7 +169,7 @@ async def watch(brokers: Brokers, *, stop: asyncio.Event) -> None:
     while not await pause(wait, unless=stop):
         try:
             await topics_of(brokers)
-        except (OSError, KafkaError) as error:
+        except FAILURES as error:
             wait = outage.failed(reason_of(error), advice=advice_on(error))
         else:
             outage.over()

@@ -19,7 +19,7 @@ OWN = {"shardlayer", "realtime"}
 # Where an extra's packages may be imported; what is nowhere here needs no extra.
 PLACES = {
     "server": ("shardlayer/server/",),
-    "kafka": ("realtime/kafka/", "realtime/management/commands/deadletters.py"),
+    "kafka": ("realtime/kafka/",),
     "encryption": ("shardlayer/",),
 }
 # Imported only where a project has it loaded; nothing of ours needs it.

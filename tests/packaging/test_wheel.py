@@ -101,6 +101,13 @@ def test_missing_extra_is_one_line_that_names_it(environment: Get) -> None:
     assert done.returncode != 0
     assert "pip install 'shardlayer[server]'" in done.stderr
     assert done.stderr.count("\n") == 1
+    for command in (["runkafka"], ["deadletters", "list"]):
+        done = alone.attempt("python", "-c", MANAGE, *command)
+        assert done.returncode != 0
+        assert "CommandError: aiokafka is not installed: " in done.stderr
+        assert "pip install 'shardlayer[kafka]'" in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert "usage: " in alone.run("python", "-c", MANAGE, command[0], "--help")
     config = '{"hosts": ["memory://x"], "symmetric_encryption_keys": ["k"]}'
     done = alone.attempt("python", "-c", SEND.format(config=config, apps="[]"))
     assert "pip install 'shardlayer[encryption]'" in done.stderr

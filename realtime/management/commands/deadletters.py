@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiokafka.errors import KafkaError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.conf import conf
-from realtime.kafka.brokers import KafkaSettingsError, brokers_of
-from realtime.kafka.replay import Filed, Postbox, Replayed
-from realtime.kafka.reporting import quiet_aiokafka
 from realtime.management.arguments import count
+from realtime.management.extras import extra
 from realtime.management.tables import harmless
+
+if TYPE_CHECKING:
+    from realtime.kafka.replay import Filed, Postbox, Replayed
 
 FIRST_BYTES = 60  # of a payload that are shown
 LIST_LIMIT = 100  # letters
@@ -45,6 +45,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, action: str, topics: list[str], **options: Any) -> None:
         """Do it, once."""
+        with extra("kafka"):
+            from realtime.kafka.brokers import FAILURES, KafkaSettingsError, brokers_of
+            from realtime.kafka.replay import Postbox
+            from realtime.kafka.reporting import quiet_aiokafka
         settings = conf()
         if settings.kafka_dead_letter_suffix is None:
             raise CommandError("REALTIME['KAFKA_DEAD_LETTER_SUFFIX'] is None: none are kept.")
@@ -66,7 +70,7 @@ class Command(BaseCommand):
                 asyncio.run(self._list(postbox, limit or LIST_LIMIT))
             else:
                 self._tell(asyncio.run(postbox.replay(limit)))
-        except (OSError, KafkaError) as error:
+        except FAILURES as error:
             raise CommandError(f"{brokers}: {str(error) or type(error).__name__}") from error
 
     async def _list(self, postbox: Postbox, limit: int) -> None:

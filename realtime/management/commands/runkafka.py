@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.module_loading import import_string
 
-from realtime.conf import Conf, conf
-from realtime.kafka.brokers import KafkaSettingsError, brokers_of
-from realtime.kafka.pool import Pool
-from realtime.kafka.size_limits import Limits
+from realtime.conf import conf
 from realtime.management.arguments import count
+from realtime.management.extras import extra
 from realtime.management.run_until_stopped import run_until_stopped
 from realtime.sharded_layer import sharded_layer
 from realtime.waiting import wait_for_redis
 from shardlayer import GC_THRESHOLD, ShardedChannelLayer, spare_collections
+
+if TYPE_CHECKING:
+    from realtime.kafka.pool import Pool
 
 
 class Command(BaseCommand):
@@ -66,56 +66,24 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the pool."""
+        with extra("kafka"):
+            from realtime.kafka.brokers import KafkaSettingsError
+            from realtime.kafka.configured import configured_pool
         spare_collections(GC_THRESHOLD)  # records come in thousands, and leave no cycles
         try:
-            run_until_stopped(lambda stop: _run(stop, options))
+            run_until_stopped(
+                lambda stop: _run(stop, lambda layer: configured_pool(conf(), layer, options))
+            )
         except KafkaSettingsError as error:
             raise CommandError(str(error)) from error
 
 
-async def _run(stop: asyncio.Event, options: dict[str, Any]) -> None:
-    settings = conf()
+async def _run(stop: asyncio.Event, pool_on: Callable[[ShardedChannelLayer], Pool]) -> None:
     layer = sharded_layer()
     layer.use_running_loop()
     try:
-        pool = _pool(settings, layer, options)
+        pool = pool_on(layer)
         if await wait_for_redis(layer, stop=stop):
             await pool.run(stop)
     finally:
         await layer.close()
-
-
-def _pool(settings: Conf, layer: ShardedChannelLayer, options: dict[str, Any]) -> Pool:
-    """Return the pool that settings and options ask for.
-
-    Raises:
-        KafkaSettingsError: They ask for what can't be.
-    """
-    brokers = brokers_of(settings, options["bootstrap"].split(","))
-    try:
-        route = import_string(settings.kafka_route)
-    except ImportError as error:
-        raise KafkaSettingsError(f"REALTIME['KAFKA_ROUTE']: {error}") from error
-    if not callable(route):
-        raise KafkaSettingsError(f"REALTIME['KAFKA_ROUTE']: {settings.kafka_route} is no function.")
-    return Pool(
-        brokers=brokers,
-        topics=options["topics"],
-        group=options["group"],
-        consumers=options["consumers"],
-        auto_offset_reset=options["auto_offset_reset"],
-        route=route,
-        layer=layer,
-        limits=Limits(
-            payload=layer.options.max_message_size,
-            unpacked=settings.kafka_max_unpacked,
-            letter=settings.kafka_max_dead_letter,
-            rooms=settings.kafka_max_rooms,
-            route_time=settings.kafka_route_timeout,
-        ),
-        isolation=settings.kafka_isolation,
-        dead_letter_suffix=settings.kafka_dead_letter_suffix,
-        instance=options["instance_id"],
-        terminal=sys.stdout if sys.stdout.isatty() else None,
-        options=settings.kafka_consumer_options,
-    )

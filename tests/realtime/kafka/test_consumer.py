@@ -82,7 +82,7 @@ async def test_library_that_is_missing(
     with monkeypatch.context() as patch:
         patch.setattr(unpacking, "cramjam", None)
         async with pools.running():
-            await until(lambda: "pip install 'aiokafka[lz4,snappy,zstd]'" in caplog.text, PATIENCE)
+            await until(lambda: "pip install 'shardlayer[kafka]'" in caplog.text, PATIENCE)
     assert caplog.text.count("pip install") == 1
     assert "is not available" not in caplog.text
     assert "is back" not in caplog.text

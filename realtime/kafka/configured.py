@@ -1,0 +1,51 @@
+"""The pool that settings and a command's options ask for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from realtime.conf import Conf
+from realtime.kafka.brokers import KafkaSettingsError, brokers_of
+from realtime.kafka.pool import Pool
+from realtime.kafka.size_limits import Limits
+from shardlayer import ShardedChannelLayer
+
+
+def configured_pool(settings: Conf, layer: ShardedChannelLayer, options: Mapping[str, Any]) -> Pool:
+    """Return the pool that settings and the options of `runkafka` ask for.
+
+    Raises:
+        KafkaSettingsError: They ask for what can't be.
+    """
+    brokers = brokers_of(settings, options["bootstrap"].split(","))
+    try:
+        route = import_string(settings.kafka_route)
+    except ImportError as error:
+        raise KafkaSettingsError(f"REALTIME['KAFKA_ROUTE']: {error}") from error
+    if not callable(route):
+        raise KafkaSettingsError(f"REALTIME['KAFKA_ROUTE']: {settings.kafka_route} is no function.")
+    return Pool(
+        brokers=brokers,
+        topics=options["topics"],
+        group=options["group"],
+        consumers=options["consumers"],
+        auto_offset_reset=options["auto_offset_reset"],
+        route=route,
+        layer=layer,
+        limits=Limits(
+            payload=layer.options.max_message_size,
+            unpacked=settings.kafka_max_unpacked,
+            letter=settings.kafka_max_dead_letter,
+            rooms=settings.kafka_max_rooms,
+            route_time=settings.kafka_route_timeout,
+        ),
+        isolation=settings.kafka_isolation,
+        dead_letter_suffix=settings.kafka_dead_letter_suffix,
+        instance=options["instance_id"],
+        terminal=sys.stdout if sys.stdout.isatty() else None,
+        options=settings.kafka_consumer_options,
+    )
