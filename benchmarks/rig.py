@@ -14,7 +14,8 @@ from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
 from benchmarks.machine import Placement
 from benchmarks.peers.base import PORT, REDIS_URL, Peer
-from benchmarks.valkey import free_port, valkey
+from benchmarks.valkey import valkey
+from demo.embedded import free_port
 
 _AT_ONCE = 32  # handshakes in flight
 _PATIENCE = 20.0  # seconds for what is on its way to arrive

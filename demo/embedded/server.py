@@ -32,8 +32,9 @@ class EmbeddedServer(ABC):
     """One server process in a folder of its own, listening on loopback only.
 
     It can be started and stopped any number of times and keeps its port, so that a test can
-    restart it under its clients. As a context manager it is up inside the block. Started by a
-    main thread it also ends when this process is killed (Linux).
+    restart it under its clients. Others are not given a port that it chose, while it is down
+    neither (Linux). As a context manager it is up inside the block. Started by a main thread it
+    also ends when this process is killed (Linux).
 
     Args:
         directory: Where it keeps its data; made if it does not exist. Only its owner may enter it.
@@ -105,7 +106,7 @@ class EmbeddedServer(ABC):
         make_private_folder(self.directory)
         chosen = self._port
         for attempt in range(1, PORT_ATTEMPTS + 1):
-            self._port = chosen or free_port()
+            self._port = chosen or free_port(self)
             try:
                 self._spawn()
                 self._wait_until_up()

@@ -10,7 +10,7 @@ import venv
 from pathlib import Path
 
 from demo.devserver.plan import KAFKA_OFFSET, REDIS_OFFSET
-from demo.embedded.ports import free_port, is_free
+from demo.embedded.ports import free_port, reserve
 
 ROOT = Path(__file__).resolve().parents[3]
 COPIED = (
@@ -54,8 +54,8 @@ def _install(directory: Path) -> None:
 
 
 def free_ports() -> int:
-    """Return a PORT that leaves all ports of a plan free now."""
+    """Return a PORT whose plan has all its ports to itself."""
     while True:
         port = free_port()
-        if all(is_free(port + offset) for offset in (1, REDIS_OFFSET, KAFKA_OFFSET)):
+        if all(reserve(port + offset) for offset in (1, REDIS_OFFSET, KAFKA_OFFSET)):
             return port
