@@ -15,7 +15,7 @@ PATH = re.compile(
     r"(?<![\w./:-])(?:shardlayer|realtime|demo|config|tests|benchmarks|bin|docs|\.ci)/[\w./*-]*[\w*/]"
 )
 DOTTED = re.compile(r"(?<![\w./-])(?:shardlayer|realtime)(?:\.\w+)+")
-NOT_A_MODULE = re.compile(r"realtime\.[EW]\d+")  # the ids of system checks
+NOT_A_MODULE = re.compile(r"(realtime|shardlayer)\.[EW]\d+")  # the ids of system checks
 FILE = re.compile(r"(?<![\w./*{-])(?!test_)[\w/]+\.(?:py|lua)\b")  # also by its last part alone
 NOT_OURS = {"manage.py", "_state.py"}  # a project's; h11's
 LINK = re.compile(r"\]\((?!https?:)([^)]+)\)")

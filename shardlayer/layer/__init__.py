@@ -3,7 +3,7 @@
 Imports all packages but `consumers` and `server`. Importing it registers the system checks.
 """
 
-from shardlayer.layer import checks  # noqa: F401  # registers itself
+from shardlayer.layer import layer_checks  # noqa: F401  # registers itself
 from shardlayer.layer.channel_layer import ShardedChannelLayer
 
 __all__ = ["ShardedChannelLayer"]

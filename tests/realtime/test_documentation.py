@@ -11,7 +11,7 @@ from realtime import checks
 from realtime.clients.limit_counters import LimitCounters
 from realtime.conf import known_keys
 from shardlayer import LayerOptions
-from shardlayer.layer import checks as layer_checks
+from shardlayer.layer import layer_checks
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
 

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey, free_port
-from shardlayer.layer import checks
+from shardlayer.layer import layer_checks
 
 ROOT = Path(__file__).resolve().parents[3]
 BACKEND = "shardlayer.layer.ShardedChannelLayer"
@@ -42,7 +42,7 @@ def channel_layers(**config: Any) -> dict[str, dict[str, Any]]:
 def findings(settings: Settings, layers: Any) -> list[tuple[str | None, str]]:
     """Return ids and texts, hints included, of what the check of CHANNEL_LAYERS finds."""
     settings.CHANNEL_LAYERS = layers
-    found = checks.check_channel_layers(None)
+    found = layer_checks.check_channel_layers(None)
     return [(item.id, f"{item.msg} {item.hint}") for item in found]
 
 
