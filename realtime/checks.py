@@ -7,7 +7,7 @@
 | realtime.E003 | a dotted path in REALTIME leads nowhere |
 | realtime.E004 | CHANNEL_LAYERS has no layer for the rooms |
 
-Those of what CHANNEL_LAYERS says are shardlayer's (`shardlayer.layer.layer_checks`), which are registered
+shardlayer looks at what CHANNEL_LAYERS says (`shardlayer.layer.layer_checks`), which is registered
 with the layer.
 """
 
