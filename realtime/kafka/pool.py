@@ -34,7 +34,7 @@ from realtime.kafka.router import Router
 from realtime.kafka.size_limits import Limits
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause
-from shardlayer import ShardedChannelLayer, Tasks
+from shardlayer import ShardedChannelLayer
 
 FETCH_WAIT = 50  # milliseconds that a broker may hold a fetch for which it has nothing
 END_GRACE = 8.0  # seconds for readers that were told to stop; their own graces are shorter
@@ -85,6 +85,7 @@ class Pool:
     ) -> None:
         self._brokers = brokers
         self._topics = topics
+        self._layer = layer
         self.skipped = SkippedRecords()
         self._progress = Progress(
             lag=self.lag,
@@ -149,7 +150,7 @@ class Pool:
         quiet_aiokafka()
         if not await wait_for_topics(self._brokers, self._topics, stop=stop):
             return
-        tasks = Tasks()
+        tasks = self._layer.branch_tasks()
         running = [
             tasks.supervise(reader.run, "realtime: read from Kafka") for reader in self._readers
         ]

@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TypeVar
+from weakref import ReferenceType, ref
 
 from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.throttled_log import ThrottledLog
@@ -51,13 +52,15 @@ class Tasks:
         self._running: set[asyncio.Task[object]] = set()
         self._watches: set[_Watch] = set()
         self._branches: list[Tasks] = []
+        self._parent: ReferenceType[Tasks] | None = None
 
     def branch(self) -> Tasks:
         """Return the tasks of a part of this owner: its `failing` is in this one's, too.
 
-        The part closes them itself.
+        The part closes them itself, and is forgotten then.
         """
         branch = Tasks()
+        branch._parent = ref(self)
         self._branches.append(branch)
         return branch
 
@@ -77,6 +80,12 @@ class Tasks:
         task = asyncio.create_task(coroutine, name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
+
+    def spawn(self, coroutine: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
+        """Run a coroutine in a task for whose end nobody waits: what it raises is logged."""
+        task = self.start(coroutine, name)
+        task.add_done_callback(_log_error)
         return task
 
     def supervise(self, work: Work, name: str) -> asyncio.Task[None]:
@@ -104,6 +113,9 @@ class Tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        parent = None if self._parent is None else self._parent()
+        if parent is not None and self in parent._branches:
+            parent._branches.remove(self)
 
     def _watch(
         self, name: str, run: Callable[[_Watch], Coroutine[object, object, None]]
@@ -155,6 +167,11 @@ class _Watch:
 
     def _is_steady(self) -> bool:
         return self._begun > 0 and time.monotonic() - self._begun >= STEADY
+
+
+def _log_error(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("%s: failed.", task.get_name(), exc_info=error)
 
 
 async def _keep_running(work: Work, watch: _Watch) -> None:

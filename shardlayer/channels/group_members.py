@@ -78,7 +78,7 @@ class GroupMembers:
         A member at once, since its messages follow; registered as soon as may be.
         """
         room = self._enlist(group, channel)
-        self._tasks.start(self._add_for_another(room, channel), f"add to {group}")
+        self._tasks.spawn(self._add_for_another(room, channel), f"add to {group}")
 
     def discard(self, group: str, channel: str) -> None:
         """End a channel's membership, if there is one."""

@@ -38,12 +38,20 @@ SWEPT_AT = 1_000  # mailboxes that are kept when the first of them are looked at
 class Mailboxes:
     """The mailboxes of one node, by channel. Not thread-safe.
 
+    Args:
+        node: Whose they are.
+        queues: Where what waits for their channels is.
+        options: The layer's.
+        tasks: Of the node.
+
     Attributes:
         undecodable: Messages that were dropped because they could not be decoded.
         missed: Messages of groups that made room for those that were sent.
     """
 
-    def __init__(self, node: NodeId, queues: Queues, options: LayerOptions) -> None:
+    def __init__(
+        self, node: NodeId, queues: Queues, options: LayerOptions, *, tasks: Tasks
+    ) -> None:
         self.undecodable = 0
         self.missed = 0
         self._node = node
@@ -55,7 +63,7 @@ class Mailboxes:
         self._changed: set[str] = set()  # how many group messages they hold is to be told
         self._telling: asyncio.Task[None] | None = None
         self._expiring: dict[str, asyncio.TimerHandle] = {}
-        self._tasks = Tasks()
+        self._tasks = tasks.branch()
         self._checking: asyncio.Task[None] | None = None  # of queues, once one is shared
         self._complain = ThrottledLog(logger, logging.ERROR)
         self._complain_of_full = ThrottledLog(logger, logging.WARNING)
@@ -170,7 +178,7 @@ class Mailboxes:
     def _note(self, channel: str) -> None:
         self._changed.add(channel)
         if self._telling is None:
-            self._telling = self._tasks.start(self._tell_held(), f"what {self._node} holds")
+            self._telling = self._tasks.spawn(self._tell_held(), f"what {self._node} holds")
 
     async def _tell_held(self) -> None:
         """Tell the shards what changed, and what changes meanwhile, one call per channel each."""
@@ -278,7 +286,7 @@ class Mailboxes:
                 mailbox.look()
 
     def _pass_on(self, channel: str) -> None:
-        self._tasks.start(self._rouse(channel), f"wake the next receiver of {channel}")
+        self._tasks.spawn(self._rouse(channel), f"wake the next receiver of {channel}")
 
     async def _rouse(self, channel: str) -> None:
         try:

@@ -30,6 +30,7 @@ class Announcements:
         slice_size: Sinks that are written to at a time.
         max_backlog: Bytes of announcements that may wait.
         turns: The turns of the event loop.
+        tasks: Of the node.
 
     Attributes:
         told: Announcements that arrived.
@@ -37,7 +38,9 @@ class Announcements:
         failed: Sinks removed because writing to them raised.
     """
 
-    def __init__(self, *, slice_size: int, max_backlog: int, turns: TimeSlices) -> None:
+    def __init__(
+        self, *, slice_size: int, max_backlog: int, turns: TimeSlices, tasks: Tasks
+    ) -> None:
         self.told = 0
         self.dropped = 0
         self.failed = 0
@@ -47,7 +50,7 @@ class Announcements:
         self._sinks: dict[Sink, Sink] = {}
         self._waiting: deque[Broadcast] = deque()
         self._waiting_size = 0  # bytes, with that which is being written
-        self._tasks = Tasks()
+        self._tasks = tasks.branch()
         self._telling: asyncio.Task[None] | None = None
         self._complain = ThrottledLog(logger, logging.WARNING)
 
@@ -81,7 +84,7 @@ class Announcements:
         self._waiting.append(broadcast)
         self._waiting_size += len(broadcast.frames)
         if self._telling is None:
-            self._telling = self._tasks.start(self._tell_all(), "announcements")
+            self._telling = self._tasks.spawn(self._tell_all(), "announcements")
 
     async def aclose(self) -> None:
         """Stop telling. The sinks are not told."""

@@ -202,7 +202,7 @@ class Rooms:
         steps = self.hubs[shard].deliver()
         try:
             for _ in steps:
-                self._tasks.start(self._go_on(shard, steps), f"delivery of shard {shard}")
+                self._tasks.spawn(self._go_on(shard, steps), f"delivery of shard {shard}")
                 return
         except BaseException:
             self._deliveries[shard] = None

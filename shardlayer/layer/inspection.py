@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.values import PAGE_BYTES
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
@@ -97,6 +98,14 @@ class LayerInspection:
         done meanwhile. Empty is well. From any thread.
         """
         return self._engines.failing_tasks
+
+    def branch_tasks(self) -> Tasks:
+        """Return tasks of a part of the program, on the running loop, for `failing_tasks`.
+
+        The loop sends over connections of its own from now on (see `use_running_loop`). The part
+        closes its tasks before the layer is closed.
+        """
+        return self._engines.own().tasks.branch()
 
     async def history_page(
         self, room: str, limit: int = HISTORY_LIMIT, *, before: int = 0, max_bytes: int = PAGE_BYTES

@@ -76,7 +76,7 @@ class Node:
             tasks=tasks,
         )
         self._rooms = Rooms(self._registry, options, tasks=tasks)
-        self.mailboxes = Mailboxes(self.id, backend, options)
+        self.mailboxes = Mailboxes(self.id, backend, options, tasks=tasks)
         self.memberships = GroupMembers(
             self._rooms, self.mailboxes, expiry=options.group_expiry, tasks=tasks
         )
@@ -84,6 +84,7 @@ class Node:
             slice_size=options.slice_size,
             max_backlog=options.max_backlog,
             turns=self._rooms.turns,
+            tasks=tasks,
         )
         self._checks = PositionChecks(self._rooms, backend, options, tasks=tasks)
         self._sweeper = Sweeper(backend, options, tasks=tasks)

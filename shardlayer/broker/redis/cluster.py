@@ -283,7 +283,7 @@ class ClusterServers(Servers):
                 links.append(apart)
             self._turnstiles.pop(address, None)
             self._checked.discard(address)
-            self._tasks.start(self._retire(links), f"close the connections to {address}")
+            self._tasks.spawn(self._retire(links), f"close the connections to {address}")
 
     async def _retire(self, links: Sequence[CommandLink]) -> None:
         try:

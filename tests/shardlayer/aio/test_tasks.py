@@ -69,6 +69,28 @@ async def test_supervised_task_fails_until_it_has_run_for_a_while(
     await tasks.aclose()
 
 
+async def test_what_nobody_waits_for_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Its error is not lost with it; that it was cancelled is none."""
+    tasks, worker = Tasks(), Worker(failures=1)
+    await asyncio.wait([tasks.spawn(worker.once(), "digger")])
+    tasks.spawn(worker.work(), "sleeper")
+    await asyncio.sleep(0)
+    await tasks.aclose()
+    assert caplog.messages == ["digger: failed."]
+    assert caplog.records[0].exc_info is not None
+
+
+async def test_closed_branch_is_forgotten() -> None:
+    """A part that ends leaves nothing behind in the tasks of the whole."""
+    tasks, worker = Tasks(), Worker(failures=1_000)
+    branch = tasks.branch()
+    branch.supervise(worker.once, "digger")
+    await until(lambda: tasks.failing == ["digger"])
+    await branch.aclose()
+    assert tasks.failing == []
+    assert tasks._branches == []
+
+
 async def test_pauses_grow_while_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """To a bound; a task that raises at once does not keep the loop busy."""
     pauses: list[float] = []
@@ -145,6 +167,7 @@ async def _raise(*_: object, **__: object) -> None:
         ("positions", "position checks"),
         ("claim_sweep", "sweeper"),
         ("report", "report members"),
+        ("await_messages", "queue checks"),
     ],
 )
 async def test_layer_says_which_task_fails(
@@ -167,12 +190,16 @@ async def test_layer_says_which_task_fails(
         hosts=["memory://test_layer_says_which_task_fails"],
         position_check_interval=0.05,
         members_interval=0.05,
+        queue_check_interval=0.05,
     )
     node = await layer.node()
     await node.join("room", RecordingSink())
+    receiving = asyncio.create_task(layer.receive("a-normal-channel"))
     await until(lambda: any(name.startswith(task) for name in layer.failing_tasks))
     assert layer.stats()["failing_tasks"] == len(layer.failing_tasks) > 0
     broken = None
     await until(lambda: not layer.failing_tasks)
     assert layer.stats()["failing_tasks"] == 0
+    receiving.cancel()
+    await asyncio.wait([receiving])
     await layer.close()

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.delivery.announcements import Announcements
 from tests.shardlayer.fakes import BrokenSink, RecordingSink
@@ -18,7 +19,10 @@ def audience_of(
 ) -> tuple[Announcements, list[RecordingSink]]:
     """Return an audience and its sinks."""
     audience = Announcements(
-        slice_size=slice_size, max_backlog=max_backlog, turns=TimeSlices(seconds=seconds)
+        slice_size=slice_size,
+        max_backlog=max_backlog,
+        turns=TimeSlices(seconds=seconds),
+        tasks=Tasks(),
     )
     sinks = [RecordingSink() for _ in range(count)]
     for sink in sinks:
