@@ -80,6 +80,7 @@ class Mailbox:
         self._getters: deque[asyncio.Future[None]] = deque()
         self._orphans: set[asyncio.Task[None]] = set()  # fetches whose receivers are gone
         self._claims = 0  # receivers, whatever they wait for
+        self._ended: Callable[[], Exception] | None = None  # makes what receivers are raised
         self._hear = hear
         self._clock = clock
         self._touched = clock()
@@ -152,6 +153,16 @@ class Mailbox:
         self._line.clear()
         self.look()
 
+    def end(self, error: Callable[[], Exception]) -> None:
+        """Raise an error in whoever waits, or comes to wait: nothing will arrive any more."""
+        self._ended = error
+        while self._getters:
+            getter = self._getters.popleft()
+            if not getter.done():
+                getter.set_exception(error())
+        if self.on_arrival is not None:
+            self.on_arrival()
+
     def expire(self) -> None:
         """Drop what has waited for too long."""
         self._line.expire(self._clock())
@@ -164,10 +175,15 @@ class Mailbox:
         """Return the next message if it is here, without waiting.
 
         None with a mailbox that is not empty: the next one must be fetched, see `get`.
+
+        Raises:
+            ShardUnavailable: None is here, and the layer was closed: none will come.
         """
         self._hear()
         if self._line and self._line.head.ends <= self._clock():
             self._line.expire(self._clock())
+        if self._ended is not None and self.is_empty:
+            raise self._ended()
         if not self._line or self._line.head.message is None:
             return None
         return self._line.pop().message
@@ -176,7 +192,8 @@ class Mailbox:
         """Wait for the next message and return it. A cancelled call loses nothing.
 
         Raises:
-            ShardUnavailable: If the queue can't be reached; its message still waits there.
+            ShardUnavailable: If the queue can't be reached; its message still waits there. Or if
+                the layer was closed and nothing waits here.
         """
         return (await self.claim()).message
 
@@ -219,6 +236,8 @@ class Mailbox:
                     return waiting
 
     async def _arrival(self) -> None:
+        if self._ended is not None:
+            raise self._ended()
         getter = asyncio.get_running_loop().create_future()
         self._getters.append(getter)
         try:

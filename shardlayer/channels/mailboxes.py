@@ -32,6 +32,7 @@ logger = logging.getLogger("shardlayer.channels.mailboxes")
 
 JITTER = 0.25  # of the interval of queue checks
 CHANNELS_PER_CALL = 200  # whose queues are looked at
+CLOSED = "the layer was closed"  # why receivers receive nothing more
 SWEPT_AT = 1_000  # mailboxes that are kept when the first of them are looked at
 
 
@@ -65,6 +66,7 @@ class Mailboxes:
         self._expiring: dict[str, asyncio.TimerHandle] = {}
         self._tasks = tasks.branch()
         self._checking: asyncio.Task[None] | None = None  # of queues, once one is shared
+        self._has_ended = False
         self._complain = ThrottledLog(logger, logging.ERROR)
         self._complain_of_full = ThrottledLog(logger, logging.WARNING)
 
@@ -168,6 +170,12 @@ class Mailboxes:
         for channel, mailbox in list(self._living.items()):
             mailbox.limit(capacity=options.capacity_of(channel), expiry=options.expiry)
 
+    def end(self) -> None:
+        """Raise ShardUnavailable in all receivers that wait: the layer is being closed."""
+        self._has_ended = True
+        for channel, mailbox in list(self._living.items()):
+            mailbox.end(partial(self._queues.unavailable, self._shard_of(channel), CLOSED))
+
     async def aclose(self) -> None:
         """Tell no shard any more how many group messages wait here."""
         for timer in self._expiring.values():
@@ -252,6 +260,8 @@ class Mailboxes:
             hear=self._queues.hear,
             on_held=partial(self._note, channel),
         )
+        if self._has_ended:
+            mailbox.end(partial(self._queues.unavailable, shard, CLOSED))
         return mailbox
 
     def _is_own(self, channel: str) -> bool:

@@ -117,7 +117,8 @@ class ShardedChannelLayer(Blocking, LayerInspection, BaseChannelLayer):  # type:
         Raises:
             TypeError: If the name is not valid.
             RuntimeError: If it is a process-local channel of another process, or another layer.
-            ShardUnavailable: If the channel's queue can't be reached; what waits there stays.
+            ShardUnavailable: If the channel's queue can't be reached; what waits there stays. Also
+                if the layer is closed meanwhile: it is told at once, and does not wait for ever.
         """
         self.require_valid_channel_name(channel)
         while True:
@@ -263,7 +264,11 @@ class ShardedChannelLayer(Blocking, LayerInspection, BaseChannelLayer):  # type:
         return self._serializer.loads(message)
 
     async def close(self) -> None:
-        """Send what waits and close the connections of the running loop."""
+        """Send what waits and close the connections of the running loop.
+
+        Whoever waits in this loop to receive is told so by ShardUnavailable. The layer may be used
+        again, with new connections.
+        """
         await self._engines.aclose()
 
     async def close_pools(self) -> None:

@@ -98,6 +98,8 @@ class Engine:
         # A task that is cancelled before its first step, with all others of its loop, did nothing.
         if self._closing is None or (self._closing.done() and not self._is_closed):
             self._on_closed()
+            if self.node is not None:
+                self.node.mailboxes.end()
             self._closing = self.loop.create_task(self._close(), name="end of the channel layer")
         return self._closing
 

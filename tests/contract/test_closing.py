@@ -64,3 +64,39 @@ async def test_who_calls_while_the_layer_is_closed(
         ]
         assert not wrong, (turns, wrong)
         await layer.close()  # of what was begun anew by a call that came later
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+async def test_receivers_are_told_that_the_layer_is_closed(
+    make_layer: MakeLayer, *, is_local: bool
+) -> None:
+    """None waits for ever, however far it has come; and who receives again, receives."""
+    for turns in (1, 2, 5, 100):
+        layer = make_layer(publish_timeout=2.0)
+        channel = await layer.new_channel() if is_local else "channel"
+        receivers = [asyncio.ensure_future(layer.receive(channel)) for _ in range(3)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(LIMIT):
+            await layer.close()
+            outcomes = await asyncio.gather(*receivers, return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [ShardUnavailable] * 3
+
+            again = asyncio.ensure_future(layer.receive("channel"))
+            await layer.send("channel", {"type": "x"})
+            assert await again == {"type": "x"}
+
+
+async def test_consumer_is_told_that_its_layer_is_closed(make_layer: MakeLayer) -> None:
+    """One that is notified instead of waiting is raised the same where it takes a message."""
+    layer = make_layer()
+    notified = asyncio.Event()
+    reader = await layer.channel_reader(await layer.new_channel(), notified.set)
+    assert reader.take() is None
+    notified.clear()
+    await layer.close()
+    assert notified.is_set()
+    with pytest.raises(ShardUnavailable, match="the layer was closed"):
+        reader.take()
+    reader.close()
+    await reader.wait_closed()
