@@ -16,6 +16,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.credentials import CredentialProvider
 
+from benchmarks.faults.proxy import LossyProxy
 from demo.embedded import EmbeddedValkey
 from shardlayer.broker.redis.command_link import CommandLink
 from shardlayer.broker.redis.keys import ShardKeys
@@ -24,7 +25,6 @@ from shardlayer.core.options import PREFIX, SHARDS
 from shardlayer.core.sharding import hash_tags
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.layer.node import Node
-from tests.faults.proxy import LossyProxy
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until
 
