@@ -10,10 +10,8 @@ The format: https://kafka.apache.org/documentation/#recordbatch
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import UnsupportedCodecError
@@ -21,94 +19,26 @@ from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
+from realtime.kafka.batch_headers import (
+    CODEC,
+    HEADER,
+    LOG_APPEND_TIME,
+    RecordBatch,
+    batches_of,
+    unpacked,
+)
+from realtime.kafka.record_fields import (
+    Headers,
+    ReadRecord,
+    RecordFields,
+    UnreadRecord,
+    read_varint,
+)
 from realtime.kafka.unpacking import unpack
 
-_HEADER = struct.Struct(">qiibIhiqqqhii")  # of a batch, up to its records
-_LENGTH_FROM = 12  # a batch's length counts from here, behind its offset and the length itself
-_ATTRIBUTES_AT = 21
-_CODEC, _LOG_APPEND_TIME = 0x07, 0x08  # bits of the attributes
 OUTSIDE = "its offset is not in its batch"
-_MAX_NAME = 100  # characters of a header's name in an error
 
-Headers = Sequence[tuple[str, bytes | None]]
 Decode = Callable[[bytes | None], Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadRecord:
-    """A record that can't be read, or a run of them, with what could be read.
-
-    Attributes:
-        topic: Where it is.
-        partition: Where it is.
-        offset: Its own, or the first one's.
-        key: Its key, if that could be read.
-        value: Its payload, if that could be read.
-        headers: Those that could be read. What is no UTF-8 in a name is written `\\xff`.
-        error: Why it can't be read.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None = None
-    value: bytes | None = None
-    headers: Headers = ()
-    error: str
-
-
-class ReadRecord(NamedTuple):
-    """A record, with the attributes of aiokafka's ConsumerRecord; made in a fifth of its time.
-
-    Attributes:
-        topic: Where it is.
-        partition: Where it is.
-        offset: Its own.
-        timestamp: Milliseconds since 1970.
-        timestamp_type: 0: the producer's; 1: the broker's.
-        key: As it came, or as the project's decoder made it.
-        value: The same.
-        checksum: Of a record of before 2017.
-        serialized_key_size: Bytes of the key as it came; -1: none.
-        serialized_value_size: The same of the payload.
-        headers: In order; a name may come twice.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    key: Any
-    value: Any
-    checksum: int | None
-    serialized_key_size: int
-    serialized_value_size: int
-    headers: Headers
-
-
-class RecordBatch(NamedTuple):
-    """What stands before a batch's records.
-
-    Attributes:
-        view: The whole batch.
-        begin: Its first offset.
-        end: The offset behind its last one, which compaction may have removed.
-        magic: Its format; 2 since 2017.
-        attributes: Bits.
-        first_timestamp: Milliseconds.
-        max_timestamp: Milliseconds.
-        records: How many.
-    """
-
-    view: memoryview
-    begin: int
-    end: int
-    magic: int
-    attributes: int
-    first_timestamp: int
-    max_timestamp: int
-    records: int
 
 
 class Suspects:
@@ -242,9 +172,9 @@ class RecordSet:
         return bool(batch.is_control_batch)
 
     def _read_batch(self, batch: RecordBatch, coded: DefaultRecordBatch) -> Iterator[Any]:
-        packed = batch.view[_HEADER.size :]
+        packed = batch.view[HEADER.size :]
         payload: bytes | memoryview = packed
-        if codec := batch.attributes & _CODEC:
+        if codec := batch.attributes & CODEC:
             try:
                 payload, is_whole = unpack(codec, packed, limit=self._budget.size)
             except UnsupportedCodecError:
@@ -258,7 +188,7 @@ class RecordSet:
                 yield from self._read_rest(batch, payload, size)
                 return
             self.held = len(payload)
-            coded = DefaultRecordBatch(_plain(batch, payload))
+            coded = DefaultRecordBatch(unpacked(batch, payload))
         else:
             self._budget.left -= len(payload)
         try:
@@ -311,7 +241,7 @@ class RecordSet:
         self, batch: RecordBatch, index: int, data: bytes | memoryview, why: str
     ) -> ReadRecord | UnreadRecord:
         """Read one record; `why` says why there is no more of it than this, if so."""
-        found = _Fields()
+        found = RecordFields()
         try:
             found.read(data)
             if not 0 <= found.offset < batch.end - batch.begin:
@@ -320,9 +250,9 @@ class RecordSet:
                 return self._record(
                     batch.begin + found.offset,
                     batch.max_timestamp
-                    if batch.attributes & _LOG_APPEND_TIME
+                    if batch.attributes & LOG_APPEND_TIME
                     else batch.first_timestamp + found.timestamp,
-                    int(bool(batch.attributes & _LOG_APPEND_TIME)),
+                    int(bool(batch.attributes & LOG_APPEND_TIME)),
                     found.key,
                     found.value,
                     found.headers,
@@ -405,97 +335,3 @@ class RecordSet:
             offset=offset,
             error=why if last == offset else f"{why} (offsets {offset} to {last})",
         )
-
-
-class _Fields:
-    """A record's fields, as far as they were read; see the module's head for the format."""
-
-    def __init__(self) -> None:
-        self.timestamp = 0  # milliseconds after the batch's first
-        self.offset = -1  # after the batch's first
-        self.key: bytes | None = None
-        self.value: bytes | None = None
-        self.size = 0  # of the value, also of one that is not here
-        self.is_cut = False  # whether the value is not here
-        self.headers: list[tuple[str, bytes | None]] = []
-        self.faults: list[str] = []
-
-    def read(self, data: bytes | memoryview) -> None:
-        """Read what is there.
-
-        Raises:
-            ValueError: It ends too early, or is no record.
-        """
-        _, at = read_varint(data, 0)  # attributes, of which there are none
-        self.timestamp, at = read_varint(data, at)
-        self.offset, at = read_varint(data, at)
-        self.key, at = _read_bytes(data, at)
-        self.size, begin = read_varint(data, at)
-        self.is_cut = self.size > len(data) - begin
-        self.value, at = _read_bytes(data, at)
-        count, at = read_varint(data, at)
-        for _ in range(count):
-            name, at = _read_bytes(data, at)
-            value, at = _read_bytes(data, at)
-            self._add_header(name or b"", value)
-        if count < 0 or at != len(data):
-            raise ValueError("its length and its fields differ")
-
-    def _add_header(self, name: bytes, value: bytes | None) -> None:
-        try:
-            self.headers.append((name.decode(), value))
-        except UnicodeDecodeError:
-            self.headers.append((name.decode(errors="backslashreplace"), value))
-            self.faults.append(f"a header's name is no UTF-8: {name[:_MAX_NAME]!r}")
-
-
-def batches_of(data: bytes) -> Iterator[RecordBatch]:
-    """Yield the batches that a fetch brought; one that is cut off at its end is left out."""
-    view = memoryview(data)
-    at = 0
-    while len(data) - at >= _HEADER.size:
-        length = struct.unpack_from(">i", data, at + 8)[0]
-        end = at + _LENGTH_FROM + length
-        if length <= 0 or end > len(data):
-            return
-        begin, _, _, magic, _, attributes, delta, first, last, _, _, _, count = _HEADER.unpack_from(
-            data, at
-        )
-        if magic < 2 or length >= _HEADER.size - _LENGTH_FROM:
-            yield RecordBatch(
-                view[at:end], begin, begin + delta + 1, magic, attributes, first, last, count
-            )
-        at = end
-
-
-def read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
-    """Return a number in zigzag form, and where the next field begins.
-
-    Raises:
-        ValueError: The data end before it does, or it is too long.
-    """
-    found = shift = 0
-    for place in range(at, min(at + 10, len(data))):
-        byte = data[place]
-        found |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return (found >> 1) ^ -(found & 1), place + 1
-        shift += 7
-    raise ValueError("it is cut off")
-
-
-def _read_bytes(data: bytes | memoryview, at: int) -> tuple[bytes | None, int]:
-    size, at = read_varint(data, at)
-    if size < 0:
-        return None, at
-    if size > len(data) - at:
-        raise ValueError("it is cut off")
-    return bytes(data[at : at + size]), at + size
-
-
-def _plain(batch: RecordBatch, payload: bytes) -> bytes:
-    """Return a batch as it would be without being packed; its checksum is of no use any more."""
-    head = bytearray(batch.view[: _HEADER.size])
-    struct.pack_into(">i", head, 8, _HEADER.size - _LENGTH_FROM + len(payload))
-    struct.pack_into(">h", head, _ATTRIBUTES_AT, batch.attributes & ~_CODEC)
-    return b"".join((head, payload))

@@ -18,7 +18,8 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
-from realtime.kafka.batches import Budget, RecordSet, Suspects, UnreadRecord
+from realtime.kafka.batches import Budget, RecordSet, Suspects
+from realtime.kafka.record_fields import UnreadRecord
 
 CLOSING = 1.0  # seconds for what fails when its connection is closed
 

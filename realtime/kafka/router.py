@@ -23,7 +23,7 @@ from typing import Any, cast
 
 from django.db import close_old_connections
 
-from realtime.kafka.batches import UnreadRecord
+from realtime.kafka.record_fields import UnreadRecord
 from realtime.kafka.records import (
     EVERYBODY,
     BadRecord,

@@ -12,14 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.kafka import unpacking
-from realtime.kafka.batches import (
-    Budget,
-    ReadRecord,
-    RecordSet,
-    Suspects,
-    UnreadRecord,
-    read_varint,
-)
+from realtime.kafka.batches import Budget, RecordSet, Suspects
+from realtime.kafka.record_fields import ReadRecord, UnreadRecord, read_varint
 from tests.realtime.kafka.raw import CODECS, LATIN, Raw, batch_of, with_checksum
 
 PARTITION = TopicPartition("events", 3)

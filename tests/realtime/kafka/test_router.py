@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from realtime.kafka import router as module
-from realtime.kafka.batches import UnreadRecord
+from realtime.kafka.record_fields import UnreadRecord
 from realtime.kafka.records import EVERYBODY, BadRecord, Record, route
 from realtime.kafka.router import Router
 from tests.realtime.kafka.records import FakeRecord, with_room
