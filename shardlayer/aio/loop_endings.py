@@ -15,7 +15,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-logger = logging.getLogger("shardlayer.aio.loop_endings")
+logger = logging.getLogger(__name__)
 
 END_TIMEOUT = 10.0  # seconds that another thread gets to do it
 

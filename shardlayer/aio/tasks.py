@@ -20,7 +20,7 @@ from weakref import ReferenceType, ref
 from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.throttled_log import ThrottledLog
 
-logger = logging.getLogger("shardlayer.aio.tasks")
+logger = logging.getLogger(__name__)
 
 RESTART_FIRST = 0.1  # seconds before a task that failed begins again, doubled with each failure
 RESTART_MAX = 10.0  # seconds

@@ -29,7 +29,7 @@ from shardlayer.core.options import LayerOptions
 from shardlayer.core.types import Position
 from shardlayer.core.wire import ENTRY_OVERHEAD, EPOCH_LENGTH
 
-logger = logging.getLogger("shardlayer.broker.publisher")
+logger = logging.getLogger(__name__)
 
 WRITER_ID_BYTES = 8
 RETRY_FIRST = 0.1  # seconds, doubled with each failure

@@ -17,7 +17,7 @@ from shardlayer.core.options import LayerOptions
 from shardlayer.delivery.room import LocalRoom, Membership
 from shardlayer.delivery.rooms import Rooms
 
-logger = logging.getLogger("shardlayer.channels.group_members")
+logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 60.0  # seconds between two looks for memberships that ended, at most
 SWEEPS_PER_EXPIRY = 4  # so that one lasts little longer than it should

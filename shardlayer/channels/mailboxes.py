@@ -28,7 +28,7 @@ from shardlayer.core.serializers import Serializer
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import NodeId
 
-logger = logging.getLogger("shardlayer.channels.mailboxes")
+logger = logging.getLogger(__name__)
 
 JITTER = 0.25  # of the interval of queue checks
 CHANNELS_PER_CALL = 200  # whose queues are looked at

@@ -16,7 +16,7 @@ from shardlayer.core.pushes import encode_announcement
 from shardlayer.core.types import Sink
 from shardlayer.delivery.fanout import fan_out, slices
 
-logger = logging.getLogger("shardlayer.delivery.announcements")
+logger = logging.getLogger(__name__)
 
 
 class Announcements:

@@ -35,7 +35,7 @@ from shardlayer.delivery.gate import Gate
 from shardlayer.delivery.misdirected import Misdirected
 from shardlayer.delivery.room import Event, LocalRoom, State
 
-logger = logging.getLogger("shardlayer.delivery.hub")
+logger = logging.getLogger(__name__)
 
 ROUND_BYTES = 1_048_576  # of what arrived, taken for one round of writing
 

@@ -22,7 +22,7 @@ from shardlayer.core.exceptions import ShardLayerError, ShardUnavailable
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.types import NodeId, Position
 
-logger = logging.getLogger("shardlayer.delivery.leases")
+logger = logging.getLogger(__name__)
 
 RENEWALS_PER_LEASE = 3  # so that one that fails loses no lease
 RETRY_PAUSE = 0.2  # seconds between two tries to register a group

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-logger = logging.getLogger("shardlayer.delivery.misdirected")
+logger = logging.getLogger(__name__)
 
 
 class Misdirected:

@@ -21,7 +21,7 @@ from shardlayer.core.types import Position
 from shardlayer.delivery.room import LocalRoom, State
 from shardlayer.delivery.rooms import Rooms
 
-logger = logging.getLogger("shardlayer.delivery.position_checks")
+logger = logging.getLogger(__name__)
 
 ROOMS_PER_CALL = 200
 GRACE = 1.0  # seconds in which what was published before the answer must have arrived

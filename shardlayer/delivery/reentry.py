@@ -32,7 +32,7 @@ from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.leases import RETRY_PAUSE, Registry
 from shardlayer.delivery.room import LocalRoom, State
 
-logger = logging.getLogger("shardlayer.delivery.rooms")
+logger = logging.getLogger(__name__)
 
 ROOMS_PER_CALL = 50  # some 2 ms of the event loop, to write and to read
 SPREAD = 0.2  # seconds within which the nodes that come back begin to ask

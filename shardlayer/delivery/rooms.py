@@ -29,7 +29,7 @@ from shardlayer.delivery.misdirected import Misdirected
 from shardlayer.delivery.reentry import Reentry
 from shardlayer.delivery.room import ASKED, ENTERING, LocalRoom, State
 
-logger = logging.getLogger("shardlayer.delivery.rooms")
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 

@@ -17,7 +17,7 @@ from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import by_shard
 
-logger = logging.getLogger("shardlayer.delivery.sweeper")
+logger = logging.getLogger(__name__)
 
 INTERVAL = 600.0  # seconds between two sweeps of a server
 PAGE = 500  # keys that one step looks at

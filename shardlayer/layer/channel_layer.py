@@ -30,7 +30,7 @@ from shardlayer.layer.engines import Engines
 from shardlayer.layer.inspection import LayerInspection
 from shardlayer.layer.node import Node
 
-logger = logging.getLogger("shardlayer.layer")
+logger = logging.getLogger(__name__)
 
 
 def _changeable(name: str) -> property:

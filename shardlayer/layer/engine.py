@@ -19,7 +19,7 @@ from shardlayer.broker.publisher import Publisher
 from shardlayer.core.options import LayerOptions
 from shardlayer.layer.node import Node
 
-logger = logging.getLogger("shardlayer.layer.engine")
+logger = logging.getLogger(__name__)
 
 APPENDS = 200  # of groups' messages to normal channels, under way at the same time
 CLOSE_TIMEOUT = 5.0  # seconds that an engine gets to send what still waits

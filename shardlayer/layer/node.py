@@ -32,7 +32,7 @@ from shardlayer.delivery.position_checks import PositionChecks
 from shardlayer.delivery.rooms import Rooms
 from shardlayer.delivery.sweeper import Sweeper
 
-logger = logging.getLogger("shardlayer.layer.node")
+logger = logging.getLogger(__name__)
 
 FLUSH_MARK_BYTES = 8
 

@@ -15,9 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 from channels.exceptions import ChannelFull
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
@@ -25,6 +24,7 @@ from shardlayer.broker.memory import store
 from shardlayer.broker.redis.calls import EXPIRES_BYTES
 from shardlayer.broker.redis.keys import CHANNEL_MARK
 from shardlayer.layer import ShardedChannelLayer
+from tests.stateful import run_machine
 
 EXAMPLES, STEPS = 40, 40
 CAPACITY = 3  # messages
@@ -232,12 +232,4 @@ def test_redis_does_what_memory_does(redis_server: EmbeddedValkey) -> None:
     class Machine(TwoWorlds):
         url = redis_server.url
 
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(Machine, examples=EXAMPLES, steps=STEPS)

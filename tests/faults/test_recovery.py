@@ -14,9 +14,8 @@ from collections.abc import Coroutine
 from typing import Any, NamedTuple
 
 import orjson
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
@@ -28,6 +27,7 @@ from shardlayer.core.types import BEGINNING, Position
 from shardlayer.delivery.joined import Joined
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.layer.node import Node
+from tests.stateful import run_machine
 from tests.waiting import until
 
 EXAMPLES = 40
@@ -272,12 +272,4 @@ def test_every_member_is_told_a_story_without_holes(redis_server: EmbeddedValkey
     class Machine(Recovery):
         url = redis_server.url
 
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(Machine, examples=EXAMPLES, steps=STEPS)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.values import JoinReply
@@ -19,6 +18,7 @@ from shardlayer.delivery.arrivals import size_of
 from shardlayer.delivery.gate import Gate
 from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.room import ASKED, TRANSITIONS, Event, IllegalMove, LocalRoom, State
+from tests.stateful import run_machine
 
 EXAMPLES, STEPS = 300, 60
 PAGE = 2  # publications that one answer has
@@ -373,12 +373,4 @@ class Rooms(RuleBasedStateMachine):
 
 def test_members_are_told_stories_without_holes() -> None:
     """300 histories of 60 steps: nothing is lost silently, comes twice or out of order."""
-    run_state_machine_as_test(
-        Rooms,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(Rooms, examples=EXAMPLES, steps=STEPS)
