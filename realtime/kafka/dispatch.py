@@ -92,12 +92,10 @@ class Dispatch:
             for index, room in enumerate(rooms):
                 if room == EVERYBODY:
                     mark = Mark(announcements_of(work.source), record.offset, index)
-                    announcements.append(RoutedRecord(room, data, mark, record))
+                    announcements.append((room, data, mark, record))
                 else:
                     mark = Mark(work.source, record.offset, index)
-                    shards.setdefault(shard_of(room), []).append(
-                        RoutedRecord(room, data, mark, record)
-                    )
+                    shards.setdefault(shard_of(room), []).append((room, data, mark, record))
         taken = work.take(
             end=records[-1].offset + 1,
             records=len(records),

@@ -14,28 +14,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from shardlayer import Backoff, Mark, ScriptFailed, ShardedChannelLayer
 
 CALL_BYTES = 4 * 1024 * 1024  # of publications that are handed to the layer at a time
 
 
-class RoutedRecord(NamedTuple):
-    """A record on its way to one room, or to everybody.
-
-    Attributes:
-        room: Where it goes.
-        data: Its payload.
-        mark: By which the layer knows what it has.
-        record: As it was read: a ReadRecord.
-    """
-
-    room: str
-    data: bytes
-    mark: Mark
-    record: Any
-
+RoutedRecord = tuple[str, bytes, Mark, Any]
+"""A record on its way to one room, or to everybody: the room, the payload, the mark by which the
+layer knows what it has, and the record as it was read. Plain, since one is made for each record."""
 
 Unpublishable = Callable[[Any, ScriptFailed], Awaitable[None]]
 """Keeps a record that can't be published, and says why; returns when it is kept."""
@@ -63,13 +51,13 @@ class RecordPublisher:
         begin = 0
         while begin < len(items):
             end = _end_of_call(items, begin, alone)
-            if items[begin].room in alone:
+            if items[begin][0] in alone:
                 await self._publish_alone(items[begin])
             else:
                 try:
                     await self._layer.publish_marked([item[:3] for item in items[begin:end]])
                 except ScriptFailed as error:
-                    rooms = {item.room for item in items[begin:end]}
+                    rooms = {room for room, *_ in items[begin:end]}
                     alone |= rooms.intersection(error.names) or rooms
                     continue
             begin = end
@@ -77,15 +65,17 @@ class RecordPublisher:
     async def announce(self, items: Sequence[RoutedRecord]) -> None:
         """Announce items; return when all are acknowledged or handed over. Raises likewise."""
         for item in items:
-            await self._insist(item, partial(self._layer.announce, item.data, mark=item.mark))
+            _, data, mark, _ = item
+            await self._insist(item, partial(self._layer.announce, data, mark=mark))
 
     async def _publish_alone(self, item: RoutedRecord) -> None:
-        shard = self._layer.shard_of(item.room)
+        shard = self._layer.shard_of(item[0])
         await self._insist(item, partial(self._layer.publish_marked, [item[:3]]), shard)
 
     async def _insist(
         self, item: RoutedRecord, send: Callable[[], Awaitable[object]], shard: int | None = None
     ) -> None:
+        _, _, mark, record = item
         backoff = Backoff()
         while True:
             try:
@@ -94,8 +84,8 @@ class RecordPublisher:
                 if len(error.names) > 1:  # it left with others, and may have failed for them
                     await asyncio.sleep(backoff.failed())
                     continue
-                if not await self._is_published(item.mark, shard):
-                    await self._on_unpublishable(item.record, error)
+                if not await self._is_published(mark, shard):
+                    await self._on_unpublishable(record, error)
             return
 
     async def _is_published(self, mark: Mark, shard: int | None) -> bool:
@@ -109,11 +99,12 @@ class RecordPublisher:
 
 def _end_of_call(items: Sequence[RoutedRecord], begin: int, alone: Collection[str]) -> int:
     """Return the end of what is published with the first item: its copies take little memory."""
-    if items[begin].room in alone:
+    if items[begin][0] in alone:
         return begin + 1
     size = 0
     for index in range(begin, len(items)):
-        size += len(items[index].data)
-        if index > begin and (size > CALL_BYTES or items[index].room in alone):
+        room, data, _, _ = items[index]
+        size += len(data)
+        if index > begin and (size > CALL_BYTES or room in alone):
             return index
     return len(items)

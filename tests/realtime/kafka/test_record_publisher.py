@@ -66,7 +66,7 @@ async def publish(layer: Any, rooms: str) -> list[int]:
         handed.append(record)
 
     real: ShardedChannelLayer = layer
-    items = [RoutedRecord(room, b"x", Mark("t/0", n), n) for n, room in enumerate(rooms)]
+    items: list[RoutedRecord] = [(room, b"x", Mark("t/0", n), n) for n, room in enumerate(rooms)]
     await RecordPublisher(real, keep).publish(items)
     return handed
 

@@ -18,6 +18,7 @@ local node = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
 if redis.call('LPUSH', KEYS[1], ARGV[1]) == 1 then
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', left))
 end
+-- The wake-up is as in send.lua: no script can call another.
 while node do
   redis.call('ZREM', KEYS[2], node)
   if redis.call('SPUBLISH', ARGV[2] .. node, ARGV[3]) > 0 then
