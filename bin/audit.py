@@ -7,6 +7,7 @@ mirror say, one line says that nothing was audited.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,11 +21,15 @@ ARGUMENTS = (
 
 def main() -> int:
     """Audit, say what was found, and return the exit code."""
-    done = subprocess.run([PIP_AUDIT, *ARGUMENTS], capture_output=True, text=True)
+    environment = dict(os.environ)
+    if certificates := environment.get("PIP_CERT"):  # pip's own setting, of a proxy's authority
+        environment.setdefault("REQUESTS_CA_BUNDLE", certificates)
+    done = subprocess.run([PIP_AUDIT, *ARGUMENTS], capture_output=True, text=True, env=environment)
     try:
         packages = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
-        print("bin/audit: pip-audit failed:", done.stderr.strip(), sep="\n", file=sys.stderr)
+        why = (done.stderr.strip() or "it said nothing").splitlines()[-1]  # after a traceback
+        print(f"bin/audit: pip-audit failed: {why}", file=sys.stderr)
         return 1
     text, code = report(packages)
     print(text)
