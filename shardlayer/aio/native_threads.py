@@ -15,6 +15,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from shardlayer.core.exceptions import ConfigurationError
@@ -102,15 +103,13 @@ def _gevent_monkey() -> Any:
 class _LockSignal:
     """A lock is an event, but for what one allocates."""
 
-    __slots__ = ("_lock", "set")
+    __slots__ = ("set", "wait")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self.set = self._lock.release
-
-    def wait(self, timeout: float) -> bool:
-        return self._lock.acquire(timeout=timeout)
+        lock = threading.Lock()
+        lock.acquire()
+        self.set = lock.release
+        self.wait = partial(lock.acquire, True)
 
     def close(self) -> None:
         """Nothing was taken."""

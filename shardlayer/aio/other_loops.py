@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from shardlayer.aio import native_threads
 from shardlayer.core.exceptions import LoopEnded
@@ -81,7 +82,6 @@ async def run_there(
     answer: asyncio.Future[Result] = here.create_future()
     task: asyncio.Task[Result] | None = None
     given_up = False
-    looking: asyncio.TimerHandle | None = None
 
     async def call() -> Result:
         return await work()
@@ -124,15 +124,9 @@ async def run_there(
             with suppress(RuntimeError):  # the other loop is closed
                 loop.call_soon_threadsafe(unclaimed, result)
 
-    def look() -> None:
-        nonlocal looking
-        if loop.is_running() or _interpreter_exits():
-            looking = here.call_later(LOOK, look)
-        elif not answer.done():
-            answer.set_exception(LoopEnded())
-
     _ask(loop, start)
-    looking = here.call_later(LOOK, look)
+    watch = _Watch.of(here)
+    watch.add(answer, loop)
     try:
         return await answer
     except LoopEnded:
@@ -148,8 +142,58 @@ async def run_there(
             loop.call_soon_threadsafe(cancel)
         raise
     finally:
-        if looking is not None:
-            looking.cancel()
+        watch.remove(answer)
+
+
+class _Watch:
+    """Looks for all callers of one loop, now and then, whether the loops they wait for still run.
+
+    One timer for all: what a timer for each would cost is a tenth of the call that it is for. The
+    timer ends when it finds nobody waiting.
+    """
+
+    _all: WeakValueDictionary[int, _Watch] = WeakValueDictionary()
+    """By the id of the loop, which lives as long as its watch."""
+
+    def __init__(self, here: asyncio.AbstractEventLoop) -> None:
+        self._here = here
+        self._waiting: dict[asyncio.Future[Any], asyncio.AbstractEventLoop] = {}
+        self._waited: list[asyncio.Future[Any]] = []  # at the last look
+        self._is_due = False
+
+    @classmethod
+    def of(cls, here: asyncio.AbstractEventLoop) -> _Watch:
+        """Return the watch of the running loop: kept by its timer, and by who waits."""
+        watch = cls._all.get(id(here))
+        if watch is None:
+            watch = cls._all[id(here)] = cls(here)
+        return watch
+
+    def add(self, answer: asyncio.Future[Any], loop: asyncio.AbstractEventLoop) -> None:
+        """Have an answer that another loop owes fail with LoopEnded once that does not run."""
+        self._waiting[answer] = loop
+        if not self._is_due:
+            self._look_later()
+
+    def remove(self, answer: asyncio.Future[Any]) -> None:
+        """Look after an answer no longer."""
+        del self._waiting[answer]
+
+    def _look_later(self) -> None:
+        self._is_due = True
+        self._here.call_later(LOOK / 2, self._look)
+
+    def _look(self) -> None:
+        self._is_due = False
+        # Those alone that waited at the look before: a loop may stand still for a moment.
+        for answer in self._waited:
+            loop = self._waiting.get(answer)
+            if loop is None or loop.is_running() or answer.done() or _interpreter_exits():
+                continue
+            answer.set_exception(LoopEnded())
+        self._waited = list(self._waiting)
+        if self._waited:
+            self._look_later()
 
 
 def _interpreter_exits() -> bool:

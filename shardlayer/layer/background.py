@@ -43,6 +43,12 @@ class Background:
         return self._engine.loop.is_closed()
 
     @property
+    def usable(self) -> Engine | None:
+        """The engine, if there is one yet and its loop is not closed."""
+        engine = self._engine
+        return engine if engine is not None and not engine.loop.is_closed() else None
+
+    @property
     def made(self) -> Engine | None:
         """The engine, if there is one yet."""
         return self._engine

@@ -201,8 +201,8 @@ class Engines:
     def _shared(self) -> Engine:
         process = self._process
         background = process.background
-        if background is not None and not background.is_over:
-            return background.engine()
+        if background is not None and (engine := background.usable) is not None:
+            return engine
         with process.lock:
             background = process.background
             if background is None or background.is_over:
