@@ -29,8 +29,9 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 from shardlayer.core.exceptions import WireError, WireVersionError
@@ -78,6 +79,11 @@ class Entry(NamedTuple):
     payload: bytes
     offset: int
     epoch: str
+
+
+_as_entry: Callable[[tuple[int, str, bytes, int, str]], Entry] = partial(
+    tuple.__new__, Entry
+)  # without the frame that a named tuple's own `__new__` costs
 
 
 def pack_head(kind: Kind, name: str) -> bytes:
@@ -188,12 +194,14 @@ def unpack_batch(data: bytes) -> list[Entry]:
         if name_end > position:
             raise WireError(f"An entry's name of {name_length} bytes is cut short.")
         entries.append(
-            Entry(
-                kind,
-                str(data[name_start:name_end], "ascii", "replace"),
-                data[name_end:position],
-                offset,
-                "" if epoch == NO_EPOCH else str(epoch, "ascii", "replace"),
+            _as_entry(
+                (
+                    kind,
+                    str(data[name_start:name_end], "ascii", "replace"),
+                    data[name_end:position],
+                    offset,
+                    "" if epoch == NO_EPOCH else str(epoch, "ascii", "replace"),
+                )
             )
         )
     return entries

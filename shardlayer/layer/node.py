@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
@@ -35,6 +36,14 @@ from shardlayer.delivery.sweeper import Sweeper
 logger = logging.getLogger(__name__)
 
 FLUSH_MARK_BYTES = 8
+
+# What most entries are, and made of: looked up and called without a frame for each of them.
+_PUBLICATION = int(wire.Kind.PUBLICATION)
+_MESSAGE = int(wire.Kind.MESSAGE)
+_WAKE_UP = int(wire.Kind.WAKE_UP)
+_as_publication: Callable[[tuple[str, bytes, int, str]], Publication] = partial(
+    tuple.__new__, Publication
+)
 
 
 class _Flush:
@@ -236,16 +245,16 @@ class Node:
             return
         publications = []
         for kind, name, payload, offset, epoch in entries:
-            if kind == wire.Kind.PUBLICATION:
+            if kind == _PUBLICATION:
                 if wire.may_be_json(payload):
-                    publications.append(Publication(name, payload, offset, epoch))
+                    publications.append(_as_publication((name, payload, offset, epoch)))
                     continue
                 self._refuse(shard, name, "a publication is no JSON text in UTF-8")
                 if offset:  # it has a place, which the next one follows
                     publications.append(Publication(name, wire.UNREADABLE, offset, epoch))
-            elif kind == wire.Kind.MESSAGE:
+            elif kind == _MESSAGE:
                 self.memberships.deliver(name, payload)
-            elif kind == wire.Kind.WAKE_UP:
+            elif kind == _WAKE_UP:
                 self.mailboxes.wake(name)
             elif kind in (wire.Kind.ADD, wire.Kind.DISCARD):
                 self._ordered(shard, kind, name, payload)
