@@ -261,16 +261,19 @@ class LayerOptions:
         Long enough for a client that comes back within the window, and for the position checks of
         nodes with members, which prolong it.
         """
-        return max(self.policy_of(room).ttl, EPOCH_CHECKS * self.position_check_interval)
+        return self._epoch_ttl(self.policy_of(room))
 
-    def room_ttl(self, room: str, offset: int) -> float:
+    def _epoch_ttl(self, policy: HistoryPolicy) -> float:
+        return max(policy.ttl, EPOCH_CHECKS * self.position_check_interval)
+
+    def room_ttl(self, offset: int, policy: HistoryPolicy) -> float:
         """Return how long a quiet room whose last offset this is keeps it, in seconds."""
         if not offset:
-            return self.epoch_ttl(room)
+            return self._epoch_ttl(policy)
         if not self.meta_ttl_per_publication:
             return self.meta_ttl
         earned = offset * self.meta_ttl_per_publication
-        return min(self.meta_ttl, max(self.policy_of(room).ttl, earned))
+        return min(self.meta_ttl, max(policy.ttl, earned))
 
     def policy_of(self, room: str) -> HistoryPolicy:
         """Return how much a room remembers."""

@@ -53,10 +53,13 @@ class MemoryBackend(Backend):
         return 0
 
     def _shard(self, shard: int) -> Shard:
-        state = self._server.shards.get((self._options.prefix, shard))
+        server = self._server
+        state = server.shards.get((self._options.prefix, shard))
         if state is None:
-            state = self._server.shards[self._options.prefix, shard] = Shard()
-        state.sweep(self._server.clock())
+            state = server.shards[self._options.prefix, shard] = Shard()
+        now = server.clock()
+        if now >= state.sweep_at:
+            state.sweep(now)
         return state
 
     async def publish(self, bundle: int, batch: Batch) -> Published:
@@ -118,7 +121,7 @@ class MemoryBackend(Backend):
             while len(group.history) > item.policy.size:
                 group.history.popleft()
             group.history_ends = now + item.policy.ttl
-            group.meta_ends = now + self._options.room_ttl(item.group, group.offset)
+            group.meta_ends = now + self._options.room_ttl(group.offset, item.policy)
         if item.idempotency_key:
             ends = now + self._options.idempotency_ttl
             state.remember(item, Known(position, ends), now)
@@ -139,7 +142,8 @@ class MemoryBackend(Backend):
             if not request.keeps:
                 return JoinReply(leased=leased, position=None, recovered=False, publications=[])
             group.begin(request.epoch)
-            group.meta_ends = now + self._options.room_ttl(request.group, group.offset)
+            policy = self._options.policy_of(request.group)
+            group.meta_ends = now + self._options.room_ttl(group.offset, policy)
             recovered, start, missed = self._missed(group, request.since, request.page)
             return JoinReply(
                 leased=leased,

@@ -80,13 +80,11 @@ class Shard:
     held: dict[str, tuple[int, float]] = field(default_factory=dict)  # how many, until when
     once: dict[tuple[str, str], Known] = field(default_factory=dict)
     targeted: int = 100  # percent of the groups
-    swept: float = float("-inf")
+    sweep_at: float = float("-inf")  # when all that is kept is looked at next
 
     def sweep(self, now: float) -> None:
-        """Forget all that has had its time, if that was not done of late."""
-        if now < self.swept + SWEEP_INTERVAL:
-            return
-        self.swept = now
+        """Forget all that has had its time. Call it from `sweep_at` on."""
+        self.sweep_at = now + SWEEP_INTERVAL
         self.leases = {node: ends for node, ends in self.leases.items() if ends > now}
         self.writers = {name: last for name, last in self.writers.items() if last[2] > now}
         self.held = {name: held for name, held in self.held.items() if held[1] > now}
