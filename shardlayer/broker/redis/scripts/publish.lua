@@ -54,9 +54,14 @@ local function number_at(list, index)
 end
 
 -- Anybody may publish to a new name: it is remembered for long only if it is used on.
+-- As text: Redis prints a number for its commands with 17 digits, which costs as much as a SET.
+local longest, each = tonumber(ARGV[4]), tonumber(ARGV[13])
 local function meta_ttl(last, least)
-  local most, each = tonumber(ARGV[4]), tonumber(ARGV[13])
-  return each == 0 and most or math.min(most, math.max(least, last * each))
+  local earned = last * each
+  if each == 0 or earned >= longest then
+    return ARGV[4]
+  end
+  return string.format('%d', math.min(longest, math.max(tonumber(least), earned)))
 end
 
 local number, lease_ttl = ARGV[1], tonumber(ARGV[2])
@@ -313,7 +318,7 @@ for g = 1, groups do
   if offset[g] and not (failed and failed[g]) then
     redis.call('SET', KEYS[metas + g],
                string.format('%d %s %s', offset[g], epoch[g], tail[g]),
-               'PX', meta_ttl(offset[g] % SPAN, tonumber(ttl[g])))
+               'PX', meta_ttl(offset[g] % SPAN, ttl[g]))
     redis.call('PEXPIRE', KEYS[rooms + 2 * g], ttl[g])
   end
 end
