@@ -187,21 +187,20 @@ class ClientSession:
         free = self._conf.max_rooms_per_client - len(self._rooms)
         for item in items:
             if isinstance(item, Wanted) and item.room not in self._rooms:
-                refusal = self._refusal(free)
-                if refusal is None:
+                if free > 0 and self._limits.take_new_room():
                     free -= 1
                 else:
-                    item = Refused(room=item.room, error=refusal)
+                    item = Refused(room=item.room, error=self._refusal(free))
             admitted.append(item)
         return admitted
 
-    def _refusal(self, free: int) -> ProtocolError | None:
-        """Return why one room more can't be asked for, if so; there is place for `free`."""
+    def _refusal(self, free: int) -> ProtocolError:
+        """Return why one room more can't be asked for; there is place for `free`."""
         if free <= 0:
             counters.rooms_over_limit += 1
             most = self._conf.max_rooms_per_client
             return ProtocolError("limit", f"A client has at most {most} rooms.")
-        return None if self._limits.take_new_room() else self._too_many_rooms()
+        return self._too_many_rooms()
 
     def _page(self, rooms: int) -> Page:
         """Return what one room of so many may have of an answer."""

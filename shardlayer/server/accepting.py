@@ -28,9 +28,9 @@ class Accepting(Reading):
     __slots__ = ("_opened_at", "_opening")
 
     def __init__(self, server: WebSocketHost, opening: Opening) -> None:
-        super().__init__(server)
-        self._opening: Opening | None = opening  # until it is answered
         self._opened_at = time.monotonic()
+        super().__init__(server, self._opened_at)
+        self._opening: Opening | None = opening  # until it is answered
 
     def _keep_early(self, data: bytes) -> None:
         if self._opening is not None:

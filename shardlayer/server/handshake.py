@@ -72,6 +72,7 @@ class Opening:
     Attributes:
         frames: The Sans-I/O protocol for the frames that come after it.
         head: The request, until the scope was built from it.
+        offered: The subprotocols that the client offers, in its order of preference.
         early: Bytes that the client sent before it had an answer.
         denial: The head of the denial response that the application has begun; empty when sent.
         follows_http: Whether the connection has served HTTP before, so that an answer may still
@@ -80,13 +81,13 @@ class Opening:
 
     __slots__ = (
         "_accept_key",
-        "_offered",
         "_server_name",
         "denial",
         "early",
         "follows_http",
         "frames",
         "head",
+        "offered",
     )
 
     def __init__(
@@ -103,10 +104,12 @@ class Opening:
             text = f"Bad handshake: {error}."
             raise HandshakeRefused(plain_response(error.status, text, server_name)) from error
         checked = head.request.headers
-        self._offered = offered_subprotocols(checked)
-        if not self._offered and _SUBPROTOCOL in checked:
-            # React Native sends an empty one when it offers none. websockets refuses that.
-            del checked[_SUBPROTOCOL]
+        self.offered: list[str] = []
+        if _SUBPROTOCOL in checked:
+            self.offered = offered_subprotocols(checked)
+            if not self.offered:
+                # React Native sends an empty one when it offers none. websockets refuses that.
+                del checked[_SUBPROTOCOL]
         frames = ServerProtocol(state=OPEN, max_size=limits, logger=PROTOCOL_LOGGER)
         try:
             if [name for name, _ in head.headers].count(b"host") != 1:
@@ -148,12 +151,12 @@ class Opening:
 
     def _as_offered(self, subprotocol: str) -> str:
         """Return a subprotocol as the client wrote it; the scope has it percent-decoded."""
-        for offered in self._offered:
+        for offered in self.offered:
             if subprotocol in (offered, unquote(offered)):
                 return offered
         raise ValueError(
             f"The application accepted subprotocol {subprotocol!r}; the client offered "
-            f"{', '.join(map(repr, self._offered)) or 'none'}."
+            f"{', '.join(map(repr, self.offered)) or 'none'}."
         )
 
     def start_denial(self, status: int, headers: HeaderList) -> None:

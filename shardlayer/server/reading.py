@@ -43,11 +43,11 @@ class Reading(Connection):
         "_unfinished_since",
     )
 
-    def __init__(self, server: WebSocketHost) -> None:
+    def __init__(self, server: WebSocketHost, now: float) -> None:
         super().__init__(server)
         self._frames: ServerProtocol | None = None  # from acceptance on
         self._reader = MessageReader()
-        self._keepalive = Keepalive(time.monotonic())
+        self._keepalive = Keepalive(now)
         self._rest = b""  # read and not parsed
         self._turn: asyncio.Handle | None = None  # that parses more of it
         self._paid_until = 0.0  # see rate.py

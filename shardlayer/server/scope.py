@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 from urllib.parse import unquote
 
 from daphne.utils import parse_x_forwarded_for
 
-from shardlayer.server.handshake import offered_subprotocols
 from shardlayer.server.proxy import ROOT_PATH, ProxyOptions, root_path_of, trusts_proxy
 from shardlayer.server.request import Head
 from shardlayer.server.transports import Address
@@ -39,12 +39,13 @@ def websocket_scope(
     head: Head,
     options: ScopeOptions,
     *,
+    offered: Sequence[str],
     client: Address | None,
     server: Address | None,
     secure: bool,
     extensions: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return the scope of a valid opening handshake.
+    """Return the scope of a valid opening handshake, given the subprotocols that it offers.
 
     Headers keep their order and repetitions; one with `_` in its name is dropped, since a proxy
     may have vouched for its twin with `-` (CVE-2015-0219). `Daphne-Root-Path` is no header for the
@@ -95,7 +96,7 @@ def websocket_scope(
         "client": client,
         "server": server,
         # Daphne percent-decodes what the client offers, and so do we.
-        "subprotocols": [unquote(name) for name in offered_subprotocols(head.request.headers)],
+        "subprotocols": [unquote(name) for name in offered],
         "extensions": extensions,
     }
 

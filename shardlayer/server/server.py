@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from types import CoroutineType
 from typing import Any
 
 from daphne.server import Server as DaphneServer
@@ -105,7 +106,10 @@ class Server(DaphneServer):  # type: ignore[misc]
         instance = self.application(
             scope=scope, receive=websocket.inbox.receive, send=websocket.send
         )
-        task = asyncio.ensure_future(instance)
+        if type(instance) is CoroutineType:  # nearly always, and without two frames of asyncio's
+            task = asyncio.get_running_loop().create_task(instance)
+        else:
+            task = asyncio.ensure_future(instance)
         task.add_done_callback(websocket.application_ended)
         self.websockets[websocket] = task
 

@@ -50,20 +50,22 @@ class WebSocketProtocol(Accepting):
         self._attach(transport, follows_http=opening.follows_http)
         head, opening.head = opening.head, None
         self._client = client
-        self._path, _ = target_parts(head.request.path)  # not unquoted: it goes into log lines
         try:
             scope = websocket_scope(
                 head,
                 server,
+                offered=opening.offered,
                 client=client,
                 server=host,
                 secure=is_secure(transport),
                 extensions={"websocket.http.response": {}, "shardlayer": {"sink": self.sink}},
             )
         except ValueError:
+            self._path, _ = target_parts(head.request.path)
             self._refuse(400, "Bad handshake: Daphne-Root-Path is wrong.")
             return
         self._client = scope["client"]
+        self._path = scope["raw_path"].decode("ascii")  # not unquoted: it goes into log lines
         try:
             server.open_websocket(self, scope)
         except Exception:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shardlayer.server.handshake import offered_subprotocols
 from shardlayer.server.request import read_head
 from shardlayer.server.scope import target_parts, websocket_scope
 from tests.server.client import request
@@ -24,9 +25,11 @@ class Options:
 
 def scope_of(opening: bytes) -> dict[str, Any]:
     """Return the scope of a handshake that comes from 10.0.0.1."""
+    head = read_head(opening)
     return websocket_scope(
-        read_head(opening),
+        head,
         Options(),
+        offered=offered_subprotocols(head.request.headers),
         client=["10.0.0.1", 1],
         server=["10.0.0.2", 80],
         secure=False,
