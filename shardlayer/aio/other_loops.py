@@ -126,7 +126,7 @@ async def run_there(
 
     _ask(loop, start)
     watch = _Watch.of(here)
-    watch.add(answer, loop)
+    watch.waiting[answer] = loop
     try:
         return await answer
     except LoopEnded:
@@ -142,7 +142,7 @@ async def run_there(
             loop.call_soon_threadsafe(cancel)
         raise
     finally:
-        watch.remove(answer)
+        del watch.waiting[answer]
 
 
 class _Watch:
@@ -150,6 +150,10 @@ class _Watch:
 
     One timer for all: what a timer for each would cost is a tenth of the call that it is for. The
     timer ends when it finds nobody waiting.
+
+    Attributes:
+        waiting: The answers that are waited for, each with the loop that owes it. They fail with
+            LoopEnded once that does not run.
     """
 
     _all: WeakValueDictionary[int, _Watch] = WeakValueDictionary()
@@ -157,27 +161,19 @@ class _Watch:
 
     def __init__(self, here: asyncio.AbstractEventLoop) -> None:
         self._here = here
-        self._waiting: dict[asyncio.Future[Any], asyncio.AbstractEventLoop] = {}
+        self.waiting: dict[asyncio.Future[Any], asyncio.AbstractEventLoop] = {}
         self._waited: list[asyncio.Future[Any]] = []  # at the last look
         self._is_due = False
 
     @classmethod
     def of(cls, here: asyncio.AbstractEventLoop) -> _Watch:
-        """Return the watch of the running loop: kept by its timer, and by who waits."""
+        """Return the watch of the running loop, whose timer runs: it looks at who waits now."""
         watch = cls._all.get(id(here))
         if watch is None:
             watch = cls._all[id(here)] = cls(here)
+        if not watch._is_due:
+            watch._look_later()
         return watch
-
-    def add(self, answer: asyncio.Future[Any], loop: asyncio.AbstractEventLoop) -> None:
-        """Have an answer that another loop owes fail with LoopEnded once that does not run."""
-        self._waiting[answer] = loop
-        if not self._is_due:
-            self._look_later()
-
-    def remove(self, answer: asyncio.Future[Any]) -> None:
-        """Look after an answer no longer."""
-        del self._waiting[answer]
 
     def _look_later(self) -> None:
         self._is_due = True
@@ -187,11 +183,11 @@ class _Watch:
         self._is_due = False
         # Those alone that waited at the look before: a loop may stand still for a moment.
         for answer in self._waited:
-            loop = self._waiting.get(answer)
+            loop = self.waiting.get(answer)
             if loop is None or loop.is_running() or answer.done() or _interpreter_exits():
                 continue
             answer.set_exception(LoopEnded())
-        self._waited = list(self._waiting)
+        self._waited = list(self.waiting)
         if self._waited:
             self._look_later()
 

@@ -108,7 +108,9 @@ class Engines:
         if engine is not None:
             return await work(engine)
         shared = self._shared()
-        return await self.run_on(shared, lambda: work(shared))
+        if shared.loop is asyncio.get_running_loop():
+            return await work(shared)
+        return await run_there(shared.loop, lambda: work(shared))  # a coroutine less than `run_on`
 
     async def run_on(
         self,
