@@ -34,7 +34,7 @@ class FifoGate:
     @property
     def is_open(self) -> bool:
         """Whether who comes now has nothing to wait for, and nobody to wait behind."""
-        return not self._inside and self._is_ready()
+        return not self._inside and self._task is None and self._is_ready()
 
     async def enter(self) -> None:
         """Wait until all is ready, behind all who came before.

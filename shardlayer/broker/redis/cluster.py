@@ -33,8 +33,6 @@ from shardlayer.broker.interface import Listener
 from shardlayer.broker.redis.calls import text
 from shardlayer.broker.redis.command_link import CommandLink
 from shardlayer.broker.redis.keys import layout_tag
-from shardlayer.broker.redis.pipeline import Execute
-from shardlayer.broker.redis.server_report import ServerReport
 from shardlayer.broker.redis.servers import Reply, Send, Servers
 from shardlayer.broker.redis.sockets import Failure
 from shardlayer.core.exceptions import ConfigurationError, ShardUnavailable
@@ -59,7 +57,9 @@ class ClusterServers(Servers):
         super().__init__(options, tasks)
         self._template = options.hosts[0]
         self._slots = [slot_of(keys.tag) for keys in self.keys]
+        # The key that says how many shards there are is in one slot of the whole Cluster.
         self._layout_slot = slot_of(layout_tag(options.prefix))
+        self._layout_owner: str | None = None
         self._wanted = {*self._slots, self._layout_slot}
         self._owners: dict[int, str] = {}  # slot -> address, for the slots that matter
         self._members: set[str] = set()  # addresses of all nodes that the map names
@@ -90,13 +90,7 @@ class ClusterServers(Servers):
         try:
             return await self._follow(self._slots[shard], send)
         except Failure as error:
-            self._learn_soon()
-            reason = str(error)
-            if isinstance(error, AskError):  # or MovedError, of which redis-py keeps numbers alone
-                reason = f"its slot is on the way to {error.host} port {error.port}"
-            raise ShardUnavailable(
-                shard=shard, server=self.address_of(shard), reason=reason
-            ) from error
+            raise self._failed(error, shard, self.address_of(shard)) from error
 
     async def run_at(self, address: str, send: Send[Reply]) -> Reply:
         try:
@@ -128,10 +122,10 @@ class ClusterServers(Servers):
             await self._enter()
             address = asked or self._owners.get(slot, self._homes[0])
             try:
-                if not asked:
-                    return await self._send_to(address, send)
-                asked = ""
-                return await send(self._links[address].asking())
+                link = self._link(address)
+                if asked:
+                    link, asked = link.asking(), ""
+                return await send(link)
             except (MovedError, AskError) as error:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise
@@ -149,6 +143,16 @@ class ClusterServers(Servers):
                     raise
                 await asyncio.sleep(PAUSE)
                 self._learn_soon()
+
+    def _failed(self, error: Exception, shard: int, address: str) -> Exception:
+        failed = super()._failed(error, shard, address)
+        if not isinstance(failed, ShardUnavailable):
+            return failed
+        self._learn_soon()
+        if isinstance(error, AskError):  # or MovedError, of which redis-py keeps numbers alone
+            reason = f"its slot is on the way to {error.host} port {error.port}"
+            return ShardUnavailable(shard=shard, server=address, reason=reason)
+        return failed
 
     # The map of slots
 
@@ -227,6 +231,9 @@ class ClusterServers(Servers):
             owners.update((slot, owner) for slot in self._wanted if first <= slot <= last)
         self._owners = owners
         self._members = members
+        before, self._layout_owner = self._layout_owner, owners.get(self._layout_slot)
+        if self._layout_owner not in (None, before):
+            self._links[self._layout_owner].check_again()  # it was greeted without knowing that
 
     def _know(self, host: bytes | str | None, port: int, *, answered: str) -> str:
         """Return the address of a node as another named it, with a link to it."""
@@ -281,8 +288,6 @@ class ClusterServers(Servers):
             links = [self._links.pop(address)]
             if (apart := self._apart.pop(address, None)) is not None:
                 links.append(apart)
-            self._turnstiles.pop(address, None)
-            self._checked.discard(address)
             self._tasks.spawn(self._retire(links), f"close the connections to {address}")
 
     async def _retire(self, links: Sequence[CommandLink]) -> None:
@@ -291,13 +296,8 @@ class ClusterServers(Servers):
         finally:
             await asyncio.gather(*(link.aclose() for link in links))
 
-    async def _recognise(self, host: Host, report: ServerReport, execute: Execute) -> None:
-        """Do nothing: shards move, so a server that is new to a shard says nothing of its data."""
-
-    async def _check_layout(self, link: CommandLink) -> None:
-        # The key that says how many shards there are is in one slot of the whole Cluster.
-        if self._owners.get(self._layout_slot) == link.address:
-            await super()._check_layout(link)
+    def _has_layout(self, address: str) -> bool:
+        return self._layout_owner == address
 
 
 def _serves(ranges: Sequence[Any], slot: int) -> bool:

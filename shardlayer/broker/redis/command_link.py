@@ -7,18 +7,17 @@ put, and none waits for another's reply. What is published is heard on another: 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from copy import copy
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import SentinelConnectionPool
-from redis.exceptions import NoScriptError
 
 from shardlayer.broker.redis.calls import Argument, Call
 from shardlayer.broker.redis.pipeline import Greet, Pipeline
-from shardlayer.broker.redis.sockets import Failure
+from shardlayer.broker.redis.sockets import Command, Failure
 from shardlayer.core.hosts import Host
 from shardlayer.core.redis_clients import connect
 
@@ -39,16 +38,19 @@ async def close(redis: Redis) -> None:
 class CommandLink:
     """Sends commands to one server over one connection.
 
+    Nothing here is a coroutine: what is asked is written at once where there is a connection, in
+    the order of the calls, and what is returned is to be awaited.
+
     Args:
         host: The server.
         timeout: Seconds that a reply may take.
-        greet: Called with each new connection before anything else is sent over it.
+        greet: Judges each new connection before anything else is sent over it.
     """
 
     def __init__(self, host: Host, *, timeout: float, greet: Greet | None = None) -> None:
         self.host = host
         self.address = host.address
-        self._prelude: tuple[tuple[Argument, ...], ...] = ()
+        self._is_asking = False
         self._redis = connect(host, timeout=timeout)
         self._pipeline = Pipeline(self._redis, timeout=timeout, greet=greet)
 
@@ -59,49 +61,41 @@ class CommandLink:
         redirection"). The connection is the same.
         """
         link = copy(self)
-        link._prelude = (("ASKING",),)
+        link._is_asking = True
         return link
 
-    async def execute(self, *command: Argument) -> Any:
-        """Send one command and return its reply.
+    def execute(self, *command: Argument) -> Awaitable[Any]:
+        """Send one command and return its reply to be.
 
         Raises:
-            RedisError, OSError: What the connection or the server answered.
+            RedisError, OSError: What the connection or the server answered, when it is awaited.
         """
-        return (await self._execute_all([*self._prelude, command]))[-1]
+        return self._pipeline.ask(command, asking=self._is_asking)
 
-    async def call(self, call: Call) -> Any:
-        """Call a script and return its reply; sends it if the server does not know it."""
-        values = (len(call.keys), *call.keys, *call.args)
-        try:
-            return await self.execute("EVALSHA", call.script.sha, *values)
-        except NoScriptError:
-            return await self.execute("EVAL", call.script.source, *values)
+    def call(self, call: Call) -> Awaitable[Any]:
+        """Call a script and return its reply to be. Raises like `execute`."""
+        return self._pipeline.ask(_command(call), asking=self._is_asking)
 
-    async def call_all(self, calls: Sequence[Call]) -> list[Any]:
-        """Call scripts that the server knows, in one write; errors are returned, not raised."""
-        return await self._pipeline.execute(
-            [("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args) for call in calls]
-        )
+    def call_all(self, calls: Sequence[Call]) -> Awaitable[list[Any]]:
+        """Call scripts, in one write; errors that the server answers are returned, not raised."""
+        return self._pipeline.execute([_command(call) for call in calls])
 
-    async def evaluate(self, calls: Sequence[Call], then: tuple[Argument, ...]) -> list[Any]:
-        """Call small scripts, send one more command right behind, and return all replies.
-
-        A reply that is an error is returned, not raised.
-        """
+    def evaluate(self, calls: Sequence[Call], then: Command) -> Awaitable[list[Any]]:
+        """Call scripts and send one more command right behind. Otherwise as `call_all`."""
         evals = (
             ("EVAL", call.script.source, len(call.keys), *call.keys, *call.args) for call in calls
         )
-        return await self._pipeline.execute([*evals, then])
+        return self._pipeline.execute([*evals, then])
 
-    async def _execute_all(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
-        replies = await self._pipeline.execute(commands)
-        for reply in replies:
-            if isinstance(reply, BaseException):
-                raise reply
-        return replies
+    def check_again(self) -> None:
+        """Have the connection greeted again before what is sent next: it may lead elsewhere now."""
+        self._pipeline.check_again()
 
     async def aclose(self) -> None:
         """Send nothing more and close the connection."""
         await self._pipeline.aclose()
         await close(self._redis)
+
+
+def _command(call: Call) -> Command:
+    return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)

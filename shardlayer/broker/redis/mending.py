@@ -18,6 +18,10 @@ from shardlayer.broker.redis.scripts import script
 from shardlayer.core import wire
 
 
+class Refused(Exception):
+    """A server refused for what a key holds: see `is_about_data`."""
+
+
 class _Kind(NamedTuple):
     """What keys of one kind hold, and what has to be done when one is removed (see mend.lua)."""
 

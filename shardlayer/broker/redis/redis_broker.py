@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
-
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.interface import Backend, Listener
@@ -30,7 +28,7 @@ from shardlayer.broker.redis.keys import (
     scan_pattern,
     tag_of,
 )
-from shardlayer.broker.redis.mending import is_about_data, mend
+from shardlayer.broker.redis.mending import Refused, mend
 from shardlayer.broker.redis.publish_call import publish, read_published
 from shardlayer.broker.redis.replicas import Replicas
 from shardlayer.broker.redis.servers import Servers
@@ -329,12 +327,12 @@ class RedisBackend(Backend):
     async def _call(self, shard: int, call: Call, about: str | Batch = "") -> Any:
         """Call a script of a shard, for a group, for a channel or for the groups of a batch."""
         try:
-            return await self._servers.run(shard, partial(_call_on, call=call))
-        except _Refused as refused:
+            return await self._servers.run(shard, partial(CommandLink.call, call=call))
+        except Refused as refused:
             failure = refused
         if (mending := mend(call)) is not None:
             try:
-                removed = await self._servers.run(shard, partial(_call_on, call=mending))
+                removed = await self._servers.run(shard, partial(CommandLink.call, call=mending))
                 for key in removed:
                     logger.error(
                         "%s failed on %s, which had a type that is not the layer's; it was removed",
@@ -342,8 +340,8 @@ class RedisBackend(Backend):
                         calls.text(key),
                     )
                 # Once more, whoever removed it: another process that failed, too, may have.
-                return await self._servers.run(shard, partial(_call_on, call=call))
-            except _Refused as refused:
+                return await self._servers.run(shard, partial(CommandLink.call, call=call))
+            except Refused as refused:
                 failure = refused
         if isinstance(about, Batch):
             names = list(dict.fromkeys(item.group for item in about.items))
@@ -353,8 +351,8 @@ class RedisBackend(Backend):
 
     async def _execute(self, shard: int, *command: Argument) -> Any:
         try:
-            return await self._servers.run(shard, partial(_execute_on, command=command))
-        except _Refused as refused:
+            return await self._servers.run(shard, lambda link: link.execute(*command))
+        except Refused as refused:
             raise self._failed(shard, str(command[0]), [str(command[1])], refused) from refused
 
     def _failed(
@@ -388,25 +386,3 @@ class RedisBackend(Backend):
             return addresses[server]
         # Whoever counted them has waited since, and the Cluster has shrunk.
         raise ShardUnavailable(shard=0, server=f"server {server}", reason="it is none any more")
-
-
-class _Refused(Exception):
-    """A server refused for what a key holds: see `is_about_data`."""
-
-
-async def _call_on(link: CommandLink, call: Call) -> Any:
-    try:
-        return await link.call(call)
-    except ResponseError as error:
-        raise _judged(error) from error
-
-
-async def _execute_on(link: CommandLink, command: tuple[Argument, ...]) -> Any:
-    try:
-        return await link.execute(*command)
-    except ResponseError as error:
-        raise _judged(error) from error
-
-
-def _judged(error: RedisError) -> Exception:
-    return _Refused(str(error)) if is_about_data(error) else error

@@ -73,18 +73,18 @@ class Lives:
         """
         key = run_key(self._options.prefix)
         run = f"{report.run_id} {report.asked_at:.0f}"
-        (known,) = await _one(execute, "MGET", key)  # None, too, if something else is kept there
+        (known,) = await ask_one(execute, "MGET", key)  # None, too, if something else is kept there
         run_id, _, seen = (known or b"").decode(errors="replace").partition(" ")
         is_other = self._runs.get(host.address, report.run_id) != report.run_id
         lost = is_other and await self._lacks_something(execute, shards)
         if known is None and not lost:
-            await _one(execute, "SET", key, run, "NX")
+            await ask_one(execute, "SET", key, run, "NX")
         elif lost or (
             run_id != report.run_id and not await self._has_all(execute, report, host, seen)
         ):
             await self._doubt(execute, report, shards, run, lost=lost)
         elif run_id != report.run_id:
-            await _one(execute, "SET", key, run)
+            await ask_one(execute, "SET", key, run)
         self._runs[host.address] = report.run_id
 
     async def _doubt(
@@ -110,7 +110,7 @@ class Lives:
         doubt = script("doubt")
         keys = [*(each.life for each in shards), run_key(self._options.prefix)]
         life = report.run_id[:LIFE_LENGTH]  # the same for all who notice
-        await _one(execute, "EVAL", doubt.source, len(keys), *keys, life, int(lost), run)
+        await ask_one(execute, "EVAL", doubt.source, len(keys), *keys, life, int(lost), run)
 
     async def _lacks_something(self, execute: Execute, shards: Sequence[ShardKeys]) -> bool:
         """Tell whether a batch is gone that a server had acknowledged to this process."""
@@ -122,7 +122,7 @@ class Lives:
         }
         if not newest:
             return False
-        found = await _one(execute, "MGET", *newest)
+        found = await ask_one(execute, "MGET", *newest)
         return any(
             _number((value or b"").partition(b" ")[0]) < number
             for value, number in zip(found, newest.values(), strict=True)
@@ -139,14 +139,15 @@ class Lives:
 async def _appends_always(execute: Execute) -> bool:
     # Not INFO's aof_enabled, which is 0 for a moment after the file was loaded.
     try:
-        answer = await _one(execute, "CONFIG", "GET", "appendonly", "appendfsync")
+        answer = await ask_one(execute, "CONFIG", "GET", "appendonly", "appendfsync")
     except RedisError:  # not allowed to ask: then it can't be relied on
         return False
     configured = dict(zip(answer[::2], answer[1::2], strict=True))
     return configured == {b"appendonly": b"yes", b"appendfsync": b"always"}
 
 
-async def _one(execute: Execute, *command: Argument) -> Any:
+async def ask_one(execute: Execute, *command: Argument) -> Any:
+    """Send one command and return its reply; raises one that is an error."""
     (reply,) = await execute([command])
     if isinstance(reply, Exception):
         raise reply

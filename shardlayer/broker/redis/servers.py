@@ -7,34 +7,28 @@ behind Sentinels is whichever they call the primary. `cluster.py` has the other 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError
 
-from shardlayer.aio.fifo_gate import FifoGate
 from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.interface import Listener
 from shardlayer.broker.redis.command_link import CommandLink
-from shardlayer.broker.redis.keys import ShardKeys, layout_key
-from shardlayer.broker.redis.mending import is_about_data
-from shardlayer.broker.redis.pipeline import Execute
+from shardlayer.broker.redis.greeting import Greeting
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.broker.redis.mending import Refused, is_about_data
 from shardlayer.broker.redis.restarts import Lives
-from shardlayer.broker.redis.scripts import all_scripts
-from shardlayer.broker.redis.server_report import ServerReport, read_report, require_supported
-from shardlayer.broker.redis.sockets import Command, Failure
+from shardlayer.broker.redis.sockets import Failure
 from shardlayer.broker.redis.subscription import Probe, Subscription
 from shardlayer.core import wire
-from shardlayer.core.exceptions import ConfigurationError, ShardUnavailable
+from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.hosts import Host
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import hash_tags
 from shardlayer.core.types import NodeId
-
-logger = logging.getLogger("shardlayer.broker.redis")
 
 Reply = TypeVar("Reply")
 Send = Callable[[CommandLink], Awaitable[Reply]]
@@ -56,6 +50,9 @@ class Servers:
         self.keys = [ShardKeys(tag) for tag in hash_tags(options.prefix, options.shards)]
         self._options = options
         self._tasks = (tasks or Tasks()).branch()
+        self._greeting = Greeting(
+            options, self.lives, shards_at=self._keys_at, has_layout=self._has_layout
+        )
         self._links = {host.address: self._link_to(host) for host in options.hosts}
         self._apart: dict[str, CommandLink] = {}
         self._homes = list(self._links)
@@ -63,8 +60,6 @@ class Servers:
         self._listens = False
         self._hears = [asyncio.Event() for _ in self.keys]
         self._has_ended = False
-        self._checked: set[str] = set()
-        self._turnstiles: dict[str, FifoGate] = {}
 
     @property
     def addresses(self) -> list[str]:
@@ -87,30 +82,31 @@ class Servers:
 
         Raises:
             ShardUnavailable: If it can't be reached or refuses.
+            Refused: If it does for what a key holds.
             ConfigurationError: If it can't serve this layer.
         """
         address = self.address_of(shard)
         try:
-            return await self._send_to(address, send)
+            return await send(self._links[address])
         except Failure as error:
-            raise ShardUnavailable(shard=shard, server=address, reason=str(error)) from error
+            raise self._failed(error, shard, address) from error
 
     async def run_at(self, address: str, send: Send[Reply]) -> Reply:
         """Send something that concerns no shard to a server. Raises like `run`."""
         try:
-            return await self._send_to(address, send)
+            return await send(self._link(address))
         except Failure as error:
             raise self._unavailable(address, error) from error
 
     async def run_apart(self, address: str, send: Send[Reply]) -> Reply:
         """Send what holds up a connection over one that nothing else uses. Raises like `run`."""
 
-        async def send_apart(link: CommandLink) -> Reply:
+        def send_apart(link: CommandLink) -> Awaitable[Reply]:
             apart = self._apart.get(link.address)
             if apart is None:
                 timeout = self._options.publish_timeout
                 apart = self._apart[link.address] = CommandLink(link.host, timeout=timeout)
-            return await send(apart)
+            return send(apart)
 
         return await self.run_at(address, send_apart)
 
@@ -147,7 +143,6 @@ class Servers:
             hears.set()  # who waits is told
         subscriptions = self._subscriptions.values()
         await asyncio.gather(*(subscription.aclose() for subscription in subscriptions))
-        await asyncio.gather(*(turnstile.aclose() for turnstile in self._turnstiles.values()))
         links = (*self._links.values(), *self._apart.values())
         await asyncio.gather(*(link.aclose() for link in links))
         await self._tasks.aclose()
@@ -155,27 +150,31 @@ class Servers:
     # For the other way to place shards, too
 
     def _link_to(self, host: Host) -> CommandLink:
-        greet = partial(self._greet, host)
+        greet = partial(self._greeting.greet, host)
         return CommandLink(host, timeout=self._options.publish_timeout, greet=greet)
+
+    def _link(self, address: str) -> CommandLink:
+        link = self._links.get(address)
+        if link is None:
+            raise RedisConnectionError(f"{address} has left the Cluster")
+        return link
+
+    def _has_layout(self, address: str) -> bool:
+        """Tell whether the key that says how many shards there are is on a server."""
+        return True
+
+    def _keys_at(self, address: str) -> list[ShardKeys]:
+        return [self.keys[shard] for shard in self._shards_by_address().get(address, ())]
+
+    def _failed(self, error: Exception, shard: int, address: str) -> Exception:
+        """Return what the callers are told of a failure."""
+        if isinstance(error, RedisError) and is_about_data(error):
+            return Refused(str(error))
+        return ShardUnavailable(shard=shard, server=address, reason=str(error))
 
     def _unavailable(self, address: str, error: Exception) -> ShardUnavailable:
         shards = (shard for shard in range(len(self.keys)) if self.address_of(shard) == address)
         return ShardUnavailable(shard=next(shards, 0), server=address, reason=str(error))
-
-    async def _send_to(self, address: str, send: Send[Reply]) -> Reply:
-        link = self._links.get(address)
-        if link is None:
-            raise RedisConnectionError(f"{address} has left the Cluster")
-        turnstile = self._turnstiles.get(address)
-        if turnstile is None:
-            turnstile = self._turnstiles[address] = FifoGate(
-                is_ready=lambda: address in self._checked,
-                prepare=partial(self._check, link),
-                name=f"check of {address}",
-            )
-        if not turnstile.is_open:
-            await turnstile.enter()
-        return await send(link)
 
     def _shards_by_address(self) -> dict[str, list[int]]:
         placed: dict[str, list[int]] = {}
@@ -186,13 +185,14 @@ class Servers:
     def _subscribe(
         self, address: str, shards: Sequence[int], node: NodeId, listener: Listener
     ) -> Subscription:
+        link = self._links[address]
         sources: dict[bytes, int] = {}
         for shard in shards:
             sources[self.keys[shard].inbox(node).encode()] = shard
             sources[self.keys[shard].all_nodes.encode()] = shard
 
         def resumed() -> None:
-            self._checked.discard(address)  # it may be another server now, or an empty one
+            link.check_again()  # it may lead to another server now, or to an empty one
             for shard in shards:
                 self._hears[shard].set()
             listener.resumed(shards)
@@ -202,7 +202,7 @@ class Servers:
             self._lost(address)
 
         return Subscription(
-            self._links[address].host,
+            link.host,
             [(self.keys[shard].inbox(node), self.keys[shard].all_nodes) for shard in shards],
             on_message=lambda channel, data: listener.arrived(sources[channel], data),
             on_resumed=resumed,
@@ -232,58 +232,3 @@ class Servers:
 
     def _lost(self, address: str) -> None:
         """Learn that a server can't be heard; its subscription goes on trying."""
-
-    async def _check(self, link: CommandLink) -> None:
-        try:
-            await self._check_layout(link)
-        except Failure:
-            # The connection had gone deaf, perhaps. Whoever came since need not suffer for that.
-            await self._check_layout(link)
-        self._checked.add(link.address)
-
-    async def _greet(self, host: Host, execute: Execute) -> None:
-        """Refuse a server that can't serve, and notice one that may have lost something.
-
-        It gets the scripts, too: while one that it lacks is sent, calls could overtake each other.
-        """
-        info, *_ = await execute([("INFO", "everything"), *_load_scripts()])
-        if isinstance(info, Exception):
-            raise info
-        report = read_report(host.address, info)
-        require_supported(report, cluster=self._options.cluster)
-        if report.evicts:
-            logger.warning(
-                "%s has maxmemory-policy %s: when its memory is full it deletes rooms, and clients "
-                "lose messages. Set it to noeviction.",
-                host.address,
-                report.maxmemory_policy,
-            )
-        await self._recognise(host, report, execute)
-
-    async def _recognise(self, host: Host, report: ServerReport, execute: Execute) -> None:
-        shards = self._shards_by_address().get(host.address, ())
-        await self.lives.recognise(execute, report, host, [self.keys[shard] for shard in shards])
-
-    async def _check_layout(self, link: CommandLink) -> None:
-        """Refuse a server that processes with other `shards` use."""
-        layout, shards = layout_key(self._options.prefix), self._options.shards
-        try:
-            # Asked before it is set: a server whose memory is full can be read from.
-            if (found := await link.execute("GET", layout)) is None:
-                await link.execute("SETNX", layout, shards)
-                found = await link.execute("GET", layout)
-        except ResponseError as error:
-            if not is_about_data(error):
-                raise
-            found = b"what is no text"
-        if found != str(shards).encode():
-            raise ConfigurationError(
-                f"{link.address} holds {found.decode(errors='replace')} shards under the prefix "
-                f"{self._options.prefix!r}, and this process has shards = {shards}: they would "
-                f"not find each other's groups. See docs/operate.md for how to change it."
-            )
-
-
-def _load_scripts() -> Iterator[Command]:
-    for script in all_scripts():
-        yield ("SCRIPT", "LOAD", script.source)

@@ -6,6 +6,7 @@ by their SHA-1 (EVALSHA), so that a call carries 40 bytes and not the script.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha1
@@ -45,3 +46,13 @@ def all_scripts() -> tuple[Script, ...]:
         for file in files(__name__).iterdir()
         if file.name.endswith(".lua")
     )
+
+
+def script_of(command: Sequence[object]) -> Script | None:
+    """Return the script that a command calls by its SHA-1; None if it calls none of ours."""
+    return _by_sha().get(command[1]) if command[0] == "EVALSHA" else None
+
+
+@cache
+def _by_sha() -> dict[object, Script]:
+    return {script.sha: script for script in all_scripts()}
