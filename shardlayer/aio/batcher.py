@@ -74,8 +74,8 @@ class Batcher(Generic[Item, Result]):
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._callers: deque[tuple[asyncio.Future[None], _Waiting[Item, Result]]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._alone: asyncio.Future[None] | None = None  # until a caller's own send has ended
-        self._caller: asyncio.Task[Any] | None = None  # whose send that is
+        self._caller: asyncio.Task[Any] | None = None  # who sends its own item
+        self._sent: asyncio.Future[None] | None = None  # waits until that has ended
         self._was_broken_off = False  # whether that send was, by closing
         self._error: Exception | None = None  # what callers get once it is closed
 
@@ -91,10 +91,31 @@ class Batcher(Generic[Item, Result]):
             cancelled before its item left takes the item back; after that the item may be sent
             although nobody waits for it.
         """
-        if self._task is None and self._alone is None and not self._is_busy():
-            return await self._send_alone(item)
-        future = self._append(item) if self._has_room() else await self._append_later(item)
-        return await future
+        if self._task is not None or self._caller is not None or self._is_busy():
+            future = self._append(item) if self._has_room() else await self._append_later(item)
+            return await future
+        # Nothing is under way: this caller sends its item itself.
+        if self._error is not None:
+            raise self._error
+        loop = asyncio.get_running_loop()
+        caller = asyncio.current_task(loop)
+        if caller is None:
+            raise RuntimeError("Only a task can put an item.")
+        cancelled = caller.cancelling()
+        self._caller = caller
+        try:
+            return (await self._send([item], loop.time()))[0]
+        except asyncio.CancelledError:
+            if self._was_broken_off and caller.uncancel() <= cancelled and self._error is not None:
+                raise self._error from None
+            raise  # somebody else cancelled it, too
+        finally:
+            self._caller = None
+            if self._sent is not None:
+                self._sent.set_result(None)
+                self._sent = None
+            if self._waiting:
+                self._begin()
 
     async def put_all(self, items: Sequence[Item]) -> list[Result | BaseException]:
         """Send several items, in order, and return for each its result or what was raised.
@@ -109,8 +130,10 @@ class Batcher(Generic[Item, Result]):
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing is in flight. Put nothing meanwhile."""
-        while busy := [each for each in (self._task, self._alone) if each and not each.done()]:
-            await asyncio.wait(busy)
+        while self._caller is not None or (self._task is not None and not self._task.done()):
+            if self._caller is not None and self._sent is None:
+                self._sent = asyncio.get_running_loop().create_future()
+            await asyncio.wait([each for each in (self._task, self._sent) if each is not None])
 
     async def aclose(self, error: Exception) -> None:
         """Stop at once: what waits, is in flight or is put later gets this error.
@@ -131,29 +154,6 @@ class Batcher(Generic[Item, Result]):
             self._was_broken_off = True
             self._caller.cancel()
         await self.drain()
-
-    async def _send_alone(self, item: Item) -> Result:
-        if self._error is not None:
-            self._require_open()
-        loop = asyncio.get_running_loop()
-        self._alone = alone = loop.create_future()
-        self._caller = caller = asyncio.current_task()
-        cancelled = caller.cancelling() if caller is not None else 0
-        try:
-            return (await self._send([item], loop.time()))[0]
-        except asyncio.CancelledError:
-            if self._was_broken_off and caller is not None and caller.uncancel() <= cancelled:
-                self._require_open()
-            raise  # somebody else cancelled it, too
-        finally:
-            self._alone = self._caller = None
-            alone.set_result(None)
-            if self._waiting:
-                self._begin()
-
-    def _require_open(self) -> None:
-        if self._error is not None:
-            raise self._error
 
     def _has_room(self) -> bool:
         # Whoever comes while others wait for room waits behind them.
@@ -186,7 +186,7 @@ class Batcher(Generic[Item, Result]):
             return
         self._waiting.append(entry)
         # A task that was cancelled before its first step could not reset `_task`.
-        if self._alone is None and (self._task is None or self._task.done()):
+        if self._caller is None and (self._task is None or self._task.done()):
             self._begin()
 
     def _begin(self) -> None:

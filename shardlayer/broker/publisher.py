@@ -16,12 +16,14 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
 from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.batcher import Batcher
 from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.aio.time_limits import TimeLimits
 from shardlayer.broker.interface import Broker
 from shardlayer.broker.values import Batch, Outgoing, Published
 from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable
@@ -98,6 +100,7 @@ class Publisher:
     def __init__(self, broker: Broker, options: LayerOptions) -> None:
         self.stats = PublisherStats()
         self._under_way = 0  # batches
+        self._time_limits = TimeLimits()
         self._complain = ThrottledLog(logger, logging.ERROR)
         self._broker = broker
         self._options = options
@@ -163,11 +166,8 @@ class Publisher:
     def _batcher(
         self, bundle: int, writer: _Writer, options: LayerOptions
     ) -> Batcher[Outgoing, Outcome]:
-        async def send(items: list[Outgoing], since: float) -> Sequence[Outcome]:
-            return await self._send(bundle, writer, items, since)
-
         return Batcher(
-            send,
+            partial(self._send, bundle, writer),
             size_of=lambda item: len(item.body) + ENTRY_OVERHEAD,
             max_items=options.batch_size,
             max_bytes=options.batch_bytes,
@@ -210,8 +210,10 @@ class Publisher:
         backoff: Backoff | None = None
         reason: ShardUnavailable | None = None
         while True:
+            self._under_way += 1
             try:
-                published = await self._try(bundle, batch, deadline)
+                with self._time_limits.until(deadline):
+                    published = await self._broker.publish(bundle, batch)
                 break
             except ScriptFailed:
                 self.stats.failed += len(items)
@@ -226,7 +228,9 @@ class Publisher:
                         raise self._broker.unavailable(bundle) from error
                     raise reason from reason.__cause__
                 self.stats.retries += 1
-                await asyncio.sleep(pause)
+            finally:
+                self._under_way -= 1
+            await asyncio.sleep(pause)
         self._count(published, len(items))
         if not published.channels:
             placed: list[Outcome] = [Placed(position, ()) for position in published.positions]
@@ -238,14 +242,6 @@ class Publisher:
         for index, why in published.failed.items():
             placed[index] = self._script_failed(items[index], why)
         return placed
-
-    async def _try(self, bundle: int, batch: Batch, deadline: float) -> Published:
-        self._under_way += 1
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await self._broker.publish(bundle, batch)
-        finally:
-            self._under_way -= 1
 
     def _count(self, published: Published, items: int) -> None:
         stats = self.stats

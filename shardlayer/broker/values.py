@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from shardlayer.core import wire
@@ -57,8 +58,7 @@ class Batch:
     epoch: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class Published(NamedTuple):
     """What became of a batch.
 
     Attributes:
@@ -80,7 +80,7 @@ class Published:
     repeated: int
     messages: int
     mended: Sequence[str] = ()
-    failed: Mapping[int, str] = field(default_factory=dict)
+    failed: Mapping[int, str] = MappingProxyType({})
 
 
 class Page(NamedTuple):

@@ -6,6 +6,7 @@ The layouts are documented at the head of each script.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -227,6 +228,7 @@ def restore(keys: ShardKeys, channel: str, queued: Queued) -> Call:
     )
 
 
+@lru_cache(maxsize=1_024)  # most are an option's, asked for with each call
 def milliseconds(seconds: float) -> int:
     """Return whole milliseconds, at least 1 for what is above 0: Redis refuses a TTL of 0."""
     return max(round(seconds * 1_000), 1) if seconds > 0 else 0

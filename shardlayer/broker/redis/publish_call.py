@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from shardlayer.broker.redis.calls import Argument, Call, milliseconds, text
@@ -49,7 +49,7 @@ def publish(
     once_keys: dict[str, int] = {}
     numbers: list[int] = []  # of each publication's group
     details: list[bytes] = []
-    is_plain = all(item.mark is None and not item.idempotency_key for item in batch.items)
+    is_plain = not [item for item in batch.items if item.mark is not None or item.idempotency_key]
     for item in batch.items:
         groups = kept if item.policy.keeps else passing
         number = groups.get(item.group)
@@ -120,11 +120,10 @@ def confirm(keys: ShardKeys, batch: Batch) -> Call:
 def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
     """Return what the publish script answered."""
     targeted, fallback, messages, repeated, heads, channels, known, mended = reply[:8]
-    rest = iter(reply[8:])
-    members = list(islice(rest, 2 * channels))
-    repeats = list(islice(rest, 3 * known))
-    begun = list(islice(rest, mended))
-    failures = list(rest)
+    rest = reply[8:]
+    members, rest = rest[: 2 * channels], rest[2 * channels :]
+    repeats, rest = rest[: 3 * known], rest[3 * known :]
+    begun, failures = rest[:mended], rest[mended:]
     positions = [
         Position(offset, epoch) if offset else None for offset, epoch in wire.unpack_heads(heads)
     ]
@@ -143,15 +142,19 @@ def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
         repeated=repeated,
         messages=messages,
         mended=_names(batch, begun),
-        failed={
-            number - 1: text(reason)
-            for number, reason in zip(failures[::2], failures[1::2], strict=True)
-        },
+        failed=_failed(failures),
     )
 
 
 def _packed(numbers: Sequence[int]) -> bytes:
     return struct.pack(f">{len(numbers)}H", *numbers)
+
+
+def _failed(failures: Sequence[Any]) -> dict[int, str]:
+    if not failures:
+        return {}
+    pairs = zip(failures[::2], failures[1::2], strict=True)
+    return {number - 1: text(reason) for number, reason in pairs}
 
 
 def _channels(batch: Batch, members: Sequence[Any]) -> dict[str, list[str]]:
