@@ -127,13 +127,16 @@ class Publisher:
         return placed
 
     async def publish_all(
-        self, shard: int, items: Sequence[Outgoing]
+        self, bundle: int, items: Sequence[Outgoing]
     ) -> list[Placed | BaseException]:
-        """Publish messages of one shard in order; return for each its place or its error."""
-        outcomes = await self._batchers[shard].put_all(items)
+        """Publish messages of one bundle in order; return for each its place or its error.
+
+        `bundle` is any shard of it.
+        """
+        outcomes = await self._batchers[bundle].put_all(items)
         return [
-            outcome.about(shard) if isinstance(outcome, ShardUnavailable) else outcome
-            for outcome in outcomes
+            outcome.about(item.shard) if isinstance(outcome, ShardUnavailable) else outcome
+            for item, outcome in zip(items, outcomes, strict=True)
         ]
 
     async def publish_together(self, shard: int, items: Sequence[Outgoing]) -> Sequence[Placed]:

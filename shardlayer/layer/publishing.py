@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache, partial
 from typing import TypeVar
 from weakref import WeakMethod
 
@@ -25,8 +25,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Reply = TypeVar("Reply")
 Outcome = Placed | BaseException
-PublishPart = Callable[[Engine, int, Sequence[Outgoing]], Awaitable[Sequence[Outcome]]]
-"""Publishes messages of one shard, in order; returns for each its place or its error."""
+PublishPart = Callable[[int, Sequence[Outgoing]], Awaitable[Sequence[Outcome]]]
+"""Publishes messages of one shard or bundle, in order; returns for each its place or its error."""
 
 
 class Publishing:
@@ -69,11 +69,14 @@ class Publishing:
         before anything is sent, else the first failure after all have ended.
         """
 
-        async def part(engine: Engine, shard: int, items: Sequence[Outgoing]) -> Sequence[Outcome]:
-            return await engine.publisher.publish_all(shard, items)
-
         outgoing = [self._outgoing(room, data) for room, data in items]
-        return await self._publish_parts(outgoing, part)
+
+        async def work(engine: Engine) -> list[Position | None]:
+            bundle_of = engine.backend.bundle_of
+            bundles = [bundle_of(item.shard) for item in outgoing]
+            return await _publish_parts(outgoing, bundles, engine.publisher.publish_all)
+
+        return await self._engines.run(work)
 
     async def publish_marked(
         self, items: Sequence[tuple[str, bytes, Mark]]
@@ -88,15 +91,13 @@ class Publishing:
 
         Raises like `publish_many`, but of a shard nothing is sent behind what failed.
         """
-
-        async def part(engine: Engine, shard: int, items: Sequence[Outgoing]) -> Sequence[Outcome]:
-            placed: list[Outcome] = []
-            for parcel in self._parcels(items):
-                placed += await engine.publisher.publish_together(shard, parcel)
-            return placed
-
         outgoing = [self._outgoing(room, data, mark) for room, data, mark in items]
-        return await self._publish_parts(outgoing, part)
+
+        async def work(engine: Engine) -> list[Position | None]:
+            shards = [item.shard for item in outgoing]
+            return await _publish_parts(outgoing, shards, partial(self._publish_parcels, engine))
+
+        return await self._engines.run(work)
 
     async def announce(self, data: bytes, *, mark: Mark | None = None) -> None:
         """Tell JSON text, in UTF-8, to every sink of every node that attends (see `Node.attend`).
@@ -171,23 +172,13 @@ class Publishing:
         """Return the shard of a group or channel."""
         return shard_of(name, self.options.shards)
 
-    async def _publish_parts(
-        self, items: Sequence[Outgoing], part: PublishPart
-    ) -> list[Position | None]:
-        by_shard: dict[int, list[int]] = {}
-        for index, item in enumerate(items):
-            by_shard.setdefault(item.shard, []).append(index)
-
-        async def work(engine: Engine) -> list[Sequence[Outcome] | BaseException]:
-            return await asyncio.gather(
-                *(
-                    part(engine, shard, [items[index] for index in indices])
-                    for shard, indices in by_shard.items()
-                ),
-                return_exceptions=True,
-            )
-
-        return _positions(len(items), by_shard, await self._engines.run(work))
+    async def _publish_parcels(
+        self, engine: Engine, shard: int, items: Sequence[Outgoing]
+    ) -> list[Placed]:
+        placed: list[Placed] = []
+        for parcel in self._parcels(items):
+            placed += await engine.publisher.publish_together(shard, parcel)
+        return placed
 
     async def _on_shards(
         self, shards: Iterable[int], ask: Callable[[Engine, int], Awaitable[Reply]]
@@ -275,18 +266,33 @@ def _is_idempotency_key(key: object) -> bool:
     )
 
 
-def _positions(
-    count: int,
-    by_shard: Mapping[int, Sequence[int]],
-    answers: Sequence[Sequence[Outcome] | BaseException],
+async def _publish_parts(
+    items: Sequence[Outgoing], groups: Sequence[int], part: PublishPart
 ) -> list[Position | None]:
-    """Return each item's position; raises the first failure of any."""
-    positions: list[Position | None] = [None] * count
-    for indices, answer in zip(by_shard.values(), answers, strict=True):
+    """Publish each group's items, whatever becomes of the others, and return their positions.
+
+    Raises:
+        What an item failed for, after all groups have ended.
+    """
+    if len(set(groups)) == 1:  # its caller has grouped them, or there is but one
+        return [_position(outcome) for outcome in await part(groups[0], items)]
+    by_group: dict[int, list[int]] = {}
+    for index, group in enumerate(groups):
+        by_group.setdefault(group, []).append(index)
+    answers = await asyncio.gather(
+        *(part(group, [items[index] for index in indices]) for group, indices in by_group.items()),
+        return_exceptions=True,
+    )
+    positions: list[Position | None] = [None] * len(items)
+    for indices, answer in zip(by_group.values(), answers, strict=True):
         if isinstance(answer, BaseException):
             raise answer
         for index, outcome in zip(indices, answer, strict=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
-            positions[index] = outcome.position
+            positions[index] = _position(outcome)
     return positions
+
+
+def _position(outcome: Outcome) -> Position | None:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome.position

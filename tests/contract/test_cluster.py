@@ -235,6 +235,21 @@ async def test_node_of_a_cluster_that_is_not_called_one_is_refused(nodes: Cluste
         await layer.close()
 
 
+async def test_cluster_with_another_number_of_shards_is_refused(
+    nodes: ClusterPlace, layer: ShardedChannelLayer
+) -> None:
+    """By the node that has the key, which is known only when the map of slots was read."""
+    await layer.ping()
+    rooms = {each: f"room-{each}" for each in range(64)}
+    await layer.publish_many([(room, b"1") for room in rooms.values()])
+    other = ShardedChannelLayer(**nodes.config, shards=16)
+    try:
+        with pytest.raises(ConfigurationError, match="holds 32 shards"):
+            await other.publish_many([(room, b"1") for room in rooms.values()])
+    finally:
+        await other.close()
+
+
 def every_call(keys: ShardKeys) -> list[calls.Call]:
     """Return one call of each script."""
     body = wire.pack_body(wire.Kind.PUBLICATION, "g", b"1")

@@ -14,10 +14,15 @@ from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from demo.embedded import EmbeddedValkey
+from shardlayer.broker.redis import calls
 from shardlayer.broker.redis.command_link import close
-from shardlayer.broker.redis.pipeline import Pipeline
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.broker.redis.pipeline import Execute, Pipeline
+from shardlayer.core.exceptions import ConfigurationError
 from shardlayer.core.hosts import Host
 from shardlayer.core.redis_clients import connect
+from shardlayer.core.types import NodeId
+from tests.waiting import until
 
 TIMEOUT = 0.5  # seconds
 
@@ -170,3 +175,102 @@ async def test_close_tells_who_waits(pipeline: Pipeline) -> None:
     await pipeline.aclose()
     with pytest.raises(RedisConnectionError, match="was closed"):
         await waiting
+
+
+class RecordingGreeting:
+    """Says what it was asked, waits when told to, and raises what it is given."""
+
+    def __init__(self) -> None:
+        self.greeted: list[bool] = []
+        self.error: Exception | None = None
+
+    async def __call__(self, execute: Execute, *, again: bool) -> None:
+        self.greeted.append(again)
+        await execute([("SET", "n", 0), ("PING",)])
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def greeting() -> RecordingGreeting:
+    """What a pipeline does first."""
+    return RecordingGreeting()
+
+
+@pytest.fixture
+async def greeted(
+    redis_server: EmbeddedValkey, greeting: RecordingGreeting
+) -> AsyncIterator[Pipeline]:
+    """A pipeline that greets."""
+    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
+    pipeline = Pipeline(redis, timeout=TIMEOUT, greet=greeting)
+    yield pipeline
+    await pipeline.aclose()
+    await close(redis)
+
+
+async def test_connection_is_greeted_once_before_all_else(
+    greeted: Pipeline, greeting: RecordingGreeting
+) -> None:
+    """And once more when that is asked for; in both cases all who come wait in their order."""
+    for again in (False, True):
+        calls = []
+        for _ in range(100):
+            calls.append(asyncio.ensure_future(greeted.ask(("INCR", "n"))))
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*calls) == list(range(1, 101))
+        assert greeting.greeted == [False, True][: again + 1]
+        greeted.check_again()
+    assert await connections(greeted) == 1
+
+
+async def test_connection_that_fails_the_second_check_is_kept_for_the_next(
+    greeted: Pipeline, greeting: RecordingGreeting
+) -> None:
+    """What is refused is told to all who wait, and the next caller has it checked again."""
+    (own,) = await greeted.execute([("CLIENT", "ID")])
+    greeted.check_again()
+    greeting.error = ConfigurationError("of another layout")
+    for _ in range(2):
+        answers = await asyncio.gather(
+            *(greeted.ask(("PING",)) for _ in range(3)), return_exceptions=True
+        )
+        assert answers == [greeting.error] * 3
+    greeting.error = None
+    assert await greeted.ask(("CLIENT", "ID")) == own
+    assert greeting.greeted == [False, True, True, True]
+
+
+async def test_connection_that_is_deaf_when_checked_again_is_replaced(
+    greeted: Pipeline, greeting: RecordingGreeting, redis_server: EmbeddedValkey
+) -> None:
+    """Whoever came since does not suffer for what the old one had."""
+    (own,) = await greeted.execute([("CLIENT", "ID")])
+    greeted.check_again()
+    assert redis_server.pid is not None
+    os.kill(redis_server.pid, signal.SIGSTOP)
+    try:
+        asked = asyncio.ensure_future(greeted.ask(("CLIENT", "ID")))
+        await until(lambda: len(greeting.greeted) == 2)
+        await asyncio.sleep(TIMEOUT)  # the connection is given up
+    finally:
+        os.kill(redis_server.pid, signal.SIGCONT)
+    assert await asked != own
+    assert greeting.greeted == [False, True, False]
+
+
+async def test_script_that_is_not_known_is_sent(pipeline: Pipeline) -> None:
+    """Alone and among others, each reply in its place; what is none of ours is an error."""
+    renew = calls.renew(ShardKeys("rt.00"), NodeId("n"), lease_ttl=60.0)
+    command = ("EVALSHA", renew.script.sha, len(renew.keys), *renew.keys, *renew.args)
+    assert await pipeline.ask(command) == 0
+    assert await pipeline.ask(command) == 1
+    await pipeline.ask(("SCRIPT", "FLUSH"))
+    unknown = ("EVALSHA", "0" * 40, 0)
+    before, there, error, behind = await pipeline.execute(
+        [("ECHO", "a"), command, unknown, ("ECHO", "b")]
+    )
+    assert (before, there, behind) == (b"a", 1, b"b")
+    assert isinstance(error, NoScriptError)
+    with pytest.raises(NoScriptError):
+        await pipeline.ask(unknown)
