@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +67,18 @@ class Process:
         """Return whether it is still there."""
         assert self._process is not None
         return self._process.poll() is None
+
+    def listens_on(self, port: int) -> bool:
+        """Return whether it is this process that listens on a TCP port."""
+        assert self._process is not None
+        try:
+            connections = psutil.Process(self._process.pid).net_connections("tcp")
+        except psutil.NoSuchProcess:
+            return False
+        return any(
+            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            for connection in connections
+        )
 
     def send(self, number: int) -> None:
         """Send a signal and go on."""

@@ -10,9 +10,12 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from socketserver import BaseRequestHandler, TCPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -28,6 +31,7 @@ from tests.realtime.process import BIN, Process, manage
 from tests.waiting import wait_until
 
 PATIENCE = 10.0  # seconds
+PORT_ATTEMPTS = 5  # servers, until one finds its port free
 APPLICATION = "config.asgi:application"
 
 
@@ -56,13 +60,13 @@ class Site:
         self.process = process
 
     def get(self, path: str) -> tuple[int, Any]:
-        """Return status and JSON of a page; status 0 while nothing listens."""
+        """Return status and JSON of a page; status 0 while nobody serves it."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
             return response.status, json.loads(response.read())
-        except ConnectionRefusedError:
+        except (OSError, HTTPException):  # the port may be another program's by now
             return 0, None
         finally:
             connection.close()
@@ -83,24 +87,32 @@ class Site:
 def running(server: str, directory: Path, settings: str = "impatient_settings") -> Iterator[Site]:
     """A running server that has not seen Redis yet."""
     redis = EmbeddedValkey(directory=directory / "redis", port=free_port())
-    port = free_port()
-    process = Process(
-        command(server, port),
-        log=directory / "server.log",
-        DJANGO_SETTINGS_MODULE=f"tests.realtime.{settings}",
-        DATABASE_URL=f"sqlite:///{directory}/db.sqlite3",
-        REDIS_URL=f"redis://127.0.0.1:{redis.port}",
-    )
-    with process:
-        found = Site(port, redis, process)
-        wait_until(
-            lambda: found.get("/health/live")[0] == 200 or not process.runs(),
-            within=20,
-            what="The server did not start.",
-        )
+    with ExitStack() as stack:
+        for _ in range(PORT_ATTEMPTS):
+            port = free_port()
+            process = stack.enter_context(
+                Process(
+                    command(server, port),
+                    log=directory / "server.log",
+                    DJANGO_SETTINGS_MODULE=f"tests.realtime.{settings}",
+                    DATABASE_URL=f"sqlite:///{directory}/db.sqlite3",
+                    REDIS_URL=f"redis://127.0.0.1:{redis.port}",
+                )
+            )
+            found = Site(port, redis, process)
+            wait_until(partial(_is_up_or_ended, found), what="The server did not start.")
+            if process.runs() or "in use" not in process.output():
+                break  # else somebody took the port first
         assert process.runs(), process.output()
         yield found
     redis.stop()
+
+
+def _is_up_or_ended(site: Site) -> bool:
+    if not site.process.runs():
+        return True
+    # Another program that has the port would answer as well.
+    return site.get("/health/live")[0] == 200 and site.process.listens_on(site.port)
 
 
 @pytest.fixture(params=["shardlayer-daphne", "daphne", "uvicorn", "runserver"])
@@ -108,6 +120,25 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """Each server in turn."""
     with running(request.param, tmp_path) as found:
         yield found
+
+
+@pytest.mark.parametrize("server", ["shardlayer-daphne", "daphne", "uvicorn", "runserver"])
+def test_port_that_somebody_took_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str
+) -> None:
+    """These tests don't take a stranger for the server: they start it on another port."""
+    with TCPServer(("127.0.0.1", 0), BaseRequestHandler) as stranger:  # hangs up
+        thread = Thread(target=stranger.serve_forever, args=[0.01])
+        thread.start()
+        try:
+            ports = iter([free_port(), stranger.server_address[1], free_port()])
+            monkeypatch.setattr(f"{__name__}.free_port", lambda: next(ports))
+            with running(server, tmp_path) as site:
+                assert site.port != stranger.server_address[1]
+                assert site.get("/health/live")[0] == 200
+        finally:
+            stranger.shutdown()
+            thread.join()
 
 
 async def ask(client: ClientConnection, id: int, **body: Any) -> dict[str, Any]:
