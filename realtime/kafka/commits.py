@@ -93,7 +93,7 @@ class Commits:
         self._waiting.clear()
         if self._under_way:
             # A task of its own: who waits for it may give up, but aiokafka's commit must not be
-            # cancelled while its connection is open (see close_consumer).
+            # cancelled while its connection is open (see closing.py).
             commit = self._consumer.commit(self._under_way)
             self._commit = asyncio.create_task(commit, name="realtime: one commit to Kafka")
 

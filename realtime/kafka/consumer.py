@@ -1,14 +1,12 @@
 """aiokafka's consumer, as the pool needs it.
 
-What it can't read becomes an UnreadRecord instead of an error, what it unpacks is bounded, and
-it ends in bounded time although Kafka does not answer. For that it uses private parts of aiokafka;
-this module is the only one that does. They were read in aiokafka 0.14.0; a test fails when they
-change (tests/realtime/kafka/test_consumer.py).
+What it can't read becomes an UnreadRecord instead of an error, and what it unpacks is bounded. For
+that it uses private parts of aiokafka, as only `closing.py` does besides. They were read in
+aiokafka 0.14.0; a test fails when they change (tests/realtime/kafka/test_consumer.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,9 +19,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from realtime.kafka.batches import Budget, RecordSet, Suspects
 from realtime.kafka.record_fields import UnreadRecord
 
-CLOSING = 1.0  # seconds for what fails when its connection is closed
-
-__all__ = ["Consumer", "FetcherEnded", "NameTaken", "UnreadRecord", "close_consumer"]
+__all__ = ["Consumer", "FetcherEnded", "NameTaken", "UnreadRecord"]
 
 
 class FetcherEnded(KafkaError):  # type: ignore[misc]
@@ -187,26 +183,3 @@ class _Results(OrderedDict[TopicPartition, Any]):
         if type(result) is FetchResult:
             self._consumer._read(partition, result)
         super().__setitem__(partition, result)
-
-
-async def close_consumer(consumer: AIOKafkaConsumer, *, grace: float) -> bool:
-    """Leave the group and close the connections; return whether Kafka took part in it.
-
-    `AIOKafkaConsumer.stop` waits for the answers to what it sent, up to 40 s. After `grace`
-    seconds the connections are closed under it, which fails whatever waits for an answer: the
-    request to leave, and a commit that is under way. To cancel them instead would leave the task
-    in which aiokafka commits behind (it shields it), whose error nobody would fetch.
-    """
-    stopping = asyncio.ensure_future(consumer.stop())
-    done, _ = await asyncio.wait([stopping], timeout=grace)
-    if done:
-        stopping.result()
-        return True
-    await consumer._client.close()  # stop() would do it last, and does nothing if called again
-    done, _ = await asyncio.wait([stopping], timeout=CLOSING)
-    if not done:
-        stopping.cancel()
-        await asyncio.wait([stopping])
-    elif not stopping.cancelled():
-        stopping.exception()  # of a request that was failed: told above
-    return False

@@ -17,6 +17,7 @@ from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.structs import ConsumerRecord
 
 from realtime.kafka.brokers import Brokers, make_topic, start_client
+from realtime.kafka.closing import close_producer
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -148,11 +149,7 @@ class DeadLetters:
     async def aclose(self) -> None:
         """Close the producer; what it has not written by then is in nobody's commit."""
         if self._producer is not None:
-            stopping = asyncio.ensure_future(self._producer.stop())
-            done, _ = await asyncio.wait([stopping], timeout=CLOSE_GRACE)
-            if not done:
-                stopping.cancel()
-                await asyncio.wait([stopping])
+            await close_producer(self._producer, grace=CLOSE_GRACE)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:

@@ -12,8 +12,9 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from realtime.kafka.brokers import start_client
+from realtime.kafka.closing import close_consumer
 from realtime.kafka.commits import Commits
-from realtime.kafka.consumer import Consumer, close_consumer
+from realtime.kafka.consumer import Consumer
 from realtime.kafka.dispatch import Dispatch
 from realtime.kafka.marks import PartitionMarks
 from realtime.kafka.partitions import PartitionWork, Slice, fitting

@@ -26,6 +26,7 @@ from tests.waiting import until
 pytestmark = [pytest.mark.kafka, *APACHE]
 
 MIB = 1024 * 1024
+UNPACKING = 90.0  # seconds; computing alone, of which a busy machine does as much as it can
 
 
 @pytest.fixture
@@ -180,13 +181,13 @@ async def test_memory_is_bounded(
     pools.dead_letter_suffix = None
     pools.session_timeout = 10_000  # on a busy machine unpacking holds up the loop for a while
     large = Raw(key=b"a", value=b'"%b"' % (b"x" * (limit - MIB)))
-    for _ in range(5):
-        for partition in range(8):  # 280 MiB, that take 300 KB in Kafka
+    for _ in range(3):
+        for partition in range(8):  # 168 MiB, that take 170 KB in Kafka
             await write_raw(brokers, topic, [large], partition=partition, codec="gzip")
     await write_raw(brokers, topic, numbered(1))
     before = _high_water()
     async with pools.running() as pool:
-        await until(lambda: pool.skipped.total == 40, PATIENCE)
+        await until(lambda: pool.skipped.total == 24, UNPACKING)
         await until(partial(has, redis_layer, b"1"), PATIENCE)
     assert _high_water() - before < 10 * limit
 
