@@ -6,14 +6,17 @@ one. So a connection is made, and not used, to judge what `hosts` in CONFIG says
 
 from __future__ import annotations
 
+from functools import cache
 from numbers import Real
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
+from redis.driver_info import DriverInfo
 from redis.exceptions import RedisError
 
 from shardlayer.core.exceptions import ConfigurationError
@@ -21,6 +24,7 @@ from shardlayer.core.hosts import Host
 
 CONNECT_TIMEOUT = 2.0  # seconds
 
+_NAMES_LIBRARY = {"driver_info", "lib_name", "lib_version"}  # what the connection is called
 _SECONDS = ("socket_timeout", "socket_connect_timeout", "health_check_interval")
 
 
@@ -41,12 +45,15 @@ def connect(host: Host, *, timeout: float) -> Redis:
         "retry": Retry(NoBackoff(), 0),
         "client_name": "shardlayer",
     }
+    if not _NAMES_LIBRARY & (arguments.keys() | parse_qs(urlsplit(host.url).query).keys()):
+        arguments["driver_info"] = _driver_info()
     if host.master_name:
         sentinel = Sentinel(  # type: ignore[no-untyped-call]
             host.sentinels,
             sentinel_kwargs={
                 "socket_timeout": CONNECT_TIMEOUT,
                 "socket_connect_timeout": CONNECT_TIMEOUT,
+                "driver_info": _driver_info(),
                 **host.sentinel_arguments,
             },
         )
@@ -55,6 +62,12 @@ def connect(host: Host, *, timeout: float) -> Redis:
         )
         return Redis.from_pool(pool)
     return Redis.from_pool(ConnectionPool.from_url(host.url, **arguments))
+
+
+@cache
+def _driver_info() -> DriverInfo:
+    """Return what redis-py says of itself: for each connection it would read its wheel's files."""
+    return DriverInfo()
 
 
 def require_valid(host: Host) -> None:
