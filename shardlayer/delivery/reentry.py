@@ -24,12 +24,13 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from shardlayer.aio.keyed_tasks import KeyedTasks
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.values import PAGE, PAGE_BYTES, JoinReply, Page
 from shardlayer.delivery.hub import Hub
-from shardlayer.delivery.leases import RETRY_PAUSE, Registry
+from shardlayer.delivery.registration import RETRY_PAUSE, Registration
 from shardlayer.delivery.room import LocalRoom, State
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Reentry:
     """Asks the shards of one node about rooms that may have missed something. Not thread-safe.
 
     Args:
-        registry: Asks.
+        registration: Asks.
         hubs: Each shard's rooms.
         turns: Of the event loop.
         on_admitted: Called with a shard whose hub has answers to deliver.
@@ -51,22 +52,22 @@ class Reentry:
 
     def __init__(
         self,
-        registry: Registry,
+        registration: Registration,
         hubs: Sequence[Hub],
         turns: TimeSlices,
         *,
         on_admitted: Callable[[int], None],
         tasks: Tasks,
     ) -> None:
-        self._registry = registry
+        self._registration = registration
         self._hubs = hubs
         self._turns = turns
         self._on_admitted = on_admitted
-        self._tasks = tasks
         self._due: list[deque[LocalRoom]] = [deque() for _ in hubs]  # each room is healing
         self._large: list[deque[LocalRoom]] = [deque() for _ in hubs]  # asked about alone
         self._doubted: list[deque[LocalRoom]] = [deque() for _ in hubs]  # if they still exist
-        self._workers: dict[int, asyncio.Task[None]] = {}
+        self._broken = [0] * len(hubs)  # rounds, when rooms were last asked about
+        self._workers: KeyedTasks[int] = KeyedTasks(tasks)  # by shard
         self._complain = ThrottledLog(logger, logging.ERROR)
 
     def ask(self, shard: int, room: LocalRoom) -> None:
@@ -81,16 +82,19 @@ class Reentry:
             self._begin(shard, spread=SPREAD)
 
     def _begin(self, shard: int, spread: float) -> None:
-        if shard not in self._workers:
-            pause = random.uniform(0, spread)  # noqa: S311 (jitter)
-            self._workers[shard] = self._tasks.supervise(
-                lambda: self._work(shard, pause), f"enter rooms of shard {shard} again"
-            )
+        pause = random.uniform(0, spread)  # noqa: S311 (jitter)
+        self._workers.supervise(
+            shard, lambda: self._work(shard, pause), f"enter rooms of shard {shard} again"
+        )
 
     async def _work(self, shard: int, pause: float) -> None:
         if pause:
             await asyncio.sleep(pause)
         while self._due[shard] or self._large[shard] or self._doubted[shard]:
+            if self._hubs[shard].broken_rounds != self._broken[shard]:
+                # Else what can't be delivered would be asked for on and on.
+                self._broken[shard] = self._hubs[shard].broken_rounds
+                await asyncio.sleep(RETRY_PAUSE)
             await self._turns.wait()
             batch = self._next(shard)
             try:
@@ -98,7 +102,6 @@ class Reentry:
                     await asyncio.sleep(RETRY_PAUSE)
             finally:
                 self._due[shard].extendleft(reversed(batch))  # those that have no answer
-        del self._workers[shard]
 
     def _next(self, shard: int) -> deque[LocalRoom]:
         """Return who is asked about next, in one write."""
@@ -121,7 +124,7 @@ class Reentry:
             hub.ask(room)
         members = [(room.name, len(room), room.position) for room in batch]
         try:
-            replies = await self._registry.enter_again(shard, members, page)
+            replies = await self._registration.enter_again(shard, members, page)
         except Exception as error:  # any: what is held would be held for good
             self._complain("Rooms of shard %d can't be entered again yet: %s", shard, error)
             return False

@@ -24,9 +24,11 @@ from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Position, Publication
 from shardlayer.delivery.hub import Hub
-from shardlayer.delivery.leases import Registry
+from shardlayer.delivery.idle_rooms import IdleRooms
+from shardlayer.delivery.member_counts import MemberCounts
 from shardlayer.delivery.misdirected import Misdirected
 from shardlayer.delivery.reentry import Reentry
+from shardlayer.delivery.registration import Registration
 from shardlayer.delivery.room import ASKED, ENTERING, LocalRoom, State
 
 logger = logging.getLogger(__name__)
@@ -43,7 +45,14 @@ class Rooms:
         misdirected: Counts what was sent in the way that no member takes.
     """
 
-    def __init__(self, registry: Registry, options: LayerOptions, *, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        registration: Registration,
+        counts: MemberCounts,
+        options: LayerOptions,
+        *,
+        tasks: Tasks,
+    ) -> None:
         self.misdirected = Misdirected()
         self.turns = turns = TimeSlices()
         self.hubs = [
@@ -57,14 +66,16 @@ class Rooms:
             )
             for shard in range(options.shards)
         ]
-        self._registry = registry
+        self._registration = registration
+        self._counts = counts
         self._shards = options.shards
         self._deliveries: list[asyncio.Handle | None] = [None] * options.shards
         self._tasks = tasks.branch()
         self._entries: dict[LocalRoom, asyncio.Task[JoinReply]] = {}  # first questions under way
         self._reentry = Reentry(
-            registry, self.hubs, turns, on_admitted=self._deliver, tasks=self._tasks
+            registration, self.hubs, turns, on_admitted=self._deliver, tasks=self._tasks
         )
+        self._idle = IdleRooms(self.hubs, registration, options, tasks=self._tasks)
         self._complain_of_overflow = ThrottledLog(logger, logging.WARNING)
 
     def shard_of(self, name: str) -> int:
@@ -116,7 +127,7 @@ class Rooms:
             if is_cancelled():
                 raise
             shard = self.shard_of(room.name)
-            raise self._registry.unavailable(shard, reason="the layer was closed") from None
+            raise self._registration.unavailable(shard, "the layer was closed") from None
 
     async def missed(self, room: LocalRoom, since: Position, page: Page = PAGE) -> JoinReply:
         """Ask the shard for a page of what was published to a room after a position.
@@ -125,13 +136,15 @@ class Rooms:
             ShardUnavailable: If it did not answer within `publish_timeout`.
         """
         shard = self.shard_of(room.name)
-        return await self._registry.join(
+        return await self._registration.join(
             shard, room.name, members=len(room), since=since, page=page
         )
 
     def changed(self, room: LocalRoom) -> None:
-        """Note that a room's members changed; without any it is given up after the linger."""
-        self._registry.changed(self.shard_of(room.name), room.name, len(room))
+        """Note that a room's members changed; without any it is forgotten after the linger."""
+        shard = self.shard_of(room.name)
+        self._counts.changed(shard, room)
+        self._idle.changed(shard, room)
 
     def feed(self, shard: int, publications: Sequence[Publication], size: int) -> None:
         """Take publications that arrived from a shard, in order, and have them delivered.
@@ -167,25 +180,15 @@ class Rooms:
                 self.changed(room)
             else:
                 hub.forget(room)
-                self._registry.forget(shard, room.name)
+                self._counts.forget(shard, room.name)
+                self._idle.forget(shard, room.name)
 
-    def give_up(self, shard: int, name: str) -> bool | None:
-        """Forget a room if it still has no members.
-
-        Returns whether it was forgotten, which is not done while its shard is asked; None if there
-        is nothing to forget.
-        """
-        hub = self.hubs[shard]
-        room = hub.rooms.get(name)
-        if room is None or len(room):
-            return None
-        if room.state in ASKED:
-            return False
-        hub.forget(room)
-        return True
+    def start(self) -> None:
+        """Begin to forget rooms that nobody is in, in a task that `aclose` ends."""
+        self._idle.start()
 
     async def aclose(self) -> None:
-        """Stop entering and delivering. Members are not told."""
+        """Stop entering, forgetting and delivering. Members are not told."""
         for delivery in self._deliveries:
             if delivery is not None:
                 delivery.cancel()
@@ -222,7 +225,7 @@ class Rooms:
         # Admits before it ends: who finds the task done must find the room entered.
         shard = self.shard_of(room.name)
         try:
-            reply = await self._registry.join(
+            reply = await self._registration.join(
                 shard, room.name, members=len(room), since=since, page=page
             )
         except BaseException:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from shardlayer.aio.tasks import Tasks
@@ -28,8 +29,10 @@ from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.announcements import Announcements
 from shardlayer.delivery.joined import Joined
-from shardlayer.delivery.leases import Registry
+from shardlayer.delivery.leases import NodeLeases
+from shardlayer.delivery.member_counts import MemberCounts
 from shardlayer.delivery.position_checks import PositionChecks
+from shardlayer.delivery.registration import Registration
 from shardlayer.delivery.rooms import Rooms
 from shardlayer.delivery.sweeper import Sweeper
 
@@ -75,16 +78,10 @@ class Node:
         self.id = new_node(process)
         self._backend = backend
         self._options = options
-        self._registry = Registry(
-            self.id,
-            backend,
-            options,
-            on_lapsed=self.resumed,
-            on_idle=lambda shard, group: self._rooms.give_up(shard, group),
-            count=lambda _, group: self.members(group),
-            tasks=tasks,
-        )
-        self._rooms = Rooms(self._registry, options, tasks=tasks)
+        self._leases = NodeLeases(self.id, backend, options, on_lapsed=self.resumed, tasks=tasks)
+        self._registration = Registration(self.id, backend, self._leases, options, tasks=tasks)
+        self._counts = MemberCounts(self.id, backend, options, tasks=tasks)
+        self._rooms = Rooms(self._registration, self._counts, options, tasks=tasks)
         self.mailboxes = Mailboxes(self.id, backend, options, tasks=tasks)
         self.memberships = GroupMembers(
             self._rooms, self.mailboxes, expiry=options.group_expiry, tasks=tasks
@@ -108,21 +105,25 @@ class Node:
     async def start(self) -> None:
         """Begin to hear and to renew leases. Returns before the shards can be heard."""
         await self._backend.listen(self.id, self)
-        self._registry.start()
+        self._leases.start()
+        self._counts.start()
+        self._rooms.start()
         self._checks.start()
         self._sweeper.start()
         self.memberships.start()
 
     async def aclose(self) -> None:
         """Leave the registries, stop every task. Members are not told."""
-        await self._registry.aclose()
+        await self._leases.aclose()
+        await self._counts.aclose()
         await self._checks.aclose()
         await self._sweeper.aclose()
         await self.memberships.aclose()
         await self.mailboxes.aclose()
         await self._rooms.aclose()
+        await self._registration.aclose()
         await self._audience.aclose()
-        await self._registry.withdraw()
+        await self._leases.withdraw()
 
     async def join(
         self, name: str, sink: Sink, since: Position | None = None, page: Page = PAGE
@@ -212,7 +213,21 @@ class Node:
         Raises:
             ShardUnavailable: If the channel's shard could not be heard within `publish_timeout`.
         """
-        await self._registry.settled(shard_of(channel, self._options.shards))
+        await self._settled(shard_of(channel, self._options.shards))
+
+    async def _settled(self, shard: int) -> None:
+        """Wait until a shard can be heard and all that can have a lease, for `publish_timeout`.
+
+        Then other processes may add this node's channels to groups of whichever shard.
+
+        Raises:
+            ShardUnavailable: If it could not be heard until then.
+        """
+        await self._backend.heard_in_time(shard)
+        # Another shard that can't be tried at all is no reason to fail.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.publish_timeout):
+                await self._leases.settled()
 
     async def flush(self) -> None:
         """Flush the shards, and return once this node has heard that all of them are empty.
@@ -224,12 +239,12 @@ class Node:
         flush = self._flushes[mark] = _Flush(self._options.shards)
         try:
             for shard in range(self._options.shards):
-                await self._registry.settled(shard)
+                await self._settled(shard)
             await self._backend.flush(mark)
             async with asyncio.timeout(self._options.publish_timeout):
                 await flush.done.wait()
         except TimeoutError:
-            raise self._registry.unavailable(min(flush.missing)) from None
+            raise self._backend.unavailable(min(flush.missing)) from None
         finally:
             del self._flushes[mark]
 
@@ -277,8 +292,8 @@ class Node:
         first = sorted(set(shards) - self._heard)
         self._heard.update(shards)
         if first:
-            self._registry.lease(first)
-        self._registry.tried(shards)
+            self._leases.begin(first)
+        self._leases.tried(shards)
         for shard in again:
             self._rooms.resumed(shard)
         self.mailboxes.look(shards)  # what was sent before this node could be heard woke nobody
@@ -288,7 +303,7 @@ class Node:
 
     def lost(self, shards: Sequence[int]) -> None:
         """Tell the channels that something may be missed, if that was asked for."""
-        self._registry.tried(shards)
+        self._leases.tried(shards)
         newly = self._heard.intersection(shards) - self._silent
         if newly:
             self._silent |= newly
@@ -303,6 +318,7 @@ class Node:
             "delivered": sum(hub.delivered for hub in hubs),
             "unwanted": sum(hub.unwanted for hub in hubs),
             "failed_members": sum(hub.failed for hub in hubs) + self._audience.failed,
+            "broken_deliveries": sum(hub.broken_rounds for hub in hubs),
             "backlog_overflows": sum(hub.overflows for hub in hubs),
             "dropped": sum(hub.dropped for hub in hubs),
             "gaps_found": self._checks.found,

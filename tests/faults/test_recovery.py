@@ -199,7 +199,7 @@ class Recovery(RuleBasedStateMachine):
             keys = self.keys_of(room)
             self.redis.zrem(keys.alive, node.id)
             self.redis.hdel(keys.nodes(room), node.id)
-        self.start(node._registry.renew(), turns)
+        self.start(node._leases.renew(), turns)
 
     @rule(turns=TURNS)
     def server_starts_anew(self, turns: int) -> None:

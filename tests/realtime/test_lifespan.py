@@ -35,7 +35,7 @@ async def test_worker_registers_and_withdraws(redis_layer: ShardedChannelLayer) 
     assert (await server.tell("startup"))["type"] == "lifespan.startup.complete"
     node = await redis_layer.node()
     engine_backend = node._backend
-    await node._registry.settled(0)
+    await node._settled(0)
     assert await engine_backend.renew(0, node.id)
     assert (await server.tell("shutdown"))["type"] == "lifespan.shutdown.complete"
     await server.task

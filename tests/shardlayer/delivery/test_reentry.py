@@ -17,8 +17,8 @@ from shardlayer.broker.values import PAGE, JoinReply, Page
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.types import Position, Publication
 from shardlayer.delivery.hub import Hub
-from shardlayer.delivery.leases import Registry
 from shardlayer.delivery.reentry import ROOMS_PER_CALL, Reentry
+from shardlayer.delivery.registration import Registration
 from shardlayer.delivery.room import LocalRoom, State
 from shardlayer.layer import ShardedChannelLayer
 from tests.shardlayer.fakes import RecordingSink
@@ -30,7 +30,7 @@ NOTHING = JoinReply(
 )
 
 
-class AnsweringRegistry:
+class AnsweringRegistration:
     """Answers what it was told to, or that nothing was missed; remembers what it was asked."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Node:
 
     def __init__(self, tasks: Tasks) -> None:
         turns = TimeSlices()
-        self.registry = AnsweringRegistry()
+        self.registration = AnsweringRegistration()
         self.hub = Hub(
             slice_size=1_000,
             write_bytes=65_536,
@@ -64,7 +64,7 @@ class Node:
             on_doubt=lambda room: self.reentry.ask(0, room),
         )
         self.reentry = Reentry(
-            cast(Registry, self.registry),
+            cast(Registration, self.registration),
             [self.hub],
             turns,
             on_admitted=self.deliver,
@@ -105,19 +105,19 @@ async def test_rooms_of_a_shard_are_asked_about_together_and_in_turns() -> None:
             nonlocal turns
             while True:
                 await asyncio.sleep(0)
-                turns += bool(here.registry.asked)
+                turns += bool(here.registration.asked)
 
         counting = asyncio.create_task(count())
         asked: set[str] = set()
-        await until(lambda: len(here.registry.asked) == 1_000 / ROOMS_PER_CALL)
+        await until(lambda: len(here.registration.asked) == 1_000 / ROOMS_PER_CALL)
         await until(lambda: all(room.state is State.LIVE for room in rooms))
         counting.cancel()
-        for names, _ in here.registry.asked:
+        for names, _ in here.registration.asked:
             assert len(names) == ROOMS_PER_CALL
             assert asked.isdisjoint(names)
             asked.update(names)
         assert asked == {room.name for room in rooms}
-        assert turns > 2 * len(here.registry.asked)
+        assert turns > 2 * len(here.registration.asked)
 
 
 async def test_publication_larger_than_its_part_of_a_page_is_asked_for_alone() -> None:
@@ -126,7 +126,7 @@ async def test_publication_larger_than_its_part_of_a_page_is_asked_for_alone() -
     position = Position(1, EPOCH)
     async with node() as here:
         room, other = here.room("large"), here.room("other")
-        here.registry.answers["large"] = [
+        here.registration.answers["large"] = [
             JoinReply(leased=True, position=position, recovered=True, publications=[], start=0),
             JoinReply(
                 leased=True, position=position, recovered=True, publications=[large], start=0
@@ -136,7 +136,7 @@ async def test_publication_larger_than_its_part_of_a_page_is_asked_for_alone() -
         here.hub.miss(other)
         await until(lambda: room.state is other.state is State.LIVE)
         assert room.position == position
-        (first, shared), (second, own) = here.registry.asked
+        (first, shared), (second, own) = here.registration.asked
         assert (first, second) == (["large", "other"], ["large"])
         assert (shared.least, own) == (0, PAGE)
         assert shared.max_bytes == PAGE.max_bytes // 2
@@ -146,12 +146,12 @@ async def test_room_that_fails_holds_up_no_other() -> None:
     """It is asked about again, and so are all of them when the shard is away."""
     async with node() as here:
         bad, good = here.room("bad"), here.room("good")
-        here.registry.is_away = True
-        here.registry.answers["bad"] = [ValueError("what is that?")] * 2
+        here.registration.is_away = True
+        here.registration.answers["bad"] = [ValueError("what is that?")] * 2
         here.hub.miss(bad)
         here.hub.miss(good)
         await until(lambda: bad.state is good.state is State.LIVE)
-        assert [names for names, _ in here.registry.asked] == [
+        assert [names for names, _ in here.registration.asked] == [
             ["bad", "good"],
             ["bad", "good"],
             ["bad"],

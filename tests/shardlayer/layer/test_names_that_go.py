@@ -36,12 +36,12 @@ def rss() -> int:
 
 def sizes(node: Node, server: store.MemoryServer) -> dict[str, int]:
     """Return how much is kept by names."""
-    registry, mailboxes = node._registry, node.mailboxes
+    mailboxes = node.mailboxes
     kept = {
         "rooms": node.rooms(),
-        "idle": len(registry._idle),
-        "changed": len(registry._changed),
-        "leaving": len(registry._leaving),
+        "idle": len(node._rooms._idle._ends),
+        "changed": len(node._counts._changed),
+        "leaving": len(node._registration._leaving),
         "entries": len(node._rooms._entries),
         "mailboxes": len(mailboxes),
         "kept mailboxes": len(mailboxes._kept),
@@ -177,9 +177,9 @@ async def test_rooms_that_a_flush_forgot_are_not_looked_at_for_ever() -> None:
         channel = await world.layer.new_channel()
         await world.layer.group_add("general", channel)
         await world.layer.group_discard("general", channel)
-        assert node._registry._idle
+        assert node._rooms._idle._ends
         await world.layer.flush()
         assert node.rooms() == 0
-        assert not node._registry._idle
+        assert not node._rooms._idle._ends
     finally:
         await world.layer.close()
