@@ -33,15 +33,14 @@ from shardlayer.delivery.arrivals import Arrived, loss_of, size_of
 from shardlayer.delivery.fanout import fan_out, slices
 from shardlayer.delivery.gate import Gate
 from shardlayer.delivery.misdirected import Misdirected
-from shardlayer.delivery.room import Event, LocalRoom, State
+from shardlayer.delivery.room import ASKED, Event, LocalRoom, State
+from shardlayer.delivery.rounds import NOWHERE, Entries, Round, broken
 
 logger = logging.getLogger(__name__)
 
 ROUND_BYTES = 1_048_576  # of what arrived, taken for one round of writing
 
 _LIVE = State.LIVE  # looked at for every publication
-
-_Entries = list[tuple[bytes, int]]  # of one room: each push with its offset
 
 
 class Hub:
@@ -62,6 +61,7 @@ class Hub:
         delivered: Messages written to members.
         unwanted: Publications that came for a group without members.
         failed: Members removed because writing to them raised.
+        broken_rounds: Rounds of writing that an error ended; their rooms asked again.
         overflows: How often more waited than `max_backlog`, and was dropped.
         dropped: Publications of rooms without history that were lost so.
     """
@@ -80,6 +80,7 @@ class Hub:
         self.delivered = 0
         self.unwanted = 0
         self.failed = 0
+        self.broken_rounds = 0
         self.overflows = 0
         self.dropped = 0
         self._slice_size = slice_size
@@ -89,6 +90,7 @@ class Hub:
         self._on_doubt = on_doubt
         self._misdirected = misdirected or Misdirected()
         self._waiting: deque[Arrived] = deque()
+        self._taken: Arrived | None = None  # last
         self._waiting_size = 0  # bytes, as the next two
         self._writing_size = 0
         self._held_size = 0
@@ -185,31 +187,67 @@ class Hub:
         try:
             while self._waiting:
                 # Within a round no room changes its epoch, but at its beginning.
-                collected, resets = self._collect()
-                for room, entries in collected.items():
-                    broadcasts = joined(entries, self._write_bytes)
-                    if resets and room in resets:
-                        broadcasts = chain((Reset(room.name, resets[room]),), broadcasts)
-                    for broadcast in broadcasts:
-                        if perf_counter() >= turns.ends:
-                            yield
-                        if len(room.sinks) <= self._slice_size:
-                            self._write_slice(room, list(room.sinks.values()), broadcast)
-                        else:
-                            yield from self._write_slices(room, broadcast)
+                collected: dict[LocalRoom, Entries] = {}
+                resets: dict[LocalRoom, Position] = {}
+                written = 0
+                last = None
+                try:
+                    self._collect(collected, resets)
+                    for room, entries in collected.items():
+                        broadcasts = joined(entries, self._write_bytes)
+                        if resets and room in resets:
+                            broadcasts = chain((Reset(room.name, resets[room]),), broadcasts)
+                        for broadcast in broadcasts:
+                            if perf_counter() >= turns.ends:
+                                yield
+                            if len(room.sinks) <= self._slice_size:
+                                self._write_slice(room, list(room.sinks.values()), broadcast)
+                            else:
+                                yield from self._write_slices(room, broadcast)
+                            last = broadcast
+                        last = None
+                        written += 1
+                except Exception as error:
+                    self._break_off(Round(self._taken, collected, resets, written, last), error)
                 self._writing_size = 0
         finally:
             turns.end()
 
-    def _collect(self) -> tuple[dict[LocalRoom, _Entries], dict[LocalRoom, Position]]:
+    def _break_off(self, round: Round, error: Exception) -> None:
+        """Have the rooms asked for what an error kept a round from writing."""
+        self.broken_rounds += 1
+        logger.error("A delivery failed. Its rooms go on from their histories", exc_info=error)
+        behind, dropped = broken(round, self.rooms)
+        self.dropped += dropped
+        # They were asked for from where the rooms seemed to be.
+        for arrived in [arrived for arrived in self._waiting if arrived.room in behind]:
+            self._waiting.remove(arrived)
+            self._waiting_size -= arrived.size
+        for room, position in behind.items():
+            if room.state is State.FORGOTTEN:
+                continue
+            # An answer that is under way may leap over what is missing, so it is told.
+            room.position = NOWHERE if room.state in ASKED else position
+            is_admitted = room.state in (State.ADMITTED, State.ADMITTED_AGAIN)
+            self._move(room, Event.DROP if is_admitted else Event.MISS)
+        last = round.taken.room if round.taken else None
+        if (
+            last is not None
+            and last.position is None
+            and last.state is State.ADMITTED
+            and all(arrived.room is not last for arrived in self._waiting)
+        ):
+            self._move(last, Event.WRITE)  # without history nothing was in the answer
+
+    def _collect(
+        self, collected: dict[LocalRoom, Entries], resets: dict[LocalRoom, Position]
+    ) -> None:
         """Take what waits, a round of it.
 
-        Returns what each room's members are written, and before it where they are told to be.
+        Adds what each room's members are written, and before it where they are told to be.
         """
-        collected: dict[LocalRoom, _Entries] = {}
-        resets: dict[LocalRoom, Position] = {}
         while self._waiting:
-            arrived = self._waiting.popleft()
+            self._taken = arrived = self._waiting.popleft()
             self._waiting_size -= arrived.size
             self._writing_size += arrived.size
             if arrived.room is not None:
@@ -242,7 +280,6 @@ class Hub:
                             self._misdirected.publication(room.name)
             if self._writing_size >= ROUND_BYTES:
                 break
-        return collected, resets
 
     def _follow(self, room: LocalRoom, answer: Arrived) -> list[Publication]:
         """Move a room on by the answer of its shard; return what its members are written."""
