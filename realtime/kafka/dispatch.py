@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -190,6 +190,13 @@ class Dispatch:
         yield from self._shards.values()
         yield self._announcements
         yield self._dead
+
+
+class MakeDispatch(Protocol):
+    """Makes a Dispatch for a consumer; its arguments are Dispatch's."""
+
+    def __call__(self, *, outage: Outage, on_done: Any, on_change: Any, on_error: Any) -> Dispatch:
+        """Return a new one."""
 
 
 def _tell(outage: Outage, errors: Sequence[Exception]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -15,7 +15,7 @@ from realtime.kafka.brokers import start_client
 from realtime.kafka.closing import close_consumer
 from realtime.kafka.commits import Commits
 from realtime.kafka.consumer import Consumer
-from realtime.kafka.dispatch import Dispatch
+from realtime.kafka.dispatch import MakeDispatch
 from realtime.kafka.marks import PartitionMarks
 from realtime.kafka.partitions import PartitionWork, Slice, fitting
 from realtime.kafka.reporting import Progress
@@ -37,13 +37,6 @@ PASS_OVER = 0.1  # seconds between two looks at where partitions without records
 
 class Rejoin(KafkaError):  # type: ignore[misc]
     """This membership can't go on; another one can, from what is committed."""
-
-
-class MakeDispatch(Protocol):
-    """Makes a Dispatch for a consumer; its arguments are Dispatch's."""
-
-    def __call__(self, *, outage: Outage, on_done: Any, on_change: Any, on_error: Any) -> Dispatch:
-        """Return a new one."""
 
 
 class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
