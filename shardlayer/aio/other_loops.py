@@ -125,7 +125,7 @@ async def run_there(
                 loop.call_soon_threadsafe(unclaimed, result)
 
     _ask(loop, start)
-    watch = _Watch.of(here)
+    watch = _LoopWatch.of(here)
     watch.waiting[answer] = loop
     try:
         return await answer
@@ -145,7 +145,7 @@ async def run_there(
         del watch.waiting[answer]
 
 
-class _Watch:
+class _LoopWatch:
     """Looks for all callers of one loop, now and then, whether the loops they wait for still run.
 
     One timer for all: what a timer for each would cost is a tenth of the call that it is for. The
@@ -156,7 +156,7 @@ class _Watch:
             LoopEnded once that does not run.
     """
 
-    _all: WeakValueDictionary[int, _Watch] = WeakValueDictionary()
+    _all: WeakValueDictionary[int, _LoopWatch] = WeakValueDictionary()
     """By the id of the loop, which lives as long as its watch."""
 
     def __init__(self, here: asyncio.AbstractEventLoop) -> None:
@@ -166,7 +166,7 @@ class _Watch:
         self._is_due = False
 
     @classmethod
-    def of(cls, here: asyncio.AbstractEventLoop) -> _Watch:
+    def of(cls, here: asyncio.AbstractEventLoop) -> _LoopWatch:
         """Return the watch of the running loop, whose timer runs: it looks at who waits now."""
         watch = cls._all.get(id(here))
         if watch is None:

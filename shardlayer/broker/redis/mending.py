@@ -18,7 +18,7 @@ from shardlayer.broker.redis.scripts import script
 from shardlayer.core import wire
 
 
-class Refused(Exception):
+class RefusedByServer(Exception):
     """A server refused for what a key holds: see `is_about_data`."""
 
 

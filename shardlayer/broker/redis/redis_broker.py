@@ -28,7 +28,7 @@ from shardlayer.broker.redis.keys import (
     scan_pattern,
     tag_of,
 )
-from shardlayer.broker.redis.mending import Refused, mend
+from shardlayer.broker.redis.mending import RefusedByServer, mend
 from shardlayer.broker.redis.publish_call import publish, read_published
 from shardlayer.broker.redis.replicas import Replicas
 from shardlayer.broker.redis.servers import Servers
@@ -328,7 +328,7 @@ class RedisBackend(Backend):
         """Call a script of a shard, for a group, for a channel or for the groups of a batch."""
         try:
             return await self._servers.run(shard, partial(CommandLink.call, call=call))
-        except Refused as refused:
+        except RefusedByServer as refused:
             failure = refused
         if (mending := mend(call)) is not None:
             try:
@@ -341,7 +341,7 @@ class RedisBackend(Backend):
                     )
                 # Once more, whoever removed it: another process that failed, too, may have.
                 return await self._servers.run(shard, partial(CommandLink.call, call=call))
-            except Refused as refused:
+            except RefusedByServer as refused:
                 failure = refused
         if isinstance(about, Batch):
             names = list(dict.fromkeys(item.group for item in about.items))
@@ -352,7 +352,7 @@ class RedisBackend(Backend):
     async def _execute(self, shard: int, *command: Argument) -> Any:
         try:
             return await self._servers.run(shard, lambda link: link.execute(*command))
-        except Refused as refused:
+        except RefusedByServer as refused:
             raise self._failed(shard, str(command[0]), [str(command[1])], refused) from refused
 
     def _failed(

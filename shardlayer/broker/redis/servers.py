@@ -19,7 +19,7 @@ from shardlayer.broker.interface import Listener
 from shardlayer.broker.redis.command_link import CommandLink
 from shardlayer.broker.redis.greeting import Greeting
 from shardlayer.broker.redis.keys import ShardKeys
-from shardlayer.broker.redis.mending import Refused, is_about_data
+from shardlayer.broker.redis.mending import RefusedByServer, is_about_data
 from shardlayer.broker.redis.restarts import Lives
 from shardlayer.broker.redis.sockets import Failure
 from shardlayer.broker.redis.subscription import Probe, Subscription
@@ -82,7 +82,7 @@ class Servers:
 
         Raises:
             ShardUnavailable: If it can't be reached or refuses.
-            Refused: If it does for what a key holds.
+            RefusedByServer: If it does for what a key holds.
             ConfigurationError: If it can't serve this layer.
         """
         address = self.address_of(shard)
@@ -169,7 +169,7 @@ class Servers:
     def _failed(self, error: Exception, shard: int, address: str) -> Exception:
         """Return what the callers are told of a failure."""
         if isinstance(error, RedisError) and is_about_data(error):
-            return Refused(str(error))
+            return RefusedByServer(str(error))
         return ShardUnavailable(shard=shard, server=address, reason=str(error))
 
     def _unavailable(self, address: str, error: Exception) -> ShardUnavailable:
