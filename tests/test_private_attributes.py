@@ -39,6 +39,14 @@ USED = {
         },
         "tests/realtime/kafka/test_consumer.py",
     ),
+    # aiokafka's in two: reading, and ending what Kafka does not let go.
+    "realtime/kafka/closing.py": (
+        {
+            *("_client", "_coordinator", "_fetcher", "_sender"),
+            *("_stop_heartbeat_task", "_stop_commit_offsets_refresh_task"),
+        },
+        "tests/realtime/kafka/test_closing.py",
+    ),
     "demo/embedded/valkey.py": ({"_binary"}, "tests/demo/embedded/test_valkey.py"),
 }
 
