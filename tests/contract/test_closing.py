@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
+from shardlayer.broker.redis.sockets import open_connection
 from shardlayer.core.exceptions import ShardUnavailable
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.redis_clients import connect
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
+from tests.contract.places import Place
 from tests.shardlayer.fakes import RecordingSink
 
 TURNS = range(12)  # of the loop, after which the layer is closed
@@ -100,3 +106,36 @@ async def test_consumer_is_told_that_its_layer_is_closed(make_layer: MakeLayer) 
         reader.take()
     reader.close()
     await reader.wait_closed()
+
+
+@pytest.mark.needs("redis-server")
+@pytest.mark.parametrize("place", ["tls"], indirect=True)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_tls_handshake_that_completes_while_it_is_cancelled(
+    place: Place, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No socket is left open, although the loop ends at once."""
+    complete = SSLProtocol._on_handshake_complete
+    opening: list[asyncio.Task[object]] = []
+    transports: list[asyncio.Transport] = []
+    closing: list[bool] = []
+
+    def completing(protocol: Any, error: Exception | None) -> None:
+        transports.append(protocol._transport)
+        if moment == "before":
+            opening[0].cancel()
+        complete(protocol, error)
+        if moment == "after":
+            opening[0].cancel()
+
+    async def open_and_cancel() -> None:
+        redis = connect(LayerOptions.from_config(**place.config).hosts[0], timeout=2.0)
+        opening.append(asyncio.create_task(open_connection(redis)))
+        await asyncio.wait(opening)
+        closing.extend(transport.is_closing() for transport in transports)
+        await redis.aclose()
+
+    monkeypatch.setattr(SSLProtocol, "_on_handshake_complete", completing)
+    asyncio.run(open_and_cancel())
+    assert opening[0].cancelled()
+    assert closing == [True]

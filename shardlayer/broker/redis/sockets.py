@@ -16,7 +16,7 @@ from typing import Any
 
 import hiredis
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection, DefaultParser
+from redis.asyncio.connection import AbstractConnection, DefaultParser, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -30,6 +30,7 @@ Failure = (RedisError, OSError, TimeoutError)
 """What a server that can't be reached, or refuses, raises."""
 
 OPEN_TIMEOUT = 30.0  # seconds for all that a connection takes: credentials, several Sentinels
+HANDSHAKE_GRACE = 0.2  # seconds
 
 _INCOMPLETE = object()
 _hiredis: Any = hiredis  # its stubs have pack_command take one argument
@@ -59,7 +60,7 @@ async def _open(redis: Redis) -> AbstractConnection:
     pool: Any = redis.connection_pool  # its methods are not typed
     connection: Any = pool.make_connection()
     try:
-        await connection.connect()
+        await _connect(connection)
         if is_cancelled():  # redis-py 8.1 swallows some cancellations
             raise asyncio.CancelledError
     except BaseException as error:
@@ -73,6 +74,30 @@ async def _open(redis: Redis) -> AbstractConnection:
         raise
     made: AbstractConnection = connection
     return made
+
+
+async def _connect(connection: Any) -> None:
+    """Connect. A TLS handshake under way when this is cancelled may go on for HANDSHAKE_GRACE.
+
+    asyncio closes a transport whose handshake completes in the very turn of a cancellation with a
+    goodbye that its peer has to answer, and nobody else has it to abort it: a loop that ends then
+    leaves the socket open.
+    """
+    if not issubclass(type(connection), SSLConnection):
+        await connection.connect()
+        return
+    connecting: asyncio.Future[None] = asyncio.ensure_future(connection.connect())
+    try:
+        await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait([connecting], timeout=HANDSHAKE_GRACE)
+        finally:
+            connecting.cancel()
+        await asyncio.wait([connecting])
+        if not connecting.cancelled():
+            connecting.exception()  # nobody asks for it any more
+        raise
 
 
 class Socket(asyncio.Protocol, ABC):
