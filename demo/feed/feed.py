@@ -14,8 +14,8 @@ from demo.feed.machine import read_machine
 from demo.feed.schedule import next_tick
 from realtime.json_values import encode
 from realtime.kafka.brokers import Brokers, make_topic, wait_for_topics
-from realtime.kafka.records import ROOM_HEADER
 from realtime.kafka.reporting import quiet_aiokafka
+from realtime.kafka.routing_rules import ROOM_HEADER
 from realtime.outage import Outage, pause
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from realtime.clients.limit_counters import counters
+from realtime.clients.client_counters import counters
 from realtime.clients.protocol.commands import CLOSE_ABUSE, CLOSE_BINARY, CLOSE_FAILED, CLOSE_SLOW
 from shardlayer import Broadcast, Sink
 

@@ -11,7 +11,7 @@ import asyncio
 import logging
 
 from realtime.clients.asgi_sink import ClientSink
-from realtime.clients.limit_counters import counters
+from realtime.clients.client_counters import counters
 from realtime.clients.protocol.commands import CLOSE_FAILED
 from shardlayer import Joined, Node, ShardUnavailable
 

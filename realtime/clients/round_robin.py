@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, TypeVar
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
-from realtime.clients.limit_counters import counters
+from realtime.clients.client_counters import counters
 from shardlayer import Node
 
 HOLD = 0.05  # seconds after which a piece of work no longer counts: it waits for somebody else

@@ -12,7 +12,7 @@ from realtime.access.rules import Action, access
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.catchup import CatchUp
-from realtime.clients.limit_counters import counters
+from realtime.clients.client_counters import counters
 from realtime.clients.limits import ClientLimits, buckets_of
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import (

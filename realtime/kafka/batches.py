@@ -19,7 +19,7 @@ from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
-from realtime.kafka.batch_headers import (
+from realtime.kafka.batch_format import (
     CODEC,
     HEADER,
     LOG_APPEND_TIME,

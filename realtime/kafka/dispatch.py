@@ -16,9 +16,9 @@ from realtime.kafka.deliveries import DeliveryQueue, Item, Parcel
 from realtime.kafka.marks import announcements_of
 from realtime.kafka.partitions import PartitionWork, Slice
 from realtime.kafka.record_publisher import RecordPublisher, RoutedRecord
-from realtime.kafka.records import EVERYBODY, BadRecord, payload_of
 from realtime.kafka.reporting import SkippedRecords
-from realtime.kafka.router import Answer
+from realtime.kafka.route_calls import Answer
+from realtime.kafka.routing_rules import EVERYBODY, BadRecord, payload_of
 from realtime.outage import Outage
 from shardlayer import Mark, ScriptFailed, ShardedChannelLayer, ShardUnavailable
 

@@ -19,7 +19,7 @@ from realtime.kafka.dispatch import MakeDispatch
 from realtime.kafka.marks import PartitionMarks
 from realtime.kafka.partitions import PartitionWork, Slice, fitting
 from realtime.kafka.reporting import Progress
-from realtime.kafka.router import Router
+from realtime.kafka.route_calls import Router
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage
 from shardlayer import ShardedChannelLayer

@@ -28,9 +28,9 @@ from realtime.kafka.consumer import NameTaken
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.dispatch import Dispatch
 from realtime.kafka.membership import GroupMembership, Rejoin
-from realtime.kafka.records import Route
 from realtime.kafka.reporting import Progress, SkippedRecords, quiet_aiokafka
-from realtime.kafka.router import Router
+from realtime.kafka.route_calls import Router
+from realtime.kafka.routing_rules import Route
 from realtime.kafka.size_limits import Limits
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause

@@ -25,7 +25,7 @@ from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Position, Publication
 from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.idle_rooms import IdleRooms
-from shardlayer.delivery.member_counts import MemberCounts
+from shardlayer.delivery.member_reports import MemberCounts
 from shardlayer.delivery.misdirected import Misdirected
 from shardlayer.delivery.reentry import Reentry
 from shardlayer.delivery.registration import Registration

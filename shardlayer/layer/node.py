@@ -30,7 +30,7 @@ from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.announcements import Announcements
 from shardlayer.delivery.joined import Joined
 from shardlayer.delivery.leases import NodeLeases
-from shardlayer.delivery.member_counts import MemberCounts
+from shardlayer.delivery.member_reports import MemberCounts
 from shardlayer.delivery.position_checks import PositionChecks
 from shardlayer.delivery.registration import Registration
 from shardlayer.delivery.rooms import Rooms

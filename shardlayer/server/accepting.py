@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 
 from shardlayer.server.connection import ConnectionState
-from shardlayer.server.counters import counters
 from shardlayer.server.handshake import Opening
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.inbox import Message
 from shardlayer.server.reading import Reading
+from shardlayer.server.server_counters import counters
 
 MAX_EARLY_SIZE = 64 * 1024  # bytes that are kept of what a client sends before it is accepted
 

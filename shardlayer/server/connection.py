@@ -16,8 +16,8 @@ from enum import IntEnum
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.inbox import Inbox
 from shardlayer.server.sink import SocketSink
-from shardlayer.server.transport_sink import TransportSink
 from shardlayer.server.transports import Address, Transport, is_plain
+from shardlayer.server.wrapped_sink import TransportSink
 
 CLOSE_TIMEOUT = 10.0  # seconds for the client to take our last bytes and answer a close frame
 

@@ -14,10 +14,10 @@ from daphne.http_protocol import WebRequest
 from twisted.web.http import HTTPChannel
 
 from shardlayer.server.connection import CLOSE_TIMEOUT
-from shardlayer.server.counters import counters
 from shardlayer.server.handshake import plain_response
 from shardlayer.server.http_channel import let_go
 from shardlayer.server.proxy import ROOT_PATH, proxy_headers, root_path_of, trusts_proxy
+from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import Transport, is_plain
 
 HTTP_MAX_BODY_SIZE = 100 * 1024 * 1024  # bytes

@@ -15,12 +15,12 @@ from websockets.frames import Frame
 from websockets.server import ServerProtocol
 
 from shardlayer.server.connection import Connection, ConnectionState
-from shardlayer.server.counters import counters
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.keepalive import Keepalive
 from shardlayer.server.messages import MessageReader
 from shardlayer.server.parser import is_within_message
 from shardlayer.server.rate import is_too_fast, paid_until
+from shardlayer.server.server_counters import counters
 
 SLICE_SIZE = 1024  # bytes that are parsed at once: 170 frames at most
 TURN_FRAMES = 100  # frames of one client, after which the others get a turn

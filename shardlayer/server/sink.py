@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Protocol, Self
 
 from shardlayer.core.frames import Broadcast
-from shardlayer.server.backlog import Backlog
+from shardlayer.server.client_backlog import Backlog
 from shardlayer.server.transports import Transport
 
 CLIENT_BUFFER_LIMIT = 1024 * 1024  # bytes; past this a client is too slow

@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from shardlayer.server.counters import counters
 from shardlayer.server.handshake import HandshakeRefused, Opening
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.http_limits import HTTPRequest
+from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import StreamProtocol, Transport, switch_protocol
 from shardlayer.server.websocket_protocol import WebSocketProtocol
 

@@ -16,19 +16,18 @@ from websockets.protocol import State as WebSocketState
 from websockets.server import ServerProtocol
 
 from shardlayer.core.frames import text_frame
+from shardlayer.server import slow_client
 from shardlayer.server.accepting import Accepting
 from shardlayer.server.connection import ConnectionState
-from shardlayer.server.counters import counters
 from shardlayer.server.inbox import Message
 from shardlayer.server.keepalive import Due
 from shardlayer.server.parser import forget_failure, has_failed, let_go, limit_messages
 from shardlayer.server.scope import target_parts, websocket_scope
+from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import Transport, addresses, is_secure
 
 logger = logging.getLogger(__name__)
 
-SLOW_CONSUMER = 4008  # close code: come back, and resume by offset
-SLOW_CLOSE_TIMEOUT = 5.0  # seconds for a slow client to take that close frame and answer it
 MAX_REASON_SIZE = 123  # bytes: what a close frame holds beside the code (RFC 6455, 5.5)
 
 
@@ -176,11 +175,9 @@ class WebSocketProtocol(Accepting):
         if frames is None:
             self._transport.abortConnection()
             return
-        counters.slow_closed += 1
-        frames.send_close(SLOW_CONSUMER, "slow consumer")
-        data = b"".join(frames.data_to_send())
-        self._send_last(data, timeout=SLOW_CLOSE_TIMEOUT, jump=True)
-        self._tell(SLOW_CONSUMER, "slow consumer")
+        data = slow_client.close_frame(frames)
+        self._send_last(data, timeout=slow_client.SLOW_CLOSE_TIMEOUT, jump=True)
+        self._tell(slow_client.SLOW_CONSUMER, slow_client.REASON)
 
     def limit_messages(self, size: int) -> None:
         """Close with 1009 a client whose message is larger than `size` bytes, from here on."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config import settings as project
 from realtime import checks
-from realtime.clients.limit_counters import LimitCounters
+from realtime.clients.client_counters import LimitCounters
 from realtime.conf import known_keys
 from shardlayer import LayerOptions
 from shardlayer.layer import layer_checks

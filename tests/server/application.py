@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.types import Sink
-from shardlayer.server.counters import counters
+from shardlayer.server.server_counters import counters
 from shardlayer.server.sink import SocketSink
 
 OF_ONE_REQUEST = (
@@ -30,7 +30,7 @@ OF_CONNECTIONS = {
     *OF_ONE_REQUEST,
     "shardlayer.server.handshake.Opening",
     "shardlayer.server.sink.SocketSink",
-    "shardlayer.server.transport_sink.TransportSink",
+    "shardlayer.server.wrapped_sink.TransportSink",
     "shardlayer.server.sniffer.Sniffer",
     "shardlayer.server.websocket_protocol.WebSocketProtocol",
     "websockets.server.ServerProtocol",

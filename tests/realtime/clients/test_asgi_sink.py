@@ -9,7 +9,7 @@ import pytest
 
 from realtime.clients import asgi_sink
 from realtime.clients.asgi_sink import PACED_SIZE, AsgiSink
-from realtime.clients.limit_counters import counters
+from realtime.clients.client_counters import counters
 from shardlayer import Broadcast
 
 LIMIT = 100  # bytes

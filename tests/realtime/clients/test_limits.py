@@ -14,7 +14,7 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from realtime.clients import gateway
-from realtime.clients.limit_counters import LimitCounters, counters
+from realtime.clients.client_counters import LimitCounters, counters
 from realtime.clients.limits import Bucket
 from realtime.publish import apublish
 from realtime.rooms import room_names

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.pool import Pool
-from realtime.kafka.records import Route, route
+from realtime.kafka.routing_rules import Route, route
 from realtime.kafka.size_limits import Limits
 from shardlayer import ShardedChannelLayer
 

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.deadletters import Letter
-from realtime.kafka.records import Record
+from realtime.kafka.routing_rules import Record
 from realtime.kafka.size_limits import Limits
 from shardlayer import ShardedChannelLayer
 from tests.realtime.kafka.bad import records_in

@@ -24,7 +24,7 @@ from typing import Any, cast
 from django.db import close_old_connections
 
 from realtime.kafka.record_fields import UnreadRecord
-from realtime.kafka.records import (
+from realtime.kafka.routing_rules import (
     EVERYBODY,
     BadRecord,
     Record,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardlayer.server.backlog import CHUNK_SIZE, Backlog
+from shardlayer.server.client_backlog import CHUNK_SIZE, Backlog
 
 
 def test_small_entries_are_joined() -> None:

@@ -7,7 +7,14 @@ from itertools import repeat
 
 import pytest
 
-from realtime.kafka.records import BadRecord, failed, is_announcement, judged, payload_of, route
+from realtime.kafka.routing_rules import (
+    BadRecord,
+    failed,
+    is_announcement,
+    judged,
+    payload_of,
+    route,
+)
 from tests.realtime.kafka.records import FakeRecord, with_room
 
 LIMIT = 100  # bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shardlayer.server.backlog import Backlog
+from shardlayer.server.client_backlog import Backlog
 from shardlayer.server.sink import SinkOwner, SocketSink
 from shardlayer.server.transports import Transport
 
