@@ -30,7 +30,9 @@ Failure = (RedisError, OSError, TimeoutError)
 """What a server that can't be reached, or refuses, raises."""
 
 OPEN_TIMEOUT = 30.0  # seconds for all that a connection takes: credentials, several Sentinels
-HANDSHAKE_GRACE = 0.2  # seconds
+HANDSHAKE_GRACE = (
+    2.0  # seconds, as long as a connection may take: on a busy machine a turn may take a part of it
+)
 
 _INCOMPLETE = object()
 _hiredis: Any = hiredis  # its stubs have pack_command take one argument
