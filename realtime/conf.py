@@ -134,7 +134,7 @@ class Conf:
     kafka_bootstrap_servers: tuple[str, ...] = _setting(("127.0.0.1:9092",), _ADDRESSES)
     kafka_topics: tuple[str, ...] = _setting(("events",), _SOME_TEXTS)
     kafka_group: str = _setting("shardlayer", _TEXT)
-    kafka_route: str = _setting("realtime.kafka.routing_rules.route", _PATH)
+    kafka_route: str = _setting("realtime.kafka.routing.route", _PATH)
     kafka_auto_offset_reset: str = _setting("earliest", _RESET)  # for a group's first start
     kafka_isolation: str = _setting("read_committed", _ISOLATION)  # of aborted transactions
     kafka_route_timeout: float = _setting(5.0, _SECONDS)  # seconds for one record

@@ -30,7 +30,7 @@ USED = {
     ),
     "shardlayer/broker/redis/sockets.py": ({"_writer"}, "tests/shardlayer/broker/test_sockets.py"),
     "shardlayer/server/http_channel.py": ({"_transferDecoder"}, "tests/server/test_garbage.py"),
-    "realtime/kafka/consumer.py": (
+    "realtime/kafka/reading/consumer.py": (
         {
             *("_client", "_coordinator", "_fetcher", "_loop", "_subscription"),
             *("_group_instance_id", "_isolation_level", "_session_timeout_ms"),
@@ -40,7 +40,7 @@ USED = {
         "tests/realtime/kafka/test_consumer.py",
     ),
     # aiokafka's in two: reading, and ending what Kafka does not let go.
-    "realtime/kafka/closing.py": (
+    "realtime/kafka/reading/closing.py": (
         {
             *("_client", "_coordinator", "_fetcher", "_sender"),
             *("_stop_heartbeat_task", "_stop_commit_offsets_refresh_task"),

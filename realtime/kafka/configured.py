@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 from realtime.conf import Conf
 from realtime.kafka.brokers import KafkaSettingsError, brokers_of
 from realtime.kafka.pool import Pool
-from realtime.kafka.size_limits import Limits
+from realtime.kafka.reading.size_limits import Limits
 from shardlayer import ShardedChannelLayer
 
 

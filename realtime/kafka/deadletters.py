@@ -17,7 +17,7 @@ from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.structs import ConsumerRecord
 
 from realtime.kafka.brokers import Brokers, make_topic, start_client
-from realtime.kafka.closing import close_producer
+from realtime.kafka.reading.closing import close_producer
 
 Headers = Sequence[tuple[str, bytes | None]]
 

@@ -12,14 +12,14 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from realtime.kafka.brokers import start_client
-from realtime.kafka.closing import close_consumer
-from realtime.kafka.commits import Commits
-from realtime.kafka.consumer import Consumer
-from realtime.kafka.dispatch import MakeDispatch
-from realtime.kafka.marks import PartitionMarks
-from realtime.kafka.partitions import PartitionWork, Slice, fitting
+from realtime.kafka.publishing.commits import Commits
+from realtime.kafka.publishing.dispatch import MakeDispatch
+from realtime.kafka.publishing.marks import PartitionMarks
+from realtime.kafka.publishing.partitions import PartitionWork, Slice, fitting
+from realtime.kafka.reading.closing import close_consumer
+from realtime.kafka.reading.consumer import Consumer
 from realtime.kafka.reporting import Progress
-from realtime.kafka.route_calls import Router
+from realtime.kafka.routing.route_calls import Router
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage
 from shardlayer import ShardedChannelLayer

@@ -24,14 +24,14 @@ from realtime.kafka.brokers import (
     wait_for_topics,
     watch,
 )
-from realtime.kafka.consumer import NameTaken
 from realtime.kafka.deadletters import DeadLetters
-from realtime.kafka.dispatch import Dispatch
 from realtime.kafka.membership import GroupMembership, Rejoin
+from realtime.kafka.publishing.dispatch import Dispatch
+from realtime.kafka.reading.consumer import NameTaken
+from realtime.kafka.reading.size_limits import Limits
 from realtime.kafka.reporting import Progress, SkippedRecords, quiet_aiokafka
-from realtime.kafka.route_calls import Router
-from realtime.kafka.routing_rules import Route
-from realtime.kafka.size_limits import Limits
+from realtime.kafka.routing.route_calls import Router
+from realtime.kafka.routing.routing_rules import Route
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause
 from shardlayer import ShardedChannelLayer

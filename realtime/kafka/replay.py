@@ -13,7 +13,7 @@ from aiokafka.structs import ConsumerRecord
 
 from realtime.kafka.brokers import Brokers, topics_of
 from realtime.kafka.deadletters import Letter
-from realtime.kafka.size_limits import Limits
+from realtime.kafka.reading.size_limits import Limits
 
 BATCH = 100  # letters that are sent again before it is committed
 FETCH_WAIT = 50  # milliseconds that a broker may hold a fetch for which it has nothing

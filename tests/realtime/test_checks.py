@@ -37,7 +37,11 @@ def test_good_settings_are_not_found_fault_with(settings: Settings) -> None:
         ("x", "realtime.E001", "dictionary"),
         ({"MAX_ROOMS_PER_CLIENT": "5"}, "realtime.E002", "Its default is 100."),
         ({"AUTHORIZE": "nowhere.at.all"}, "realtime.E003", "REALTIME['AUTHORIZE']"),
-        ({"KAFKA_ROUTE": "realtime.kafka.routing_rules.nope"}, "realtime.E003", "KAFKA_ROUTE"),
+        (
+            {"KAFKA_ROUTE": "realtime.kafka.routing.nope"},
+            "realtime.E003",
+            "KAFKA_ROUTE",
+        ),
     ],
 )
 def test_realtime_errors(settings: Settings, values: Any, id: str, words: str) -> None:

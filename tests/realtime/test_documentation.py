@@ -69,4 +69,4 @@ def test_files_of_the_pool() -> None:
     text = (Path(__file__).parents[2] / "docs" / "kafka.md").read_text()
     rows = re.findall(r"^\| (`.*?`) \|", text.partition("## Where it is\n")[2], re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+\.py)`", row)}
-    assert named == {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    assert named == {path.name for path in folder.rglob("*.py")} - {"__init__.py"}

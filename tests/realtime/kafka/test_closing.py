@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from realtime.kafka.brokers import Brokers
-from realtime.kafka.closing import close_consumer, close_producer
+from realtime.kafka.reading.closing import close_consumer, close_producer
 from tests.waiting import until
 
 pytestmark = pytest.mark.kafka

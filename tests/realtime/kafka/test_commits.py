@@ -14,8 +14,8 @@ from aiokafka.errors import CommitFailedError
 
 from demo.embedded import EmbeddedTansu
 from realtime.kafka.brokers import Brokers
-from realtime.kafka.closing import close_consumer
-from realtime.kafka.commits import Commits
+from realtime.kafka.publishing.commits import Commits
+from realtime.kafka.reading.closing import close_consumer
 from tests.apache_kafka import ApacheKafka
 from tests.waiting import until
 

@@ -10,11 +10,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 
-from realtime.kafka import unpacking
 from realtime.kafka.brokers import Brokers
-from realtime.kafka.consumer import Consumer, FetcherEnded
 from realtime.kafka.deadletters import Letter
-from realtime.kafka.size_limits import Limits
+from realtime.kafka.reading import unpacking
+from realtime.kafka.reading.consumer import Consumer, FetcherEnded
+from realtime.kafka.reading.size_limits import Limits
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.bad import records_in

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from aiokafka import TopicPartition
 
-from realtime.kafka.deliveries import MAX_ITEMS, DeliveryQueue, Parcel
-from realtime.kafka.partitions import PartitionWork
+from realtime.kafka.publishing.deliveries import MAX_ITEMS, DeliveryQueue, Parcel
+from realtime.kafka.publishing.partitions import PartitionWork
 from tests.waiting import until
 
 

@@ -13,8 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from realtime.kafka.brokers import Brokers
-from realtime.kafka.marks import PartitionMarks, announcements_of
-from realtime.kafka.partitions import source_of
+from realtime.kafka.publishing.marks import PartitionMarks, announcements_of
+from realtime.kafka.publishing.partitions import source_of
 from realtime.outage import Outage
 from shardlayer import Mark, ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka

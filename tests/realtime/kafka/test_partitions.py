@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiokafka import TopicPartition
 
-from realtime.kafka.partitions import (
+from realtime.kafka.publishing.partitions import (
     FETCH_BYTES,
     WINDOW_BYTES,
     WINDOW_RECORDS,

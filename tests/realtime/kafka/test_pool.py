@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from demo.embedded import EmbeddedValkey
 from realtime.kafka.brokers import Brokers
-from realtime.kafka.consumer import Consumer
+from realtime.kafka.reading.consumer import Consumer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import RecordingSink
 from tests.realtime.kafka.numbered import (

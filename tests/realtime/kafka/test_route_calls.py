@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from realtime.kafka import route_calls as module
-from realtime.kafka.record_fields import UnreadRecord
-from realtime.kafka.route_calls import Router
-from realtime.kafka.routing_rules import EVERYBODY, BadRecord, Record, route
+from realtime.kafka.reading.record_fields import UnreadRecord
+from realtime.kafka.routing import route_calls as module
+from realtime.kafka.routing.route_calls import Router
+from realtime.kafka.routing.routing_rules import EVERYBODY, BadRecord, Record, route
 from tests.realtime.kafka.records import FakeRecord, with_room
 from tests.waiting import until
 

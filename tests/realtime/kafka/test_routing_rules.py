@@ -7,7 +7,7 @@ from itertools import repeat
 
 import pytest
 
-from realtime.kafka.routing_rules import (
+from realtime.kafka.routing.routing_rules import (
     BadRecord,
     failed,
     is_announcement,

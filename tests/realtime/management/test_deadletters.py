@@ -12,7 +12,7 @@ from pytest_django import Settings
 from demo.embedded import EmbeddedTansu, free_port
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.deadletters import DeadLetters, Letter
-from realtime.kafka.size_limits import Limits
+from realtime.kafka.reading.size_limits import Limits
 from tests.realtime.management.output import lines_of
 
 pytestmark = pytest.mark.kafka

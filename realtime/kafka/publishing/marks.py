@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from aiokafka import TopicPartition
 
-from realtime.kafka.partitions import source_of
+from realtime.kafka.publishing.partitions import source_of
 from realtime.outage import Outage
 from shardlayer import Mark, ShardedChannelLayer, ShardUnavailable
 

@@ -16,8 +16,8 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
-from realtime.kafka.batches import Budget, RecordSet, Suspects
-from realtime.kafka.record_fields import UnreadRecord
+from realtime.kafka.reading.batches import Budget, RecordSet, Suspects
+from realtime.kafka.reading.record_fields import UnreadRecord
 
 __all__ = ["Consumer", "FetcherEnded", "NameTaken", "UnreadRecord"]
 

@@ -12,13 +12,13 @@ from aiokafka.errors import KafkaError
 
 from realtime.kafka.brokers import advice_on, reason_of
 from realtime.kafka.deadletters import DeadLetters, Letter
-from realtime.kafka.deliveries import DeliveryQueue, Item, Parcel
-from realtime.kafka.marks import announcements_of
-from realtime.kafka.partitions import PartitionWork, Slice
-from realtime.kafka.record_publisher import RecordPublisher, RoutedRecord
+from realtime.kafka.publishing.deliveries import DeliveryQueue, Item, Parcel
+from realtime.kafka.publishing.marks import announcements_of
+from realtime.kafka.publishing.partitions import PartitionWork, Slice
+from realtime.kafka.publishing.record_publisher import RecordPublisher, RoutedRecord
 from realtime.kafka.reporting import SkippedRecords
-from realtime.kafka.route_calls import Answer
-from realtime.kafka.routing_rules import EVERYBODY, BadRecord, payload_of
+from realtime.kafka.routing.route_calls import Answer
+from realtime.kafka.routing.routing_rules import EVERYBODY, BadRecord, payload_of
 from realtime.outage import Outage
 from shardlayer import Mark, ScriptFailed, ShardedChannelLayer, ShardUnavailable
 

@@ -23,8 +23,8 @@ from typing import Any, cast
 
 from django.db import close_old_connections
 
-from realtime.kafka.record_fields import UnreadRecord
-from realtime.kafka.routing_rules import (
+from realtime.kafka.reading.record_fields import UnreadRecord
+from realtime.kafka.routing.routing_rules import (
     EVERYBODY,
     BadRecord,
     Record,

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from aiokafka import TopicPartition
 
-from realtime.kafka.partitions import Slice
+from realtime.kafka.publishing.partitions import Slice
 from shardlayer import Backoff
 
 MAX_ITEMS = 1_000  # that leave together; a parcel is never parted

@@ -19,7 +19,7 @@ from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
-from realtime.kafka.batch_format import (
+from realtime.kafka.reading.batch_format import (
     CODEC,
     HEADER,
     LOG_APPEND_TIME,
@@ -27,14 +27,14 @@ from realtime.kafka.batch_format import (
     batches_of,
     unpacked,
 )
-from realtime.kafka.record_fields import (
+from realtime.kafka.reading.record_fields import (
     Headers,
     ReadRecord,
     RecordFields,
     UnreadRecord,
     read_varint,
 )
-from realtime.kafka.unpacking import unpack
+from realtime.kafka.reading.unpacking import unpack
 
 OUTSIDE = "its offset is not in its batch"
 
