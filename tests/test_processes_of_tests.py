@@ -1,4 +1,4 @@
-"""bin/test's two processes: tests that share something big run in the same one."""
+"""bin/test's processes: tests that share something big run in the same one."""
 
 from __future__ import annotations
 
