@@ -54,8 +54,10 @@ def run(environ: Mapping[str, str]) -> NoReturn:
         # The parts derive the rest from PORT, as they do under honcho.
         supervisor = Supervisor(configuration, {**environ, "PORT": str(plan.port)})
         try:
-            _start(plan, supervisor, environ)
-            Watch(supervisor).forever()
+            ready = _start(plan, supervisor, environ)
+            watch = Watch(supervisor)  # before anybody hears that it watches
+            say(ready)
+            watch.forever()
         finally:
             steps = Steps()
             steps.begin("stopped")
@@ -74,7 +76,8 @@ def check_ports(plan: Plan) -> None:
             )
 
 
-def _start(plan: Plan, supervisor: Supervisor, environ: Mapping[str, str]) -> None:
+def _start(plan: Plan, supervisor: Supervisor, environ: Mapping[str, str]) -> str:
+    """Start the parts in their order; return what to say once the last one works."""
     steps = Steps()
     supervisor.start()
 
@@ -99,7 +102,7 @@ def _start(plan: Plan, supervisor: Supervisor, environ: Mapping[str, str]) -> No
     steps.done("live data", f"feed -> Kafka -> pool -> Redis -> {first}")
     url = plan.url_of(first)
     login = " (demo login: admin / admin)" if prepared.demo_admin else ""
-    say(f"\nReady: {url}/\nAdmin: {url}/admin/{login}\nLogs:  {LOGS}/*.log; Ctrl-C stops all.")
+    return f"\nReady: {url}/\nAdmin: {url}/admin/{login}\nLogs:  {LOGS}/*.log; Ctrl-C stops all."
 
 
 def _wait(

@@ -148,8 +148,8 @@ async def test_room_without_history_says_what_it_lost(
 
 async def test_subscriber_that_redis_ends_for_its_backlog(small_buffers: EmbeddedValkey) -> None:
     """A loop that stood still too long is cut off, connects again and misses nothing."""
-    count = 10_000
-    padding = "x" * 4_000  # together far more than the kernel's buffers of both ends hold
+    count = 25_000
+    padding = "x" * 4_000  # 100 MB: a kernel's buffers of both ends hold up to 38
     async with layer_on(small_buffers.url) as layer:
         sink = RecordingSink()
         await join(layer, ROOM, sink)
