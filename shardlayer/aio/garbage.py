@@ -9,21 +9,32 @@ Connections that end leave no cycles behind, so nothing waits for the collector 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 GC_THRESHOLD = 10_000  # objects; see gc.set_threshold
 
 
-def spare_collections(threshold: int) -> None:
+@contextmanager
+def spare_collections(threshold: int) -> Iterator[None]:
     """Leave what exists now out of all collections to come, and make those rarer.
 
-    For use once, when everything is imported and before the first connection.
+    For use once, when everything is imported and before the first connection. At the end of the
+    context the collector is as it was, for who goes on in the same process.
 
     Args:
         threshold: How many more objects there must be since the last collection for the next;
             0 leaves the collector as it is.
     """
     if not threshold:
+        yield
         return
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(threshold, *gc.get_threshold()[1:])
+    gc.set_threshold(threshold, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -6,6 +6,7 @@ import argparse
 import io
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -100,13 +101,14 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             # Where the access log goes, line by line as Daphne writes it to a file: in a pipe or a
             # container's log its last lines would come late, or be lost with the process.
             sys.stdout.reconfigure(line_buffering=True)
-        super().run(args)
+        with ExitStack() as self._process:
+            super().run(args)
 
     def load_asgi_app(self, asgi_app_path: str) -> Any:
         """Import the application; what that made is there to stay."""
         application = super().load_asgi_app(asgi_app_path)
         # Before the server listens: it takes a tenth of a second.
-        spare_collections(self._gc_threshold)
+        self._process.enter_context(spare_collections(self._gc_threshold))
         return application
 
 

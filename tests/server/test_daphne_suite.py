@@ -44,7 +44,11 @@ def daphne_source(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPath
             pytest.skip(f"pip brings no {name}")
     unpacked = tmp_path_factory.mktemp("source")
     with tarfile.open(archive) as file:
-        file.extractall(unpacked, filter="data")
+        # Python 3.11 has the filter from 3.11.4 on.
+        if hasattr(tarfile, "data_filter"):
+            file.extractall(unpacked, filter="data")
+        else:
+            file.extractall(unpacked)
     return unpacked / name
 
 

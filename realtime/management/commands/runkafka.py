@@ -69,11 +69,12 @@ class Command(BaseCommand):
         with extra("kafka"):
             from realtime.kafka.brokers import KafkaSettingsError
             from realtime.kafka.configured import configured_pool
-        spare_collections(GC_THRESHOLD)  # records come in thousands, and leave no cycles
         try:
-            run_until_stopped(
-                lambda stop: _run(stop, lambda layer: configured_pool(conf(), layer, options))
-            )
+            # Records come in thousands, and leave no cycles.
+            with spare_collections(GC_THRESHOLD):
+                run_until_stopped(
+                    lambda stop: _run(stop, lambda layer: configured_pool(conf(), layer, options))
+                )
         except KafkaSettingsError as error:
             raise CommandError(str(error)) from error
 

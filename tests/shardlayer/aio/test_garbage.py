@@ -1,0 +1,25 @@
+"""The collector is set for as long as a process does its main job, and no longer."""
+
+from __future__ import annotations
+
+import gc
+
+from shardlayer import spare_collections
+
+
+def test_collector_is_spared_within_the_context_and_as_before_after_it() -> None:
+    """Commands run in processes of others, too: in a test, or by call_command."""
+    before = gc.get_threshold()
+    with spare_collections(12_345):
+        assert gc.get_threshold() == (12_345, *before[1:])
+        assert gc.get_freeze_count() > 1_000
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
+
+
+def test_threshold_of_nothing_leaves_the_collector_alone() -> None:
+    """0 turns it off."""
+    before = gc.get_threshold()
+    with spare_collections(0):
+        assert gc.get_threshold() == before
+        assert gc.get_freeze_count() == 0
