@@ -15,7 +15,7 @@ from demo.feed.schedule import next_tick
 from realtime.json_values import encode
 from realtime.kafka.brokers import Brokers, make_topic, wait_for_topics
 from realtime.kafka.reporting import quiet_aiokafka
-from realtime.kafka.routing.routing_rules import ROOM_HEADER
+from realtime.kafka.routing.header_rules import ROOM_HEADER
 from realtime.outage import Outage, pause
 
 logger = logging.getLogger(__name__)

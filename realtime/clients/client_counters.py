@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class LimitCounters:
+class ClientCounters:
     """Counts of one process.
 
     Attributes:
@@ -35,4 +35,4 @@ class LimitCounters:
     turns_waited: int = 0
 
 
-counters = LimitCounters()
+counters = ClientCounters()

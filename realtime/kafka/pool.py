@@ -30,8 +30,8 @@ from realtime.kafka.publishing.dispatch import Dispatch
 from realtime.kafka.reading.consumer import NameTaken
 from realtime.kafka.reading.size_limits import Limits
 from realtime.kafka.reporting import Progress, SkippedRecords, quiet_aiokafka
+from realtime.kafka.routing.header_rules import Route
 from realtime.kafka.routing.route_calls import Router
-from realtime.kafka.routing.routing_rules import Route
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause
 from shardlayer import ShardedChannelLayer

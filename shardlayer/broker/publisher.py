@@ -20,11 +20,12 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
-from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.batcher import Batcher
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.aio.time_limits import TimeLimits
 from shardlayer.broker.interface import Broker
+from shardlayer.broker.publish_retries import PublishRetries
+from shardlayer.broker.publisher_counters import PublisherCounters
 from shardlayer.broker.values import Batch, Outgoing, Published
 from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable
 from shardlayer.core.options import LayerOptions
@@ -34,35 +35,6 @@ from shardlayer.core.wire import ENTRY_OVERHEAD, EPOCH_LENGTH
 logger = logging.getLogger(__name__)
 
 WRITER_ID_BYTES = 8
-RETRY_FIRST = 0.1  # seconds, doubled with each failure
-RETRY_MAX = 1.0  # seconds
-
-
-@dataclass(slots=True)
-class PublisherStats:
-    """Counts since the publisher was made.
-
-    Attributes:
-        published: Publications that were acknowledged.
-        batches: Batches that were acknowledged.
-        retries: Batches that were sent once more.
-        failed: Publications whose callers got ShardUnavailable or ScriptFailed.
-        targeted: Publications told to just the nodes that have members.
-        fallback: Publications told to all nodes because the registry could not be trusted.
-        repeated: Publications that had been published before, as their mark or key says.
-        messages: Pub/sub messages that it took.
-        missed_messages: Group messages that normal channels missed because they were full.
-    """
-
-    published: int = 0
-    batches: int = 0
-    retries: int = 0
-    failed: int = 0
-    targeted: int = 0
-    fallback: int = 0
-    repeated: int = 0
-    messages: int = 0
-    missed_messages: int = 0
 
 
 class Placed(NamedTuple):
@@ -98,7 +70,7 @@ class Publisher:
     """Publishes to all shards from one event loop."""
 
     def __init__(self, broker: Broker, options: LayerOptions) -> None:
-        self.stats = PublisherStats()
+        self.counters = PublisherCounters()
         self._under_way = 0  # batches
         self._time_limits = TimeLimits()
         self._complain = ThrottledLog(logger, logging.ERROR)
@@ -206,12 +178,11 @@ class Publisher:
         loop = asyncio.get_running_loop()
         deadline = since + self._options.publish_timeout
         if loop.time() >= deadline:  # it waited behind what did not leave, and was not sent
-            self.stats.failed += len(items)
+            self.counters.failed += len(items)
             raise self._broker.unavailable(bundle)
         writer.number += 1
         batch = Batch(writer=writer.id, number=writer.number, items=items, epoch=new_epoch())
-        backoff: Backoff | None = None
-        reason: ShardUnavailable | None = None
+        retries: PublishRetries | None = None
         while True:
             self._under_way += 1
             try:
@@ -219,18 +190,17 @@ class Publisher:
                     published = await self._broker.publish(bundle, batch)
                 break
             except ScriptFailed:
-                self.stats.failed += len(items)
+                self.counters.failed += len(items)
                 raise
             except (ShardUnavailable, TimeoutError) as error:
-                reason = error if isinstance(error, ShardUnavailable) else reason
-                backoff = backoff or Backoff(RETRY_FIRST, RETRY_MAX)
-                pause = backoff.failed()
-                if loop.time() + pause >= deadline:
-                    self.stats.failed += len(items)
-                    if reason is None:
+                retries = retries or PublishRetries(deadline)
+                pause = retries.pause_after(error, loop.time())
+                if pause is None:
+                    self.counters.failed += len(items)
+                    if retries.reason is None:
                         raise self._broker.unavailable(bundle) from error
-                    raise reason from reason.__cause__
-                self.stats.retries += 1
+                    raise retries.reason from retries.reason.__cause__
+                self.counters.retries += 1
             finally:
                 self._under_way -= 1
             await asyncio.sleep(pause)
@@ -247,14 +217,14 @@ class Publisher:
         return placed
 
     def _count(self, published: Published, items: int) -> None:
-        stats = self.stats
-        stats.batches += 1
-        stats.published += items - published.repeated - len(published.failed)
-        stats.failed += len(published.failed)
-        stats.messages += published.messages
-        stats.targeted += published.targeted
-        stats.fallback += published.fallback
-        stats.repeated += published.repeated
+        counters = self.counters
+        counters.batches += 1
+        counters.published += items - published.repeated - len(published.failed)
+        counters.failed += len(published.failed)
+        counters.messages += published.messages
+        counters.targeted += published.targeted
+        counters.fallback += published.fallback
+        counters.repeated += published.repeated
 
     def _script_failed(self, item: Outgoing, reason: str) -> ScriptFailed:
         error = ScriptFailed(

@@ -298,7 +298,7 @@ class ShardedChannelLayer(Blocking, LayerInspection, BaseChannelLayer):  # type:
         async def append(channel: str) -> None:
             async with engine.appends:
                 if not await self._append(engine, channel, payload):
-                    engine.publisher.stats.missed_messages += 1
+                    engine.publisher.counters.missed_messages += 1
                     self._complain_of_full("%s of %s is full and missed a message", channel, group)
 
         outcomes = await asyncio.gather(*map(append, channels), return_exceptions=True)

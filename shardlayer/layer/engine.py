@@ -17,6 +17,7 @@ from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.opening import open_backend
 from shardlayer.broker.publisher import Publisher
 from shardlayer.core.options import LayerOptions
+from shardlayer.layer.layer_counters import LayerCounters
 from shardlayer.layer.node import Node
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,13 @@ class Engine:
             return
         with suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(self.node.limit, options)
+
+    def counters(self) -> LayerCounters:
+        """Return what this loop counted since its start. From any thread."""
+        counters = LayerCounters() if self.node is None else self.node.counters()
+        counters.failing_tasks = len(self.tasks.failing)
+        counters.unheard_servers = len(self.backend.unheard)
+        return counters
 
     async def flush(self) -> None:
         """Delete all messages, groups and histories; the loop's own node has then heard of it."""

@@ -169,11 +169,8 @@ class Engines:
         """Return the counts of all engines of this process, added up."""
         total: Counter[str] = Counter()
         for engine in self._process.engines():
-            total.update(asdict(engine.publisher.stats))
-            total["failing_tasks"] += len(engine.tasks.failing)
-            total["unheard_servers"] += len(engine.backend.unheard)
-            if engine.node is not None:
-                total.update(engine.node.stats())
+            total.update(asdict(engine.publisher.counters))
+            total.update(asdict(engine.counters()))
         return total
 
     @property

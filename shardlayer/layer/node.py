@@ -35,6 +35,7 @@ from shardlayer.delivery.position_checks import PositionChecks
 from shardlayer.delivery.registration import Registration
 from shardlayer.delivery.rooms import Rooms
 from shardlayer.delivery.sweeper import Sweeper
+from shardlayer.layer.layer_counters import LayerCounters
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class Node:
         self.memberships = GroupMembers(
             self._rooms, self.mailboxes, expiry=options.group_expiry, tasks=tasks
         )
-        self._audience = Announcements(
+        self._announcements = Announcements(
             slice_size=options.slice_size,
             max_backlog=options.max_backlog,
             turns=self._rooms.turns,
@@ -122,7 +123,7 @@ class Node:
         await self.mailboxes.aclose()
         await self._rooms.aclose()
         await self._registration.aclose()
-        await self._audience.aclose()
+        await self._announcements.aclose()
         await self._leases.withdraw()
 
     async def join(
@@ -193,11 +194,11 @@ class Node:
 
     def attend(self, sink: Sink) -> None:
         """Have a sink told of announcements from now on. O(1), and again is no error."""
-        self._audience.attend(sink)
+        self._announcements.attend(sink)
 
     def depart(self, sink: Sink) -> None:
         """Have a sink told of announcements no more. O(1), and again is no error."""
-        self._audience.depart(sink)
+        self._announcements.depart(sink)
 
     def members(self, name: str) -> int:
         """Return how many members a room has in this node."""
@@ -275,7 +276,7 @@ class Node:
                 self._ordered(shard, kind, name, payload)
             elif kind == wire.Kind.ANNOUNCEMENT:
                 if wire.may_be_json(payload):
-                    self._audience.tell(payload)
+                    self._announcements.tell(payload)
                 else:
                     self._refuse(shard, "everybody", "an announcement is no JSON text in UTF-8")
             elif kind == wire.Kind.FLUSH:
@@ -309,29 +310,29 @@ class Node:
             self._silent |= newly
             self._tell(self._options.on_disconnect)
 
-    def stats(self) -> dict[str, int]:
-        """Return the counts of this node since it was made. From any thread."""
+    def counters(self) -> LayerCounters:
+        """Return what this node counted since it was made. From any thread."""
         hubs = self._rooms.hubs
         # Copied first, which takes one step: rooms come and go in the node's own thread.
         rooms = [room for hub in hubs for room in list(hub.rooms.values())]
-        return {
-            "delivered": sum(hub.delivered for hub in hubs),
-            "unwanted": sum(hub.unwanted for hub in hubs),
-            "failed_members": sum(hub.failed for hub in hubs) + self._audience.failed,
-            "broken_deliveries": sum(hub.broken_rounds for hub in hubs),
-            "backlog_overflows": sum(hub.overflows for hub in hubs),
-            "dropped": sum(hub.dropped for hub in hubs),
-            "gaps_found": self._checks.found,
-            "missed_messages": self.memberships.missed + self.mailboxes.missed,
-            "misdirected": self._rooms.misdirected.count,
-            "announced": self._audience.told,
-            "dropped_announcements": self._audience.dropped,
-            "broken_batches": self.broken_batches,
-            "broken_entries": self.broken_entries,
-            "undecodable_messages": self.mailboxes.undecodable,
-            "rooms": len(rooms),
-            "members": sum(map(len, rooms)),
-        }
+        return LayerCounters(
+            delivered=sum(hub.delivered for hub in hubs),
+            unwanted=sum(hub.unwanted for hub in hubs),
+            failed_members=sum(hub.failed for hub in hubs) + self._announcements.failed,
+            broken_deliveries=sum(hub.broken_rounds for hub in hubs),
+            backlog_overflows=sum(hub.overflows for hub in hubs),
+            dropped=sum(hub.dropped for hub in hubs),
+            gaps_found=self._checks.found,
+            missed_messages=self.memberships.missed + self.mailboxes.missed,
+            misdirected=self._rooms.misdirected.count,
+            announced=self._announcements.told,
+            dropped_announcements=self._announcements.dropped,
+            broken_batches=self.broken_batches,
+            broken_entries=self.broken_entries,
+            undecodable_messages=self.mailboxes.undecodable,
+            rooms=len(rooms),
+            members=sum(map(len, rooms)),
+        )
 
     def _ordered(self, shard: int, kind: int, group: str, payload: bytes) -> None:
         """Add a channel to a group, or discard it, as another process says."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Counters:
+class ServerCounters:
     """Figures of one process since its start.
 
     Attributes:
@@ -30,5 +30,5 @@ class Counters:
     requests_timed_out: int = 0
 
 
-counters = Counters()
+counters = ServerCounters()
 """The process's figures. One object, as the reactor and so the server are one per process."""

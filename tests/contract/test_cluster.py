@@ -16,7 +16,7 @@ from redis import Redis
 from shardlayer.broker.redis import calls
 from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.broker.redis.mending import mend
-from shardlayer.broker.redis.publish_call import confirm, publish
+from shardlayer.broker.redis.publish_script import confirm, publish
 from shardlayer.broker.values import Batch, JoinRequest, Outgoing, Queued
 from shardlayer.core import wire
 from shardlayer.core.exceptions import ConfigurationError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config import settings as project
 from realtime import checks
-from realtime.clients.client_counters import LimitCounters
+from realtime.clients.client_counters import ClientCounters
 from realtime.conf import known_keys
 from shardlayer import LayerOptions
 from shardlayer.layer import layer_checks
@@ -50,7 +50,7 @@ def test_counters() -> None:
     rows = text.partition("## What clients' limits did\n")[2].partition("\n## ")[0]
     columns = re.findall(r"^\| (`.*?`) \|", rows, re.MULTILINE)
     named = {name for column in columns for name in re.findall(r"`(.*?)`", column)}
-    assert named == {item.name for item in fields(LimitCounters)}
+    assert named == {item.name for item in fields(ClientCounters)}
 
 
 def test_environment() -> None:

@@ -17,8 +17,9 @@ from realtime.kafka.publishing.marks import announcements_of
 from realtime.kafka.publishing.partitions import PartitionWork, Slice
 from realtime.kafka.publishing.record_publisher import RecordPublisher, RoutedRecord
 from realtime.kafka.reporting import SkippedRecords
+from realtime.kafka.routing.bad_records import BadRecord, payload_of
+from realtime.kafka.routing.header_rules import EVERYBODY
 from realtime.kafka.routing.route_calls import Answer
-from realtime.kafka.routing.routing_rules import EVERYBODY, BadRecord, payload_of
 from realtime.outage import Outage
 from shardlayer import Mark, ScriptFailed, ShardedChannelLayer, ShardUnavailable
 

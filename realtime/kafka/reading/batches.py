@@ -27,7 +27,7 @@ from realtime.kafka.reading.batch_format import (
     batches_of,
     unpacked,
 )
-from realtime.kafka.reading.record_fields import (
+from realtime.kafka.reading.record_format import (
     Headers,
     ReadRecord,
     RecordFields,

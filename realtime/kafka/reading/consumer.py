@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
 from realtime.kafka.reading.batches import Budget, RecordSet, Suspects
-from realtime.kafka.reading.record_fields import UnreadRecord
+from realtime.kafka.reading.record_format import UnreadRecord
 
 __all__ = ["Consumer", "FetcherEnded", "NameTaken", "UnreadRecord"]
 

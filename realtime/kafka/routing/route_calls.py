@@ -23,17 +23,9 @@ from typing import Any, cast
 
 from django.db import close_old_connections
 
-from realtime.kafka.reading.record_fields import UnreadRecord
-from realtime.kafka.routing.routing_rules import (
-    EVERYBODY,
-    BadRecord,
-    Record,
-    Route,
-    failed,
-    is_announcement,
-    judged,
-    route,
-)
+from realtime.kafka.reading.record_format import UnreadRecord
+from realtime.kafka.routing.bad_records import BadRecord, failed, judged
+from realtime.kafka.routing.header_rules import EVERYBODY, Record, Route, is_announcement, route
 
 logger = logging.getLogger(__name__)
 

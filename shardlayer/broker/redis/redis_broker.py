@@ -29,7 +29,7 @@ from shardlayer.broker.redis.keys import (
     tag_of,
 )
 from shardlayer.broker.redis.mending import RefusedByServer, mend
-from shardlayer.broker.redis.publish_call import publish, read_published
+from shardlayer.broker.redis.publish_script import publish, read_published
 from shardlayer.broker.redis.replicas import Replicas
 from shardlayer.broker.redis.servers import Servers
 from shardlayer.broker.values import (

@@ -12,7 +12,7 @@ from functools import partial
 from shardlayer.aio.batcher import Batcher
 from shardlayer.broker.redis.calls import Call, milliseconds
 from shardlayer.broker.redis.command_link import CommandLink
-from shardlayer.broker.redis.publish_call import confirm
+from shardlayer.broker.redis.publish_script import confirm
 from shardlayer.broker.redis.servers import Servers
 from shardlayer.broker.values import Batch
 from shardlayer.core.exceptions import ShardUnavailable

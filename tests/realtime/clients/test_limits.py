@@ -14,7 +14,7 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from realtime.clients import gateway
-from realtime.clients.client_counters import LimitCounters, counters
+from realtime.clients.client_counters import ClientCounters, counters
 from realtime.clients.limits import Bucket
 from realtime.publish import apublish
 from realtime.rooms import room_names
@@ -28,7 +28,7 @@ BEGINNING = {"offset": 0, "epoch": ""}
 @pytest.fixture(autouse=True)
 def fresh_counters() -> Iterator[None]:
     """All counts from 0."""
-    before = {name: getattr(counters, name) for name in LimitCounters.__slots__}
+    before = {name: getattr(counters, name) for name in ClientCounters.__slots__}
     for name in before:
         setattr(counters, name, 0)
     yield

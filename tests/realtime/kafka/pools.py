@@ -11,7 +11,7 @@ from uuid import uuid4
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.pool import Pool
 from realtime.kafka.reading.size_limits import Limits
-from realtime.kafka.routing.routing_rules import Route, route
+from realtime.kafka.routing.header_rules import Route, route
 from shardlayer import ShardedChannelLayer
 
 END = 10.0  # seconds that a pool may take to end, whatever happens

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from realtime.kafka.reading import unpacking
 from realtime.kafka.reading.batches import Budget, RecordSet, Suspects
-from realtime.kafka.reading.record_fields import ReadRecord, UnreadRecord, read_varint
+from realtime.kafka.reading.record_format import ReadRecord, UnreadRecord, read_varint
 from tests.realtime.kafka.raw import CODECS, LATIN, Raw, batch_of, with_checksum
 
 PARTITION = TopicPartition("events", 3)

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 
 from realtime.kafka.deadletters import ADDED, MAX_ERROR, Letter
-from realtime.kafka.routing.routing_rules import BadRecord
+from realtime.kafka.routing.bad_records import BadRecord
 
 
 def record(**changes: Any) -> ConsumerRecord:

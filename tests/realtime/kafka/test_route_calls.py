@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from realtime.kafka.reading.record_fields import UnreadRecord
+from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.routing import route_calls as module
+from realtime.kafka.routing.bad_records import BadRecord
+from realtime.kafka.routing.header_rules import EVERYBODY, Record, route
 from realtime.kafka.routing.route_calls import Router
-from realtime.kafka.routing.routing_rules import EVERYBODY, BadRecord, Record, route
 from tests.realtime.kafka.records import FakeRecord, with_room
 from tests.waiting import until
 

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.deadletters import Letter
 from realtime.kafka.reading.size_limits import Limits
-from realtime.kafka.routing.routing_rules import Record
+from realtime.kafka.routing.header_rules import Record
 from shardlayer import ShardedChannelLayer
 from tests.realtime.kafka.bad import records_in
 from tests.realtime.kafka.numbered import (

@@ -71,7 +71,7 @@ async def test_lost_answer_is_asked_for_again_and_applied_once(
     assert position is not None
     assert position.offset == 1
     assert backend.numbers == [1, 1, 1]
-    assert publisher.stats.retries == 2
+    assert publisher.counters.retries == 2
     assert len(await backend.history(SHARD, "room", 10)) == 1
 
 
@@ -93,7 +93,7 @@ async def test_callers_are_told_in_time(backend: LossyBackend, publisher: Publis
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results] == [ShardUnavailable, ShardUnavailable]
     assert loop.time() - begun < 5  # far less than two timeouts one after the other would allow
-    assert publisher.stats.failed == 2
+    assert publisher.counters.failed == 2
     backend.lose = 0
     assert (await publisher.publish(outgoing(3))).position is not None
 
@@ -103,8 +103,8 @@ async def test_concurrent_publications_share_batches(publisher: Publisher) -> No
     places = await asyncio.gather(*(publisher.publish(outgoing(number)) for number in range(200)))
     offsets = [place.position.offset for place in places if place.position is not None]
     assert offsets == list(range(1, 201))
-    assert publisher.stats.batches <= 4
-    assert publisher.stats.published == 200
+    assert publisher.counters.batches <= 4
+    assert publisher.counters.published == 200
 
 
 async def test_lost_answer_for_several_shards_is_given_again(
@@ -119,7 +119,7 @@ async def test_lost_answer_for_several_shards_is_given_again(
     for shard, place in zip(shards, placed, strict=True):
         held = await backend.history(shard, f"room-of-{shard}", 10)
         assert [place.position] == [Position(offset=one.offset, epoch=one.epoch) for one in held]
-    assert publisher.stats.retries == 2
+    assert publisher.counters.retries == 2
 
 
 async def test_error_names_the_shard_that_was_published_to(
@@ -150,7 +150,7 @@ async def test_close_ends_every_caller_with_an_error_of_ours(
     backend.lose = 1_000
     callers = [asyncio.create_task(publisher.publish(outgoing(number))) for number in range(5)]
     callers += [asyncio.create_task(publisher.publish(outgoing(9, "other", SHARD + 1)))]
-    await until(lambda: publisher.stats.retries > 0)
+    await until(lambda: publisher.counters.retries > 0)
     await publisher.aclose()
     results = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(result) for result in results] == [ShardUnavailable] * 6

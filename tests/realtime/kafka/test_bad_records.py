@@ -1,4 +1,4 @@
-"""Where records go."""
+"""What routes and payloads make a record a bad one."""
 
 from __future__ import annotations
 
@@ -7,35 +7,11 @@ from itertools import repeat
 
 import pytest
 
-from realtime.kafka.routing.routing_rules import (
-    BadRecord,
-    failed,
-    is_announcement,
-    judged,
-    payload_of,
-    route,
-)
-from tests.realtime.kafka.records import FakeRecord, with_room
+from realtime.kafka.routing.bad_records import BadRecord, failed, judged, payload_of
+from tests.realtime.kafka.records import with_room
 
 LIMIT = 100  # bytes
 MOST = 5  # rooms
-
-
-@pytest.mark.parametrize(
-    ("record", "rooms"),
-    [
-        (with_room(b"a"), ["a"]),
-        (with_room(b"a", key=b"k"), ["a"]),
-        (with_room(b"a", b"b"), ["a", "b"]),
-        (FakeRecord(key=b"k"), ["k"]),
-        (FakeRecord(key=b"k", headers=(("other", b"x"),)), ["k"]),
-        (FakeRecord(), []),
-        (FakeRecord(key=b""), []),
-    ],
-)
-def test_route(record: FakeRecord, rooms: list[str]) -> None:
-    """The headers `room` count, else the key."""
-    assert route(record) == rooms
 
 
 def rooms() -> Iterator[str]:
@@ -122,18 +98,6 @@ def test_bad_payloads(value: bytes | None, why: str) -> None:
     with pytest.raises(BadRecord, match=why) as caught:
         payload_of(with_room(b"a", value=value), limit=LIMIT)
     assert len(str(caught.value)) < 300
-
-
-@pytest.mark.parametrize("kind", [b"system-announcement", b"maintenance-notify"])
-def test_kinds_for_everybody(kind: bytes) -> None:
-    """A record of these kinds goes to all clients."""
-    assert is_announcement(FakeRecord(headers=(("kind", kind),)))
-
-
-def test_other_kinds_mean_nothing() -> None:
-    """A header `kind` may say what it likes otherwise."""
-    assert not is_announcement(FakeRecord(headers=(("room", b"a"), ("kind", b"order"))))
-    assert not is_announcement(FakeRecord())
 
 
 def test_failing_route_is_a_bad_record() -> None:

@@ -1,66 +1,21 @@
-"""Where a Kafka record goes: values in, values out."""
+"""What makes a record a bad one, which goes to the dead letters: values in, values out."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
+from realtime.kafka.routing.header_rules import Record
 from realtime.rooms.room_names import is_room_name
-
-ROOM_HEADER = "room"
-KIND_HEADER = "kind"
-ANNOUNCEMENTS = frozenset({b"system-announcement", b"maintenance-notify"})  # kinds for everybody
-EVERYBODY = "global"  # the room that stands for all clients, whatever rooms they are in
-
-
-class Record(Protocol):
-    """What routing sees of an aiokafka record."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The record's key."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The record's payload."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """The record's headers in order; a name may come twice."""
-
-
-Route = Callable[[Record], Iterable[str] | Awaitable[Iterable[str]]]
-"""Names a record's rooms, the value of the setting KAFKA_ROUTE. None of them: a bad record."""
 
 _SHOWN = 120  # characters of what a route returned or raised
 
 
 class BadRecord(Exception):
     """A record that can't be published, and why."""
-
-
-def route(record: Record) -> Sequence[str]:
-    """Return the record's rooms: its headers `room`, else its key."""
-    if record.headers:
-        rooms = [
-            value.decode("utf-8", "replace")
-            for name, value in record.headers
-            if name == ROOM_HEADER
-        ]
-        if rooms:
-            return rooms
-    return [record.key.decode("utf-8", "replace")] if record.key else []
-
-
-def is_announcement(record: Record) -> bool:
-    """Tell whether a record is of a kind that is for everybody, whatever its rooms."""
-    for name, kind in record.headers:  # noqa: SIM110 - a generator is slower, for each record
-        if name == KIND_HEADER and kind in ANNOUNCEMENTS:
-            return True
-    return False
 
 
 def judged(answer: object, *, most: int) -> Sequence[str]:

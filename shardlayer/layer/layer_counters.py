@@ -1,0 +1,55 @@
+"""What a layer counts, for metrics. With the counters of publishers it makes `stats()`.
+
+A new figure has its field here, its source in `Node.counters` or `Engine.counters`, and its row in
+docs/operate.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, kw_only=True)
+class LayerCounters:
+    """Figures of one event loop; since its start, where nothing else is said.
+
+    Attributes:
+        delivered: Messages written to members of rooms.
+        unwanted: Publications that came for a room whose last member had just left.
+        failed_members: Members that were removed because writing to them raised.
+        broken_deliveries: Deliveries that an error ended in the middle.
+        backlog_overflows: How often more than `max_backlog` publications waited here.
+        dropped: Publications to rooms without history that were lost in such an overflow, or with
+            a broken delivery.
+        gaps_found: Rooms that had missed something, as a position check found.
+        missed_messages: Group messages that process-local channels missed because they were full.
+        misdirected: What reached nobody, because the members are of the other kind.
+        announced: Announcements that arrived.
+        dropped_announcements: Announcements that were dropped, because too many waited.
+        broken_batches: Batches that could not be read.
+        broken_entries: Entries of batches that were left out, because they can't be what they say.
+        undecodable_messages: Messages that could not be decrypted or decoded.
+        rooms: Groups with members, now.
+        members: Their members, now.
+        failing_tasks: Tasks that failed and are not known to work again yet, now.
+        unheard_servers: Servers that are listened to and can't be heard, now.
+    """
+
+    delivered: int = 0
+    unwanted: int = 0
+    failed_members: int = 0
+    broken_deliveries: int = 0
+    backlog_overflows: int = 0
+    dropped: int = 0
+    gaps_found: int = 0
+    missed_messages: int = 0
+    misdirected: int = 0
+    announced: int = 0
+    dropped_announcements: int = 0
+    broken_batches: int = 0
+    broken_entries: int = 0
+    undecodable_messages: int = 0
+    rooms: int = 0
+    members: int = 0
+    failing_tasks: int = 0
+    unheard_servers: int = 0
