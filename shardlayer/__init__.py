@@ -4,11 +4,15 @@ What stands here is the public API; the modules below are where it lives.
 """
 
 from shardlayer.aio.backoff import Backoff
+from shardlayer.aio.deadlines import Deadlines
 from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
+from shardlayer.aio.tallies import Tally
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import Throttle
+from shardlayer.aio.token_buckets import Bucket, BucketTable
 from shardlayer.broker.redis.server_report import ServerReport, probe
 from shardlayer.broker.values import PAGE, Page
+from shardlayer.core.client_addresses import address_key
 from shardlayer.core.exceptions import (
     ConfigurationError,
     MessageTooLarge,
@@ -44,7 +48,10 @@ __all__ = [
     "PAGE",
     "Backoff",
     "Broadcast",
+    "Bucket",
+    "BucketTable",
     "ConfigurationError",
+    "Deadlines",
     "HistoryPolicy",
     "Host",
     "Joined",
@@ -63,10 +70,12 @@ __all__ = [
     "ShardUnavailable",
     "ShardedChannelLayer",
     "Sink",
+    "Tally",
     "Tasks",
     "Throttle",
     "WireError",
     "WireVersionError",
+    "address_key",
     "probe",
     "register_scheme",
     "spare_collections",

@@ -1,44 +1,17 @@
-"""How much one client may ask for in a second.
+"""How much one client may ask for in a second, by token buckets.
 
-A token bucket fills at a rate and holds a burst; what a client asks for takes tokens from it. So a
-client may do much at once, and in the long run no more than the rate.
-
-A bucket is one number a client, as in the generic cell rate algorithm (GCRA, ITU-T I.371): the
-moment at which it will be full again. A bucket that was never used has 0, which is long past.
+What a client asks for takes tokens. So it may do much at once, and in the long run no more than
+the rate.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import monotonic
 
 from realtime.conf import Conf
+from shardlayer import Bucket
 
 BURST_SECONDS = 10  # of its rate a bucket holds, at least
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """How fast buckets of one kind fill, and what they hold.
-
-    Attributes:
-        rate: Tokens a second; 0: there are always enough.
-        burst: Tokens that one holds, at first and at most.
-    """
-
-    rate: float
-    burst: float
-
-    def take(self, full_at: float, count: float = 1.0) -> float | None:
-        """Take so many tokens from a bucket that is full at that time; None if they are missing.
-
-        Returns when it is full again.
-        """
-        if not self.rate:
-            return full_at
-        now = monotonic()
-        full_at = (full_at if full_at > now else now) + count / self.rate
-        return full_at if full_at - now <= self.burst / self.rate else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 from daphne.server import Server as DaphneServer
 from twisted.internet.defer import Deferred
 
-from shardlayer.server.deadlines import Deadlines
+from shardlayer.aio.deadlines import Deadlines
 from shardlayer.server.endpoints import BACKLOG, with_backlog
 from shardlayer.server.handshake import MessageLimits
 from shardlayer.server.host import WebSocket

@@ -15,7 +15,6 @@ from redis import Redis
 from demo.embedded import EmbeddedValkey
 from realtime.clients import gateway
 from realtime.clients.client_counters import ClientCounters, counters
-from realtime.clients.limits import Bucket
 from realtime.publish import apublish
 from realtime.rooms import room_names
 from shardlayer import ShardedChannelLayer
@@ -339,30 +338,3 @@ async def test_reading_on_outlasts_a_redis_that_hangs(
         pushes = [await client.receive() for _ in range(50)]
         assert [push["offset"] for push in pushes] == list(range(1, 51))
         assert asyncio.get_running_loop().time() - begun > 1
-
-
-class TestBucket:
-    """A token bucket."""
-
-    def test_fills_at_its_rate(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It begins full, and gets its rate a second, up to the burst."""
-        now = 100.0
-        monkeypatch.setattr("realtime.clients.limits.monotonic", lambda: now)
-        bucket = Bucket(2.0, 3.0)
-        full_at = 0.0
-
-        def take(count: float = 1.0) -> bool:
-            nonlocal full_at
-            taken = bucket.take(full_at, count)
-            full_at = full_at if taken is None else taken
-            return taken is not None
-
-        assert [take() for _ in range(4)] == [True, True, True, False]
-        now += 0.5
-        assert [take() for _ in range(2)] == [True, False]
-        now += 1_000.0
-        assert [take(4), take(3), take()] == [False, True, False]
-
-    def test_rate_of_nothing_is_no_limit(self) -> None:
-        """0: always enough."""
-        assert Bucket(0, 1).take(0.0, 1_000_000) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardlayer.server.deadlines import Deadlines
+from shardlayer.aio.deadlines import Deadlines
 
 
 def test_overdue_once_and_in_order() -> None:
