@@ -1,14 +1,23 @@
-"""Tokens that sign a WebSocket in where no cookie can: a page of another site, a program."""
+"""Tokens that sign a WebSocket in where no cookie can: a page of another site, a program.
+
+A token says who its bearer is, when it ends, and what more its issuer wants to say. No database is
+asked to read one.
+"""
 
 from __future__ import annotations
 
-from channels.db import database_sync_to_async
-from django.contrib.auth import get_user_model
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core import signing
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
 
+from realtime.access.credential import Credential
+from realtime.access.identity import Identity, active_user, key_of, name_of
 from realtime.conf import conf
+
+MAX_TOKEN: Final = 16 * 1024  # characters; a longer one is not looked at
 
 _SALT = "realtime.token"
 
@@ -17,38 +26,79 @@ class BadToken(Exception):
     """The token is not one of ours, is too old, or is of a user who may not sign in."""
 
 
-def issue_token(user: AbstractBaseUser) -> str:
-    """Return a token for the `connect` command; good for `TOKEN_MAX_AGE` seconds.
+def issue_token(
+    user: AbstractBaseUser,
+    *,
+    rooms: Sequence[str] = (),
+    claims: Mapping[str, Any] | None = None,
+    expires: float | None = None,
+) -> str:
+    """Return a token that signs `user` in: for the `connect` command, or a subprotocol.
 
-    It is signed, not encrypted: it shows the user's primary key. It names no session, so it ends
-    by age alone, or when the user is deleted or deactivated.
-    """
-    return signing.dumps(user._meta.pk.value_to_string(user), salt=_SALT)
+    It is signed, not encrypted: whoever has it can read the user's primary key and name, the rooms
+    and the claims.
 
-
-async def user_of(token: str) -> AbstractBaseUser:
-    """Return the user whom a token signs in.
+    Args:
+        user: A user who is saved.
+        rooms: Globs of rooms that it opens, whatever the rules say; no user's private room.
+        claims: What the rules get to know of its bearer, as JSON has it.
+        expires: Seconds from now until it ends; at most, and without it, `TOKEN_MAX_AGE`.
 
     Raises:
-        BadToken: It signs nobody in.
+        ValueError: The user is not saved, or the token would be longer than `MAX_TOKEN`.
     """
+    key = key_of(user)
+    if key is None:
+        raise ValueError("Only a user with a primary key can have a token.")
+    most, now = conf().token_max_age, time.time()
+    payload: dict[str, Any] = {"u": key, "n": name_of(user), "i": now}
+    payload["e"] = now + (most if expires is None else min(expires, most))
+    if rooms:
+        payload["r"] = list(rooms)
+    if claims:
+        payload["c"] = dict(claims)
+    token = signing.dumps(payload, salt=_SALT)
+    if len(token) > MAX_TOKEN:
+        raise ValueError(f"A token has at most {MAX_TOKEN:,} characters, not {len(token):,}.")
+    return token
+
+
+async def sign_in_by(token: str, identity: Identity) -> None:
+    """Sign the bearer of a token in.
+
+    Raises:
+        BadToken: It signs nobody in; the identity is what it was.
+    """
+    credential = read_token(token)
+    await identity.old_connections.close()
+    user = await active_user(credential)
+    if user is None:
+        raise BadToken("The token's user is gone, or may not sign in.")
+    identity.sign_in(credential, user)
+
+
+def read_token(token: str) -> Credential:
+    """Return what a token says.
+
+    Raises:
+        BadToken: It is not one of ours, or too old.
+    """
+    if len(token) > MAX_TOKEN:
+        raise BadToken("The token is too long.")
     try:
-        key = signing.loads(token, salt=_SALT, max_age=conf().token_max_age)
+        payload = signing.loads(token, salt=_SALT, max_age=conf().token_max_age)
     except signing.SignatureExpired as error:
         raise BadToken("The token is too old.") from error
-    except signing.BadSignature as error:
+    except (signing.BadSignature, ValueError) as error:
         raise BadToken("The token is not valid.") from error
-    user: AbstractBaseUser = await _active_user(key)
-    return user
-
-
-@database_sync_to_async  # type: ignore[untyped-decorator]
-def _active_user(key: str) -> AbstractBaseUser:
-    model = get_user_model()
-    try:
-        user = model._default_manager.get(pk=model._meta.pk.to_python(key))
-    except (ObjectDoesNotExist, ValidationError) as error:
-        raise BadToken("The token's user is gone.") from error
-    if not user.is_active:
-        raise BadToken("The token's user may not sign in.")
-    return user
+    if payload["e"] <= time.time():
+        raise BadToken("The token is too old.")
+    return Credential(
+        method="token",
+        user_id=payload["u"],
+        name=payload["n"] or "",
+        claims=payload.get("c", {}),
+        rooms=tuple(payload.get("r", ())),
+        issued=payload["i"],
+        expires=payload["e"],
+    )

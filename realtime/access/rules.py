@@ -22,8 +22,8 @@ class Access:
 
     A user's private room is decided first, and asks nobody else: only its user subscribes, and no
     client publishes. Of all others, clients may publish only to those of `CLIENT_PUBLISH`.
-    `AUTHORIZE`, when set, is asked about every subscribing and every publishing that is left;
-    without it nobody's identity is looked at.
+    A token may open rooms to its bearer. `AUTHORIZE`, when set, is asked about every subscribing
+    and every publishing that is left; without it nobody's identity is looked at.
     """
 
     __slots__ = ("_authorize", "_publishable")
@@ -39,6 +39,8 @@ class Access:
         if action == "publish" and room not in self._publishable:
             return False
         if self._authorize is None:
+            return True
+        if action == "subscribe" and identity.credential.opens(room):
             return True
         # As Django does before each request: a connection that failed, or that outlived
         # CONN_MAX_AGE, would fail every command until the worker is restarted.

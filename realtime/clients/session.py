@@ -33,7 +33,7 @@ from realtime.clients.round_robin import turns_of
 from realtime.conf import conf
 from realtime.rooms.history import read_history
 from realtime.sharded_layer import sharded_layer
-from realtime.tokens import BadToken, user_of
+from realtime.tokens import BadToken, sign_in_by
 from shardlayer import (
     PAGE,
     Broadcast,
@@ -139,7 +139,7 @@ class ClientSession:
     async def _connect(self, command: Connect) -> None:
         if command.token is not None:
             try:
-                self._identity.sign_in(await user_of(command.token))
+                await sign_in_by(command.token, self._identity)
             except BadToken as error:
                 raise ProtocolError("bad_token", str(error)) from error
         user = await self._identity.user()

@@ -9,12 +9,13 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser, User
-from django.core import signing
 from django.db import connections
 from pytest_django import Settings
 
-from realtime.access.identity import Identity, name_of, session_key
-from realtime.tokens import BadToken, issue_token, user_of
+from realtime.access.credential import NOBODY, Credential
+from realtime.access.identity import Identity, name_of, session_digest, session_key
+from realtime.access.users import user_room
+from realtime.tokens import issue_token
 from tests.realtime.client import Client
 from tests.realtime.users import cookie_of
 
@@ -29,9 +30,14 @@ def ada(transactional_db: None, settings: Settings) -> Iterator[User]:
     connections.close_all()
 
 
+def identity_headers(cookie: str) -> list[tuple[bytes, bytes]]:
+    """Return a handshake's headers with that Cookie header."""
+    return [(b"cookie", cookie.encode())]
+
+
 def scope(cookie: str) -> dict[str, object]:
     """Return a connection's scope with that Cookie header."""
-    return {"headers": [(b"cookie", cookie.encode())]}
+    return {"headers": identity_headers(cookie)}
 
 
 def test_session_key_is_read_from_the_cookies() -> None:
@@ -72,30 +78,74 @@ async def test_middlewares_user_counts(ada: User) -> None:
     assert await Identity({"headers": [], "user": ada}).user() is ada
 
 
-async def test_token_signs_in(ada: User) -> None:
-    """A token of a user is good for that user."""
-    assert (await user_of(issue_token(ada))).get_username() == "ada"
+async def test_session_is_the_credential(ada: User) -> None:
+    """Once a session was looked at, it is known how the user signed in; its key is not shown."""
+    cookie = await database_sync_to_async(cookie_of)(ada)
+    identity = Identity(scope(cookie))
+    assert identity.credential is NOBODY
+    await identity.user()
+    key = session_key(identity_headers(cookie))
+    assert key is not None
+    assert identity.credential == Credential(
+        method="session", user_id=str(ada.pk), name="ada", session=session_digest(key)
+    )
+    assert key not in repr(identity.credential)
 
 
-async def test_tokens_end(ada: User, settings: Settings) -> None:
-    """A token ends by age, with its user, and when it is tampered with."""
-    token = issue_token(ada)
-    with pytest.raises(BadToken, match="not valid"):
-        await user_of(token[:-1] + ("a" if token[-1] != "a" else "b"))
-    with pytest.raises(BadToken, match="not valid"):
-        await user_of(signing.dumps(str(ada.pk)))  # signed for something else
-    ada.is_active = False
+async def test_credential_signs_in_without_a_query() -> None:
+    """A credential's user is known by key and name; a query would fail this test."""
+    identity = Identity({"headers": []})
+    identity.sign_in(Credential(method="jwt", user_id="7", name="ada", claims={"team": "red"}))
+    user = await identity.user()
+    assert (user.pk, name_of(user), user_room(user)) == (7, "ada", "user.7")
+    assert user.is_authenticated
+    assert identity.claims == {"team": "red"}
+    identity.sign_in(Credential(method="jwt", user_id="8"))
+    assert name_of(await identity.user()) == ""
+
+
+async def test_credential_of_no_key_is_refused() -> None:
+    """What can be no primary key is refused, and changes nothing."""
+    identity = Identity({"headers": []})
+    for key in ("ada", "", "7; --", "9" * 5_000):
+        with pytest.raises(ValueError, match="primary key"):
+            identity.sign_in(Credential(method="jwt", user_id=key))
+    assert not (await identity.user()).is_authenticated
+
+
+async def test_loaded_user_has_all_fields(ada: User) -> None:
+    """What the credential does not say is read once, for whoever asks for it."""
+    ada.is_staff = True
     await ada.asave()
-    with pytest.raises(BadToken, match="may not"):
-        await user_of(token)
-    await ada.adelete()
-    with pytest.raises(BadToken, match="gone"):
-        await user_of(token)
-    settings.REALTIME = {"TOKEN_MAX_AGE": 1}
-    old = signing.TimestampSigner(salt="realtime.token")
-    old.timestamp = lambda: signing.b62_encode(1)  # type: ignore[method-assign]
-    with pytest.raises(BadToken, match="too old"):
-        await user_of(old.sign_object(str(ada.pk)))
+    identity = Identity({"headers": []})
+    identity.sign_in(Credential(method="token", user_id=str(ada.pk), name="ada"))
+    loaded = await identity.loaded_user()
+    assert isinstance(loaded, User)
+    assert loaded.is_staff
+    assert await identity.loaded_user() is loaded is await identity.user()
+
+
+@pytest.mark.parametrize("how", ["gone", "inactive"])
+async def test_who_may_not_sign_in_is_nobody(ada: User, how: str) -> None:
+    """A user who was deleted or deactivated is nobody, whatever the credential says."""
+    identity = Identity({"headers": []})
+    identity.sign_in(Credential(method="token", user_id=str(ada.pk), name="ada"))
+    if how == "gone":
+        await ada.adelete()
+    else:
+        ada.is_active = False
+        await ada.asave()
+    assert not (await identity.loaded_user()).is_authenticated
+    assert identity.credential is NOBODY
+
+
+def test_token_may_open_rooms() -> None:
+    """Globs name the rooms that a credential opens; without any it opens none."""
+    credential = Credential(rooms=("orders.*", "news"))
+    assert credential.opens("orders.7")
+    assert credential.opens("news")
+    assert not credential.opens("newsroom")
+    assert not NOBODY.opens("news")
 
 
 @pytest.mark.usefixtures("memory_layer")
