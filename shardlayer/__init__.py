@@ -13,6 +13,7 @@ from shardlayer.aio.token_buckets import Bucket, BucketTable
 from shardlayer.broker.redis.server_report import ServerReport, probe
 from shardlayer.broker.values import PAGE, Page
 from shardlayer.core.client_addresses import address_key
+from shardlayer.core.close_codes import CLOSE_SLOW
 from shardlayer.core.exceptions import (
     ConfigurationError,
     MessageTooLarge,
@@ -24,6 +25,7 @@ from shardlayer.core.exceptions import (
 )
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.hosts import Host
+from shardlayer.core.optional_packages import MissingExtra, needs_extra
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.schemes import register_scheme
 from shardlayer.core.types import (
@@ -44,6 +46,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BEGINNING",
+    "CLOSE_SLOW",
     "GC_THRESHOLD",
     "PAGE",
     "Backoff",
@@ -58,6 +61,7 @@ __all__ = [
     "LayerOptions",
     "Mark",
     "MessageTooLarge",
+    "MissingExtra",
     "Node",
     "NodeId",
     "Page",
@@ -76,6 +80,7 @@ __all__ = [
     "WireError",
     "WireVersionError",
     "address_key",
+    "needs_extra",
     "probe",
     "register_scheme",
     "spare_collections",

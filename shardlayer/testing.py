@@ -16,8 +16,13 @@ import weakref
 from typing import Any
 
 from asgiref import testing as asgiref_testing
-from channels import db, testing
+from channels import db
 from django.db import connections
+
+from shardlayer.core.optional_packages import needs_extra
+
+with needs_extra("server"):  # `channels.testing` imports Daphne, whatever is used of it
+    from channels import testing
 
 _asgiref: Any = asgiref_testing.ApplicationCommunicator  # its methods are not typed
 

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from realtime.clients.client_counters import counters
-from realtime.clients.protocol.commands import CLOSE_ABUSE, CLOSE_BINARY, CLOSE_FAILED, CLOSE_SLOW
-from shardlayer import Broadcast, Sink
+from realtime.clients.protocol.commands import CLOSE_ABUSE, CLOSE_BINARY, CLOSE_FAILED
+from shardlayer import CLOSE_SLOW, Broadcast, Sink
 
 logger = logging.getLogger(__name__)
 

@@ -7,21 +7,18 @@ from contextlib import contextmanager
 
 from django.core.management.base import CommandError
 
-EXTRAS = {"kafka": frozenset({"aiokafka", "cramjam"})}  # extra -> packages that it brings
+from shardlayer import MissingExtra, needs_extra
 
 
 @contextmanager
-def extra(name: str) -> Iterator[None]:
+def command_extra(name: str) -> Iterator[None]:
     """Import what needs an extra inside of this block.
 
     Raises:
         CommandError: A package of the extra is not installed; in one line, with what to install.
     """
     try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in EXTRAS[name]:
-            raise
-        raise CommandError(
-            f"{error.name} is not installed: pip install 'shardlayer[{name}]'"
-        ) from error
+        with needs_extra(name):
+            yield
+    except MissingExtra as error:
+        raise CommandError(str(error)) from error

@@ -178,35 +178,11 @@ class ShardedChannelLayer(Blocking, LayerInspection, BaseChannelLayer):  # type:
 
         Again prolongs it. A process-local channel whose process is gone is ignored.
         """
-        self.require_valid_group_name(group)
-        self.require_valid_channel_name(channel)
-        shard, node = self.shard_of(group), node_of(channel) if is_process_local(channel) else ""
-        if await self._on_node(node, lambda node: node.memberships.add(group, channel)):
-            return
-        if node:
-            await self._engines.run(
-                lambda engine: engine.backend.enroll(shard, group, channel, node=node, add=True)
-            )
-        else:
-            await self._engines.run(lambda engine: engine.backend.attach(shard, group, channel))
+        await self._change_membership(group, channel, add=True)
 
     async def group_discard(self, group: str, channel: str) -> None:
         """End a channel's membership in a group, if there is one."""
-        self.require_valid_group_name(group)
-        self.require_valid_channel_name(channel)
-        shard, node = self.shard_of(group), node_of(channel) if is_process_local(channel) else ""
-
-        async def discard(node: Node) -> None:
-            node.memberships.discard(group, channel)
-
-        if await self._on_node(node, discard):
-            return
-        if node:
-            await self._engines.run(
-                lambda engine: engine.backend.enroll(shard, group, channel, node=node, add=False)
-            )
-        else:
-            await self._engines.run(lambda engine: engine.backend.detach(shard, group, channel))
+        await self._change_membership(group, channel, add=False)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         """Send a message to all members of a group; a member that is full misses it.
@@ -289,6 +265,28 @@ class ShardedChannelLayer(Blocking, LayerInspection, BaseChannelLayer):  # type:
         self._engines.own()
 
     # Inside
+
+    async def _change_membership(self, group: str, channel: str, *, add: bool) -> None:
+        """Begin or end a membership where it is kept: in the channel's node, or by the shard."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        shard, id = self.shard_of(group), node_of(channel) if is_process_local(channel) else ""
+
+        async def in_node(node: Node) -> None:
+            if add:
+                await node.memberships.add(group, channel)
+            else:
+                node.memberships.discard(group, channel)
+
+        def by_shard(engine: Engine) -> Awaitable[None]:
+            backend = engine.backend
+            if id:  # another process's channel
+                return backend.enroll(shard, group, channel, node=id, add=add)
+            change = backend.attach if add else backend.detach
+            return change(shard, group, channel)
+
+        if not await self._on_node(id, in_node):
+            await self._engines.run(by_shard)
 
     async def _append_to_all(
         self, engine: Engine, group: str, channels: Sequence[str], payload: bytes

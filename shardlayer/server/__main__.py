@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-EXTRA = frozenset({"daphne", "twisted", "autobahn", "websockets"})  # packages of the extra `server`
+from shardlayer.core.optional_packages import MissingExtra, needs_extra
 
 
 def main() -> None:
@@ -13,13 +13,10 @@ def main() -> None:
     Ends with one line where the extra `server` is not installed.
     """
     try:
-        from shardlayer.server.cli import main as serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in EXTRA:
-            raise
-        sys.exit(
-            f"shardlayer-daphne: {error.name} is not installed: pip install 'shardlayer[server]'"
-        )
+        with needs_extra("server"):
+            from shardlayer.server.cli import main as serve
+    except MissingExtra as error:
+        sys.exit(f"shardlayer-daphne: {error}")
     serve()
 
 

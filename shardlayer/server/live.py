@@ -1,13 +1,17 @@
 """A live server for the tests of a Django project, with a browser for example.
 
-Importing this module needs Django's settings, as importing Channels' tools does.
+Importing this module needs Django's settings, as importing Channels' tools does, and the extra
+`server`.
 """
 
 from __future__ import annotations
 
-from channels.testing import ChannelsLiveServerTestCase
+from shardlayer.core.optional_packages import needs_extra
 
-from shardlayer.server.server_process import ServerProcess
+with needs_extra("server"):
+    from channels.testing import ChannelsLiveServerTestCase
+
+    from shardlayer.server.server_process import ServerProcess
 
 
 class LiveServerTestCase(ChannelsLiveServerTestCase):  # type: ignore[misc]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from websockets.server import ServerProtocol
 
+from shardlayer.core.close_codes import CLOSE_SLOW
 from shardlayer.server.server_counters import counters
 
-SLOW_CONSUMER = 4008  # close code: come back, and resume by offset
 REASON = "slow consumer"
 SLOW_CLOSE_TIMEOUT = 5.0  # seconds for a slow client to take that close frame and answer it
 
@@ -19,5 +19,5 @@ SLOW_CLOSE_TIMEOUT = 5.0  # seconds for a slow client to take that close frame a
 def close_frame(frames: ServerProtocol) -> bytes:
     """Return the bytes that close a slow client's connection, and count it."""
     counters.slow_closed += 1
-    frames.send_close(SLOW_CONSUMER, REASON)
+    frames.send_close(CLOSE_SLOW, REASON)
     return b"".join(frames.data_to_send())

@@ -15,6 +15,7 @@ from websockets.frames import Close, CloseCode
 from websockets.protocol import State as WebSocketState
 from websockets.server import ServerProtocol
 
+from shardlayer.core.close_codes import CLOSE_SLOW
 from shardlayer.core.frames import text_frame
 from shardlayer.server import slow_client
 from shardlayer.server.accepting import Accepting
@@ -177,7 +178,7 @@ class WebSocketProtocol(Accepting):
             return
         data = slow_client.close_frame(frames)
         self._send_last(data, timeout=slow_client.SLOW_CLOSE_TIMEOUT, jump=True)
-        self._tell(slow_client.SLOW_CONSUMER, slow_client.REASON)
+        self._tell(CLOSE_SLOW, slow_client.REASON)
 
     def limit_messages(self, size: int) -> None:
         """Close with 1009 a client whose message is larger than `size` bytes, from here on."""

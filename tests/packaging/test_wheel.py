@@ -108,6 +108,11 @@ def test_missing_extra_is_one_line_that_names_it(environment: Get) -> None:
         assert "pip install 'shardlayer[kafka]'" in done.stderr
         assert done.stderr.count("\n") == 1
         assert "usage: " in alone.run("python", "-c", MANAGE, command[0], "--help")
+    for module in ("shardlayer.testing", "shardlayer.server.live"):
+        done = alone.attempt("python", "-c", f"import {module}")
+        assert done.stderr.splitlines()[-1].endswith(
+            "MissingExtra: daphne is not installed: pip install 'shardlayer[server]'"
+        )
     config = '{"hosts": ["memory://x"], "symmetric_encryption_keys": ["k"]}'
     done = alone.attempt("python", "-c", SEND.format(config=config, apps="[]"))
     assert "pip install 'shardlayer[encryption]'" in done.stderr

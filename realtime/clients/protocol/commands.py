@@ -24,7 +24,6 @@ ErrorCode = Literal[
 
 CLOSE_BINARY: Final = 1003  # a binary frame: don't come back
 CLOSE_FAILED: Final = 1011  # the server failed: come back
-CLOSE_SLOW: Final = 4008  # did not read fast enough: come back, and resume by offset
 CLOSE_ABUSE: Final = 4009  # did what the protocol forbids: don't come back
 CLOSE_RATE: Final = 4010  # sent too many commands: come back later
 

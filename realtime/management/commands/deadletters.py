@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.conf import conf
 from realtime.management.arguments import count
-from realtime.management.extras import extra
+from realtime.management.extras import command_extra
 from realtime.management.tables import harmless
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, action: str, topics: list[str], **options: Any) -> None:
         """Do it, once."""
-        with extra("kafka"):
+        with command_extra("kafka"):
             from realtime.kafka.brokers import FAILURES, KafkaSettingsError, brokers_of
             from realtime.kafka.replay import Postbox
             from realtime.kafka.reporting import quiet_aiokafka

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.conf import conf
 from realtime.management.arguments import count
-from realtime.management.extras import extra
+from realtime.management.extras import command_extra
 from realtime.management.run_until_stopped import run_until_stopped
 from realtime.sharded_layer import sharded_layer
 from realtime.waiting import wait_for_redis
@@ -66,7 +66,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the pool."""
-        with extra("kafka"):
+        with command_extra("kafka"):
             from realtime.kafka.brokers import KafkaSettingsError
             from realtime.kafka.configured import configured_pool
         try:

@@ -69,11 +69,10 @@ class ClusterServers(Servers):
         self._map = FifoGate(
             is_ready=lambda: bool(self._owners), prepare=self._learn, name="map of the Cluster"
         )
-        self._audience: tuple[NodeId, Listener] | None = None
+        self._hearer: tuple[NodeId, Listener] | None = None
         self._regrouping = asyncio.Lock()
         self._heard_at: dict[str, list[int]] = {}
         self._complain = ThrottledLog(logger, logging.WARNING)
-        self._is_closed = False
 
     @property
     def addresses(self) -> list[str]:
@@ -101,11 +100,11 @@ class ClusterServers(Servers):
 
     async def listen(self, node: NodeId, listener: Listener) -> None:
         self._listens = True
-        self._audience = (node, listener)
+        self._hearer = (node, listener)
         self._tasks.supervise(self._regroup, "hear the Cluster")
 
     async def aclose(self) -> None:
-        self._is_closed = True
+        self._has_ended = True  # from now on the map is read no more
         await self._map.aclose()
         await super().aclose()
 
@@ -185,7 +184,7 @@ class ClusterServers(Servers):
     def _learn_soon(self) -> None:
         """Read the map in the background, unless that has just been done."""
         now = asyncio.get_running_loop().time()
-        if now - self._learned >= LEARN_INTERVAL and not self._is_closed:
+        if now - self._learned >= LEARN_INTERVAL and not self._has_ended:
             self._tasks.supervise(self._learn_and_regroup, "learn where the Cluster's slots are")
 
     async def _learn_and_regroup(self) -> None:
@@ -264,7 +263,7 @@ class ClusterServers(Servers):
                     self._complain("Can't reach the Cluster: %s. Waiting for it.", error)
                 if not self._owners:
                     await asyncio.sleep(1.0)
-            if self._audience is not None:
+            if self._hearer is not None:
                 placed: dict[str, list[int]] = {}
                 for shard, slot in enumerate(self._slots):
                     if slot in self._owners:  # else asking for it would cost all of that server
@@ -272,12 +271,12 @@ class ClusterServers(Servers):
                 for address in [*self._subscriptions]:
                     if self._heard_at[address] != placed.get(address):
                         await self._subscriptions.pop(address).aclose()
-                        self._stop_hearing(self._heard_at.pop(address), self._audience[1])
+                        self._stop_hearing(self._heard_at.pop(address), self._hearer[1])
                 for address, shards in placed.items():
                     if address not in self._subscriptions:
                         self._heard_at[address] = shards
                         self._subscriptions[address] = self._subscribe(
-                            address, shards, *self._audience
+                            address, shards, *self._hearer
                         )
             self._forget_who_left()
 

@@ -18,7 +18,7 @@ class Door:
         self.attempts = 0
         self.through: list[int] = []
         self.error: Exception | None = None
-        self.turnstile = FifoGate(is_ready=lambda: self.is_open, prepare=self._open, name="door")
+        self.gate = FifoGate(is_ready=lambda: self.is_open, prepare=self._open, name="door")
 
     async def _open(self) -> None:
         self.attempts += 1
@@ -29,8 +29,8 @@ class Door:
         self.is_open = True
 
     async def call(self, number: int) -> None:
-        if not self.turnstile.is_open:
-            await self.turnstile.enter()
+        if not self.gate.is_open:
+            await self.gate.enter()
         self.through.append(number)
 
 
@@ -44,7 +44,7 @@ async def test_callers_of_every_turn_keep_their_order() -> None:
     await asyncio.gather(*calls)
     assert door.through == [number for number in range(50) for _ in range(2)]
     assert door.attempts == 1
-    assert door.turnstile.is_open
+    assert door.gate.is_open
 
 
 async def test_who_comes_alone_when_it_is_open_does_not_wait() -> None:
@@ -79,7 +79,7 @@ async def test_cancelled_callers_hold_nobody_up() -> None:
     calls[3].cancel()
     await asyncio.gather(*calls, return_exceptions=True)
     assert door.through == [1, 2, 4, 5]
-    assert door.turnstile.is_open
+    assert door.gate.is_open
 
 
 async def test_what_is_lost_again_is_prepared_again() -> None:
@@ -102,7 +102,7 @@ async def test_close_tells_who_waits() -> None:
     door = Door(turns=1_000_000)
     calls = [asyncio.create_task(door.call(number)) for number in range(3)]
     await asyncio.sleep(0)
-    await door.turnstile.aclose()
+    await door.gate.aclose()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ConnectionError] * 3
     assert not door.is_open
