@@ -19,7 +19,8 @@ PROGRAMS = {
     "java": ("java",),
     "mvn": ("mvn",),
     "cc": ("cc", "gcc", "clang"),
-    "docker": ("docker",),
+    "haproxy": ("haproxy", "/usr/sbin/haproxy"),
+    "nginx": ("nginx", "/usr/sbin/nginx"),
     "postgresql": ("postgres", "/usr/lib/postgresql/*/bin/postgres"),  # Debian's is not on the PATH
 }
 LEFT_OUT = "left out: "  # how the reason of such a skip begins

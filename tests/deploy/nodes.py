@@ -1,0 +1,100 @@
+"""Nodes of the demo project behind a proxy, each with an address of its own and the same port."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import psutil
+
+from demo.embedded import free_port
+from tests.realtime.process import BIN, Process
+from tests.server.client import RawClient, request
+from tests.waiting import wait_until
+
+ORIGIN = "http://localhost"
+START_TIMEOUT = 60.0  # seconds
+
+
+class ProxiedNode(Process):
+    """`shardlayer-daphne` as the Dockerfile and docker-compose.horizontal.yml run it.
+
+    Attributes:
+        address: Its own IP address.
+    """
+
+    def __init__(self, directory: Path, *, address: str, port: int, redis_url: str) -> None:
+        self.address, self.port = address, port
+        super().__init__(
+            [
+                *(str(BIN / "shardlayer-daphne"), "-b", address, "-p", str(port)),
+                *("--proxy-headers", "--access-log", "-", "config.asgi:application"),
+            ],
+            log=directory / f"node-{address}.log",
+            REDIS_URL=redis_url,
+            DATABASE_URL=f"sqlite:///{directory}/db.sqlite3",
+            DJANGO_ALLOWED_HOSTS=f"localhost,{address}",
+        )
+
+    def is_ready(self) -> bool:
+        """Say whether it takes clients."""
+        try:
+            with urlopen(f"http://{self.address}:{self.port}/health/ready", timeout=5) as answer:
+                return bool(json.load(answer)["status"] == "ready")
+        except OSError:
+            return False
+
+    def connections(self) -> int:
+        """Return how many connections its clients have."""
+        assert self._process is not None
+        return sum(
+            connection.status == psutil.CONN_ESTABLISHED and connection.laddr.ip == self.address
+            for connection in psutil.Process(self._process.pid).net_connections("tcp")
+        )
+
+
+@contextmanager
+def running_nodes(
+    directory: Path, redis_url: str, addresses: tuple[str, ...]
+) -> Iterator[dict[str, ProxiedNode]]:
+    """Start a node on each address, all on one port; by address."""
+    port = free_port()
+    with ExitStack() as stack:
+        nodes = {
+            address: stack.enter_context(
+                ProxiedNode(directory, address=address, port=port, redis_url=redis_url)
+            )
+            for address in addresses
+        }
+        for node in nodes.values():
+            wait_until(node.is_ready, within=START_TIMEOUT, what="A node did not become ready.")
+        yield nodes
+
+
+def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
+    """Return status and body of a page through the proxy on this port."""
+    asked = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": "localhost", **headers})
+    try:
+        with urlopen(asked, timeout=30) as answer:
+            return answer.status, answer.read()
+    except HTTPError as error:
+        return error.code, error.read()
+
+
+def told(clients: list[RawClient]) -> list[int]:
+    """Return the codes with which some of these clients were just closed."""
+    readable, _, _ = select.select([client.socket for client in clients], [], [], 0)
+    closed = [client for client in clients if client.socket in readable]
+    return [client.read_to_close()[-1].code for client in closed]
+
+
+def connect(port: int, path: str = "/ws/", **headers: str | None) -> RawClient:
+    """Open a WebSocket through the proxy on this port; it may have been refused: see its status."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    return RawClient(connection, request(path, Host="localhost", Origin=ORIGIN, **headers))

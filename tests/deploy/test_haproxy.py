@@ -1,0 +1,212 @@
+"""deploy/haproxy/haproxy.cfg, run by HAProxy itself in front of two nodes."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from demo.embedded import EmbeddedValkey, free_port
+from tests import tools
+from tests.contract.places import make_certificate
+from tests.deploy.haproxy import CONFIGURATION, HAProxy
+from tests.deploy.names import NameServer
+from tests.deploy.nodes import ProxiedNode, connect, get, running_nodes, told
+from tests.server.client import RawClient, request
+from tests.waiting import wait_until
+
+pytestmark = [
+    pytest.mark.needs("haproxy"),
+    pytest.mark.slow,
+    pytest.mark.xdist_group("proxies"),
+    pytest.mark.timeout(240),
+]
+
+ONE, TWO, THREE = "127.0.0.2", "127.0.0.3", "127.0.0.4"
+
+Start = Callable[..., HAProxy]
+
+
+@pytest.fixture(scope="module")
+def nodes(
+    valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, ProxiedNode]]:
+    """Two nodes that no test stops."""
+    with running_nodes(tmp_path_factory.mktemp("nodes"), valkey.url, (ONE, TWO)) as running:
+        yield running
+
+
+@pytest.fixture
+def names() -> Iterator[NameServer]:
+    """A name server that knows both."""
+    with NameServer(ONE, TWO) as server:
+        yield server
+
+
+@contextmanager
+def haproxy_before(
+    directory: Path, names: NameServer, port: int, **environ: str
+) -> Iterator[HAProxy]:
+    """Run HAProxy until the block ends; inside it knows all nodes."""
+    with HAProxy(directory, names=names.address, nodes=f"node:{port}", **environ) as haproxy:
+        for backend in ("sockets", "pages"):
+            wait_until(
+                lambda backend=backend: set(haproxy.up(backend)) == set(names.addresses),  # type: ignore[misc]
+                what=haproxy.output(),
+            )
+        yield haproxy
+
+
+@pytest.fixture
+def start(nodes: dict[str, ProxiedNode], names: NameServer, tmp_path: Path) -> Iterator[Start]:
+    """Return what starts HAProxy before both nodes, with variables of the configuration."""
+    with ExitStack() as stack:
+        port = nodes[ONE].port
+        yield lambda **environ: stack.enter_context(
+            haproxy_before(tmp_path, names, port, **environ)
+        )
+
+
+def test_connections_go_where_the_fewest_are(start: Start) -> None:
+    """Arrivals alone leave a difference of one at most, and departures are made up for."""
+    haproxy = start()
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(haproxy.port)) for _ in range(21)]
+        assert {client.status for client in clients} == {101}
+        assert sorted(haproxy.up().values()) == [10, 11]
+        for client in clients[::2]:  # those of one node, as arrivals took turns
+            client.disconnect()
+        wait_until(lambda: sum(haproxy.up().values()) == 10)
+        for _ in range(10):
+            assert stack.enter_context(connect(haproxy.port)).status == 101
+        assert sorted(haproxy.up().values()) == [10, 10]
+
+
+def test_full_is_said(start: Start) -> None:
+    """When no node has room a client is told at once. Pages go on; a free place is taken."""
+    haproxy = start(HAPROXY_SOCKETS_PER_NODE="3")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(haproxy.port)) for _ in range(6)]
+        assert {client.status for client in clients} == {101}
+        assert haproxy.up() == {ONE: 3, TWO: 3}
+        with connect(haproxy.port) as refused:
+            assert refused.status == 503
+            assert "retry-after: 5" in refused.head.lower()
+        status, _ = get(haproxy.port, "/admin/login/")
+        assert status == 200
+        clients[0].disconnect()
+        wait_until(lambda: sum(haproxy.up().values()) == 5)
+        assert stack.enter_context(connect(haproxy.port)).status == 101
+
+
+def test_no_node_is_said(start: Start, names: NameServer) -> None:
+    """Without a node clients get 503, and so does a balancer in front that asks for health."""
+    haproxy = start()
+    assert haproxy.watch("/health")[0] == 200
+    names.addresses.clear()
+    names.addresses.append(THREE)  # nobody is there
+    wait_until(lambda: not haproxy.up())
+    with connect(haproxy.port) as refused:
+        assert refused.status == 503
+    assert haproxy.watch("/health")[0] == 503
+
+
+def test_nodes_see_their_clients(start: Start, nodes: dict[str, ProxiedNode]) -> None:
+    """The address is the client's, whatever the client says that it is."""
+    haproxy = start()
+    lies = {"X_Forwarded_For": "6.6.6.6", "Daphne_Root_Path": "/evil", "X_Forwarded_Port": "66"}
+    with connect(haproxy.port, "/ws/?seen", **lies) as client:
+        assert client.status == 101
+        place = client.socket.getsockname()
+    line = f"127.0.0.1:{place[1]} - - "
+    wait_until(lambda: any(line in node.output() for node in nodes.values()), within=20)
+    assert not any("6.6.6.6" in node.output() for node in nodes.values())
+
+
+def test_tls(start: Start, tmp_path: Path) -> None:
+    """HAPROXY_BIND takes a certificate, and nodes know that their clients came by TLS."""
+    certificate, key = make_certificate(tmp_path)
+    both = tmp_path / "site.pem"
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    port = free_port()
+    start(HAPROXY_BIND=f"127.0.0.1:{port} ssl crt {both} alpn http/1.1")
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
+        inside = trusting.wrap_socket(plain, server_hostname="127.0.0.1")
+        opening = request("/ws/", Host="localhost", Origin="https://localhost")
+        with RawClient(inside, opening) as client:
+            assert client.status == 101
+
+
+def test_is_taken_without_a_warning() -> None:
+    """HAProxy has nothing to complain of; with -dW it would refuse what it warns of."""
+    program = tools.find("haproxy")
+    assert program is not None
+    checked = subprocess.run(
+        [program, "-c", "-dW", "-f", CONFIGURATION], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_strangers_see_no_insides(start: Start) -> None:
+    """Health and figures are for who runs it."""
+    haproxy = start()
+    for path in ("/health", "/health/ready", "/metrics"):
+        assert get(haproxy.port, path)[0] == 404
+    assert 'haproxy_server_status{proxy="sockets"' in haproxy.watch("/metrics")[1]
+
+
+def test_node_that_is_drained_gets_nobody(start: Start, names: NameServer) -> None:
+    """`set server … state drain` keeps the connections and sends new ones elsewhere."""
+    haproxy = start()
+    with ExitStack() as stack:
+        stayed = [stack.enter_context(connect(haproxy.port)) for _ in range(4)]
+        server = haproxy.name_of(ONE)
+        assert haproxy.command(f"set server sockets/{server} state drain").strip() == ""
+        wait_until(lambda: set(haproxy.up()) == {TWO})
+        for _ in range(4):
+            assert stack.enter_context(connect(haproxy.port)).status == 101
+        assert haproxy.up() == {TWO: 6}
+        assert not any(client.is_cut_off() for client in stayed)
+
+
+def test_node_that_ends_moves_its_people(
+    valkey: EmbeddedValkey, names: NameServer, tmp_path: Path
+) -> None:
+    """SIGTERM: its clients are told with 1012, and all of them get in elsewhere at once."""
+    with (
+        running_nodes(tmp_path, valkey.url, (ONE, TWO)) as nodes,
+        haproxy_before(tmp_path, names, nodes[ONE].port) as haproxy,
+        ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(connect(haproxy.port)) for _ in range(8)]
+        assert haproxy.up() == {ONE: 4, TWO: 4}
+        assert nodes[ONE].stop() == 0
+        wait_until(lambda: haproxy.up() == {TWO: 4})
+        assert told(clients) == [1012] * 4
+        for _ in range(4):
+            assert stack.enter_context(connect(haproxy.port)).status == 101
+        assert haproxy.up() == {TWO: 8}
+
+
+def test_nodes_come_and_go(
+    valkey: EmbeddedValkey,
+    start: Start,
+    names: NameServer,
+    nodes: dict[str, ProxiedNode],
+    tmp_path: Path,
+) -> None:
+    """A node that the name server names gets connections, and none when it is named no more."""
+    haproxy = start()
+    node = ProxiedNode(tmp_path, address=THREE, port=nodes[ONE].port, redis_url=valkey.url)
+    with node:
+        wait_until(node.is_ready, within=60)
+        names.addresses.append(THREE)
+        wait_until(lambda: set(haproxy.up()) == {ONE, TWO, THREE})
+        names.addresses.remove(THREE)
+        wait_until(lambda: set(haproxy.up()) == {ONE, TWO})
