@@ -3,9 +3,10 @@
     Broker      Publications: numbers them, keeps them, hands them to the nodes that joined.
     Leases      Which nodes are alive, and how many members they have.
     Queues      The messages of Channels channels, and which channels are in which groups.
+    Presence    Who is in which rooms.
     Inspection  What an operator sees and clears up.
 
-A `Backend` has all four, which the layer needs. Whoever uses one asks for the roles that it uses.
+A `Backend` has all five, which the layer needs. Whoever uses one asks for the roles that it uses.
 tests/contract/ tests each role by itself, so that a new broker can be built role by role; see
 docs/brokers.md.
 
@@ -30,6 +31,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from shardlayer.broker.presence_values import (
+    ROLL_PAGE,
+    Announced,
+    Announcement,
+    Attendee,
+    PresencePage,
+    Watch,
+)
 from shardlayer.broker.values import PAGE_BYTES, Batch, JoinReply, JoinRequest, Published, Queued
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
@@ -311,6 +320,60 @@ class Queues(Role):
         """End a normal channel's membership, if there is one."""
 
 
+class Presence(Role):
+    """Who is in which rooms: what the nodes announce of their people.
+
+    What a node announced counts until it announces otherwise, or until its lease (see Leases) has
+    ended and somebody has cleared it. A person with several connections to a room, on whichever
+    nodes, is one person. The nodes in a room (see Broker.join) are told who comes and goes, in the
+    order of the changes: see presence_news.py. Who is not `told` comes and goes silently.
+
+    A node announces to a shard one call after another.
+
+    Repeats: an announcement with the same number is answered as the first time, and changes
+    nothing, while no later one was made. All others may be repeated as they are; but a repeated
+    `clear` names only the rooms that turned with itself.
+    """
+
+    @abstractmethod
+    async def announce(self, shard: int, announcement: Announcement) -> Announced:
+        """Take who has come to a node's rooms and who has left them."""
+
+    @abstractmethod
+    async def watch(self, shard: int, node: NodeId, number: int) -> Watch:
+        """Return whether a node's announcement of that number stands, and which nodes are gone."""
+
+    @abstractmethod
+    async def roll(
+        self, shard: int, node: NodeId, *, after: Attendee | None = None, limit: int = ROLL_PAGE
+    ) -> list[Attendee]:
+        """Return what counts of a node: the first so many, or those after one of them."""
+
+    @abstractmethod
+    async def clear(
+        self, shard: int, node: NodeId, attendees: Sequence[Attendee], *, ends: bool = False
+    ) -> Announced:
+        """Clear people of a node without a lease; `known` is False if it has one, and none go.
+
+        A node that `ends` has its own cleared while it has a lease. Once nothing is left of it, it
+        is forgotten: call it once more without anybody.
+        """
+
+    async def recount(self, shard: int, rooms: Sequence[str]) -> Mapping[str, bool]:
+        """Put right how many people are in rooms, by what the nodes announced; return who turned.
+
+        For a broker whose counts stand by themselves, so that somebody else may remove them. A node
+        asks for it in its rooms when it announces all again. Here nothing is to be done.
+        """
+        return {}
+
+    @abstractmethod
+    async def present(
+        self, shard: int, room: str, *, limit: int = 0, after: str = ""
+    ) -> PresencePage:
+        """Return how many are in a room, and of them at most `limit` behind a person's name."""
+
+
 class Inspection(Role):
     """What an operator sees, switches and clears up.
 
@@ -354,5 +417,5 @@ class Inspection(Role):
         """
 
 
-class Backend(Broker, Leases, Queues, Inspection):
-    """All four roles in one object: what a channel layer runs on."""
+class Backend(Broker, Leases, Queues, Presence, Inspection):
+    """All five roles in one object: what a channel layer runs on."""

@@ -22,6 +22,6 @@ def open_backend(options: LayerOptions, tasks: Tasks) -> Backend:
     if not isinstance(backend, Backend):
         raise ConfigurationError(
             f"{scheme.opens} opened a {type(backend).__name__}, which is no Backend: a layer needs "
-            f"all four roles of shardlayer.broker.interface."
+            f"all five roles of shardlayer.broker.interface."
         )
     return backend

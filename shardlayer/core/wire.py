@@ -23,6 +23,7 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 | 5 flush | empty | a mark: no message waits and no channel is in a group any more |
 | 6 probe | the node | empty: the node that it comes to sent it, to find out whether it hears |
 | 7 announcement | empty | JSON text in UTF-8, for everybody who attends |
+| 8 presence | room | who came and who went, see presence_news.py |
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Kind(IntEnum):
     FLUSH = 5
     PROBE = 6
     ANNOUNCEMENT = 7
+    PRESENCE = 8
 
 
 class Entry(NamedTuple):

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from shardlayer.broker.interface import Backend, Broker, Leases, Queues
+from shardlayer.broker.interface import Backend, Broker, Leases, Presence, Queues
 from shardlayer.broker.values import PAGE, Batch, JoinReply, JoinRequest, Outgoing, Page, Published
 from shardlayer.core import wire
 from shardlayer.core.types import HistoryPolicy, NodeId, Position
@@ -24,6 +24,10 @@ class BrokerWithLeases(Broker, Leases):
 
 class BrokerWithQueues(Broker, Queues):
     """What the contract of queues needs: a node hears of messages as it hears of publications."""
+
+
+class BrokerWithPresence(Broker, Leases, Presence):
+    """What the contract of presence needs: who is where counts while its node has a lease."""
 
 
 class Ear:

@@ -17,7 +17,7 @@ from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.interface import Backend, Broker
 from shardlayer.core.options import LayerOptions
 from shardlayer.layer import ShardedChannelLayer
-from tests.contract.asking import BrokerWithLeases, BrokerWithQueues
+from tests.contract.asking import BrokerWithLeases, BrokerWithPresence, BrokerWithQueues
 from tests.contract.places import PLACES, Place
 
 MakeBackend = Callable[..., Backend]
@@ -26,6 +26,7 @@ MakeBackend = Callable[..., Backend]
 MakeBroker = Callable[..., Broker]
 MakeLeases = Callable[..., BrokerWithLeases]
 MakeQueues = Callable[..., BrokerWithQueues]
+MakePresence = Callable[..., BrokerWithPresence]
 """Make the same, of which a test uses one role."""
 
 MakeLayer = Callable[..., ShardedChannelLayer]
@@ -115,6 +116,12 @@ def make_queues(make_role: MakeQueues) -> MakeQueues:
 
 
 @pytest.fixture
+def make_presence(make_role: MakePresence) -> MakePresence:
+    """A maker of brokers that know who is in which rooms."""
+    return make_role
+
+
+@pytest.fixture
 def make_backend(make_role: MakeBackend) -> MakeBackend:
     """A maker of backends, with all roles."""
     return make_role
@@ -130,6 +137,12 @@ def broker(make_broker: MakeBroker) -> Broker:
 def queues(make_queues: MakeQueues) -> BrokerWithQueues:
     """One broker with queues and the default options."""
     return make_queues()
+
+
+@pytest.fixture
+def presence(make_presence: MakePresence) -> BrokerWithPresence:
+    """One broker with presence and the default options."""
+    return make_presence()
 
 
 @pytest.fixture

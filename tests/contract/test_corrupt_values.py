@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from shardlayer.broker.presence_values import Announcement, Attendee
 from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.broker.redis.redis_broker import RedisBackend
 from shardlayer.core.exceptions import ScriptFailed
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import hash_tags
-from shardlayer.core.types import Mark, Position
+from shardlayer.core.types import Mark, NodeId, Position
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeBackend, MakeLayer
 from tests.contract.places import Place
@@ -161,7 +162,25 @@ async def use_everything(layer: ShardedChannelLayer, backend: RedisBackend, turn
     assert await backend.positions(shard, [ROOM]) != [None]
     await backend.prune(shard, [ROOM])
     assert (await layer.room_info(ROOM)).nodes == {node.id: 3}
+    await use_presence(backend, shard, node.id, turn)
     assert [each.data for each in await layer.history(ROOM)][-1] == b"4"
+
+
+async def use_presence(backend: RedisBackend, shard: int, node: NodeId, turn: int) -> None:
+    """Come to ROOM and go; announce all again where something was lost."""
+    ada, bob = Attendee(ROOM, "ada", "1"), Attendee(ROOM, "bob", f"{turn}")
+    number = 10 * turn + 1
+    await backend.announce(shard, Announcement(node, number, [ada, bob]))
+    found = await backend.roll(shard, node)
+    if ada not in found or (await backend.present(shard, ROOM)).people < 2:
+        await backend.announce(shard, Announcement(node, number + 1, [ada, bob]))
+    await backend.recount(shard, [ROOM])
+    page = await backend.present(shard, ROOM, limit=9)
+    assert {"ada", "bob"} == {person.name for person in page.persons}
+    assert page.people == 2
+    await backend.announce(shard, Announcement(node, number + 5, went=[bob]))
+    assert (await backend.watch(shard, node, number + 5)).known
+    assert (await backend.present(shard, ROOM)).people == 1
 
 
 FOREIGN: list[tuple[str, tuple[str, ...]]] = [
@@ -169,6 +188,10 @@ FOREIGN: list[tuple[str, tuple[str, ...]]] = [
     *((kind, ("SET", "")) for kind in ("meta", "born", "targeted", "life", "once")),
     *((kind, ("SET", "foreign")) for kind in ("meta", "born", "targeted", "life", "once", "queue")),
     *((kind, ("RPUSH", "foreign")) for kind in ("meta", "born", "targeted", "life", "once")),
+    *((kind, ("SET", "foreign")) for kind in ("present", "here", "people")),
+    ("here", ("ZADD", "0", "foreign")),
+    ("people", ("HSET", "ada", "foreign")),
+    ("present", ("HSET", "nobody", "foreign")),
     ("queue", ("RPUSH", "short")),
     ("marks", ("HSET", SOURCE, "foreign")),
     ("nodes", ("HSET", "#channel", "foreign")),
@@ -198,8 +221,10 @@ async def test_every_script_goes_on(
         "meta": keys.meta(ROOM),
         "history": keys.history(ROOM),
         "once": keys.once(ROOM, KEY),
+        "here": keys.here((await layer.node()).id),
+        "people": keys.people(ROOM),
     }.get(kind) or getattr(keys, kind)
-    if command[0] != "HSET":
+    if command[0] not in ("HSET", "ZADD"):
         await tell("DEL", key)
     await tell(command[0], key, *command[1:])
     begun = time.monotonic()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shardlayer.broker.interface import Backend, Broker, Inspection, Leases, Queues, Role
+from shardlayer.broker.interface import Backend, Broker, Inspection, Leases, Presence, Queues, Role
 
 HERE = Path(__file__).resolve().parent
 
@@ -42,10 +42,10 @@ def test_part_that_is_not_there_fails() -> None:
     assert " passed" not in done.stdout
 
 
-@pytest.mark.parametrize("role", [Broker, Leases, Queues, Inspection])
+@pytest.mark.parametrize("role", [Broker, Leases, Queues, Presence, Inspection])
 def test_no_duty_is_of_two_roles(role: type[Role]) -> None:
     """Each operation has one place, and the roles together are a backend."""
-    roles = {Broker, Leases, Queues, Inspection}
+    roles = {Broker, Leases, Queues, Presence, Inspection}
     own = role.__abstractmethods__ - Role.__abstractmethods__
     assert own
     for other in roles - {role}:

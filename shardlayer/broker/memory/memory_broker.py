@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.interface import Backend, Listener
+from shardlayer.broker.memory.memory_presence import MemoryPresence
 from shardlayer.broker.memory.store import Ear, Group, Known, MemoryServer, Shard, server
 from shardlayer.broker.values import (
     PAGE_BYTES,
@@ -37,7 +38,7 @@ def open_backend(options: LayerOptions, tasks: Tasks) -> MemoryBackend:
     return MemoryBackend(options, server(options.hosts[0].url))
 
 
-class MemoryBackend(Backend):
+class MemoryBackend(MemoryPresence, Backend):
     """Keeps the shards in this process."""
 
     is_here = True
@@ -387,7 +388,10 @@ class MemoryBackend(Backend):
         with self._server.lock:
             for shard in range(self._options.shards):
                 state = self._shard(shard)
-                kept_in = (state.groups, state.queues, state.waiting, state.held, state.once)
+                kept_in = (
+                    *(state.groups, state.queues, state.waiting, state.held, state.once),
+                    *(state.rosters, state.people),
+                )
                 for kept in kept_in:
                     kept.clear()
                 for node in state.leases:

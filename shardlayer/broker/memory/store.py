@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from shardlayer.broker.interface import Listener
+from shardlayer.broker.presence_values import Announced, Attendee
 from shardlayer.broker.values import Outgoing, Published
 from shardlayer.core.types import Mark, NodeId, Position
 
@@ -60,6 +61,21 @@ class Known(NamedTuple):
     ends: float
 
 
+@dataclass(slots=True)
+class Roster:
+    """Who is in which rooms at one node.
+
+    Attributes:
+        attendees: The connections.
+        number: Of the node's last announcement; -1 while it is being cleared.
+        answer: That one's.
+    """
+
+    attendees: dict[Attendee, None] = field(default_factory=dict)
+    number: int = 0
+    answer: Announced | None = None
+
+
 SWEEP_INTERVAL = 60.0  # seconds between two looks at all that a shard keeps
 
 
@@ -79,6 +95,8 @@ class Shard:
     marks: dict[str, Mark] = field(default_factory=dict)
     held: dict[str, tuple[int, float]] = field(default_factory=dict)  # how many, until when
     once: dict[tuple[str, str], Known] = field(default_factory=dict)
+    rosters: dict[NodeId, Roster] = field(default_factory=dict)
+    people: dict[str, Counter[str]] = field(default_factory=dict)  # by room: connections by person
     targeted: int = 100  # percent of the groups
     sweep_at: float = float("-inf")  # when all that is kept is looked at next
 

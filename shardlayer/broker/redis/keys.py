@@ -13,6 +13,10 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:once:GROUP:KEY`  | string        | offset and epoch of the publication that had that key      |
 | `:nodes:GROUP`     | hash          | node -> how many members it has; `#CHANNEL` -> until when   |
 |                    |               | a normal channel is a member, in ms of Redis's clock       |
+| `:present`         | hash          | node -> number and answer of its last announcement; `-`    |
+|                    |               | while it is being cleared                                  |
+| `:here:NODE`       | sorted set    | who is in which rooms there: see `presence_calls.py`       |
+| `:people:ROOM`     | hash          | person -> how many connections to the room                 |
 | `:meta:GROUP`      | string        | the last offset, the epoch and the life that it is of       |
 | `:history:GROUP`   | stream        | id `OFFSET-0`, field `p`: the publication's body           |
 | `:queue:CHANNEL`   | list          | a channel's messages, each after its expiry                |
@@ -46,6 +50,8 @@ class ShardKeys:
     swept: str = field(init=False)
     all_nodes: str = field(init=False)
     inbox_prefix: str = field(init=False)
+    present: str = field(init=False)
+    here_prefix: str = field(init=False)
     _base: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +66,8 @@ class ShardKeys:
         set_once(self, "swept", base + "swept")
         set_once(self, "all_nodes", base + "all")
         set_once(self, "inbox_prefix", base + "inbox:")
+        set_once(self, "present", base + "present")
+        set_once(self, "here_prefix", base + "here:")
 
     def writer(self, writer: str) -> str:
         """Return the key of a publisher's last batch."""
@@ -72,6 +80,14 @@ class ShardKeys:
     def nodes(self, group: str) -> str:
         """Return the key of a group's nodes."""
         return f"{self._base}nodes:{group}"
+
+    def here(self, node: str) -> str:
+        """Return the key of who is in rooms at a node."""
+        return self.here_prefix + node
+
+    def people(self, room: str) -> str:
+        """Return the key of the people in a room."""
+        return f"{self._base}people:{room}"
 
     def meta(self, group: str) -> str:
         """Return the key of a group's offset and epoch."""

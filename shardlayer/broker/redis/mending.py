@@ -37,6 +37,9 @@ _KINDS: Mapping[str, _Kind] = {
     "queue": _Kind("list"),
     "waiting": _Kind("zset", "wake"),
     "held": _Kind("string"),
+    "present": _Kind("hash"),
+    "here": _Kind("zset", "announce"),
+    "people": _Kind("hash", "announce"),
 }
 
 
@@ -66,6 +69,8 @@ def mend(call: Call) -> Call | None:
             other = its_keys.born
         elif kind.consequence == "forget":
             other = its_keys.meta(name_of(key))
+        elif kind.consequence == "announce":
+            other = its_keys.present
         elif kind.consequence == "wake":
             wake_up = wire.pack_order(wire.Kind.WAKE_UP, name_of(key))
             all_nodes = its_keys.all_nodes

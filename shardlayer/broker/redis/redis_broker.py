@@ -30,6 +30,7 @@ from shardlayer.broker.redis.keys import (
 )
 from shardlayer.broker.redis.mending import RefusedByServer, mend
 from shardlayer.broker.redis.publish_script import publish, read_published
+from shardlayer.broker.redis.redis_presence import RedisPresence
 from shardlayer.broker.redis.replicas import Replicas
 from shardlayer.broker.redis.servers import Servers
 from shardlayer.broker.values import (
@@ -59,7 +60,7 @@ def open_backend(options: LayerOptions, tasks: Tasks) -> RedisBackend:
     return RedisBackend(options, servers(options, tasks))
 
 
-class RedisBackend(Backend):
+class RedisBackend(RedisPresence, Backend):
     """Keeps the shards on Redis servers."""
 
     def __init__(self, options: LayerOptions, servers: Servers) -> None:

@@ -24,6 +24,9 @@ def test_all_names_of_a_shard_have_its_hash_tag() -> None:
         keys.queue("c"),
         keys.waiting("c"),
         keys.inbox("n"),
+        keys.present,
+        keys.here("n"),
+        keys.people("g"),
     ]
     assert {re.findall(r"\{(.*?)\}", name)[0] for name in names} == {"rt.07"}
     assert len(set(names)) == len(names)

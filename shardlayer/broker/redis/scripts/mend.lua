@@ -5,6 +5,8 @@
 --       then for each key: its type; what is to be done once it is removed:
 --         '' nothing
 --         'forget' the other key goes too: a room's meta, so that it gets a new epoch
+--         'announce' the other key goes too: what the nodes announced of their people, so that each
+--           announces all of them again
 --         'distrust' the other key says that the registry is new: everything is published to all
 --           nodes for a lease, and each registers its groups again when it renews its lease
 --         'wake' all nodes look at the channel's queue, and register as its readers again
@@ -25,7 +27,7 @@ for i = 1, #KEYS, 2 do
   if type(size) == 'table' and string.find(size.err, '^WRONGTYPE') then
     redis.call('UNLINK', key)
     removed[#removed + 1] = key
-    if consequence == 'forget' then
+    if consequence == 'forget' or consequence == 'announce' then
       redis.call('UNLINK', other)
     elseif consequence == 'distrust' then
       -- Later than every lease that was renewed until now.

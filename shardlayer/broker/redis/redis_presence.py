@@ -1,0 +1,69 @@
+"""Who is in which rooms, kept on Redis: a `RedisBackend`'s role `Presence`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shardlayer.broker.interface import Presence
+from shardlayer.broker.presence_values import (
+    ROLL_PAGE,
+    Announced,
+    Announcement,
+    Attendee,
+    PresencePage,
+    Watch,
+)
+from shardlayer.broker.redis import presence_calls
+from shardlayer.broker.redis.calls import Argument, Call
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.core.types import NodeId
+
+
+class RedisPresence(Presence):
+    """Keeps people on Redis servers."""
+
+    _keys: Sequence[ShardKeys]
+
+    @abstractmethod
+    async def _call(self, shard: int, call: Call, about: str = "") -> Any:
+        """Call a script of a shard, for a group."""
+
+    @abstractmethod
+    async def _execute(self, shard: int, *command: Argument) -> Any:
+        """Send a command to a shard."""
+
+    async def announce(self, shard: int, announcement: Announcement) -> Announced:
+        call, rooms = presence_calls.announce(self._keys[shard], announcement)
+        return presence_calls.read_announced(rooms, await self._call(shard, call))
+
+    async def watch(self, shard: int, node: NodeId, number: int) -> Watch:
+        call = presence_calls.watch(self._keys[shard], node, number)
+        return presence_calls.read_watch(await self._call(shard, call))
+
+    async def roll(
+        self, shard: int, node: NodeId, *, after: Attendee | None = None, limit: int = ROLL_PAGE
+    ) -> list[Attendee]:
+        command = presence_calls.roll(self._keys[shard], node, after, limit)
+        return presence_calls.read_roll(await self._execute(shard, *command))
+
+    async def clear(
+        self, shard: int, node: NodeId, attendees: Sequence[Attendee], *, ends: bool = False
+    ) -> Announced:
+        call, rooms = presence_calls.clear(self._keys[shard], node, attendees, ends=ends)
+        return presence_calls.read_announced(rooms, await self._call(shard, call))
+
+    async def recount(self, shard: int, rooms: Sequence[str]) -> Mapping[str, bool]:
+        keys, turned = self._keys[shard], {}
+        for room in rooms:  # one by one: a large room takes a while
+            was, is_in = await self._call(shard, presence_calls.recount(keys, room), room)
+            if was != is_in:
+                turned[room] = bool(is_in)
+        return turned
+
+    async def present(
+        self, shard: int, room: str, *, limit: int = 0, after: str = ""
+    ) -> PresencePage:
+        call = presence_calls.present(self._keys[shard], room, limit=limit, after=after)
+        return presence_calls.read_present(await self._call(shard, call, room), limit=limit)
