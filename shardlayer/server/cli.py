@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -38,6 +39,10 @@ _LIMITS = (
     (
         *("--http-request-timeout", "SECONDS", HTTP_REQUEST_TIMEOUT),
         "How long a request may take to arrive, with its body, before it is refused with 408",
+    ),
+    (
+        *("--capacity", "CONNECTIONS", 0),
+        "How many connections it may hold; a WebSocket beyond them is answered with 503",
     ),
 )
 
@@ -83,6 +88,18 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             "the application is loaded; 0 leaves the collector alone (default: %(default)s)",
             default=GC_THRESHOLD,
         )
+        self.parser.add_argument(
+            "--balancer",
+            metavar="PATH",
+            help="The socket of a balancer on this machine (manage.py runbalancer), which hands "
+            "over connections. Without a port or another endpoint it listens nowhere else",
+        )
+        self.parser.add_argument(
+            "--worker-name",
+            metavar="NAME",
+            help="What the balancer's health calls this worker (default: worker-PID)",
+            default=f"worker-{os.getpid()}",
+        )
 
     def run(self, args: Sequence[str]) -> None:
         """Decode the arguments and serve until a signal ends it."""
@@ -95,6 +112,10 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             http_max_body_size=options.http_max_body_size,
             http_request_timeout=options.http_request_timeout,
             backlog=options.backlog,
+            capacity=options.capacity,
+            balancer=options.balancer,
+            worker_name=options.worker_name,
+            listens=options.balancer is None or _names_endpoint(options),
         )
         self._gc_threshold: int = options.gc_threshold
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -110,6 +131,12 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
         # Before the server listens: it takes a tenth of a second.
         self._process.enter_context(spare_collections(self._gc_threshold))
         return application
+
+
+def _names_endpoint(options: argparse.Namespace) -> bool:
+    return bool(options.host or options.unix_socket or options.socket_strings) or not (
+        options.port is None and options.file_descriptor is None
+    )
 
 
 def _positive(text: str) -> int:

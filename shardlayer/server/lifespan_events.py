@@ -31,6 +31,7 @@ class Lifespan:
         self._application = application
         self._on_failure = on_failure
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._started = asyncio.Event()
         self._stopped = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._state: dict[str, Any] = {}
@@ -49,6 +50,10 @@ class Lifespan:
         """Send the application `lifespan.startup`. It is not waited for."""
         self._events.put_nowait({"type": "lifespan.startup"})
         self._task = asyncio.ensure_future(self._run())
+
+    async def started(self) -> None:
+        """Return once the application has started, or has said that it has no lifespan."""
+        await self._started.wait()
 
     async def stop(self) -> None:
         """Send `lifespan.shutdown` and wait for its end, `SHUTDOWN_TIMEOUT` at most."""
@@ -75,11 +80,13 @@ class Lifespan:
             await self._application(scope, self._events.get, self._send)
         except Exception as error:  # this, too, is how an application says that it has no lifespan
             logger.debug("The application has no lifespan: %r", error)
+        self._started.set()
 
     async def _send(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "lifespan.startup.complete":
                 self._takes_part = True
+                self._started.set()
             case "lifespan.startup.failed":
                 logger.critical("The application can't start: %s", message.get("message", ""))
                 self._on_failure()

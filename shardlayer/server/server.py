@@ -14,9 +14,12 @@ from types import CoroutineType
 from typing import Any
 
 from daphne.server import Server as DaphneServer
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from shardlayer.aio.deadlines import Deadlines
+from shardlayer.server.adopting import adopt
+from shardlayer.server.balancer_link import BalancerLink
 from shardlayer.server.endpoints import BACKLOG, with_backlog
 from shardlayer.server.handshake import MessageLimits
 from shardlayer.server.host import WebSocket
@@ -29,6 +32,8 @@ from shardlayer.server.sniffer import Sniffer, UpgradeFactory
 
 logger = logging.getLogger(__name__)
 
+RESERVE = 100  # connections beyond the capacity, for pages; a balancer says how many itself
+
 
 class Server(DaphneServer):  # type: ignore[misc]
     """Takes all that Daphne's Server takes, and the limits below, of which 0 is none.
@@ -40,6 +45,11 @@ class Server(DaphneServer):  # type: ignore[misc]
         client_message_timeout: Seconds that a message may take to arrive, else 1008.
         http_max_body_size: Bytes of a request's body, past which it is refused with 413.
         http_request_timeout: Seconds that a request may take to arrive, else 408.
+        capacity: Connections that it may hold; 0 is no limit. With a balancer it is this worker's
+            share of all. A WebSocket beyond it is answered with 503.
+        reserve: Connections beyond it that are served if they ask for anything but a WebSocket.
+        held: Connections that it holds now, in whatever state.
+        balancer_link: To the balancer that hands connections over, if there is one.
         websockets: The task of each WebSocket's application, until client and task are gone.
     """
 
@@ -55,16 +65,31 @@ class Server(DaphneServer):  # type: ignore[misc]
         http_max_body_size: int = HTTP_MAX_BODY_SIZE,
         http_request_timeout: float = HTTP_REQUEST_TIMEOUT,
         backlog: int = BACKLOG,
+        capacity: int = 0,
+        balancer: str | None = None,
+        worker_name: str = "",
+        listens: bool = True,
         ready_callable: Callable[[], object] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(application, *args, ready_callable=self._ready, **options)
-        self.endpoints = [with_backlog(endpoint, backlog) for endpoint in self.endpoints]
+        self.endpoints = (
+            [with_backlog(endpoint, backlog) for endpoint in self.endpoints] if listens else []
+        )
         self.client_buffer_limit: int = client_buffer_limit
         self.client_frame_rate = client_frame_rate
         self.client_message_timeout = client_message_timeout
         self.http_max_body_size = http_max_body_size
         self.http_request_timeout = http_request_timeout
+        self.capacity = self._own_capacity = capacity
+        self.reserve = RESERVE
+        self.held = 0
+        self.balancer_link = (
+            None
+            if balancer is None
+            else BalancerLink(balancer, self, capacity=capacity, name=worker_name)
+        )
+        self._front: Any = None  # the factory for what a balancer hands over
         self.websockets: dict[WebSocket, asyncio.Future[Any]] = {}
         self._leaving: Deadlines[WebSocket] = Deadlines(self.application_close_timeout)
         self._on_ready = ready_callable
@@ -80,8 +105,18 @@ class Server(DaphneServer):  # type: ignore[misc]
         self.ws_factory = UpgradeFactory(self)
         self._lifespan = Lifespan(self.application, self._startup_failed)
         self._lifespan.start()
+        if self._front is None:
+            self._front = self.http_factory
+        if self.balancer_link is not None:
+            # Once the loop runs, which it does not yet.
+            clock: Any = reactor
+            clock.callLater(0, self.balancer_link.start, self._has_started)
         if self._on_ready is not None:
             self._on_ready()
+
+    async def _has_started(self) -> bool:
+        await self._lifespan.started()
+        return not self.abort_start
 
     def _startup_failed(self) -> None:
         self.abort_start = True  # Daphne's command line then exits with 1
@@ -96,6 +131,39 @@ class Server(DaphneServer):  # type: ignore[misc]
         """Run the application for an HTTP request."""
         self._lifespan.share_state(scope)
         return super().create_application(protocol, scope)
+
+    # What comes from a balancer, and how many connections there are.
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many connections as it may."""
+        return 0 < self.capacity <= self.held
+
+    def listen_success(self, port: Any) -> None:
+        """Have what a balancer hands over served as the first endpoint serves its own.
+
+        Daphne sorts the endpoints, so the first is haproxy: or ssl: if there is one of these.
+        """
+        if self._front is None:
+            self._front = getattr(port, "factory", None)
+        super().listen_success(port)
+
+    def take_share(self, capacity: int, reserve: int) -> None:
+        """Hold so many connections from now on, but no more than this server was told to."""
+        self.capacity = min(filter(None, (capacity, self._own_capacity)), default=0)
+        self.reserve = reserve
+
+    def adopt(self, descriptor: int, family: int) -> None:
+        """Serve a connection that a balancer has accepted; the descriptor is closed in any case."""
+        adopt(reactor, self._front, descriptor, family)
+
+    def connection_made(self) -> None:
+        """Count a connection."""
+        self.held += 1
+
+    def connection_lost(self) -> None:
+        """Count a connection that is gone."""
+        self.held -= 1
 
     # WebSockets are not in Daphne's `connections`, all of which it looks through every second for
     # applications that have ended: the tasks tell.
@@ -115,6 +183,7 @@ class Server(DaphneServer):  # type: ignore[misc]
 
     def websocket_lost(self, websocket: WebSocket) -> None:
         """Give the application of a client that is gone some time to end."""
+        self.held -= 1
         task = self.websockets.get(websocket)
         if task is None or task.done():
             self.forget(websocket)
@@ -146,6 +215,8 @@ class Server(DaphneServer):  # type: ignore[misc]
         Unlike Daphne's, this takes a connection that has no application yet or any more, and
         does not wait for ever for one that ignores its cancellation.
         """
+        if self.balancer_link is not None:
+            self.balancer_link.leave()
         instances = [details.get("application_instance") for details in self.connections.values()]
         for websocket, task in list(self.websockets.items()):
             websocket.go_away()
@@ -156,6 +227,8 @@ class Server(DaphneServer):  # type: ignore[misc]
         return Deferred.fromFuture(asyncio.ensure_future(self._wind_up(running)))
 
     async def _wind_up(self, running: list[asyncio.Future[Any]]) -> None:
+        if self.balancer_link is not None:
+            await self.balancer_link.aclose()
         if running:
             await asyncio.wait(running, timeout=self.application_close_timeout)
         await self._lifespan.stop()

@@ -18,6 +18,8 @@ class ServerCounters:
         message_timeouts: Clients closed with 1008 because a message took too long to arrive.
         bodies_too_large: HTTP requests refused with 413 for the size of their body.
         requests_timed_out: HTTP requests refused with 408 because they took too long to arrive.
+        adopted: Connections that a balancer handed over.
+        full: Handshakes and requests answered with 503 because the server holds all it may.
     """
 
     accepted: int = 0
@@ -28,6 +30,8 @@ class ServerCounters:
     message_timeouts: int = 0
     bodies_too_large: int = 0
     requests_timed_out: int = 0
+    adopted: int = 0
+    full: int = 0
 
 
 counters = ServerCounters()

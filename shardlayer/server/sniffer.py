@@ -12,13 +12,15 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from shardlayer.server.handshake import HandshakeRefused, Opening
+from shardlayer.server.handshake import HandshakeRefused, Opening, plain_response
 from shardlayer.server.host import WebSocketHost
+from shardlayer.server.http_counting import CountedHTTP
 from shardlayer.server.http_limits import HTTPRequest
 from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import StreamProtocol, Transport, switch_protocol
 from shardlayer.server.websocket_protocol import WebSocketProtocol
 
+RETRY_AFTER = 5  # seconds, in the answer to a client for which there is no room
 MAX_HEAD_SIZE = 16 * 1024  # bytes; Twisted's HTTP takes no more either, and answers with 400
 
 _METHOD = b"GET "
@@ -40,6 +42,7 @@ class Sniffer:
     def makeConnection(self, transport: Transport) -> None:  # noqa: N802
         """Wait for a request's head, for as long as Daphne's HTTP would."""
         self._transport = transport
+        self._server.connection_made()
         self._timer = asyncio.get_running_loop().call_later(
             self._server.http_factory.timeOut, transport.abortConnection
         )
@@ -47,6 +50,7 @@ class Sniffer:
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         """Stop waiting."""
         self._timer.cancel()
+        self._server.connection_lost()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Hand the connection on as soon as it is known to whom."""
@@ -63,10 +67,15 @@ class Sniffer:
 
     def _serve_http(self, data: bytes) -> None:
         self._timer.cancel()
+        server = self._server
+        if 0 < server.capacity < server.held - server.reserve:
+            refuse_full(server, self._transport)
+            return
         http = self._build_http(self._address)
         http.requestFactory = HTTPRequest
-        switch_protocol(self._transport, http)
-        http.dataReceived(data)
+        counted = CountedHTTP(server, http)
+        switch_protocol(self._transport, counted)
+        counted.dataReceived(data)
 
 
 class UpgradeFactory:
@@ -96,7 +105,8 @@ class Upgrade:
         transport.unregisterProducer()
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
-        """Do nothing: nothing was begun."""
+        """Do nothing but count: nothing was begun."""
+        self._server.connection_lost()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Open a WebSocket with the request that Daphne has written out again."""
@@ -112,7 +122,13 @@ def open_websocket(
     *,
     follows_http: bool = False,
 ) -> None:
-    """Have a WebSocketProtocol serve the connection, or refuse a handshake that is no good."""
+    """Have a WebSocketProtocol serve the connection, or refuse it.
+
+    It is refused when the handshake is no good, or the server holds all that it may.
+    """
+    if 0 < server.capacity < server.held:  # which counts this connection
+        refuse_full(server, transport)
+        return
     try:
         opening = Opening(
             head, server.server_name, server.message_limits, follows_http=follows_http
@@ -126,3 +142,12 @@ def open_websocket(
     switch_protocol(transport, protocol)
     if early:
         protocol.dataReceived(early)
+
+
+def refuse_full(server: WebSocketHost, transport: Transport) -> None:
+    """Answer that there is no room, and end the connection."""
+    counters.full += 1
+    text = "The server holds as many connections as it may. Try again later."
+    extra = {"Retry-After": str(RETRY_AFTER)}
+    transport.write(plain_response(503, text, server.server_name, extra))
+    transport.loseConnection()

@@ -36,11 +36,13 @@ class ServerProcess:
         *options: str,
         descriptor: int | None = None,
         environ: Mapping[str, str] | None = None,
+        listens: bool = True,
     ) -> None:
         self._options = options
         self._environ = environ or {}
         self._log = directory / "server.log"
         self._descriptor = descriptor
+        self._is_to_listen = listens
         self.address: tuple[str, int] | str = ""
 
     def __enter__(self) -> Self:
@@ -73,6 +75,8 @@ class ServerProcess:
     def _listens(self) -> bool:
         if self.process.poll() is not None:
             raise RuntimeError(f"The server did not start:\n{self.log}")
+        if not self._is_to_listen:
+            return True
         if "-u" in self._options:
             self.address = self._options[self._options.index("-u") + 1]
             return Path(self.address).exists()

@@ -30,12 +30,15 @@ def test_options() -> None:
     ours, daphnes = (run(module, "--help").stdout for module in ("shardlayer.server", "daphne"))
     assert options(ours) - options(daphnes) == {
         "--backlog",
+        "--balancer",
+        "--capacity",
         "--client-buffer-limit",
         "--client-frame-rate",
         "--client-message-timeout",
         "--gc-threshold",
         "--http-max-body-size",
         "--http-request-timeout",
+        "--worker-name",
     }
     assert options(daphnes) <= options(ours)
 
@@ -51,6 +54,7 @@ def test_options() -> None:
         ("--client-message-timeout", "-1"),
         ("--http-max-body-size", "-1"),
         ("--http-request-timeout", "-1"),
+        ("--capacity", "-1"),
         ("--gc-threshold", "-1"),
         ("--gc-threshold", "never"),
     ],

@@ -1,0 +1,287 @@
+"""A worker's side of the balancer: it takes the connections that another process has accepted.
+
+The worker joins over a Unix socket, says how many connections it holds whenever that changes, and
+takes what it is handed. What it takes it acknowledges first: until then the balancer keeps the
+connection as well, and gives it to another worker when this one dies. So a connection that can't
+be acknowledged, or that was handed over too long ago, is not taken. In doubt the worker ends the
+link and joins anew; whatever it did not take is another worker's then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from shardlayer.aio.backoff import Backoff
+from shardlayer.aio.tasks import Tasks
+from shardlayer.aio.throttled_log import Throttle
+from shardlayer.core.handover_frames import (
+    MAX_BATCH,
+    TAKE_WITHIN,
+    BrokenHandover,
+    Handover,
+    HandoverFrame,
+    HandoverReader,
+    Join,
+    Load,
+    Share,
+)
+
+logger = logging.getLogger(__name__)
+
+REPORT_INTERVAL = 0.1  # seconds between two looks at how many connections there are
+REJOIN_FIRST = 0.05  # seconds until the first try to join again
+REJOIN_MAX = 1.0  # seconds between two tries
+READ_SIZE = 16 * 1024  # bytes
+
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # Linux
+
+
+class ConnectionTaker(Protocol):
+    """The server, as its link sees it.
+
+    Attributes:
+        held: Connections that it holds now, however they came.
+    """
+
+    held: int
+
+    def take_share(self, capacity: int, reserve: int) -> None: ...
+    def adopt(self, descriptor: int, family: int) -> None: ...
+
+
+class BalancerLink:
+    """Keeps a worker joined to a balancer until it leaves; belongs to one event loop.
+
+    Args:
+        path: The balancer's socket.
+        host: Who takes the connections.
+        capacity: How many connections it can hold; 0 is no limit of its own.
+        name: What the balancer's health calls it.
+    """
+
+    def __init__(self, path: str, host: ConnectionTaker, *, capacity: int, name: str) -> None:
+        self._path = path
+        self._host = host
+        self._join = Join(capacity=capacity, name=name)
+        self._tasks = Tasks()
+        self._session: _Session | None = None
+        self._left = False
+        self._complaint = Throttle()
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether a balancer knows of this worker now."""
+        return self._session is not None
+
+    def start(self, after: Callable[[], Awaitable[bool]]) -> None:
+        """Join once `after()` has returned true, and again whenever the balancer was away."""
+
+        async def keep() -> None:
+            if await after():
+                await self._keep()
+
+        self._tasks.supervise(keep, "link to the balancer")
+
+    def leave(self) -> None:
+        """Take no more connections, for good; may be called again.
+
+        What the balancer has handed over and this worker has not taken goes to another worker.
+        Connections that it holds are not touched.
+        """
+        self._left = True
+        if self._session is not None:
+            self._session.close()
+
+    async def aclose(self) -> None:
+        """Leave, and end what runs."""
+        self.leave()
+        await self._tasks.aclose()
+
+    async def _keep(self) -> None:
+        backoff = Backoff(REJOIN_FIRST, REJOIN_MAX)
+        while not self._left:
+            try:
+                joined = await self._connect()
+            except OSError as error:
+                if self._complaint.is_due():
+                    logger.warning("No balancer at %s (%s); trying again.", self._path, error)
+            else:
+                self._complaint.reset()
+                backoff.reset()
+                await self._serve(joined)
+            if not self._left:
+                await asyncio.sleep(backoff.failed())
+
+    async def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(connection, self._path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _serve(self, connection: socket.socket) -> None:
+        session = _Session(connection, self._host)
+        if self._left:
+            session.close()
+            return
+        logger.info("Joined the balancer at %s.", self._path)
+        self._session = session
+        try:
+            session.begin(self._join)
+            reason = await session.ended
+        finally:
+            self._session = None
+            session.close()
+        if not self._left:
+            logger.warning("The link to the balancer ended (%s); joining again.", reason)
+
+
+class _Session:
+    """One connection to the balancer.
+
+    Attributes:
+        ended: Gets the reason when it is over.
+    """
+
+    def __init__(self, connection: socket.socket, host: ConnectionTaker) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[str] = self._loop.create_future()
+        self._socket = connection
+        self._host = host
+        self._reader = HandoverReader()
+        self._frames: deque[HandoverFrame] = deque()
+        self._descriptors: deque[int] = deque()  # received, of no frame yet
+        self._taken = 0
+        self._told = -1  # how many connections the balancer thinks that there are
+        self._unsent = b""
+        self._acknowledged: list[tuple[int, int]] = []  # to adopt once `_unsent` is sent
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, join: Join) -> None:
+        """Join and take what comes."""
+        self._loop.add_reader(self._socket, self._guarded, self._read)
+        self._guarded(lambda: self._send(join.pack()))
+        self._report()
+
+    def close(self, reason: str = "left") -> None:
+        """End the link at once; the balancer hears of it by that."""
+        if self.ended.done():
+            return
+        self.ended.set_result(reason)
+        if self._timer is not None:
+            self._timer.cancel()
+        # Out of the loop first, closed then: a number that is closed before may be used again at
+        # once, and the loop would take the new descriptor for the old one.
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._socket.close()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        for descriptor, _ in self._acknowledged:
+            os.close(descriptor)
+        self._descriptors.clear()
+        self._acknowledged.clear()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Do one thing; whatever goes wrong ends the link, and nothing else."""
+        if self.ended.done():
+            return
+        try:
+            step()
+        except (OSError, BrokenHandover) as error:
+            self.close(str(error))
+        except Exception as error:
+            logger.exception("The link to the balancer failed.")
+            self.close(repr(error))
+
+    def _read(self) -> None:
+        try:
+            data, descriptors, flags, _ = socket.recv_fds(
+                self._socket, READ_SIZE, MAX_BATCH, _CLOSE_ON_EXEC
+            )
+        except BlockingIOError:
+            return
+        self._descriptors.extend(descriptors)
+        if not data:
+            self.close("the balancer is gone")
+            return
+        if flags & socket.MSG_CTRUNC:
+            raise OSError(errno.EMFILE, "descriptors were lost: too many files are open")
+        self._frames.extend(self._reader.feed(data))
+        self._work()
+
+    def _work(self) -> None:
+        """Do what the frames say, as long as what was said about it before is sent."""
+        while self._frames and not self._unsent:
+            frame = self._frames.popleft()
+            if isinstance(frame, Share):
+                self._host.take_share(frame.capacity, frame.reserve)
+            elif isinstance(frame, Handover):
+                self._take(frame)
+        self._adopt()
+
+    def _take(self, handover: Handover) -> None:
+        count = len(handover.families)
+        if count > len(self._descriptors):
+            raise BrokenHandover("Connections came without their descriptors.")
+        age = time.monotonic() - handover.given_at
+        if age > TAKE_WITHIN:
+            # This process stood still. The balancer may have given them to others by now.
+            raise BrokenHandover(f"Connections waited {age:.1f} s for this worker.")
+        for family in handover.families:
+            self._acknowledged.append((self._descriptors.popleft(), family))
+        self._taken += count
+        self._tell(self._host.held + len(self._acknowledged))
+
+    def _adopt(self) -> None:
+        if self._unsent:
+            return
+        acknowledged, self._acknowledged = self._acknowledged, []
+        for descriptor, family in acknowledged:
+            self._host.adopt(descriptor, family)
+
+    def _report(self) -> None:
+        """Tell the balancer, every now and then, how many connections there are."""
+        if self.ended.done():
+            return
+        self._timer = self._loop.call_later(REPORT_INTERVAL, self._report)
+        held = self._host.held
+        if held != self._told and not self._unsent:
+            self._guarded(lambda: self._tell(held))
+
+    def _tell(self, held: int) -> None:
+        self._told = held
+        self._send(Load(taken=self._taken, held=held).pack())
+
+    def _send(self, data: bytes) -> None:
+        self._unsent += data
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            sent = self._socket.send(self._unsent)
+        except BlockingIOError:
+            sent = 0
+        self._unsent = self._unsent[sent:]
+        if self._unsent:
+            # A balancer that does not read gets to hand over nothing more until it does.
+            self._loop.remove_reader(self._socket)
+            self._loop.add_writer(self._socket, self._guarded, self._flush_more)
+
+    def _flush_more(self) -> None:
+        self._flush()
+        if not self._unsent:
+            self._loop.remove_writer(self._socket)
+            self._loop.add_reader(self._socket, self._guarded, self._read)
+            self._work()

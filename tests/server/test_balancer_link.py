@@ -1,0 +1,288 @@
+"""A worker takes what a balancer hands over: each test speaks the balancer's side itself."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shardlayer.core.handover_frames import TAKE_WITHIN
+from tests.server.balancer import Door, ScriptedBalancer, ScriptedLink
+from tests.server.client import CLOSE, TEXT, RawClient, frame, request
+from tests.server.process import ServerProcess
+from tests.server.test_endpoints import PROXY, make_certificate, tls
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def balancer(tmp_path: Path) -> Iterator[ScriptedBalancer]:
+    """A balancer that does what the test says."""
+    with ScriptedBalancer(tmp_path / "balancer.sock") as made:
+        yield made
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    """Where clients come in."""
+    made = Door()
+    yield made
+    made.close()
+
+
+def worker(balancer: ScriptedBalancer, *options: str) -> ServerProcess:
+    """Return a worker that listens on a port as well, so that a test can ask it for its state."""
+    listens = options if "-e" in options else ("-e", "tcp:port=0:interface=127.0.0.1", *options)
+    return ServerProcess(balancer.path.parent, *listens, "--balancer", str(balancer.path))
+
+
+def joined(balancer: ScriptedBalancer, capacity: int = 0) -> ScriptedLink:
+    """Return the link of the worker, which has said that it holds nothing."""
+    link = balancer.worker()
+    assert link.read_join().capacity == capacity
+    link.read_load(taken=0, held=0)
+    return link
+
+
+def test_handover(balancer: ScriptedBalancer, door: Door) -> None:
+    """A connection that is handed over is served like one that was accepted, address and all."""
+    with worker(balancer, "--worker-name", "first") as server:
+        link = balancer.worker()
+        assert link.read_join().name == "first"
+        link.read_load(taken=0, held=0)
+        client, accepted = door.pair()
+        address = list(client.getsockname())
+        link.give(accepted)
+        link.read_load(taken=1, held=1)
+        with RawClient(client, request("/scope")) as websocket:
+            received = websocket.read()
+            assert received is not None
+            scope = json.loads(received.payload)
+            assert scope["client"] == address
+            assert scope["server"] == list(door.address)
+            assert scope["scheme"] == "ws"
+        link.read_load(taken=1, held=0)
+        assert server.state()["counters"]["adopted"] == 1
+        assert server.errors() == []
+
+
+def test_batch(balancer: ScriptedBalancer, door: Door) -> None:
+    """Several connections in one message each get an answer, pages and WebSockets alike."""
+    with worker(balancer) as server:
+        link = joined(balancer)
+        pairs = [door.pair() for _ in range(20)]
+        link.give(*(accepted for _, accepted in pairs))
+        link.read_load(taken=20, held=20)
+        for client, _ in pairs[:10]:
+            client.sendall(b"GET /page HTTP/1.0\r\n\r\n")
+            with client, client.makefile("rb") as answer:
+                assert answer.read().startswith(b"HTTP/1.0 200")
+        for client, _ in pairs[10:]:
+            with RawClient(client) as websocket:
+                websocket.send(frame(TEXT, b"echo"))
+                assert (received := websocket.read()) is not None
+                assert received.payload == b"echo"
+        link.read_load(taken=20, held=0)
+        assert server.errors() == []
+
+
+def test_client_that_is_gone(balancer: ScriptedBalancer, door: Door) -> None:
+    """A client that left before it was adopted is let go without a word."""
+    with worker(balancer) as server:
+        link = joined(balancer)
+        gone = []
+        for _ in range(10):
+            client, accepted = door.pair()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()  # with a reset: the peer has no name any more
+            gone.append(accepted)
+        client, accepted = door.pair()
+        link.give(*gone, accepted)
+        link.read_load(taken=11)
+        with RawClient(client) as websocket:
+            assert websocket.status == 101
+            assert link.read_load(held=1).taken == 11
+        link.read_load(held=0)
+        assert server.errors() == []
+
+
+def test_full(balancer: ScriptedBalancer, door: Door) -> None:
+    """Beyond its share a worker answers 503 to WebSockets, and beyond the reserve to pages."""
+    with worker(balancer, "--capacity", "50") as server:
+        link = joined(balancer, capacity=50)
+        link.share(capacity=2, reserve=1)
+        clients = []
+        for _ in range(2):
+            client, accepted = door.pair()
+            link.give(accepted)
+            clients.append(RawClient(client))
+        assert [client.status for client in clients] == [101, 101]
+        client, accepted = door.pair()
+        link.give(accepted)
+        with RawClient(client) as refused:
+            assert refused.status == 503
+            assert "Retry-After: 5" in refused.head
+            assert b"Try again" in refused.rest()
+        link.read_load(taken=3, held=2)
+        page, accepted = door.pair()
+        link.give(accepted)
+        page.sendall(b"GET /page HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert page.recv(12) == b"HTTP/1.1 200"
+        other, accepted = door.pair()
+        link.give(accepted)
+        other.sendall(b"GET /page HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert other.recv(12) == b"HTTP/1.1 503"
+        page.close()
+        link.read_load(taken=5, held=2)
+        for websocket in clients:
+            websocket.disconnect()
+        link.read_load(taken=5, held=0)
+        assert server.state()["counters"]["full"] == 2
+
+
+def test_capacity_without_balancer(tmp_path: Path) -> None:
+    """A server on its own has the limit, too."""
+    listens = ("-e", "tcp:port=0:interface=127.0.0.1", "--capacity", "1")
+    with ServerProcess(tmp_path, *listens) as server:
+        with RawClient(server.connect()) as first, RawClient(server.connect()) as second:
+            assert (first.status, second.status) == (101, 503)
+            assert server.state()["counters"]["full"] == 1
+
+        def lets_in() -> bool:
+            with RawClient(server.connect()) as client:
+                return client.status == 101
+
+        wait_until(lets_in)
+
+
+def test_share_is_bounded_by_own_capacity(balancer: ScriptedBalancer, door: Door) -> None:
+    """A balancer that gives more than the worker can hold changes nothing."""
+    with worker(balancer, "--capacity", "1"):
+        link = joined(balancer, capacity=1)
+        link.share(capacity=1000)
+        statuses = []
+        for _ in range(2):
+            client, accepted = door.pair()
+            link.give(accepted)
+            statuses.append(RawClient(client).status)
+        assert statuses == [101, 503]
+
+
+def test_late_handover_is_not_taken(balancer: ScriptedBalancer, door: Door) -> None:
+    """What waited too long may be another worker's: the worker ends the link and joins anew."""
+    with worker(balancer):
+        link = joined(balancer)
+        client, accepted = door.pair()
+        link.give(accepted, age=TAKE_WITHIN + 1)
+        with pytest.raises(EOFError):
+            link.read()
+        again = joined(balancer)
+        with client:
+            assert client.recv(1) == b""  # nobody else has it
+        client, accepted = door.pair()
+        again.give(accepted)
+        again.read_load(taken=1)
+        assert RawClient(client).status == 101
+
+
+@pytest.mark.parametrize("data", [b"\x04\x00\x01x", b"\x04\xff\xff"])
+def test_broken_frames_end_the_link_only(balancer: ScriptedBalancer, data: bytes) -> None:
+    """The worker joins again."""
+    with worker(balancer):
+        link = joined(balancer)
+        link.socket.sendall(data)
+        with pytest.raises(EOFError):
+            link.read()
+        joined(balancer)
+
+
+def test_balancer_comes_and_goes(tmp_path: Path, door: Door) -> None:
+    """A worker waits for its balancer, keeps its clients when that dies, and joins the next one."""
+    path = tmp_path / "balancer.sock"
+    options = ("-e", "tcp:port=0:interface=127.0.0.1", "--balancer", str(path))
+    with ServerProcess(tmp_path, *options) as server:
+        wait_until(lambda: "No balancer at" in server.log)
+        with ScriptedBalancer(path) as balancer:
+            link = joined(balancer)
+            client, accepted = door.pair()
+            link.give(accepted)
+            websocket = RawClient(client)
+            link.socket.close()
+        with ScriptedBalancer(path) as balancer:
+            link = balancer.worker()
+            link.read_join()
+            link.read_load(taken=0, held=1)
+            websocket.send(frame(TEXT, b"still here"))
+            assert (received := websocket.read()) is not None
+            assert received.payload == b"still here"
+
+
+def test_stop_leaves_first(balancer: ScriptedBalancer, door: Door) -> None:
+    """A worker that stops leaves the balancer before it sends its clients away."""
+    with worker(balancer) as server:
+        link = joined(balancer)
+        client, accepted = door.pair()
+        link.give(accepted)
+        with RawClient(client) as websocket:
+            server.process.send_signal(signal.SIGTERM)
+            close = websocket.read()
+            assert close is not None
+            assert (close.opcode, close.code) == (CLOSE, 1012)
+            link.read_load(taken=1)
+            with pytest.raises(EOFError):
+                link.read_load(taken=2)
+        assert server.process.wait(20) == 0
+        assert server.errors() == []
+
+
+def test_without_endpoint_it_listens_nowhere(balancer: ScriptedBalancer, door: Door) -> None:
+    """`--balancer` alone is enough: it takes what is handed over as plain TCP."""
+    server = ServerProcess(balancer.path.parent, "--balancer", str(balancer.path), listens=False)
+    with server:
+        link = joined(balancer)
+        assert "Listening on" not in server.log
+        client, accepted = door.pair()
+        link.give(accepted)
+        assert RawClient(client).status == 101
+
+
+def test_tls(balancer: ScriptedBalancer, door: Door) -> None:
+    """A worker whose endpoint is TLS speaks TLS on what it is handed, also to say 503."""
+    certificate, key = make_certificate(balancer.path.parent)
+    endpoint = f"ssl:port=0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
+    with worker(balancer, "-e", endpoint):
+        link = joined(balancer)
+        link.share(capacity=1, reserve=1)
+        client, accepted = door.pair()
+        link.give(accepted)
+        with RawClient(tls(client, certificate), request("/scope")) as websocket:
+            received = websocket.read()
+            assert received is not None
+            assert json.loads(received.payload)["scheme"] == "wss"
+            other, accepted = door.pair()
+            link.give(accepted)
+            with RawClient(tls(other, certificate)) as refused:
+                assert refused.status == 503
+        link.read_load(taken=2, held=0)
+        broken, accepted = door.pair()
+        link.give(accepted)
+        with broken:
+            broken.sendall(request())  # no TLS
+            link.read_load(taken=3, held=0)
+
+
+def test_haproxy_endpoint(balancer: ScriptedBalancer, door: Door) -> None:
+    """Behind a proxy in TCP mode the client's address is what the proxy says."""
+    with worker(balancer, "-e", "haproxy:tcp:port=0:interface=127.0.0.1"):
+        link = joined(balancer)
+        client, accepted = door.pair()
+        link.give(accepted)
+        client.sendall(PROXY)
+        with RawClient(client, request("/scope")) as websocket:
+            received = websocket.read()
+            assert received is not None
+            assert json.loads(received.payload)["client"] == ["192.0.2.7", 5555]
