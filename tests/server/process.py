@@ -79,11 +79,18 @@ class ServerProcess:
             return True
         if "-u" in self._options:
             self.address = self._options[self._options.index("-u") + 1]
-            return Path(self.address).exists()
+            return self._accepts()  # the file is there before anybody listens
         found = _LISTENING.search(self.log)
         if found:
             self.address = found[1], int(found[2])
         return found is not None
+
+    def _accepts(self) -> bool:
+        try:
+            self.connect().close()
+        except OSError:
+            return False
+        return True
 
     @property
     def log(self) -> str:
@@ -116,7 +123,11 @@ class ServerProcess:
         connection.settimeout(20)
         if receive_buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        connection.connect(self.address)
+        try:
+            connection.connect(self.address)
+        except OSError:
+            connection.close()
+            raise
         return connection
 
     def stop(self) -> int:
