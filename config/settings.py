@@ -130,7 +130,12 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 }
 _session_timeout = whole(_env, "KAFKA_SESSION_TIMEOUT_MS", default=10_000)  # milliseconds
 REALTIME: dict[str, Any] = {
-    "CLIENT_PUBLISH": ["chat.*"],
+    # What everybody may do here who finds the page, signed in or not.
+    "ROOMS": {
+        "machine.*": {"subscribe": "anyone"},
+        "chat.*": {"subscribe": "anyone", "publish": "anyone"},
+        "*": {"subscribe": "signed_in"},
+    },
     "KAFKA_BOOTSTRAP_SERVERS": listed(_env, "KAFKA_BOOTSTRAP_SERVERS", default=["127.0.0.1:9092"]),
     # A real broker takes 6000 at least; the embedded one lets a consumer wait half of it to join.
     "KAFKA_CONSUMER_OPTIONS": {

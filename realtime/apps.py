@@ -17,10 +17,14 @@ class RealtimeConfig(AppConfig):
     verbose_name = "Realtime"
 
     def ready(self) -> None:
-        """Register what registers itself on import."""
+        """Register what registers itself on import, and say to the layer what rooms remember."""
         require_no_namesake()
         from realtime import checks  # noqa: F401
-        from shardlayer import ShardedChannelLayer  # noqa: F401  # whose import registers its own
+        from realtime.access import room_checks  # noqa: F401
+        from realtime.rooms.layer_history import history_of_rooms
+        from shardlayer import set_history_source  # whose import registers its own checks
+
+        set_history_source(history_of_rooms)
 
 
 def require_no_namesake() -> None:

@@ -6,6 +6,7 @@ checks, which read `problems()`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -18,20 +19,36 @@ from django.dispatch import receiver
 
 from realtime.kafka.addresses import is_address
 from realtime.rooms.room_names import MAX_ROOM_NAME, is_room_name
+from realtime.rooms.room_settings import (
+    ALL_ROOMS,
+    RoomSettings,
+    read_rooms,
+    room_problems,
+    rooms_of_authorize,
+)
 
 # What is left of a room's name beside "sha256." and 64 digits, see access/users.py; in characters.
 MAX_USER_ROOM_PREFIX = MAX_ROOM_NAME - 71
+
+AUTHORIZE_IS_OLD = (
+    "REALTIME['AUTHORIZE'] and ['CLIENT_PUBLISH'] are replaced by REALTIME['ROOMS'], and go with "
+    "version 0.2: docs/access.md says how to write them."
+)
 
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")  # that take name and password
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a setting's value has to be: in words, and as a test; a secret one is never shown."""
+    """What a setting's value has to be: in words, and as a test; a secret one is never shown.
+
+    `problems`, where there are any, say more than `words`: each follows the setting's name.
+    """
 
     words: str
     holds: Callable[[Any], bool]
     secret: bool = False
+    problems: Callable[[Any], Iterator[str]] | None = None
 
 
 def _is_number(value: object) -> bool:
@@ -63,9 +80,11 @@ def _is_count_limit(value: object) -> bool:
 
 
 _LIMIT = Rule("a whole number, or 0 for no limit", _is_count_limit)
+_LIMIT_COUNT = Rule("a whole number, or 0 for none", _is_count_limit)
 _RATE = Rule("a number a second, or 0 for no limit", _is_limit)
 _COUNT = Rule("a whole number above 0", _is_count)
 _SECONDS = Rule("a number of seconds above 0", _is_number)
+_DURATION = Rule("a number of seconds, or 0 for none", _is_limit)
 _SHARE = Rule("a number from 0 to 1", _is_share)
 _TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and bool(value))
 _TEXT_OR_NONE = Rule(
@@ -79,6 +98,9 @@ _ADDRESSES = Rule(
 )
 _PATH = Rule("a dotted path", _is_path)
 _PATH_OR_NONE = Rule("a dotted path or None", lambda value: value is None or _is_path(value))
+_ROOMS = Rule(
+    "a dictionary of globs", lambda value: not any(room_problems(value)), problems=room_problems
+)
 _OPTIONS = Rule("a dictionary", lambda value: isinstance(value, Mapping), secret=True)
 _SWITCH = Rule("True or False", lambda value: isinstance(value, bool))
 _PASSWORD = Rule("a text", lambda value: isinstance(value, str), secret=True)
@@ -110,8 +132,13 @@ class Conf:
     """The settings with their defaults; docs/settings.md explains each."""
 
     # Clients
-    client_publish: tuple[str, ...] = _setting((), _TEXTS)  # globs of rooms; none: forbidden
-    authorize: str | None = _setting(None, _PATH_OR_NONE)  # async (user, action, room) -> bool
+    rooms: Mapping[str, Mapping[str, Any]] = field(  # by glob; the first that matches counts
+        default_factory=lambda: ALL_ROOMS, metadata={"rule": _ROOMS}
+    )
+    client_publish: tuple[str, ...] = _setting((), _TEXTS)  # globs; deprecated
+    authorize: str | None = _setting(None, _PATH_OR_NONE)  # deprecated
+    rule_max_age: float = _setting(10.0, _DURATION)  # seconds that an answer of a rule counts for
+    max_client_rules: int = _setting(200, _LIMIT_COUNT)  # answers remembered of one connection
     max_rooms_per_client: int = _setting(100, _COUNT)  # rooms
     max_client_message: int = _setting(64 * 1024, _COUNT)  # bytes
     max_client_buffer: int = _setting(1024 * 1024, _LIMIT)  # bytes, on servers without a sink
@@ -164,9 +191,34 @@ def problems(values: object) -> Iterator[tuple[str, str]]:
         rule = _RULES.get(key)
         if rule is None:
             yield str(key), f"REALTIME[{key!r}] is not a setting."
+        elif rule.problems is not None:
+            for problem in rule.problems(value):
+                yield key, f"REALTIME[{key!r}]{problem}"
         elif not rule.holds(value):
             shown = f"a {type(value).__name__}" if rule.secret else repr(value)
             yield key, f"REALTIME[{key!r}] must be {rule.words}, not {shown}."
+
+    yield from _old_setting_problems(values)
+
+
+def _old_setting_problems(values: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what of the settings that ROOMS replaces can't go on: what they left open, or both.
+
+    CLIENT_PUBLISH alone let everybody read everything; nobody has said that this is meant.
+    """
+    publish, authorize = values.get("CLIENT_PUBLISH"), values.get("AUTHORIZE")
+    if "ROOMS" in values:
+        for key in ("CLIENT_PUBLISH", "AUTHORIZE"):
+            if values.get(key):
+                yield key, f"REALTIME[{key!r}] has no effect beside REALTIME['ROOMS']: remove it."
+    elif publish and not authorize and _TEXTS.holds(publish):
+        rules = {glob: {"subscribe": "signed_in", "publish": "signed_in"} for glob in publish}
+        yield (
+            "CLIENT_PUBLISH",
+            f"REALTIME['CLIENT_PUBLISH'] is replaced by REALTIME['ROOMS']. Write, with the rules "
+            f"that you want: 'ROOMS': {rules | {'*': {'subscribe': 'signed_in'}}}. What everybody "
+            f"may, signed in or not, is 'anyone'.",
+        )
 
 
 def known_keys() -> list[str]:
@@ -188,7 +240,17 @@ def conf() -> Conf:
         key.lower(): tuple(value) if isinstance(value, list) else value
         for key, value in values.items()
     }
+    if checked.get("authorize"):
+        warnings.warn(AUTHORIZE_IS_OLD, DeprecationWarning, stacklevel=2)
     return Conf(**checked)
+
+
+def room_settings() -> tuple[RoomSettings, ...]:
+    """Return what ROOMS says, or what the old settings say that it replaces."""
+    settings = conf()
+    if settings.authorize:  # then there is no ROOMS
+        return rooms_of_authorize(settings.client_publish)
+    return read_rooms(settings.rooms)
 
 
 @receiver(setting_changed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from realtime.access.room_rules import room_rules
 from realtime.sharded_layer import sharded_layer
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -20,6 +21,7 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
     """
     await receive()  # lifespan.startup
     try:
+        room_rules()
         layer = sharded_layer()
         await layer.node()
         await layer.ping()  # a server that does not answer is waited for; one that can't do is not

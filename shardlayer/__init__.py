@@ -24,6 +24,7 @@ from shardlayer.core.exceptions import (
     WireVersionError,
 )
 from shardlayer.core.frames import Broadcast
+from shardlayer.core.history_source import set_history_source
 from shardlayer.core.hosts import Host
 from shardlayer.core.optional_packages import MissingExtra, needs_extra
 from shardlayer.core.options import LayerOptions
@@ -83,5 +84,6 @@ __all__ = [
     "needs_extra",
     "probe",
     "register_scheme",
+    "set_history_source",
     "spare_collections",
 ]

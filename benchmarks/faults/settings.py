@@ -5,8 +5,9 @@ last a minute, and rooms are told to the nodes that have members, not to all, af
 """
 
 from config.settings import *  # noqa: F403
-from config.settings import CHANNEL_LAYERS
+from config.settings import CHANNEL_LAYERS, REALTIME
 
 LEASE = 5.0  # seconds
 
 CHANNEL_LAYERS["default"]["CONFIG"]["lease_ttl"] = LEASE
+REALTIME["ROOMS"] = {"*": {"subscribe": "anyone"}}  # nobody signs in

@@ -1,64 +1,143 @@
-"""Who may do what with which room."""
+"""One rule: who may. Named ones are decided by the user alone; a project's function is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import cache
-from typing import Literal
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.module_loading import import_string
 
-from realtime.access.identity import Identity, User
-from realtime.access.users import is_user_room, user_room
-from realtime.conf import conf
-from realtime.rooms.room_names import RoomGlobs
+from realtime.access.identity import User
+from realtime.rooms.room_settings import PERMISSION, Action
 
-Action = Literal["subscribe", "publish"]
-Authorize = Callable[[User, Action, str], Awaitable[bool]]
+Claims = Mapping[str, Any]
+Ask = Callable[[User, str, Claims], Awaitable[bool]]
 
 
-class Access:
-    """The rules in force.
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """Who may, in one of three ways; exactly one of them is set.
 
-    A user's private room is decided first, and asks nobody else: only its user subscribes, and no
-    client publishes. Of all others, clients may publish only to those of `CLIENT_PUBLISH`.
-    A token may open rooms to its bearer. `AUTHORIZE`, when set, is asked about every subscribing
-    and every publishing that is left; without it nobody's identity is looked at.
+    Attributes:
+        text: The rule as it stands in the settings.
+        everybody: The answer, whoever asks: nobody's identity is looked at.
+        of_user: Decides by the user, without I/O.
+        needs_fields: Whether `of_user` looks at more of the user than a token says.
+        ask: Asks the project, or the database: `await ask(user, room, claims)`. It is an error of
+            the project if it raises.
+        is_remembered: Whether an answer of `ask` counts for RULE_MAX_AGE.
     """
 
-    __slots__ = ("_authorize", "_publishable")
+    text: str
+    everybody: bool | None = None
+    of_user: Callable[[User], bool] | None = None
+    needs_fields: bool = False
+    ask: Ask | None = None
+    is_remembered: bool = True
 
-    def __init__(self, client_publish: tuple[str, ...], authorize: Authorize | None) -> None:
-        self._publishable = RoomGlobs(client_publish)
-        self._authorize = authorize
 
-    async def allows(self, identity: Identity, action: Action, room: str) -> bool:
-        """Return whether this connection may do this; raises what `AUTHORIZE` raises."""
-        if is_user_room(room):
-            return action == "subscribe" and await _owns(identity, room)
-        if action == "publish" and room not in self._publishable:
+def _is_signed_in(user: User) -> bool:
+    return bool(user.is_authenticated)
+
+
+def _is_staff(user: User) -> bool:
+    """Of a user model without `is_staff` nobody is."""
+    return bool(user.is_active and getattr(user, "is_staff", False))
+
+
+ANYONE: Final = AccessRule("anyone", everybody=True)
+NOBODY: Final = AccessRule("nobody", everybody=False)
+SIGNED_IN: Final = AccessRule("signed_in", of_user=_is_signed_in)
+STAFF: Final = AccessRule("staff", of_user=_is_staff, needs_fields=True)
+
+_NAMED: Final = {rule.text: rule for rule in (ANYONE, NOBODY, SIGNED_IN, STAFF)}
+
+
+def rule_of(text: str) -> AccessRule:
+    """Return the rule that a text of the settings names.
+
+    Raises:
+        ImportError: The path leads nowhere.
+        TypeError: What is there is no function that takes user, room and claims.
+    """
+    named = _NAMED.get(text)
+    if named is not None:
+        return named
+    if text.startswith(PERMISSION):
+        return AccessRule(text, ask=_asks_for(text.removeprefix(PERMISSION)))
+    function = import_string(text)
+    require_callable(function)
+    return AccessRule(text, ask=_asynchronous(function))
+
+
+def rule_of_authorize(path: str, action: Action) -> AccessRule:
+    """Return the rule that the old AUTHORIZE is: asked each time, `(user, action, room)`."""
+    authorize = import_string(path)
+
+    async def ask(user: User, room: str, claims: Claims) -> bool:
+        return bool(await authorize(user, action, room))
+
+    return AccessRule(path, ask=ask, is_remembered=False)
+
+
+def require_callable(function: object) -> None:
+    """Raise TypeError, which says what is wrong, unless a rule may be `function`.
+
+    A class is refused: its instances are true, so it would let everybody in.
+    """
+    if isinstance(function, type) or not callable(function):
+        raise TypeError(f"{function!r} is no function.")
+    try:
+        inspect.signature(function).bind(None, "", {})
+    except TypeError as error:
+        raise TypeError(f"it must take (user, room, claims): {error}.") from error
+    except ValueError:  # it has no signature to look at, as some that are written in C
+        return
+
+
+def _asynchronous(function: Callable[..., Any]) -> Ask:
+    """Return a rule's function as one to await; a synchronous one runs in Django's thread.
+
+    A synchronous function that returns an awaitable, as a decorated one may, is awaited: by itself
+    the awaitable would be true.
+    """
+    if iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__):
+
+        async def ask(user: User, room: str, claims: Claims) -> bool:
+            return bool(await function(user, room, claims))
+
+        return ask
+
+    def decide(user: User, room: str, claims: Claims) -> bool | Awaitable[Any]:
+        answer = function(user, room, claims)
+        # Here, where the database may be used: a QuerySet asks it to know whether it is true.
+        return answer if inspect.isawaitable(answer) else bool(answer)
+
+    in_thread = sync_to_async(decide)
+
+    async def ask_in_thread(user: User, room: str, claims: Claims) -> bool:
+        answer = await in_thread(user, room, claims)
+        return answer if isinstance(answer, bool) else bool(await answer)
+
+    return ask_in_thread
+
+
+def _asks_for(permission: str) -> Ask:
+    """Return a rule that holds for users who have one of Django's permissions."""
+
+    def has(user: User) -> bool:
+        # Django's own users have it, and custom ones that the admin lets in.
+        return bool(cast("Any", user).has_perm(permission))
+
+    in_thread = sync_to_async(has)
+
+    async def ask(user: User, room: str, claims: Claims) -> bool:
+        if isinstance(user, AbstractBaseUser) and not hasattr(user, "has_perm"):
             return False
-        if self._authorize is None:
-            return True
-        if action == "subscribe" and identity.credential.opens(room):
-            return True
-        # As Django does before each request: a connection that failed, or that outlived
-        # CONN_MAX_AGE, would fail every command until the worker is restarted.
-        await identity.old_connections.close()
-        return await self._authorize(await identity.user(), action, room)
+        return await in_thread(user)
 
-
-async def _owns(identity: Identity, room: str) -> bool:
-    user = await identity.user()
-    return user.is_authenticated and room == user_room(user)
-
-
-def access() -> Access:
-    """Return the rules that the settings ask for."""
-    settings = conf()
-    return _access(settings.client_publish, settings.authorize)
-
-
-@cache
-def _access(client_publish: tuple[str, ...], authorize: str | None) -> Access:
-    return Access(client_publish, import_string(authorize) if authorize else None)
+    return ask

@@ -1,7 +1,7 @@
 """The private room of each user: what the server has to say to one person, on all their devices.
 
-A room like any other, with history and offsets, but for two rules that no setting and no
-`AUTHORIZE` loosens: only its user subscribes to it, and only the server publishes to it. Every name
+A room like any other, with history and offsets, but for two rules that nothing in `ROOMS`
+loosens: only its user subscribes to it, and only the server publishes to it. Every name
 that begins with `USER_ROOM_PREFIX` is such a room.
 """
 

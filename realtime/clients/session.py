@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from realtime.access.identity import Identity, name_of
-from realtime.access.rules import Action, access
+from realtime.access.permissions import Permissions
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.catchup import CatchUp
@@ -32,6 +32,7 @@ from realtime.clients.protocol.parsing import parse
 from realtime.clients.round_robin import turns_of
 from realtime.conf import conf
 from realtime.rooms.history import read_history
+from realtime.rooms.room_settings import Action
 from realtime.sharded_layer import sharded_layer
 from realtime.tokens import BadToken, sign_in_by
 from shardlayer import (
@@ -61,8 +62,8 @@ class ClientSession:
     """
 
     __slots__ = (
-        "_access", "_catch_up", "_conf", "_identity", "_layer", "_limits", "_max_text", "_node",
-        "_rooms", "_sink", "_turns",
+        "_catch_up", "_conf", "_identity", "_layer", "_limits", "_max_text", "_node",
+        "_permissions", "_rooms", "_sink", "_turns",
     )  # fmt: skip
 
     def __init__(
@@ -77,8 +78,8 @@ class ClientSession:
         self._max_text = max_text
         self._catch_up: CatchUp | None = None  # made for the first room that is behind
         self._conf = conf()
-        self._access = access()
         self._identity = Identity(scope)
+        self._permissions = Permissions(self._identity)
         self._layer = layer
         self._node = node
         self._rooms: set[str] = set()
@@ -142,6 +143,7 @@ class ClientSession:
                 await sign_in_by(command.token, self._identity)
             except BadToken as error:
                 raise ProtocolError("bad_token", str(error)) from error
+            self._permissions.forget()
         user = await self._identity.user()
         name, room = name_of(user), user_room(user) if user.is_authenticated else None
         for known in [known for known in self._rooms if known != room and is_user_room(known)]:
@@ -306,8 +308,13 @@ class ClientSession:
         self._write(replies.pong(command.id))
 
     async def _allow(self, action: Action, room: str) -> None:
-        if not await self._access.allows(self._identity, action, room):
-            raise ProtocolError("forbidden", f"You may not {action} to {room}.")
+        """Raise ProtocolError if the client may not; then it is no member of the room either."""
+        if await self._permissions.allows(action, room):
+            return
+        counters.forbidden += 1
+        if action == "subscribe" and room in self._rooms:
+            self._leave(room)
+        raise ProtocolError("forbidden", f"You may not {action} to {room}.")
 
     def _too_many_rooms(self) -> ProtocolError:
         counters.rooms_refused += 1

@@ -10,6 +10,7 @@ from re import Pattern
 from typing import Any
 
 from shardlayer.core.exceptions import ConfigurationError
+from shardlayer.core.history_source import history_of_source
 from shardlayer.core.hosts import DEFAULT_URL, Host, parse_hosts
 from shardlayer.core.redis_clients import require_valid
 from shardlayer.core.types import HistoryPolicy
@@ -156,7 +157,8 @@ class LayerOptions:
         """Return the options that a `CONFIG` dictionary asks for.
 
         None stands for the default, as in channels_redis. `hosts` is read by `hosts.parse_hosts`;
-        `history` maps globs to `{"size": …, "ttl": …}` or to None for no history.
+        `history` maps globs to `{"size": …, "ttl": …}` or to None for no history; without it the
+        source counts that `set_history_source` was given, if any.
 
         Raises:
             ConfigurationError: Naming the key that is wrong and what it takes.
@@ -174,8 +176,11 @@ class LayerOptions:
             )
         if "hosts" in config:
             config["hosts"] = parse_hosts(config["hosts"])
-        if "history" in config:
-            config["history"] = _history(config["history"])
+        history = config.get("history")
+        if history is None:
+            history = history_of_source()
+        if history is not None:
+            config["history"] = _history(history)
         if "channel_capacity" in config:
             config["channel_capacity"] = _capacities(config["channel_capacity"])
         options = cls(**config)

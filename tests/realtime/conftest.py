@@ -12,6 +12,7 @@ from pytest_django import Settings
 from demo.embedded import EmbeddedValkey
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
+from tests.realtime.open_rooms import OPEN_ROOMS
 
 BACKEND = "shardlayer.layer.ShardedChannelLayer"
 
@@ -19,6 +20,12 @@ BACKEND = "shardlayer.layer.ShardedChannelLayer"
 def channel_layers(**config: Any) -> dict[str, dict[str, Any]]:
     """Return a CHANNEL_LAYERS setting with that CONFIG."""
     return {"default": {"BACKEND": BACKEND, "CONFIG": config}}
+
+
+@pytest.fixture(autouse=True)
+def open_rooms(settings: Settings) -> None:
+    """Rooms that are open, unless a test sets REALTIME itself."""
+    settings.REALTIME = settings.REALTIME | {"ROOMS": OPEN_ROOMS}
 
 
 @pytest.fixture

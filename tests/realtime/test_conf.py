@@ -20,8 +20,8 @@ def test_defaults_hold_without_the_setting(settings: Settings) -> None:
 
 def test_values_are_read(settings: Settings) -> None:
     """What is set counts, and a change is seen at once."""
-    settings.REALTIME = {"CLIENT_PUBLISH": ["a"], "MAX_ROOMS_PER_CLIENT": 7}
-    assert conf().client_publish == ("a",)
+    settings.REALTIME = {"KAFKA_TOPICS": ["a"], "MAX_ROOMS_PER_CLIENT": 7}
+    assert conf().kafka_topics == ("a",)
     assert conf().max_rooms_per_client == 7
     settings.REALTIME = {}
     assert conf().max_rooms_per_client == 100

@@ -11,6 +11,7 @@ from realtime.consumers import rooms_of_url
 from realtime.publish import aannounce, apublish
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink
+from tests.realtime.open_rooms import OPEN_ROOMS
 
 pytestmark = pytest.mark.usefixtures("memory_layer")
 
@@ -39,7 +40,7 @@ async def test_own_server_sink_gets_answers_and_pushes() -> None:
 
 async def test_own_server_keeps_no_more_than_is_answered(settings: Settings) -> None:
     """A message may be twice the limit, and is told so; the server keeps none that is larger."""
-    settings.REALTIME = {"MAX_CLIENT_MESSAGE": 1000}
+    settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_CLIENT_MESSAGE": 1000}
     sink = RecordingSink()
     async with Client(sink=sink) as client:
         assert sink.message_limit == 2000
@@ -127,7 +128,7 @@ async def test_unsubscribed_client_gets_nothing() -> None:
 
 
 async def test_client_publishes_where_it_may() -> None:
-    """CLIENT_PUBLISH opens rooms to clients; the publisher hears itself as others do."""
+    """A rule opens rooms to clients; the publisher hears itself as others do."""
     async with Client() as client:
         await client.ask(1, subscribe={"room": "chat.lobby"})
         await client.send(2, publish={"room": "chat.lobby", "data": {"text": "hi"}})
@@ -176,7 +177,7 @@ async def test_announcement_reaches_everybody(own_server: bool) -> None:
 
 
 async def test_client_may_not_publish_elsewhere() -> None:
-    """A room outside CLIENT_PUBLISH is forbidden."""
+    """A room to which no rule lets clients publish is forbidden."""
     async with Client() as client:
         error = (await client.ask(1, publish={"room": "machine.cpu", "data": 1}))["error"]
         assert error["code"] == "forbidden"
@@ -201,7 +202,7 @@ async def test_history_can_be_read() -> None:
 
 async def test_history_is_limited(settings: Settings) -> None:
     """No more than MAX_CLIENT_HISTORY publications are read, whatever is asked for."""
-    settings.REALTIME = {"MAX_CLIENT_HISTORY": 2}
+    settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_CLIENT_HISTORY": 2}
     for number in range(3):
         await apublish("general", number)
     async with Client() as client:
@@ -224,7 +225,7 @@ async def test_history_of_an_unused_room() -> None:
 
 async def test_rooms_are_limited(settings: Settings) -> None:
     """A client gets MAX_ROOMS_PER_CLIENT rooms; leaving one makes place."""
-    settings.REALTIME = {"MAX_ROOMS_PER_CLIENT": 2}
+    settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_ROOMS_PER_CLIENT": 2}
     async with Client() as client:
         items = (await client.ask(1, subscribe=[{"room": room} for room in "abc"]))["subscribed"]
         assert [item.get("error", {}).get("code") for item in items] == [None, None, "limit"]
@@ -306,12 +307,10 @@ async def test_room_without_history_has_no_offset(settings: Settings) -> None:
 
 
 @pytest.mark.django_db(transaction=True)  # other tests' connections are looked at
-async def test_authorize_decides(settings: Settings) -> None:
-    """AUTHORIZE is asked of subscribing, reading and publishing; what it refuses is forbidden."""
-    settings.REALTIME = {
-        "AUTHORIZE": "tests.realtime.test_consumers.no_secrets",
-        "CLIENT_PUBLISH": ["*"],
-    }
+async def test_rules_decide(settings: Settings) -> None:
+    """A rule is asked of subscribing, reading and publishing; what it refuses is forbidden."""
+    rule = "tests.realtime.test_consumers.no_secrets"
+    settings.REALTIME = {"ROOMS": {"*": {"subscribe": rule, "publish": rule}}}
     async with Client() as client:
         assert "subscribed" in await client.ask(1, subscribe={"room": "open"})
         error = (await client.ask(2, subscribe={"room": "secret"}))["error"]
@@ -322,11 +321,13 @@ async def test_authorize_decides(settings: Settings) -> None:
         assert error["code"] == "forbidden"
 
 
-async def test_failing_authorize_fails_one_command(
+@pytest.mark.django_db(transaction=True)
+async def test_failing_rule_fails_one_command(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An exception in AUTHORIZE is logged and answered; the connection goes on."""
-    settings.REALTIME = {"AUTHORIZE": "tests.realtime.test_consumers.broken"}
+    """An exception in a rule is logged and answered; the connection goes on."""
+    rule = "tests.realtime.test_consumers.broken"
+    settings.REALTIME = {"ROOMS": {"*": {"subscribe": rule}}}
     async with Client() as client:
         error = (await client.ask(1, subscribe={"room": "a"}))["error"]
         assert error["code"] == "internal"
@@ -345,12 +346,12 @@ async def test_too_large_for_the_layer(settings: Settings) -> None:
         assert error["code"] == "too_large"
 
 
-async def no_secrets(user: object, action: str, room: str) -> bool:
+async def no_secrets(user: object, room: str, claims: object) -> bool:
     """Refuse one room, to a user who is not signed in."""
     assert not user.is_authenticated  # type: ignore[attr-defined]
     return room != "secret"
 
 
-async def broken(user: object, action: str, room: str) -> bool:
+async def broken(user: object, room: str, claims: object) -> bool:
     """Fail in a way that the client must not read about."""
     raise RuntimeError("the password is hunter2")

@@ -1,4 +1,4 @@
-"""A worker whose AUTHORIZE asks a database that is restarted: a real PostgreSQL."""
+"""A worker whose rule asks a database that is restarted: a real PostgreSQL."""
 
 from __future__ import annotations
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from config import settings as project
 from realtime import checks
+from realtime.access import room_checks
 from realtime.clients.client_counters import ClientCounters
 from realtime.conf import known_keys
+from realtime.rooms.room_settings import ACTIONS
 from shardlayer import LayerOptions
 from shardlayer.layer import layer_checks
 
@@ -33,10 +35,15 @@ def test_realtime() -> None:
     assert names("`REALTIME`") == set(known_keys())
 
 
+def test_rooms() -> None:
+    """The keys of a glob in ROOMS."""
+    assert names("`ROOMS`") == {"history", *ACTIONS}
+
+
 def test_checks() -> None:
     """The ids of the system checks, here and in the tables of their modules."""
     raised = set()
-    for module in (checks, layer_checks):
+    for module in (checks, room_checks, layer_checks):
         source = Path(str(module.__file__)).read_text()
         own = set(re.findall(r'id="(\w+\.[EW]\d+)"', source))
         assert set(re.findall(r"^\| (\w+\.[EW]\d+) \|", source, re.MULTILINE)) == own

@@ -19,7 +19,7 @@ OURS = Peer(
     emitter="benchmarks.peers.ours.emitter:OurEmitter",
     redis=True,
     environment={
-        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DJANGO_SETTINGS_MODULE": "benchmarks.peers.ours.settings",
         "DJANGO_DEBUG": "0",
         "DJANGO_SECRET_KEY": "of a benchmark, which signs nothing that matters",
         "DJANGO_ALLOWED_HOSTS": "127.0.0.1",

@@ -25,12 +25,12 @@ from tests.realtime.client import Client
 from tests.realtime.users import cookie_of
 
 
-async def allow_all(user: object, action: str, room: str) -> bool:
+async def allow_all(user: object, room: str, claims: object) -> bool:
     """Allow everything, as a project does that has not thought of private rooms."""
     return True
 
 
-async def must_not_be_asked(user: object, action: str, room: str) -> bool:
+async def must_not_be_asked(user: object, room: str, claims: object) -> bool:
     """Fail the test."""
     raise AssertionError(f"asked of {room}")
 
@@ -212,14 +212,15 @@ class TestRoom:
         assert again["recovered"] is True
         assert again["publications"] == [{"offset": 1, "data": "meanwhile"}]
 
-    @pytest.mark.parametrize("hook", [None, "allow_all", "must_not_be_asked"])
+    @pytest.mark.parametrize("rule", ["anyone", "allow_all", "must_not_be_asked"])
     async def test_others_are_kept_out(
-        self, people: tuple[User, User], settings: Settings, hook: str | None
+        self, people: tuple[User, User], settings: Settings, rule: str
     ) -> None:
-        """Neither a stranger nor a superuser gets in, by no command, whatever AUTHORIZE says."""
+        """Neither a stranger nor a superuser gets in, by no command, whatever ROOMS says."""
         ada, grace = people
-        authorize = hook and f"tests.realtime.access.test_users.{hook}"
-        settings.REALTIME = {"AUTHORIZE": authorize, "CLIENT_PUBLISH": ["*"]}
+        if rule != "anyone":
+            rule = f"tests.realtime.access.test_users.{rule}"
+        settings.REALTIME = {"ROOMS": {"*": {"subscribe": rule, "publish": rule}}}
         room = user_room(ada)
         for token in (None, issue_token(grace)):
             async with Client(f"room={room}") as client:
@@ -234,7 +235,7 @@ class TestRoom:
         self, people: tuple[User, User], settings: Settings, memory_layer: ShardedChannelLayer
     ) -> None:
         """Not even its user publishes to it."""
-        settings.REALTIME = {"CLIENT_PUBLISH": ["*"]}
+        settings.REALTIME = {"ROOMS": {"*": {"publish": "anyone"}}}
         ada, _ = people
         async with Client() as client:
             await client.ask(1, connect={"token": issue_token(ada)})

@@ -19,6 +19,7 @@ from realtime.publish import apublish
 from realtime.rooms import room_names
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink
+from tests.realtime.open_rooms import OPEN_ROOMS
 from tests.waiting import until
 
 BEGINNING = {"offset": 0, "epoch": ""}
@@ -51,7 +52,7 @@ class PacedSink(RecordingSink):
 asked: list[str] = []
 
 
-async def count_rooms(user: object, action: str, room: str) -> bool:
+async def count_rooms(user: object, room: str, claims: object) -> bool:
     """Allow everything, and remember what was asked."""
     asked.append(room)
     return True
@@ -87,11 +88,12 @@ class TestRooms:
 
     @pytest.mark.django_db(transaction=True)  # other tests' connections are looked at
     @pytest.mark.parametrize("many", [101, 2_900])
-    async def test_authorize_is_asked_of_what_there_is_place_for(
+    async def test_rules_are_asked_of_what_there_is_place_for(
         self, settings: Settings, many: int
     ) -> None:
         """Rooms past the limit are refused before anybody is asked about them."""
-        settings.REALTIME = {"AUTHORIZE": "tests.realtime.clients.test_limits.count_rooms"}
+        rule = "tests.realtime.clients.test_limits.count_rooms"
+        settings.REALTIME = {"ROOMS": {"*": {"subscribe": rule}}}
         asked.clear()
         async with Client() as client:
             names = [{"room": f"r{number}"} for number in range(many)]
@@ -106,7 +108,7 @@ class TestRooms:
     ) -> None:
         """Past it a room is refused with `rate`, whether it is joined or published to first."""
         settings.REALTIME = {
-            "CLIENT_PUBLISH": ["*"],
+            "ROOMS": {"*": {"subscribe": "anyone", "publish": "anyone"}},
             "MAX_CLIENT_NEW_ROOMS": 0.001,
             "MAX_ROOMS_PER_CLIENT": 2,
         }
@@ -132,7 +134,11 @@ class TestRooms:
 
     async def test_room_that_is_not_joined_counts_for_nothing(self, settings: Settings) -> None:
         """A client that is refused, or finds Redis away, may try again and again."""
-        settings.REALTIME = {"MAX_CLIENT_NEW_ROOMS": 0.001, "MAX_ROOMS_PER_CLIENT": 1}
+        settings.REALTIME = {
+            "ROOMS": OPEN_ROOMS,
+            "MAX_CLIENT_NEW_ROOMS": 0.001,
+            "MAX_ROOMS_PER_CLIENT": 1,
+        }
         async with Client() as client:
             for id in range(1, 20):
                 error = (await client.ask(id, subscribe={"room": "user.7"}))["error"]
@@ -143,7 +149,7 @@ class TestRooms:
         self, settings: Settings, memory_layer: ShardedChannelLayer
     ) -> None:
         """Who joins one room does not wait for all the rooms of those who came before."""
-        settings.REALTIME = {"JOIN_CONCURRENCY": 4}
+        settings.REALTIME = {"ROOMS": OPEN_ROOMS, "JOIN_CONCURRENCY": 4}
         node = await memory_layer.node()
         async with AsyncExitStack() as stack:
             many = [await stack.enter_async_context(Client()) for _ in range(20)]
@@ -162,7 +168,11 @@ class TestRooms:
 
     async def test_no_limit_of_new_rooms(self, settings: Settings) -> None:
         """0 turns it off."""
-        settings.REALTIME = {"MAX_CLIENT_NEW_ROOMS": 0, "MAX_ROOMS_PER_CLIENT": 1}
+        settings.REALTIME = {
+            "ROOMS": OPEN_ROOMS,
+            "MAX_CLIENT_NEW_ROOMS": 0,
+            "MAX_ROOMS_PER_CLIENT": 1,
+        }
         async with Client() as client:
             for id in range(1, 200, 2):
                 assert "subscribed" in await client.ask(id, subscribe={"room": f"r{id}"})
@@ -175,10 +185,10 @@ class TestRates:
 
     async def test_publishing_is_bounded(self, settings: Settings) -> None:
         """Past the rate a publication is refused with `rate`, and the connection goes on."""
-        settings.REALTIME = {"CLIENT_PUBLISH": ["*"], "MAX_CLIENT_PUBLISHES": 0.3}
+        settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_CLIENT_PUBLISHES": 0.3}
         async with Client() as client:
             answers = [
-                await client.ask(id, publish={"room": "a", "data": id}) for id in range(1, 6)
+                await client.ask(id, publish={"room": "chat.a", "data": id}) for id in range(1, 6)
             ]
             assert ["published" in answer for answer in answers] == [True] * 3 + [False] * 2
             assert answers[3]["error"]["code"] == "rate"
@@ -191,7 +201,11 @@ class TestRates:
         self, settings: Settings, own_server: bool, text: str
     ) -> None:
         """Whatever they are, they count; the client is closed with 4010."""
-        settings.REALTIME = {"MAX_CLIENT_COMMANDS": 0.5, "MAX_ROOMS_PER_CLIENT": 1}
+        settings.REALTIME = {
+            "ROOMS": OPEN_ROOMS,
+            "MAX_CLIENT_COMMANDS": 0.5,
+            "MAX_ROOMS_PER_CLIENT": 1,
+        }
         sink = RecordingSink() if own_server else None
         async with Client(sink=sink) as client:
             for _ in range(6):
@@ -208,7 +222,11 @@ class TestRates:
 
     async def test_rooms_of_a_list_count(self, settings: Settings) -> None:
         """A list is as many commands as it has names, up to those that a client may have."""
-        settings.REALTIME = {"MAX_CLIENT_COMMANDS": 0.001, "MAX_ROOMS_PER_CLIENT": 5}
+        settings.REALTIME = {
+            "ROOMS": OPEN_ROOMS,
+            "MAX_CLIENT_COMMANDS": 0.001,
+            "MAX_ROOMS_PER_CLIENT": 5,
+        }
         async with Client() as client:
             names = [{"room": f"r{number}"} for number in range(50)]
             for id in (1, 2):
@@ -218,7 +236,11 @@ class TestRates:
 
     async def test_no_limit_of_commands(self, settings: Settings) -> None:
         """0 turns it off."""
-        settings.REALTIME = {"MAX_CLIENT_COMMANDS": 0, "MAX_ROOMS_PER_CLIENT": 1}
+        settings.REALTIME = {
+            "ROOMS": OPEN_ROOMS,
+            "MAX_CLIENT_COMMANDS": 0,
+            "MAX_ROOMS_PER_CLIENT": 1,
+        }
         async with Client() as client:
             for id in range(1, 2_000):
                 assert "pong" in await client.ask(id, ping={})
@@ -230,7 +252,7 @@ class TestAnswers:
 
     async def test_one_room(self, settings: Settings) -> None:
         """What an answer can't hold is pushed behind it, marked, and then what is new."""
-        settings.REALTIME = {"MAX_CLIENT_ANSWER": 1_000}
+        settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_CLIENT_ANSWER": 1_000}
         await fill("a", 50, 100)
         async with Client() as client:
             answer = (await client.ask(1, subscribe={"room": "a", **BEGINNING}))["subscribed"]
@@ -245,7 +267,7 @@ class TestAnswers:
 
     async def test_frame_of_many_rooms(self, settings: Settings) -> None:
         """One answer's bound is for all of its rooms together."""
-        settings.REALTIME = {"MAX_CLIENT_ANSWER": 10_000}
+        settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_CLIENT_ANSWER": 10_000}
         names = [f"r{number}" for number in range(100)]
         for name in names:
             await fill(name, 3, 1_000)
@@ -264,7 +286,7 @@ class TestAnswers:
 
     async def test_no_bound(self, settings: Settings) -> None:
         """0 turns it off: a page of the layer's, 256 KiB of each room."""
-        settings.REALTIME = {"MAX_CLIENT_ANSWER": 0}
+        settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_CLIENT_ANSWER": 0}
         await fill("a", 200, 1_000)
         async with Client() as client:
             answer = (await client.ask(1, subscribe={"room": "a", **BEGINNING}))["subscribed"]
@@ -272,7 +294,7 @@ class TestAnswers:
 
     async def test_pages_wait_for_the_client(self, settings: Settings) -> None:
         """Nothing is read for a client that does not read; what is pushed meanwhile is read too."""
-        settings.REALTIME = {"MAX_CLIENT_ANSWER": 1_000}
+        settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_CLIENT_ANSWER": 1_000}
         await fill("a", 250, 10_000)
         sink = PacedSink()
         async with Client(sink=sink) as client:
@@ -287,7 +309,7 @@ class TestAnswers:
 
     async def test_leaving_ends_it(self, settings: Settings) -> None:
         """A room that is left, or subscribed to again, is read on no more than once."""
-        settings.REALTIME = {"MAX_CLIENT_ANSWER": 1_000}
+        settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_CLIENT_ANSWER": 1_000}
         await fill("a", 50, 10_000)
         async with Client() as client:
             await client.send(1, subscribe={"room": "a", **BEGINNING})
@@ -305,7 +327,7 @@ class TestAnswers:
 
     async def test_history(self, settings: Settings) -> None:
         """An answer is cut to the bound and says how many are left, to be had with `before`."""
-        settings.REALTIME = {"MAX_CLIENT_ANSWER": 1_000}
+        settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_CLIENT_ANSWER": 1_000}
         await fill("a", 20, 200)
         async with Client() as client:
             got: list[int] = []
@@ -325,7 +347,7 @@ async def test_reading_on_outlasts_a_redis_that_hangs(
     redis_layer: ShardedChannelLayer, redis_server: EmbeddedValkey, settings: Settings
 ) -> None:
     """A page that does not come is asked for again, until it does."""
-    settings.REALTIME = {"MAX_CLIENT_ANSWER": 1_000}
+    settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_CLIENT_ANSWER": 1_000}
     await fill("a", 50, 10_000)
     sink = PacedSink()
     async with Client(sink=sink) as client:

@@ -1,0 +1,67 @@
+"""What one connection may do with which room."""
+
+from __future__ import annotations
+
+from realtime.access.answers import Answers
+from realtime.access.identity import Identity
+from realtime.access.room_rules import RoomRulesTable, room_rules
+from realtime.access.users import is_user_room, user_room
+from realtime.clients.client_counters import counters
+from realtime.conf import conf
+from realtime.rooms.room_settings import Action
+
+
+class Permissions:
+    """Decides for one connection, by `REALTIME["ROOMS"]`.
+
+    A user's private room is decided first, and no rule is asked: only its user subscribes and sees
+    which devices are there, and no client publishes. A token may open rooms to its bearer. What a
+    project's function or Django's permissions answered counts for RULE_MAX_AGE.
+    """
+
+    __slots__ = ("_answers", "_identity", "_max_age", "_table")
+
+    def __init__(self, identity: Identity, table: RoomRulesTable | None = None) -> None:
+        settings = conf()
+        self._identity = identity
+        self._table = table or room_rules()
+        self._max_age = settings.rule_max_age
+        self._answers = Answers(settings.max_client_rules)
+
+    async def allows(self, action: Action, room: str) -> bool:
+        """Return whether this connection may do this; raises what a rule raises."""
+        if is_user_room(room):
+            return action != "publish" and await self._owns(room)
+        rule = self._table.of(room).rule(action)
+        if rule.everybody:
+            return True
+        identity = self._identity
+        if action == "subscribe" and identity.credential.opens(room):
+            return True
+        if rule.everybody is not None:
+            return False
+        if rule.of_user is not None:
+            user = await (identity.loaded_user() if rule.needs_fields else identity.user())
+            return rule.of_user(user)
+        assert rule.ask is not None
+        question = rule.text, room
+        answer = self._answers.recall(question) if rule.is_remembered else None
+        if answer is None:
+            # As Django does before each request: a connection that failed, or that outlived
+            # CONN_MAX_AGE, would fail every command until the worker is restarted.
+            await identity.old_connections.close()
+            counters.rules_asked += 1
+            answer = await rule.ask(await identity.user(), room, identity.claims)
+            if rule.is_remembered:
+                self._answers.keep(question, answer, self._max_age)
+        else:
+            counters.rules_recalled += 1
+        return answer
+
+    def forget(self) -> None:
+        """Ask every rule again: who the client is has changed, or what it may."""
+        self._answers.forget()
+
+    async def _owns(self, room: str) -> bool:
+        user = await self._identity.user()
+        return user.is_authenticated and room == user_room(user)

@@ -1,0 +1,172 @@
+"""System checks of who may: each rule of `REALTIME["ROOMS"]` is there, and is meant.
+
+| id | what |
+|---|---|
+| realtime.E003 | a rule's dotted path leads nowhere |
+| realtime.E005 | what a rule's path names is no function of user, room and claims |
+| realtime.E006 | a rule names a permission of an app that is not installed |
+| realtime.E007 | CHANNEL_LAYERS and ROOMS contradict each other about histories |
+| realtime.E008 | a rule for users' private rooms, whose rule is fixed |
+| realtime.W001 | AUTHORIZE and CLIENT_PUBLISH, which ROOMS replaces |
+| realtime.W002 | with --deploy: anyone may subscribe to some rooms, or see who is there |
+| realtime.W003 | with --deploy: anyone may publish to some rooms |
+
+What has the wrong form is found before (`realtime.checks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from channels.layers import channel_layers
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from realtime.access.rules import ANYONE, rule_of
+from realtime.conf import AUTHORIZE_IS_OLD, conf, problems, room_settings
+from realtime.rooms.room_settings import ACTIONS, AUTHORIZE, PERMISSION, histories
+from shardlayer import ConfigurationError, LayerOptions
+
+
+def _is_readable() -> bool:
+    """Return whether REALTIME has the right form, so that it can be looked at what it says."""
+    return not any(problems(getattr(settings, "REALTIME", {})))
+
+
+@register
+def check_rooms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that each rule can be asked, and that nothing else says something else."""
+    if not _is_readable():
+        return []
+    return [*_check_rules(), *_check_histories(), *_check_private_rooms(), *_check_age()]
+
+
+@register(Tags.security, deploy=True)
+def check_open_rooms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of what everybody may, signed in or not."""
+    if not _is_readable():
+        return []
+    open_to_all = [
+        (room.glob, action)
+        for room in room_settings()
+        for action in ACTIONS
+        if room.rule(action) == ANYONE.text
+    ]
+    reading = [repr(glob) for glob, action in open_to_all if action != "publish"]
+    writing = [repr(glob) for glob, action in open_to_all if action == "publish"]
+    found: list[CheckMessage] = []
+    if reading:
+        found.append(
+            Warning(
+                f"Anyone may subscribe to rooms, or see who is there, without signing in: "
+                f"{', '.join(dict.fromkeys(reading))} in REALTIME['ROOMS'].",
+                hint="If that is meant, silence it: SILENCED_SYSTEM_CHECKS = ['realtime.W002'].",
+                id="realtime.W002",
+            )
+        )
+    if writing:
+        found.append(
+            Warning(
+                f"Anyone may publish to rooms without signing in: "
+                f"{', '.join(writing)} in REALTIME['ROOMS'].",
+                hint="Let 'signed_in' publish, or a function of yours; or silence realtime.W003.",
+                id="realtime.W003",
+            )
+        )
+    return found
+
+
+def _check_rules() -> Iterator[Error]:
+    for room in room_settings():
+        for action in ACTIONS:
+            text = room.rule(action)
+            if text != AUTHORIZE:
+                yield from _check_rule(f"REALTIME['ROOMS'][{room.glob!r}][{action!r}]", text)
+
+
+def _check_rule(where: str, text: str) -> Iterator[Error]:
+    if text.startswith(PERMISSION):
+        app = text.removeprefix(PERMISSION).partition(".")[0]
+        if not apps.is_installed(app) and app not in apps.app_configs:
+            yield Error(
+                f"{where} asks for a permission of {app!r}, and no such app is installed.",
+                hint="Name it by its app's label and its codename: 'permission:shop.view_order'.",
+                id="realtime.E006",
+            )
+        return
+    try:
+        rule_of(text)
+    except TypeError as error:
+        yield Error(
+            f"{where} can't be {text!r}: {error}",
+            hint="Name a function: def may(user, room, claims) -> bool, or async def.",
+            id="realtime.E005",
+        )
+    except Exception as error:  # whatever importing the project's module raises
+        yield Error(
+            f"{where} leads nowhere: {type(error).__name__}: {error}",
+            hint="Name a function by its module and name, as 'package.module.function'.",
+            id="realtime.E003",
+        )
+
+
+def _check_histories() -> Iterator[Error]:
+    wanted = histories(room_settings())
+    if wanted is None or not isinstance(channel_layers.configs, Mapping):
+        return
+    for alias, layer in channel_layers.configs.items():
+        config = layer.get("CONFIG", {}) if isinstance(layer, Mapping) else {}
+        said = config.get("history") if isinstance(config, Mapping) else None
+        if said is None:
+            continue
+        try:
+            same = list(_policies(said)) == list(_policies(wanted))
+        except ConfigurationError:  # which shardlayer's own check tells
+            continue
+        if not same:
+            yield Error(
+                f"CHANNEL_LAYERS[{alias!r}]['CONFIG']['history'] and REALTIME['ROOMS'] say "
+                f"different things about what rooms remember.",
+                hint="Leave 'history' out of CONFIG: what ROOMS says counts then.",
+                id="realtime.E007",
+            )
+
+
+def _policies(history: object) -> Iterator[tuple[str, object]]:
+    yield from LayerOptions.from_config(history=history).history.items()
+
+
+def _check_private_rooms() -> Iterator[Error]:
+    prefix = conf().user_room_prefix
+    for glob, rules in conf().rooms.items():
+        said = [action for action in ("subscribe", "publish") if action in rules]
+        if glob.startswith(prefix) and said:
+            yield Error(
+                f"REALTIME['ROOMS'][{glob!r}] has no effect on {' and '.join(said)}: rooms that "
+                f"begin with {prefix!r} are users' own.",
+                hint="Only its user joins such a room, and only the server publishes to it. Name "
+                "your rooms otherwise, or set another USER_ROOM_PREFIX.",
+                id="realtime.E008",
+            )
+
+
+def _check_age() -> Iterator[Warning]:
+    if conf().authorize:
+        yield Warning(
+            AUTHORIZE_IS_OLD,
+            hint=f"To begin with: 'ROOMS': {_as_rooms()!r}, of functions that take (user, room, "
+            f"claims).",
+            id="realtime.W001",
+        )
+
+
+def _as_rooms() -> dict[str, dict[str, str]]:
+    """Return what to write instead of AUTHORIZE and CLIENT_PUBLISH."""
+    path = str(conf().authorize).rpartition(".")[0]
+    read, write = f"{path}.may_subscribe", f"{path}.may_publish"
+    return {
+        room.glob: {"subscribe": read} | ({"publish": write} if room.publish == AUTHORIZE else {})
+        for room in room_settings()
+    }
