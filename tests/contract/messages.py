@@ -8,7 +8,7 @@ from typing import Any
 
 from shardlayer.layer import ShardedChannelLayer
 
-PATIENCE = 10  # seconds for what is to arrive
+PATIENCE = 30  # seconds for what is to arrive
 EXPIRY = 0.6  # seconds
 
 Message = dict[str, Any]

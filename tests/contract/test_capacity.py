@@ -14,7 +14,7 @@ from channels.exceptions import ChannelFull
 from shardlayer.core.exceptions import ConfigurationError
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
-from tests.contract.messages import EXPIRY, message, receive
+from tests.contract.messages import EXPIRY, groups_beside, message, receive
 from tests.contract.places import MemoryPlace, Place
 from tests.waiting import until
 
@@ -84,10 +84,11 @@ async def test_group_send_never_raises_channel_full(
 async def test_sent_messages_count_for_a_group_too(layer: ShardedChannelLayer) -> None:
     """A channel holds as many messages as its capacity, whether sent to it or to its group."""
     channel = await layer.new_channel()
-    await layer.group_add("g", channel)
+    (group,) = groups_beside(layer, channel, 1)
+    await layer.group_add(group, channel)
     await layer.send(channel, message(0))
     for number in (1, 2, 3):
-        await layer.group_send("g", message(number))
+        await layer.group_send(group, message(number))
     await until(lambda: layer.stats()["missed_messages"] == 1)
     assert [await receive(layer, channel) for _ in range(3)] == [0, 1, 2]
 

@@ -18,7 +18,7 @@ from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.contract.places import Place
 
-PATIENCE = 3  # seconds for what is to arrive
+PATIENCE = 30  # seconds for what is to arrive
 MEBIBYTE = 1_048_576
 
 EVERYTHING: dict[str, Any] = {

@@ -20,7 +20,7 @@ from tests.contract.conftest import MakeLayer
 from tests.contract.places import Place
 from tests.waiting import until
 
-PATIENCE = 3  # seconds for what is to arrive
+PATIENCE = 30  # seconds for what is to arrive
 TURNS = 40  # of the event loop, after which a receive is cancelled at the latest
 IDLE = 1.0  # seconds in which waiting receivers must not ask for anything
 

@@ -30,7 +30,7 @@ EXAMPLES, STEPS = 40, 40
 CAPACITY = 3  # messages
 EXPIRY = 30.0  # seconds
 GROUP_EXPIRY = 100.0  # seconds
-PATIENCE = 5.0  # seconds of real time
+PATIENCE = 30.0  # seconds of real time
 
 PROCESSES = st.sampled_from([0, 1])
 CHANNELS = st.sampled_from(["first", "second", "normal"])  # of a process, or of none

@@ -18,7 +18,7 @@ from tests.postgresql import PostgreSQL
 from tests.realtime.process import BIN, Process
 from tests.waiting import wait_until
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 
 pytestmark = [pytest.mark.needs("postgresql"), pytest.mark.slow]
 

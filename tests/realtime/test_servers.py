@@ -30,7 +30,7 @@ from tests.realtime.conftest import channel_layers
 from tests.realtime.process import BIN, Process, manage
 from tests.waiting import wait_until
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 PORT_ATTEMPTS = 5  # servers, until one finds its port free
 APPLICATION = "config.asgi:application"
 

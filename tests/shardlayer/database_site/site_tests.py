@@ -16,7 +16,7 @@ from django.test import TestCase
 
 from shardlayer.testing import WebsocketCommunicator, _keeper
 
-PATIENCE = 10  # seconds
+PATIENCE = 30  # seconds
 TURNS = 10
 
 
