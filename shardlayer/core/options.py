@@ -44,6 +44,8 @@ MAX_MESSAGE_SIZE = 1_048_576  # bytes
 
 POSITION_CHECK_INTERVAL = 40.0  # seconds
 QUEUE_CHECK_INTERVAL = 5.0  # seconds
+PRESENCE_DELAY = 0.1  # seconds
+PRESENCE_NEWS_INTERVAL = 1.0  # seconds
 EPOCH_CHECKS = 3  # position checks without which an epoch that nothing was published in goes
 MAX_BACKLOG = 33_554_432  # bytes
 SLICE_SIZE = 1_000  # members
@@ -89,6 +91,10 @@ class LayerOptions:
             stand, and heals what it finds missing.
         queue_check_interval: Seconds after which a receiver of a channel that several may receive
             looks into its queue again, should whoever was woken for a message have died of it.
+        presence_delay: Seconds for which who comes to rooms and who leaves them is gathered before
+            a shard is told, of rooms that know who is there.
+        presence_news_interval: Seconds for which the same is gathered before the members of a large
+            room are told, one of more than 100 people.
         batch_size: Publications in one batch, at most.
         batch_bytes: Bytes in one batch, at most; one larger message goes alone.
         max_pending: Publications that wait on one bundle of shards before callers have to.
@@ -133,6 +139,8 @@ class LayerOptions:
     probe_timeout: float = PROBE_TIMEOUT
     position_check_interval: float = POSITION_CHECK_INTERVAL
     queue_check_interval: float = QUEUE_CHECK_INTERVAL
+    presence_delay: float = PRESENCE_DELAY
+    presence_news_interval: float = PRESENCE_NEWS_INTERVAL
     batch_size: int = BATCH_SIZE
     batch_bytes: int = BATCH_BYTES
     max_pending: int = MAX_PENDING
@@ -297,6 +305,8 @@ _POSITIVE: dict[str, type] = {
     "probe_timeout": float,
     "position_check_interval": float,
     "queue_check_interval": float,
+    "presence_delay": float,
+    "presence_news_interval": float,
     "bundles": int,
     "batch_size": int,
     "batch_bytes": int,

@@ -6,6 +6,9 @@ it, so that nothing between the publisher and the client parses JSON.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
+
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.types import Position, Publication
 
@@ -58,6 +61,38 @@ class Reset(Broadcast):
     def __init__(self, room: str, position: Position) -> None:
         super().__init__([encode_reset(room, position)], [0])
         self.position = position
+
+
+class PresencePush(Broadcast):
+    """Tells the members of a room who came and who went. It has no place in the room's history."""
+
+    __slots__ = ()
+
+
+def encode_presence(
+    room: str, people: int, came: Mapping[str, bytes], went: Iterable[str], more: int = 0
+) -> bytes:
+    """Return the JSON text that says who came to a room and who went.
+
+    `{"room":"general","presence":{"people":3,"came":[{"person":"7","info":{…}}],"went":["8"]}}`.
+    What a person carries is spliced in as JSON text, if there is any. `more` came or went besides
+    who are not named.
+    """
+    arrived = b",".join(
+        b'{"person":%b%b}' % (_quoted(person), b',"info":%b' % info if info else b"")
+        for person, info in came.items()
+    )
+    return b'{"room":"%b","presence":{"people":%d,"came":[%b],"went":[%b]%b}}' % (
+        room.encode("ascii"),
+        people,
+        arrived,
+        b",".join(map(_quoted, went)),
+        b',"more":%d' % more if more else b"",
+    )
+
+
+def _quoted(text: str) -> bytes:
+    return json.dumps(text, ensure_ascii=False).encode()
 
 
 def encode_announcement(data: bytes) -> bytes:

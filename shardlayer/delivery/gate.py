@@ -15,7 +15,7 @@ This is a state of the member. The room goes on meanwhile, for everybody else.
 from __future__ import annotations
 
 from shardlayer.core.frames import Broadcast
-from shardlayer.core.pushes import Reset
+from shardlayer.core.pushes import PresencePush, Reset
 from shardlayer.core.types import Position, Sink
 from shardlayer.delivery.room import LocalRoom
 
@@ -83,6 +83,9 @@ class Gate:
         self._sink.close(code, reason)
 
     def _pass(self, broadcast: Broadcast, here: Position | None) -> None:
+        if isinstance(broadcast, PresencePush):
+            self._sink.write(broadcast)  # it says nothing of where the member is
+            return
         rest = self._news(broadcast, here)
         if rest is not None:
             self._sink.write(rest)

@@ -27,7 +27,7 @@ from time import perf_counter
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.values import JoinReply
 from shardlayer.core.frames import Broadcast, joined
-from shardlayer.core.pushes import Reset, encode_push, encode_replayed
+from shardlayer.core.pushes import PresencePush, Reset, encode_push, encode_replayed
 from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.arrivals import Arrived, loss_of, size_of
 from shardlayer.delivery.fanout import fan_out, slices
@@ -366,6 +366,10 @@ class Hub:
         before = room.state
         if room.move(event) is State.HEALING and before is not State.HEALING:
             self._on_doubt(room)
+
+    def write_beside(self, room: LocalRoom, broadcast: PresencePush) -> Generator[None, None, None]:
+        """Write a room's members what has no place among its publications. Yields as `deliver`."""
+        return self._write_slices(room, broadcast)
 
     def _write_slices(self, room: LocalRoom, broadcast: Broadcast) -> Generator[None, None, None]:
         for number, present in enumerate(slices(room.sinks, self._slice_size)):

@@ -28,6 +28,7 @@ from shardlayer.layer.blocking import Blocking
 from shardlayer.layer.engine import Engine
 from shardlayer.layer.engines import Engines
 from shardlayer.layer.inspection import LayerInspection
+from shardlayer.layer.layer_presence import LayerPresence, RoomWatchers
 from shardlayer.layer.node import Node
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def _changeable(name: str) -> property:
     return property(get, change)
 
 
-class ShardedChannelLayer(Blocking, LayerInspection, BaseChannelLayer):  # type: ignore[misc]
+class ShardedChannelLayer(Blocking, LayerInspection, LayerPresence, BaseChannelLayer):  # type: ignore[misc]
     """A channel layer over 32 shards.
 
     Give it the keys of `shardlayer.core.options.LayerOptions` as `CONFIG` in `CHANNEL_LAYERS`. All
@@ -63,7 +64,8 @@ class ShardedChannelLayer(Blocking, LayerInspection, BaseChannelLayer):  # type:
 
     def __init__(self, **config: Any) -> None:
         self.options = LayerOptions.from_config(**config)
-        self._engines = Engines(self.options)
+        self.room_watchers = RoomWatchers()
+        self._engines = Engines(self.options, self.room_watchers.tell)
         super().__init__(
             expiry=self.options.expiry,
             capacity=self.options.capacity,

@@ -17,6 +17,7 @@ from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.opening import open_backend
 from shardlayer.broker.publisher import Publisher
 from shardlayer.core.options import LayerOptions
+from shardlayer.delivery.attendance import Turned
 from shardlayer.layer.layer_counters import LayerCounters
 from shardlayer.layer.node import Node
 
@@ -33,10 +34,16 @@ class Engine:
         options: The layer's options.
         on_closed: Called once the engine can't be used any more.
         process: Begins the names of its nodes.
+        on_turned: Told of rooms that its node found turned (see `Attendance`).
     """
 
     def __init__(
-        self, options: LayerOptions, on_closed: Callable[[], None], *, process: str
+        self,
+        options: LayerOptions,
+        on_closed: Callable[[], None],
+        *,
+        process: str,
+        on_turned: Turned,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.tasks = Tasks()
@@ -47,6 +54,7 @@ class Engine:
         self._options = options
         self._on_closed = on_closed
         self._process = process
+        self._on_turned = on_turned
         self._closing: asyncio.Task[None] | None = None
         self._is_closed = False
         self._keeper = self.loop.create_task(self._keep(), name="keeper of the channel layer")
@@ -56,7 +64,13 @@ class Engine:
     async def start_node(self) -> Node:
         """Return the loop's node, started on first use."""
         if self.node is None:
-            self.node = Node(self.backend, self._options, process=self._process, tasks=self.tasks)
+            self.node = Node(
+                self.backend,
+                self._options,
+                process=self._process,
+                tasks=self.tasks,
+                on_turned=self._on_turned,
+            )
             await self.node.start()
         return self.node
 

@@ -20,6 +20,7 @@ from shardlayer.aio import native_threads
 from shardlayer.aio.other_loops import run_there, wait_there
 from shardlayer.core.channel_names import is_of, new_process
 from shardlayer.core.options import LayerOptions
+from shardlayer.delivery.attendance import Turned
 from shardlayer.layer.background import Background
 from shardlayer.layer.engine import Engine
 
@@ -60,9 +61,10 @@ class Engines:
         ConfigurationError: Where eventlet has patched the process.
     """
 
-    def __init__(self, options: LayerOptions) -> None:
+    def __init__(self, options: LayerOptions, on_turned: Turned) -> None:
         native_threads.refuse_eventlet()
         self._options = options
+        self._on_turned = on_turned
         self._processes: dict[int, _Process] = {os.getpid(): _Process()}
         weakref.finalize(self, _end_all, self._processes).atexit = False
 
@@ -95,7 +97,9 @@ class Engines:
             def forget() -> None:
                 process.by_loop.pop(loop, None)
 
-            engine = process.by_loop[loop] = Engine(self._options, forget, process=process.name)
+            engine = process.by_loop[loop] = Engine(
+                self._options, forget, process=process.name, on_turned=self._on_turned
+            )
         return engine
 
     def here(self) -> Engine | None:
@@ -205,9 +209,9 @@ class Engines:
         with process.lock:
             background = process.background
             if background is None or background.is_over:
-                options, name = self._options, process.name
+                options, name, on_turned = self._options, process.name, self._on_turned
                 background = process.background = Background(
-                    lambda: Engine(options, lambda: None, process=name)
+                    lambda: Engine(options, lambda: None, process=name, on_turned=on_turned)
                 )
                 weakref.finalize(self, background.stop)
         return background.engine()  # waited for without the lock, which other greenlets may want

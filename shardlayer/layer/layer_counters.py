@@ -24,6 +24,11 @@ class LayerCounters:
         gaps_found: Rooms that had missed something, as a position check found.
         missed_messages: Group messages that process-local channels missed because they were full.
         misdirected: What reached nobody, because the members are of the other kind.
+        presence_connections: Connections to rooms that the shards are told of, now.
+        presence_told: Comings and goings that the shards were told of.
+        presence_compared: How often a shard had to be compared, since it may have lost some.
+        presence_cleared: Nodes that this one found dead, and cleared from the rooms.
+        presence_pushes: Pushes that told the members of a room who came and went.
         announced: Announcements that arrived.
         dropped_announcements: Announcements that were dropped, because too many waited.
         broken_batches: Batches that could not be read.
@@ -44,6 +49,11 @@ class LayerCounters:
     gaps_found: int = 0
     missed_messages: int = 0
     misdirected: int = 0
+    presence_connections: int = 0
+    presence_told: int = 0
+    presence_compared: int = 0
+    presence_cleared: int = 0
+    presence_pushes: int = 0
     announced: int = 0
     dropped_announcements: int = 0
     broken_batches: int = 0

@@ -28,9 +28,11 @@ from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.announcements import Announcements
+from shardlayer.delivery.attendance import Turned
 from shardlayer.delivery.joined import Joined
 from shardlayer.delivery.leases import NodeLeases
 from shardlayer.delivery.member_reports import MemberCounts
+from shardlayer.delivery.node_presence import NodePresence
 from shardlayer.delivery.position_checks import PositionChecks
 from shardlayer.delivery.registration import Registration
 from shardlayer.delivery.rooms import Rooms
@@ -71,10 +73,17 @@ class Node:
             name of its process.
         mailboxes: Where its channels are received.
         memberships: Of its channels in groups.
+        presence: Who is in its rooms.
     """
 
     def __init__(
-        self, backend: Backend, options: LayerOptions, *, process: str, tasks: Tasks
+        self,
+        backend: Backend,
+        options: LayerOptions,
+        *,
+        process: str,
+        tasks: Tasks,
+        on_turned: Turned,
     ) -> None:
         self.id = new_node(process)
         self._backend = backend
@@ -92,6 +101,9 @@ class Node:
             max_backlog=options.max_backlog,
             turns=self._rooms.turns,
             tasks=tasks,
+        )
+        self.presence = NodePresence(
+            self.id, backend, self._rooms, options, on_turned=on_turned, tasks=tasks
         )
         self._checks = PositionChecks(self._rooms, backend, options, tasks=tasks)
         self._sweeper = Sweeper(backend, options, tasks=tasks)
@@ -116,6 +128,7 @@ class Node:
     async def aclose(self) -> None:
         """Leave the registries, stop every task. Members are not told."""
         await self._leases.aclose()
+        await self.presence.aclose()
         await self._counts.aclose()
         await self._checks.aclose()
         await self._sweeper.aclose()
@@ -279,6 +292,8 @@ class Node:
                     self._announcements.tell(payload)
                 else:
                     self._refuse(shard, "everybody", "an announcement is no JSON text in UTF-8")
+            elif kind == wire.Kind.PRESENCE:
+                self._presence_changed(shard, name, payload)
             elif kind == wire.Kind.FLUSH:
                 self._flushed(shard, payload)
         if publications:
@@ -297,6 +312,7 @@ class Node:
         self._leases.tried(shards)
         for shard in again:
             self._rooms.resumed(shard)
+            self.presence.doubt(shard)
         self.mailboxes.look(shards)  # what was sent before this node could be heard woke nobody
         if not self._silent.isdisjoint(shards):
             self._silent.difference_update(shards)
@@ -325,6 +341,11 @@ class Node:
             gaps_found=self._checks.found,
             missed_messages=self.memberships.missed + self.mailboxes.missed,
             misdirected=self._rooms.misdirected.count,
+            presence_connections=len(self.presence.attendance),
+            presence_told=self.presence.attendance.told,
+            presence_compared=self.presence.attendance.compared,
+            presence_cleared=self.presence.attendance.cleared,
+            presence_pushes=self.presence.events.pushed,
             announced=self._announcements.told,
             dropped_announcements=self._announcements.dropped,
             broken_batches=self.broken_batches,
@@ -344,12 +365,19 @@ class Node:
         else:
             self.memberships.discard(group, channel)
 
+    def _presence_changed(self, shard: int, name: str, payload: bytes) -> None:
+        try:
+            self.presence.changed(name, payload)
+        except WireError as error:
+            self._refuse(shard, name, str(error))
+
     def _refuse(self, shard: int, name: str, reason: str) -> None:
         self.broken_entries += 1
         self._complain_of_entry("Shard %d: what came for %s was left out: %s", shard, name, reason)
 
     def _flushed(self, shard: int, mark: bytes) -> None:
         self._rooms.flushed(shard)
+        self.presence.doubt(shard)
         self.mailboxes.flushed(shard)
         flush = self._flushes.get(mark)
         if flush is not None:

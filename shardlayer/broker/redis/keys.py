@@ -15,7 +15,7 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 |                    |               | a normal channel is a member, in ms of Redis's clock       |
 | `:present`         | hash          | node -> number and answer of its last announcement; `-`    |
 |                    |               | while it is being cleared                                  |
-| `:here:NODE`       | sorted set    | who is in which rooms there: see `presence_calls.py`       |
+| `:here:NODE`       | sorted set    | who is in which rooms there: see `presence_scripts.py`     |
 | `:people:ROOM`     | hash          | person -> how many connections to the room                 |
 | `:meta:GROUP`      | string        | the last offset, the epoch and the life that it is of       |
 | `:history:GROUP`   | stream        | id `OFFSET-0`, field `p`: the publication's body           |

@@ -15,7 +15,7 @@ from shardlayer.broker.presence_values import (
     PresencePage,
     Watch,
 )
-from shardlayer.broker.redis import presence_calls
+from shardlayer.broker.redis import presence_scripts
 from shardlayer.broker.redis.calls import Argument, Call
 from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.core.types import NodeId
@@ -35,29 +35,29 @@ class RedisPresence(Presence):
         """Send a command to a shard."""
 
     async def announce(self, shard: int, announcement: Announcement) -> Announced:
-        call, rooms = presence_calls.announce(self._keys[shard], announcement)
-        return presence_calls.read_announced(rooms, await self._call(shard, call))
+        call, rooms = presence_scripts.announce(self._keys[shard], announcement)
+        return presence_scripts.read_announced(rooms, await self._call(shard, call))
 
     async def watch(self, shard: int, node: NodeId, number: int) -> Watch:
-        call = presence_calls.watch(self._keys[shard], node, number)
-        return presence_calls.read_watch(await self._call(shard, call))
+        call = presence_scripts.watch(self._keys[shard], node, number)
+        return presence_scripts.read_watch(await self._call(shard, call))
 
     async def roll(
         self, shard: int, node: NodeId, *, after: Attendee | None = None, limit: int = ROLL_PAGE
     ) -> list[Attendee]:
-        command = presence_calls.roll(self._keys[shard], node, after, limit)
-        return presence_calls.read_roll(await self._execute(shard, *command))
+        command = presence_scripts.roll(self._keys[shard], node, after, limit)
+        return presence_scripts.read_roll(await self._execute(shard, *command))
 
     async def clear(
         self, shard: int, node: NodeId, attendees: Sequence[Attendee], *, ends: bool = False
     ) -> Announced:
-        call, rooms = presence_calls.clear(self._keys[shard], node, attendees, ends=ends)
-        return presence_calls.read_announced(rooms, await self._call(shard, call))
+        call, rooms = presence_scripts.clear(self._keys[shard], node, attendees, ends=ends)
+        return presence_scripts.read_announced(rooms, await self._call(shard, call))
 
     async def recount(self, shard: int, rooms: Sequence[str]) -> Mapping[str, bool]:
         keys, turned = self._keys[shard], {}
         for room in rooms:  # one by one: a large room takes a while
-            was, is_in = await self._call(shard, presence_calls.recount(keys, room), room)
+            was, is_in = await self._call(shard, presence_scripts.recount(keys, room), room)
             if was != is_in:
                 turned[room] = bool(is_in)
         return turned
@@ -65,5 +65,5 @@ class RedisPresence(Presence):
     async def present(
         self, shard: int, room: str, *, limit: int = 0, after: str = ""
     ) -> PresencePage:
-        call = presence_calls.present(self._keys[shard], room, limit=limit, after=after)
-        return presence_calls.read_present(await self._call(shard, call, room), limit=limit)
+        call = presence_scripts.present(self._keys[shard], room, limit=limit, after=after)
+        return presence_scripts.read_present(await self._call(shard, call, room), limit=limit)

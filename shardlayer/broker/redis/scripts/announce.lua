@@ -6,7 +6,7 @@
 --       3 the announcement's number, one more than that of the one before; '' unless it is one
 --       4 inbox prefix   5 the wire version byte and the kind's byte
 --       then for each room: its name, how many changes
---       then each change, room by room: '+' or '-', and an entry without its room (presence_calls.py)
+--       then each change, room by room: '+' or '-', and an entry without its room (presence_scripts.py)
 -- Returns  {1 if the shard has all that was announced before, or the node has no lease; else 0,
 --           then for each room that turned: its number, 1 if somebody is in it now or 0 if nobody is}
 --
