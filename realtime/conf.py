@@ -81,6 +81,7 @@ def _is_count_limit(value: object) -> bool:
 
 _LIMIT = Rule("a whole number, or 0 for no limit", _is_count_limit)
 _LIMIT_COUNT = Rule("a whole number, or 0 for none", _is_count_limit)
+_TIME_LIMIT = Rule("a number of seconds, or 0 for no limit", _is_limit)
 _RATE = Rule("a number a second, or 0 for no limit", _is_limit)
 _COUNT = Rule("a whole number above 0", _is_count)
 _SECONDS = Rule("a number of seconds above 0", _is_number)
@@ -139,7 +140,10 @@ class Conf:
     authorize: str | None = _setting(None, _PATH_OR_NONE)  # deprecated
     rule_max_age: float = _setting(10.0, _DURATION)  # seconds that an answer of a rule counts for
     max_client_rules: int = _setting(200, _LIMIT_COUNT)  # answers remembered of one connection
-    max_rooms_per_client: int = _setting(100, _COUNT)  # rooms
+    max_rooms_per_client: int = _setting(100, _LIMIT)  # rooms
+    max_rooms_per_frame: int = _setting(200, _LIMIT)  # rooms that one message names
+    max_room_members: int = _setting(100_000, _LIMIT)  # clients of one room in a process
+    max_node_rooms: int = _setting(100_000, _LIMIT)  # rooms in a process
     max_client_message: int = _setting(64 * 1024, _COUNT)  # bytes
     max_client_buffer: int = _setting(1024 * 1024, _LIMIT)  # bytes, on servers without a sink
     max_client_text: int = _setting(1024 * 1024, _LIMIT)  # bytes, on servers without a sink
@@ -148,6 +152,9 @@ class Conf:
     max_client_commands: float = _setting(100, _RATE)  # a second and connection
     max_client_publishes: float = _setting(50, _RATE)  # a second and connection
     max_client_new_rooms: float = _setting(20, _RATE)  # rooms, a second and connection
+    max_user_publishes: float = _setting(100, _RATE)  # a second and user, in a process
+    max_user_connections: int = _setting(100, _LIMIT)  # connections of one user in a process
+    subscribe_timeout: float = _setting(60.0, _TIME_LIMIT)  # seconds
     join_concurrency: int = _setting(64, _LIMIT)  # joins of all clients under way in a process
     user_room_prefix: str = _setting("user.", _PREFIX)  # begins the names of users' own rooms
     token_max_age: int = _setting(3600, _COUNT)  # seconds

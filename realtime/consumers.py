@@ -16,7 +16,6 @@ from urllib.parse import parse_qs
 
 from realtime.clients.asgi_sink import AsgiSink, ClientSink, Send
 from realtime.clients.protocol.commands import CLOSE_BINARY
-from realtime.clients.protocol.parsing import subscribe_to
 from realtime.clients.session import ClientSession
 from realtime.conf import conf
 
@@ -89,9 +88,8 @@ class RoomConsumer:
     async def _serve(self, sink: ClientSink, max_text: int = 0) -> None:
         session = await ClientSession.begin(self._scope, sink, max_text)
         try:
-            rooms = rooms_of_url(self._scope)
-            if rooms:
-                await session.do(subscribe_to(rooms))
+            if not await session.enter(rooms_of_url(self._scope)):
+                return
             while (event := await self._receive())["type"] == "websocket.receive":
                 text = event.get("text")
                 if text is None:

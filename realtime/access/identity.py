@@ -54,6 +54,11 @@ class Identity:
         """What the token says that signed the client in; empty if none did."""
         return self.credential.claims
 
+    @property
+    def known_user(self) -> User | None:
+        """The user, if that is known without asking anybody; None if not yet."""
+        return self._user
+
     async def user(self) -> User:
         """Return the user; the first call may read the session and the user.
 

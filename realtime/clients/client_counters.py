@@ -14,9 +14,15 @@ class ClientCounters:
             message was too large for the server. Of `shardlayer-daphne` see its own counters.
         refused_writes: Connections that ended because the server refused to send a message.
         rate_closed: Clients closed with 4010 because they sent too many commands.
+        unused_closed: Clients closed with 4011 because they subscribed to nothing in time.
+        users_closed: Clients closed with 4012 because their user had as many as may be.
         publishes_refused: Publications refused with `rate`.
+        users_publishes_refused: Those of them whose user, or address, had published too many.
+        frames_refused: Messages refused with `limit` because they named too many rooms.
         rooms_refused: Rooms refused with `rate`, since the client had taken on too many new ones.
         rooms_over_limit: Rooms refused with `limit`, since the client had as many as it may have.
+        rooms_full: Rooms refused with `full`, since they had as many members as may be.
+        nodes_full: Rooms refused with `full`, since the process had as many as may be.
         pages: Pages that were read for clients which had missed more than an answer holds.
         too_large: Publications that were left out because the server can't send them.
         answers_cut: Answers to `history` that could not hold what was asked for.
@@ -29,9 +35,15 @@ class ClientCounters:
     slow_closed: int = 0
     refused_writes: int = 0
     rate_closed: int = 0
+    unused_closed: int = 0
+    users_closed: int = 0
     publishes_refused: int = 0
+    users_publishes_refused: int = 0
+    frames_refused: int = 0
     rooms_refused: int = 0
     rooms_over_limit: int = 0
+    rooms_full: int = 0
+    nodes_full: int = 0
     pages: int = 0
     too_large: int = 0
     answers_cut: int = 0

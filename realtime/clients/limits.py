@@ -12,6 +12,7 @@ from realtime.conf import Conf
 from shardlayer import Bucket
 
 BURST_SECONDS = 10  # of its rate a bucket holds, at least
+MIN_BURST = 1.0  # tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,9 @@ class Buckets:
     new_rooms: Bucket
 
 
-def _bucket(rate: float, least: float) -> Bucket:
-    return Bucket(rate, max(1.0, rate * BURST_SECONDS, least))
+def bucket(rate: float, least: float = MIN_BURST) -> Bucket:
+    """Return the bucket of a rate, which holds ten seconds' worth, or `least` if that is more."""
+    return Bucket(rate, max(MIN_BURST, rate * BURST_SECONDS, least))
 
 
 def buckets_of(conf: Conf) -> Buckets:
@@ -42,9 +44,9 @@ def buckets_of(conf: Conf) -> Buckets:
         _latest = (
             conf,
             Buckets(
-                commands=_bucket(conf.max_client_commands, rooms),
-                publications=_bucket(conf.max_client_publishes, 0.0),
-                new_rooms=_bucket(conf.max_client_new_rooms, rooms),
+                commands=bucket(conf.max_client_commands, rooms),
+                publications=bucket(conf.max_client_publishes),
+                new_rooms=bucket(conf.max_client_new_rooms, rooms),
             ),
         )
     return _latest[1]

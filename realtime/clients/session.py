@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from realtime.access.identity import Identity, name_of
+from realtime.access.identity import Identity, User, name_of
 from realtime.access.permissions import Permissions
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.catchup import CatchUp
 from realtime.clients.client_counters import counters
 from realtime.clients.limits import ClientLimits, buckets_of
+from realtime.clients.newcomers import newcomers_of
+from realtime.clients.places import check_place
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import (
     CLOSE_RATE,
+    CLOSE_UNUSED,
+    CLOSE_USER,
     Command,
     Connect,
     History,
@@ -28,8 +32,9 @@ from realtime.clients.protocol.commands import (
     Unsubscribe,
     Wanted,
 )
-from realtime.clients.protocol.parsing import parse
+from realtime.clients.protocol.parsing import parse, subscribe_to
 from realtime.clients.round_robin import turns_of
+from realtime.clients.shared_limits import UserShare, shared_limits
 from realtime.conf import conf
 from realtime.rooms.history import read_history
 from realtime.rooms.room_settings import Action
@@ -62,8 +67,8 @@ class ClientSession:
     """
 
     __slots__ = (
-        "_catch_up", "_conf", "_identity", "_layer", "_limits", "_max_text", "_node",
-        "_permissions", "_rooms", "_sink", "_turns",
+        "_catch_up", "_client", "_conf", "_identity", "_is_new", "_known_user", "_layer",
+        "_limits", "_max_text", "_node", "_permissions", "_rooms", "_share", "_sink", "_turns",
     )  # fmt: skip
 
     def __init__(
@@ -84,6 +89,10 @@ class ClientSession:
         self._node = node
         self._rooms: set[str] = set()
         self._limits = ClientLimits(buckets_of(self._conf))
+        self._client = scope.get("client")
+        self._share: UserShare | None = None  # made when the user is known, or something published
+        self._known_user: User | None = None  # for whom the connection counts
+        self._is_new = False  # has a time to subscribe in
         self._turns = turns_of(node, self._conf.join_concurrency)
         node.attend(sink)
 
@@ -112,21 +121,47 @@ class ClientSession:
             self._write(replies.error(error))
         else:
             if isinstance(command, Subscribe):
-                rooms = min(len(command.rooms), self._conf.max_rooms_per_client) - 1
+                most = self._conf.max_rooms_per_client
+                rooms = min(len(command.rooms), most or len(command.rooms)) - 1
                 if rooms and not self._limits.take_commands(rooms):
                     return self._close_for_rate()
-            await self.do(command)
+            if not await self.do(command):
+                return False
         await self._sink.wait_drained()
         return True
 
-    async def do(self, command: Command) -> None:
-        """Do a command and write its answer."""
+    async def enter(self, rooms: Sequence[str]) -> bool:
+        """Join the rooms of the URL, if there are any; say whether to go on.
+
+        From here on the client has its time to subscribe, publish or sign in, if it has not yet.
+        """
+        if rooms:
+            goes_on = await self.do(subscribe_to(rooms))
+        else:
+            user = self._identity.known_user
+            goes_on = user is None or self._meet(user)
+        user, patience = self._known_user, self._conf.subscribe_timeout
+        if patience and not self._rooms and not (user is not None and user.is_authenticated):
+            self._is_new = True
+            newcomers_of(self._node, patience).add(self)
+        return goes_on
+
+    def close_unused(self) -> None:
+        """Close the client, which has subscribed to nothing in its time."""
+        self._is_new = False
+        counters.unused_closed += 1
+        self._sink.close(CLOSE_UNUSED, "nothing was subscribed to in time")
+
+    async def do(self, command: Command) -> bool:
+        """Do a command and write its answer; say whether to go on."""
         try:
             await _HANDLERS[type(command)](self, command)
         except Exception as error:
             failure = _as_protocol_error(error)
             failure.id = command.id
             self._write(replies.error(failure))
+        user = self._identity.known_user
+        return user is self._known_user or self._meet(user)
 
     async def end(self) -> None:
         """Leave every room, and hear no announcement any more."""
@@ -134,6 +169,10 @@ class ClientSession:
         for room in self._rooms:
             self._node.leave(room, self._sink)
         self._rooms.clear()
+        if self._share is not None:
+            self._share.leave()
+        if self._is_new:
+            self._used()
         if self._catch_up is not None:
             await self._catch_up.aclose()
 
@@ -150,7 +189,35 @@ class ClientSession:
             self._leave(known)  # of whoever was signed in before
         self._write(replies.connected(command.id, node=self._node.id, user=name, room=room))
 
+    def _meet(self, user: User | None) -> bool:
+        """Count the connection as its user's, which is known by now; say whether to go on."""
+        self._known_user = user
+        if user is None or not user.is_authenticated:
+            if self._share is not None:
+                self._share.leave()
+            return True
+        if self._is_new:
+            self._used()
+        if self._shared().enter(user):
+            return True
+        self._sink.close(CLOSE_USER, "too many connections of this user")
+        return False
+
+    def _shared(self) -> UserShare:
+        if self._share is None:
+            self._share = UserShare(shared_limits(self._conf), self._client)
+        return self._share
+
+    def _used(self) -> None:
+        """Give the client all the time there is: it makes use of its connection."""
+        self._is_new = False
+        newcomers_of(self._node, self._conf.subscribe_timeout).remove(self)
+
     async def _subscribe(self, command: Subscribe) -> None:
+        most = self._conf.max_rooms_per_frame
+        if 0 < most < len(command.rooms):
+            counters.frames_refused += 1
+            raise ProtocolError("limit", f"A message names at most {most} rooms.")
         items = self._admitted(command.rooms)
         outcomes = await self._join_all(items)
         if not command.many and isinstance(outcomes[0], ProtocolError):
@@ -186,7 +253,7 @@ class ClientSession:
     def _admitted(self, items: Sequence[Wanted | Refused]) -> Sequence[Wanted | Refused]:
         """Return the rooms that may be asked for; refused are those past the client's limits."""
         admitted = []
-        free = self._conf.max_rooms_per_client - len(self._rooms)
+        free = (self._conf.max_rooms_per_client or UNBOUNDED) - len(self._rooms)
         for item in items:
             if isinstance(item, Wanted) and item.room not in self._rooms:
                 if free > 0 and self._limits.take_new_room():
@@ -220,6 +287,8 @@ class ClientSession:
         is_new = item.room not in self._rooms
         try:
             await self._allow("subscribe", item.room)
+            if is_new:
+                check_place(self._node, item.room, self._conf)
             return await self._enter(item, PAGE if item.since is None else self._page(rooms))
         except Exception as error:
             if is_new:
@@ -231,10 +300,13 @@ class ClientSession:
         if self._catch_up is not None:
             self._catch_up.drop(item.room)
         try:
-            return await self._node.join(item.room, self._sink, item.since, page)
+            joined = await self._node.join(item.room, self._sink, item.since, page)
         except Exception:
             self._leave(item.room)
             raise
+        if self._is_new:
+            self._used()
+        return joined
 
     def _release(self, joined: Joined) -> None:
         """Let a room's pushes through; first what the answer had no place for."""
@@ -259,12 +331,17 @@ class ClientSession:
         if command.room not in self._rooms and not self._limits.may_take_new_room():
             raise self._too_many_rooms()
         await self._allow("publish", command.room)
+        if not self._shared().take_publication(await self._identity.user()):
+            most = self._conf.max_user_publishes
+            raise ProtocolError("rate", f"A user publishes at most {most:g} times a second.")
         owner = await self._owner() if command.key else ""
         position = await self._layer.publish(
             command.room, command.data, idempotency_key=command.key or None, owner=owner
         )
         if position is not None and position.offset == 1:
             self._limits.take_new_room()  # Redis remembers one room more
+        if self._is_new:
+            self._used()
         self._write(replies.published(command.id, room=command.room, position=position))
 
     async def _owner(self) -> str:

@@ -23,6 +23,10 @@ class Deadlines(Generic[Item]):
         self._patience = patience
         self._since: dict[Item, float] = {}  # in ascending order, as time goes on
 
+    def __len__(self) -> int:
+        """Return how many have time left, or are overdue and were not taken."""
+        return len(self._since)
+
     def start(self, item: Item, now: float) -> None:
         """Give an item its time, from now on."""
         self._since.pop(item, None)

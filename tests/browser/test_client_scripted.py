@@ -489,11 +489,12 @@ def test_what_follows_a_long_answer_is_told_apart(tab: Page) -> None:
     assert client.events("gap") == []
 
 
-def test_client_that_sent_too_much_comes_back_later(tab: Page) -> None:
-    """4010 is no end; the wait is that of many failures."""
+@pytest.mark.parametrize("code", [4010, 4011, 4012])
+def test_client_that_asked_for_too_much_comes_back_later(tab: Page, code: int) -> None:
+    """It is no end; the wait is that of many failures."""
 
     def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
-        server.close(4010)
+        server.close(code)
 
     ScriptedServer(tab, answer)
     client = RecordingClient(tab, "r")

@@ -43,7 +43,7 @@ def test_defaults_obey_their_own_rules() -> None:
         ({"CLIENT_PUBLISH": "chat.*"}, "CLIENT_PUBLISH"),
         ({"AUTHORIZE": print}, "AUTHORIZE"),
         ({"AUTHORIZE": "authorize"}, "AUTHORIZE"),
-        ({"MAX_ROOMS_PER_CLIENT": 0}, "MAX_ROOMS_PER_CLIENT"),
+        ({"MAX_ROOMS_PER_CLIENT": -1}, "MAX_ROOMS_PER_CLIENT"),
         ({"MAX_ROOMS_PER_CLIENT": True}, "MAX_ROOMS_PER_CLIENT"),
         ({"MAX_CLIENT_MESSAGE": 1.5}, "MAX_CLIENT_MESSAGE"),
         ({"MAX_CLIENT_HISTORY": 0}, "MAX_CLIENT_HISTORY"),

@@ -18,6 +18,7 @@ ErrorCode = Literal[
     "unavailable",
     "bad_token",
     "limit",
+    "full",
     "rate",
     "internal",
 ]
@@ -26,6 +27,8 @@ CLOSE_BINARY: Final = 1003  # a binary frame: don't come back
 CLOSE_FAILED: Final = 1011  # the server failed: come back
 CLOSE_ABUSE: Final = 4009  # did what the protocol forbids: don't come back
 CLOSE_RATE: Final = 4010  # sent too many commands: come back later
+CLOSE_UNUSED: Final = 4011  # subscribed to nothing in time: come back later
+CLOSE_USER: Final = 4012  # one connection of its user too many: come back later
 
 
 class ProtocolError(Exception):

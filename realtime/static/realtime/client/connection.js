@@ -5,9 +5,9 @@
 import { HEARTBEAT, Heartbeat, PONG_TIMEOUT } from "./heartbeat.js";
 import {
   FINAL_CLOSE_CODES,
+  LATER_CLOSE_CODES,
   MESSAGE_LIMIT,
   RealtimeError,
-  SENT_TOO_MUCH,
   comesBack,
 } from "./protocol.js";
 import { Requests } from "./requests.js";
@@ -72,7 +72,7 @@ export class Connection {
     this.#socket.onmessage = ({ data }) => this.#received(data);
     this.#socket.onclose = ({ code, reason }) => {
       const words = FINAL_CLOSE_CODES.get(code) ?? (reason || "The connection was lost.");
-      this.#end(words, comesBack(code), code === SENT_TOO_MUCH);
+      this.#end(words, comesBack(code), LATER_CLOSE_CODES.has(code));
     };
   }
 

@@ -61,8 +61,15 @@ export const FINAL_CLOSE_CODES = new Map([
   [4009, "The server closed this connection for misuse."],
 ]);
 
-/** The server's close code for a client that sent too much. It may come back, but not soon. */
-export const SENT_TOO_MUCH = 4010;
+/** Close codes after which a client may come back, but not soon: it asked for too much. */
+export const LATER_CLOSE_CODES = new Set([
+  4010, // too many commands
+  4011, // subscribed to nothing in time
+  4012, // too many connections of its user
+]);
+
+/** The most rooms that one message names. */
+export const ROOMS_LIMIT = 100;
 
 /**
  * Whether a client should connect again after a close code. An unknown code means yes: a client
@@ -96,7 +103,7 @@ export class RealtimeError extends Error {
 }
 
 /**
- * Split what is to be subscribed into lists that each fit a frame. Nearly always that is one.
+ * Split what is to be subscribed into lists that each fit a message. Nearly always that is one.
  * @template {object} T
  * @param {T[]} items
  * @param {number} [limit] Bytes of a frame.
@@ -110,7 +117,7 @@ export function frameLists(items, limit = MESSAGE_LIMIT) {
   for (const item of items) {
     // Room names and epochs are ASCII, so characters are bytes; one more for the comma.
     const length = JSON.stringify(item).length + 1;
-    if (size + length > limit) {
+    if (size + length > limit || lists[lists.length - 1].length === ROOMS_LIMIT) {
       lists.push([]);
       size = envelope;
     }

@@ -7,7 +7,7 @@ import { RealtimeError, frameLists } from "./protocol.js";
 import { Subscription } from "./subscription.js";
 
 /** Refusals that may soon be over; those rooms are asked for again. All others are final. */
-const PASSING_REFUSALS = new Set(["rate", "unavailable", "internal"]);
+const PASSING_REFUSALS = new Set(["rate", "full", "unavailable", "internal"]);
 
 /** The attempt whose backoff a room that was refused in passing waits: some seconds. */
 const PASSING_ATTEMPT = 3;

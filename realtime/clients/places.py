@@ -1,0 +1,19 @@
+"""Whether there is place for a member more in a room, and for a room more in the process."""
+
+from __future__ import annotations
+
+from realtime.clients.client_counters import counters
+from realtime.clients.protocol.commands import ProtocolError
+from realtime.conf import Conf
+from shardlayer import Node
+
+
+def check_place(node: Node, room: str, conf: Conf) -> None:
+    """Raise ProtocolError, `full`, if nobody else may join a room here now."""
+    members = node.members(room)
+    if 0 < conf.max_room_members <= members:
+        counters.rooms_full += 1
+        raise ProtocolError("full", "The room has as many members as it may have; try again later.")
+    if not members and 0 < conf.max_node_rooms <= node.rooms():
+        counters.nodes_full += 1
+        raise ProtocolError("full", "The server has as many rooms as it may have; try again later.")
