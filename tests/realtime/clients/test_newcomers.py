@@ -10,6 +10,7 @@ from pytest_django import Settings
 from realtime.clients.newcomers import Newcomers, newcomers_of
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink
+from tests.realtime.open_rooms import OPEN_ROOMS
 from tests.waiting import until
 
 
@@ -46,7 +47,7 @@ async def test_who_is_gone_or_busy_is_forgotten(
     settings: Settings, memory_layer: ShardedChannelLayer
 ) -> None:
     """Nothing stays of a connection that has ended or has subscribed."""
-    settings.REALTIME = {"SUBSCRIBE_TIMEOUT": 30}
+    settings.REALTIME = {"ROOMS": OPEN_ROOMS, "SUBSCRIBE_TIMEOUT": 30}
     newcomers = newcomers_of(await memory_layer.node(), 30)
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(Client()) for _ in range(3)]
