@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 
 from realtime.clients.asgi_sink import AsgiSink, ClientSink, Send
 from realtime.clients.protocol.commands import CLOSE_BINARY
+from realtime.clients.protocol.replies import reconnect
 from realtime.clients.session import ClientSession
 from realtime.conf import conf
 
@@ -59,10 +60,12 @@ class RoomConsumer:
             return
         offered = self._scope.get("extensions", {}).get("shardlayer")
         if offered is not None:
-            offered["sink"].limit_messages(conf().max_client_message * READ_FACTOR)
+            sink = offered["sink"]
+            sink.limit_messages(conf().max_client_message * READ_FACTOR)
+            sink.take_leave_with(reconnect)
         await self._send({"type": "websocket.accept"})
         if offered is not None:
-            await self._serve(offered["sink"])
+            await self._serve(sink)
             return
         await self._serve_over_asgi()
 

@@ -29,6 +29,10 @@ USED = {
         "tests/shardlayer/aio/test_native_threads.py",
     ),
     "shardlayer/broker/redis/sockets.py": ({"_writer"}, "tests/shardlayer/broker/test_sockets.py"),
+    "shardlayer/server/last_resort.py": (
+        {"_current_frames", "_exit"},
+        "tests/server/test_last_resort.py",
+    ),
     "shardlayer/server/http_channel.py": ({"_transferDecoder"}, "tests/server/test_garbage.py"),
     "realtime/kafka/reading/consumer.py": (
         {

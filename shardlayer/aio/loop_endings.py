@@ -42,6 +42,16 @@ def before_close(loop: asyncio.AbstractEventLoop, end: End) -> Callable[[], None
     return undo
 
 
+async def end_all() -> None:
+    """Do now what is to be done before the running loop is closed, and not again then.
+
+    For a program that ends without closing its loop. What is raised is logged.
+    """
+    closing = getattr(asyncio.get_running_loop().close, "closing", None)
+    if closing is not None:
+        await asyncio.gather(*(_logged(end) for end in closing.take()))
+
+
 class _Closing:
     """The close of one loop.
 
@@ -64,6 +74,11 @@ class _Closing:
         close.closing = self  # type: ignore[attr-defined]
         loop.close = close  # type: ignore[method-assign]
 
+    def take(self) -> list[End]:
+        """Return what is to be done, which nobody else does then."""
+        ends, self.ends = self.ends, []
+        return ends if os.getpid() == self._pid else []
+
     def _end_all(self, loop: asyncio.AbstractEventLoop) -> None:
         while self.ends:
             end = self.ends.pop()
@@ -72,18 +87,19 @@ class _Closing:
 
 
 def _run(loop: asyncio.AbstractEventLoop, end: End) -> None:
-    async def work() -> None:
-        try:
-            await end()
-        except Exception:
-            logger.exception("Before an event loop was closed:")
-
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        loop.run_until_complete(work())
+        loop.run_until_complete(_logged(end))
         return
     # No thread runs two loops at once.
-    thread = threading.Thread(target=lambda: loop.run_until_complete(work()), daemon=True)
+    thread = threading.Thread(target=lambda: loop.run_until_complete(_logged(end)), daemon=True)
     thread.start()
     thread.join(END_TIMEOUT)
+
+
+async def _logged(end: End) -> None:
+    try:
+        await end()
+    except Exception:
+        logger.exception("Before an event loop was closed:")

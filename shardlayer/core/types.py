@@ -120,6 +120,19 @@ class RoomInfo:
         return sum(self.nodes.values())
 
 
+class Worker(Protocol):
+    """What our own server tells an application of itself.
+
+    It stands in the scope of a request: `scope["extensions"]["shardlayer"]["worker"]`.
+
+    Attributes:
+        is_draining: Whether it has begun to stop.
+    """
+
+    @property
+    def is_draining(self) -> bool: ...
+
+
 class Sink(Protocol):
     """Where a broadcast for one client is written.
 

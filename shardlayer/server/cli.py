@@ -15,11 +15,13 @@ from daphne.cli import CommandLineInterface as DaphneCommandLine
 from daphne.server import Server as DaphneServer
 
 from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
+from shardlayer.server.drain import DRAIN_SECONDS
 from shardlayer.server.endpoints import BACKLOG
 from shardlayer.server.http_limits import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
 from shardlayer.server.rate import FRAME_RATE
 from shardlayer.server.reading import MESSAGE_TIMEOUT
 from shardlayer.server.server import Server
+from shardlayer.server.shutdown import RESERVED, SHUTDOWN_TIMEOUT
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 
 _LIMITS = (
@@ -43,6 +45,18 @@ _LIMITS = (
     (
         *("--capacity", "CONNECTIONS", 0),
         "How many connections it may hold; a WebSocket beyond them is answered with 503",
+    ),
+)
+
+_TIMES = (
+    (
+        *("--drain-seconds", DRAIN_SECONDS),
+        "Over how many seconds the WebSocket clients are sent away on SIGTERM; 0 is all at once",
+    ),
+    (
+        *("--shutdown-timeout", SHUTDOWN_TIMEOUT),
+        "How long after SIGTERM or SIGINT the process ends at the latest, with code 1 if it was "
+        "not done; 0 is no limit",
     ),
 )
 
@@ -100,10 +114,23 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             help="What the balancer's health calls this worker (default: worker-PID)",
             default=f"worker-{os.getpid()}",
         )
+        for name, seconds, text in _TIMES:
+            self.parser.add_argument(
+                name,
+                type=_seconds,
+                metavar="SECONDS",
+                help=f"{text} (default: %(default)g)",
+                default=seconds,
+            )
 
     def run(self, args: Sequence[str]) -> None:
         """Decode the arguments and serve until a signal ends it."""
         options = self.parser.parse_args(args)
+        if 0 < options.shutdown_timeout < options.drain_seconds + RESERVED:
+            self.parser.error(
+                f"--drain-seconds {options.drain_seconds:g} needs --shutdown-timeout "
+                f"{options.drain_seconds + RESERVED:g} or more: what follows takes time as well"
+            )
         self.server_class = partial(
             self.server_class,
             client_buffer_limit=options.client_buffer_limit,
@@ -116,6 +143,8 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             balancer=options.balancer,
             worker_name=options.worker_name,
             listens=options.balancer is None or _names_endpoint(options),
+            drain_seconds=options.drain_seconds,
+            shutdown_timeout=options.shutdown_timeout,
         )
         self._gc_threshold: int = options.gc_threshold
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -143,6 +172,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError("must be a number of seconds, and not negative")
     return number
 
 

@@ -57,6 +57,9 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
 
     def process(self) -> None:
         """Look at the headers that only a proxy may send, then let Daphne serve the request."""
+        if self.server.is_draining and isinstance(self.channel, HTTPChannel):
+            self.channel.persistent = False  # whoever asks again is to do so elsewhere
+            self.setHeader(b"connection", b"close")
         headers = self.requestHeaders
         if not trusts_proxy(self.server):
             headers.removeHeader(ROOT_PATH)

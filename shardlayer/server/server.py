@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,21 +15,27 @@ from types import CoroutineType
 from typing import Any
 
 from daphne.server import Server as DaphneServer
-from twisted.internet import reactor
+from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 
 from shardlayer.aio.deadlines import Deadlines
 from shardlayer.server.adopting import adopt
 from shardlayer.server.balancer_link import BalancerLink
+from shardlayer.server.drain import DRAIN_SECONDS
 from shardlayer.server.endpoints import BACKLOG, with_backlog
 from shardlayer.server.handshake import MessageLimits
 from shardlayer.server.host import WebSocket
 from shardlayer.server.http_limits import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
+from shardlayer.server.last_resort import end_after
 from shardlayer.server.lifespan_events import Lifespan
 from shardlayer.server.rate import FRAME_RATE
 from shardlayer.server.reading import MESSAGE_TIMEOUT
+from shardlayer.server.shutdown import SHUTDOWN_TIMEOUT, Shutdown
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
+from shardlayer.server.stop_signals import on_stop_signal
+
+reactor: Any = _reactor  # Twisted's stubs don't know the asyncio reactor's
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +57,10 @@ class Server(DaphneServer):  # type: ignore[misc]
         reserve: Connections beyond it that are served if they ask for anything but a WebSocket.
         held: Connections that it holds now, in whatever state.
         balancer_link: To the balancer that hands connections over, if there is one.
+        drain_seconds: Over which the clients are sent away on SIGTERM; 0: all at once, as on any
+            other way to stop.
+        shutdown_timeout: Seconds from a signal until the process ends, whatever is left to do.
+        is_draining: Whether the server has begun to stop.
         websockets: The task of each WebSocket's application, until client and task are gone.
     """
 
@@ -64,6 +75,8 @@ class Server(DaphneServer):  # type: ignore[misc]
         client_message_timeout: float = MESSAGE_TIMEOUT,
         http_max_body_size: int = HTTP_MAX_BODY_SIZE,
         http_request_timeout: float = HTTP_REQUEST_TIMEOUT,
+        drain_seconds: float = DRAIN_SECONDS,
+        shutdown_timeout: float = SHUTDOWN_TIMEOUT,
         backlog: int = BACKLOG,
         capacity: int = 0,
         balancer: str | None = None,
@@ -90,6 +103,11 @@ class Server(DaphneServer):  # type: ignore[misc]
             else BalancerLink(balancer, self, capacity=capacity, name=worker_name)
         )
         self._front: Any = None  # the factory for what a balancer hands over
+        self.drain_seconds = drain_seconds
+        self.shutdown_timeout = shutdown_timeout
+        self.is_draining = False
+        self._spread = 0.0  # seconds, once it is known why the server stops
+        self._ports: list[Any] = []
         self.websockets: dict[WebSocket, asyncio.Future[Any]] = {}
         self._leaving: Deadlines[WebSocket] = Deadlines(self.application_close_timeout)
         self._on_ready = ready_callable
@@ -109,14 +127,23 @@ class Server(DaphneServer):  # type: ignore[misc]
             self._front = self.http_factory
         if self.balancer_link is not None:
             # Once the loop runs, which it does not yet.
-            clock: Any = reactor
-            clock.callLater(0, self.balancer_link.start, self._has_started)
+            reactor.callLater(0, self.balancer_link.start, self._has_started)
+        if self.signal_handlers:
+            reactor.callWhenRunning(on_stop_signal, self._signalled)
         if self._on_ready is not None:
             self._on_ready()
 
     async def _has_started(self) -> bool:
         await self._lifespan.started()
         return not self.abort_start
+
+    def _signalled(self, number: signal.Signals) -> None:
+        """Begin to stop; called wherever the main thread is just now."""
+        if number == signal.SIGTERM:  # at a terminal, Ctrl-C is not to take ten seconds
+            self._spread = self.drain_seconds
+        if self.shutdown_timeout:
+            end_after(self.shutdown_timeout, f"It did not stop in {self.shutdown_timeout:g} s.")
+        reactor.callFromThread(self.stop)
 
     def _startup_failed(self) -> None:
         self.abort_start = True  # Daphne's command line then exits with 1
@@ -128,7 +155,8 @@ class Server(DaphneServer):  # type: ignore[misc]
         return self.websocket_max_message_size or None, self.websocket_max_frame_size or None
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """Run the application for an HTTP request."""
+        """Run the application for an HTTP request, which may ask how this worker does."""
+        scope.setdefault("extensions", {})["shardlayer"] = {"worker": self}
         self._lifespan.share_state(scope)
         return super().create_application(protocol, scope)
 
@@ -146,6 +174,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         """
         if self._front is None:
             self._front = getattr(port, "factory", None)
+        self._ports.append(port)
         super().listen_success(port)
 
     def take_share(self, capacity: int, reserve: int) -> None:
@@ -210,25 +239,29 @@ class Server(DaphneServer):  # type: ignore[misc]
         super().timeout_checker()
 
     def kill_all_applications(self) -> Deferred[Any]:
-        """Close the WebSockets with 1012 and cancel all applications, before the reactor stops.
+        """Stop in order (see shutdown.py), before the reactor does; Daphne has it called then."""
+        self.is_draining = True
+        shutdown = Shutdown(
+            self,
+            self._lifespan.stop,
+            drain_seconds=self._spread,
+            timeout=self.shutdown_timeout,
+        )
+        return Deferred.fromFuture(asyncio.ensure_future(shutdown.run()))
 
-        Unlike Daphne's, this takes a connection that has no application yet or any more, and
-        does not wait for ever for one that ignores its cancellation.
-        """
-        if self.balancer_link is not None:
-            self.balancer_link.leave()
-        instances = [details.get("application_instance") for details in self.connections.values()]
-        for websocket, task in list(self.websockets.items()):
-            websocket.go_away()
-            instances.append(task)
-        running = [each for each in instances if each is not None and not each.done()]
-        for instance in running:
-            instance.cancel()
-        return Deferred.fromFuture(asyncio.ensure_future(self._wind_up(running)))
+    # What the shutdown calls.
 
-    async def _wind_up(self, running: list[asyncio.Future[Any]]) -> None:
-        if self.balancer_link is not None:
-            await self.balancer_link.aclose()
-        if running:
-            await asyncio.wait(running, timeout=self.application_close_timeout)
-        await self._lifespan.stop()
+    def stop_listening(self) -> None:
+        """Accept no connection any more."""
+        for port in self._ports:
+            port.stopListening()
+        self._ports.clear()
+
+    def requests_under_way(self) -> list[asyncio.Future[Any]]:
+        """Return the tasks of the HTTP requests that are not answered yet."""
+        tasks = (each.get("application_instance") for each in self.connections.values())
+        return [task for task in tasks if task is not None and not task.done()]
+
+    def has_unsent(self) -> bool:
+        """Tell whether bytes wait for a client to read."""
+        return bool(reactor.getWriters())

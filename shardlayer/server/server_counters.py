@@ -20,6 +20,8 @@ class ServerCounters:
         requests_timed_out: HTTP requests refused with 408 because they took too long to arrive.
         adopted: Connections that a balancer handed over.
         full: Handshakes and requests answered with 503 because the server holds all it may.
+        drained: WebSockets that were sent away, since the server stops.
+        refused_stopping: Handshakes answered with 503, since the server stops.
     """
 
     accepted: int = 0
@@ -32,6 +34,8 @@ class ServerCounters:
     requests_timed_out: int = 0
     adopted: int = 0
     full: int = 0
+    drained: int = 0
+    refused_stopping: int = 0
 
 
 counters = ServerCounters()

@@ -43,7 +43,7 @@ class SocketSink:
     """
 
     __slots__ = (
-        "_backlog", "_drained", "_early", "_finished", "_limit", "_owner", "_paced",
+        "_backlog", "_drained", "_early", "_farewell", "_finished", "_limit", "_owner", "_paced",
         "_transport", "_waits", "send_frames",
     )  # fmt: skip
 
@@ -55,6 +55,7 @@ class SocketSink:
         self._paced = 0  # bytes in the backlog that the application's own sends brought
         self._early = b""  # what the next write is joined to
         self._finished = False
+        self._farewell: Callable[[float], bytes] | None = None
         self._waits = False  # for what others have written to the transport
         self._drained: asyncio.Event | None = None  # made when somebody waits
         self.send_frames: Callable[[bytes], int] = self._sender()
@@ -98,6 +99,15 @@ class SocketSink:
         """
         if self._owner is not None:
             self._owner.limit_messages(size)
+
+    def take_leave_with(self, encode: Callable[[float], bytes]) -> None:
+        """Have a last message written before the server that stops closes the connection.
+
+        Args:
+            encode: Returns its JSON text in UTF-8, given the seconds that the client should wait
+                before it comes back.
+        """
+        self._farewell = encode
 
     # A scope has a sink in it, and applications copy and pickle scopes.
 
@@ -169,6 +179,11 @@ class SocketSink:
             self._backlog.append(data)
         self._finished = True
         self.send_frames = len
+
+    def bid_farewell(self, seconds: float) -> None:
+        """Write the application's last message, if it has one."""
+        if self._farewell is not None:
+            self.write(Broadcast([self._farewell(seconds)]))
 
     async def wait_drained(self) -> None:
         """Return when little enough waits for the application to send more."""

@@ -124,10 +124,16 @@ def open_websocket(
 ) -> None:
     """Have a WebSocketProtocol serve the connection, or refuse it.
 
-    It is refused when the handshake is no good, or the server holds all that it may.
+    It is refused when the handshake is no good, or the server holds all that it may or stops.
     """
     if 0 < server.capacity < server.held:  # which counts this connection
         refuse_full(server, transport)
+        return
+    if server.is_draining:
+        counters.refused_stopping += 1
+        text = "The server is stopping."
+        transport.write(plain_response(503, text, server.server_name, {"Retry-After": "1"}))
+        transport.loseConnection()
         return
     try:
         opening = Opening(

@@ -163,12 +163,18 @@ class WebSocketProtocol(Accepting):
             raise ValueError(f"{code} is no close code that may be sent.") from error
         self._flush(frames)
 
-    def go_away(self) -> None:
-        """Send the client away, which may come back: this server is stopping."""
+    def go_away(self, seconds: float) -> None:
+        """Send the client away: this server is stopping. It may come back after some seconds."""
         if self.state is ConnectionState.OPENING:
             self._refuse(503, "The server is stopping.")
-        else:
+        elif self.state is ConnectionState.OPEN:
+            self.sink.bid_farewell(seconds)
             self.close(CloseCode.SERVICE_RESTART)
+
+    def abort(self) -> None:
+        """Cut the connection, if it is still there; the application is told as of any other end."""
+        if self.state is not ConnectionState.LOST:
+            self._transport.abortConnection()
 
     def overflowed(self) -> None:
         """Close a client that reads too slowly; what waits for it is dropped."""

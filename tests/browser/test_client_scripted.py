@@ -153,6 +153,33 @@ def test_it_comes_back(code: int, tab: Page) -> None:
     assert server.commands[-1]["subscribe"] == [{"room": "r", "offset": 5, "epoch": "e"}]
 
 
+NOTE_WAITS = """
+told.waits = [];
+client.addEventListener("state", ({ detail: { retryAt } }) => {
+  if (retryAt !== null) told.waits.push(retryAt - Date.now());
+});
+"""
+
+
+def test_it_comes_back_when_it_was_told_to(tab: Page) -> None:
+    """A worker that stops chooses the wait, once; what is no number of milliseconds is ignored."""
+    server = ScriptedServer(tab, join_at(5))
+    client = RecordingClient(tab, "r")
+    client.wait("live", 0)
+    client.run(NOTE_WAITS)
+    for connections, (said, least, most) in enumerate(
+        [(3000, 2000, 3000), ("soon", 0, 500), (-1, 0, 500), (None, 0, 500)], start=1
+    ):
+        if said is not None:
+            server.say(reconnect={"after_ms": said})
+        server.close(1012)
+        tab.wait_for_function(f"told.waits.length === {connections}")
+        assert least <= client.run("told.waits.at(-1)") <= most
+        client.run("document.dispatchEvent(new Event('visibilitychange'))")  # don't wait
+        client.wait("live", 0)
+    assert server.connections == 5
+
+
 def test_a_room_without_history_can_not_recover(tab: Page) -> None:
     """Coming back to a room that keeps no history is a gap: nobody knows what was missed."""
 

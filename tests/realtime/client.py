@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,9 +21,13 @@ class RecordingSink:
         self.texts: asyncio.Queue[bytes] = asyncio.Queue()
         self.closed: tuple[int, str] | None = None
         self.message_limit: int | None = None
+        self.farewell: Callable[[float], bytes] | None = None
 
     def limit_messages(self, size: int) -> None:
         self.message_limit = size
+
+    def take_leave_with(self, encode: Callable[[float], bytes]) -> None:
+        self.farewell = encode
 
     def write(self, broadcast: Broadcast) -> None:
         for text in broadcast.texts:

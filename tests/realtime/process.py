@@ -85,6 +85,11 @@ class Process:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def wait(self, within: float = 40) -> int:
+        """Wait for the end and return the exit code."""
+        assert self._process is not None
+        return self._process.wait(within)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end and return the exit code; kill what does not end."""
         assert self._process is not None

@@ -37,7 +37,9 @@ class ServerProcess:
         descriptor: int | None = None,
         environ: Mapping[str, str] | None = None,
         listens: bool = True,
+        application: str = "tests.server.application:application",
     ) -> None:
+        self._application = application
         self._options = options
         self._environ = environ or {}
         self._log = directory / "server.log"
@@ -49,7 +51,7 @@ class ServerProcess:
         command = [sys.executable, "-m", "shardlayer.server", *self._options]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "tests.server.application:application"],
+                [*command, self._application],
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -35,9 +35,11 @@ def test_options() -> None:
         "--client-buffer-limit",
         "--client-frame-rate",
         "--client-message-timeout",
+        "--drain-seconds",
         "--gc-threshold",
         "--http-max-body-size",
         "--http-request-timeout",
+        "--shutdown-timeout",
         "--worker-name",
     }
     assert options(daphnes) <= options(ours)

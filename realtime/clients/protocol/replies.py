@@ -1,4 +1,4 @@
-"""Answers to commands as JSON text in UTF-8, without I/O."""
+"""Answers to commands, and the worker's last words, as JSON text in UTF-8, without I/O."""
 
 from __future__ import annotations
 
@@ -86,6 +86,11 @@ def history(
 def pong(id: int) -> bytes:
     """Return the answer to ping."""
     return b'{"id":%d,"pong":{}}' % id
+
+
+def reconnect(seconds: float) -> bytes:
+    """Return what a client is told before its worker closes the connection, being stopped."""
+    return b'{"reconnect":{"after_ms":%d}}' % round(seconds * 1000)
 
 
 def _position(position: Position | None) -> bytes:

@@ -11,7 +11,7 @@
  * so (`gap`) where that was not possible.
  */
 
-import { backoffDelay } from "./client/backoff.js";
+import { backoffDelay, returnDelay } from "./client/backoff.js";
 import { Connection } from "./client/connection.js";
 import { Lag } from "./client/lag.js";
 import { RealtimeError, websocketUrl } from "./client/protocol.js";
@@ -67,6 +67,8 @@ export class RealtimeClient extends EventTarget {
   #connection = null;
   #wanted = false;
   #attempt = 0;
+  /** @type {number | null} Milliseconds: when the server that goes wants this client back. */
+  #returnIn = null;
   /** @type {number | undefined} */
   #retryTimer;
   /** @type {number | undefined} */
@@ -231,7 +233,8 @@ export class RealtimeClient extends EventTarget {
         if (!comeBack) return this.#stop(reason);
         this.#release();
         if (later) this.#attempt = Math.max(this.#attempt, LATER_ATTEMPT);
-        const wait = backoffDelay(this.#attempt++, this.#options.random);
+        const wait = this.#returnIn ?? backoffDelay(this.#attempt++, this.#options.random);
+        this.#returnIn = null;
         this.#retryTimer = setTimeout(() => this.#open(), wait);
         this.#become({ state: "offline", retryAt: Date.now() + wait, reason });
       },
@@ -277,6 +280,8 @@ export class RealtimeClient extends EventTarget {
       for (const reply of [message.subscribed].flat()) this.#rooms.accept(reply);
     } else if (message.error !== undefined) {
       this.#emit("error", new RealtimeError(message.error.code, message.error.message));
+    } else if (message.reconnect !== undefined) {
+      this.#returnIn = returnDelay(message.reconnect.after_ms);
     } else if (message.announcement !== undefined) {
       this.#emit("announcement", { data: message.announcement });
     } else if (message.reset !== undefined) {

@@ -1,0 +1,44 @@
+"""What says where a thread stands, and ends the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+from shardlayer.server.last_resort import stack_of
+
+HOLDS_THE_LOG = """
+import logging, threading, time
+from shardlayer.server.last_resort import end_after
+logging.basicConfig()
+end_after(0.1, "It is over.")
+logging.getLogger().handlers[0].acquire()  # as a thread does that hangs while it writes
+time.sleep(60)
+"""
+
+
+def test_stack_of_a_thread() -> None:
+    """It names the function that runs."""
+    stop = threading.Event()
+
+    def stand_here() -> None:
+        stop.wait()
+
+    thread = threading.Thread(target=stand_here)
+    thread.start()
+    try:
+        assert thread.ident is not None
+        assert "in stand_here" in stack_of(thread.ident)
+    finally:
+        stop.set()
+        thread.join()
+    assert stack_of(thread.ident) == "  (it has ended)\n"
+
+
+def test_process_ends_though_the_log_is_stuck() -> None:
+    """Who hangs while it holds the log's lock does not hold up the end."""
+    done = subprocess.run(
+        [sys.executable, "-c", HOLDS_THE_LOG], timeout=30, check=False, capture_output=True
+    )
+    assert done.returncode == 1
