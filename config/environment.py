@@ -60,6 +60,16 @@ def whole(environ: Mapping[str, str], name: str, *, default: int) -> int:
     return int(value)
 
 
+def count(environ: Mapping[str, str], name: str, *, default: int) -> int:
+    """Return a variable that is a whole number, 0 or more; empty counts as not set.
+
+    Raises:
+        ImproperlyConfigured: It is something else.
+    """
+    value = environ.get(name, "").strip()
+    return 0 if value == "0" else whole(environ, name, default=default) if value else default
+
+
 def listed(environ: Mapping[str, str], name: str, *, default: list[str]) -> list[str]:
     """Return the comma-separated parts of a variable, or `default` when it has none."""
     parts = [part.strip() for part in environ.get(name, "").split(",")]

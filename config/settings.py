@@ -10,6 +10,10 @@
 | DJANGO_SERVE_STATIC | 1 with DEBUG, else 0 | the workers serve the static files themselves |
 | DATABASE_URL | SQLite in var/ | a dj-database-url address |
 | REDIS_URL | redis://127.0.0.1:6379 | one Redis or Valkey server or more, comma separated |
+| REDIS_CLUSTER | 0 | 1: these are nodes of a Redis Cluster |
+| REDIS_SENTINELS | | in place of REDIS_URL: who names the primary, host:port, comma separated |
+| REDIS_PRIMARY, REDIS_PASSWORD | shards, | its name there; the password of primary and Sentinels |
+| REDIS_WAIT_REPLICAS | 0 | replicas that must have a publication before it is acknowledged |
 | KAFKA_BOOTSTRAP_SERVERS | 127.0.0.1:9092 | host:port, comma separated |
 | KAFKA_SESSION_TIMEOUT_MS | 10000 | ms until the group gives up a consumer that fell silent |
 | SHARDLAYER_WORKER | worker-1 | this worker's name on the demo page |
@@ -24,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from config.environment import flag, listed, named, require_secret, whole
+from config.redis import redis_config
 from demo.embedded.private import make_private_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -125,7 +130,7 @@ else:
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "shardlayer.layer.ShardedChannelLayer",
-        "CONFIG": {"hosts": listed(_env, "REDIS_URL", default=["redis://127.0.0.1:6379"])},
+        "CONFIG": redis_config(_env),
     },
 }
 _session_timeout = whole(_env, "KAFKA_SESSION_TIMEOUT_MS", default=10_000)  # milliseconds

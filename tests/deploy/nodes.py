@@ -52,10 +52,9 @@ class ProxiedNode(Process):
 
     def connections(self) -> int:
         """Return how many connections its clients have."""
-        assert self._process is not None
         return sum(
             connection.status == psutil.CONN_ESTABLISHED and connection.laddr.ip == self.address
-            for connection in psutil.Process(self._process.pid).net_connections("tcp")
+            for connection in psutil.Process(self.pid).net_connections("tcp")
         )
 
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml, checked without Docker: against the Compose specification's own schema."""
+"""The compose files, checked without Docker: against the Compose specification's own schema."""
 
 from __future__ import annotations
 
@@ -11,52 +11,107 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from demo.devserver.procfile import parse_procfile
+from tests.deploy.compose_file import MissingVariable, Yaml, load
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = Path(__file__).with_name("compose-spec.json")
 IN_CONTAINERS_OF_THEIR_OWN = {"redis": "valkey", "kafka": "kafka"}
+SECRETS = {
+    "DJANGO_SECRET_KEY": "d" * 40,
+    "POSTGRES_PASSWORD": "p" * 40,
+    "VALKEY_PASSWORD": "v" * 40,
+    "GRAFANA_PASSWORD": "g" * 40,
+}
+ENVIRON = {**SECRETS, "DJANGO_ALLOWED_HOSTS": "www.example.com"}
+
+ONE = ("docker-compose.yml",)
+REDIS = ("docker-compose.redis.yml",)
+HORIZONTAL = ("docker-compose.horizontal.yml",)
+ALL = [ONE, REDIS, HORIZONTAL, (*ONE, *REDIS)]
+
+every = pytest.mark.parametrize("files", ALL, ids=" ".join)
+
+
+def read(files: tuple[str, ...], environ: dict[str, str] = ENVIRON) -> Yaml:
+    return load(*(ROOT / file for file in files), environ=environ)
 
 
 @pytest.fixture
-def compose() -> dict[str, Any]:
-    """The file as YAML reads it, merges resolved."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    return loaded
+def compose() -> Yaml:
+    """The stack of one machine."""
+    return read(ONE)
 
 
-def test_is_valid(compose: dict[str, Any]) -> None:
+def validate(document: Yaml) -> None:
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+
+
+@every
+def test_is_valid(files: tuple[str, ...]) -> None:
     """Every key and type is one that Compose knows."""
-    jsonschema.validate(compose, json.loads(SCHEMA.read_text()))
+    validate(read(files))
 
 
-def test_schema_refuses_a_wrong_file(compose: dict[str, Any]) -> None:
+def test_schema_refuses_a_wrong_file(compose: Yaml) -> None:
     """The check itself works: a misspelt key is found."""
     compose["services"]["valkey"]["helthcheck"] = {}
     with pytest.raises(jsonschema.ValidationError, match="helthcheck"):
-        jsonschema.validate(compose, json.loads(SCHEMA.read_text()))
+        validate(compose)
 
 
-def test_runs_what_the_procfile_runs(compose: dict[str, Any]) -> None:
+def test_runs_what_the_procfile_runs(compose: Yaml) -> None:
     """Whoever moves from bin/dev to containers finds the same parts."""
     parts = parse_procfile((ROOT / "Procfile").read_text())
     expected = {IN_CONTAINERS_OF_THEIR_OWN.get(part, part) for part in parts}
     assert expected <= compose["services"].keys()
 
 
-def test_waits_for_what_says_that_it_is_healthy(compose: dict[str, Any]) -> None:
+@every
+def test_waits_for_what_says_that_it_is_healthy(files: tuple[str, ...]) -> None:
     """Every service that another waits for exists, and has the health check that is waited for."""
-    services = compose["services"]
+    services = read(files)["services"]
     for name, service in services.items():
-        for other, wait in service.get("depends_on", {}).items():
+        waited_for = service.get("depends_on", {})
+        for other in waited_for:
             assert other in services, f"{name} waits for {other}"
-            if wait["condition"] == "service_healthy":
+            if isinstance(waited_for, dict) and waited_for[other]["condition"] == "service_healthy":
                 assert "healthcheck" in services[other], f"{name} waits for {other}"
 
 
-def test_valkey_keeps_everything(compose: dict[str, Any]) -> None:
+@every
+def test_volumes_are_declared(files: tuple[str, ...]) -> None:
+    """Each named volume is in the file's list, and each file that is mounted is there."""
+    document = read(files)
+    for service in document["services"].values():
+        for mount in service.get("volumes", ()):
+            source = mount.partition(":")[0]
+            assert source in document["volumes"] or Path(source).is_file(), mount
+
+
+@every
+def test_containers_may_do_little(files: tuple[str, ...]) -> None:
+    """Each has a user of its own, a root that it can't write to, and no capability."""
+    for name, service in read(files)["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        if service["image"] == "shardlayer":
+            assert re.search(r"^USER \d+", (ROOT / "deploy" / "Dockerfile").read_text(), re.M)
+        else:
+            assert int(service["user"].partition(":")[0]) > 0, name
+
+
+@every
+def test_who_writes_has_time_to_end(files: tuple[str, ...]) -> None:
+    """Docker kills after ten seconds what does not say otherwise."""
+    for name, service in read(files)["services"].items():
+        if name not in {"migrate", "feed", "prometheus", "grafana"}:
+            assert int(service["stop_grace_period"].removesuffix("s")) >= 45, name
+
+
+def test_valkey_keeps_everything(compose: Yaml) -> None:
     """Its data survives a restart, is never evicted, and does not take the machine's memory."""
     valkey = compose["services"]["valkey"]
     command = valkey["command"]
@@ -66,35 +121,101 @@ def test_valkey_keeps_everything(compose: dict[str, Any]) -> None:
     assert valkey["volumes"] == ["valkey:/data"]
 
 
-def test_secrets_have_no_default() -> None:
-    """What is secret is asked for; nothing in the file would do."""
-    text = (ROOT / "docker-compose.yml").read_text()
-    variables = re.findall(r"\$\{(\w+)([^}]*)\}", text)
-    assert {name for name, _ in variables} == {"DJANGO_SECRET_KEY", "POSTGRES_PASSWORD"}
-    assert {rest for _, rest in variables} == {":?is not set; run bin/secrets"}
+@pytest.mark.parametrize("name", SECRETS)
+@every
+def test_secrets_have_no_default(files: tuple[str, ...], name: str) -> None:
+    """What is secret is asked for, and nothing in the files would do in its place."""
+    if SECRETS[name] not in json.dumps(read(files)):
+        return  # this stack has no use for it
+    with pytest.raises(MissingVariable, match="run bin/secrets"):
+        read(files, {**ENVIRON, name: ""})
+
+
+def test_every_secret_is_used() -> None:
+    """The check above sees each of them."""
+    everything = json.dumps([read(files) for files in ALL])
+    assert all(secret in everything for secret in SECRETS.values())
+
+
+def test_no_secret_stands_in_a_file() -> None:
+    """Whatever is named like one is asked for."""
+    names = re.compile(r"^\s*\w*(?:PASSWORD|SECRET|TOKEN)\w*:\s*(.+)$", re.M)
+    for file in {*ONE, *REDIS, *HORIZONTAL, "deploy/compose/services.yml"}:
+        for value in names.findall((ROOT / file).read_text()):
+            assert value.startswith("${"), value
+
+
+def test_host_names_have_no_default_on_several_machines() -> None:
+    """Who may come is asked for."""
+    with pytest.raises(MissingVariable, match="DJANGO_ALLOWED_HOSTS"):
+        read(HORIZONTAL, SECRETS)
+
+
+def test_ports_of_what_only_its_operators_may_see() -> None:
+    """On every address only the balancer listens; figures are for this machine."""
+    for name, service in read(HORIZONTAL)["services"].items():
+        ports = service.get("ports", [])
+        for port in ports:
+            assert port.startswith("127.0.0.1:") or (name, port) == ("haproxy", "8000:8000")
+
+
+def test_nodes_share_the_servers() -> None:
+    """Four Valkeys in one order, and three brokers, for every process that needs them."""
+    services = read(HORIZONTAL)["services"]
+    for name in ("node", "pool", "feed"):
+        environment = services[name]["environment"]
+        hosts = environment["REDIS_URL"].split(",")
+        login = SECRETS["VALKEY_PASSWORD"]
+        assert hosts == [f"redis://:{login}@valkey-{number}:6379" for number in range(1, 5)]
+        for broker in environment["KAFKA_BOOTSTRAP_SERVERS"].split(","):
+            place = services[broker.partition(":")[0]]["environment"]
+            assert place["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{broker}"
+
+
+def test_brokers_are_one_cluster() -> None:
+    """Each has an id of its own, and the name under which the others vote for it."""
+    services = read(HORIZONTAL)["services"]
+    brokers = {
+        name: service["environment"] for name, service in services.items() if "kafka" in name
+    }
+    voters = {f"{place['KAFKA_NODE_ID']}@{name}:9093" for name, place in brokers.items()}
+    assert len(voters) == 3
+    for place in brokers.values():
+        assert set(place["KAFKA_CONTROLLER_QUORUM_VOTERS"].split(",")) == voters
+        assert place["CLUSTER_ID"] == brokers["kafka-1"]["CLUSTER_ID"]
+
+
+def test_redis_takes_the_single_server_s_place() -> None:
+    """Over another file the primary is the service that all others wait for."""
+    services = read((*ONE, *REDIS))["services"]
+    assert services["valkey"]["command"] == ["/start.sh", "server"]
+    assert services["worker-1"]["depends_on"]["valkey"]["condition"] == "service_healthy"
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:
-    """`bin/secrets` writes what the file asks for, for its owner alone, and keeps what is there."""
+    """`bin/secrets` writes what the files ask for, for its owner alone, and keeps what is there."""
     (tmp_path / "bin").mkdir()
     shutil.copy2(ROOT / "bin" / "secrets", tmp_path / "bin")
+    (tmp_path / ".env").write_text("DJANGO_SECRET_KEY=of-mine")  # as an earlier release wrote it
     made = []
     for _ in range(2):
         subprocess.run([tmp_path / "bin" / "secrets"], check=True, capture_output=True)
         made.append((tmp_path / ".env").read_text())
     assert made[0] == made[1]
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
-    secrets = dict(line.split("=") for line in made[0].splitlines()[1:])
-    assert secrets.keys() == {"DJANGO_SECRET_KEY", "POSTGRES_PASSWORD"}
-    assert len(set(secrets.values())) == 2
+    secrets = dict(line.split("=") for line in made[0].splitlines())
+    assert secrets.pop("DJANGO_SECRET_KEY") == "of-mine"
+    assert secrets.keys() == SECRETS.keys() - {"DJANGO_SECRET_KEY"}
+    assert len(set(secrets.values())) == 3
     assert all(len(secret) >= 48 for secret in secrets.values())
     assert ".env" in (ROOT / ".gitignore").read_text().split()
 
 
-def test_image_can_be_built(compose: dict[str, Any]) -> None:
+def test_image_can_be_built(compose: Yaml) -> None:
     """The Dockerfile is where Compose looks, and what it needs is not ignored."""
-    build = compose["services"]["worker-1"]["build"]
-    assert (ROOT / build["context"] / build["dockerfile"]).is_file()
+    build: dict[str, Any] = compose["services"]["worker-1"]["build"]
+    assert Path(build["context"]) == ROOT
+    assert (ROOT / build["dockerfile"]).is_file()
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
     assert kept == {path for path in kept if (ROOT / path).exists()}
     assert {"constraints.txt", "pyproject.toml", "README.md", "LICENSE", "manage.py"} <= kept

@@ -54,6 +54,12 @@ class Process:
     ) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        assert self._process is not None
+        return self._process.pid
+
     def output(self) -> str:
         """Return all that it has written."""
         return self._log.read_text()
