@@ -157,6 +157,7 @@ class Conf:
     subscribe_timeout: float = _setting(60.0, _TIME_LIMIT)  # seconds
     join_concurrency: int = _setting(64, _LIMIT)  # joins of all clients under way in a process
     user_room_prefix: str = _setting("user.", _PREFIX)  # begins the names of users' own rooms
+    room_token_max_age: int = _setting(86_400, _COUNT)  # seconds, of a token that says nothing else
     token_max_age: int = _setting(3600, _COUNT)  # seconds
 
     # Looking at Redis: health, admin, checks

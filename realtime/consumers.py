@@ -28,7 +28,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 # size our own server closes with 1009 and keeps nothing of it.
 READ_FACTOR = 2
 
-_is_plain = re.compile(rb"room=[-._0-9A-Za-z]+").fullmatch  # one room, and nothing to decode
+_is_plain = re.compile(rb"room=[-._~0-9A-Za-z]+").fullmatch  # one room, and nothing to decode
 
 
 class RoomConsumer:
@@ -105,7 +105,7 @@ class RoomConsumer:
 
 
 def rooms_of_url(scope: Scope) -> list[str]:
-    """Return the rooms that the URL's `room` parameters name, each once, in order."""
+    """Return what the URL's `room` parameters say, each once, in order: rooms, or `ROOM~TOKEN`."""
     query = scope["query_string"]
     if not query:
         return []

@@ -59,6 +59,19 @@ class Identity:
         """The user, if that is known without asking anybody; None if not yet."""
         return self._user
 
+    @property
+    def session_shown(self) -> str | None:
+        """A digest of the session that the cookie names, looked at or not; None if it is no use.
+
+        So it is once it turned out to be nobody's, and where another way signed the client in.
+        """
+        key = self._session_key
+        if key is None or self.credential.method not in ("nobody", "session"):
+            return None
+        if self._user is not None and not self._user.is_authenticated:
+            return None
+        return session_digest(key)
+
     async def user(self) -> User:
         """Return the user; the first call may read the session and the user.
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 from realtime.access.answers import Answers
 from realtime.access.identity import Identity
 from realtime.access.room_rules import RoomRulesTable, room_rules
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.client_counters import counters
 from realtime.conf import conf
+from realtime.room_tokens import BadRoomToken, mark_of, read_room_token
 from realtime.rooms.room_settings import Action
+
+_OPENED: Final = object()  # with a room: what a token has opened to this connection
 
 
 class Permissions:
@@ -28,15 +34,36 @@ class Permissions:
         self._max_age = settings.rule_max_age
         self._answers = Answers(settings.max_client_rules)
 
-    async def allows(self, action: Action, room: str) -> bool:
-        """Return whether this connection may do this; raises what a rule raises."""
+    async def allows(self, action: Action, room: str, token: str | None = None) -> bool:
+        """Return whether this connection may do this.
+
+        A token opens a room for subscribing, and until it ends this connection need not show it
+        again. If it opens nothing, the rule decides as it does without.
+
+        Raises:
+            BadRoomToken: The token does not open the room, and nothing else does.
+            Exception: What a rule raises.
+        """
+        if token is None or action != "subscribe":
+            return await self._decide(action, room)
+        try:
+            await self._open(room, token)
+        except BadRoomToken:
+            if await self._decide(action, room):
+                return True
+            raise
+        return True
+
+    async def _decide(self, action: Action, room: str) -> bool:
         if is_user_room(room):
             return action != "publish" and await self._owns(room)
         rule = self._table.of(room).rule(action)
         if rule.everybody:
             return True
         identity = self._identity
-        if action == "subscribe" and identity.credential.opens(room):
+        if action == "subscribe" and (
+            identity.credential.opens(room) or self._answers.recall((_OPENED, room))
+        ):
             return True
         if rule.everybody is not None:
             return False
@@ -61,6 +88,17 @@ class Permissions:
     def forget(self) -> None:
         """Ask every rule again: who the client is has changed, or what it may."""
         self._answers.forget()
+
+    async def _open(self, room: str, token: str) -> None:
+        if is_user_room(room):
+            raise BadRoomToken("A user's own room needs no token.")
+        grant = read_room_token(room, token)
+        identity = self._identity
+        if grant.user and not (grant.session and grant.session == identity.session_shown):
+            user = await identity.user()
+            if not user.is_authenticated or mark_of(user) != grant.user:
+                raise BadRoomToken("The room's token is somebody else's.")
+        self._answers.keep((_OPENED, room), True, grant.expires - time.time())
 
     async def _owns(self, room: str) -> bool:
         user = await self._identity.user()

@@ -36,6 +36,7 @@ from realtime.clients.protocol.parsing import parse, subscribe_to
 from realtime.clients.round_robin import turns_of
 from realtime.clients.shared_limits import UserShare, shared_limits
 from realtime.conf import conf
+from realtime.room_tokens import BadRoomToken
 from realtime.rooms.history import read_history
 from realtime.rooms.room_settings import Action
 from realtime.sharded_layer import sharded_layer
@@ -286,7 +287,7 @@ class ClientSession:
         """Join a room and return what to tell the client; a room's failure stays its own."""
         is_new = item.room not in self._rooms
         try:
-            await self._allow("subscribe", item.room)
+            await self._allow("subscribe", item.room, item.token)
             if is_new:
                 check_place(self._node, item.room, self._conf)
             return await self._enter(item, PAGE if item.since is None else self._page(rooms))
@@ -353,7 +354,7 @@ class ClientSession:
         self._write(await self._turns.run(partial(self._read_history, command)))
 
     async def _read_history(self, command: History) -> bytes:
-        await self._allow("subscribe", command.room)
+        await self._allow("subscribe", command.room, command.token)
         most, before = self._conf.max_client_history, command.before
         limit = min(command.limit or most, most)
         while True:
@@ -384,14 +385,18 @@ class ClientSession:
     async def _ping(self, command: Ping) -> None:
         self._write(replies.pong(command.id))
 
-    async def _allow(self, action: Action, room: str) -> None:
+    async def _allow(self, action: Action, room: str, token: str | None = None) -> None:
         """Raise ProtocolError if the client may not; then it is no member of the room either."""
-        if await self._permissions.allows(action, room):
-            return
+        refusal = ProtocolError("forbidden", f"You may not {action} to {room}.")
+        try:
+            if await self._permissions.allows(action, room, token):
+                return
+        except BadRoomToken as error:
+            refusal = ProtocolError("bad_token", str(error))
         counters.forbidden += 1
         if action == "subscribe" and room in self._rooms:
             self._leave(room)
-        raise ProtocolError("forbidden", f"You may not {action} to {room}.")
+        raise refusal
 
     def _too_many_rooms(self) -> ProtocolError:
         counters.rooms_refused += 1

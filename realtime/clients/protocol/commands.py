@@ -49,10 +49,11 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A room to subscribe to, and the position that the client has of it."""
+    """A room to subscribe to, the position that the client has of it, and a token that opens it."""
 
     room: str
     since: Position | None = None
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +122,14 @@ class History:
         room: Whose history.
         limit: How many, at most.
         before: The offset before which they stand; 0: the newest of all.
+        token: Opens the room, if the client has one.
     """
 
     id: int
     room: str
     limit: int | None = None
     before: int = 0
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,12 @@ from realtime.clients.protocol.commands import (
     Unsubscribe,
     Wanted,
 )
-from realtime.rooms.room_names import ROOM_RULE, is_room_name
+from realtime.rooms.room_names import (
+    MAX_ROOM_TOKEN,
+    ROOM_END,
+    ROOM_RULE,
+    is_room_name,
+)
 from shardlayer import Position
 
 MAX_ID: Final = 2**53 - 1  # the largest whole number that JavaScript keeps exactly
@@ -62,8 +67,17 @@ def parse(text: str, *, limit: int) -> Command:
 
 
 def subscribe_to(rooms: Sequence[str]) -> Subscribe:
-    """Return the command that the `?room=` parameters of a URL stand for: id 0, a list."""
-    return Subscribe(id=0, rooms=_listed([{"room": room} for room in rooms]), many=True)
+    """Return the command that the `?room=` parameters of a URL stand for: id 0, a list.
+
+    Each is a room's name, or `NAME~TOKEN`.
+    """
+    bodies = [_of_parameter(room) for room in rooms]
+    return Subscribe(id=0, rooms=_listed(bodies), many=True)
+
+
+def _of_parameter(text: str) -> dict[str, Any]:
+    room, separator, token = text.partition(ROOM_END)
+    return {"room": room, "token": token} if separator else {"room": room}
 
 
 def _connect(id: int, body: object) -> Connect:
@@ -107,7 +121,8 @@ def _history(id: int, body: object) -> History:
     before = fields.get("before")
     if before is not None and (type(before) is not int or not 0 < before <= MAX_ID):
         raise ProtocolError("bad_request", f"An offset before is a whole number 1 to {MAX_ID}.")
-    return History(id=id, room=_room(fields), limit=limit, before=before or 0)
+    room, token = _room(fields), _room_token(fields)
+    return History(id=id, room=room, limit=limit, before=before or 0, token=token)
 
 
 def _ping(id: int, body: object) -> Ping:
@@ -145,16 +160,23 @@ def _key(key: object) -> str:
     return key
 
 
+def _room_token(body: dict[str, Any]) -> str | None:
+    token = body.get("token")
+    if token is not None and (not isinstance(token, str) or len(token) > MAX_ROOM_TOKEN):
+        raise ProtocolError("bad_token", f"A room's token has at most {MAX_ROOM_TOKEN} characters.")
+    return token
+
+
 def _wanted(body: dict[str, Any]) -> Wanted:
-    room = _room(body)
+    room, token = _room(body), _room_token(body)
     offset, epoch = body.get("offset"), body.get("epoch")
     if offset is None and epoch is None:
-        return Wanted(room=room)
+        return Wanted(room=room, token=token)
     if type(offset) is not int or not 0 <= offset <= MAX_ID:
         raise ProtocolError("bad_request", f"An offset is a whole number 0 to {MAX_ID}.")
     if not isinstance(epoch, str) or len(epoch) > MAX_EPOCH:
         raise ProtocolError("bad_request", "An offset goes with the epoch that it came with.")
-    return Wanted(room=room, since=Position(offset=offset, epoch=epoch))
+    return Wanted(room=room, since=Position(offset=offset, epoch=epoch), token=token)
 
 
 def _listed(bodies: Sequence[object]) -> tuple[Wanted | Refused, ...]:

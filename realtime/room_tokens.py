@@ -1,0 +1,124 @@
+"""Tokens that open one room: a page may join just the room that the server rendered into it.
+
+A view decides who sees the page; the signature carries that decision to the WebSocket. Nobody asks
+the session, the database or a rule again.
+
+A token reads `EXPIRES.USER.SESSION.SIGNATURE`. The signature covers the room's name as well, which
+the client sends beside it; so a token is of no use for any other room.
+"""
+
+from __future__ import annotations
+
+import time
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Final
+
+from django.core import signing
+
+from realtime.access.identity import User, key_of, session_digest
+from realtime.access.users import is_user_room
+from realtime.conf import conf
+from realtime.rooms.room_names import (
+    MAX_ROOM_TOKEN,
+    ROOM_END,
+    require_room_name,
+)
+
+_SALT: Final = "realtime.room"
+
+
+class BadRoomToken(Exception):
+    """The token does not open the room to whoever shows it; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomGrant:
+    """What a token for a room says.
+
+    Attributes:
+        expires: Until when it opens the room, in Unix seconds.
+        user: Stands for the user whose it is; empty: whoever shows it.
+        session: A digest of a session of that user; empty if none is named.
+    """
+
+    expires: int
+    user: str
+    session: str
+
+
+def sign_room(
+    room: str,
+    user: User | None = None,
+    *,
+    session_key: str | None = None,
+    expires: float | None = None,
+) -> str:
+    """Return a token with which a client subscribes to `room`, whatever the rules say.
+
+    It is signed, not encrypted. Only subscribing and reading the history are opened by it. The
+    connection stays in the room when it has expired; who joins again needs a new one.
+
+    Args:
+        room: The room's name; no user's private room, whose rule is fixed.
+        user: The only user who may use it; a connection's user is found by its session, or by the
+            token that it signed in with. Without it, or if anonymous, whoever has it may.
+        session_key: A session of that user. A connection with its cookie is known to be theirs, and
+            nobody looks into the session.
+        expires: Seconds from now; without it `ROOM_TOKEN_MAX_AGE`.
+
+    Raises:
+        ValueError: The room's name breaks the rules or is a user's own, the user is not saved, or
+            the time is not above 0.
+    """
+    require_room_name(room)
+    if is_user_room(room):
+        raise ValueError(f"{room} is a user's own room: only its user joins it, without a token.")
+    seconds = conf().room_token_max_age if expires is None else expires
+    if not seconds > 0:
+        raise ValueError(f"A token expires in some seconds above 0, not {expires!r}.")
+    owner = session = ""
+    if user is not None and user.is_authenticated:
+        owner = mark_of(user)
+        if session_key:
+            session = session_digest(session_key)
+    signed = f"{room}{ROOM_END}{int(time.time() + seconds)}.{owner}.{session}"
+    token = _signer().sign(signed).partition(ROOM_END)[2]
+    if len(token) > MAX_ROOM_TOKEN:
+        raise ValueError(f"A token has at most {MAX_ROOM_TOKEN} characters, not {len(token)}.")
+    return token
+
+
+def read_room_token(room: str, token: str) -> RoomGrant:
+    """Return what a token for a room says; it is not looked at who shows it.
+
+    Raises:
+        BadRoomToken: It is not one of ours, is of another room, or has expired.
+    """
+    if len(token) > MAX_ROOM_TOKEN or not token.isascii():
+        raise BadRoomToken("The room's token is not valid.")
+    try:
+        signed = _signer().unsign(f"{room}{ROOM_END}{token}")
+        expires, user, session = signed.partition(ROOM_END)[2].split(".")
+        grant = RoomGrant(expires=int(expires), user=user, session=session)
+    except (signing.BadSignature, ValueError) as error:
+        raise BadRoomToken("The room's token is not valid.") from error
+    if grant.expires <= time.time():
+        raise BadRoomToken("The room's token is too old.")
+    return grant
+
+
+def mark_of(user: User) -> str:
+    """Return what stands for a user in a token: the primary key, of letters that a URL may have.
+
+    Raises:
+        ValueError: The user is not saved.
+    """
+    key = key_of(user)
+    if key is None:
+        raise ValueError("Only a user with a primary key can have a room signed for.")
+    return urlsafe_b64encode(key.encode()).rstrip(b"=").decode("ascii") or "-"
+
+
+def _signer() -> signing.Signer:
+    return signing.Signer(salt=_SALT, sep=".")
