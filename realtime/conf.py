@@ -160,6 +160,11 @@ class Conf:
     room_token_max_age: int = _setting(86_400, _COUNT)  # seconds, of a token that says nothing else
     token_max_age: int = _setting(3600, _COUNT)  # seconds
 
+    # Publishing with a transaction
+    max_on_commit_waiting: int = _setting(10_000, _LIMIT)  # publications under way in a process
+    outbox_poll: float = _setting(0.1, _SECONDS)  # seconds, where the database tells no commits
+    outbox_lease: float = _setting(10.0, _SECONDS)  # seconds until another relay takes over
+
     # Looking at Redis: health, admin, checks
     check_timeout: float = _setting(1.0, _SECONDS)  # seconds
     ready_dead_share: float = _setting(0.5, _SHARE)  # of the servers, that may be dead

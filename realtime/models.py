@@ -1,4 +1,4 @@
-"""A model without a table, by which Django's admin and permissions know rooms."""
+"""The tables of realtime: the outbox's, and none for rooms, which live in Redis."""
 
 from __future__ import annotations
 
@@ -21,3 +21,57 @@ class Room(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class OutboxEntry(models.Model):
+    """A publication that was committed with its transaction, until the relay has published it.
+
+    Attributes:
+        layer: The alias of the channel layer that it goes to.
+        room: The room that it goes to.
+        data: Its JSON text.
+        created_at: When its transaction wrote it.
+        batch: The batch with which a relay took it; None until then. Its mark is made of that, so
+            it never changes while the entry may be published.
+        failed_at: When it was put aside, since its room can't take it; None while it is to go.
+        error: Why it was put aside.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    layer = models.CharField(max_length=100)
+    room = models.CharField(max_length=MAX_ROOM_NAME)
+    data = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    batch = models.BigIntegerField(null=True, db_index=True)
+    failed_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ("view", "delete")
+        verbose_name_plural = "outbox entries"
+
+    def __str__(self) -> str:
+        return f"{self.pk} to {self.room}"
+
+
+class OutboxLease(models.Model):
+    """Which relay works on the outbox of this database, and how it counts: one row.
+
+    Attributes:
+        source: Names this outbox in the marks that Redis keeps.
+        holder: The relay that has the lease.
+        expires_at: Until when, unless it renews it.
+        next_batch: The number of the next batch.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True)
+    source = models.CharField(max_length=100)
+    holder = models.CharField(max_length=200)
+    expires_at = models.DateTimeField()
+    next_batch = models.BigIntegerField(default=1)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.source

@@ -7,9 +7,21 @@ from channels import DEFAULT_CHANNEL_LAYER
 from realtime.access.identity import User
 from realtime.access.users import user_room
 from realtime.json_values import encode
+from realtime.on_commit import apublish_on_commit, publish_on_commit
 from realtime.rooms.room_names import require_room_name
 from realtime.sharded_layer import sharded_layer
 from shardlayer import Position
+
+__all__ = [
+    "aannounce",
+    "announce",
+    "apublish",
+    "apublish_on_commit",
+    "apublish_to_user",
+    "publish",
+    "publish_on_commit",
+    "publish_to_user",
+]
 
 
 async def apublish(

@@ -7,13 +7,14 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ROOT / "realtime" / "management" / "commands"  # Django names them and their classes
+# Django names what is in these, and their classes.
+DJANGOS = (ROOT / "realtime" / "management" / "commands", ROOT / "realtime" / "migrations")
 
 SOURCES = [
     path
     for package in ("shardlayer", "realtime")
     for path in sorted((ROOT / package).rglob("*.py"))
-    if not path.is_relative_to(COMMANDS) and not path.name.startswith("__")
+    if not any(map(path.is_relative_to, DJANGOS)) and not path.name.startswith("__")
 ]
 
 

@@ -38,6 +38,25 @@ class Blocking(Publishing):
             lambda: self.publish(room, data, idempotency_key=idempotency_key, owner=owner)
         )
 
+    def publish_soon(
+        self,
+        room: str,
+        data: bytes,
+        *,
+        idempotency_key: str | None = None,
+        told: Callable[[BaseException | None], object],
+    ) -> None:
+        """Begin to publish JSON text to a room, and return without waiting for Redis.
+
+        From any thread, also one with a running event loop. What one thread publishes to a room
+        keeps its order. `told` hears how it ended: None, or what `publish` raised. It is called in
+        another thread, and must not block. How many are under way is the caller's to bound.
+
+        Raises:
+            RuntimeError: If the layer is being closed; `told` is not called then.
+        """
+        self._engines.begin(lambda: self.publish(room, data, idempotency_key=idempotency_key), told)
+
     def publish_many_sync(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:
         """Publish several (room, data), each room's in the given order."""
         return self._engines.wait_for(lambda: self.publish_many(items))

@@ -145,6 +145,24 @@ class Engines:
             "await the method without _sync."
         )
 
+    def begin(
+        self,
+        work: Callable[[], Coroutine[Any, Any, object]],
+        told: Callable[[BaseException | None], object],
+    ) -> None:
+        """Begin work on the background engine's loop and return; `told` hears there how it ended.
+
+        What one thread begins takes its first step in that order. `told` gets None or the error,
+        and a CancelledError if the engine is closed before.
+        """
+        shared = self._shared()
+
+        def start() -> None:
+            task = shared.tasks.start(work(), "shardlayer: begun by another thread")
+            task.add_done_callback(lambda ended: told(_error_of(ended)))
+
+        shared.loop.call_soon_threadsafe(start)
+
     def with_node(self, node: str) -> Engine | None:
         """Return the engine in this process whose node has that id."""
         for engine in list(self._process.by_loop.values()):
@@ -215,6 +233,10 @@ class Engines:
                 )
                 weakref.finalize(self, background.stop)
         return background.engine()  # waited for without the lock, which other greenlets may want
+
+
+def _error_of(task: asyncio.Task[object]) -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
 def _forget_closed_loops(process: _Process) -> None:

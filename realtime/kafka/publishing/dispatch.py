@@ -15,12 +15,12 @@ from realtime.kafka.deadletters import DeadLetters, Letter
 from realtime.kafka.publishing.deliveries import DeliveryQueue, Item, Parcel
 from realtime.kafka.publishing.marks import announcements_of
 from realtime.kafka.publishing.partitions import PartitionWork, Slice
-from realtime.kafka.publishing.record_publisher import RecordPublisher, RoutedRecord
 from realtime.kafka.reporting import SkippedRecords
 from realtime.kafka.routing.bad_records import BadRecord, payload_of
 from realtime.kafka.routing.header_rules import EVERYBODY
 from realtime.kafka.routing.route_calls import Answer
 from realtime.outage import Outage
+from realtime.record_publisher import RecordPublisher, RoutedRecord
 from shardlayer import Mark, ScriptFailed, ShardedChannelLayer, ShardUnavailable
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from realtime.kafka.publishing import record_publisher as module
-from realtime.kafka.publishing.record_publisher import RecordPublisher, RoutedRecord
+from realtime import record_publisher as module
+from realtime.record_publisher import RecordPublisher, RoutedRecord
 from shardlayer import Backoff, Mark, Position, ScriptFailed, ShardedChannelLayer
 from shardlayer.core.sharding import shard_of
 

@@ -1,0 +1,78 @@
+"""`manage.py runoutbox`: publishes what transactions have written into the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from realtime.conf import conf
+from realtime.management.run_until_stopped import run_until_stopped
+from realtime.outbox.outbox_store import OutboxStore
+from realtime.outbox.relay import OutboxRelay
+from realtime.sharded_layer import sharded_layer
+from shardlayer import GC_THRESHOLD, ShardedChannelLayer, spare_collections
+
+
+class Command(BaseCommand):
+    """Runs one relay. Any number may run beside it, each waiting to take over."""
+
+    help = "Publish what transactions have written into the outbox, until stopped."
+    requires_migrations_checks = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the database, and what to do with entries that were put aside."""
+        parser.add_argument(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            choices=tuple(connections),
+            help="Whose outbox (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--retry-failed",
+            action="store_true",
+            help="Have what was put aside go again, say how much that is, and end.",
+        )
+
+    def handle(self, *args: Any, database: str, retry_failed: bool, **options: Any) -> None:
+        """Run the relay."""
+        configured = conf()
+        store = OutboxStore(database, lease=configured.outbox_lease)
+        if retry_failed:
+            self.stdout.write(f"{store.take_up()} entries go again.")
+            return
+        try:
+            sharded_layer()
+        except TypeError as error:
+            raise CommandError(str(error)) from error
+        with spare_collections(GC_THRESHOLD):
+            run_until_stopped(lambda stop: _run(store, stop))
+
+
+async def _run(store: OutboxStore, stop: asyncio.Event) -> None:
+    layers = {alias: layer for alias in settings.CHANNEL_LAYERS if (layer := _layer(alias))}
+    for layer in layers.values():
+        layer.use_running_loop()
+    configured = conf()
+    relay = OutboxRelay(
+        store,
+        sharded_layer,
+        aliases=list(layers),
+        poll=configured.outbox_poll,
+        lease=configured.outbox_lease,
+    )
+    try:
+        await relay.run(stop)
+    finally:
+        for layer in layers.values():
+            await layer.close()
+
+
+def _layer(alias: str) -> ShardedChannelLayer | None:
+    try:
+        return sharded_layer(alias)
+    except TypeError:  # somebody else's layer
+        return None

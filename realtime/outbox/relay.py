@@ -1,0 +1,249 @@
+"""From the outbox to Redis: each entry once, each room in order.
+
+One round deletes what was published, takes the next batch, and hands it to the lanes: one for each
+shard, which publishes in order and tries again until it can. A lane whose shard is away holds up no
+other, until as much waits as a relay holds at a time.
+
+An entry is deleted only after Redis has it. A relay that dies in between leaves it behind, and the
+next one publishes it again under the same mark, which Redis knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError, InterfaceError, connections
+
+from realtime.models import OutboxEntry
+from realtime.outage import Outage, pause
+from realtime.outbox.lanes import Lane
+from realtime.outbox.notifications import Notifications
+from realtime.outbox.outbox_store import LeaseLost, OutboxStore
+from shardlayer import MessageTooLarge, ShardedChannelLayer, ShardUnavailable, Tasks
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500  # entries that are taken together
+MAX_HELD = 10_000  # entries that a relay has taken and not yet published
+LISTENING_POLL = 1.0  # seconds between looks at the outbox while the database tells of commits
+STANDBY_LOOK = 1.0  # seconds, at most, between looks whether the lease has ended
+STOP_GRACE = 5.0  # seconds for what was taken to be published once it is to stop
+
+Result = TypeVar("Result")
+FAILURES = (DatabaseError, InterfaceError)  # of a database that is away
+
+
+class OutboxRelay:
+    """Publishes what a database's outbox holds, and what is written there, until it is stopped.
+
+    Any number may run: one works, and the others wait for its lease to end.
+
+    Args:
+        store: The outbox.
+        layer_of: Returns the channel layer of an alias. What it raises puts the entry aside.
+        aliases: The channel layers that may know this outbox's marks.
+        poll: Seconds between looks at the outbox where the database does not tell of commits.
+        lease: Seconds that the store's lease lasts.
+
+    Attributes:
+        published: Entries that were published and deleted.
+        put_aside: Entries that were put aside.
+    """
+
+    def __init__(
+        self,
+        store: OutboxStore,
+        layer_of: Callable[[str], ShardedChannelLayer],
+        *,
+        aliases: Sequence[str],
+        poll: float,
+        lease: float,
+    ) -> None:
+        self.published = 0
+        self.put_aside = 0
+        self._store = store
+        self._layer_of = layer_of
+        self._aliases = aliases
+        self._poll = poll
+        self._renewal = lease / 3
+        self._wake = asyncio.Event()
+        self._notifications = Notifications(store.database, self._wake)
+        self._source = ""
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._held = 0  # entries in lanes
+        self._done: list[int] = []  # ids that are published, or put aside, and not yet reported
+        self._aside: set[int] = set()
+        self._tasks = Tasks()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; then publish what was taken, for 5 s at most, and end the lease."""
+        outage = Outage(f"The database {self._store.database!r}", logger)
+        stopping = self._tasks.start(self._tell(stop), "outbox: hear of the end")
+        if self._notifications.are_possible:
+            self._tasks.supervise(self._notifications.listen, "outbox: hear of commits")
+        try:
+            while not stop.is_set():
+                try:
+                    await self._work_while_leased(stop, outage)
+                except LeaseLost:
+                    logger.warning("Another relay has taken over the outbox.")
+                except FAILURES as error:
+                    await pause(outage.failed(error), unless=stop)
+                finally:
+                    await self._forget()
+        finally:
+            stopping.cancel()
+            await self._tasks.aclose()
+            with suppress(*FAILURES):
+                await self._ask(self._store.release)
+
+    async def _work_while_leased(self, stop: asyncio.Event, outage: Outage) -> None:
+        if not await self._ask(self._store.acquire):
+            logger.info("Another relay works on the outbox; waiting for its lease to end.")
+            while not await self._ask(self._store.acquire):
+                if await pause(min(self._renewal, STANDBY_LOOK), unless=stop):
+                    return
+        outage.over()
+        self._source = await self._source_of_marks(stop)
+        if stop.is_set():
+            return
+        await self._hand_over(await self._ask(self._store.taken))
+        loop = asyncio.get_running_loop()
+        renew_at = loop.time() + self._renewal
+        while not stop.is_set():
+            self._wake.clear()
+            most = min(BATCH, MAX_HELD - self._held)
+            taken: list[OutboxEntry] = []
+            is_due = self._done or loop.time() > renew_at
+            if is_due or (most and await self._ask(self._store.has_new)):
+                taken = await self._advance(most)
+                renew_at = loop.time() + self._renewal
+                await self._hand_over(taken)
+            outage.over()
+            if not taken:
+                listens = self._notifications.is_listening
+                await self._wait(max(LISTENING_POLL, self._poll) if listens else self._poll)
+        await self._drain()
+
+    async def _advance(self, most: int) -> list[OutboxEntry]:
+        done, self._done = self._done, []
+        published = [entry for entry in done if entry not in self._aside]
+        taken = await self._ask(partial(self._store.advance, published, most))
+        self._aside.difference_update(done)
+        self.published += len(published)
+        return taken
+
+    async def _drain(self) -> None:
+        end = asyncio.get_running_loop().time() + STOP_GRACE
+        while self._held and (left := end - asyncio.get_running_loop().time()) > 0:
+            self._wake.clear()
+            await self._wait(left)
+        if self._done:
+            await self._advance(0)
+
+    async def _wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+
+    async def _tell(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    async def _source_of_marks(self, stop: asyncio.Event) -> str:
+        """Return the outbox's name, another if Redis has seen later batches than there were.
+
+        A database that was restored from a backup counts again from there. Under the old name its
+        entries would count as published.
+        """
+        source, following = await self._ask(self._store.count)
+        outage = Outage("Redis", logger)
+        for alias in self._aliases:
+            while not stop.is_set():
+                try:
+                    mark = (await self._layer_of(alias).marks([source]))[source]
+                except ShardUnavailable as error:
+                    # The lease is kept meanwhile: who takes over could not work either.
+                    await self._ask(self._store.acquire)
+                    await pause(min(outage.failed(error), self._renewal), unless=stop)
+                    continue
+                outage.over()
+                if mark is not None and mark.offset >= following:
+                    logger.warning(
+                        "Redis has seen batch %d of the outbox, and the database counts only up to "
+                        "%d: it was restored. The outbox goes on under a new name.",
+                        mark.offset,
+                        following - 1,
+                    )
+                    return await self._ask(self._store.begin_anew)
+                break
+        return source
+
+    async def _hand_over(self, entries: Sequence[OutboxEntry]) -> None:
+        for entry in entries:
+            self._held += 1
+            try:
+                layer = self._layer_of(entry.layer)
+                _require_publishable(layer, entry)
+            except Exception as error:  # settings have changed since it was written
+                await self._put_aside(entry, error)
+                self._finished([entry])
+            else:
+                self._lane(entry.layer, layer, layer.shard_of(entry.room)).put(entry)
+
+    def _lane(self, alias: str, layer: ShardedChannelLayer, shard: int) -> Lane:
+        lane = self._lanes.get((alias, shard))
+        if lane is None:
+            lane = self._lanes[alias, shard] = Lane(
+                layer,
+                source=self._source,
+                on_unpublishable=self._put_aside,
+                on_done=self._finished,
+                tasks=self._tasks,
+            )
+        return lane
+
+    async def _put_aside(self, entry: OutboxEntry, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        logger.error("Outbox entry %s is put aside: %s", entry, reason)
+        await self._ask(partial(self._store.put_aside, entry.pk, reason))
+        self._aside.add(entry.pk)
+        self.put_aside += 1
+
+    def _finished(self, entries: Sequence[OutboxEntry]) -> None:
+        self._held -= len(entries)
+        self._done += [entry.pk for entry in entries]
+        self._wake.set()
+
+    async def _forget(self) -> None:
+        """Stop all lanes; what they hold is read again from the outbox."""
+        lanes, self._lanes = self._lanes, {}
+        await asyncio.gather(*(lane.aclose() for lane in lanes.values()))
+        self._held = 0
+        self._done = []
+        self._aside.clear()
+
+    async def _ask(self, question: Callable[[], Result]) -> Result:
+        """Ask the database in the one thread that has its connection."""
+        return await sync_to_async(partial(_asked, self._store.database, question))()
+
+
+def _require_publishable(layer: ShardedChannelLayer, entry: OutboxEntry) -> None:
+    """Raise TypeError or MessageTooLarge for what the layer does not take."""
+    layer.require_valid_group_name(entry.room)
+    size, limit = len(entry.data.encode()), layer.options.max_message_size
+    if size > limit:
+        raise MessageTooLarge(size=size, limit=limit)
+
+
+def _asked(database: str, question: Callable[[], Result]) -> Result:
+    try:
+        return question()
+    except FAILURES:
+        connections[database].close_if_unusable_or_obsolete()
+        raise

@@ -1,0 +1,217 @@
+"""The relay as a process, on real databases and a real Redis."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from demo.embedded import EmbeddedValkey
+from shardlayer import ShardedChannelLayer
+from tests.realtime.process import Process, manage
+from tests.waiting import until, wait_until
+
+PATIENCE = 60.0  # seconds
+STEPS = ("taken", "published", "deleted")
+
+
+class Outbox:
+    """A database with an outbox, its processes, and what was published from it."""
+
+    def __init__(self, database: str, redis: EmbeddedValkey, tmp_path: Path) -> None:
+        self.environ = {
+            "DJANGO_SETTINGS_MODULE": "tests.realtime.outbox.outbox_settings",
+            "DATABASE_URL": database,
+            "REDIS_URL": redis.url,
+        }
+        self._tmp_path = tmp_path
+        self.layer = ShardedChannelLayer(
+            hosts=[redis.url], history={"outbox.*": {"size": 10_000, "ttl": 3600}}
+        )
+
+    def process(self, *command: str, **environ: str) -> Process:
+        """Return a process, not yet started."""
+        log = self._tmp_path / f"{uuid4().hex}.log"
+        return Process(list(command), log=log, **self.environ, **environ)
+
+    def done(self, *command: str) -> str:
+        """Run a process to its end and return what it wrote."""
+        with self.process(*command) as process:
+            wait_until(lambda: not process.runs(), within=PATIENCE)
+            assert process.stop() == 0, process.output()
+            return process.output()
+
+    def relay(self, **environ: str) -> Process:
+        """Return a relay, not yet started."""
+        return self.process(*manage("runoutbox"), **environ)
+
+    def writer(self, transactions: int, threads: int, settle: float = 0.0) -> Process:
+        """Return a writer, not yet started."""
+        return self.process(
+            *(sys.executable, "-m", "tests.realtime.outbox.writer"),
+            *(str(transactions), str(threads), str(settle)),
+        )
+
+    def run(self, code: str) -> Any:
+        """Run Python in the project and return what it assigned to `answer`."""
+        return json.loads(
+            self.done(
+                *manage("shell", "-v", "0", "-c", f"import json\n{code}\nprint(json.dumps(answer))")
+            )
+            .strip()
+            .splitlines()[-1]
+        )
+
+    def waiting(self) -> tuple[int, int]:
+        """Return how many entries wait and how many were put aside."""
+        waits, aside = self.run(
+            "from realtime.outbox.outbox_store import OutboxStore\n"
+            "answer = OutboxStore('default', lease=1).waiting()"
+        )
+        return waits, aside
+
+    async def numbers(self, room: str) -> list[int]:
+        """Return what a room's history holds, in order."""
+        return [json.loads(each.data)["number"] for each in await self.layer.history(room)]
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))]
+)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/outbox.sqlite3"
+        return
+    server = request.getfixturevalue("postgresql")
+    name = f"outbox_{uuid4().hex}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield f"{server.url.rpartition('/')[0]}/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def outbox(database: str, redis_server: EmbeddedValkey, tmp_path: Path) -> Outbox:
+    """An outbox with its tables."""
+    made = Outbox(database, redis_server, tmp_path)
+    made.done(*manage("migrate", "-v", "0"))
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_publications_arrive_once_and_in_order_whatever_step_the_relay_dies_at(
+    outbox: Outbox,
+) -> None:
+    """Four threads write, and roll some back. A relay is killed at each step three times."""
+    with outbox.writer(transactions=60, threads=4, settle=0.05) as writer:
+        for count, step in enumerate(STEPS * 3):
+            dying = (sys.executable, "-m", "tests.realtime.outbox.dying_relay", step)
+            with outbox.process(*dying, str(1 + count % 4)) as relay:
+                await until(lambda: not (relay.runs() and writer.runs()), within=PATIENCE)
+                if relay.runs():  # nothing was left for it to die of
+                    relay.send(signal.SIGKILL)
+                assert relay.stop() == -signal.SIGKILL, relay.output()
+        await until(lambda: not writer.runs(), within=PATIENCE)
+        committed: dict[str, list[int]] = json.loads(writer.output().splitlines()[-1])
+    with outbox.relay() as relay:
+        await until(lambda: _has_all(outbox, committed), within=PATIENCE)
+        assert relay.stop() == 0, relay.output()
+    for room, numbers in committed.items():
+        assert len(numbers) == 60 * 4 / 5 * 3
+        assert await outbox.numbers(room) == numbers
+    assert outbox.waiting() == (0, 0)
+
+
+async def test_relay_that_stops_gives_its_lease_to_the_next_at_once(outbox: Outbox) -> None:
+    """The second one goes on although the lease would have lasted for minutes."""
+    first, second = (outbox.relay(OUTBOX_LEASE="300") for _ in range(2))
+    with first:
+        with outbox.writer(transactions=1, threads=1) as writer:
+            await until(lambda: not writer.runs(), within=PATIENCE)
+        await until(lambda: _has_all(outbox, {"outbox.0": [0, 1, 2]}), within=PATIENCE)
+        with second:
+            await until(lambda: "Another relay works" in second.output(), within=PATIENCE)
+            assert first.stop() == 0
+            with outbox.writer(transactions=1, threads=1) as writer:
+                await until(lambda: not writer.runs(), within=PATIENCE)
+            await until(lambda: _has_all(outbox, {"outbox.0": [0, 1, 2, 0, 1, 2]}), within=PATIENCE)
+
+
+async def test_database_that_was_restored_counts_under_a_new_name(outbox: Outbox) -> None:
+    """Redis has seen later batches than the database has counted: nothing passes for published."""
+    for _ in range(2):
+        with outbox.relay() as relay, outbox.writer(transactions=1, threads=1) as writer:
+            await until(lambda: not writer.runs(), within=PATIENCE)
+            await until(lambda: outbox.waiting() == (0, 0), within=PATIENCE)
+            relay.stop()
+        outbox.run(
+            "from realtime.models import OutboxLease\n"
+            "answer = OutboxLease.objects.update(next_batch=1)"
+        )
+    assert await outbox.numbers("outbox.0") == [0, 1, 2, 0, 1, 2]
+    assert "was restored" in relay.output()
+
+
+async def test_entry_that_its_room_cant_take_is_put_aside_and_may_go_again(
+    outbox: Outbox, redis_server: EmbeddedValkey
+) -> None:
+    """Others go on. With --retry-failed it is published."""
+    outbox.run(
+        "from realtime.outbox.entries import write\n"
+        "write('default', 'default', [('bad name!', b'1'), ('outbox.0', b'{\"number\": 7}')])\n"
+        "write('default', 'gone', [('outbox.0', b'2')])\n"
+        "answer = 1"
+    )
+    with outbox.relay() as relay:
+        await until(lambda: _has_all(outbox, {"outbox.0": [7]}), within=PATIENCE)
+        await until(lambda: outbox.waiting() == (0, 2), within=PATIENCE)
+        assert "Outbox entry" in relay.output()
+    outbox.run(
+        "from realtime.models import OutboxEntry\n"
+        "gone = OutboxEntry.objects.filter(layer='gone')\n"
+        "answer = gone.update(layer='default', data='{\"number\": 8}')"
+    )
+    assert "2 entries go again" in outbox.done(*manage("runoutbox", "--retry-failed"))
+    with outbox.relay():
+        await until(lambda: _has_all(outbox, {"outbox.0": [7, 8]}), within=PATIENCE)
+        await until(lambda: outbox.waiting() == (0, 1), within=PATIENCE)
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_postgresql_tells_of_a_commit_at_once(outbox: Outbox) -> None:
+    """Entries arrive before a relay that only looks each second would know of them."""
+    with outbox.relay() as relay:
+        with outbox.writer(transactions=1, threads=1) as writer:
+            await until(lambda: not writer.runs(), within=PATIENCE)
+        await until(lambda: _has_all(outbox, {"outbox.0": [0, 1, 2]}), within=PATIENCE)
+        ages = []
+        with psycopg.connect(outbox.environ["DATABASE_URL"], autocommit=True) as connection:
+            for number in range(3, 13):
+                with connection.transaction():
+                    connection.execute(
+                        "INSERT INTO realtime_outboxentry (layer, room, data, created_at, error) "
+                        "VALUES ('default', 'outbox.0', %s, now(), '')",
+                        [json.dumps({"number": number})],
+                    )
+                    connection.execute("NOTIFY realtime_outbox")
+                begun = time.monotonic()
+                await until(lambda: _has_all(outbox, {"outbox.0": list(range(number + 1))}))  # noqa: B023
+                ages.append(time.monotonic() - begun)
+        assert sorted(ages)[4] < 0.3, ages  # seconds; it looks each second when not told
+        assert not re.search("Traceback", relay.output()), relay.output()
+
+
+async def _has_all(outbox: Outbox, rooms: dict[str, list[int]]) -> bool:
+    return all([await outbox.numbers(room) == numbers for room, numbers in rooms.items()])

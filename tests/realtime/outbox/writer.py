@@ -1,0 +1,57 @@
+"""Writes into the outbox, in many transactions at once, and says what it committed.
+
+    python -m tests.realtime.outbox.writer TRANSACTIONS THREADS SETTLE
+
+Each thread has a room of its own and writes 3 publications with a transaction. Every fifth
+transaction is rolled back. At the end it prints the numbers that were committed, as JSON, by room.
+A transaction stays open for up to SETTLE seconds, so transactions commit in another order than they
+begin in.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import django
+
+
+class Undo(Exception):
+    """Rolls a transaction back."""
+
+
+def main(transactions: int, threads: int, settle: float) -> None:
+    """Write, and print what was committed."""
+    django.setup()
+    from django.db import connection, transaction
+
+    from realtime.publish import publish_on_commit
+
+    def write(thread: int) -> list[int]:
+        committed = []
+        for number in range(transactions):
+            numbers = [number * 3 + each for each in range(3)]
+            try:
+                with transaction.atomic():
+                    for each in numbers:
+                        publish_on_commit(f"outbox.{thread}", {"number": each}, outbox=True)
+                    time.sleep(random.uniform(0, settle))
+                    if number % 5 == 4:
+                        raise Undo
+            except Undo:
+                continue
+            committed += numbers
+        connection.close()
+        return committed
+
+    with ThreadPoolExecutor(threads) as pool:
+        written = list(pool.map(write, range(threads)))
+    rooms = {f"outbox.{thread}": numbers for thread, numbers in enumerate(written)}
+    sys.stdout.write(json.dumps(rooms) + "\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
