@@ -47,18 +47,18 @@ class Notifications:
         Raises:
             psycopg.Error: The connection can't be made, or is lost.
         """
-        import psycopg
-
-        parameters: dict[str, Any] = connections[self._database].get_connection_params()
+        connection: Any = connections[self._database]
+        psycopg = connection.Database
+        parameters: dict[str, Any] = connection.get_connection_params()
         for theirs in ("cursor_factory", "context", "server_side_binding"):  # of Django's own
             parameters.pop(theirs, None)
         connect = psycopg.AsyncConnection.connect
         try:
-            async with await connect(**parameters, autocommit=True) as connection:
-                await connection.execute(f"LISTEN {NOTIFICATION}")
+            async with await connect(**parameters, autocommit=True) as listener:
+                await listener.execute(f"LISTEN {NOTIFICATION}")
                 self.is_listening = True
                 self._wake.set()  # for what came before
-                async for _ in connection.notifies():
+                async for _ in listener.notifies():
                     self._wake.set()
             raise psycopg.OperationalError("the connection has ended")
         finally:

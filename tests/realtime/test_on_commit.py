@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -60,7 +59,7 @@ def redis(
 def no_redis(settings: Settings, counters: OnCommitCounters) -> None:
     """A layer whose server is away."""
     settings.CHANNEL_LAYERS = channel_layers(
-        hosts=[f"redis://127.0.0.1:{free_port()}"], publish_timeout=0.5
+        hosts=[f"redis://127.0.0.1:{free_port()}"], publish_timeout=3.0
     )
 
 
@@ -96,16 +95,13 @@ def test_request_neither_waits_nor_fails_while_redis_is_away(
     """The callbacks behind it run. What is lost is counted, and logged."""
     ran = []
     with caplog.at_level(logging.ERROR, "realtime.on_commit"):
-        begun = time.monotonic()
         with transaction.atomic():
             for number in range(50):
                 publish_on_commit("orders", number)
             transaction.on_commit(lambda: ran.append("later"))
-        took = time.monotonic() - begun
         assert ran == ["later"]
-        assert len(counters.waiting) + counters.failed == 50
+        assert len(counters.waiting) == 50  # Redis is not given up yet: nobody has waited for it
         wait_until(lambda: counters.failed == 50)
-    assert took < 0.5  # seconds; Redis is given up after that
     assert "may be lost" in caplog.text
 
 
