@@ -17,13 +17,14 @@ http = get_asgi_application()  # loads the apps, so it goes before realtime's im
 
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
 
+from realtime.health.health_gate import HealthGate  # noqa: E402
 from realtime.lifespan import lifespan  # noqa: E402
 from realtime.routing import websocket_application  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
         "lifespan": lifespan,
-        "http": ASGIStaticFilesHandler(http) if settings.SERVE_STATIC else http,
+        "http": HealthGate(ASGIStaticFilesHandler(http) if settings.SERVE_STATIC else http),
         "websocket": websocket_application,
     }
 )

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from realtime import health
+from realtime.health import health_views
 
 app_name = "realtime"
 
 urlpatterns = [
-    path("health/live", health.live, name="live"),
-    path("health/ready", health.ready, name="ready"),
+    path("health", health_views.ready, name="health"),
+    path("health/live", health_views.live, name="live"),
+    path("health/ready", health_views.ready, name="ready"),
 ]

@@ -38,6 +38,7 @@ from shardlayer.core.types import (
     Publication,
     RoomInfo,
     Sink,
+    Worker,
 )
 from shardlayer.delivery.joined import Joined
 from shardlayer.layer import ShardedChannelLayer
@@ -80,6 +81,7 @@ __all__ = [
     "Throttle",
     "WireError",
     "WireVersionError",
+    "Worker",
     "address_key",
     "needs_extra",
     "probe",

@@ -127,10 +127,22 @@ class Worker(Protocol):
 
     Attributes:
         is_draining: Whether it has begun to stop.
+        held: Connections that it holds now.
+        capacity: Connections that it may hold; 0 is no limit.
+        is_full: Whether it holds as many.
     """
 
     @property
     def is_draining(self) -> bool: ...
+
+    @property
+    def held(self) -> int: ...
+
+    @property
+    def capacity(self) -> int: ...
+
+    @property
+    def is_full(self) -> bool: ...
 
 
 class Sink(Protocol):

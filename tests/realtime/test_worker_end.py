@@ -6,10 +6,13 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -67,6 +70,14 @@ class Worker:
                 return True
         except OSError:
             return False
+
+    def health(self) -> tuple[int, Any]:
+        """Return the status and the body of the health check, asked by any name."""
+        with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as connection:
+            connection.sendall(b"GET /health/ready HTTP/1.1\r\nHost: a.probe.invalid\r\n\r\n")
+            response = HTTPResponse(connection)
+            response.begin()
+            return response.status, json.loads(response.read())
 
     async def leases(self) -> int:
         """Return how many leases of nodes the shards have."""
@@ -156,3 +167,28 @@ async def test_publication_under_way(tmp_path: Path, thaws: bool) -> None:
                 assert [each.data for each in held] == [b"1", b"2"]
         await layer.close()
     assert "Traceback" not in worker.process.output()
+
+
+async def test_health_of_a_worker(tmp_path: Path) -> None:
+    """A probe learns that the worker is ready, full, and that it stops, until it has stopped."""
+    port, clients = free_port(), 150
+    command = ours(port, PROJECT, "--capacity", str(clients), "--drain-seconds", "3")
+    with running(command, port, tmp_path) as worker:
+        await until(worker.is_up)
+
+        async def status() -> str:
+            code, body = await asyncio.to_thread(worker.health)
+            assert (code == 200) is (body["status"] == "ready")
+            return str(body["status"])
+
+        async def is_now(wanted: str) -> bool:
+            return await status() == wanted
+
+        await until(lambda: is_now("ready"))
+        async with AsyncExitStack() as stack:
+            for _ in range(clients - 1):
+                await stack.enter_async_context(worker.connect())
+            await until(lambda: is_now("full"))
+            worker.process.send(signal.SIGTERM)
+            await until(lambda: is_now("draining"))
+        assert await asyncio.to_thread(worker.process.wait) == 0

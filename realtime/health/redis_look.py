@@ -1,0 +1,72 @@
+"""Looking at the Redis servers, without having those who ask wait for one that hangs.
+
+Load balancers ask often, and strangers may ask as often as they like. So there is one look at a
+time, for all who ask meanwhile. Who asks when there was a look a short time ago waits a moment for
+the new one, and else gets what was found then; the look goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from weakref import WeakKeyDictionary
+
+from realtime.conf import conf
+from realtime.sharded_layer import sharded_layer
+from shardlayer import ShardedChannelLayer, ShardUnavailable
+
+Answers = Mapping[str, float | str]
+"""For each server the milliseconds that it took to answer, or why it did not."""
+
+QUICK = 0.025  # seconds that are waited for a new look when there is one from a short time ago
+RECENT = 30.0  # seconds: how long ago that may be
+
+
+class RedisLook:
+    """The looks of one event loop at one layer's servers."""
+
+    def __init__(self, layer: ShardedChannelLayer) -> None:
+        self.layer = layer
+        self._task: asyncio.Task[Answers] | None = None
+        self._found: Answers = {}
+        self._found_at = float("-inf")
+
+    async def answers(self) -> Answers:
+        """Return what is known of the servers now.
+
+        Raises:
+            ShardLayerError: The layer does not fit what the servers hold.
+        """
+        task = self._task
+        if task is None or task.done():
+            task = self._task = asyncio.create_task(self._look(), name="look at Redis")
+        is_recent = time.monotonic() - self._found_at < RECENT
+        await asyncio.wait([task], timeout=QUICK if is_recent else None)
+        return task.result() if task.done() else self._found
+
+    async def _look(self) -> Answers:
+        self._found = await ping(self.layer)
+        self._found_at = time.monotonic()
+        return self._found
+
+
+async def ping(layer: ShardedChannelLayer) -> Answers:
+    """Ask all servers. One that takes more than `CHECK_TIMEOUT` seconds did not answer."""
+    answers = await layer.ping(conf().check_timeout)
+    return {
+        server: str(answer) if isinstance(answer, ShardUnavailable) else round(answer * 1000, 3)
+        for server, answer in answers.items()
+    }
+
+
+_looks: WeakKeyDictionary[asyncio.AbstractEventLoop, RedisLook] = WeakKeyDictionary()
+
+
+def redis_look() -> RedisLook:
+    """Return the running loop's, for the layer as the settings have it now."""
+    loop, layer = asyncio.get_running_loop(), sharded_layer()
+    look = _looks.get(loop)
+    if look is None or look.layer is not layer:
+        look = _looks[loop] = RedisLook(layer)
+    return look
