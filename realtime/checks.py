@@ -26,7 +26,7 @@ from django.utils.module_loading import import_string
 
 from realtime.conf import Conf, known_keys, problems
 
-_PATHS = ("AUTHORIZE", "KAFKA_ROUTE")
+_PATHS = ("AUTHORIZE", "KAFKA_ROUTE", "PRESENCE_INFO", "PRESENCE_FETCH")
 
 
 @register

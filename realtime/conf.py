@@ -82,6 +82,10 @@ def _is_count_limit(value: object) -> bool:
 _LIMIT = Rule("a whole number, or 0 for no limit", _is_count_limit)
 _LIMIT_COUNT = Rule("a whole number, or 0 for none", _is_count_limit)
 _TIME_LIMIT = Rule("a number of seconds, or 0 for no limit", _is_limit)
+_INFO_LIMIT = Rule(
+    "a whole number from 0 to 4,096; 0 for no info",
+    lambda value: _is_count_limit(value) and value <= 4_096,
+)
 _RATE = Rule("a number a second, or 0 for no limit", _is_limit)
 _COUNT = Rule("a whole number above 0", _is_count)
 _SECONDS = Rule("a number of seconds above 0", _is_number)
@@ -156,6 +160,11 @@ class Conf:
     max_user_connections: int = _setting(100, _LIMIT)  # connections of one user in a process
     subscribe_timeout: float = _setting(60.0, _TIME_LIMIT)  # seconds
     join_concurrency: int = _setting(64, _LIMIT)  # joins of all clients under way in a process
+    presence_info: str | None = _setting(None, _PATH_OR_NONE)  # (user, room, claims) -> JSON value
+    max_presence_info: int = _setting(512, _INFO_LIMIT)  # bytes that a connection carries
+    presence_fetch: str | None = _setting(None, _PATH_OR_NONE)  # (keys of users) -> {key: fields}
+    max_client_presence: int = _setting(100, _COUNT)  # people in one answer to `presence`
+    user_room_presence: bool = _setting(False, _SWITCH)  # in users' own rooms: which devices
     user_room_prefix: str = _setting("user.", _PREFIX)  # begins the names of users' own rooms
     room_token_max_age: int = _setting(86_400, _COUNT)  # seconds, of a token that says nothing else
     token_max_age: int = _setting(3600, _COUNT)  # seconds

@@ -6,10 +6,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from realtime.access.room_rules import room_rules
+from realtime.conf import conf, room_settings
+from realtime.presence.room_signals import send_room_signal
 from realtime.sharded_layer import sharded_layer
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def keeps_presence() -> bool:
+    """Return whether the settings have any rooms of which it is known who is there."""
+    return conf().user_room_presence or any(room.keeps_presence for room in room_settings())
 
 
 async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -23,7 +30,10 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
     try:
         room_rules()
         layer = sharded_layer()
-        await layer.node()
+        node = await layer.node()
+        if keeps_presence():
+            layer.room_watchers.add(send_room_signal)
+            node.presence.watch()
         await layer.ping()  # a server that does not answer is waited for; one that can't do is not
     except Exception as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})

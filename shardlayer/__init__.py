@@ -10,6 +10,7 @@ from shardlayer.aio.tallies import Tally
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import Throttle
 from shardlayer.aio.token_buckets import Bucket, BucketTable
+from shardlayer.broker.presence_values import Attendee, Person, PresencePage
 from shardlayer.broker.redis.server_report import ServerReport, probe
 from shardlayer.broker.values import PAGE, Page
 from shardlayer.core.client_addresses import address_key
@@ -51,6 +52,7 @@ __all__ = [
     "CLOSE_SLOW",
     "GC_THRESHOLD",
     "PAGE",
+    "Attendee",
     "Backoff",
     "Broadcast",
     "Bucket",
@@ -67,7 +69,9 @@ __all__ = [
     "Node",
     "NodeId",
     "Page",
+    "Person",
     "Position",
+    "PresencePage",
     "Publication",
     "RoomInfo",
     "ScriptFailed",

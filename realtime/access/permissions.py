@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Final, Literal
 
 from realtime.access.answers import Answers
 from realtime.access.identity import Identity
@@ -15,6 +15,7 @@ from realtime.room_tokens import BadRoomToken, mark_of, read_room_token
 from realtime.rooms.room_settings import Action
 
 _OPENED: Final = object()  # with a room: what a token has opened to this connection
+PresenceMode = Literal["off", "kept", "told"]
 
 
 class Permissions:
@@ -84,6 +85,15 @@ class Permissions:
         else:
             counters.rules_recalled += 1
         return answer
+
+    def presence_of(self, room: str) -> PresenceMode:
+        """Return whether it is known who is in a room, and told to its members."""
+        if is_user_room(room):
+            return "kept" if conf().user_room_presence else "off"
+        settings = self._table.of(room).settings
+        if settings is None or not settings.keeps_presence:
+            return "off"
+        return "told" if settings.presence_events else "kept"
 
     def forget(self) -> None:
         """Ask every rule again: who the client is has changed, or what it may."""

@@ -30,6 +30,12 @@ class ClientCounters:
         forbidden: Commands and rooms that were refused because the client may not.
         rules_asked: Times that a rule's function, or a permission, was asked.
         rules_recalled: Times that it was not, since its last answer still counted.
+        presence_failed: Times that a client was not seen in a room, since an error kept it so.
+        presence_infos_failed: Clients seen without info: PRESENCE_INFO failed, or said too much.
+        presence_fetches_failed: Answers without names and the like, since PRESENCE_FETCH failed.
+        presence_cut: Answers to `presence` that could not hold as many people as were asked for.
+        room_signals: Signals `room_occupied` and `room_vacated` that were sent.
+        room_signals_dropped: Those that were not, since the receivers were too slow.
     """
 
     slow_closed: int = 0
@@ -51,6 +57,12 @@ class ClientCounters:
     forbidden: int = 0
     rules_asked: int = 0
     rules_recalled: int = 0
+    presence_failed: int = 0
+    presence_infos_failed: int = 0
+    presence_fetches_failed: int = 0
+    presence_cut: int = 0
+    room_signals: int = 0
+    room_signals_dropped: int = 0
 
 
 counters = ClientCounters()

@@ -21,6 +21,7 @@ from realtime.clients.protocol.commands import (
     CLOSE_RATE,
     CLOSE_UNUSED,
     CLOSE_USER,
+    AskPresence,
     Command,
     Connect,
     History,
@@ -36,6 +37,9 @@ from realtime.clients.protocol.parsing import parse, subscribe_to
 from realtime.clients.round_robin import turns_of
 from realtime.clients.shared_limits import UserShare, shared_limits
 from realtime.conf import conf
+from realtime.presence.client_presence import ClientPresence
+from realtime.presence.presence_answer import presence_answer
+from realtime.presence.room_signals import send_room_signal
 from realtime.room_tokens import BadRoomToken
 from realtime.rooms.history import read_history
 from realtime.rooms.room_settings import Action
@@ -69,7 +73,8 @@ class ClientSession:
 
     __slots__ = (
         "_catch_up", "_client", "_conf", "_identity", "_is_new", "_known_user", "_layer",
-        "_limits", "_max_text", "_node", "_permissions", "_rooms", "_share", "_sink", "_turns",
+        "_limits", "_max_text", "_node", "_permissions", "_presence", "_rooms", "_share", "_sink",
+        "_turns",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +91,7 @@ class ClientSession:
         self._conf = conf()
         self._identity = Identity(scope)
         self._permissions = Permissions(self._identity)
+        self._presence: ClientPresence | None = None  # made for the first room that knows people
         self._layer = layer
         self._node = node
         self._rooms: set[str] = set()
@@ -170,6 +176,8 @@ class ClientSession:
         for room in self._rooms:
             self._node.leave(room, self._sink)
         self._rooms.clear()
+        if self._presence is not None:
+            self._presence.end()
         if self._share is not None:
             self._share.leave()
         if self._is_new:
@@ -184,6 +192,8 @@ class ClientSession:
             except BadToken as error:
                 raise ProtocolError("bad_token", str(error)) from error
             self._permissions.forget()
+            if self._presence is not None:
+                await self._presence.sign_in()
         user = await self._identity.user()
         name, room = name_of(user), user_room(user) if user.is_authenticated else None
         for known in [known for known in self._rooms if known != room and is_user_room(known)]:
@@ -307,7 +317,16 @@ class ClientSession:
             raise
         if self._is_new:
             self._used()
+        mode = self._permissions.presence_of(item.room)
+        if mode != "off":
+            await self._be_seen(item.room, told=mode == "told")
         return joined
+
+    async def _be_seen(self, room: str, *, told: bool) -> None:
+        if self._presence is None:
+            self._layer.room_watchers.add(send_room_signal)
+            self._presence = ClientPresence(self._identity, self._node)
+        await self._presence.come(room, told=told)
 
     def _release(self, joined: Joined) -> None:
         """Let a room's pushes through; first what the answer had no place for."""
@@ -382,6 +401,15 @@ class ClientSession:
     def _can_send(self, publication: Publication) -> bool:
         return not 0 < self._max_text < len(publication.data) + ANSWER_OVERHEAD
 
+    async def _ask_presence(self, command: AskPresence) -> None:
+        self._write(await self._turns.run(partial(self._read_presence, command)))
+
+    async def _read_presence(self, command: AskPresence) -> bytes:
+        if not await self._permissions.allows("presence", command.room):
+            counters.forbidden += 1
+            raise ProtocolError("forbidden", f"You may not see who is in {command.room}.")
+        return await presence_answer(self._layer, command, max_bytes=self._max_answer())
+
     async def _ping(self, command: Ping) -> None:
         self._write(replies.pong(command.id))
 
@@ -412,6 +440,8 @@ class ClientSession:
         self._rooms.discard(room)
         if self._catch_up is not None:
             self._catch_up.drop(room)
+        if self._presence is not None:
+            self._presence.go(room)
         self._node.leave(room, self._sink)
 
     def _write(self, reply: bytes) -> None:
@@ -424,6 +454,7 @@ _HANDLERS: Final[dict[type[Command], Any]] = {
     Unsubscribe: ClientSession._unsubscribe,
     Publish: ClientSession._publish,
     History: ClientSession._history,
+    AskPresence: ClientSession._ask_presence,
     Ping: ClientSession._ping,
 }
 

@@ -24,7 +24,7 @@ PERMISSION: Final = "permission:"  # begins the rule that asks for one of Django
 AUTHORIZE: Final = "AUTHORIZE"  # stands for the old setting's function; no text of ROOMS
 
 _EVER: Final = 1e12  # seconds; the layer that gets a history compares it with its own `meta_ttl`
-_KEYS: Final = ("history", *ACTIONS)
+_KEYS: Final = ("history", *ACTIONS, "presence_events")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class RoomSettings:
         subscribe: Who subscribes and reads the history: a named rule or a dotted path.
         publish: Which clients publish. Programs always may.
         presence: Who sees who is there.
+        presence_events: Whether all members of a room are told who comes to it and goes.
         history: `size` in publications and `ttl` in seconds, None for no history; an empty mapping
             stands for the layer's own defaults.
         says_history: Whether `history` stands in the settings.
@@ -45,8 +46,14 @@ class RoomSettings:
     subscribe: str = "signed_in"
     publish: str = "nobody"
     presence: str = "nobody"
+    presence_events: bool = False
     history: Mapping[str, Any] | None = None
     says_history: bool = False
+
+    @property
+    def keeps_presence(self) -> bool:
+        """Whether it is known who is in such a room."""
+        return self.presence != "nobody" or self.presence_events
 
     def rule(self, action: Action) -> str:
         """Return the rule for an action, as it stands in the settings."""
@@ -125,6 +132,9 @@ def _rule_problems(rules: Mapping[object, object]) -> Iterator[tuple[str, str]]:
                 LayerOptions.from_config(history={"*": value}, meta_ttl=_EVER)
             except ConfigurationError as error:
                 yield "", f" is wrong: {_of_one_rule(error)}"
+        elif key == "presence_events":
+            if not isinstance(value, bool):
+                yield "", f"[{key!r}] must be True or False, not {value!r}."
         elif key in ACTIONS:
             problem = rule_problem(value)
             if problem:

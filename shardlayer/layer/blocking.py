@@ -7,10 +7,12 @@ What is sent goes straight to the process's background loop and the caller's thr
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from shardlayer.core.types import Mark, Position
 from shardlayer.layer.publishing import Publishing
+
+Result = TypeVar("Result")
 
 
 class Blocking(Publishing):
@@ -21,6 +23,10 @@ class Blocking(Publishing):
 
     send: Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
     group_send: Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
+
+    def wait_for(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Do work that asks this layer, on the background loop, while this thread waits."""
+        return self._engines.wait_for(work)
 
     def send_sync(self, channel: str, message: dict[str, Any]) -> None:
         """Append a message to a channel."""

@@ -133,10 +133,27 @@ class History:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskPresence:
+    """Ask how many people are in a room, and who.
+
+    Attributes:
+        id: The command's id.
+        room: The room.
+        limit: How many people to name, at most; None: as many as are allowed.
+        after: The person behind whom they stand; empty: from the first on.
+    """
+
+    id: int
+    room: str
+    limit: int | None = None
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ping:
     """Ask for a pong."""
 
     id: int
 
 
-Command = Connect | Subscribe | Unsubscribe | Publish | History | Ping
+Command = Connect | Subscribe | Unsubscribe | Publish | History | AskPresence | Ping

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from realtime.clients.protocol.commands import (
+    AskPresence,
     Command,
     Connect,
     History,
@@ -34,6 +35,7 @@ from shardlayer import Position
 MAX_ID: Final = 2**53 - 1  # the largest whole number that JavaScript keeps exactly
 MAX_EPOCH: Final = 64  # characters
 MAX_KEY: Final = 64  # characters
+MAX_PERSON: Final = 255  # characters
 
 
 def parse(text: str, *, limit: int) -> Command:
@@ -125,6 +127,17 @@ def _history(id: int, body: object) -> History:
     return History(id=id, room=room, limit=limit, before=before or 0, token=token)
 
 
+def _presence(id: int, body: object) -> AskPresence:
+    fields = _object(body)
+    limit = fields.get("limit")
+    if limit is not None and (type(limit) is not int or not 0 <= limit <= MAX_ID):
+        raise ProtocolError("bad_request", f"A limit is a whole number 0 to {MAX_ID}.")
+    after = fields.get("after", "")
+    if not isinstance(after, str) or len(after) > MAX_PERSON or "\0" in after:
+        raise ProtocolError("bad_request", "Those after somebody are asked for by a person's name.")
+    return AskPresence(id=id, room=_room(fields), limit=limit, after=after)
+
+
 def _ping(id: int, body: object) -> Ping:
     return Ping(id=id)
 
@@ -135,6 +148,7 @@ _PARSERS: dict[str, Callable[[int, object], Command]] = {
     "unsubscribe": _unsubscribe,
     "publish": _publish,
     "history": _history,
+    "presence": _presence,
     "ping": _ping,
 }
 

@@ -83,6 +83,35 @@ def history(
     )
 
 
+def presence(
+    id: int, *, room: str, people: int, connections: int, persons: Sequence[bytes], more: bool
+) -> bytes:
+    """Return the answer to presence; `persons` are made by `person`."""
+    return b'{"id":%d,"presence":{"room":"%b","people":%d,"connections":%d,"persons":[%b]%b}}' % (
+        id,
+        room.encode("ascii"),
+        people,
+        connections,
+        b",".join(persons),
+        b',"more":true' if more else b"",
+    )
+
+
+def person(
+    name: str, *, connections: int, infos: Sequence[bytes] = (), fields: bytes | None = None
+) -> bytes:
+    """Return what a client learns of a person in a room.
+
+    Infos and fields are JSON text. They are left out where there are none.
+    """
+    return b'{"person":%b,"connections":%d%b%b}' % (
+        orjson.dumps(name),
+        connections,
+        b',"infos":[%b]' % b",".join(infos) if infos else b"",
+        b',"fields":%b' % fields if fields is not None else b"",
+    )
+
+
 def pong(id: int) -> bytes:
     """Return the answer to ping."""
     return b'{"id":%d,"pong":{}}' % id

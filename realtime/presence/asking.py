@@ -1,0 +1,134 @@
+"""Asking who is in a room, from anywhere in Django."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from channels import DEFAULT_CHANNEL_LAYER
+
+from realtime.presence.people_fields import fields_of
+from realtime.presence.persons import user_key_of
+from realtime.presence.room_signals import send_room_signal
+from realtime.rooms.room_names import require_room_name
+from realtime.sharded_layer import sharded_layer
+from shardlayer import PresencePage, ShardedChannelLayer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonHere:
+    """A person in a room.
+
+    Attributes:
+        person: The user's primary key as text, or a name that begins with `~` for a connection that
+            nobody is signed in on. It stays the same while the person is there.
+        user: The user's primary key as text; None if nobody is signed in.
+        connections: On how many connections the person is in the room, such as tabs and devices.
+        infos: What these carry, see PRESENCE_INFO; at most 16 of each worker.
+        fields: What PRESENCE_FETCH says of the user; None where it says nothing.
+    """
+
+    person: str
+    user: str | None
+    connections: int
+    infos: Sequence[Any]
+    fields: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomPresence:
+    """Who is in a room.
+
+    Attributes:
+        people: How many people are in the room, exactly. Several devices of a user are one.
+        connections: How many connections they have there.
+        persons: Some of them, in the order of the bytes of `person`.
+        next: What to ask for as `after` to get those behind; None if these are the last.
+    """
+
+    people: int
+    connections: int
+    persons: Sequence[PersonHere]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceStats:
+    """How many are in a room: `people`, and the `connections` that they have there."""
+
+    people: int
+    connections: int
+
+
+async def apresence(
+    room: str, *, limit: int = 100, after: str | None = None, using: str = DEFAULT_CHANNEL_LAYER
+) -> RoomPresence:
+    """Return who is in `room`, on all workers: a page of them, and how many there are.
+
+    Only rooms are known whose `presence` in `ROOMS` is not `nobody`; any other is empty.
+
+    Args:
+        room: The room's name.
+        limit: How many people to name, at most; 1,000 are named at most. 0: only counts.
+        after: The person behind whom the page begins: the `next` of the page before.
+        using: The alias of the channel layer.
+
+    Raises:
+        ValueError: The room's name breaks the rules.
+        ShardUnavailable: The room's shard does not answer.
+    """
+    require_room_name(room)
+    page = await _page(sharded_layer(using), room, limit, after)
+    names = [person.name for person in page.persons]
+    return _presence(page, await fields_of(names))
+
+
+def presence(
+    room: str, *, limit: int = 100, after: str | None = None, using: str = DEFAULT_CHANNEL_LAYER
+) -> RoomPresence:
+    """Do what `apresence` does, from synchronous code.
+
+    Raises:
+        RuntimeError: An event loop runs in this thread; await `apresence` there.
+    """
+    return sharded_layer(using).wait_for(
+        lambda: apresence(room, limit=limit, after=after, using=using)
+    )
+
+
+async def apresence_stats(room: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> PresenceStats:
+    """Return how many are in `room`, on all workers. Raises what `apresence` does."""
+    require_room_name(room)
+    page = await _page(sharded_layer(using), room, 0, None)
+    return PresenceStats(people=page.people, connections=page.connections)
+
+
+def presence_stats(room: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> PresenceStats:
+    """Do what `apresence_stats` does, from synchronous code."""
+    return sharded_layer(using).wait_for(lambda: apresence_stats(room, using=using))
+
+
+async def _page(
+    layer: ShardedChannelLayer, room: str, limit: int, after: str | None
+) -> PresencePage:
+    layer.room_watchers.add(send_room_signal)  # who asks may find that a worker died
+    return await layer.presence(room, limit=limit, after=after or "")
+
+
+def _presence(page: PresencePage, fields: Mapping[str, Any]) -> RoomPresence:
+    persons = [
+        PersonHere(
+            person=person.name,
+            user=user_key_of(person.name),
+            connections=person.connections,
+            infos=[orjson.loads(info) for info in person.infos if info],
+            fields=fields.get(person.name),
+        )
+        for person in page.persons
+    ]
+    following = persons[-1].person if page.more and persons else None
+    return RoomPresence(
+        people=page.people, connections=page.connections, persons=persons, next=following
+    )

@@ -1,0 +1,91 @@
+"""One client, as it is seen in the rooms that know who is there."""
+
+from __future__ import annotations
+
+import logging
+
+from realtime.access.identity import Identity, User
+from realtime.clients.client_counters import counters
+from realtime.conf import conf
+from realtime.json_values import encode
+from realtime.presence.persons import new_connection, person_of
+from realtime.presence.project_functions import project_function
+from shardlayer import Attendee, Node
+
+logger = logging.getLogger(__name__)
+
+
+class ClientPresence:
+    """Tells the node in which rooms a client is, and as whom.
+
+    Who the client is must be known for it, so the session is looked at. A client whose person or
+    info can't be found out is in its rooms all the same, unseen or without info: that is logged and
+    counted.
+    """
+
+    __slots__ = ("_connection", "_identity", "_node", "_rooms")
+
+    def __init__(self, identity: Identity, node: Node) -> None:
+        self._identity = identity
+        self._node = node
+        self._connection = new_connection()
+        self._rooms: dict[str, Attendee] = {}
+
+    async def come(self, room: str, *, told: bool) -> None:
+        """Have the client seen in a room that it has joined; `told`: to the room's members, too."""
+        try:
+            user = await self._identity.user()
+            person = person_of(user, self._node.id, self._connection)
+            info = await self._info(user, room)
+            attendee = Attendee(room, person, self._connection, info, told)
+            before = self._rooms.get(room)
+            if attendee == before:
+                return
+            self._node.presence.come(attendee)
+        except Exception:
+            counters.presence_failed += 1
+            logger.exception("A client is not seen in %s, where it is.", room)
+            return
+        self._rooms[room] = attendee
+        if before is not None:
+            self._node.presence.go(before)
+
+    def go(self, room: str) -> None:
+        """Have the client seen in a room no more; nothing if it was not."""
+        attendee = self._rooms.pop(room, None)
+        if attendee is not None:
+            self._node.presence.go(attendee)
+
+    async def sign_in(self) -> None:
+        """Have the client seen as who it is now, in all of its rooms."""
+        for room, attendee in list(self._rooms.items()):
+            await self.come(room, told=attendee.told)
+
+    def end(self) -> None:
+        """Have the client seen nowhere any more."""
+        for room in list(self._rooms):
+            self.go(room)
+
+    async def _info(self, user: User, room: str) -> bytes:
+        settings = conf()
+        path, most = settings.presence_info, settings.max_presence_info
+        if path is None or not most:
+            return b""
+        try:
+            info = await project_function(path)(user, room, self._identity.claims)
+            data = b"" if info is None else encode(info)
+        except Exception:
+            counters.presence_infos_failed += 1
+            logger.exception("PRESENCE_INFO failed; a client is seen in %s without info.", room)
+            return b""
+        if len(data) > most:
+            counters.presence_infos_failed += 1
+            logger.error(
+                "The info of a client in %s has %d bytes, more than MAX_PRESENCE_INFO, %d; it is "
+                "seen without.",
+                room,
+                len(data),
+                most,
+            )
+            return b""
+        return data

@@ -1,0 +1,33 @@
+"""What the project knows of people, such as names and pictures: asked once for all of an answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from realtime.clients.client_counters import counters
+from realtime.conf import conf
+from realtime.presence.persons import user_key_of
+from realtime.presence.project_functions import project_function
+
+logger = logging.getLogger(__name__)
+
+
+async def fields_of(persons: Sequence[str]) -> Mapping[str, Any]:
+    """Return what PRESENCE_FETCH says of people, by person; nothing of who is not signed in.
+
+    It is called once, with the primary keys as text of all who are. Should it fail, the answer goes
+    without: that is logged and counted.
+    """
+    path = conf().presence_fetch
+    users = {key: person for person in persons if (key := user_key_of(person)) is not None}
+    if path is None or not users:
+        return {}
+    try:
+        found = await project_function(path)(list(users))
+        return {users[str(key)]: fields for key, fields in found.items() if str(key) in users}
+    except Exception:
+        counters.presence_fetches_failed += 1
+        logger.exception("PRESENCE_FETCH failed; people are shown without names.")
+        return {}
