@@ -37,7 +37,7 @@ def test_realtime() -> None:
 
 def test_rooms() -> None:
     """The keys of a glob in ROOMS."""
-    assert names("`ROOMS`") == {"history", *ACTIONS}
+    assert names("`ROOMS`") == {"history", "presence_events", *ACTIONS}
 
 
 def test_checks() -> None:
