@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, WebSocket
 
+from realtime.room_tokens import sign_room
 from tests.browser.recorder import RecordingClient
 from tests.browser.stack import Worker, Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
@@ -80,6 +81,26 @@ def test_history(tab: Page, other: Page) -> None:
     assert late.data == [0, 1, 2, 3]
     assert [each["replayed"] for each in late.run("told.data")] == [True, True, True, False]
     assert late.events("gap") == []
+
+
+def test_a_signed_room(tab: Page) -> None:
+    """A room that the rules close to a visitor opens with a token that the server signed."""
+    token = sign_room("orders.7")
+    client = RecordingClient(tab)
+    client.run(
+        """(token) => {
+          client.subscribe("orders.7", () => {}, { token });
+          client.subscribe("orders.8", () => {}, { token });
+        }""",
+        token,
+    )
+    client.wait("live", 0)
+    assert [(event["room"], event["code"]) for event in client.events("error")] == [
+        ("orders.8", "bad_token")
+    ]
+    assert [event["room"] for event in client.events("subscribed")] == ["orders.7"]
+    assert client.run("(token) => client.history('orders.7', { token })", token)["offset"] == 0
+    assert client.publish("orders.7", 1) == "forbidden"
 
 
 def test_publishing_again(tab: Page, other: Page) -> None:

@@ -529,3 +529,76 @@ def test_client_that_asked_for_too_much_comes_back_later(tab: Page, code: int) -
     status = client.run("({ ...client.status, now: Date.now() })")
     assert status["final"] is False
     assert 2_000 < status["retryAt"] - status["now"] <= 3_200  # a fifth of the sixth wait
+
+
+def test_a_room_shows_its_token(tab: Page) -> None:
+    """A text goes along whenever the room is asked for; also with `history`."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        if "subscribe" in command:
+            server.say(id=command["id"], subscribed=[subscribed(5)])
+        else:
+            server.say(id=command["id"], history={"room": "h", "publications": []})
+
+    server = ScriptedServer(tab, answer)
+    client = RecordingClient(tab)
+    client.run("() => void client.subscribe('r', () => {}, { token: 't1' })")
+    tab.wait_for_function("told.events.filter(({ type }) => type === 'subscribed').length === 1")
+    server.close(1012)
+    tab.wait_for_function("told.events.filter(({ type }) => type === 'subscribed').length === 2")
+    client.run("() => client.history('h', { token: 't2' })")
+    first, again, history = server.commands
+    assert first["subscribe"] == [{"room": "r", "token": "t1"}]
+    assert again["subscribe"] == [{"room": "r", "token": "t1", **at(5)}]
+    assert history["history"] == {"room": "h", "token": "t2"}
+
+
+def test_a_room_fetches_its_token(tab: Page) -> None:
+    """A function is asked each time, and once more when the server refuses; others don't wait."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        items = []
+        for each in command["subscribe"]:
+            if each["room"] == "r" and each["token"] != "t2":
+                items.append({"room": "r", "error": {"code": "bad_token", "message": ""}})
+            else:
+                items.append({**subscribed(5), "room": each["room"]})
+        server.say(id=command["id"], subscribed=items)
+
+    server = ScriptedServer(tab, answer)
+    client = RecordingClient(tab, "plain")
+    client.wait("live", 0)
+    client.run(
+        """() => {
+          let count = 0;
+          client.subscribe("r", () => {}, { token: async () => `t${++count}` });
+        }"""
+    )
+    joined = "told.events.filter(({ type, room }) => type === 'subscribed' && room === 'r').length"
+    tab.wait_for_function(f"{joined} === 1")
+    asked = [command["subscribe"] for command in server.commands[1:]]
+    assert asked == [[{"room": "r", "token": "t1"}], [{"room": "r", "token": "t2"}]]
+    server.close(1012)
+    tab.wait_for_function("told.events.filter(({ code }) => code === 'bad_token').length === 3")
+    assert client.run("client.status.state") == "live"
+    assert [each["token"] for [each] in [c["subscribe"] for c in server.commands[4:]]] == [
+        "t3",
+        "t4",
+    ]
+
+
+def test_a_token_that_can_not_be_fetched(tab: Page) -> None:
+    """It is told, and tried again; the client's other rooms are joined meanwhile."""
+    server = ScriptedServer(tab, join_at(5))
+    client = RecordingClient(tab)
+    client.run(
+        """() => {
+          let count = 0;
+          const token = () => { if (count++ === 0) throw new Error("no network"); return "t"; };
+          client.subscribe("r", () => {}, { token });
+        }"""
+    )
+    tab.wait_for_function("told.events.some(({ type }) => type === 'subscribed')")
+    [error] = client.events("error")
+    assert (error["room"], error["message"]) == ("r", "Error: no network")
+    assert server.commands[-1]["subscribe"] == [{"room": "r", "token": "t"}]

@@ -120,19 +120,18 @@ export class RealtimeClient extends EventTarget {
    * Follow a room. One subscription a room; all of one turn of the event loop share a frame.
    * @param {string} room 1 to 99 letters, digits, `-`, `_` and `.`.
    * @param {import("./client/subscription.js").Handler} handler Called in the order of offsets.
-   * @param {{since?: import("./client/protocol.js").Position | null}} [options] `since`: go on from
-   *   there; `BEGINNING` for all that the room still holds. Without it, from now on.
+   * @param {import("./client/subscription.js").Options} [options]
    * @returns {import("./client/subscription.js").Subscription}
    * @throws {RealtimeError} `already_subscribed`.
    */
-  subscribe(room, handler, { since = null } = {}) {
-    return this.#rooms.subscribe(room, handler, since);
+  subscribe(room, handler, options) {
+    return this.#rooms.subscribe(room, handler, options);
   }
 
   /**
    * Follow the private room of the user who is signed in, whatever it is called.
    * @param {import("./client/subscription.js").Handler} handler
-   * @param {{since?: import("./client/protocol.js").Position | null}} [options]
+   * @param {import("./client/subscription.js").Options} [options]
    * @returns {Promise<import("./client/subscription.js").Subscription>} Once the server has said
    *   who that is; rejects as `identity` does, and with `anonymous` if it is nobody.
    */
@@ -171,16 +170,18 @@ export class RealtimeClient extends EventTarget {
    * Read a room's newest publications without following it; waits for the connection. What is too
    * much for one answer is asked for in several.
    * @param {string} room
-   * @param {{limit?: number, before?: number}} [options] `limit`: at most so many; the server has a
-   *   limit of its own. `before`: those before that offset.
+   * @param {{limit?: number, before?: number, token?: string}} [options] `limit`: at most so many;
+   *   the server has a limit of its own. `before`: those before that offset. `token`: opens the
+   *   room.
    * @returns {Promise<import("./client/protocol.js").History>}
    */
-  async history(room, { limit, before } = {}) {
-    const read = (await this.#ask({ history: { room, limit, before } })).history;
+  async history(room, { limit, before, token } = {}) {
+    const read = (await this.#ask({ history: { room, limit, before, token } })).history;
     let { more } = read;
     while (more > 0 && read.publications.length > 0) {
       const [{ offset }] = read.publications;
-      const page = (await this.#ask({ history: { room, limit: more, before: offset } })).history;
+      const rest = { room, limit: more, before: offset, token };
+      const page = (await this.#ask({ history: rest })).history;
       if (page.epoch !== read.epoch) break; // the room was begun anew: this is of another count
       read.publications.unshift(...page.publications);
       more = page.publications.length > 0 ? page.more : 0;

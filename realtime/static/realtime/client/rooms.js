@@ -7,7 +7,7 @@ import { RealtimeError, frameLists } from "./protocol.js";
 import { Subscription } from "./subscription.js";
 
 /** Refusals that may soon be over; those rooms are asked for again. All others are final. */
-const PASSING_REFUSALS = new Set(["rate", "full", "unavailable", "internal"]);
+const PASSING_REFUSALS = new Set(["rate", "full", "unavailable", "internal", "token"]);
 
 /** The attempt whose backoff a room that was refused in passing waits: some seconds. */
 const PASSING_ATTEMPT = 3;
@@ -36,13 +36,13 @@ export class Rooms {
   /**
    * @param {string} room
    * @param {import("./subscription.js").Handler} handler
-   * @param {import("./protocol.js").Position | null} since
+   * @param {import("./subscription.js").Options} [options]
    */
-  subscribe(room, handler, since) {
+  subscribe(room, handler, options = {}) {
     if (this.#subscriptions.has(room)) {
       throw new RealtimeError("already_subscribed", `${room} has a subscription already.`, room);
     }
-    const subscription = new Subscription(room, handler, since, (left) => this.#leave(left));
+    const subscription = new Subscription(room, handler, options, (left) => this.#leave(left));
     this.#subscriptions.set(room, subscription);
     this.#ask(subscription);
     return subscription;
@@ -102,6 +102,22 @@ export class Rooms {
 
   /** @param {Subscription[]} subscriptions */
   async #join(subscriptions) {
+    const renewing = subscriptions.filter((each) => each.fetchesToken);
+    const joining = [this.#send(subscriptions.filter((each) => !each.fetchesToken))];
+    if (renewing.length > 0) joining.push(this.#joinWithNewTokens(renewing));
+    await Promise.all(joining);
+  }
+
+  /** @param {Subscription[]} subscriptions Whose tokens are functions: ask them first. */
+  async #joinWithNewTokens(subscriptions) {
+    const connection = this.#connection();
+    const ready = await Promise.all(subscriptions.map((each) => this.#renew(each)));
+    if (connection !== this.#connection()) return; // the next one asks anew
+    await this.#send(subscriptions.filter((_, index) => ready[index]));
+  }
+
+  /** @param {Subscription[]} subscriptions */
+  async #send(subscriptions) {
     const connection = this.#connection();
     if (connection === null) return;
     const wanted = subscriptions.filter((each) => each.state !== "left");
@@ -120,9 +136,27 @@ export class Rooms {
     }
   }
 
+  /**
+   * @param {Subscription} subscription
+   * @returns {Promise<boolean>} Whether there is a token; if not, the room is tried again later.
+   */
+  async #renew(subscription) {
+    try {
+      await subscription.renewToken();
+      return true;
+    } catch (error) {
+      if (subscription.state === "left") return false;
+      this.#refused(subscription, new RealtimeError("token", `${error}`, subscription.room));
+      return false;
+    }
+  }
+
   /** @param {Subscription} subscription @param {RealtimeError} error */
   #refused(subscription, error) {
-    if (PASSING_REFUSALS.has(error.code)) {
+    const isPassing =
+      PASSING_REFUSALS.has(error.code) ||
+      (error.code === "bad_token" && subscription.mayRenewToken());
+    if (isPassing) {
       setTimeout(() => {
         if (subscription.state === "joining") this.#ask(subscription);
       }, backoffDelay(PASSING_ATTEMPT));

@@ -20,6 +20,14 @@ import { countBetween, judge, merge } from "./recovery.js";
 /** @typedef {(data: any, origin: Origin) => void} Handler */
 
 /**
+ * @typedef {object} Options
+ * @property {Position | null} [since] Go on from there; `BEGINNING` for all that the room still
+ *   holds. Without it, from now on.
+ * @property {string | (() => string | Promise<string>)} [token] Opens the room; the server's page
+ *   has it. A function is asked for one each time that the room is joined.
+ */
+
+/**
  * What is known of publications that were missed and can't be had any more.
  * @typedef {object} Gap
  * @property {Position | null} since What was handed on last before; `null` without history.
@@ -42,6 +50,12 @@ export class Subscription extends EventTarget {
   /** @type {Push[]} Pushed while a reply is awaited. */
   #held = [];
   #joinedBefore = false;
+  /** @type {string | undefined} */
+  #token;
+  /** @type {(() => string | Promise<string>) | null} */
+  #fetchToken = null;
+  /** A fetched token was refused, and none was taken since: the next refusal is final. */
+  #tokenRefused = false;
   #handler;
   #leave;
 
@@ -49,14 +63,16 @@ export class Subscription extends EventTarget {
    * Made by `RealtimeClient.subscribe`.
    * @param {string} room
    * @param {Handler} handler
-   * @param {Position | null} since
+   * @param {Options} options
    * @param {(subscription: Subscription) => void} leave
    */
-  constructor(room, handler, since, leave) {
+  constructor(room, handler, { since = null, token }, leave) {
     super();
     this.room = room;
     this.#handler = handler;
     this.#position = since;
+    if (typeof token === "function") this.#fetchToken = token;
+    else this.#token = token;
     this.#leave = leave;
   }
 
@@ -74,7 +90,24 @@ export class Subscription extends EventTarget {
 
   /** @internal What to ask the server for. */
   get request() {
-    return { room: this.room, ...this.#position };
+    return { room: this.room, ...this.#position, token: this.#token };
+  }
+
+  /** @internal Whether `renewToken` has to be awaited before the room is asked for. */
+  get fetchesToken() {
+    return this.#fetchToken !== null;
+  }
+
+  /** @internal Fetch a token; rejects as the page's function does. */
+  async renewToken() {
+    this.#token = await this.#fetchToken?.();
+  }
+
+  /** @internal The token was refused: whether another may help, which is so once. */
+  mayRenewToken() {
+    const may = this.#fetchToken !== null && !this.#tokenRefused;
+    this.#tokenRefused = true;
+    return may;
   }
 
   /** @internal From now on pushes are held until `accept`. */
@@ -105,6 +138,7 @@ export class Subscription extends EventTarget {
     this.#held = [];
     this.state = "joined";
     this.#joinedBefore = true;
+    this.#tokenRefused = false;
     this.#position = position;
     for (const delivery of deliveries) this.#deliver(delivery);
     const replayed = deliveries.filter((each) => each.replayed).length;
