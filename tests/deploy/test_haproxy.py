@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from demo.embedded import EmbeddedValkey, free_port
 from tests import tools
 from tests.contract.places import make_certificate
-from tests.deploy.haproxy import CONFIGURATION, HAProxy
+from tests.deploy.haproxy import CONFIGURATION, ROOT, HAProxy
 from tests.deploy.names import NameServer
 from tests.deploy.nodes import ProxiedNode, connect, get, running_nodes, told
 from tests.server.client import RawClient, request
@@ -158,7 +159,7 @@ def test_strangers_see_no_insides(start: Start) -> None:
     haproxy = start()
     for path in ("/health", "/health/ready", "/metrics"):
         assert get(haproxy.port, path)[0] == 404
-    assert 'haproxy_server_status{proxy="sockets"' in haproxy.watch("/metrics")[1]
+    assert 'haproxy_server_current_sessions{proxy="sockets"' in haproxy.watch("/metrics")[1]
 
 
 def test_node_that_is_drained_gets_nobody(start: Start, names: NameServer) -> None:
@@ -192,6 +193,18 @@ def test_node_that_ends_moves_its_people(
         for _ in range(4):
             assert stack.enter_context(connect(haproxy.port)).status == 101
         assert haproxy.up() == {TWO: 8}
+
+
+def test_smoke(start: Start) -> None:
+    """bin/smoke.py finds that all is well, or why not."""
+    haproxy = start()
+    command = [sys.executable, str(ROOT / "bin" / "smoke.py"), f"http://localhost:{haproxy.port}"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("30 WebSockets on 2 nodes in ")
+    found = subprocess.run([*command, "--room", "orders"], capture_output=True, text=True)
+    assert found.returncode == 1
+    assert "forbidden" in found.stderr
 
 
 def test_nodes_come_and_go(
