@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from realtime.access.site_origins import site_origin
 from realtime.kafka.addresses import is_address
 from realtime.rooms.room_names import MAX_ROOM_NAME, is_room_name
 from realtime.rooms.room_settings import (
@@ -101,6 +102,10 @@ _ADDRESSES = Rule(
     "a list of one host:port or [IPv6]:port or more",
     lambda value: _SOME_TEXTS.holds(value) and all(map(is_address, value)),
 )
+_ORIGINS = Rule(
+    "a list of origins, such as https://shop.example, https://*.shop.example or capacitor://localhost",
+    lambda value: _is_strings(value) and all(map(site_origin, value)),
+)
 _PATH = Rule("a dotted path", _is_path)
 _PATH_OR_NONE = Rule("a dotted path or None", lambda value: value is None or _is_path(value))
 _ROOMS = Rule(
@@ -140,6 +145,7 @@ class Conf:
     rooms: Mapping[str, Mapping[str, Any]] = field(  # by glob; the first that matches counts
         default_factory=lambda: ALL_ROOMS, metadata={"rule": _ROOMS}
     )
+    origins: tuple[str, ...] = _setting((), _ORIGINS)  # of other sites whose pages may connect
     client_publish: tuple[str, ...] = _setting((), _TEXTS)  # globs; deprecated
     authorize: str | None = _setting(None, _PATH_OR_NONE)  # deprecated
     rule_max_age: float = _setting(10.0, _DURATION)  # seconds that an answer of a rule counts for

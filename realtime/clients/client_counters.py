@@ -27,6 +27,7 @@ class ClientCounters:
         too_large: Publications that were left out because the server can't send them.
         answers_cut: Answers to `history` that could not hold what was asked for.
         turns_waited: Joins and readings of histories that had to wait for those of other clients.
+        origins_refused: Handshakes refused with 403, since they came from another site's page.
         forbidden: Commands and rooms that were refused because the client may not.
         rules_asked: Times that a rule's function, or a permission, was asked.
         rules_recalled: Times that it was not, since its last answer still counted.
@@ -54,6 +55,7 @@ class ClientCounters:
     too_large: int = 0
     answers_cut: int = 0
     turns_waited: int = 0
+    origins_refused: int = 0
     forbidden: int = 0
     rules_asked: int = 0
     rules_recalled: int = 0

@@ -1,32 +1,26 @@
-"""The way in for WebSockets: by address, and only for pages of this site.
+"""The way in for WebSockets: by address, and only for pages of this site, and of those it trusts.
 
-A browser sends cookies with a WebSocket that any page opens; its `Origin` header says whose page
-it is, so it has to be looked at. Channels' AllowedHostsOriginValidator around a URLRouter does that
-as well, at about a tenth of what a whole connection costs: it parses the same origin anew for each
-client, tries patterns where addresses are fixed, and keeps a second scope for each connection.
+Channels' AllowedHostsOriginValidator around a URLRouter does the same at about a tenth of what a
+whole connection costs: it parses the same origin anew for each client, tries patterns where
+addresses are fixed, and keeps a second scope for each connection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from urllib.parse import urlparse
 
-from channels.security.websocket import AllowedHostsOriginValidator
-from django.conf import settings
-
+from realtime.access.origins import is_allowed, origin_of
 from realtime.clients.asgi_sink import Send
+from realtime.clients.client_counters import counters
 from realtime.consumers import Application, Receive, Scope
-
-_REMEMBERED = 256  # origins
-_LONGEST_REMEMBERED = 300  # bytes of an origin; a host's name has 253 characters at most
 
 
 class Gateway:
     """An ASGI application for WebSockets that passes each on to the one at its address.
 
-    Refused with 403 are addresses that nothing serves, and origins that AllowedHostsOriginValidator
-    would refuse: those not in ALLOWED_HOSTS, and a handshake without an origin.
+    Refused with 403 are addresses that nothing serves, and pages of other sites: origins that are
+    neither of ALLOWED_HOSTS, as AllowedHostsOriginValidator has it, nor of `REALTIME["ORIGINS"]`; a
+    handshake without an origin; and what is no origin at all.
 
     Args:
         applications: By address, without the leading slash and root path: `"ws/"`.
@@ -37,7 +31,10 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application = self._applications.get(_address(scope))
-        if application is None or not is_allowed(origin_of(scope)):
+        if application is None:
+            await refuse(receive, send)
+        elif not is_allowed(origin_of(scope["headers"])):
+            counters.origins_refused += 1
             await refuse(receive, send)
         else:
             await application(scope, receive, send)
@@ -47,34 +44,6 @@ async def refuse(receive: Receive, send: Send) -> None:
     """Answer a WebSocket before it is accepted: the handshake fails with 403."""
     await receive()
     await send({"type": "websocket.close"})
-
-
-def origin_of(scope: Scope) -> bytes | None:
-    """Return the `Origin` header; the last, if there are several."""
-    found = None
-    for name, value in scope["headers"]:
-        if name == b"origin":
-            found = value
-    return found
-
-
-def is_allowed(origin: bytes | None) -> bool:
-    """Tell whether pages of this origin may connect, by ALLOWED_HOSTS as it is now."""
-    judge = _verdict
-    if origin is not None and len(origin) > _LONGEST_REMEMBERED:
-        judge = _verdict.__wrapped__  # type: ignore[assignment]  # whoever sends it chooses it
-    return judge(origin, tuple(settings.ALLOWED_HOSTS), settings.DEBUG)
-
-
-@lru_cache(_REMEMBERED)
-def _verdict(origin: bytes | None, hosts: tuple[str, ...], debug: bool) -> bool:
-    """Ask Channels; the verdict depends on the origin and on these two settings, which it reads."""
-    validator = AllowedHostsOriginValidator(None)
-    try:
-        parsed = None if origin is None else urlparse(origin.decode("latin-1"))
-        return bool(validator.valid_origin(parsed))
-    except ValueError:  # no URL, such as http://[
-        return False
 
 
 def _address(scope: Scope) -> str:

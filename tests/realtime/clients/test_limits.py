@@ -13,7 +13,7 @@ from pytest_django import Settings
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
-from realtime.clients import gateway
+from realtime.access import origins
 from realtime.clients.client_counters import ClientCounters, counters
 from realtime.publish import apublish
 from realtime.rooms import room_names
@@ -76,10 +76,10 @@ class TestRemembered:
 
     def test_long_origins_are_not_remembered(self) -> None:
         """An origin that is longer than any host's name is judged, and forgotten."""
-        before = gateway._verdict.cache_info()
+        before = origins._verdict.cache_info()
         for number in range(100):
-            assert not gateway.is_allowed(b"http://%d.example" % number + b"x" * 1_000)
-        assert gateway._verdict.cache_info() == before
+            assert not origins.is_allowed(b"http://%d.example" % number + b"x" * 1_000)
+        assert origins._verdict.cache_info() == before
 
 
 @pytest.mark.usefixtures("memory_layer")
