@@ -39,7 +39,15 @@ from shardlayer.broker.presence_values import (
     PresencePage,
     Watch,
 )
-from shardlayer.broker.values import PAGE_BYTES, Batch, JoinReply, JoinRequest, Published, Queued
+from shardlayer.broker.values import (
+    PAGE_BYTES,
+    Batch,
+    Census,
+    JoinReply,
+    JoinRequest,
+    Published,
+    Queued,
+)
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.types import HistoryPage, Mark, NodeId, Position, Publication, RoomInfo
@@ -318,6 +326,21 @@ class Queues(Role):
     @abstractmethod
     async def detach(self, shard: int, group: str, channel: str) -> None:
         """End a normal channel's membership, if there is one."""
+
+    @abstractmethod
+    async def census(self, shard: int, group: str, question: bytes) -> Census:
+        """Ask the nodes in a group for its channels; return who was asked, and what is known.
+
+        Nodes that can't hear are not asked. The question is new each time: see group_census.py.
+        """
+
+    @abstractmethod
+    async def census_answer(self, shard: int, question: bytes, node: NodeId, answer: bytes) -> None:
+        """Keep a node's answer for who asked, for `CENSUS_TTL`."""
+
+    @abstractmethod
+    async def census_answers(self, shard: int, question: bytes) -> dict[NodeId, bytes]:
+        """Return which nodes have answered, and what."""
 
 
 class Presence(Role):

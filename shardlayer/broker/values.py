@@ -166,6 +166,21 @@ class Queued(NamedTuple):
     expires: int
 
 
+class Census(NamedTuple):
+    """Who was asked for a group's members.
+
+    Attributes:
+        nodes: The nodes in the group that heard the question.
+        channels: The normal channels that are members.
+    """
+
+    nodes: list[NodeId]
+    channels: list[str]
+
+
+CENSUS_TTL = 10.0  # seconds that answers of nodes are kept
+
+
 def publication(group: str, offset: int, body: bytes, epoch: str) -> Publication:
     """Return the publication that a body from a group's history holds.
 

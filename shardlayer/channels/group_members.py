@@ -88,6 +88,14 @@ class GroupMembers:
             self._rooms.changed(room)
             self._mailboxes.release(channel)  # of which the membership may be the last holder
 
+    def channels(self, group: str) -> list[str]:
+        """Return the names of a group's channels in this node."""
+        room = self._rooms.find(group)
+        if room is None:
+            return []
+        now = asyncio.get_running_loop().time()
+        return [channel for channel, membership in room.channels.items() if membership.ends > now]
+
     def deliver(self, group: str, message: bytes) -> None:
         """Hand a group's message to all of its members, but for those that are full."""
         room = self._rooms.find(group)

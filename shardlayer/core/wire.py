@@ -24,6 +24,7 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 | 6 probe | the node | empty: the node that it comes to sent it, to find out whether it hears |
 | 7 announcement | empty | JSON text in UTF-8, for everybody who attends |
 | 8 presence | room | who came and who went, see presence_news.py |
+| 9 census | group | a question: which channels of the group the node receives (group_census.py) |
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class Kind(IntEnum):
     PROBE = 6
     ANNOUNCEMENT = 7
     PRESENCE = 8
+    CENSUS = 9
 
 
 class Entry(NamedTuple):

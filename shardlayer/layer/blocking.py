@@ -22,6 +22,8 @@ class Blocking(Publishing):
     """
 
     send: Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
+    group_members: Callable[[str], Coroutine[Any, Any, list[str]]]
+    group_size: Callable[[str], Coroutine[Any, Any, int]]
     group_send: Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
 
     def wait_for(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
@@ -35,6 +37,14 @@ class Blocking(Publishing):
     def group_send_sync(self, group: str, message: dict[str, Any]) -> None:
         """Send a message to all members of a group."""
         self._engines.wait_for(lambda: self.group_send(group, message))
+
+    def group_members_sync(self, group: str) -> list[str]:
+        """Return the names of the channels in a group."""
+        return self._engines.wait_for(lambda: self.group_members(group))
+
+    def group_size_sync(self, group: str) -> int:
+        """Return how many channels are in a group."""
+        return self._engines.wait_for(lambda: self.group_size(group))
 
     def publish_sync(
         self, room: str, data: bytes, *, idempotency_key: str | None = None, owner: str = ""

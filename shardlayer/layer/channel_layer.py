@@ -28,6 +28,7 @@ from shardlayer.layer.blocking import Blocking
 from shardlayer.layer.engine import Engine
 from shardlayer.layer.engines import Engines
 from shardlayer.layer.inspection import LayerInspection
+from shardlayer.layer.layer_groups import LayerGroups
 from shardlayer.layer.layer_presence import LayerPresence, RoomWatchers
 from shardlayer.layer.node import Node
 
@@ -48,7 +49,7 @@ def _changeable(name: str) -> property:
     return property(get, change)
 
 
-class ShardedChannelLayer(Blocking, LayerInspection, LayerPresence, BaseChannelLayer):  # type: ignore[misc]
+class ShardedChannelLayer(Blocking, LayerInspection, LayerPresence, LayerGroups, BaseChannelLayer):  # type: ignore[misc]
     """A channel layer over 32 shards.
 
     Give it the keys of `shardlayer.core.options.LayerOptions` as `CONFIG` in `CHANNEL_LAYERS`. All

@@ -18,11 +18,12 @@ from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.interface import Backend
 from shardlayer.broker.values import PAGE, Page
+from shardlayer.channels.group_census import answer_of
 from shardlayer.channels.group_members import GroupMembers
 from shardlayer.channels.mailboxes import Mailboxes
 from shardlayer.core import wire
 from shardlayer.core.channel_names import new_node, node_of
-from shardlayer.core.exceptions import WireError
+from shardlayer.core.exceptions import ShardUnavailable, WireError
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
@@ -88,6 +89,7 @@ class Node:
         self.id = new_node(process)
         self._backend = backend
         self._options = options
+        self._tasks = tasks.branch()
         self._leases = NodeLeases(self.id, backend, options, on_lapsed=self.resumed, tasks=tasks)
         self._registration = Registration(self.id, backend, self._leases, options, tasks=tasks)
         self._counts = MemberCounts(self.id, backend, options, tasks=tasks)
@@ -129,6 +131,7 @@ class Node:
         """Leave the registries, stop every task. Members are not told."""
         await self._leases.aclose()
         await self.presence.aclose()
+        await self._tasks.aclose()
         await self._counts.aclose()
         await self._checks.aclose()
         await self._sweeper.aclose()
@@ -294,6 +297,8 @@ class Node:
                     self._refuse(shard, "everybody", "an announcement is no JSON text in UTF-8")
             elif kind == wire.Kind.PRESENCE:
                 self._presence_changed(shard, name, payload)
+            elif kind == wire.Kind.CENSUS:
+                self._tasks.spawn(self._answer(shard, name, payload), f"members of {name}")
             elif kind == wire.Kind.FLUSH:
                 self._flushed(shard, payload)
         if publications:
@@ -364,6 +369,12 @@ class Node:
             self.memberships.add_soon(group, channel)
         else:
             self.memberships.discard(group, channel)
+
+    async def _answer(self, shard: int, group: str, question: bytes) -> None:
+        """Say which channels of a group are here; without an answer this node is left out."""
+        answer = answer_of(question, self.memberships.channels(group))
+        with suppress(ShardUnavailable):
+            await self._backend.census_answer(shard, question, self.id, answer)
 
     def _presence_changed(self, shard: int, name: str, payload: bytes) -> None:
         try:

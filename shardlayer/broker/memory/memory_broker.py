@@ -15,11 +15,13 @@ from shardlayer.broker.interface import Backend, Listener
 from shardlayer.broker.memory.memory_presence import MemoryPresence
 from shardlayer.broker.memory.store import Ear, Group, Known, MemoryServer, Shard, server
 from shardlayer.broker.values import (
+    CENSUS_TTL,
     PAGE_BYTES,
     PAGE_OVERHEAD,
     RECOVERY_LIMIT,
     WRITER_TTL,
     Batch,
+    Census,
     JoinReply,
     JoinRequest,
     Outgoing,
@@ -289,6 +291,26 @@ class MemoryBackend(MemoryPresence, Backend):
             now = self._server.clock()
             self._shard(shard).group(group, now).channels.pop(channel, None)
 
+    async def census(self, shard: int, group: str, question: bytes) -> Census:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            known = state.group(group, now)
+            state.answers[question] = (now + CENSUS_TTL, {})
+            order = wire.pack_order(wire.Kind.CENSUS, group, question)
+            alive = [node for node in known.nodes if state.leases.get(node, 0.0) > now]
+            asked = [node for node in alive if self._server.tell(node, shard, order)]
+            return Census(asked, list(known.channels))
+
+    async def census_answer(self, shard: int, question: bytes, node: NodeId, answer: bytes) -> None:
+        with self._server.lock:
+            ends = self._server.clock() + CENSUS_TTL
+            self._shard(shard).answers.setdefault(question, (ends, {}))[1][node] = answer
+
+    async def census_answers(self, shard: int, question: bytes) -> dict[NodeId, bytes]:
+        with self._server.lock:
+            _, answers = self._shard(shard).answers.get(question, (0.0, {}))
+            return dict(answers)
+
     async def page(
         self, shard: int, group: str, limit: int, *, before: int = 0, max_bytes: int = PAGE_BYTES
     ) -> HistoryPage:
@@ -390,7 +412,7 @@ class MemoryBackend(MemoryPresence, Backend):
                 state = self._shard(shard)
                 kept_in = (
                     *(state.groups, state.queues, state.waiting, state.held, state.once),
-                    *(state.rosters, state.people),
+                    *(state.rosters, state.people, state.answers),
                 )
                 for kept in kept_in:
                     kept.clear()

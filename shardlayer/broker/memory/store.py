@@ -97,6 +97,7 @@ class Shard:
     once: dict[tuple[str, str], Known] = field(default_factory=dict)
     rosters: dict[NodeId, Roster] = field(default_factory=dict)
     people: dict[str, Counter[str]] = field(default_factory=dict)  # by room: connections by person
+    answers: dict[bytes, tuple[float, dict[NodeId, bytes]]] = field(default_factory=dict)
     targeted: int = 100  # percent of the groups
     sweep_at: float = float("-inf")  # when all that is kept is looked at next
 
@@ -106,6 +107,7 @@ class Shard:
         self.leases = {node: ends for node, ends in self.leases.items() if ends > now}
         self.writers = {name: last for name, last in self.writers.items() if last[2] > now}
         self.held = {name: held for name, held in self.held.items() if held[1] > now}
+        self.answers = {key: kept for key, kept in self.answers.items() if kept[0] > now}
         self.once = {key: known for key, known in self.once.items() if known.ends > now}
         for group in self.groups.values():
             group.expire(now)

@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 
 from shardlayer.broker.redis.keys import CHANNEL_MARK, ShardKeys
 from shardlayer.broker.redis.scripts import Script, script
-from shardlayer.broker.values import RECOVERY_LIMIT, JoinReply, JoinRequest, Queued, publication
+from shardlayer.broker.values import (
+    RECOVERY_LIMIT,
+    Census,
+    JoinReply,
+    JoinRequest,
+    Queued,
+    publication,
+)
 from shardlayer.core import wire
 from shardlayer.core.types import HistoryPage, Mark, NodeId, Position
 
@@ -178,6 +185,20 @@ def attach(keys: ShardKeys, group: str, channel: str, *, expiry: float) -> Call:
     """Return the call that makes a normal channel a member of a group, for `expiry` seconds."""
     return Call(
         script("attach"), [keys.nodes(group)], [CHANNEL_MARK + channel, milliseconds(expiry)]
+    )
+
+
+def census(keys: ShardKeys, group: str, question: bytes) -> Call:
+    """Return the call that asks the nodes of a group for its channels."""
+    order = wire.pack_order(wire.Kind.CENSUS, group, question)
+    return Call(script("census"), [keys.alive, keys.nodes(group)], [keys.inbox_prefix, order])
+
+
+def read_census(reply: Sequence[Any]) -> Census:
+    """Return what the census script answered."""
+    count, *names = reply
+    return Census(
+        [NodeId(text(name)) for name in names[:count]], [text(name) for name in names[count:]]
     )
 
 

@@ -23,6 +23,7 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:waiting:CHANNEL` | sorted set    | node -> since when it waits for a message of a channel not |
 |                    |               | its own, in µs of Redis's clock                            |
 | `:held:CHANNEL`    | string        | how many group messages wait where a channel is received   |
+| `:census:QUESTION` | hash          | node -> which channels of a group it receives: its answer  |
 | `:swept`           | string        | that the server was searched for what is gone, of late     |
 | `:inbox:NODE`      | pub/sub       | batches for one node                                       |
 | `:all`             | pub/sub       | batches for all nodes                                      |
@@ -108,6 +109,10 @@ class ShardKeys:
     def held(self, channel: str) -> str:
         """Return the key of how many group messages wait where a channel is received."""
         return f"{self._base}held:{channel}"
+
+    def census(self, question: str) -> str:
+        """Return the key of the answers to a question for a group's members."""
+        return f"{self._base}census:{question}"
 
     def inbox(self, node: str) -> str:
         """Return the pub/sub channel of a node."""

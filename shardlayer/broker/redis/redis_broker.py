@@ -34,9 +34,11 @@ from shardlayer.broker.redis.redis_presence import RedisPresence
 from shardlayer.broker.redis.replicas import Replicas
 from shardlayer.broker.redis.servers import Servers
 from shardlayer.broker.values import (
+    CENSUS_TTL,
     PAGE_BYTES,
     RECOVERY_LIMIT,
     Batch,
+    Census,
     JoinReply,
     JoinRequest,
     Published,
@@ -216,6 +218,20 @@ class RedisBackend(RedisPresence, Backend):
 
     async def detach(self, shard: int, group: str, channel: str) -> None:
         await self._execute(shard, "HDEL", self._keys[shard].nodes(group), CHANNEL_MARK + channel)
+
+    async def census(self, shard: int, group: str, question: bytes) -> Census:
+        call = calls.census(self._keys[shard], group, question)
+        return calls.read_census(await self._call(shard, call, group))
+
+    async def census_answer(self, shard: int, question: bytes, node: NodeId, answer: bytes) -> None:
+        key = self._keys[shard].census(question.decode())
+        await self._execute(shard, "HSET", key, node, answer)
+        await self._execute(shard, "PEXPIRE", key, calls.milliseconds(CENSUS_TTL))
+
+    async def census_answers(self, shard: int, question: bytes) -> dict[NodeId, bytes]:
+        key = self._keys[shard].census(question.decode())
+        found = await self._execute(shard, "HGETALL", key)
+        return {NodeId(calls.text(node)): answer for node, answer in found.items()}
 
     async def page(
         self, shard: int, group: str, limit: int, *, before: int = 0, max_bytes: int = PAGE_BYTES

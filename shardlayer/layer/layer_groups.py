@@ -1,0 +1,69 @@
+"""Who is in a group of Channels: its nodes are asked when somebody wants to know."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.channels.group_census import NAMES, NUMBER, names_in, new_question, number_in
+from shardlayer.core.types import NodeId
+from shardlayer.layer.engine import Engine
+from shardlayer.layer.engines import Engines
+
+logger = logging.getLogger(__name__)
+
+FIRST_LOOK = 0.002  # seconds after a question; twice as long after each look
+LAST_PAUSE = 0.05  # seconds between two looks, at most
+ANSWER_TIMEOUT = 1.0  # seconds that a node has to answer
+
+_complain = ThrottledLog(logger, logging.WARNING)
+
+
+class LayerGroups:
+    """Reads who is in groups, from any event loop and thread of the process."""
+
+    shard_of: Callable[[str], int]
+    require_valid_group_name: Callable[[str], bool]  # of Channels; raises TypeError
+    _engines: Engines
+
+    async def group_members(self, group: str) -> list[str]:
+        """Return the names of the channels in a group, on all nodes, in the order of the alphabet.
+
+        Each node is asked, so they are those that a `group_send` would reach now. A node that is
+        gone is left out, and so is one that does not answer within a second, which is logged.
+        Clients in a room are no channels: see `presence`.
+
+        Raises:
+            TypeError: If the name is not valid.
+            ShardUnavailable: If the group's server can't be reached.
+        """
+        channels, answers = await self._ask(group, NAMES)
+        return sorted({*channels, *names_in(answers)})
+
+    async def group_size(self, group: str) -> int:
+        """Return how many channels are in a group, on all nodes. Asks and raises the same."""
+        channels, answers = await self._ask(group, NUMBER)
+        return len(channels) + number_in(answers)
+
+    async def _ask(self, group: str, kind: bytes) -> tuple[list[str], Iterable[bytes]]:
+        self.require_valid_group_name(group)
+        shard, question = self.shard_of(group), new_question(kind)
+
+        async def work(engine: Engine) -> tuple[list[str], Iterable[bytes]]:
+            backend = engine.backend
+            asked = await backend.census(shard, group, question)
+            answers: dict[NodeId, bytes] = {}
+            missing, pause = set(asked.nodes), FIRST_LOOK
+            ends = engine.loop.time() + ANSWER_TIMEOUT
+            while missing and engine.loop.time() < ends:
+                await asyncio.sleep(pause)
+                answers = await backend.census_answers(shard, question)
+                missing = set(asked.nodes) - set(answers)
+                pause = min(2 * pause, LAST_PAUSE)
+            if missing:
+                _complain("Nodes did not say which channels of %s they have: %s", group, missing)
+            return asked.channels, answers.values()
+
+        return await self._engines.run(work)
