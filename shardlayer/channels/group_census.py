@@ -1,6 +1,6 @@
 """What a group's nodes are asked, and answer: which of its channels they receive, or how many.
 
-    question := kind:1  id             `*` for the names, `#` for their number; the id is the asker's
+    question := kind:1  id            `*` for the names, `#` for their number; the id is the asker's
     answer   := names, each behind a line feed but the first; or the number in decimal digits
 
 No channel's name has a line feed. A process asks only when somebody wants to know, so being in a
