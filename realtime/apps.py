@@ -21,10 +21,15 @@ class RealtimeConfig(AppConfig):
         require_no_namesake()
         from realtime import checks  # noqa: F401
         from realtime.access import room_checks  # noqa: F401
+        from realtime.access.revocation_log import policy
+        from realtime.access.sign_out_signals import connect_signals
         from realtime.rooms.layer_history import history_of_rooms
-        from shardlayer import set_history_source  # whose import registers its own checks
+        from realtime.rooms.room_names import CONTROL_ROOM
+        from shardlayer import reserve_room, set_history_source  # whose import registers its own
 
         set_history_source(history_of_rooms)
+        reserve_room(CONTROL_ROOM, policy)
+        connect_signals()
 
 
 def require_no_namesake() -> None:

@@ -173,7 +173,12 @@ class Conf:
     user_room_presence: bool = _setting(False, _SWITCH)  # in users' own rooms: which devices
     user_room_prefix: str = _setting("user.", _PREFIX)  # begins the names of users' own rooms
     room_token_max_age: int = _setting(86_400, _COUNT)  # seconds, of a token that says nothing else
+
+    # Signing in and out
     token_max_age: int = _setting(3600, _COUNT)  # seconds
+    resume_ttl: float = _setting(300, _DURATION)  # seconds; 0: no notes
+    expiry_grace: float = _setting(30, _SECONDS)  # seconds to sign in anew
+    session_recheck: float = _setting(900, _DURATION)  # seconds; 0: never
 
     # Publishing with a transaction
     max_on_commit_waiting: int = _setting(10_000, _LIMIT)  # publications under way in a process
@@ -206,6 +211,16 @@ class Conf:
     kafka_password: str = _setting("", _PASSWORD)
     kafka_options: Mapping[str, Any] = _empty_mapping(_OPTIONS)  # for all of aiokafka's clients
     kafka_consumer_options: Mapping[str, Any] = _empty_mapping(_OPTIONS)  # for its consumers
+
+    @property
+    def note_lifetime(self) -> float:
+        """Seconds that a resume note counts: one that is renewed in time has RESUME_TTL left."""
+        return self.resume_ttl * 1.5
+
+    @property
+    def revocation_lifetime(self) -> float:
+        """Seconds for which it is remembered who was signed out: as long as anything it ends."""
+        return max(self.token_max_age, self.note_lifetime)
 
 
 _RULES: dict[str, Rule] = {item.name.upper(): item.metadata["rule"] for item in fields(Conf)}

@@ -15,8 +15,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from realtime.clients.asgi_sink import AsgiSink, ClientSink, Send
-from realtime.clients.protocol.commands import CLOSE_BINARY
-from realtime.clients.protocol.replies import reconnect
+from realtime.clients.protocol import replies
+from realtime.clients.protocol.commands import CLOSE_BINARY, CLOSE_EXPIRED, ProtocolError
+from realtime.clients.protocol.subprotocols import acceptance, offered_token
 from realtime.clients.session import ClientSession
 from realtime.conf import conf
 
@@ -62,8 +63,11 @@ class RoomConsumer:
         if offered is not None:
             sink = offered["sink"]
             sink.limit_messages(conf().max_client_message * READ_FACTOR)
-            sink.take_leave_with(reconnect)
-        await self._send({"type": "websocket.accept"})
+            sink.take_leave_with(replies.reconnect)
+        if self._scope.get("subprotocols"):
+            await self._send(acceptance(self._scope["subprotocols"]))
+        else:
+            await self._send({"type": "websocket.accept"})
         if offered is not None:
             await self._serve(sink)
             return
@@ -91,6 +95,8 @@ class RoomConsumer:
     async def _serve(self, sink: ClientSink, max_text: int = 0) -> None:
         session = await ClientSession.begin(self._scope, sink, max_text)
         try:
+            if self._scope.get("subprotocols") and not await _sign_in(self._scope, session, sink):
+                return
             if not await session.enter(rooms_of_url(self._scope)):
                 return
             while (event := await self._receive())["type"] == "websocket.receive":
@@ -102,6 +108,21 @@ class RoomConsumer:
                     return
         finally:
             await session.end()
+
+
+async def _sign_in(scope: Scope, session: ClientSession, sink: ClientSink) -> bool:
+    """Sign in whoever brings a token with the handshake; return whether to go on."""
+    token = offered_token(scope["subprotocols"])
+    if token is None:
+        return True
+    try:
+        await session.sign_in(token)
+    except ProtocolError as error:
+        error.id = 0
+        session.push(replies.error(error))
+        sink.close(CLOSE_EXPIRED, error.message)
+        return False
+    return True
 
 
 def rooms_of_url(scope: Scope) -> list[str]:

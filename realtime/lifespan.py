@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from realtime.access.room_rules import room_rules
+from realtime.clients.sign_in import LOG_PATIENCE
+from realtime.clients.sign_in_watch import end_watch, watch_of
 from realtime.conf import conf, room_settings
 from realtime.presence.room_signals import send_room_signal
 from realtime.sharded_layer import sharded_layer
@@ -38,7 +40,10 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
     except Exception as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
+    # Who comes back with a note at once is not to wait for the log.
+    await watch_of(layer, node).log.settled(LOG_PATIENCE)
     await send({"type": "lifespan.startup.complete"})
     await receive()  # lifespan.shutdown
+    await end_watch(node)
     await layer.close()
     await send({"type": "lifespan.shutdown.complete"})

@@ -14,7 +14,14 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core import signing
 
 from realtime.access.credential import Credential
-from realtime.access.identity import Identity, active_user, key_of, name_of
+from realtime.access.identity import (
+    Identity,
+    active_user,
+    key_of,
+    name_of,
+    password_digests,
+)
+from realtime.access.revocations import Verdict
 from realtime.conf import conf
 
 MAX_TOKEN: Final = 16 * 1024  # characters; a longer one is not looked at
@@ -52,6 +59,7 @@ def issue_token(
         raise ValueError("Only a user with a primary key can have a token.")
     most, now = conf().token_max_age, time.time()
     payload: dict[str, Any] = {"u": key, "n": name_of(user), "i": now}
+    payload["p"] = password_digests(user)[0]
     payload["e"] = now + (most if expires is None else min(expires, most))
     if rooms:
         payload["r"] = list(rooms)
@@ -70,11 +78,18 @@ async def sign_in_by(token: str, identity: Identity) -> None:
         BadToken: It signs nobody in; the identity is what it was.
     """
     credential = read_token(token)
-    await identity.old_connections.close()
-    user = await active_user(credential)
-    if user is None:
-        raise BadToken("The token's user is gone, or may not sign in.")
-    identity.sign_in(credential, user)
+    user = None
+    verdict = await identity.judge(credential)
+    if verdict is Verdict.UNKNOWN:
+        await identity.old_connections.close()
+        user = await active_user(credential)
+        if user is None:
+            raise BadToken("The token's user is gone, or may not sign in.")
+    try:
+        if verdict is Verdict.REVOKED or not identity.sign_in(credential, user):
+            raise BadToken("The token's user was signed out.")
+    except ValueError as error:
+        raise BadToken("The token's user is gone.") from error
 
 
 def read_token(token: str) -> Credential:
@@ -91,14 +106,20 @@ def read_token(token: str) -> Credential:
         raise BadToken("The token is too old.") from error
     except (signing.BadSignature, ValueError) as error:
         raise BadToken("The token is not valid.") from error
-    if payload["e"] <= time.time():
+    try:
+        credential = Credential(
+            method="token",
+            user_id=payload["u"],
+            name=payload["n"] or "",
+            claims=payload.get("c", {}),
+            rooms=tuple(payload.get("r", ())),
+            issued=payload["i"],
+            expires=payload["e"],
+            password=payload["p"],
+        )
+        has_ended = payload["e"] <= time.time()
+    except (KeyError, TypeError, AttributeError) as error:  # of another version, perhaps
+        raise BadToken("The token is not valid.") from error
+    if has_ended:
         raise BadToken("The token is too old.")
-    return Credential(
-        method="token",
-        user_id=payload["u"],
-        name=payload["n"] or "",
-        claims=payload.get("c", {}),
-        rooms=tuple(payload.get("r", ())),
-        issued=payload["i"],
-        expires=payload["e"],
-    )
+    return credential

@@ -29,6 +29,7 @@ from shardlayer.core.history_source import set_history_source
 from shardlayer.core.hosts import Host
 from shardlayer.core.optional_packages import MissingExtra, needs_extra
 from shardlayer.core.options import LayerOptions
+from shardlayer.core.reserved_rooms import reserve_room
 from shardlayer.core.schemes import register_scheme
 from shardlayer.core.types import (
     BEGINNING,
@@ -90,6 +91,7 @@ __all__ = [
     "needs_extra",
     "probe",
     "register_scheme",
+    "reserve_room",
     "set_history_source",
     "spare_collections",
 ]

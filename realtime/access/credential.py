@@ -33,6 +33,7 @@ class Credential:
         issued: When it was issued, in Unix seconds; 0 where that is unknown.
         expires: When it ends, in Unix seconds; None if it does not.
         session: A digest of the session's key, where a session signed in.
+        password: A digest that changes with the user's password, of tokens of our own.
     """
 
     method: SignInMethod = "nobody"
@@ -43,6 +44,7 @@ class Credential:
     issued: float = 0.0
     expires: float | None = None
     session: str | None = None
+    password: str = ""
 
     def opens(self, room: str) -> bool:
         """Return whether the credential itself lets its bearer subscribe to a room."""

@@ -8,10 +8,12 @@ no database is asked before somebody wants to know more of the user than that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 from channels.auth import get_user
 from channels.db import database_sync_to_async
@@ -23,9 +25,47 @@ from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.http.cookie import parse_cookie
 
 from realtime.access.credential import NOBODY, Credential
+from realtime.access.revocations import Verdict
 from shardlayer.consumers import OldConnections
 
 User = AbstractBaseUser | AnonymousUser
+
+_SESSION_READINGS = 3  # of one session, if users are signed out while it is read
+
+
+class SignInGate(Protocol):
+    """Who has the last word on a credential: it may have been taken back."""
+
+    @property
+    def version(self) -> int:
+        """A number that changes whenever something was taken back."""
+
+    async def judge(self, credential: Credential) -> Verdict:
+        """Return what is known of a credential that was issued a while ago."""
+
+    def admit(self, credential: Credential) -> bool:
+        """Take note that a credential counts from now on, or return False: it does not."""
+
+    def opens(self, credential: Credential, room: str) -> bool:
+        """Return whether a room that a credential opened is still open by that."""
+
+
+class OpenGate:
+    """Admits everybody whom the database knows: for an identity that belongs to no connection."""
+
+    version = 0
+
+    async def judge(self, credential: Credential) -> Verdict:
+        """Know nothing."""
+        return Verdict.UNKNOWN
+
+    def opens(self, credential: Credential, room: str) -> bool:
+        """Close no room."""
+        return True
+
+    def admit(self, credential: Credential) -> bool:
+        """Admit."""
+        return True
 
 
 class Identity:
@@ -34,20 +74,28 @@ class Identity:
     A `user` that a middleware put into the scope counts; otherwise the session cookie does, until
     a token signs somebody in.
 
+    Args:
+        scope: The connection's.
+        gate: Returns who is asked before a credential counts.
+
     Attributes:
         credential: What is known without asking anybody: NOBODY until a session was looked at.
+        session: The digest of the session that the cookie names; None without one.
         old_connections: Closed before the database is asked about this user.
     """
 
-    __slots__ = ("_session_key", "_user", "credential", "old_connections")
+    __slots__ = ("_gate", "_session_key", "_user", "credential", "old_connections")
 
-    def __init__(self, scope: Mapping[str, Any]) -> None:
+    def __init__(self, scope: Mapping[str, Any], gate: Callable[[], SignInGate] = OpenGate) -> None:
         self.old_connections = OldConnections()
         self.credential = NOBODY
+        self._gate = gate
         self._user: User | None = scope.get("user")
-        self._session_key = None if self._user else session_key(scope["headers"])
-        if self._user is not None:
-            self.credential = _credential_of(self._user)
+        self._session_key = None
+        if self._user is None:
+            self._session_key = session_key(scope["headers"])
+        elif isinstance(self._user, AbstractBaseUser):
+            self._take(self._user, Credential(method="middleware", issued=time.time()))
 
     @property
     def claims(self) -> Mapping[str, Any]:
@@ -72,6 +120,23 @@ class Identity:
             return None
         return session_digest(key)
 
+    def session(self) -> str | None:
+        """The digest of the session that the cookie names; None without one."""
+        return None if self._session_key is None else session_digest(self._session_key)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known who this is, without looking at a session."""
+        return self._user is not None or self._session_key is None
+
+    def opens(self, room: str) -> bool:
+        """Return whether a token lets its bearer subscribe to a room, whatever the rules say."""
+        return self.credential.opens(room) and self._gate().opens(self.credential, room)
+
+    async def judge(self, credential: Credential) -> Verdict:
+        """Return what is known of a credential that somebody brings."""
+        return await self._gate().judge(credential)
+
     async def user(self) -> User:
         """Return the user; the first call may read the session and the user.
 
@@ -80,8 +145,10 @@ class Identity:
         """
         user = self._user
         if user is None:
-            key = self._session_key
-            user = self._user = AnonymousUser() if key is None else await self._user_of_session(key)
+            if self._session_key is None:
+                user = self._user = AnonymousUser()
+            else:
+                user = await self._user_of_session(self._session_key)
         return user
 
     async def loaded_user(self) -> User:
@@ -92,25 +159,74 @@ class Identity:
         user = await self.user()
         if isinstance(user, AbstractBaseUser) and user.get_deferred_fields():
             await self.old_connections.close()
-            self._user = user = await active_user(self.credential) or AnonymousUser()
-            if not user.is_authenticated:
-                self.credential = NOBODY
+            user = await active_user(self.credential) or AnonymousUser()
+            if user.is_authenticated:
+                self._user = user
+            else:
+                self.sign_out()
         return user
 
-    def sign_in(self, credential: Credential, user: User | None = None) -> None:
+    def sign_in(self, credential: Credential, user: User | None = None) -> bool:
         """Make a credential the connection's from here on, and its user where they are loaded.
+
+        Returns:
+            Whether it counts: it may have been taken back.
 
         Raises:
             ValueError: Its `user_id` is no primary key of a user.
         """
-        self._user = user_by(credential) if user is None else user
-        self.credential = credential
+        user = user_by(credential) if user is None else user
+        if not self._gate().admit(credential):
+            return False
+        self._user, self.credential = user, credential
+        return True
+
+    def sign_out(self) -> None:
+        """Make the client nobody's."""
+        self._user, self.credential = AnonymousUser(), NOBODY
+        self._gate().admit(NOBODY)
+
+    async def read_session_again(self) -> bool:
+        """Return whether the session that signed in still does, and is the same user's.
+
+        Raises what the database raises.
+        """
+        if self.credential.method != "session" or self._session_key is None:
+            return self.credential.method != "session"
+        await self.old_connections.close()
+        user = await _read_session(self._session_key)
+        if key_of(user) != self.credential.user_id:
+            return False
+        self._user = user
+        return True
 
     async def _user_of_session(self, key: str) -> User:
-        session = import_module(settings.SESSION_ENGINE).SessionStore(key)
-        user: User = await get_user({"session": session})
-        self.credential = _credential_of(user, session=session_digest(key))
-        return user
+        gate = self._gate()
+        for _ in range(_SESSION_READINGS):
+            version, now = gate.version, time.time()
+            user = await _read_session(key)
+            if gate.version == version:
+                break  # else it may be this user who was signed out meanwhile
+        if isinstance(user, AbstractBaseUser):
+            signed_in_by = Credential(method="session", issued=now, session=session_digest(key))
+            self._take(user, signed_in_by)
+        else:
+            self._user = user
+        return self._user or user
+
+    def _take(self, user: AbstractBaseUser, signed_in_by: Credential) -> None:
+        """Let a user count that was read, or make the client nobody's."""
+        credential = replace(signed_in_by, user_id=key_of(user), name=name_of(user) or "")
+        if self._gate().admit(credential):
+            self._user, self.credential = user, credential
+        else:
+            self._user = AnonymousUser()
+
+
+async def _read_session(key: str) -> User:
+    session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    user: User = await get_user({"session": session})
+    return user
 
 
 def user_by(credential: Credential) -> User:
@@ -171,20 +287,13 @@ def session_digest(key: str) -> str:
     return sha256(f"realtime.session:{key}".encode()).hexdigest()[:32]
 
 
-def _credential_of(user: User, session: str | None = None) -> Credential:
-    if not isinstance(user, AbstractBaseUser):  # a middleware's own kind of user has no key
-        return NOBODY
-    return Credential(
-        method="middleware" if session is None else "session",
-        user_id=key_of(user),
-        name=name_of(user) or "",
-        session=session,
-    )
-
-
 @database_sync_to_async  # type: ignore[untyped-decorator]
 def active_user(credential: Credential) -> AbstractBaseUser | None:
-    """Read a credential's user; None if they are gone, or may not sign in any more."""
+    """Read a credential's user.
+
+    None if they are gone or may not sign in any more, or if their password was changed since a
+    token of ours was issued.
+    """
     model = get_user_model()
     try:
         user: AbstractBaseUser = model._default_manager.get(
@@ -192,4 +301,15 @@ def active_user(credential: Credential) -> AbstractBaseUser | None:
         )
     except (ObjectDoesNotExist, ValidationError):
         return None
-    return user if user.is_active else None
+    if not user.is_active or credential.password not in ("", *password_digests(user)):
+        return None
+    return user
+
+
+def password_digests(user: AbstractBaseUser) -> list[str]:
+    """Return what stands for a user's password in a token: by the present secret key, and former.
+
+    It changes with the password, and does not show it.
+    """
+    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return [sha256(text.encode()).hexdigest()[:16] for text in hashes]

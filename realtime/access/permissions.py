@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from realtime.access.answers import Answers
@@ -12,9 +13,11 @@ from realtime.access.users import is_user_room, user_room
 from realtime.clients.client_counters import counters
 from realtime.conf import conf
 from realtime.room_tokens import BadRoomToken, mark_of, read_room_token
+from realtime.rooms.room_names import CONTROL_ROOM
 from realtime.rooms.room_settings import Action
 
-_OPENED: Final = object()  # with a room: what a token has opened to this connection
+NEVER: Final = 1e9  # seconds until which something is remembered that has no end
+MAX_OPENED: Final = 400  # rooms that tokens and notes have opened to one connection
 PresenceMode = Literal["off", "kept", "told"]
 
 
@@ -26,7 +29,7 @@ class Permissions:
     project's function or Django's permissions answered counts for RULE_MAX_AGE.
     """
 
-    __slots__ = ("_answers", "_identity", "_max_age", "_table")
+    __slots__ = ("_answers", "_identity", "_max_age", "_opened", "_table")
 
     def __init__(self, identity: Identity, table: RoomRulesTable | None = None) -> None:
         settings = conf()
@@ -34,6 +37,7 @@ class Permissions:
         self._table = table or room_rules()
         self._max_age = settings.rule_max_age
         self._answers = Answers(settings.max_client_rules)
+        self._opened: Answers | None = None  # rooms, once a token or a note has opened one
 
     async def allows(self, action: Action, room: str, token: str | None = None) -> bool:
         """Return whether this connection may do this.
@@ -58,12 +62,14 @@ class Permissions:
     async def _decide(self, action: Action, room: str) -> bool:
         if is_user_room(room):
             return action != "publish" and await self._owns(room)
+        if room == CONTROL_ROOM:
+            return False
         rule = self._table.of(room).rule(action)
         if rule.everybody:
             return True
         identity = self._identity
         if action == "subscribe" and (
-            identity.credential.opens(room) or self._answers.recall((_OPENED, room))
+            (self._opened is not None and self._opened.recall(room)) or identity.opens(room)
         ):
             return True
         if rule.everybody is not None:
@@ -79,7 +85,8 @@ class Permissions:
             # CONN_MAX_AGE, would fail every command until the worker is restarted.
             await identity.old_connections.close()
             counters.rules_asked += 1
-            answer = await rule.ask(await identity.user(), room, identity.claims)
+            user = await (identity.loaded_user() if rule.needs_fields else identity.user())
+            answer = await rule.ask(user, room, identity.claims)
             if rule.is_remembered:
                 self._answers.keep(question, answer, self._max_age)
         else:
@@ -95,20 +102,40 @@ class Permissions:
             return "off"
         return "told" if settings.presence_events else "kept"
 
-    def forget(self) -> None:
-        """Ask every rule again: who the client is has changed, or what it may."""
+    def forget(self, *, keep_opened: bool = False) -> None:
+        """Ask every rule again: who the client is has changed, or what it may.
+
+        What tokens and notes have opened is kept for the same user alone.
+        """
         self._answers.forget()
+        if not keep_opened:
+            self._opened = None
+
+    def open(self, rooms: Iterable[str], seconds: float) -> None:
+        """Let the client subscribe to rooms for some seconds, whatever the rules say."""
+        if self._opened is None:
+            self._opened = Answers(MAX_OPENED)
+        for room in rooms:
+            self._opened.keep(room, True, seconds)
+
+    def close(self, room: str) -> None:
+        """Let the rule decide about a room again, and ask it."""
+        self._answers.forget()
+        if self._opened is not None:
+            self._opened.keep(room, False, NEVER)
 
     async def _open(self, room: str, token: str) -> None:
         if is_user_room(room):
             raise BadRoomToken("A user's own room needs no token.")
+        if room == CONTROL_ROOM:
+            raise BadRoomToken("That room is the workers' own.")
         grant = read_room_token(room, token)
         identity = self._identity
         if grant.user and not (grant.session and grant.session == identity.session_shown):
             user = await identity.user()
             if not user.is_authenticated or mark_of(user) != grant.user:
                 raise BadRoomToken("The room's token is somebody else's.")
-        self._answers.keep((_OPENED, room), True, grant.expires - time.time())
+        self.open([room], grant.expires - time.time())
 
     async def _owns(self, room: str) -> bool:
         user = await self._identity.user()

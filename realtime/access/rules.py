@@ -26,7 +26,8 @@ class AccessRule:
         text: The rule as it stands in the settings.
         everybody: The answer, whoever asks: nobody's identity is looked at.
         of_user: Decides by the user, without I/O.
-        needs_fields: Whether `of_user` looks at more of the user than a token says.
+        needs_fields: Whether more of the user is looked at than a token says, where the database
+            can't be asked.
         ask: Asks the project, or the database: `await ask(user, room, claims)`. It is an error of
             the project if it raises.
         is_remembered: Whether an answer of `ask` counts for RULE_MAX_AGE.
@@ -68,10 +69,11 @@ def rule_of(text: str) -> AccessRule:
     if named is not None:
         return named
     if text.startswith(PERMISSION):
-        return AccessRule(text, ask=_asks_for(text.removeprefix(PERMISSION)))
+        return AccessRule(text, ask=_asks_for(text.removeprefix(PERMISSION)), needs_fields=True)
     function = import_string(text)
     require_callable(function)
-    return AccessRule(text, ask=_asynchronous(function))
+    # Where code may wait for the database, Django reads a field of the user when it is used.
+    return AccessRule(text, ask=_asynchronous(function), needs_fields=_is_asynchronous(function))
 
 
 def rule_of_authorize(path: str, action: Action) -> AccessRule:
@@ -81,7 +83,7 @@ def rule_of_authorize(path: str, action: Action) -> AccessRule:
     async def ask(user: User, room: str, claims: Claims) -> bool:
         return bool(await authorize(user, action, room))
 
-    return AccessRule(path, ask=ask, is_remembered=False)
+    return AccessRule(path, ask=ask, is_remembered=False, needs_fields=True)
 
 
 def require_callable(function: object) -> None:
@@ -99,13 +101,17 @@ def require_callable(function: object) -> None:
         return
 
 
+def _is_asynchronous(function: Callable[..., Any]) -> bool:
+    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
+
+
 def _asynchronous(function: Callable[..., Any]) -> Ask:
     """Return a rule's function as one to await; a synchronous one runs in Django's thread.
 
     A synchronous function that returns an awaitable, as a decorated one may, is awaited: by itself
     the awaitable would be true.
     """
-    if iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__):
+    if _is_asynchronous(function):
 
         async def ask(user: User, room: str, claims: Claims) -> bool:
             return bool(await function(user, room, claims))

@@ -15,7 +15,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 
-from realtime.access.identity import User
+from realtime.access.identity import User, key_of
 from realtime.conf import conf
 
 _is_plain = re.compile(r"[a-zA-Z0-9_-]{1,64}").fullmatch  # without periods, see `user_room`
@@ -32,14 +32,20 @@ def user_room(user: User | object) -> str:
     Raises:
         ValueError: The user is anonymous or not saved, and so has no room; or it is no key.
     """
-    if not isinstance(user, AbstractBaseUser | AnonymousUser):
-        user = _with_key(user)
-    if not user.is_authenticated or user.pk is None:
-        raise ValueError("Only a user with a primary key has a room.")
-    key = user._meta.pk.value_to_string(user)
+    key = user_key(user)
     if not _is_plain(key):
         key = f"sha256.{sha256(key.encode()).hexdigest()}"
     return f"{conf().user_room_prefix}{key}"
+
+
+def user_key(user: User | object) -> str:
+    """Return a user's primary key as text. Takes and raises what `user_room` does."""
+    if not isinstance(user, AbstractBaseUser | AnonymousUser):
+        user = _with_key(user)
+    key = key_of(user)
+    if key is None:
+        raise ValueError("Only a user with a primary key has a room, or is signed out.")
+    return key
 
 
 def _with_key(key: object) -> AbstractBaseUser:

@@ -37,6 +37,12 @@ class ClientCounters:
         presence_cut: Answers to `presence` that could not hold as many people as were asked for.
         room_signals: Signals `room_occupied` and `room_vacated` that were sent.
         room_signals_dropped: Those that were not, since the receivers were too slow.
+        signed_out: Clients closed with 4002 because their user or session was signed out.
+        put_out: Clients that were put out of a room, once for each.
+        renewals_asked: Clients asked to sign in again because their token had expired.
+        expired_closed: Clients closed with 4001 because they did not.
+        notes_taken: Clients that came back with a note, and were asked nothing.
+        notes_refused: Notes that did not count: too old, not ours, taken back.
     """
 
     slow_closed: int = 0
@@ -65,6 +71,12 @@ class ClientCounters:
     presence_cut: int = 0
     room_signals: int = 0
     room_signals_dropped: int = 0
+    signed_out: int = 0
+    put_out: int = 0
+    renewals_asked: int = 0
+    expired_closed: int = 0
+    notes_taken: int = 0
+    notes_refused: int = 0
 
 
 counters = ClientCounters()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from realtime.access.identity import Identity, User, name_of
+from realtime.access.notes import write_note
 from realtime.access.permissions import Permissions
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.asgi_sink import ClientSink
@@ -25,6 +27,7 @@ from realtime.clients.protocol.commands import (
     Command,
     Connect,
     History,
+    Note,
     Ping,
     ProtocolError,
     Publish,
@@ -36,6 +39,8 @@ from realtime.clients.protocol.commands import (
 from realtime.clients.protocol.parsing import parse, subscribe_to
 from realtime.clients.round_robin import turns_of
 from realtime.clients.shared_limits import UserShare, shared_limits
+from realtime.clients.sign_in import SignIn
+from realtime.clients.sign_in_watch import watch_of
 from realtime.conf import conf
 from realtime.presence.client_presence import ClientPresence
 from realtime.presence.presence_answer import presence_answer
@@ -73,7 +78,8 @@ class ClientSession:
 
     __slots__ = (
         "_catch_up", "_client", "_conf", "_identity", "_is_new", "_known_user", "_layer",
-        "_limits", "_max_text", "_node", "_permissions", "_presence", "_rooms", "_share", "_sink",
+        "_limits", "_max_text", "_node", "_permissions", "_presence", "_rooms", "_share",
+        "_sign_in", "_sink",
         "_turns",
     )  # fmt: skip
 
@@ -89,12 +95,13 @@ class ClientSession:
         self._max_text = max_text
         self._catch_up: CatchUp | None = None  # made for the first room that is behind
         self._conf = conf()
-        self._identity = Identity(scope)
-        self._permissions = Permissions(self._identity)
         self._presence: ClientPresence | None = None  # made for the first room that knows people
         self._layer = layer
         self._node = node
         self._rooms: set[str] = set()
+        self._sign_in: SignIn | None = None  # made when somebody signs in
+        self._identity = Identity(scope, self._gate)
+        self._permissions = Permissions(self._identity)
         self._limits = ClientLimits(buckets_of(self._conf))
         self._client = scope.get("client")
         self._share: UserShare | None = None  # made when the user is known, or something published
@@ -172,6 +179,8 @@ class ClientSession:
 
     async def end(self) -> None:
         """Leave every room, and hear no announcement any more."""
+        if self._sign_in is not None:
+            self._sign_in.end()
         self._node.depart(self._sink)
         for room in self._rooms:
             self._node.leave(room, self._sink)
@@ -185,20 +194,88 @@ class ClientSession:
         if self._catch_up is not None:
             await self._catch_up.aclose()
 
+    # What its sign-in asks for.
+
+    @property
+    def identity(self) -> Identity:
+        """Who is on the connection."""
+        return self._identity
+
+    def push(self, text: bytes) -> None:
+        """Write to the client."""
+        self._write(text)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the client's connection."""
+        self._sink.close(code, reason)
+
+    def put_out(self, room: str) -> None:
+        """Have the client leave a room, and tell it."""
+        self._permissions.close(room)
+        if room in self._rooms:
+            counters.put_out += 1
+            self._leave(room)
+            self._write(replies.put_out(room))
+
+    # Commands.
+
     async def _connect(self, command: Connect) -> None:
-        if command.token is not None:
-            try:
-                await sign_in_by(command.token, self._identity)
-            except BadToken as error:
-                raise ProtocolError("bad_token", str(error)) from error
-            self._permissions.forget()
-            if self._presence is not None:
-                await self._presence.sign_in()
+        resumed = None if command.note is None else await self._resume(command.note)
+        if command.token is not None and not resumed:
+            await self.sign_in(command.token)
         user = await self._identity.user()
         name, room = name_of(user), user_room(user) if user.is_authenticated else None
         for known in [known for known in self._rooms if known != room and is_user_room(known)]:
             self._leave(known)  # of whoever was signed in before
-        self._write(replies.connected(command.id, node=self._node.id, user=name, room=room))
+        self._write(
+            replies.connected(command.id, node=self._node.id, user=name, room=room, resumed=resumed)
+        )
+
+    async def sign_in(self, token: str) -> None:
+        """Sign the client in with a token; who may not stay in a room is put out of it.
+
+        Raises:
+            ProtocolError: The token signs nobody in.
+        """
+        before = self._identity.credential.user_id
+        try:
+            await sign_in_by(token, self._identity)
+        except BadToken as error:
+            raise ProtocolError("bad_token", str(error)) from error
+        if self._presence is not None:
+            await self._presence.sign_in()
+        is_same = before in (None, self._identity.credential.user_id)
+        self._permissions.forget(keep_opened=is_same)
+        for room in [room for room in self._rooms if not is_user_room(room)]:
+            try:
+                may = await self._permissions.allows("subscribe", room)
+            except Exception as error:
+                logger.error("A rule failed when a client signed in again.", exc_info=error)
+                may = is_same
+            if not may:
+                self.put_out(room)
+
+    async def _resume(self, text: str) -> bool:
+        """Let a note count; return whether it does."""
+        note = await self._gate().resume(text)
+        if note is None:
+            return False
+        self._permissions.forget()
+        self._permissions.open(note.rooms, note.ends - time.time())
+        if self._presence is not None:
+            await self._presence.sign_in()
+        return True
+
+    def _gate(self) -> SignIn:
+        if self._sign_in is None:
+            self._sign_in = SignIn(self, watch_of(self._layer, self._node))
+        return self._sign_in
+
+    async def _write_note(self, command: Note) -> None:
+        note, ttl = None, self._conf.resume_ttl
+        if ttl:
+            note = write_note(self._identity.credential, self._rooms)
+        self._write(replies.note(command.id, note=note, renew=ttl / 2))
 
     def _meet(self, user: User | None) -> bool:
         """Count the connection as its user's, which is known by now; say whether to go on."""
@@ -450,6 +527,7 @@ class ClientSession:
 
 _HANDLERS: Final[dict[type[Command], Any]] = {
     Connect: ClientSession._connect,
+    Note: ClientSession._write_note,
     Subscribe: ClientSession._subscribe,
     Unsubscribe: ClientSession._unsubscribe,
     Publish: ClientSession._publish,

@@ -13,6 +13,7 @@ from shardlayer.core.exceptions import ConfigurationError
 from shardlayer.core.history_source import history_of_source
 from shardlayer.core.hosts import DEFAULT_URL, Host, parse_hosts
 from shardlayer.core.redis_clients import require_valid
+from shardlayer.core.reserved_rooms import reserved_policy
 from shardlayer.core.types import HistoryPolicy
 
 SHARDS = 32
@@ -290,6 +291,8 @@ class LayerOptions:
 
     def policy_of(self, room: str) -> HistoryPolicy:
         """Return how much a room remembers."""
+        if (reserved := reserved_policy(room)) is not None:
+            return HistoryPolicy(size=reserved.size, ttl=min(reserved.ttl, self.meta_ttl))
         for pattern, policy in self.history.items():
             if fnmatchcase(room, pattern):
                 return policy

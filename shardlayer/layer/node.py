@@ -220,6 +220,11 @@ class Node:
         """Return how many members a room has in this node."""
         return self._rooms.members(name)
 
+    def hears(self, name: str) -> bool:
+        """Return whether what is published to a room would be heard now, as far as is known."""
+        shard = shard_of(name, self._options.shards)
+        return shard in self._heard and shard not in self._silent
+
     def rooms(self) -> int:
         """Return how many rooms have members in this node, or had until a moment ago."""
         return len(self._rooms)

@@ -73,12 +73,16 @@ class Client:
         self._from_application: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._application: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
+    async def begin(self) -> None:
+        """Connect; the first event is the application's answer."""
         application = RoomConsumer.as_asgi()
         self._application = asyncio.create_task(
             application(self.scope, self._to_application.get, self._from_application.put)  # type: ignore[arg-type]
         )
         await self._to_application.put({"type": "websocket.connect"})
+
+    async def __aenter__(self) -> Self:
+        await self.begin()
         assert await self.event() == {"type": "websocket.accept"}
         return self
 

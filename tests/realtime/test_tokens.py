@@ -14,12 +14,15 @@ from pytest_django import Settings
 from realtime.access.credential import NOBODY
 from realtime.access.identity import Identity
 from realtime.tokens import MAX_TOKEN, BadToken, issue_token, read_token, sign_in_by
+from shardlayer import ShardedChannelLayer
 
 OTHER_KEY = "another secret key, as long as they are in production"
 
 
 @pytest.fixture
-def ada(transactional_db: None, settings: Settings) -> Iterator[User]:
+def ada(
+    transactional_db: None, settings: Settings, memory_layer: ShardedChannelLayer
+) -> Iterator[User]:
     """A user, whose password takes no time to hash."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield User.objects.create_user("ada", password="x")
@@ -73,7 +76,7 @@ def test_rubbish_is_refused(token: str, reason: str) -> None:
 
 def test_only_our_signature_counts() -> None:
     """Of another purpose, of another key, changed, and ended tokens sign nobody in."""
-    whole: dict[str, Any] = {"u": "7", "n": "ada", "i": 1.0, "e": 1e12}
+    whole: dict[str, Any] = {"u": "7", "n": "ada", "i": 1.0, "e": 1e12, "p": ""}
     assert read_token(signed(whole)).user_id == "7"
     for bad in (
         signed(whole, salt="realtime.note"),
@@ -81,6 +84,10 @@ def test_only_our_signature_counts() -> None:
         signed(whole, key=OTHER_KEY),
         signed(whole)[:-1] + ("a" if signed(whole)[-1] != "a" else "b"),
         "." + signed(whole),  # said to be compressed
+        signed([]),
+        signed({}),
+        signed(None),
+        signed({**whole, "e": "never"}),
     ):
         with pytest.raises(BadToken, match="not valid"):
             read_token(bad)

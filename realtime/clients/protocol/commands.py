@@ -25,6 +25,8 @@ ErrorCode = Literal[
 
 CLOSE_BINARY: Final = 1003  # a binary frame: don't come back
 CLOSE_FAILED: Final = 1011  # the server failed: come back
+CLOSE_EXPIRED: Final = 4001  # what signed the client in has expired: come back with a new one
+CLOSE_SIGNED_OUT: Final = 4002  # the user was signed out: come back, and sign in again
 CLOSE_ABUSE: Final = 4009  # did what the protocol forbids: don't come back
 CLOSE_RATE: Final = 4010  # sent too many commands: come back later
 CLOSE_UNUSED: Final = 4011  # subscribed to nothing in time: come back later
@@ -66,10 +68,24 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connect:
-    """Sign in with a token, or with none ask who and where one is."""
+    """Sign in with a note or a token, or with neither ask who and where one is.
+
+    Attributes:
+        id: The command's id.
+        token: Counts if there is no note, or it does not.
+        note: What a worker gave the client before, see `Note`.
+    """
 
     id: int
-    token: str | None
+    token: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Ask for a note, with which to come back."""
+
+    id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,4 +172,4 @@ class Ping:
     id: int
 
 
-Command = Connect | Subscribe | Unsubscribe | Publish | History | AskPresence | Ping
+Command = Connect | Note | Subscribe | Unsubscribe | Publish | History | AskPresence | Ping

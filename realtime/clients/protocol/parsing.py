@@ -16,6 +16,7 @@ from realtime.clients.protocol.commands import (
     Command,
     Connect,
     History,
+    Note,
     Ping,
     ProtocolError,
     Publish,
@@ -83,10 +84,17 @@ def _of_parameter(text: str) -> dict[str, Any]:
 
 
 def _connect(id: int, body: object) -> Connect:
-    token = _object(body).get("token")
+    fields = _object(body)
+    token, note = fields.get("token"), fields.get("note")
     if token is not None and not isinstance(token, str):
         raise ProtocolError("bad_token", "The token must be a string.")
-    return Connect(id=id, token=token)
+    if note is not None and not isinstance(note, str):
+        raise ProtocolError("bad_request", "The note must be a string.")
+    return Connect(id=id, token=token, note=note)
+
+
+def _note(id: int, body: object) -> Note:
+    return Note(id=id)
 
 
 def _subscribe(id: int, body: object) -> Subscribe:
@@ -144,6 +152,7 @@ def _ping(id: int, body: object) -> Ping:
 
 _PARSERS: dict[str, Callable[[int, object], Command]] = {
     "connect": _connect,
+    "note": _note,
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
     "publish": _publish,

@@ -15,9 +15,32 @@ def error(error: ProtocolError) -> bytes:
     return b'{"id":%b,"error":%b}' % (orjson.dumps(error.id), _error_body(error))
 
 
-def connected(id: int, *, node: str, user: str | None, room: str | None) -> bytes:
-    """Return the answer to connect: the node's id; the user's name and own room, or nulls."""
-    return orjson.dumps({"id": id, "connected": {"node": node, "user": user, "room": room}})
+def connected(
+    id: int, *, node: str, user: str | None, room: str | None, resumed: bool | None = None
+) -> bytes:
+    """Return the answer to connect: the node's id; the user's name and own room, or nulls.
+
+    `resumed` says whether the note counted, if the client brought one.
+    """
+    body: dict[str, object] = {"node": node, "user": user, "room": room}
+    if resumed is not None:
+        body["resumed"] = resumed
+    return orjson.dumps({"id": id, "connected": body})
+
+
+def note(id: int, *, note: str | None, renew: float) -> bytes:
+    """Return the answer to note; `renew` is in how many seconds to ask again, 0 is never."""
+    return orjson.dumps({"id": id, "note": {"note": note, "renew": renew}})
+
+
+def renew(*, within: float) -> bytes:
+    """Return the push that asks a client to sign in again, within so many seconds."""
+    return orjson.dumps({"renew": {"within": within}})
+
+
+def put_out(room: str) -> bytes:
+    """Return the push that tells a client that it is in a room no more."""
+    return b'{"room":"%b","unsubscribed":{"code":"forbidden"}}' % room.encode("ascii")
 
 
 def subscribed(command: Subscribe, items: Sequence[bytes]) -> bytes:

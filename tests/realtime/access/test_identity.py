@@ -16,6 +16,7 @@ from realtime.access.credential import NOBODY, Credential
 from realtime.access.identity import Identity, name_of, session_digest, session_key
 from realtime.access.users import user_room
 from realtime.tokens import issue_token
+from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
 from tests.realtime.users import cookie_of
 
@@ -23,7 +24,9 @@ NO_COOKIE: list[tuple[bytes, bytes]] = [(b"host", b"x"), (b"cookie", b"theme=dar
 
 
 @pytest.fixture
-def ada(transactional_db: None, settings: Settings) -> Iterator[User]:
+def ada(
+    transactional_db: None, settings: Settings, memory_layer: ShardedChannelLayer
+) -> Iterator[User]:
     """A user, whose password takes no time to hash."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield get_user_model().objects.create_user("ada", password="x")
@@ -86,9 +89,13 @@ async def test_session_is_the_credential(ada: User) -> None:
     await identity.user()
     key = session_key(identity_headers(cookie))
     assert key is not None
-    assert identity.credential == Credential(
-        method="session", user_id=str(ada.pk), name="ada", session=session_digest(key)
+    credential = identity.credential
+    assert (credential.method, credential.user_id, credential.name) == (
+        "session",
+        str(ada.pk),
+        "ada",
     )
+    assert credential.session == session_digest(key) == identity.session_shown
     assert key not in repr(identity.credential)
 
 

@@ -1,0 +1,213 @@
+"""The log of revocations as one event loop follows it: a room that only workers are in.
+
+A room has what a log needs: who is in it hears each entry, in order and within milliseconds; its
+history brings a worker that starts up to date; and its offsets show where something is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import inf
+from typing import Any
+from weakref import ref
+
+import orjson
+
+from realtime.access.credential import Credential
+from realtime.access.revocations import (
+    CLOCK_SKEW,
+    MAX_REVOCATIONS,
+    Revocation,
+    Revocations,
+    Verdict,
+)
+from realtime.conf import conf
+from realtime.rooms.room_names import CONTROL_ROOM
+from shardlayer import (
+    BEGINNING,
+    Broadcast,
+    HistoryPolicy,
+    Node,
+    Position,
+    ShardedChannelLayer,
+    ShardUnavailable,
+    Tasks,
+    Throttle,
+)
+
+logger = logging.getLogger(__name__)
+
+RETRY_PAUSE = 0.5  # seconds until a shard that did not answer is asked again
+
+
+def policy() -> HistoryPolicy:
+    """Return what the log's room remembers, by the settings."""
+    return HistoryPolicy(size=MAX_REVOCATIONS, ttl=conf().revocation_lifetime)
+
+
+Listener = Callable[[Revocation, float], None]
+"""Called with each entry, and with how many seconds later something may have been issued that it
+concerns: the clocks' skew if it has just happened, 0 if it is read from the history."""
+
+
+class RevocationLog:
+    """Follows the log for a node, as a sink in its room. The owner must await `aclose()`.
+
+    Args:
+        layer: Whose room it is.
+        node: Of the running loop.
+        tasks: Of the owner.
+        lifetime: Seconds for which an entry is remembered.
+        listener: See `Listener`.
+
+    Attributes:
+        known: What is remembered.
+        version: How many entries were heard.
+    """
+
+    def __init__(
+        self,
+        layer: ShardedChannelLayer,
+        node: Node,
+        *,
+        tasks: Tasks,
+        lifetime: float,
+        listener: Listener,
+    ) -> None:
+        self.known = Revocations(lifetime)
+        self.version = 0
+        self._layer = layer
+        self._node = ref(node)  # whoever keeps logs by their nodes must not keep the nodes
+        self._listener = listener
+        self._read = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._held: list[tuple[int, float]] | None = None  # offsets and times, while it is read
+        self._complaint = Throttle()
+        self._task = tasks.supervise(self._follow, "realtime: follow who was signed out")
+
+    def judge(self, credential: Credential) -> Verdict:
+        """Return whether what was issued to the credential's bearer still counts."""
+        now = time.time()
+        verdict = self.known.judge(credential, now)
+        if verdict is Verdict.COUNTS and credential.user_id is not None and not self._is_heard:
+            return Verdict.UNKNOWN
+        return verdict
+
+    @property
+    def _is_heard(self) -> bool:
+        node = self._node()
+        return node is not None and self._read.is_set() and node.hears(CONTROL_ROOM)
+
+    async def settled(self, within: float) -> bool:
+        """Wait until the log was read, for so many seconds at most; return whether it was."""
+        if not self._read.is_set():
+            try:
+                async with asyncio.timeout(within):
+                    await self._read.wait()
+            except TimeoutError:
+                return False
+        return True
+
+    async def aclose(self) -> None:
+        """Stop following."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if (node := self._node()) is not None:
+            node.leave(CONTROL_ROOM, self)
+
+    # As a sink.
+
+    def write(self, broadcast: Broadcast) -> None:
+        """Take what the room pushes."""
+        for text in broadcast.texts:
+            self._take(_parsed(text), CLOCK_SKEW)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Do nothing: nobody closes a worker's own sink."""
+
+    # Inside.
+
+    async def _follow(self) -> None:
+        while (node := self._node()) is not None:
+            self._lost.clear()
+            try:
+                await self._read_all(node)
+            except ShardUnavailable as error:
+                logger.debug("Who was signed out can't be read yet: %s", error)
+                await asyncio.sleep(RETRY_PAUSE)
+                continue
+            self._read.set()
+            del node
+            await self._lost.wait()
+            self._read.clear()
+            self.known.complete_since(inf)
+
+    async def _read_all(self, node: Node) -> None:
+        """Read what the room holds, and hear all that follows."""
+        held: list[tuple[int, float]] = []
+        self._held = held
+        joined = await node.join(CONTROL_ROOM, self, BEGINNING)
+        for item in joined.publications:
+            self._take({"offset": item.offset, "data": _parsed(item.data)}, 0.0)
+        while joined.is_behind:
+            for broadcast in await node.read_on(joined):
+                for text in broadcast.texts:
+                    self._take(_parsed(text), 0.0)
+        self._held = None
+        self.known.complete_since(await self._beginning(held, joined.position))
+        joined.release()
+
+    async def _beginning(
+        self, held: Sequence[tuple[int, float]], position: Position | None
+    ) -> float:
+        """Return since when the log is complete, in Unix seconds."""
+        if not held:
+            if position is not None and position.offset:
+                return 0.0  # its last entry is so old that it concerns nothing any more
+            return await self._begin()
+        first, last = held[0], held[-1]
+        since = 0.0
+        if first[0] == 1 or len(held) >= MAX_REVOCATIONS:
+            since = first[1]  # a new log, after a loss perhaps; or the oldest had to go
+        for (before, _), (offset, at) in pairwise(held):
+            if offset != before + 1:
+                since = at
+        if position is not None and position.offset != last[0]:
+            since = time.time()
+        return since + CLOCK_SKEW if since else 0.0
+
+    async def _begin(self) -> float:
+        """Mark where a new log begins: an old one may have been lost."""
+        mark = Revocation(at=time.time())
+        await self._layer.publish(CONTROL_ROOM, orjson.dumps(mark.to_json()))
+        return mark.at
+
+    def _take(self, push: dict[str, Any], skew: float) -> None:
+        """Take a push of the room. It raises nothing: else the log would be put out of its room."""
+        now = time.time()
+        if "data" not in push:  # a reset: something was missed that nobody can bring back
+            self._lost.set()
+            return
+        entry = Revocation.from_json(push["data"], now)
+        if self._held is not None:
+            self._held.append((push.get("offset", 0), entry.at if entry is not None else now))
+        if entry is None:
+            if self._complaint.is_due():
+                logger.error("%s has what is no revocation: %.200r", CONTROL_ROOM, push)
+            return
+        self.version += 1
+        self.known.learn(entry, now)
+        if entry.user or entry.session:
+            self._listener(entry, skew)
+
+
+def _parsed(text: bytes) -> Any:
+    """Return what JSON text says; of what can't be read, a push without a revocation."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # of a number that is too large for one, such as 1e999
+        return {"data": None}

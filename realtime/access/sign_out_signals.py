@@ -1,0 +1,92 @@
+"""Django's signals that end a sign-in: the connections that it opened end with it.
+
+Signing out ends those of that session. A user who is deactivated, deleted, or given another
+password is signed out everywhere. What `QuerySet.update` changes sends no signal: call
+`realtime.connections.disconnect`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_out
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save, pre_save
+
+from realtime import connections
+from realtime.access.errands import BackgroundErrands
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 1_000  # sign-outs that wait to be told of, while Redis is away
+
+_CHANGED = "_realtime_password_changed"  # an attribute of a user, between pre_save and post_save
+
+
+def connect_signals() -> None:
+    """Listen to the signals, once Django has loaded."""
+    model = get_user_model()
+    user_logged_out.connect(_logged_out, dispatch_uid="realtime.logged_out")
+    pre_save.connect(_before_save, sender=model, dispatch_uid="realtime.before_save")
+    post_save.connect(_after_save, sender=model, dispatch_uid="realtime.after_save")
+    post_delete.connect(_deleted, sender=model, dispatch_uid="realtime.deleted")
+
+
+def _logged_out(request: Any, **kwargs: Any) -> None:
+    key = getattr(getattr(request, "session", None), "session_key", None)
+    if key:
+        _soon(partial(connections.disconnect_session, key))
+
+
+def _before_save(
+    instance: AbstractBaseUser, using: str, update_fields: frozenset[str] | None, **kwargs: Any
+) -> None:
+    """Find out whether the save changes the password: one short query, if it may at all."""
+    if instance.pk is None or not _writes(update_fields, "password"):
+        return
+    if "password" in instance.get_deferred_fields():
+        return
+    stored = type(instance)._base_manager.using(using).filter(pk=instance.pk)
+    before = stored.values_list("password", flat=True).first()
+    if before is not None and before != instance.password:
+        instance.__dict__[_CHANGED] = True
+
+
+def _after_save(
+    instance: AbstractBaseUser,
+    using: str,
+    created: bool,
+    update_fields: frozenset[str] | None,
+    **kwargs: Any,
+) -> None:
+    has_changed = instance.__dict__.pop(_CHANGED, False)
+    is_out = not created and _writes(update_fields, "is_active") and not instance.is_active
+    if has_changed or is_out:
+        _sign_out(instance.pk, using)
+
+
+def _deleted(instance: AbstractBaseUser, using: str, **kwargs: Any) -> None:
+    _sign_out(instance.pk, using)
+
+
+def _sign_out(key: object, database: str) -> None:
+    """Sign a user out once the change is there for others to see."""
+    transaction.on_commit(lambda: _soon(partial(connections.disconnect, key)), using=database)
+
+
+def _writes(update_fields: frozenset[str] | None, field: str) -> bool:
+    return update_fields is None or field in update_fields
+
+
+_errands = BackgroundErrands("realtime: tell of a sign-out", most=MAX_WAITING)
+
+
+def _soon(work: Callable[[], None]) -> None:
+    """Do the work in a thread of its own: a Redis that is away holds up no request."""
+    if not _errands.run(work):
+        logger.error("%d sign-outs wait to be told of: one is left out.", MAX_WAITING)

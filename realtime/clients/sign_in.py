@@ -1,0 +1,164 @@
+"""Who is signed in on one connection, from its first credential to its last."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Protocol
+
+from realtime.access.credential import Credential
+from realtime.access.identity import Identity
+from realtime.access.notes import BadNote, ResumeNote, read_note
+from realtime.access.revocations import Revocation, Verdict
+from realtime.clients.client_counters import counters
+from realtime.clients.protocol import replies
+from realtime.clients.protocol.commands import CLOSE_EXPIRED, CLOSE_SIGNED_OUT
+from realtime.clients.sign_in_watch import SignInWatch
+from realtime.conf import conf
+
+LOG_PATIENCE = 1.0  # seconds that a client waits for a worker that has just begun to read the log
+
+
+class SignedInClient(Protocol):
+    """The client, as its sign-in sees it."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who is on the connection."""
+
+    def push(self, text: bytes) -> None:
+        """Write to the client."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the client's connection."""
+
+    def put_out(self, room: str) -> None:
+        """Have the client leave a room, and tell it."""
+
+
+class SignIn:
+    """The gate of one connection's identity (`SignInGate`), and what its watch looks at.
+
+    Args:
+        client: Whose it is.
+        watch: Of the client's event loop.
+    """
+
+    __slots__ = ("_asked", "_client", "_credential", "_watch")
+
+    def __init__(self, client: SignedInClient, watch: SignInWatch) -> None:
+        self._client = client
+        self._watch = watch
+        self._credential: Credential | None = None
+        self._asked = False  # to renew what has expired
+
+    def end(self) -> None:
+        """Be watched no more: the client is gone."""
+        self._watch.clients.discard(self)
+
+    async def resume(self, text: str) -> ResumeNote | None:
+        """Let a note say who the client is; None if it does not count, and nothing changes."""
+        note = await self._counting(text)
+        if note is None:
+            counters.notes_refused += 1
+        else:
+            counters.notes_taken += 1
+        return note
+
+    # As the gate.
+
+    @property
+    def version(self) -> int:
+        """A number that changes whenever something was taken back."""
+        return self._watch.log.version
+
+    async def judge(self, credential: Credential) -> Verdict:
+        """Return what is known of a credential that was issued a while ago."""
+        await self._watch.log.settled(LOG_PATIENCE)
+        return self._watch.log.judge(credential)
+
+    def admit(self, credential: Credential) -> bool:
+        """Take note that a credential counts from now on, or return False: it does not."""
+        known, clients = self._watch.log.known, self._watch.clients
+        if credential.user_id is None:
+            clients.discard(self)
+            return True
+        is_read = credential.method in ("session", "middleware")  # from the database, just now
+        if known.has_ended(credential.session) or (
+            not is_read and known.judge(credential, time.time()) is Verdict.REVOKED
+        ):
+            return False
+        self._credential, self._asked = credential, False
+        clients.add(self, credential)
+        clients.plan(self, credential.expires)
+        if credential.method == "session":
+            self._watch.plan_recheck(self)
+        return True
+
+    def opens(self, credential: Credential, room: str) -> bool:
+        """Return whether a room that a credential opened is still open by that."""
+        return self._watch.log.known.opens(credential, room)
+
+    # What the watch calls.
+
+    def revoked(self, entry: Revocation) -> None:
+        """End what a revocation takes back."""
+        if entry.room:
+            self._client.put_out(entry.room)
+        else:
+            counters.signed_out += 1
+            self._client.close(CLOSE_SIGNED_OUT, "signed out")
+
+    def look(self, now: float) -> None:
+        """See to what is due: a session is read, who has expired is asked to renew, then closed."""
+        credential = self._credential
+        if credential is None or credential.expires is None:
+            self._watch.recheck(self)
+        elif self._asked:
+            counters.expired_closed += 1
+            self._client.close(CLOSE_EXPIRED, "what signed in has expired")
+        else:
+            self._asked = True
+            grace = conf().expiry_grace
+            counters.renewals_asked += 1
+            self._client.push(replies.renew(within=grace))
+            self._watch.clients.plan(self, now + grace)
+
+    async def read_session(self) -> None:
+        """See whether the session still stands; raises what the database raises."""
+        if not await self._client.identity.read_session_again():
+            counters.signed_out += 1
+            self._client.close(CLOSE_SIGNED_OUT, "the session has ended")
+
+    def _is_bearer(self, credential: Credential) -> bool:
+        """Return whether this client may be the one that a note was written for.
+
+        Who signs in by a session has its cookie, so a note that was stolen is of no use without.
+        """
+        identity = self._client.identity
+        if credential.method == "session":
+            return credential.session is not None and credential.session == identity.session_shown
+        if credential.method == "middleware":
+            own = identity.credential
+            return own.method == "middleware" and own.user_id == credential.user_id
+        return True
+
+    async def _counting(self, text: str) -> ResumeNote | None:
+        try:
+            note = read_note(text)
+        except BadNote:
+            return None
+        credential = note.credential
+        if not self._is_bearer(credential):
+            return None
+        # Of its bearer it is asked what happened since the note was written.
+        written = replace(credential, issued=note.issued)
+        if await self.judge(written) is not Verdict.COUNTS:
+            return None
+        if credential.method not in ("nobody", "middleware"):
+            try:
+                if not self._client.identity.sign_in(credential):
+                    return None
+            except ValueError:  # the users' keys are of another kind now
+                return None
+        return replace(note, rooms={room for room in note.rooms if self.opens(written, room)})

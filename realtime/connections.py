@@ -1,0 +1,86 @@
+"""Ending what clients have: their connections, and their places in rooms. From anywhere in Django.
+
+A client that is signed out may come back and sign in anew, if it still can. To keep somebody out,
+take away what they sign in with: deactivate the user, end the session.
+"""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+from channels import DEFAULT_CHANNEL_LAYER
+
+from realtime.access.identity import User, session_digest
+from realtime.access.revocations import Revocation
+from realtime.access.users import user_key
+from realtime.rooms.room_names import CONTROL_ROOM, require_room_name
+from realtime.sharded_layer import sharded_layer
+
+
+async def adisconnect(user: User | object, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+    """Close all connections of a user with 4002, on whichever node, within a second.
+
+    What was issued to the user until now counts no more: resume notes and tokens. A session still
+    signs in. It is remembered for as long as notes and tokens live (`RESUME_TTL`, `TOKEN_MAX_AGE`),
+    so a node that starts later knows as well. Returns once Redis has it.
+
+    Args:
+        user: A user, or the primary key of one, which is not looked up.
+        using: The alias of the channel layer.
+
+    Raises:
+        ValueError: The user is anonymous or not saved, or it is no primary key.
+        ShardUnavailable: Redis did not answer in time; it may or may not have it.
+    """
+    await _atell(Revocation(at=time.time(), user=user_key(user)), using)
+
+
+def disconnect(user: User | object, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+    """Do what `adisconnect` does, from synchronous code."""
+    _tell(Revocation(at=time.time(), user=user_key(user)), using)
+
+
+async def adisconnect_session(session_key: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+    """Close the connections that signed in by a session of Django's, which has ended.
+
+    It must not sign in again: delete it as well. Raises what `adisconnect` raises.
+    """
+    await _atell(Revocation(at=time.time(), session=session_digest(session_key)), using)
+
+
+def disconnect_session(session_key: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+    """Do what `adisconnect_session` does, from synchronous code."""
+    _tell(Revocation(at=time.time(), session=session_digest(session_key)), using)
+
+
+async def aunsubscribe(
+    user: User | object, room: str, *, using: str = DEFAULT_CHANNEL_LAYER
+) -> None:
+    """Put all connections of a user out of a room, on whichever node, within a second.
+
+    They are told so, and stay connected. Who asks for the room again is decided by the rules; a
+    note or a token that was issued until now does not open it. Remembered as `adisconnect` is.
+
+    Raises:
+        ValueError: As `adisconnect` does, or the room's name breaks the rules.
+        ShardUnavailable: Redis did not answer in time; it may or may not have it.
+    """
+    require_room_name(room)
+    await _atell(Revocation(at=time.time(), user=user_key(user), room=room), using)
+
+
+def unsubscribe(user: User | object, room: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+    """Do what `aunsubscribe` does, from synchronous code."""
+    require_room_name(room)
+    _tell(Revocation(at=time.time(), user=user_key(user), room=room), using)
+
+
+async def _atell(revocation: Revocation, using: str) -> None:
+    data = orjson.dumps(revocation.to_json())
+    await sharded_layer(using).publish(CONTROL_ROOM, data)
+
+
+def _tell(revocation: Revocation, using: str) -> None:
+    data = orjson.dumps(revocation.to_json())
+    sharded_layer(using).publish_sync(CONTROL_ROOM, data)

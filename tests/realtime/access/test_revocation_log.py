@@ -1,0 +1,136 @@
+"""The log as a node follows it: what it hears, what it reads, and what a loss does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import orjson
+import pytest
+
+from demo.embedded import EmbeddedValkey
+from realtime.access.credential import Credential
+from realtime.access.revocation_log import RevocationLog
+from realtime.access.revocations import CLOCK_SKEW, Revocation, Verdict
+from realtime.connections import adisconnect, aunsubscribe
+from realtime.rooms.room_names import CONTROL_ROOM
+from shardlayer import ShardedChannelLayer
+
+PATIENCE = 20.0  # seconds
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(0.01)
+
+
+class Follower:
+    """A log with what it told."""
+
+    def __init__(self, log: RevocationLog, told: list[Revocation]) -> None:
+        self.log = log
+        self.told = told
+
+    def verdict(self, issued: float, user: str = "7") -> Verdict:
+        return self.log.judge(Credential(method="token", user_id=user, issued=issued))
+
+
+@asynccontextmanager
+async def following(layer: ShardedChannelLayer) -> AsyncIterator[Follower]:
+    """Follow the log on a layer's node, until the block ends."""
+    told: list[Revocation] = []
+    tasks = layer.branch_tasks()
+    log = RevocationLog(
+        layer,
+        await layer.node(),
+        tasks=tasks,
+        lifetime=3_600,
+        listener=lambda entry, _: told.append(entry),
+    )
+    try:
+        assert await log.settled(PATIENCE)
+        yield Follower(log, told)
+    finally:
+        await log.aclose()
+        await tasks.aclose()
+
+
+@pytest.fixture(params=["memory_layer", "redis_layer"])
+def layer(request: pytest.FixtureRequest) -> ShardedChannelLayer:
+    """A layer in memory, and one on a real server."""
+    made: ShardedChannelLayer = request.getfixturevalue(request.param)
+    return made
+
+
+async def test_hears_what_is_published(layer: ShardedChannelLayer) -> None:
+    """A revocation is heard at once, and judges what was issued before."""
+    before = time.time()
+    async with following(layer) as follower:
+        assert follower.verdict(time.time() + 5) is Verdict.COUNTS
+        await adisconnect(7)
+        await aunsubscribe(8, "orders")
+        await until(lambda: len(follower.told) == 2)
+        assert follower.verdict(before) is Verdict.REVOKED
+        assert [(entry.user, entry.room) for entry in follower.told] == [("7", ""), ("8", "orders")]
+        assert not follower.log.known.opens(Credential(user_id="8", issued=before), "orders")
+
+
+async def test_node_that_starts_later_knows(layer: ShardedChannelLayer) -> None:
+    """What was published before a node began is read from the history, however much it is."""
+    async with following(layer):
+        pass
+    await asyncio.sleep(CLOCK_SKEW)  # past the beginning of the log
+    issued = time.time()
+    entries = [
+        (CONTROL_ROOM, orjson.dumps(Revocation(at=issued, user=f"{n}-{'x' * 99}").to_json()))
+        for n in range(3_000)
+    ]
+    await layer.publish_many(entries)
+    await adisconnect(7)
+    async with following(layer) as follower:
+        assert follower.verdict(issued) is Verdict.REVOKED
+        assert follower.verdict(issued, user="9") is Verdict.COUNTS
+        assert len(follower.told) == 3_001
+        assert follower.verdict(time.time() + 5) is Verdict.COUNTS
+
+
+async def test_new_log_knows_nothing_of_before(layer: ShardedChannelLayer) -> None:
+    """Where there is no log it may have been lost: what was issued before is not judged."""
+    issued = time.time()
+    async with following(layer) as follower:
+        assert follower.verdict(issued - 1) is Verdict.UNKNOWN
+        assert follower.verdict(time.time() + 5) is Verdict.COUNTS
+    async with following(layer) as later:
+        assert later.verdict(issued - 1) is Verdict.UNKNOWN
+        assert later.verdict(time.time() + 5) is Verdict.COUNTS
+
+
+async def test_rubbish_is_left_out(layer: ShardedChannelLayer) -> None:
+    """What is no revocation is logged and changes nothing."""
+    async with following(layer) as follower:
+        for data in (b"1", b'"x"', b"[]", b'{"at":null}', b'{"at":1e999}'):
+            await layer.publish(CONTROL_ROOM, data)
+        await adisconnect(7)
+        await until(lambda: bool(follower.told))
+        assert [entry.user for entry in follower.told] == ["7"]
+
+
+async def test_lost_history_is_noticed(
+    redis_layer: ShardedChannelLayer, redis_server: EmbeddedValkey
+) -> None:
+    """A Redis that comes back empty costs what was issued before, not what comes later."""
+    async with following(redis_layer) as follower:
+        await adisconnect(7)
+        await until(lambda: bool(follower.told))
+        assert follower.verdict(time.time() + 5) is Verdict.COUNTS
+        redis_server.stop()
+        await until(lambda: follower.verdict(time.time() + 5) is Verdict.UNKNOWN)
+        redis_server.start()
+        await until(lambda: follower.verdict(time.time() + 5) is Verdict.COUNTS)
+        assert follower.verdict(time.time() - 60, user="8") is Verdict.UNKNOWN
+        await adisconnect(9)
+        await until(lambda: "9" in [entry.user for entry in follower.told])
