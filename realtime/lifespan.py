@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from django.conf import settings
+
 from realtime.access.room_rules import room_rules
 from realtime.clients.sign_in import LOG_PATIENCE
 from realtime.clients.sign_in_watch import end_watch, watch_of
 from realtime.conf import conf, room_settings
 from realtime.presence.room_signals import send_room_signal
 from realtime.sharded_layer import sharded_layer
+from shardlayer import Worker
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -27,7 +30,11 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
     So a worker whose Redis is away says so at once and not with its first client, one whose
     settings are wrong does not start, and one that stops leaves the registries. Servers without
     lifespan (stock Daphne) start the node with the first client and let its leases run out.
+    With DEBUG our own server warns of what blocks its event loop.
     """
+    worker: Worker | None = scope.get("extensions", {}).get("shardlayer", {}).get("worker")
+    if worker is not None and settings.DEBUG:
+        worker.warn_of_blocking()
     await receive()  # lifespan.startup
     try:
         room_rules()

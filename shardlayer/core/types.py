@@ -123,7 +123,8 @@ class RoomInfo:
 class Worker(Protocol):
     """What our own server tells an application of itself.
 
-    It stands in the scope of a request: `scope["extensions"]["shardlayer"]["worker"]`.
+    It stands in the scope of a request and of the lifespan:
+    `scope["extensions"]["shardlayer"]["worker"]`.
 
     Attributes:
         is_draining: Whether it has begun to stop.
@@ -143,6 +144,9 @@ class Worker(Protocol):
 
     @property
     def is_full(self) -> bool: ...
+
+    def warn_of_blocking(self) -> None:
+        """Log where the event loop is blocked, from now on; for development."""
 
 
 class Sink(Protocol):

@@ -23,6 +23,7 @@ from shardlayer.server.reading import MESSAGE_TIMEOUT
 from shardlayer.server.server import Server
 from shardlayer.server.shutdown import RESERVED, SHUTDOWN_TIMEOUT
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
+from shardlayer.server.watchdog import BLOCKING_THRESHOLD, HANG_TIMEOUT
 
 _LIMITS = (
     (
@@ -57,6 +58,16 @@ _TIMES = (
         *("--shutdown-timeout", SHUTDOWN_TIMEOUT),
         "How long after SIGTERM or SIGINT the process ends at the latest, with code 1 if it was "
         "not done; 0 is no limit",
+    ),
+    (
+        *("--hang-timeout", HANG_TIMEOUT),
+        "How long the event loop may stand still before the process is ended with code 1, to be "
+        "started again; 0 is for ever",
+    ),
+    (
+        *("--blocking-threshold", BLOCKING_THRESHOLD),
+        "What blocks the event loop for so long is counted, and logged in development; 0 is "
+        "nothing",
     ),
 )
 
@@ -145,6 +156,8 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             listens=options.balancer is None or _names_endpoint(options),
             drain_seconds=options.drain_seconds,
             shutdown_timeout=options.shutdown_timeout,
+            hang_timeout=options.hang_timeout,
+            blocking_threshold=options.blocking_threshold,
         )
         self._gc_threshold: int = options.gc_threshold
         if isinstance(sys.stdout, io.TextIOWrapper):

@@ -18,10 +18,21 @@ EXIT_CODE = 1
 LOG_TIMEOUT = 2.0  # seconds for the log to be written: what hangs may hold a lock of its
 
 
-def stack_of(thread: int) -> str:
-    """Return where a thread is just now, as a traceback has it; by its `threading.get_ident()`."""
+def stack_of(thread: int, *, within: str = "") -> str:
+    """Return where a thread is just now, as a traceback has it.
+
+    Args:
+        thread: Its `threading.get_ident()`.
+        within: Leave out what is outside of the innermost function of this package.
+    """
     frame = sys._current_frames().get(thread)
-    return "".join(traceback.format_stack(frame)) if frame is not None else "  (it has ended)\n"
+    if frame is None:
+        return "  (it has ended)\n"
+    stack = traceback.extract_stack(frame)
+    if within:
+        inside = [number for number, each in enumerate(stack) if f"/{within}/" in each.filename]
+        del stack[: inside[-1] + 1 if inside and inside[-1] + 1 < len(stack) else 0]
+    return "".join(stack.format())
 
 
 def end_process(reason: str, thread: int) -> None:

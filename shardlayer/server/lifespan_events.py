@@ -12,6 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from shardlayer.core.types import Worker
+
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT = 5.0  # seconds that an application gets to shut down
@@ -25,11 +27,15 @@ class Lifespan:
     Args:
         application: An ASGI application.
         on_failure: Called if the application says that it could not start.
+        worker: What the application may ask and tell of its server, by `extensions`.
     """
 
-    def __init__(self, application: Application, on_failure: Callable[[], object]) -> None:
+    def __init__(
+        self, application: Application, on_failure: Callable[[], object], *, worker: Worker
+    ) -> None:
         self._application = application
         self._on_failure = on_failure
+        self._worker = worker
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._started = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -75,6 +81,7 @@ class Lifespan:
             "type": "lifespan",
             "asgi": {"version": "3.0", "spec_version": "2.0"},
             "state": self._state,
+            "extensions": {"shardlayer": {"worker": self._worker}},
         }
         try:
             await self._application(scope, self._events.get, self._send)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -34,6 +35,7 @@ from shardlayer.server.shutdown import SHUTDOWN_TIMEOUT, Shutdown
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
 from shardlayer.server.stop_signals import on_stop_signal
+from shardlayer.server.watchdog import BLOCKING_THRESHOLD, HANG_TIMEOUT, Watchdog
 
 reactor: Any = _reactor  # Twisted's stubs don't know the asyncio reactor's
 
@@ -60,6 +62,8 @@ class Server(DaphneServer):  # type: ignore[misc]
         drain_seconds: Over which the clients are sent away on SIGTERM; 0: all at once, as on any
             other way to stop.
         shutdown_timeout: Seconds from a signal until the process ends, whatever is left to do.
+        hang_timeout: Seconds that the event loop may stand still before the process is ended.
+        blocking_threshold: Seconds; what blocks the event loop for so long is counted.
         is_draining: Whether the server has begun to stop.
         websockets: The task of each WebSocket's application, until client and task are gone.
     """
@@ -77,6 +81,8 @@ class Server(DaphneServer):  # type: ignore[misc]
         http_request_timeout: float = HTTP_REQUEST_TIMEOUT,
         drain_seconds: float = DRAIN_SECONDS,
         shutdown_timeout: float = SHUTDOWN_TIMEOUT,
+        hang_timeout: float = HANG_TIMEOUT,
+        blocking_threshold: float = BLOCKING_THRESHOLD,
         backlog: int = BACKLOG,
         capacity: int = 0,
         balancer: str | None = None,
@@ -105,6 +111,9 @@ class Server(DaphneServer):  # type: ignore[misc]
         self._front: Any = None  # the factory for what a balancer hands over
         self.drain_seconds = drain_seconds
         self.shutdown_timeout = shutdown_timeout
+        self.hang_timeout = hang_timeout
+        self.blocking_threshold = blocking_threshold
+        self._watchdog: Watchdog | None = None
         self.is_draining = False
         self._spread = 0.0  # seconds, once it is known why the server stops
         self._ports: list[Any] = []
@@ -121,7 +130,13 @@ class Server(DaphneServer):  # type: ignore[misc]
         build_http = self.http_factory.buildProtocol
         self.http_factory.buildProtocol = partial(Sniffer, self, build_http)
         self.ws_factory = UpgradeFactory(self)
-        self._lifespan = Lifespan(self.application, self._startup_failed)
+        loop = asyncio.get_event_loop()
+        self._watchdog = Watchdog(
+            loop, hang_timeout=self.hang_timeout, blocking=self.blocking_threshold
+        )
+        self._watchdog.shows_stacks = loop.get_debug() or sys.flags.dev_mode
+        self._watchdog.start()
+        self._lifespan = Lifespan(self.application, self._startup_failed, worker=self)
         self._lifespan.start()
         if self._front is None:
             self._front = self.http_factory
@@ -136,6 +151,19 @@ class Server(DaphneServer):  # type: ignore[misc]
     async def _has_started(self) -> bool:
         await self._lifespan.started()
         return not self.abort_start
+
+    def run(self) -> None:
+        """Serve until something ends it."""
+        try:
+            super().run()
+        finally:
+            if self._watchdog is not None:
+                self._watchdog.stop()
+
+    def warn_of_blocking(self) -> None:
+        """Log where the event loop is blocked, from now on; for development."""
+        if self._watchdog is not None:
+            self._watchdog.shows_stacks = True
 
     def _signalled(self, number: signal.Signals) -> None:
         """Begin to stop; called wherever the main thread is just now."""

@@ -22,6 +22,7 @@ class ServerCounters:
         full: Handshakes and requests answered with 503 because the server holds all it may.
         drained: WebSockets that were sent away, since the server stops.
         refused_stopping: Handshakes answered with 503, since the server stops.
+        loop_blocked: How often something blocked the event loop for `--blocking-threshold`.
     """
 
     accepted: int = 0
@@ -36,6 +37,7 @@ class ServerCounters:
     full: int = 0
     drained: int = 0
     refused_stopping: int = 0
+    loop_blocked: int = 0
 
 
 counters = ServerCounters()

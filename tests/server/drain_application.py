@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from django.conf import settings
+
+from shardlayer.server.server_counters import counters
 
 if not settings.configured:
     settings.configure()
@@ -111,6 +114,15 @@ async def answer(scope: dict[str, Any], send: Send) -> None:
                 await asyncio.Event().wait()
             finally:
                 note("endless-cancelled")
+        case "/block":
+            time.sleep(0.5)  # noqa: ASYNC251
+        case "/warn":
+            scope["extensions"]["shardlayer"]["worker"].warn_of_blocking()
+        case "/blocked":
+            body = str(counters.loop_blocked).encode()
+        case "/regex":
+            note("regex-begun")
+            re.match(r"(a+)+$", "a" * 40 + "b")
         case "/hang":
             note("hang-begun")
             time.sleep(60)  # noqa: ASYNC251 - as it should not be done

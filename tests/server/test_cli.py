@@ -30,6 +30,7 @@ def test_options() -> None:
     ours, daphnes = (run(module, "--help").stdout for module in ("shardlayer.server", "daphne"))
     assert options(ours) - options(daphnes) == {
         "--backlog",
+        "--blocking-threshold",
         "--balancer",
         "--capacity",
         "--client-buffer-limit",
@@ -37,6 +38,7 @@ def test_options() -> None:
         "--client-message-timeout",
         "--drain-seconds",
         "--gc-threshold",
+        "--hang-timeout",
         "--http-max-body-size",
         "--http-request-timeout",
         "--shutdown-timeout",
@@ -59,6 +61,12 @@ def test_options() -> None:
         ("--capacity", "-1"),
         ("--gc-threshold", "-1"),
         ("--gc-threshold", "never"),
+        ("--drain-seconds", "-1"),
+        ("--drain-seconds", "23"),  # leaves no time for the rest of --shutdown-timeout
+        ("--shutdown-timeout", "inf"),
+        ("--shutdown-timeout", "17"),
+        ("--hang-timeout", "nan"),
+        ("--blocking-threshold", "-0.1"),
     ],
 )
 def test_bad_value(option: str, value: str) -> None:

@@ -36,6 +36,18 @@ def test_stack_of_a_thread() -> None:
     assert stack_of(thread.ident) == "  (it has ended)\n"
 
 
+def test_stack_within_a_package() -> None:
+    """What called into the package is left out."""
+    whole = stack_of(threading.get_ident())
+    package = "_pytest"
+    part = stack_of(threading.get_ident(), within=package)
+    assert f"/{package}/" in whole
+    assert f"/{package}/" not in part
+    assert "test_stack_within_a_package" in part
+    everything = stack_of(threading.get_ident(), within="nowhere")
+    assert len(everything.splitlines()) == len(whole.splitlines())
+
+
 def test_process_ends_though_the_log_is_stuck() -> None:
     """Who hangs while it holds the log's lock does not hold up the end."""
     done = subprocess.run(

@@ -25,6 +25,8 @@ class FakeWorker:
     def is_full(self) -> bool:
         return self.held >= self.capacity
 
+    def warn_of_blocking(self) -> None: ...
+
 
 def asker(address: str | None = "192.0.2.1", worker: Worker | None = None, **headers: str) -> Asker:
     """Return somebody who asks, with headers as `x_real_ip="…"`."""
