@@ -165,6 +165,8 @@ class Conf:
     max_user_publishes: float = _setting(100, _RATE)  # a second and user, in a process
     max_user_connections: int = _setting(100, _LIMIT)  # connections of one user in a process
     subscribe_timeout: float = _setting(60.0, _TIME_LIMIT)  # seconds
+    ws_max_connections: int = _setting(12_000, _LIMIT)  # of a machine's workers, by its balancer
+    ws_reserved_connections: int = _setting(100, _LIMIT_COUNT)  # beyond that, for pages
     join_concurrency: int = _setting(64, _LIMIT)  # joins of all clients under way in a process
     presence_info: str | None = _setting(None, _PATH_OR_NONE)  # (user, room, claims) -> JSON value
     max_presence_info: int = _setting(512, _INFO_LIMIT)  # bytes that a connection carries

@@ -6,6 +6,7 @@ What stands here is the public API; the modules below are where it lives.
 from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.deadlines import Deadlines
 from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
+from shardlayer.aio.run_until_stopped import run_until_stopped
 from shardlayer.aio.tallies import Tally
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import Throttle
@@ -92,6 +93,7 @@ __all__ = [
     "probe",
     "register_scheme",
     "reserve_room",
+    "run_until_stopped",
     "set_history_source",
     "spare_collections",
 ]

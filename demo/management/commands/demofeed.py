@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from demo.feed.feed import run_feed
 from realtime.conf import conf
 from realtime.kafka.brokers import KafkaSettingsError, brokers_of
-from realtime.management.run_until_stopped import run_until_stopped
+from shardlayer import run_until_stopped
 
 
 class Command(BaseCommand):

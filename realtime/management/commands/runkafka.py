@@ -11,10 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from realtime.conf import conf
 from realtime.management.arguments import count
 from realtime.management.extras import command_extra
-from realtime.management.run_until_stopped import run_until_stopped
 from realtime.sharded_layer import sharded_layer
 from realtime.waiting import wait_for_redis
-from shardlayer import GC_THRESHOLD, ShardedChannelLayer, spare_collections
+from shardlayer import GC_THRESHOLD, ShardedChannelLayer, run_until_stopped, spare_collections
 
 if TYPE_CHECKING:
     from realtime.kafka.pool import Pool

@@ -10,11 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from realtime.conf import conf
-from realtime.management.run_until_stopped import run_until_stopped
 from realtime.outbox.outbox_store import OutboxStore
 from realtime.outbox.relay import OutboxRelay
 from realtime.sharded_layer import sharded_layer
-from shardlayer import GC_THRESHOLD, ShardedChannelLayer, spare_collections
+from shardlayer import GC_THRESHOLD, ShardedChannelLayer, run_until_stopped, spare_collections
 
 
 class Command(BaseCommand):

@@ -1,4 +1,4 @@
-"""How the commands that run until they are told to stop are told."""
+"""How programs that run until they are told to stop are told."""
 
 from __future__ import annotations
 

@@ -1,0 +1,36 @@
+"""`manage.py runbalancer`: one port in front of this machine's workers."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from realtime.conf import conf
+from shardlayer import ShardLayerError
+from shardlayer.balancer.balancer_arguments import add_arguments, options_of
+from shardlayer.balancer.serving import run_balancer
+
+
+class Command(BaseCommand):
+    """Runs until SIGTERM or SIGINT. Connections that workers hold go on without it."""
+
+    help = "Accept connections on one port, and hand each to the least loaded worker."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the balancer's options; how many connections there may be is in the settings."""
+        settings = conf()
+        add_arguments(
+            parser,
+            max_connections=settings.ws_max_connections,
+            reserve=settings.ws_reserved_connections,
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run the balancer."""
+        logging.basicConfig(level=logging.INFO)  # where the project's LOGGING says nothing
+        try:
+            run_balancer(options_of(options))
+        except ShardLayerError as error:
+            raise CommandError(str(error)) from error

@@ -1,0 +1,23 @@
+"""The limit on open files: a connection is one, and shells often allow only 1,024."""
+
+from __future__ import annotations
+
+import logging
+import resource
+
+logger = logging.getLogger(__name__)
+
+
+def raise_file_limit() -> int:
+    """Let this process have as many open files as the system allows it; return how many.
+
+    The soft limit is raised to the hard one. Programs that use select() could not live with that;
+    asyncio's loops do not.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:  # macOS has another limit below an infinite one
+            logger.debug("The limit on open files stays at %d: %s", soft, error)
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -1,0 +1,53 @@
+"""Which worker gets the next connection. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Candidate(Protocol):
+    """A worker, as it is chosen.
+
+    Attributes:
+        connections: What it holds, and what it was handed and has not acknowledged.
+        capacity: What it may hold; 0 is no limit.
+        reserve: What it may hold beyond that for pages.
+        takes: Whether it takes connections now.
+    """
+
+    connections: int
+    capacity: int
+    reserve: int
+    takes: bool
+
+
+def choose(
+    workers: Sequence[Candidate], *, after: int, into_reserve: bool = False, beyond: int = 0
+) -> int | None:
+    """Return the index of the worker with the fewest connections that has room, None without one.
+
+    Of those with equally few it is the first behind the index `after`, around the corner: so
+    workers that hold equally many take turns, and arrivals alone never leave a difference of more
+    than one between workers that have room.
+
+    Args:
+        into_reserve: Whether the reserve counts as room.
+        beyond: Connections that a worker may hold on top of all that.
+    """
+    best: int | None = None
+    fewest = 0
+    count = len(workers)
+    for step in range(1, count + 1):
+        index = (after + step) % count
+        worker = workers[index]
+        connections = worker.connections
+        if best is not None and connections >= fewest:
+            continue
+        if not worker.takes:
+            continue
+        limit = worker.capacity
+        if limit and connections >= limit + (worker.reserve if into_reserve else 0) + beyond:
+            continue
+        best, fewest = index, connections
+    return best

@@ -1,0 +1,87 @@
+"""Tells clients that there is no room, with an answer that reaches them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+from shardlayer.aio.deadlines import Deadlines
+from shardlayer.balancer.balancer_counters import BalancerCounters
+
+RETRY_AFTER = 5  # seconds
+LINGER = 2.0  # seconds for a client to read the answer and close
+MAX_LINGERING = 1024  # clients that may take that time at once; others get the answer and a close
+READ_SIZE = 64 * 1024  # bytes
+
+_BODY = b"All connections are taken. Try again later.\n"
+ANSWER = (
+    b"HTTP/1.1 503 Service Unavailable\r\n"
+    b"Retry-After: %d\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\n"
+    b"Cache-Control: no-store\r\n"
+    b"Connection: close\r\n"
+    b"\r\n%b" % (RETRY_AFTER, len(_BODY), _BODY)
+)
+
+
+class Refusals:
+    """Connections that get a 503; belongs to one event loop."""
+
+    def __init__(self, counters: BalancerCounters) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._counters = counters
+        self._lingering: set[socket.socket] = set()
+        self._deadlines: Deadlines[socket.socket] = Deadlines(LINGER)
+
+    def __len__(self) -> int:
+        return len(self._lingering)
+
+    def refuse(self, connection: socket.socket) -> None:
+        """Answer with 503 and close, once the client has read it."""
+        self._counters.refused += 1
+        connection.setblocking(False)
+        ended = self._read(connection)
+        try:
+            connection.send(ANSWER)
+            connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            ended = True
+        if ended or len(self._lingering) >= MAX_LINGERING:
+            connection.close()
+            return
+        # A close with unread bytes would reset the connection, and the answer with it.
+        self._lingering.add(connection)
+        self._deadlines.start(connection, time.monotonic())
+        self._loop.add_reader(connection, self._readable, connection)
+
+    def check(self, now: float) -> None:
+        """Close those who have had their time."""
+        for connection in self._deadlines.take_overdue(now):
+            self._close(connection)
+
+    def close(self) -> None:
+        """Close all."""
+        for connection in list(self._lingering):
+            self._close(connection)
+
+    def _readable(self, connection: socket.socket) -> None:
+        if self._read(connection):
+            self._close(connection)
+
+    def _close(self, connection: socket.socket) -> None:
+        self._lingering.discard(connection)
+        self._deadlines.stop(connection)
+        self._loop.remove_reader(connection)
+        connection.close()
+
+    @staticmethod
+    def _read(connection: socket.socket) -> bool:
+        """Drop what the client sends; say whether it has ended."""
+        try:
+            return not connection.recv(READ_SIZE)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
