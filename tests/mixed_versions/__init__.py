@@ -1,0 +1,1 @@
+"""A release and the one before it work on one Redis: see previous.py."""
