@@ -41,6 +41,8 @@ from benchmarks.machine import (
 )
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, Unavailable
+from benchmarks.presence.plans import run_presence
+from benchmarks.presence.targets import presence_table, presence_targets
 from benchmarks.results import Samples, write_results
 from benchmarks.rig import NotDelivering
 from benchmarks.samples import Delivered
@@ -163,6 +165,15 @@ def _history(asked: Arguments, run: dict[str, Any], folder: Path, console: Conso
     return figures, history_targets(figures), history_table(figures)
 
 
+def _presence(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions(VERSIONS, binary())
+    figures = []
+    for figure in run_presence(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
+        figures.append(figure)
+        _show(figure, console)
+    return figures, presence_targets(figures), presence_table(figures)
+
+
 def _show(figure: Figure, console: Console) -> None:
     value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
     console.print(
@@ -197,6 +208,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "connect": _connect,
     "layer": _layer,
     "history": _history,
+    "presence": _presence,
     "faults": _faults,
 }
 

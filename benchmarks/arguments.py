@@ -16,8 +16,13 @@ from benchmarks.history.run import PLANS
 from benchmarks.layer.layers import LAYERS
 from benchmarks.layer.run import NAMES
 from benchmarks.peers import PEERS
+from benchmarks.presence.plans import PLANS as PRESENCE
 
-_MEASURES = {"layer": tuple(NAMES), "history": tuple(PLANS)}
+_MEASURES = {
+    "layer": tuple(NAMES),
+    "history": tuple(PLANS),
+    "presence": tuple(PRESENCE),
+}
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
 _SEEDS = 10_000  # to choose from: short enough to be typed again
 _WITHOUT = {"broadcast": {"idle"}, "connect": {"send"}}  # peers that say nothing there
@@ -28,10 +33,10 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast", "connect", "layer", "history" or "faults".
+        benchmark: "broadcast", "connect", "layer", "history", "presence" or "faults".
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
-        measures: Names, of `layer` and `history`.
+        measures: Names, of `layer`, `history` and `presence`.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
@@ -68,6 +73,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("connect", "CPU and memory per connection"),
         ("layer", "calls of the channel layer beside those of channels_redis"),
         ("history", "what it costs to keep publications, and what outages and slow clients do"),
+        ("presence", "what it costs to know who is in a room, and what a dead node leaves"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
         command.add_argument("--quick", action="store_true", help="small, one round: does it work?")
@@ -144,7 +150,7 @@ def _faults(asked: argparse.Namespace) -> Arguments:
 def _choices(benchmark: str) -> Iterable[str]:
     if benchmark == "layer":
         return LAYERS
-    if benchmark == "history":
+    if benchmark in ("history", "presence"):
         return ()
     return (peer for peer in PEERS if peer not in _WITHOUT[benchmark])
 

@@ -32,7 +32,7 @@ from shardlayer.delivery.registration import RETRY_PAUSE
 
 logger = logging.getLogger(__name__)
 
-JITTER = 0.2  # seconds after the end of a lease within which the nodes look, not all at once
+JITTER = 0.1  # seconds after the end of a lease within which the nodes look, not all at once
 WATCHES_PER_LEASE = 2  # so that a lease which begins after one is seen by the next before it ends
 
 Answer = TypeVar("Answer")

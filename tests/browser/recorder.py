@@ -18,7 +18,7 @@ async ([rooms, options, since]) => {
     if (told.states.at(-1) !== detail.state) told.states.push(detail.state);
     count();
   });
-  for (const type of ["subscribed", "gap", "error", "announcement"]) {
+  for (const type of ["subscribed", "gap", "error", "announcement", "presence"]) {
     client.addEventListener(type, ({ detail }) => told.events.push({ type, ...detail,
       message: detail.message }));
   }

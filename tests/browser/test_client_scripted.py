@@ -33,6 +33,34 @@ def gaps(client: RecordingClient) -> list[tuple[Any, Any, Any]]:
     return [(event["since"], event["position"], event["missed"]) for event in events]
 
 
+def test_who_is_there_is_told_and_asked(tab: Page) -> None:
+    """Who came and went is an event of the room, and no publication; nor is what is not known."""
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        if "subscribe" in command:
+            server.say(id=command["id"], subscribed=[subscribed(5)])
+            server.say(room="r", presence={"people": 1, "came": [{"person": "7"}], "went": []})
+            server.say(room="elsewhere", presence={"people": 1, "came": [], "went": ["8"]})
+            server.say(room="r", whatever={"comes": "later"})
+            server.say(room="r", offset=6, data=6)
+        elif "presence" in command:
+            asked = command["presence"]
+            assert asked == {"room": "r", "limit": 2}
+            page = {"room": "r", "people": 1, "connections": 2, "persons": [{"person": "7"}]}
+            server.say(id=command["id"], presence=page)
+
+    ScriptedServer(tab, answer)
+    client = RecordingClient(tab, "r")
+    client.wait("live", 1)
+    assert client.data == [6]
+    (event,) = client.events("presence")
+    assert (event["room"], event["people"]) == ("r", 1)
+    assert (event["came"], event["went"]) == ([{"person": "7"}], [])
+    page = client.run("client.presence('r', { limit: 2 })")
+    assert (page["people"], page["persons"]) == (1, [{"person": "7"}])
+    assert client.events("gap") == client.events("error") == []
+
+
 def test_a_hole_is_asked_about(tab: Page) -> None:
     """When a push skips an offset the client asks again, and delivers all in order, once."""
 

@@ -55,8 +55,8 @@ const LATER_ATTEMPT = 5;
 /** @typedef {import("./client/connection.js").ConnectionOptions & ClientOptions} Options */
 
 /**
- * Events: `state` (detail: Status; also for each new figure while behind), `subscribed` and `gap`
- * (of all subscriptions, see Subscription), `announcement` (detail: {data}; to everybody, in
+ * Events: `state` (detail: Status; also for each new figure while behind), `subscribed`, `gap` and
+ * `presence` (of all subscriptions, see Subscription), `announcement` (detail: {data}; to everybody, in
  * whichever rooms), `error` (detail: a RealtimeError that no promise carries: a room or a token
  * refused, an unreadable frame).
  */
@@ -190,6 +190,17 @@ export class RealtimeClient extends EventTarget {
     return read;
   }
 
+  /**
+   * Ask how many people are in a room, and who; waits for the connection.
+   * @param {string} room
+   * @param {{limit?: number, after?: string}} [options] `limit`: name at most so many; the server
+   *   has a limit of its own. `after`: those behind that person.
+   * @returns {Promise<import("./client/protocol.js").PresencePage>}
+   */
+  async presence(room, { limit, after } = {}) {
+    return (await this.#ask({ presence: { room, limit, after } })).presence;
+  }
+
   /** @returns {Promise<number>} Milliseconds there and back, behind all that is queued before. */
   async ping() {
     const sent = performance.now();
@@ -287,7 +298,9 @@ export class RealtimeClient extends EventTarget {
       this.#emit("announcement", { data: message.announcement });
     } else if (message.reset !== undefined) {
       this.#rooms.reset(message);
-    } else {
+    } else if (message.presence !== undefined) {
+      this.#rooms.presence(message);
+    } else if ("data" in message) {
       const sent = this.#options.sentAt?.(message.data, message.room);
       if (sent !== undefined) this.#lag.dataAge(Date.now() - sent);
       this.#rooms.push(message);

@@ -45,6 +45,34 @@
  * @property {{offset: number, data: unknown}[]} publications
  */
 
+/**
+ * A person in a room: several tabs and devices of a user are one.
+ * @typedef {object} PersonHere
+ * @property {string} person The user's primary key, or begins with `~` if nobody is signed in.
+ * @property {number} connections
+ * @property {unknown[]} [infos] What the connections carry.
+ * @property {unknown} [fields] What the server knows of the user, such as a name.
+ */
+
+/**
+ * The reply to `presence`.
+ * @typedef {object} PresencePage
+ * @property {string} room
+ * @property {number} people How many are in the room.
+ * @property {number} connections How many connections they have there.
+ * @property {PersonHere[]} persons Some of them, in the order of their names.
+ * @property {boolean} [more] Others follow the last of these.
+ */
+
+/**
+ * Who came to a room and who went.
+ * @typedef {object} PresenceNews
+ * @property {number} people How many are in the room now.
+ * @property {{person: string, info?: unknown}[]} came
+ * @property {string[]} went
+ * @property {number} [more] How many others came or went, who are not named.
+ */
+
 /** Everything that a room still holds, for `subscribe(room, handler, {since: BEGINNING})`. */
 export const BEGINNING = Object.freeze({ offset: 0, epoch: "" });
 

@@ -87,6 +87,12 @@ export class Rooms {
     if (subscription && gap) this.#tell(subscription, "gap", { room, ...gap });
   }
 
+  /** @param {{room: string, presence: import("./protocol.js").PresenceNews}} push */
+  presence({ room, presence }) {
+    const subscription = this.#subscriptions.get(room);
+    if (subscription) this.#tell(subscription, "presence", { room, ...presence });
+  }
+
   /** @param {Subscription} subscription */
   #ask(subscription) {
     if (!this.#connection()?.ready) return; // `joinAll` will, when there is a connection

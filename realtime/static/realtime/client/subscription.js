@@ -39,8 +39,9 @@ import { countBetween, judge, merge } from "./recovery.js";
 /**
  * Events, each with the room in `detail`: `subscribed` ({room, position, recovered, replayed}; after
  * every connect), `gap` ({room, since, position, missed}, see Gap: publications were missed that
- * nobody can bring back, or may have been in a room that keeps no history), `error` (a
- * RealtimeError: the server said no; the subscription is over).
+ * nobody can bring back, or may have been in a room that keeps no history), `presence` ({room,
+ * people, came, went, more}, see PresenceNews: who came and who went), `error` (a RealtimeError: the
+ * server said no; the subscription is over).
  */
 export class Subscription extends EventTarget {
   /** @type {"joining" | "joined" | "left"} */

@@ -1,0 +1,52 @@
+"""What is to be reached; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from benchmarks.layer.figures import Figure
+from benchmarks.layer.tables import figures_table
+from benchmarks.layer.targets import ratios
+from benchmarks.presence.plans import CONNECT, KILLED, OFF, ON, PAGE, REDIS
+from benchmarks.statistics import Spread
+from benchmarks.targets import Target
+
+
+def presence_targets(figures: Sequence[Figure]) -> list[Target]:
+    """Return the targets of `presence`."""
+
+    def ratio(measure: str, limit: float) -> Target:
+        measured = ratios(figures, measure, ON, OFF)
+        return Target(measure=f"{measure}: on / off", limit=limit, unit="x", measured=measured)
+
+    def value(measure: str, limit: float, unit: str) -> Target:
+        found = [each.value for each in figures if each.measure == measure and each.value]
+        measured = Spread.of(found) if found else None
+        return Target(measure=measure, limit=limit, unit=unit, measured=measured)
+
+    mishaps = [float(figure.lost) for figure in figures]
+    return [
+        ratio(CONNECT, 1.3),
+        ratio(REDIS, 1.5),
+        value(PAGE, 50, "ms"),
+        value(KILLED, 1.0, ""),
+        Target(
+            measure="people or rooms that were not as they should be",
+            limit=0,
+            unit="",
+            measured=Spread.of(mishaps) if mishaps else None,
+            always=True,
+            promise=True,
+        ),
+    ]
+
+
+def presence_table(figures: Sequence[Figure]) -> Table:
+    """Return one line per measure and what was measured beside each other."""
+
+    def titles(measure: str) -> Mapping[str, str]:
+        return {figure.layer: figure.layer for figure in figures if figure.measure == measure}
+
+    return figures_table("Presence", "beside", figures, titles)
