@@ -6,9 +6,11 @@ What the client sends before it has the answer is kept, up to a limit.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
+from shardlayer.core.client_addresses import AddressKey
 from shardlayer.server.connection import ConnectionState
-from shardlayer.server.handshake import Opening
+from shardlayer.server.handshake import NO_HEADERS, Opening
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.inbox import Message
 from shardlayer.server.reading import Reading
@@ -25,12 +27,13 @@ class Accepting(Reading):
         opening: The handshake, which is valid and not answered.
     """
 
-    __slots__ = ("_opened_at", "_opening")
+    __slots__ = ("_address", "_opened_at", "_opening")
 
     def __init__(self, server: WebSocketHost, opening: Opening) -> None:
         self._opened_at = time.monotonic()
         super().__init__(server, self._opened_at)
         self._opening: Opening | None = opening  # until it is answered
+        self._address: AddressKey | None = None  # what it is counted under
 
     def _keep_early(self, data: bytes) -> None:
         if self._opening is not None:
@@ -66,12 +69,12 @@ class Accepting(Reading):
         if not message.get("more_body", False):
             self._end_refused(b"")
 
-    def _refuse(self, status: int, text: str) -> None:
+    def _refuse(self, status: int, text: str, extra: Mapping[str, str] = NO_HEADERS) -> None:
         opening = self._opening
         if opening is not None:
             # A denial response that was begun can't be followed by another response.
             begun = opening.denial == b""
-            self._end_refused(b"" if begun else opening.deny(status, text))
+            self._end_refused(b"" if begun else opening.deny(status, text, extra))
 
     def _end_refused(self, answer: bytes) -> None:
         counters.rejected += 1

@@ -15,6 +15,7 @@ from daphne.cli import CommandLineInterface as DaphneCommandLine
 from daphne.server import Server as DaphneServer
 
 from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
+from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.drain import DRAIN_SECONDS
 from shardlayer.server.endpoints import BACKLOG
 from shardlayer.server.http_limits import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
@@ -26,6 +27,10 @@ from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.watchdog import BLOCKING_THRESHOLD, HANG_TIMEOUT
 
 _LIMITS = (
+    (
+        *("--client-buffer-limit", "BYTES", CLIENT_BUFFER_LIMIT),
+        "How much may wait for one WebSocket client before it is closed with code 4008",
+    ),
     (
         *("--client-frame-rate", "FRAMES", FRAME_RATE),
         "How many WebSocket frames a second, on average over 10 s, a client may send before it is "
@@ -71,6 +76,28 @@ _TIMES = (
     ),
 )
 
+_OF_CONNECTIONS = {
+    "address_connections": (
+        "CONNECTIONS",
+        "How many connections one address may have (behind a proxy: WebSockets, by the address "
+        "that it forwards) before one more is refused with 429",
+    ),
+    "address_handshake_rate": (
+        "HANDSHAKES",
+        "How many WebSockets a second, on average over 10 s, one address may ask for before one "
+        "more is refused with 429",
+    ),
+    "http_head_size": ("BYTES", "How large a request's head may be before it is refused with 431"),
+    "http_head_timeout": ("SECONDS", "How long a request's head may take before it gets 408"),
+    "http_idle_timeout": ("SECONDS", "How long an HTTP connection may wait for its next request"),
+    "http_idle_connections": (
+        "CONNECTIONS",
+        "How many connections may wait for a request, their first included, before the one is "
+        "closed that has waited longest",
+    ),
+}
+"""Unit and meaning of each field of ConnectionLimits."""
+
 
 class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
     """`shardlayer-daphne`: takes each option of `daphne`, which it documents with --help."""
@@ -81,15 +108,11 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.parser.add_argument(
-            "--client-buffer-limit",
-            type=_positive,
-            metavar="BYTES",
-            help="How much may wait for one WebSocket client before it is closed with code 4008 "
-            "(default: %(default)s bytes)",
-            default=CLIENT_BUFFER_LIMIT,
+        own = (
+            (f"--{name.replace('_', '-')}", unit, getattr(ConnectionLimits(), name), text)
+            for name, (unit, text) in _OF_CONNECTIONS.items()
         )
-        for name, unit, default, text in _LIMITS:
+        for name, unit, default, text in (*_LIMITS, *own):
             self.parser.add_argument(
                 name,
                 type=_not_negative,
@@ -149,6 +172,7 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             client_message_timeout=options.client_message_timeout,
             http_max_body_size=options.http_max_body_size,
             http_request_timeout=options.http_request_timeout,
+            limits=ConnectionLimits(**{name: getattr(options, name) for name in _OF_CONNECTIONS}),
             backlog=options.backlog,
             capacity=options.capacity,
             balancer=options.balancer,

@@ -11,6 +11,7 @@ The states follow each other and never go back:
 from __future__ import annotations
 
 import asyncio
+import sys
 from enum import IntEnum
 
 from shardlayer.server.host import WebSocketHost
@@ -103,7 +104,7 @@ class Connection:
         self._transport = transport
         self.inbox = Inbox(self)
         sink_class = SocketSink if is_plain(transport) else TransportSink
-        self.sink = sink_class(self, transport, self._server.client_buffer_limit)
+        self.sink = sink_class(self, transport, self._server.client_buffer_limit or sys.maxsize)
         if follows_http:
             self.sink.follow()
 

@@ -39,7 +39,7 @@ MessageLimits = tuple[int | None, int | None]
 HeaderList = Iterable[Iterable[bytes]]
 
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
-_NO_HEADERS: Mapping[str, str] = {}
+NO_HEADERS: Mapping[str, str] = {}
 
 _SWITCHING = (
     "HTTP/1.1 101 Switching Protocols\r\n"
@@ -172,9 +172,9 @@ class Opening:
                 answer[name] = value
         self.denial = Response(status, _reason(status), answer).serialize()
 
-    def deny(self, status: int, text: str) -> bytes:
+    def deny(self, status: int, text: str, extra: Mapping[str, str] = NO_HEADERS) -> bytes:
         """Return a whole response that refuses the connection."""
-        return plain_response(status, text, self._server_name)
+        return plain_response(status, text, self._server_name, extra)
 
     def abandon(self) -> None:
         """Let go of the protocol, which there won't be frames for."""
@@ -182,7 +182,7 @@ class Opening:
 
 
 def plain_response(
-    status: int, text: str, server_name: str = "", extra: Mapping[str, str] = _NO_HEADERS
+    status: int, text: str, server_name: str = "", extra: Mapping[str, str] = NO_HEADERS
 ) -> bytes:
     """Return an HTTP/1.1 response with a plain text, after which the connection is closed."""
     body = f"{text}\n".encode()

@@ -10,9 +10,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from shardlayer.server.address_limits import AddressLimits
+from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.handshake import MessageLimits
 from shardlayer.server.inbox import Inbox, Message
 from shardlayer.server.scope import ScopeOptions
+from shardlayer.server.waiting import Waiting
 
 
 class WebSocket(Protocol):
@@ -37,6 +40,9 @@ class WebSocketHost(ScopeOptions, Protocol):
     http_factory: Any
     action_logger: Callable[..., object] | None
 
+    limits: ConnectionLimits
+    addresses: AddressLimits
+    waiting: Waiting
     client_buffer_limit: int
     client_frame_rate: int
     client_message_timeout: float

@@ -1,34 +1,100 @@
-"""Counts a connection that serves HTTP, for as long as it does."""
+"""Counts a connection that serves HTTP, and says when it waits for a request."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from shardlayer.core.client_addresses import AddressKey
 from shardlayer.server.host import WebSocketHost
+from shardlayer.server.http_limits import HTTPRequest
+from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import StreamProtocol, Transport
+from shardlayer.server.waiting import patience
 
 
 class CountedHTTP:
-    """Daphne's HTTP protocol, and word to the server when its connection ends.
+    """Daphne's HTTP protocol, and word to the server when its connection ends or is idle.
 
     When the connection becomes a WebSocket, Daphne puts that in this one's place, and that tells.
+
+    Args:
+        server: Where it is served.
+        http: Daphne's.
+        key: What it is counted under; None if that is another's.
     """
 
-    __slots__ = ("_http", "_server")
+    __slots__ = ("_http", "_is_leaving", "_key", "_requests", "_server", "_transport")
 
-    def __init__(self, server: WebSocketHost, http: StreamProtocol) -> None:
+    def __init__(self, server: WebSocketHost, http: StreamProtocol, key: AddressKey | None) -> None:
         self._server = server
-        self._http = http
+        self._http: StreamProtocol | None = http
+        self._key = key
+        self._requests = 0  # that are not answered
+        self._is_leaving = False
+        http.requestFactory = partial(HTTPRequest, self)
 
     def makeConnection(self, transport: Transport) -> None:  # noqa: N802
         """Begin."""
-        self._http.makeConnection(transport)
+        self._transport = transport
+        if self._http is not None:
+            self._http.makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Pass on what the client sends."""
-        self._http.dataReceived(data)
+        if self._http is not None:
+            self._http.dataReceived(data)
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         """End."""
         self._server.connection_lost()
-        self._http.connectionLost(reason)
+        http = self._http
+        self.uncount()
+        self.let_go()
+        if http is not None:
+            http.connectionLost(reason)
+
+    # What its requests call.
+
+    def request_began(self) -> None:
+        """Wait no more."""
+        self._requests += 1
+        self._server.waiting.end(self)
+
+    def request_ended(self) -> None:
+        """Wait for the next request, if this was the last."""
+        self._requests -= 1
+        if not self._requests and self._http is not None:
+            self._server.waiting.begin(self)
+
+    def uncount(self) -> None:
+        """Count for its address no more: it ends, or becomes a WebSocket, which counts itself."""
+        if self._key is not None:
+            self._server.addresses.leave(self._key)
+            self._key = None
+
+    def let_go(self) -> None:
+        """Forget HTTP, which knows this connection by its requests: no cycle, no garbage."""
+        self._server.waiting.end(self)
+        self._http = None
+
+    # What Waiting calls.
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the next request may take to begin."""
+        return patience(self._server.limits.http_idle_timeout)
+
+    def give_up(self) -> None:
+        """End the connection when all is sent, and if that takes as long again, at once."""
+        if self._is_leaving:
+            self._transport.abortConnection()
+            return
+        counters.idle_closed += 1
+        self._is_leaving = True
+        self._server.waiting.begin(self)
+        self._transport.loseConnection()
+
+    def make_way(self) -> None:
+        """Be gone."""
+        self._transport.abortConnection()

@@ -7,8 +7,9 @@ sees the request; here it has a limit in bytes and one in time.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from daphne.http_protocol import WebRequest
 from twisted.web.http import HTTPChannel
@@ -24,11 +25,26 @@ HTTP_MAX_BODY_SIZE = 100 * 1024 * 1024  # bytes
 HTTP_REQUEST_TIMEOUT = 300  # seconds from a request's first line to the end of its body
 
 
+class HTTPConnection(Protocol):
+    """Where requests come from, as they see it: `http_counting.CountedHTTP`."""
+
+    def request_began(self) -> None: ...
+    def request_ended(self) -> None: ...
+    def uncount(self) -> None: ...
+    def let_go(self) -> None: ...
+
+
 class HTTPRequest(WebRequest):  # type: ignore[misc]
     """A request, from its first line on. The names are Twisted's and Daphne's."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, connection: HTTPConnection, channel: Any, *args: Any) -> None:
+        super().__init__(channel, *args)
+        self._connection = connection
+        connection.request_began()
+        if isinstance(channel, HTTPChannel):
+            channel.totalHeadersSize = self.server.limits.http_head_size or sys.maxsize
+        self._content_types: list[bytes] = []
+        self._has_head = False
         self._began = time.monotonic()
         self._body_size = 0
         self._arrived = False
@@ -38,6 +54,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """Refuse a body that says that it is too large."""
         super().gotLength(length)
+        self._has_head = True
         if length is not None and not self._refused:
             self._check_size(length)
 
@@ -52,8 +69,13 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
         """Serve the request, which is complete."""
         self._arrived = True
-        if not self._refused:
-            super().requestReceived(command, path, version)
+        if self._refused:
+            return
+        # Twisted would parse a form, whole and in this thread, for itself alone: a body of 100 MiB
+        # takes gigabytes then. It is not told what the body is.
+        self._content_types = self.requestHeaders.getRawHeaders(b"content-type") or []
+        self.requestHeaders.removeHeader(b"content-type")
+        super().requestReceived(command, path, version)
 
     def process(self) -> None:
         """Look at the headers that only a proxy may send, then let Daphne serve the request."""
@@ -61,6 +83,8 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
             self.channel.persistent = False  # whoever asks again is to do so elsewhere
             self.setHeader(b"connection", b"close")
         headers = self.requestHeaders
+        if self._content_types:
+            headers.setRawHeaders(b"content-type", self._content_types)
         if not trusts_proxy(self.server):
             headers.removeHeader(ROOT_PATH)
         for value in headers.getRawHeaders(ROOT_PATH, ()):
@@ -73,18 +97,24 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         if not all(_is_text(line) for name in names for line in headers.getRawHeaders(name, ())):
             for name in names:  # the proxy said nothing that could be believed
                 headers.removeHeader(name)
+        if (headers.getRawHeaders(b"upgrade") or [b""])[0].lower() == b"websocket":
+            self._connection.uncount()
         super().process()
         if self.transport is None:
             # The connection is a WebSocket's by now. Nobody will tell the channel that it ended,
             # so it lets go of the request, which knows it.
             self.channel.requests.remove(self)
+            self._connection.let_go()
+
+    def finish(self) -> None:
+        """End the answer."""
+        super().finish()
+        self._connection.request_ended()
 
     def check_timeouts(self) -> None:
         """Refuse a request that takes too long to arrive; Daphne calls this every two seconds."""
-        limit = self.server.http_request_timeout
-        if not self._arrived and not self._refused and 0 < limit < time.monotonic() - self._began:
-            counters.requests_timed_out += 1
-            self._refuse(408, "The request did not arrive in time.")
+        if not self._arrived and not self._refused:
+            self._check_arrival(time.monotonic() - self._began)
         super().check_timeouts()
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
@@ -94,6 +124,15 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         if isinstance(self.channel, HTTPChannel):
             let_go(self.channel)
         super().connectionLost(reason)
+
+    def _check_arrival(self, taken: float) -> None:
+        if not self._has_head and 0 < self.server.limits.http_head_timeout < taken:
+            counters.heads_timed_out += 1
+        elif 0 < self.server.http_request_timeout < taken:
+            counters.requests_timed_out += 1
+        else:
+            return
+        self._refuse(408, "The request did not arrive in time.")
 
     def _check_size(self, size: int) -> bool:
         limit = self.server.http_max_body_size

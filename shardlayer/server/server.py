@@ -20,8 +20,10 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 
 from shardlayer.aio.deadlines import Deadlines
+from shardlayer.server.address_limits import AddressLimits
 from shardlayer.server.adopting import adopt
 from shardlayer.server.balancer_link import BalancerLink
+from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.drain import DRAIN_SECONDS
 from shardlayer.server.endpoints import BACKLOG, with_backlog
 from shardlayer.server.handshake import MessageLimits
@@ -35,11 +37,15 @@ from shardlayer.server.shutdown import SHUTDOWN_TIMEOUT, Shutdown
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
 from shardlayer.server.stop_signals import on_stop_signal
+from shardlayer.server.waiting import Waiting
 from shardlayer.server.watchdog import BLOCKING_THRESHOLD, HANG_TIMEOUT, Watchdog
 
 reactor: Any = _reactor  # Twisted's stubs don't know the asyncio reactor's
 
 logger = logging.getLogger(__name__)
+
+DEFAULTS = ConnectionLimits()
+GRACE = 5  # seconds: more than two looks at the limits in time
 
 RESERVE = 100  # connections beyond the capacity, for pages; a balancer says how many itself
 
@@ -54,6 +60,9 @@ class Server(DaphneServer):  # type: ignore[misc]
         client_message_timeout: Seconds that a message may take to arrive, else 1008.
         http_max_body_size: Bytes of a request's body, past which it is refused with 413.
         http_request_timeout: Seconds that a request may take to arrive, else 408.
+        limits: On connections.
+        addresses: How many connections each address has.
+        waiting: The connections that wait for a request.
         capacity: Connections that it may hold; 0 is no limit. With a balancer it is this worker's
             share of all. A WebSocket beyond it is answered with 503.
         reserve: Connections beyond it that are served if they ask for anything but a WebSocket.
@@ -83,6 +92,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         shutdown_timeout: float = SHUTDOWN_TIMEOUT,
         hang_timeout: float = HANG_TIMEOUT,
         blocking_threshold: float = BLOCKING_THRESHOLD,
+        limits: ConnectionLimits = DEFAULTS,
         backlog: int = BACKLOG,
         capacity: int = 0,
         balancer: str | None = None,
@@ -100,6 +110,9 @@ class Server(DaphneServer):  # type: ignore[misc]
         self.client_message_timeout = client_message_timeout
         self.http_max_body_size = http_max_body_size
         self.http_request_timeout = http_request_timeout
+        self.limits = limits
+        self.addresses = AddressLimits(limits)
+        self.waiting = Waiting(limits.http_idle_connections)
         self.capacity = self._own_capacity = capacity
         self.reserve = RESERVE
         self.held = 0
@@ -127,6 +140,9 @@ class Server(DaphneServer):  # type: ignore[misc]
         Daphne calls this when it listens and has not accepted anything yet. The factory's method
         is replaced on the instance: it stays the factory that TLS asks for its ALPN protocols.
         """
+        idle = self.limits.http_idle_timeout
+        # Also of a body that stands still. Between requests the server's own limit is first.
+        self.http_factory.timeOut = idle + GRACE if idle else None
         build_http = self.http_factory.buildProtocol
         self.http_factory.buildProtocol = partial(Sniffer, self, build_http)
         self.ws_factory = UpgradeFactory(self)
@@ -264,6 +280,7 @@ class Server(DaphneServer):  # type: ignore[misc]
             logger.warning("The application of %r did not end in time and was killed.", websocket)
             self.websockets[websocket].cancel()
             self._leaving.start(websocket, now)  # it may ignore that, so once more then
+        self.waiting.check(now)
         super().timeout_checker()
 
     def kill_all_applications(self) -> Deferred[Any]:

@@ -18,6 +18,12 @@ class ServerCounters:
         message_timeouts: Clients closed with 1008 because a message took too long to arrive.
         bodies_too_large: HTTP requests refused with 413 for the size of their body.
         requests_timed_out: HTTP requests refused with 408 because they took too long to arrive.
+        heads_too_large: Requests refused with 431 for the size of their head.
+        heads_timed_out: Connections ended because a request's head took too long to arrive.
+        idle_closed: HTTP connections closed because no other request came in time.
+        idle_displaced: Connections closed because too many waited for a request, and this longest.
+        address_refused: Refused with 429 because their address had too many connections.
+        handshakes_refused: Handshakes refused with 429 because their address had sent too many.
         adopted: Connections that a balancer handed over.
         full: Handshakes and requests answered with 503 because the server holds all it may.
         drained: WebSockets that were sent away, since the server stops.
@@ -33,6 +39,12 @@ class ServerCounters:
     message_timeouts: int = 0
     bodies_too_large: int = 0
     requests_timed_out: int = 0
+    heads_too_large: int = 0
+    heads_timed_out: int = 0
+    idle_closed: int = 0
+    idle_displaced: int = 0
+    address_refused: int = 0
+    handshakes_refused: int = 0
     adopted: int = 0
     full: int = 0
     drained: int = 0

@@ -7,21 +7,23 @@ what Daphne does with it is then what it always did.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from shardlayer.server.handshake import HandshakeRefused, Opening, plain_response
+from shardlayer.core.client_addresses import address_key
+from shardlayer.server.address_limits import RETRY, TOO_MANY_REQUESTS
+from shardlayer.server.handshake import NO_HEADERS, HandshakeRefused, Opening, plain_response
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.http_counting import CountedHTTP
-from shardlayer.server.http_limits import HTTPRequest
+from shardlayer.server.proxy import trusts_proxy
+from shardlayer.server.refusal import refuse
 from shardlayer.server.server_counters import counters
-from shardlayer.server.transports import StreamProtocol, Transport, switch_protocol
+from shardlayer.server.transports import StreamProtocol, Transport, host_of, switch_protocol
+from shardlayer.server.waiting import patience
 from shardlayer.server.websocket_protocol import WebSocketProtocol
 
 RETRY_AFTER = 5  # seconds, in the answer to a client for which there is no room
-MAX_HEAD_SIZE = 16 * 1024  # bytes; Twisted's HTTP takes no more either, and answers with 400
 
 _METHOD = b"GET "
 _END_OF_HEAD = b"\r\n\r\n"
@@ -40,40 +42,69 @@ class Sniffer:
         self._data = b""
 
     def makeConnection(self, transport: Transport) -> None:  # noqa: N802
-        """Wait for a request's head, for as long as Daphne's HTTP would."""
+        """Wait for a request's head."""
         self._transport = transport
         self._server.connection_made()
-        self._timer = asyncio.get_running_loop().call_later(
-            self._server.http_factory.timeOut, transport.abortConnection
-        )
+        self._server.waiting.begin(self)
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         """Stop waiting."""
-        self._timer.cancel()
+        self._server.waiting.end(self)
         self._server.connection_lost()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Hand the connection on as soon as it is known to whom."""
         self._data = data = self._data + data if self._data else data
         end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        if end >= len(_END_OF_HEAD):  # as the preface of HTTP/2 has it, too
+        is_complete = end >= len(_END_OF_HEAD)  # as the preface of HTTP/2 has it, too
+        limit = self._server.limits.http_head_size
+        if 0 < limit < (end if is_complete else len(data)):
+            self._server.waiting.end(self)
+            counters.heads_too_large += 1
+            self._refuse(431, f"The head of a request has at most {limit} bytes.")
+        elif is_complete:
+            self._server.waiting.end(self)
             if data.startswith(_METHOD) and _asks_for_websocket(data, 0, end):
-                self._timer.cancel()
                 open_websocket(self._server, self._transport, data[:end], data[end:])
             else:
                 self._serve_http(data)
-        elif len(data) > MAX_HEAD_SIZE:
-            self._serve_http(data)
+
+    # What Waiting calls.
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the head may take."""
+        return patience(self._server.limits.http_head_timeout)
+
+    def give_up(self) -> None:
+        """Refuse a request that does not arrive, and drop a client that has sent nothing."""
+        counters.heads_timed_out += 1
+        if self._data:
+            self._refuse(408, "The request did not arrive in time.")
+        else:
+            self._transport.abortConnection()
+
+    def make_way(self) -> None:
+        """Be gone."""
+        self._transport.abortConnection()
+
+    def _refuse(self, status: int, text: str, extra: Mapping[str, str] = NO_HEADERS) -> None:
+        self._data = b""
+        answer = plain_response(status, text, self._server.server_name, extra)
+        refuse(self._server, self._transport, answer, lingers=True)
 
     def _serve_http(self, data: bytes) -> None:
-        self._timer.cancel()
         server = self._server
         if 0 < server.capacity < server.held - server.reserve:
             refuse_full(server, self._transport)
             return
-        http = self._build_http(self._address)
-        http.requestFactory = HTTPRequest
-        counted = CountedHTTP(server, http)
+        # A proxy's connections are its own, whoever is behind it.
+        key = None if trusts_proxy(server) else address_key(host_of(self._transport))
+        refusal = "" if key is None else server.addresses.enter(key)
+        if refusal:
+            self._refuse(TOO_MANY_REQUESTS, refusal, RETRY)
+            return
+        counted = CountedHTTP(server, self._build_http(self._address), key)
         switch_protocol(self._transport, counted)
         counted.dataReceived(data)
 
@@ -141,8 +172,7 @@ def open_websocket(
         )
     except HandshakeRefused as refusal:
         counters.rejected += 1
-        transport.write(refusal.answer)
-        transport.loseConnection()
+        refuse(server, transport, refusal.answer)
         return
     protocol = WebSocketProtocol(server, opening)
     switch_protocol(transport, protocol)
@@ -155,5 +185,4 @@ def refuse_full(server: WebSocketHost, transport: Transport) -> None:
     counters.full += 1
     text = "The server holds as many connections as it may. Try again later."
     extra = {"Retry-After": str(RETRY_AFTER)}
-    transport.write(plain_response(503, text, server.server_name, extra))
-    transport.loseConnection()
+    refuse(server, transport, plain_response(503, text, server.server_name, extra))

@@ -64,6 +64,12 @@ def addresses(transport: Transport) -> tuple[Address | None, Address | None]:
     return [str(peer.host), peer.port], [str(host.host), host.port]
 
 
+def host_of(transport: Transport) -> str | None:
+    """Return the client's host; None on a Unix socket."""
+    host = getattr(transport.getPeer(), "host", None)
+    return None if host is None else str(host)
+
+
 def switch_protocol(transport: Any, protocol: Any) -> None:
     """Let another protocol have the connection, as Daphne does for its own WebSockets."""
     if isinstance(transport, ProtocolWrapper):

@@ -15,10 +15,12 @@ from websockets.frames import Close, CloseCode
 from websockets.protocol import State as WebSocketState
 from websockets.server import ServerProtocol
 
+from shardlayer.core.client_addresses import address_key
 from shardlayer.core.close_codes import CLOSE_SLOW
 from shardlayer.core.frames import text_frame
 from shardlayer.server import slow_client
 from shardlayer.server.accepting import Accepting
+from shardlayer.server.address_limits import RETRY, TOO_MANY_REQUESTS
 from shardlayer.server.connection import ConnectionState
 from shardlayer.server.inbox import Message
 from shardlayer.server.keepalive import Due
@@ -66,6 +68,13 @@ class WebSocketProtocol(Accepting):
             return
         self._client = scope["client"]
         self._path = scope["raw_path"].decode("ascii")  # not unquoted: it goes into log lines
+        key = address_key(scope["client"][0]) if scope["client"] else None
+        if key is not None:
+            refusal = server.addresses.enter_by_handshake(key)
+            if refusal:
+                self._refuse(TOO_MANY_REQUESTS, refusal, RETRY)
+                return
+            self._address = key
         try:
             server.open_websocket(self, scope)
         except Exception:
@@ -86,6 +95,8 @@ class WebSocketProtocol(Accepting):
         self._frames = self._opening = None
         self._stop_reading()
         self._detach(int(close.code), close.reason)
+        if self._address is not None:
+            self._server.addresses.leave(self._address)
         self._server.websocket_lost(self)
 
     # What the application calls.

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
+
+from shardlayer.server.connection_limits import ConnectionLimits
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,6 +32,7 @@ def test_options() -> None:
     """Every option of Daphne is there, and some more."""
     ours, daphnes = (run(module, "--help").stdout for module in ("shardlayer.server", "daphne"))
     assert options(ours) - options(daphnes) == {
+        *(f"--{item.name.replace('_', '-')}" for item in fields(ConnectionLimits)),
         "--backlog",
         "--blocking-threshold",
         "--balancer",
@@ -50,7 +54,7 @@ def test_options() -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("--client-buffer-limit", "0"),
+        *((f"--{item.name.replace('_', '-')}", "-1") for item in fields(ConnectionLimits)),
         ("--client-buffer-limit", "-1"),
         ("--client-buffer-limit", "much"),
         ("--backlog", "0"),

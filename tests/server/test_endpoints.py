@@ -218,10 +218,10 @@ def test_single_first_byte(endpoint: Endpoint, first: bytes) -> None:
 
 
 def test_head_too_large(endpoint: Endpoint) -> None:
-    """A request whose head doesn't end is Daphne's to refuse."""
+    """A request whose head doesn't end is refused."""
     with endpoint.connect() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n" + (b"X: " + b"a" * 4000 + b"\r\n") * 5)
-        assert connection.recv(4096).startswith(b"HTTP/1.1 400 Bad Request")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 431 ")
 
 
 def test_broadcast(endpoint: Endpoint) -> None:

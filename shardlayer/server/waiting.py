@@ -1,0 +1,61 @@
+"""The connections that wait for a request: new ones, and those that have served one.
+
+They cost a client nothing, so there are only so many. When there is one too many, the one goes that
+has waited longest: whoever has just come has most likely something to ask.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Protocol
+
+from shardlayer.server.server_counters import counters
+
+
+class Waiter(Protocol):
+    """A connection, as it is seen here."""
+
+    @property
+    def patience(self) -> float: ...  # seconds that it may wait
+    def give_up(self) -> None: ...
+    def make_way(self) -> None: ...
+
+
+class Waiting:
+    """All that wait.
+
+    Args:
+        most: How many may; 0: any number.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._since: dict[Waiter, float] = {}  # in ascending order
+
+    def __len__(self) -> int:
+        return len(self._since)
+
+    def begin(self, waiter: Waiter) -> None:
+        """Wait from now on."""
+        self._since[waiter] = time.monotonic()
+        if 0 < self._most < len(self._since):
+            longest = next(iter(self._since))
+            del self._since[longest]
+            counters.idle_displaced += 1
+            longest.make_way()
+
+    def end(self, waiter: Waiter) -> None:
+        """Wait no more. Again is no error."""
+        self._since.pop(waiter, None)
+
+    def check(self, now: float) -> None:
+        """Have those give up that have waited too long, by `time.monotonic()`."""
+        for waiter in [each for each, since in self._since.items() if now - since > each.patience]:
+            self._since.pop(waiter, None)
+            waiter.give_up()
+
+
+def patience(seconds: float) -> float:
+    """Return how long to wait by a limit of which 0 is none."""
+    return seconds or math.inf

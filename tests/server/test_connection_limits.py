@@ -1,0 +1,248 @@
+"""What a client may do to connect: how often, from one address, and how long it may take."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.server.client import TEXT, RawClient, frame, request
+from tests.server.conftest import LOOPBACK
+from tests.server.process import ServerProcess
+from tests.server.test_http_limits import answer, count
+from tests.waiting import wait_until
+
+GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+PROXY = b"PROXY TCP4 %b 198.51.100.1 5555 443\r\n"
+OPTIONS = (
+    *("--address-connections", "3", "--address-handshake-rate", "1"),
+    *("--http-head-size", "3000", "--http-head-timeout", "1"),
+    *("--http-idle-timeout", "2", "--http-idle-connections", "8"),
+)
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with small limits, behind a proxy that it believes."""
+    directory = tmp_path_factory.mktemp("limited")
+    with ServerProcess(directory, *LOOPBACK, "--proxy-headers", *OPTIONS) as server:
+        yield server
+        assert server.errors() == []
+
+
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The same, where a client's address is what the connection says: by the PROXY protocol."""
+    endpoint = ("-e", "haproxy:tcp:port=0:interface=127.0.0.1")
+    with ServerProcess(tmp_path_factory.mktemp("direct"), *endpoint, *OPTIONS) as server:
+        yield server
+        assert server.errors() == []
+
+
+def opens(server: ServerProcess, address: str) -> RawClient:
+    """Return a WebSocket of a client with that address, by a proxy."""
+    return RawClient(server.connect(), request(X_Forwarded_For=address))
+
+
+def connects(server: ServerProcess, address: str) -> socket.socket:
+    """Return a connection of a client with that address, by the PROXY protocol."""
+    connection = server.connect()
+    connection.sendall(PROXY % address.encode())
+    return connection
+
+
+def state_of_direct(server: ServerProcess, name: str) -> int:
+    """Return a counter of a server that speaks the PROXY protocol."""
+    with connects(server, "127.0.0.1") as connection, connection.makefile("rb") as file:
+        connection.sendall(b"GET /state HTTP/1.0\r\n\r\n")
+        text = file.read().partition(b"\r\n\r\n")[2].decode()
+    return int(text.partition(f'"{name}": ')[2].partition(",")[0].rstrip("}"))
+
+
+def test_websockets_of_an_address(limited: ServerProcess) -> None:
+    """One more is refused with 429, until one ends; a /64 of IPv6 is one address."""
+    before = count(limited, "address_refused")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(opens(limited, f"2001:db8::{n}")) for n in range(3)]
+        assert [client.status for client in clients] == [101] * 3
+        with opens(limited, "2001:db8::99") as refused:
+            assert refused.status == 429
+            assert "Retry-After: 10" in refused.head
+        with opens(limited, "2001:db8:0:1::1") as other:
+            assert other.status == 101
+        assert count(limited, "address_refused") == before + 1
+        clients[0].finish()
+
+        def has_place() -> bool:
+            with opens(limited, "2001:db8::5") as client:
+                return client.status == 101
+
+        wait_until(has_place)
+
+
+def test_handshakes_of_an_address(limited: ServerProcess) -> None:
+    """More than ten at once, or one a second, are refused with 429; others are let in."""
+    before = count(limited, "handshakes_refused")
+    statuses = []
+    for _ in range(14):
+        with opens(limited, "203.0.113.9") as client:
+            statuses.append(client.status)
+            if client.status == 101:
+                client.finish()
+    assert statuses[:10] == [101] * 10
+    assert 429 in statuses[10:]
+    assert count(limited, "handshakes_refused") == before + statuses.count(429)
+    with opens(limited, "203.0.113.10") as client:
+        assert client.status == 101
+
+
+def test_proxies_on_this_machine_are_nobody(limited: ServerProcess) -> None:
+    """Who is behind one that does not say for whom it asks is not known, and not counted."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(limited.connect(), request())) for _ in range(30)]
+        assert [client.status for client in clients] == [101] * 30
+
+
+def test_connections_of_an_address(direct: ServerProcess) -> None:
+    """HTTP and WebSockets count together; what becomes a WebSocket counts once."""
+    before = state_of_direct(direct, "address_refused")
+    with ExitStack() as stack:
+        for _ in range(2):
+            http = stack.enter_context(connects(direct, "203.0.113.1"))
+            http.sendall(GET)
+            assert http.recv(65536).endswith(b"GET ")
+        client = RawClient(http, request())
+        stack.enter_context(client)
+        assert client.status == 101
+        stack.enter_context(RawClient(connects(direct, "203.0.113.1"), request()))
+        with connects(direct, "203.0.113.1") as refused:
+            refused.sendall(GET)
+            assert answer(refused).startswith(b"HTTP/1.1 429 ")
+        with connects(direct, "203.0.113.2") as other:
+            other.sendall(GET)
+            assert other.recv(65536).endswith(b"GET ")
+    assert state_of_direct(direct, "address_refused") == before + 1
+
+    def is_forgotten() -> bool:
+        with ExitStack() as stack:
+            clients = []
+            for _ in range(3):
+                connection = stack.enter_context(connects(direct, "203.0.113.1"))
+                connection.sendall(GET)
+                clients.append(connection.recv(65536))
+            return all(text.endswith(b"GET ") for text in clients)
+
+    wait_until(is_forgotten)
+
+
+@pytest.mark.parametrize("ends", [b"", b"\r\n\r\n"], ids=["open", "complete"])
+def test_size_of_a_head(limited: ServerProcess, ends: bytes) -> None:
+    """431, whether the end of the head has come or not."""
+    before = count(limited, "heads_too_large")
+    with limited.connect() as connection:
+        connection.sendall(request()[:-4] + b"\r\nX: " + b"x" * 3000 + ends)
+        assert answer(connection).startswith(b"HTTP/1.1 431 ")
+    assert count(limited, "heads_too_large") == before + 1
+
+
+def test_size_of_a_later_head(limited: ServerProcess) -> None:
+    """Twisted answers 400 then."""
+    with limited.connect() as connection:
+        connection.sendall(GET)
+        assert connection.recv(65536).endswith(b"GET ")
+        connection.sendall(GET[:-2] + b"X: " + b"x" * 3000 + b"\r\n\r\n")
+        assert answer(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_time_of_a_head(limited: ServerProcess) -> None:
+    """408 where something was sent, an end where nothing was; also of a later request."""
+    before = count(limited, "heads_timed_out")
+    with limited.connect() as silent, limited.connect() as slow, limited.connect() as second:
+        slow.sendall(GET[:20])
+        second.sendall(GET)
+        assert second.recv(65536).endswith(b"GET ")
+        second.sendall(b"GET / HTTP/1.1\r\nHost")
+        for connection in (slow, second):
+            assert answer(connection).startswith(b"HTTP/1.1 408 ")
+        with pytest.raises(ConnectionResetError):
+            answer(silent)
+    assert count(limited, "heads_timed_out") == before + 3
+
+
+@pytest.mark.parametrize("begins", [b"", b"GET /"], ids=["silent", "half a line"])
+def test_idle_connections_are_closed(limited: ServerProcess, begins: bytes) -> None:
+    """In their time, though bytes of a line that does not end keep coming."""
+    before = count(limited, "idle_closed")
+    with limited.connect() as connection:
+        connection.sendall(GET)
+        assert connection.recv(65536).endswith(b"GET ")
+        connection.settimeout(0.2)
+
+        def is_closed() -> bool:
+            try:
+                connection.sendall(begins)
+                return connection.recv(1) == b""
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+
+        wait_until(is_closed)
+    assert count(limited, "idle_closed") == before + 1
+
+
+def test_number_of_connections_that_wait(limited: ServerProcess) -> None:
+    """The one that has waited longest makes way; those that are served are not concerned."""
+    before = count(limited, "idle_displaced")
+    with ExitStack() as stack:
+        client = stack.enter_context(RawClient(limited.connect(), request()))
+        oldest = stack.enter_context(limited.connect())
+        oldest.sendall(GET)
+        assert oldest.recv(65536).endswith(b"GET ")
+        others = [stack.enter_context(limited.connect()) for _ in range(8)]
+        with pytest.raises(ConnectionResetError):
+            oldest.recv(1)
+        others[-1].sendall(GET)
+        assert others[-1].recv(65536).endswith(b"GET ")
+        client.send(frame(TEXT, b"still here"))
+        received = client.read()
+        assert received is not None
+        assert received.payload == b"still here"
+    assert count(limited, "idle_displaced") > before
+
+
+def test_no_limits(tmp_path: Path) -> None:
+    """0 turns each off."""
+    options = [text if text.startswith("--") else "0" for text in OPTIONS]
+    with (
+        ServerProcess(
+            tmp_path, *LOOPBACK, "--proxy-headers", *options, "--client-buffer-limit", "0"
+        ) as server,
+        ExitStack() as stack,
+    ):
+        idle = [stack.enter_context(server.connect()) for _ in range(10)]
+        for _ in range(40):
+            assert stack.enter_context(opens(server, "203.0.113.9")).status == 101
+        idle[0].sendall(GET[:-2] + (b"X: " + b"x" * 7000 + b"\r\n") * 4 + b"\r\n")
+        assert idle[0].recv(65536).endswith(b"GET ")
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_forms_are_not_parsed(server: ServerProcess, kind: str) -> None:
+    """Twisted would, in memory and while everybody waits; the application gets the body alone."""
+    body = b"a=&" * 300_000
+    head = [
+        *("POST / HTTP/1.1", "Host: test", "Connection: close"),
+        *(f"Content-Type: {kind}; boundary=a", f"Content-Length: {len(body)}", "", ""),
+    ]
+    with server.connect() as connection:
+        connection.sendall("\r\n".join(head).encode() + body)
+        assert answer(connection).endswith(b"POST " + body)
+    with server.connect() as connection:
+        connection.sendall(
+            f"GET /scope HTTP/1.0\r\nContent-Type: {kind}\r\nContent-Length: 1\r\n\r\nx".encode()
+        )
+        assert kind.encode() in answer(connection)
