@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from shardlayer.server.address_limits import AddressLimits
+from shardlayer.server.awaited_requests import AwaitedRequests
 from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.handshake import MessageLimits
 from shardlayer.server.inbox import Inbox, Message
 from shardlayer.server.scope import ScopeOptions
-from shardlayer.server.waiting import Waiting
 
 
 class WebSocket(Protocol):
@@ -42,7 +42,7 @@ class WebSocketHost(ScopeOptions, Protocol):
 
     limits: ConnectionLimits
     addresses: AddressLimits
-    waiting: Waiting
+    waiting: AwaitedRequests
     client_buffer_limit: int
     client_frame_rate: int
     client_message_timeout: float

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 from shardlayer.core.client_addresses import AddressKey
+from shardlayer.server.awaited_requests import patience
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.http_limits import HTTPRequest
 from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import StreamProtocol, Transport
-from shardlayer.server.waiting import patience
 
 
 class CountedHTTP:
@@ -78,7 +78,7 @@ class CountedHTTP:
         self._server.waiting.end(self)
         self._http = None
 
-    # What Waiting calls.
+    # What AwaitedRequests calls.
 
     @property
     def patience(self) -> float:

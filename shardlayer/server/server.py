@@ -22,6 +22,7 @@ from twisted.internet.defer import Deferred
 from shardlayer.aio.deadlines import Deadlines
 from shardlayer.server.address_limits import AddressLimits
 from shardlayer.server.adopting import adopt
+from shardlayer.server.awaited_requests import AwaitedRequests
 from shardlayer.server.balancer_link import BalancerLink
 from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.drain import DRAIN_SECONDS
@@ -37,7 +38,6 @@ from shardlayer.server.shutdown import SHUTDOWN_TIMEOUT, Shutdown
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
 from shardlayer.server.stop_signals import on_stop_signal
-from shardlayer.server.waiting import Waiting
 from shardlayer.server.watchdog import BLOCKING_THRESHOLD, HANG_TIMEOUT, Watchdog
 
 reactor: Any = _reactor  # Twisted's stubs don't know the asyncio reactor's
@@ -112,7 +112,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         self.http_request_timeout = http_request_timeout
         self.limits = limits
         self.addresses = AddressLimits(limits)
-        self.waiting = Waiting(limits.http_idle_connections)
+        self.waiting = AwaitedRequests(limits.http_idle_connections)
         self.capacity = self._own_capacity = capacity
         self.reserve = RESERVE
         self.held = 0

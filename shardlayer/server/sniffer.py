@@ -13,6 +13,7 @@ from typing import Any
 
 from shardlayer.core.client_addresses import address_key
 from shardlayer.server.address_limits import RETRY, TOO_MANY_REQUESTS
+from shardlayer.server.awaited_requests import patience
 from shardlayer.server.handshake import NO_HEADERS, HandshakeRefused, Opening, plain_response
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.http_counting import CountedHTTP
@@ -20,9 +21,9 @@ from shardlayer.server.proxy import trusts_proxy
 from shardlayer.server.refusal import refuse
 from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import StreamProtocol, Transport, host_of, switch_protocol
-from shardlayer.server.waiting import patience
 from shardlayer.server.websocket_protocol import WebSocketProtocol
 
+AFTER_STOP = {"Retry-After": "1"}  # seconds: another worker has room
 RETRY_AFTER = 5  # seconds, in the answer to a client for which there is no room
 
 _METHOD = b"GET "
@@ -69,7 +70,7 @@ class Sniffer:
             else:
                 self._serve_http(data)
 
-    # What Waiting calls.
+    # What AwaitedRequests calls.
 
     @property
     def patience(self) -> float:
@@ -163,8 +164,7 @@ def open_websocket(
     if server.is_draining:
         counters.refused_stopping += 1
         text = "The server is stopping."
-        transport.write(plain_response(503, text, server.server_name, {"Retry-After": "1"}))
-        transport.loseConnection()
+        refuse(server, transport, plain_response(503, text, server.server_name, AFTER_STOP))
         return
     try:
         opening = Opening(

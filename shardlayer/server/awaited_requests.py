@@ -22,7 +22,7 @@ class Waiter(Protocol):
     def make_way(self) -> None: ...
 
 
-class Waiting:
+class AwaitedRequests:
     """All that wait.
 
     Args:
