@@ -20,6 +20,13 @@ VARIABLE = re.compile(
 REPLACED = {"command", "entrypoint", "test"}  # lists that are taken as a whole
 ONCE = {"cap_drop", "tmpfs", "ports", "profiles"}  # lists in which nothing stands twice
 
+SECRETS = {  # what bin/secrets makes, for tests
+    "DJANGO_SECRET_KEY": "d" * 40,
+    "POSTGRES_PASSWORD": "p" * 40,
+    "VALKEY_PASSWORD": "v" * 40,
+    "GRAFANA_PASSWORD": "g" * 40,
+}
+
 Yaml = dict[str, Any]
 
 

@@ -11,25 +11,23 @@ from typing import Any
 
 import jsonschema
 import pytest
+from django.core.management import load_command_class
 
+from config.redis import redis_config
 from demo.devserver.procfile import parse_procfile
-from tests.deploy.compose_file import MissingVariable, Yaml, load
+from shardlayer.server.cli import CommandLineInterface
+from tests.deploy.compose_file import SECRETS, MissingVariable, Yaml, load
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = Path(__file__).with_name("compose-spec.json")
 IN_CONTAINERS_OF_THEIR_OWN = {"redis": "valkey", "kafka": "kafka"}
-SECRETS = {
-    "DJANGO_SECRET_KEY": "d" * 40,
-    "POSTGRES_PASSWORD": "p" * 40,
-    "VALKEY_PASSWORD": "v" * 40,
-    "GRAFANA_PASSWORD": "g" * 40,
-}
 ENVIRON = {**SECRETS, "DJANGO_ALLOWED_HOSTS": "www.example.com"}
 
 ONE = ("docker-compose.yml",)
 REDIS = ("docker-compose.redis.yml",)
+MULTI = ("docker-compose.multi.yml",)
 HORIZONTAL = ("docker-compose.horizontal.yml",)
-ALL = [ONE, REDIS, HORIZONTAL, (*ONE, *REDIS)]
+ALL = [ONE, MULTI, REDIS, HORIZONTAL, (*ONE, *REDIS), (*MULTI, *REDIS)]
 
 every = pytest.mark.parametrize("files", ALL, ids=" ".join)
 
@@ -140,7 +138,7 @@ def test_every_secret_is_used() -> None:
 def test_no_secret_stands_in_a_file() -> None:
     """Whatever is named like one is asked for."""
     names = re.compile(r"^\s*\w*(?:PASSWORD|SECRET|TOKEN)\w*:\s*(.+)$", re.M)
-    for file in {*ONE, *REDIS, *HORIZONTAL, "deploy/compose/services.yml"}:
+    for file in {*ONE, *MULTI, *REDIS, *HORIZONTAL, "deploy/compose/services.yml"}:
         for value in names.findall((ROOT / file).read_text()):
             assert value.startswith("${"), value
 
@@ -185,9 +183,48 @@ def test_brokers_are_one_cluster() -> None:
         assert place["CLUSTER_ID"] == brokers["kafka-1"]["CLUSTER_ID"]
 
 
+def test_limits_of_one_machine() -> None:
+    """Everything together has 3 CPUs and 14 GiB."""
+    limits = [
+        service["deploy"]["resources"]["limits"] for service in read(MULTI)["services"].values()
+    ]
+    assert sum(float(limit["cpus"]) for limit in limits) == pytest.approx(3.0)
+    assert sum(_mebibytes(limit["memory"]) for limit in limits) == 14 * 1024
+
+
+def _mebibytes(memory: str) -> int:
+    return int(memory[:-1]) * {"m": 1, "g": 1024}[memory[-1]]
+
+
+def test_commands_are_taken() -> None:
+    """What workers and balancer are started with are options that they have."""
+    services = read(MULTI)["services"] | read(HORIZONTAL)["services"]
+    for name in ("worker-1", "worker-2", "worker-3", "node"):
+        program, *arguments = services[name]["command"]
+        assert program == "shardlayer-daphne"
+        assert CommandLineInterface().parser.parse_args(arguments).application
+    program, script, command, *arguments = services["balancer"]["command"]
+    assert (program, script) == ("python", "manage.py")
+    parser = load_command_class("realtime", command).create_parser(script, command)
+    assert parser.parse_args(arguments).max_connections == 12_000
+
+
+def test_balancer_and_workers_share_a_socket() -> None:
+    """All of them name it, and the volume in which it is."""
+    services = read(MULTI)["services"]
+    for name in ("balancer", "worker-1", "worker-2", "worker-3"):
+        assert "/run/shardlayer/balancer.sock" in " ".join(services[name]["command"])
+        assert "run:/run/shardlayer" in services[name]["volumes"]
+
+
 def test_redis_takes_the_single_server_s_place() -> None:
     """Over another file the primary is the service that all others wait for."""
-    services = read((*ONE, *REDIS))["services"]
+    environ = {**ENVIRON, "REDIS_SENTINELS": "sentinel-1,sentinel-2", "REDIS_WAIT_REPLICAS": "1"}
+    services = read((*MULTI, *REDIS), environ)["services"]
+    config = redis_config(services["worker-1"]["environment"])
+    assert config["hosts"][0]["password"] == SECRETS["VALKEY_PASSWORD"]
+    assert {host for host, _ in config["hosts"][0]["sentinels"]} <= services.keys()
+    assert config["wait_replicas"] == 1
     assert services["valkey"]["command"] == ["/start.sh", "server"]
     assert services["worker-1"]["depends_on"]["valkey"]["condition"] == "service_healthy"
 
