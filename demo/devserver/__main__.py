@@ -9,6 +9,7 @@ import sys
 from types import FrameType
 
 from demo.devserver.errors import DevServerError
+from demo.devserver.procfile import WORKERS
 from demo.devserver.run import run
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -26,16 +27,21 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def main() -> int:
     """Run everything until a signal; return the exit code."""
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="bin/dev",
         description="Start the whole demo; Ctrl-C stops it.",
-        epilog="It is set by the environment: PORT, REDIS_URL, KAFKA_BOOTSTRAP_SERVERS, "
-        "DATABASE_URL. See README.md.",
-    ).parse_args()
+        epilog="It is set by the environment as well: PORT, WORKERS, REDIS_URL, "
+        "KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL. See README.md.",
+    )
+    parser.add_argument(
+        "--workers", metavar="N", help="How many workers stand behind the one port (default: 2)."
+    )
+    workers = parser.parse_args().workers
+    environ = {**os.environ, WORKERS: workers} if workers else os.environ
     for each in STOP_SIGNALS:
         signal.signal(each, _interrupt)
     try:
-        run(os.environ)
+        run(environ)
     except Interrupted:
         return 0
     except DevServerError as error:

@@ -22,12 +22,13 @@ class Order:
     stop_seconds: int
 
 
-# What others need stops later: workers, then the feed, the pool, the broker, Redis.
+# What others need stops later: balancer, workers, then the feed, the pool, the broker, Redis.
 ORDERS = {
     "redis": Order(priority=10, stop_seconds=1),
     "kafka": Order(priority=20, stop_seconds=1),
     "pool": Order(priority=30, stop_seconds=2),
     "feed": Order(priority=40, stop_seconds=1),
+    "balancer": Order(priority=60, stop_seconds=1),  # stops first: nobody new comes
 }
 OTHER = Order(priority=45, stop_seconds=1)  # a part that somebody adds to the Procfile
 WORKERS = Order(priority=50, stop_seconds=3)  # one group: they stop side by side

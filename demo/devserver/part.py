@@ -13,7 +13,7 @@ from pathlib import Path
 
 from demo.devserver.errors import DevServerError
 from demo.devserver.plan import ELSEWHERE, REDIS, make_plan
-from demo.devserver.procfile import parse_procfile
+from demo.devserver.procfile import read_procfile
 from demo.embedded.lifeline import end_with_parent
 from demo.embedded.private import make_private_folder, password_of
 
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     make_private_folder(REDIS.parent)
     try:
         plan = make_plan(
-            parse_procfile(Path("Procfile").read_text()),
+            read_procfile(os.environ),
             os.environ,
             redis_password=password_of(REDIS),
         )

@@ -1,7 +1,7 @@
 """Who listens where, and the environment that each part gets; pure.
 
 Everything follows from PORT, so that parts started by Supervisor, by honcho or by hand find each
-other without talking: worker-1 has PORT, worker-2 PORT + 1, Redis and Kafka two ports above.
+other without talking: the balancer has PORT, worker-1 PORT + 1, Redis and Kafka two ports above.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from demo.devserver.errors import DevServerError
 from demo.devserver.procfile import worker_number
 
 DEFAULT_PORT = 8000
-REDIS_OFFSET = 10  # above PORT: leaves room for ten workers
+BALANCER_OFFSET = 0  # above PORT
+REDIS_OFFSET = 10  # leaves room for nine workers
 KAFKA_OFFSET = 11
+_OFFSETS = {"balancer": BALANCER_OFFSET, "redis": REDIS_OFFSET, "kafka": KAFKA_OFFSET}
 HIGHEST_PORT = 65535
 HONCHO_STEP = 100  # honcho gives its n-th process PORT + 100 n
 HOST = "127.0.0.1"
@@ -33,7 +35,7 @@ class Plan:
 
     Attributes:
         names: The parts in the Procfile's order.
-        port: The first worker's.
+        port: The balancer's.
         elsewhere: Part -> the address that the environment gave for it.
         redis_password: Of the embedded Redis.
     """
@@ -56,12 +58,17 @@ class Plan:
     def port_of(self, name: str) -> int | None:
         """Return the port that a part listens on, None when it listens on none."""
         if (number := worker_number(name)) is not None:
-            return self.port + number - 1
-        offset = {"redis": REDIS_OFFSET, "kafka": KAFKA_OFFSET}.get(name)
+            return self.port + number
+        offset = _OFFSETS.get(name)
         return None if offset is None else self.port + offset
 
+    @property
+    def url(self) -> str:
+        """The demo's address for a browser, without a slash at the end."""
+        return f"http://{HOST}:{self.port}"
+
     def url_of(self, worker: str) -> str:
-        """Return a worker's address for a browser, without a slash at the end."""
+        """Return a worker's own address for a browser, without a slash at the end."""
         return f"http://{HOST}:{self.port_of(worker)}"
 
     @property

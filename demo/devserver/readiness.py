@@ -23,18 +23,18 @@ def is_up(plan: Plan, name: str) -> bool:
     port = plan.port_of(name)
     if port is None:
         raise ValueError(f"{name} listens on no port.")
-    if worker_number(name) is not None:
+    if worker_number(name) is not None or name == "balancer":  # which has a worker answer
         return _ready(port)
     if name == "redis":
         return EmbeddedValkey(directory=REDIS, port=port, password=plan.redis_password).is_up()
     return answers(port)
 
 
-def gets_live_data(plan: Plan, worker: str) -> bool:
-    """Say whether a client of this worker gets a push, which needs all parts: feed, Kafka, pool,
-    Redis and the worker. Waits ASK_TIMEOUT for it.
+def gets_live_data(plan: Plan) -> bool:
+    """Say whether a client gets a push, which needs all parts: feed, Kafka, pool, Redis, a worker
+    and the balancer. Waits ASK_TIMEOUT for it.
     """
-    url = plan.url_of(worker)
+    url = plan.url
     address = url.replace("http:", "ws:") + f"/ws/?room={ROOM}"
     try:
         # Without a bound on its queue: a full one, of a burst, would hold up the closing.

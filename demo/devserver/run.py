@@ -16,7 +16,7 @@ from demo.devserver.errors import DevServerError
 from demo.devserver.lock import take_lock
 from demo.devserver.plan import HOST, REDIS, Plan, make_plan
 from demo.devserver.processes import holder_of
-from demo.devserver.procfile import parse_procfile
+from demo.devserver.procfile import read_procfile
 from demo.devserver.readiness import gets_live_data, is_up
 from demo.devserver.steps import Steps, say
 from demo.devserver.supervisor import LOGS, Supervisor, socket_path
@@ -38,7 +38,7 @@ def run(environ: Mapping[str, str]) -> NoReturn:
     Raises:
         DevServerError: A port is taken, or a part did not come up. Nothing is left running.
     """
-    commands = parse_procfile(Path("Procfile").read_text())
+    commands = read_procfile(environ)
     make_private_folder(VAR)
     plan = make_plan(commands, environ, redis_password=password_of(REDIS))
     with take_lock():
@@ -96,11 +96,10 @@ def _start(plan: Plan, supervisor: Supervisor, environ: Mapping[str, str]) -> st
         if plan.port_of(name) is not None:
             _wait(supervisor, name, functools.partial(is_up, plan, name), logs=[name])
             steps.done(name, f"{HOST}:{plan.port_of(name)}")
-    first = plan.workers[0]
     through = [name for name in ("feed", "pool") if name in plan.started]
-    _wait(supervisor, "live data", functools.partial(gets_live_data, plan, first), logs=through)
-    steps.done("live data", f"feed -> Kafka -> pool -> Redis -> {first}")
-    url = plan.url_of(first)
+    _wait(supervisor, "live data", functools.partial(gets_live_data, plan), logs=through)
+    steps.done("live data", f"feed -> Kafka -> pool -> Redis -> {len(plan.workers)} workers")
+    url = plan.url
     login = " (demo login: admin / admin)" if prepared.demo_admin else ""
     return f"\nReady: {url}/\nAdmin: {url}/admin/{login}\nLogs:  {LOGS}/*.log; Ctrl-C stops all."
 

@@ -15,6 +15,7 @@ from daphne.cli import CommandLineInterface as DaphneCommandLine
 from daphne.server import Server as DaphneServer
 
 from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
+from shardlayer.aio.open_files import raise_file_limit
 from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.drain import DRAIN_SECONDS
 from shardlayer.server.endpoints import BACKLOG
@@ -184,6 +185,7 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             blocking_threshold=options.blocking_threshold,
         )
         self._gc_threshold: int = options.gc_threshold
+        raise_file_limit()  # each connection is an open file
         if isinstance(sys.stdout, io.TextIOWrapper):
             # Where the access log goes, line by line as Daphne writes it to a file: in a pipe or a
             # container's log its last lines would come late, or be lost with the process.

@@ -57,5 +57,5 @@ def free_ports() -> int:
     """Return a PORT whose plan has all its ports to itself."""
     while True:
         port = free_port()
-        if all(reserve(port + offset) for offset in (1, REDIS_OFFSET, KAFKA_OFFSET)):
+        if all(reserve(port + offset) for offset in (1, 2, 3, REDIS_OFFSET, KAFKA_OFFSET)):
             return port

@@ -16,6 +16,7 @@ COMMANDS = {
     "feed": "bin/part feed echo 100%",
     "worker-1": "bin/part worker-1 daphne",
     "worker-2": "bin/part worker-2 daphne",
+    "balancer": "bin/part balancer manage.py runbalancer",
 }
 
 
@@ -34,9 +35,11 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServerOptions:
 
 
 def test_parts_stop_before_what_they_need(options: ServerOptions) -> None:
-    """Supervisor stops the highest priority first: workers, feed, pool, broker, Redis."""
+    """Supervisor stops the highest priority first: balancer, workers, feed, pool, broker, Redis."""
     groups = sorted(options.process_group_configs, key=lambda group: -group.priority)
-    assert [group.name for group in groups] == ["workers", "feed", "pool", "kafka", "redis"]
+    assert [group.name for group in groups] == [
+        *("balancer", "workers", "feed", "pool", "kafka", "redis")
+    ]
 
 
 def test_workers_stop_side_by_side(options: ServerOptions) -> None:

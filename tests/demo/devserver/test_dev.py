@@ -40,7 +40,7 @@ def procfile(checkout: Path) -> Iterator[Path]:
 
 def all_free(port: int) -> bool:
     """Say whether every port of a run is free."""
-    return all(is_free(port + offset) for offset in (0, 1, REDIS_OFFSET, KAFKA_OFFSET))
+    return all(is_free(port + offset) for offset in (0, 1, 2, REDIS_OFFSET, KAFKA_OFFSET))
 
 
 def break_part(procfile: Path, name: str, script: str) -> None:
@@ -53,13 +53,13 @@ def break_part(procfile: Path, name: str, script: str) -> None:
 
 
 def test_starts_serves_stops_and_starts_again(checkout: Path, port: int) -> None:
-    """Both pages answer, Ctrl-C leaves nothing behind, and a second start works at once."""
+    """The page answers on each port, Ctrl-C leaves nothing, and a second start works at once."""
     for _ in range(2):
         with Session(checkout, PORT=str(port)) as dev:
             dev.wait_for(f"Ready: http://127.0.0.1:{port}/\n")
             dev.wait_for("demo login: admin / admin")
-            for worker in (port, port + 1):
-                status, page = fetch(worker)
+            for each in (port, port + 1, port + 2):
+                status, page = fetch(each)
                 assert (status, "<html" in page) == (200, True)
             assert fetch(port, "/admin/login/")[0] == 200
             assert re.search(r"(?m)^  live data +\d+\.\d s ", dev.output)
@@ -91,32 +91,44 @@ def test_other_users_see_nothing(checkout: Path, port: int) -> None:
 
 
 def test_sigterm_stops_it_as_ctrl_c_does(checkout: Path, port: int) -> None:
-    """A service manager's signal to bin/dev alone ends all parts, workers first."""
+    """A signal to bin/dev alone ends all parts: the balancer, the workers, then the rest."""
     with Session(checkout, PORT=str(port)) as dev:
         dev.wait_for("Ready: ")
         assert dev.terminate() == 0
         assert dev.left_behind() == []
         log = (checkout / "var" / "log" / "supervisord.log").read_text()
     stopped = re.findall(r"stopped: ([a-z0-9-]+)", log)
-    assert sorted(stopped[:2]) == ["worker-1", "worker-2"]
-    assert stopped[2:] == ["feed", "pool", "kafka", "redis"]
+    assert stopped[0] == "balancer"
+    assert sorted(stopped[1:3]) == ["worker-1", "worker-2"]
+    assert stopped[3:] == ["feed", "pool", "kafka", "redis"]
     assert "SIGKILL" not in log
 
 
 def test_crashed_worker_is_started_again(checkout: Path, port: int) -> None:
-    """Supervisor starts it again and bin/dev says so; the page comes back on the same port."""
+    """The page answers meanwhile; Supervisor starts the worker again and bin/dev says so."""
     with Session(checkout, PORT=str(port)) as dev:
         dev.wait_for("Ready: ")
         (worker,) = (
             process
             for process in dev.left_behind()
-            if f"-p {port + 1}" in " ".join(process.cmdline())
+            if f"-p {port + 2}" in " ".join(process.cmdline())
         )
         worker.kill()
+        assert [fetch(port)[0] for _ in range(4)] == [200] * 4
         dev.wait_for("worker-2 was started again")
-        wait_until(lambda: not is_free(port + 1), within=30)
-        assert fetch(port + 1)[0] == 200
+        wait_until(lambda: not is_free(port + 2), within=30)
+        assert fetch(port + 2)[0] == 200
         assert dev.press_ctrl_c() == 0
+
+
+def test_number_of_workers(checkout: Path, port: int) -> None:
+    """`--workers 3` starts one more, behind the same port."""
+    with Session(checkout, "bin/dev", "--workers", "3", PORT=str(port)) as dev:
+        dev.wait_for("-> 3 workers")
+        dev.wait_for("Ready: ")
+        assert fetch(port + 3)[0] == 200
+        assert dev.press_ctrl_c() == 0
+        assert dev.left_behind() == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
@@ -144,7 +156,13 @@ def test_killed_supervisor_is_told_and_takes_everything_along(checkout: Path, po
 
 @pytest.mark.parametrize(
     ("offset", "part"),
-    [(0, "worker-1"), (1, "worker-2"), (REDIS_OFFSET, "redis"), (KAFKA_OFFSET, "kafka")],
+    [
+        (0, "balancer"),
+        (1, "worker-1"),
+        (2, "worker-2"),
+        (REDIS_OFFSET, "redis"),
+        (KAFKA_OFFSET, "kafka"),
+    ],
 )
 def test_taken_port_is_named(checkout: Path, port: int, offset: int, part: str) -> None:
     """One line says which port, who has it and what needs it, before anything starts."""

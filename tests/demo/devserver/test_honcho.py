@@ -20,12 +20,12 @@ def honcho(checkout: Path, **variables: str) -> Session:
     return Session(checkout, sys.executable, "-m", "honcho", "start", **variables)
 
 
-def test_workers_land_on_port_and_the_next(checkout: Path, port: int) -> None:
-    """honcho gives each process another PORT; the workers are on PORT and PORT + 1 all the same."""
+def test_balancer_and_workers_land_on_port_and_the_next(checkout: Path, port: int) -> None:
+    """honcho gives each process another PORT; the balancer has PORT and the workers the next."""
     with honcho(checkout, PORT=str(port)) as run:
-        for worker in (port, port + 1):
-            run.wait_until_answers(worker)
-            assert fetch(worker, "/health/live")[0] == 200
+        for each in (port + 1, port + 2, port):
+            run.wait_until_answers(each)
+            assert fetch(each, "/health/live")[0] == 200
         assert run.terminate() == 143  # honcho's: 128 + SIGTERM
         wait_until(lambda: not run.left_behind())
         assert is_free(port)

@@ -7,14 +7,15 @@ import pytest
 from demo.devserver.errors import DevServerError
 from demo.devserver.plan import make_plan
 
-NAMES = ("redis", "kafka", "pool", "feed", "worker-1", "worker-2")
+NAMES = ("redis", "kafka", "pool", "feed", "worker-1", "worker-2", "balancer")
 
 
 def test_ports_follow_from_the_port() -> None:
-    """Workers have PORT and the next, Redis and Kafka two above; the others listen nowhere."""
+    """The balancer has PORT, workers the next, Redis and Kafka two above; others listen nowhere."""
     plan = make_plan(NAMES, {"PORT": "9000"})
-    assert [plan.port_of(name) for name in NAMES] == [9010, 9011, None, None, 9000, 9001]
-    assert plan.url_of("worker-2") == "http://127.0.0.1:9001"
+    assert [plan.port_of(name) for name in NAMES] == [9010, 9011, None, None, 9001, 9002, 9000]
+    assert plan.url == "http://127.0.0.1:9000"
+    assert plan.url_of("worker-2") == "http://127.0.0.1:9002"
 
 
 def test_port_is_8000_by_default() -> None:
@@ -30,13 +31,13 @@ def test_parts_find_each_other_by_the_environment() -> None:
         "REDIS_URL": "redis://127.0.0.1:9010",
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9011",
         "KAFKA_SESSION_TIMEOUT_MS": "3000",
-        "SHARDLAYER_WORKERS": "worker-1=http://127.0.0.1:9000,worker-2=http://127.0.0.1:9001",
+        "SHARDLAYER_WORKERS": "worker-1=http://127.0.0.1:9001,worker-2=http://127.0.0.1:9002",
         "PYTHONUNBUFFERED": "1",
     }
     assert plan.environment_of("pool") == shared
     assert plan.environment_of("worker-2") == {
         **shared,
-        "PORT": "9001",
+        "PORT": "9002",
         "SHARDLAYER_WORKER": "worker-2",
     }
 
@@ -58,7 +59,7 @@ def test_kafka_elsewhere_keeps_its_own_timeout() -> None:
 def test_part_that_is_elsewhere_is_not_started() -> None:
     """REDIS_URL takes the place of the embedded server, with all its addresses."""
     plan = make_plan(NAMES, {"REDIS_URL": "redis://a,redis://b"})
-    assert plan.started == ("kafka", "pool", "feed", "worker-1", "worker-2")
+    assert plan.started == ("kafka", "pool", "feed", "worker-1", "worker-2", "balancer")
     assert plan.environment()["REDIS_URL"] == "redis://a,redis://b"
 
 
@@ -75,7 +76,7 @@ def test_honcho_gives_every_part_the_same_plan(name: str) -> None:
 def test_own_port_is_filled_in() -> None:
     """{PORT} in a command is the port of that part."""
     plan = make_plan(NAMES, {"PORT": "9000"})
-    assert plan.arguments_of("worker-2", ["-p", "{PORT}", "{x}"]) == ["-p", "9001", "{x}"]
+    assert plan.arguments_of("worker-2", ["-p", "{PORT}", "{x}"]) == ["-p", "9002", "{x}"]
 
 
 @pytest.mark.parametrize(
