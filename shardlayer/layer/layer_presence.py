@@ -69,7 +69,7 @@ class LayerPresence:
             ShardUnavailable: If the room's server can't be reached.
         """
         self.require_valid_group_name(room)
-        shard, limit = self.shard_of(room), min(limit, PRESENCE_LIMIT)
+        shard, limit = self.shard_of(room), max(0, min(limit, PRESENCE_LIMIT))
 
         async def work(engine: Engine) -> PresencePage:
             if engine.node is not None:

@@ -80,18 +80,27 @@ def read_roll(entries: Sequence[bytes]) -> list[Attendee]:
     return found
 
 
-def recount(keys: ShardKeys, room: str) -> Call:
-    """Return the call that counts anew who is in a room."""
-    return Call(script("recount"), [keys.people(room), keys.present], [room, keys.here_prefix])
+def recount(keys: ShardKeys, room: str, nodes: Sequence[NodeId]) -> Call:
+    """Return the call that counts anew who is in a room, given the nodes of its shard."""
+    its_keys = [keys.people(room), keys.present, *map(keys.here, nodes)]
+    return Call(script("recount"), its_keys, [room, *nodes])
 
 
-def present(keys: ShardKeys, room: str, *, limit: int, after: str) -> Call:
-    """Return the call that says who is in a room; one more is asked for, to know if there is."""
+def present(keys: ShardKeys, room: str, nodes: Sequence[NodeId], *, limit: int, after: str) -> Call:
+    """Return the call that says who is in a room, given the nodes of its shard.
+
+    One person more is asked for, to know whether there is one.
+    """
     return Call(
         script("present"),
-        [keys.people(room), keys.present, keys.alive],
-        [room, keys.here_prefix, limit + 1 if limit else 0, after, MAX_LISTED],
+        [keys.people(room), keys.present, keys.alive, *map(keys.here, nodes)],
+        [room, limit + 1 if limit else 0, after, MAX_LISTED, *nodes],
     )
+
+
+def read_nodes(reply: Sequence[Any]) -> list[NodeId] | None:
+    """Return the nodes of a shard, if that is the answer: the caller did not know all of them."""
+    return _nodes(reply[1:]) if reply[0] == -1 else None
 
 
 def read_present(reply: Sequence[Any], *, limit: int) -> PresencePage:

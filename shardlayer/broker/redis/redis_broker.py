@@ -70,6 +70,7 @@ class RedisBackend(RedisPresence, Backend):
         self._servers = servers
         self._replicas = Replicas(options, servers)
         self._keys = servers.keys
+        self._nodes = {}
         # The pattern of a scan finds the keys of longer prefixes, too: `rt.blue` beside `rt`.
         self._tags = {layout_tag(options.prefix), *(keys.tag for keys in servers.keys)}
         self._waits = WAITS_CHECKS * options.queue_check_interval

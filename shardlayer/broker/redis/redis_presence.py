@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from shardlayer.broker.interface import Presence
@@ -25,6 +26,7 @@ class RedisPresence(Presence):
     """Keeps people on Redis servers."""
 
     _keys: Sequence[ShardKeys]
+    _nodes: dict[int, list[NodeId]]  # by shard, as they were when there was last a new one
 
     @abstractmethod
     async def _call(self, shard: int, call: Call, about: str = "") -> Any:
@@ -55,9 +57,9 @@ class RedisPresence(Presence):
         return presence_scripts.read_announced(rooms, await self._call(shard, call))
 
     async def recount(self, shard: int, rooms: Sequence[str]) -> Mapping[str, bool]:
-        keys, turned = self._keys[shard], {}
+        make, turned = partial(presence_scripts.recount, self._keys[shard]), {}
         for room in rooms:  # one by one: a large room takes a while
-            was, is_in = await self._call(shard, presence_scripts.recount(keys, room), room)
+            was, is_in = await self._call_with_nodes(shard, room, partial(make, room))
             if was != is_in:
                 turned[room] = bool(is_in)
         return turned
@@ -65,5 +67,20 @@ class RedisPresence(Presence):
     async def present(
         self, shard: int, room: str, *, limit: int = 0, after: str = ""
     ) -> PresencePage:
-        call = presence_scripts.present(self._keys[shard], room, limit=limit, after=after)
-        return presence_scripts.read_present(await self._call(shard, call, room), limit=limit)
+        make = partial(presence_scripts.present, self._keys[shard], room, limit=limit, after=after)
+        reply = await self._call_with_nodes(shard, room, make)
+        return presence_scripts.read_present(reply, limit=limit)
+
+    async def _call_with_nodes(
+        self, shard: int, room: str, make: Callable[[Sequence[NodeId]], Call]
+    ) -> Any:
+        """Call a script that has to be given the nodes of a shard that have people there.
+
+        All keys of a script are named, so that none is overlooked while a slot of a Cluster moves.
+        """
+        while True:
+            reply = await self._call(shard, make(self._nodes.get(shard, ())), room)
+            nodes = presence_scripts.read_nodes(reply)
+            if nodes is None:
+                return reply
+            self._nodes[shard] = nodes

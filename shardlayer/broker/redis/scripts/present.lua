@@ -1,35 +1,43 @@
 -- Says how many people are in a room, and names some of them.
 --
--- KEYS  1 people   2 present   3 alive
--- ARGV  1 room   2 the prefix of `here`   3 how many people to name   4 the person behind whom ('': all)
---       5 how many connections of one person to tell of, for each node
+-- KEYS  1 people   2 present   3 alive   then the `here` of each node that the caller knows
+-- ARGV  1 room   2 how many people to name   3 the person behind whom ('': all)
+--       4 how many connections of one person to tell of, for each node
+--       then each node that the caller knows
 -- Returns  {people, connections, how many nodes are gone, each of these,
 --           then for each node and person in the order of their names: the person, how many
---           connections that person has on all nodes, how many infos follow, each info}
---
--- The nodes' `here` are not among KEYS, since who they are stands in `present`. They have the same
--- hash tag, and so lie in the same slot.
+--           connections that person has on all nodes, how many infos follow, each info};
+--           or {-1, each node}, if there is one that the caller does not know: it asks again
 --
 -- Each node names as many people as were asked for: the first of all of them together are complete.
 
 local CHUNK = 200  -- entries read at a time
+local FIXED = 4  -- arguments before the nodes
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local room, limit, most = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5])
+local room, limit, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
 local first, ends = '[' .. room .. '\0', '(' .. room .. '\1'
-local nodes = redis.call('HKEYS', KEYS[2])
+local nodes, here_of = redis.call('HKEYS', KEYS[2]), {}
+for i = 4, #KEYS do
+  here_of[ARGV[FIXED + i - 3]] = KEYS[i]
+end
+for i = 1, #nodes do
+  if not here_of[nodes[i]] then
+    return {-1, unpack(nodes)}
+  end
+end
 local leases = #nodes > 0 and redis.call('ZMSCORE', KEYS[3], unpack(nodes)) or {}
 local gone, connections, found = {}, 0, {}
 for n = 1, #nodes do
   if (tonumber(leases[n] or nil) or 0) <= now then
     gone[#gone + 1] = nodes[n]
   end
-  local here = ARGV[2] .. nodes[n]
+  local here = here_of[nodes[n]]
   local there = redis.call('ZLEXCOUNT', here, first, ends)
   connections = connections + there
-  local from = ARGV[4] == '' and first or first .. ARGV[4] .. '\1'
+  local from = ARGV[3] == '' and first or first .. ARGV[3] .. '\1'
   local named, person, infos = 0, nil, nil
   while limit > 0 and there > 0 and named <= limit do
     local entries = redis.call('ZRANGEBYLEX', here, from, ends, 'LIMIT', 0, CHUNK)
