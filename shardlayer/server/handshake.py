@@ -1,8 +1,8 @@
 """The opening handshake (RFC 6455, 4.2): checking the request, and each way to answer it.
 
-The request is checked by websockets' Sans-I/O protocol, but outside of the parser that this
-protocol runs for the connection: that would hold the request, its headers and their copies for
-as long as the connection lives.
+The request is read and checked (request.py, opening_check.py) outside of the parser that the
+Sans-I/O protocol runs for the connection: that would hold the request, its headers and their copies
+for as long as the connection lives.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+from shardlayer.server.opening_check import check_opening
 from shardlayer.server.parser import let_go
 from shardlayer.server.request import BadHead, Head, read_head
 
@@ -103,19 +104,9 @@ class Opening:
         except BadHead as error:
             text = f"Bad handshake: {error}."
             raise HandshakeRefused(plain_response(error.status, text, server_name)) from error
-        checked = head.request.headers
-        self.offered: list[str] = []
-        if _SUBPROTOCOL in checked:
-            self.offered = offered_subprotocols(checked)
-            if not self.offered:
-                # React Native sends an empty one when it offers none. websockets refuses that.
-                del checked[_SUBPROTOCOL]
         frames = ServerProtocol(state=OPEN, max_size=limits, logger=PROTOCOL_LOGGER)
         try:
-            if [name for name, _ in head.headers].count(b"host") != 1:
-                raise InvalidHeader("Host")  # RFC 9112, 3.2; not websockets' to look at
-            # Not `accept`, which builds a response as well, with a date that a 101 needs not have.
-            self._accept_key, _, _ = frames.process_request(head.request)
+            self._accept_key, self.offered = check_opening(head, frames)
         except InvalidHandshake as error:
             let_go(frames)
             raise HandshakeRefused(_refusal(error, server_name)) from error
@@ -206,16 +197,6 @@ def _refusal(error: InvalidHandshake, server_name: str) -> bytes:
             text = f"Bad handshake: {error.name} is missing or wrong."
             return plain_response(400, text, server_name)
     return plain_response(400, "Bad handshake.", server_name)
-
-
-def offered_subprotocols(headers: Headers) -> list[str]:
-    """Return the subprotocols that the client offers, in its order of preference."""
-    return [
-        name.strip()
-        for value in headers.get_all(_SUBPROTOCOL)
-        for name in value.split(",")
-        if name.strip()
-    ]
 
 
 def checked_headers(headers: HeaderList) -> list[tuple[str, str]]:

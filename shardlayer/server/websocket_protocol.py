@@ -63,7 +63,7 @@ class WebSocketProtocol(Accepting):
                 extensions={"websocket.http.response": {}, "shardlayer": {"sink": self.sink}},
             )
         except ValueError:
-            self._path, _ = target_parts(head.request.path)
+            self._path, _ = target_parts(head.target)
             self._refuse(400, "Bad handshake: Daphne-Root-Path is wrong.")
             return
         self._client = scope["client"]

@@ -39,8 +39,9 @@ def read(data: bytes, how: Callable[[bytes], Head | None]) -> tuple[object, ...]
         return None
     if head is None:
         return None
-    checked = [head.request.headers.get_all(name) for name in CHECKED]
-    return head.request.method, head.request.protocol, head.request.path, checked, head.headers
+    checked = [head.request().headers.get_all(name) for name in CHECKED]
+    request = head.request()
+    return request.method, request.protocol, head.target, checked, head.headers, head.values
 
 
 @given(heads())

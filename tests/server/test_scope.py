@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shardlayer.server.handshake import offered_subprotocols
+from shardlayer.server.opening_check import offered_subprotocols
 from shardlayer.server.request import read_head
 from shardlayer.server.scope import target_parts, websocket_scope
 from tests.server.client import request
@@ -29,7 +29,7 @@ def scope_of(opening: bytes) -> dict[str, Any]:
     return websocket_scope(
         head,
         Options(),
-        offered=offered_subprotocols(head.request.headers),
+        offered=offered_subprotocols(head.request().headers),
         client=["10.0.0.1", 1],
         server=["10.0.0.2", 80],
         secure=False,
