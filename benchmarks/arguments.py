@@ -25,7 +25,10 @@ _MEASURES = {
 }
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
 _SEEDS = 10_000  # to choose from: short enough to be typed again
-_WITHOUT = {"broadcast": {"idle"}, "connect": {"send"}}  # peers that say nothing there
+_WITHOUT = {
+    "broadcast": {"idle", "signed", "session", "stocksession"},
+    "connect": {"send"},
+}  # peers that say nothing there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

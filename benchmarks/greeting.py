@@ -29,11 +29,13 @@ class Greeting:
         steps: What follows the handshake, in order; after the last one the client is subscribed.
         answers: Texts that the server may send at any time and what must be said to them, such
             as the pings of Engine.IO.
+        cookie: The handshake's Cookie header, if any.
     """
 
     path: str
     steps: tuple[Step, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
+    cookie: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -46,4 +48,5 @@ class Greeting:
             path=value["path"],
             steps=tuple(Step(**step) for step in value["steps"]),
             answers=value["answers"],
+            cookie=value["cookie"],
         )

@@ -58,7 +58,11 @@ class Rig(Assembly):
     def _start(self, stack: ExitStack) -> None:
         name, others = self.peer.name, self._placement.others
         self._port = free_port()
-        environment = {**self.peer.environment, PORT: str(self._port)}
+        environment = {
+            name: text.replace("{folder}", str(self._folder))
+            for name, text in self.peer.environment.items()
+        }
+        environment[PORT] = str(self._port)
         self._redis: Child | None = None
         if self.peer.redis:
             self._redis, environment[REDIS_URL] = stack.enter_context(
@@ -123,7 +127,7 @@ class Rig(Assembly):
             "open",
             timeout + 5,
             port=self._port,
-            greeting=self.peer.greeting.as_json(),
+            greeting=self.peer.greeting_in(self._folder).as_json(),
             count=count,
             at_once=_AT_ONCE,
             timeout=timeout,

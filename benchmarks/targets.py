@@ -88,6 +88,18 @@ def connect_targets(samples: Sequence[Connected]) -> list[Target]:
             values(samples, "ms_per_connect", peer="ours"),
             values(samples, "ms_per_connect", peer="idle"),
         ),
+        _ratio(
+            "CPU per connect with a signed room / an open one",
+            1.3,
+            values(samples, "ms_per_connect", peer="signed"),
+            values(samples, "ms_per_connect", peer="ours"),
+        ),
+        _ratio(
+            "CPU per connect with a session on SQLite / AuthMiddlewareStack on Daphne",
+            0.4,
+            values(samples, "ms_per_connect", peer="session"),
+            values(samples, "ms_per_connect", peer="stocksession"),
+        ),
         Target(
             measure="memory per idle subscribed connection",
             limit=20,

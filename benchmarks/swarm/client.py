@@ -22,15 +22,17 @@ _REQUEST = (
     "Sec-WebSocket-Version: 13\r\n"
     "Accept-Encoding: gzip, deflate, br, zstd\r\n"
     "Accept-Language: en-US,en;q=0.9\r\n"
+    "{cookie}"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "\r\n"
 )
 HEADERS_END = b"\r\n\r\n"
 
 
-def upgrade_request(path: str, port: int) -> bytes:
+def upgrade_request(path: str, port: int, cookie: str = "") -> bytes:
     """Return a browser's request for a WebSocket."""
-    return _REQUEST.format(path=path, port=port).encode()
+    line = f"Cookie: {cookie}\r\n" if cookie else ""
+    return _REQUEST.format(path=path, port=port, cookie=line).encode()
 
 
 class Refused(ConnectionError):
@@ -83,7 +85,7 @@ class Client:
         if error:
             raise Refused(f"connect failed: errno {error}")
         port = self.socket.getpeername()[1]
-        self.socket.send(upgrade_request(self._greeting.path, port))
+        self.socket.send(upgrade_request(self._greeting.path, port, self._greeting.cookie))
 
     def read(self) -> list[tuple[int, int]]:
         """Read once and return where in BUFFER the texts of a subscriber are.
