@@ -3,19 +3,20 @@
 A view decides who sees the page; the signature carries that decision to the WebSocket. Nobody asks
 the session, the database or a rule again.
 
-A token reads `EXPIRES.USER.SESSION.SIGNATURE`. The signature covers the room's name as well, which
-the client sends beside it; so a token is of no use for any other room.
+A token reads `EXPIRES.ISSUED.USER.SESSION.SIGNATURE`. The signature covers the room's name as well,
+which the client sends beside it; so a token is of no use for any other room.
 """
 
 from __future__ import annotations
 
 import time
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Final
 
 from django.core import signing
 
+from realtime.access.credential import Credential
 from realtime.access.identity import User, key_of, session_digest
 from realtime.access.users import is_user_room
 from realtime.conf import conf
@@ -38,13 +39,12 @@ class RoomGrant:
 
     Attributes:
         expires: Until when it opens the room, in Unix seconds.
-        user: Stands for the user whose it is; empty: whoever shows it.
-        session: A digest of a session of that user; empty if none is named.
+        bearer: The user whose it is, a session of theirs if one is named, and since when; None:
+            whoever shows it.
     """
 
     expires: int
-    user: str
-    session: str
+    bearer: Credential | None
 
 
 def sign_room(
@@ -79,11 +79,12 @@ def sign_room(
         raise ValueError(f"A token expires in some seconds above 0, not {expires!r}.")
     owner = session = ""
     if user is not None and user.is_authenticated:
-        owner = mark_of(user)
+        owner = _written(user)
         if session_key:
             session = session_digest(session_key)
-    signed = f"{room}{ROOM_END}{int(time.time() + seconds)}.{owner}.{session}"
-    token = _signer().sign(signed).partition(ROOM_END)[2]
+    now = time.time()
+    text = f"{int(now + seconds)}.{int(now * 1e6)}.{owner}.{session}"
+    token = _signer().sign(f"{room}{ROOM_END}{text}").partition(ROOM_END)[2]
     if len(token) > MAX_ROOM_TOKEN:
         raise ValueError(f"A token has at most {MAX_ROOM_TOKEN} characters, not {len(token)}.")
     return token
@@ -99,8 +100,9 @@ def read_room_token(room: str, token: str) -> RoomGrant:
         raise BadRoomToken("The room's token is not valid.")
     try:
         signed = _signer().unsign(f"{room}{ROOM_END}{token}")
-        expires, user, session = signed.partition(ROOM_END)[2].split(".")
-        grant = RoomGrant(expires=int(expires), user=user, session=session)
+        expires, issued, user, session = signed.partition(ROOM_END)[2].split(".")
+        bearer = _bearer(user, session, int(issued) / 1e6) if user else None
+        grant = RoomGrant(expires=int(expires), bearer=bearer)
     except (signing.BadSignature, ValueError) as error:
         raise BadRoomToken("The room's token is not valid.") from error
     if grant.expires <= time.time():
@@ -108,16 +110,17 @@ def read_room_token(room: str, token: str) -> RoomGrant:
     return grant
 
 
-def mark_of(user: User) -> str:
-    """Return what stands for a user in a token: the primary key, of letters that a URL may have.
-
-    Raises:
-        ValueError: The user is not saved.
-    """
+def _written(user: User) -> str:
+    """Return a user's primary key, of letters that a URL may have; never empty."""
     key = key_of(user)
-    if key is None:
+    if not key:
         raise ValueError("Only a user with a primary key can have a room signed for.")
-    return urlsafe_b64encode(key.encode()).rstrip(b"=").decode("ascii") or "-"
+    return urlsafe_b64encode(key.encode()).rstrip(b"=").decode("ascii")
+
+
+def _bearer(user: str, session: str, issued: float) -> Credential:
+    key = urlsafe_b64decode(user + "=" * (-len(user) % 4)).decode()
+    return Credential(method="token", user_id=key, session=session or None, issued=issued)
 
 
 def _signer() -> signing.Signer:

@@ -12,10 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from importlib import import_module
 from typing import Any, Protocol
 
-from channels.auth import get_user
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -26,6 +24,7 @@ from django.http.cookie import parse_cookie
 
 from realtime.access.credential import NOBODY, Credential
 from realtime.access.revocations import Verdict
+from realtime.access.session_users import session_users
 from shardlayer.consumers import OldConnections
 
 User = AbstractBaseUser | AnonymousUser
@@ -137,6 +136,21 @@ class Identity:
         """Return what is known of a credential that somebody brings."""
         return await self._gate().judge(credential)
 
+    async def is_of(self, named: Credential, room: str) -> bool:
+        """Return whether this client is whom a token for a room names, and may still use it.
+
+        It is, without a question to anybody, if the client shows the session that is named, and
+        nothing was taken back since. Then the connection ends when that user is signed out.
+        """
+        gate = self._gate()
+        verdict = await gate.judge(named)
+        if verdict is Verdict.REVOKED or not gate.opens(named, room):
+            return False
+        shows_session = named.session is not None and named.session == self.session_shown
+        if verdict is Verdict.COUNTS and shows_session:
+            return self.is_known or gate.admit(named)
+        return key_of(await self.user()) == named.user_id
+
     async def user(self) -> User:
         """Return the user; the first call may read the session and the user.
 
@@ -193,8 +207,7 @@ class Identity:
         """
         if self.credential.method != "session" or self._session_key is None:
             return self.credential.method != "session"
-        await self.old_connections.close()
-        user = await _read_session(self._session_key)
+        user = await session_users().of(self._session_key)
         if key_of(user) != self.credential.user_id:
             return False
         self._user = user
@@ -204,7 +217,7 @@ class Identity:
         gate = self._gate()
         for _ in range(_SESSION_READINGS):
             version, now = gate.version, time.time()
-            user = await _read_session(key)
+            user = await session_users().of(key)
             if gate.version == version:
                 break  # else it may be this user who was signed out meanwhile
         if isinstance(user, AbstractBaseUser):
@@ -221,12 +234,6 @@ class Identity:
             self._user, self.credential = user, credential
         else:
             self._user = AnonymousUser()
-
-
-async def _read_session(key: str) -> User:
-    session = import_module(settings.SESSION_ENGINE).SessionStore(key)
-    user: User = await get_user({"session": session})
-    return user
 
 
 def user_by(credential: Credential) -> User:

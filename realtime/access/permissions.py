@@ -12,7 +12,7 @@ from realtime.access.room_rules import RoomRulesTable, room_rules
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.client_counters import counters
 from realtime.conf import conf
-from realtime.room_tokens import BadRoomToken, mark_of, read_room_token
+from realtime.room_tokens import BadRoomToken, read_room_token
 from realtime.rooms.room_names import CONTROL_ROOM
 from realtime.rooms.room_settings import Action
 
@@ -130,11 +130,8 @@ class Permissions:
         if room == CONTROL_ROOM:
             raise BadRoomToken("That room is the workers' own.")
         grant = read_room_token(room, token)
-        identity = self._identity
-        if grant.user and not (grant.session and grant.session == identity.session_shown):
-            user = await identity.user()
-            if not user.is_authenticated or mark_of(user) != grant.user:
-                raise BadRoomToken("The room's token is somebody else's.")
+        if grant.bearer is not None and not await self._identity.is_of(grant.bearer, room):
+            raise BadRoomToken("The room's token is somebody else's, or was taken back.")
         self.open([room], grant.expires - time.time())
 
     async def _owns(self, room: str) -> bool:

@@ -20,6 +20,7 @@ class RecordingSink:
     def __init__(self) -> None:
         self.texts: asyncio.Queue[bytes] = asyncio.Queue()
         self.closed: tuple[int, str] | None = None
+        self.is_closed = asyncio.Event()
         self.message_limit: int | None = None
         self.farewell: Callable[[float], bytes] | None = None
 
@@ -35,6 +36,7 @@ class RecordingSink:
 
     def close(self, code: int, reason: str = "") -> None:
         self.closed = (code, reason)
+        self.is_closed.set()
 
     async def wait_drained(self) -> None:
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,11 +18,18 @@ from django.http import HttpRequest
 from django.template import Context, RequestContext, Template
 from pytest_django import Settings
 
+from realtime.access.credential import Credential
+from realtime.access.identity import session_digest
+from realtime.access.revocations import Verdict
+from realtime.clients.protocol.commands import CLOSE_SIGNED_OUT
+from realtime.clients.sign_in_watch import watch_of
+from realtime.connections import adisconnect, aunsubscribe
 from realtime.room_tokens import BadRoomToken, read_room_token, sign_room
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
-from tests.realtime.client import Client
+from tests.realtime.client import PATIENCE, Client, RecordingSink
 from tests.realtime.users import cookie_of
+from tests.waiting import until
 
 CLOSED = {"*": {"subscribe": "nobody"}}
 
@@ -47,6 +55,11 @@ def forged(room: str, text: str) -> str:
     """Return a token that is signed rightly, whatever it says."""
     signer = signing.Signer(salt="realtime.room", sep=".")
     return signer.sign(f"{room}~{text}").partition("~")[2]
+
+
+def credential_of_now() -> Credential:
+    """Return what is issued to a user at this moment."""
+    return Credential(method="token", user_id="7", issued=time.time())
 
 
 def soon() -> int:
@@ -90,8 +103,8 @@ class TestReading:
             "9" + sign_room("a"),
             sign_room("a").split(".", 1)[1],
             signing.dumps("a", salt="realtime.room"),
-            signing.Signer(salt="realtime.token", sep=".").sign(f"a~{soon()}.."),
-            signing.Signer(key="another key", salt="realtime.room", sep=".").sign(f"{soon()}.."),
+            signing.Signer(salt="realtime.token", sep=".").sign(f"a~{soon()}.1.."),
+            signing.Signer(key="another key", salt="realtime.room", sep=".").sign(f"{soon()}.1.."),
         ],
     )
     def test_what_is_no_token(self, token: str) -> None:
@@ -99,7 +112,10 @@ class TestReading:
         with pytest.raises(BadRoomToken, match="not valid"):
             read_room_token("a", token)
 
-    @pytest.mark.parametrize("said", ["", "1", "x..", "1.2", "1.2.3.4", "1e9..", "nan..", "..9"])
+    @pytest.mark.parametrize(
+        "said",
+        ["", "1", "x.1..", "1.2.3", "1.2.3.4.5", "1e9.1..", "nan.1..", "..9.", "9..Nw.", "9.1.é."],
+    )
     def test_what_an_older_version_may_have_signed(self, said: str) -> None:
         """A text that is signed, but says nothing that we know, opens nothing."""
         with pytest.raises(BadRoomToken):
@@ -122,7 +138,7 @@ class TestReading:
     def test_it_ends(self) -> None:
         """An expired one is told apart, so that a page can fetch another."""
         with pytest.raises(BadRoomToken, match="too old"):
-            read_room_token("a", forged("a", f"{int(time.time()) - 1}.."))
+            read_room_token("a", forged("a", f"{int(time.time()) - 1}.1.."))
 
     def test_old_keys_go_on(self, settings: Settings) -> None:
         """SECRET_KEY_FALLBACKS count, as everywhere in Django."""
@@ -193,7 +209,7 @@ class TestJoining:
         ("token", "code"),
         [
             (sign_room("b"), "bad_token"),
-            (forged("a", "1.."), "bad_token"),
+            (forged("a", "1.1.."), "bad_token"),
             ("x", "bad_token"),
             ("x" * 513, "bad_token"),
             (5, "bad_token"),
@@ -220,7 +236,7 @@ class TestJoining:
         """Where the rule lets the client in, an old token does not matter."""
         settings.REALTIME = {"ROOMS": {"*": {"subscribe": "anyone"}}}
         async with Client() as client:
-            answer = await client.ask(1, subscribe={"room": "a", "token": forged("a", "1..")})
+            answer = await client.ask(1, subscribe={"room": "a", "token": forged("a", "1.1..")})
             assert "subscribed" in answer
 
     async def test_it_opens_no_users_room(self, people: tuple[User, User]) -> None:
@@ -229,7 +245,7 @@ class TestJoining:
         room = f"user.{ada.pk}"
         async with Client() as client:
             await client.ask(1, connect={"token": issue_token(grace)})
-            asked = {"room": room, "token": forged(room, f"{soon()}..")}
+            asked = {"room": room, "token": forged(room, f"{soon()}.1..")}
             assert (await client.ask(2, subscribe=asked))["error"]["code"] == "bad_token"
 
     async def test_it_is_one_users(self, people: tuple[User, User]) -> None:
@@ -253,13 +269,40 @@ class TestJoining:
             error = (await client.ask(4, history={"room": "a"}))["error"]
             assert error["code"] == "forbidden"
 
-    async def test_a_session_is_recognised_without_a_query(self) -> None:
-        """By its cookie alone: a query would fail this test."""
+    async def test_a_session_is_recognised_without_a_query(
+        self, memory_layer: ShardedChannelLayer
+    ) -> None:
+        """By its cookie alone: a query would fail this test. Signing out ends the connection."""
+        watch = watch_of(memory_layer, await memory_layer.node())
+        # Of what is older than the log nothing is known.
+        await until(lambda: watch.log.judge(credential_of_now()) is Verdict.COUNTS)
         token = sign_room("a", User(pk=7), session_key="k" * 32)
         cookie = f"sessionid={'k' * 32}"
-        async with Client(f"room=a~{token}", headers={"Cookie": cookie}) as client:
+        sink = RecordingSink()
+        async with Client(f"room=a~{token}", headers={"Cookie": cookie}, sink=sink) as client:
             [joined] = (await client.receive())["subscribed"]
             assert "error" not in joined
+            await adisconnect(7)
+            await asyncio.wait_for(sink.is_closed.wait(), PATIENCE)
+            assert sink.closed == (CLOSE_SIGNED_OUT, "signed out")
+        async with Client(f"room=a~{token}", headers={"Cookie": cookie}) as client:
+            [refused] = (await client.receive())["subscribed"]
+            assert refused["error"]["code"] == "bad_token"
+
+    async def test_who_was_put_out_stays_out(self, people: tuple[User, User]) -> None:
+        """A token that was issued before opens the room no more; one that is issued later does."""
+        ada, _ = people
+        token, other = sign_room("a", ada), sign_room("b", ada)
+        async with Client() as client:
+            await client.ask(1, connect={"token": issue_token(ada)})
+            await client.ask(2, subscribe=[{"room": "a", "token": token}])
+            await aunsubscribe(ada, "a")
+            assert (await client.receive())["room"] == "a"
+            answer = await client.ask(3, subscribe={"room": "a", "token": token})
+            assert answer["error"]["code"] == "bad_token"
+            assert "subscribed" in await client.ask(4, subscribe={"room": "b", "token": other})
+            answer = await client.ask(5, subscribe={"room": "a", "token": sign_room("a", ada)})
+            assert "subscribed" in answer
 
     async def test_without_that_session_the_user_is_looked_up(
         self, people: tuple[User, User]
@@ -298,7 +341,7 @@ class TestTag:
         """A page for everybody has a token for everybody."""
         token = Template(self.TEMPLATE).render(Context({"room": "orders"}))
         grant = read_room_token("orders", token)
-        assert (grant.user, grant.session) == ("", "")
+        assert grant.bearer is None
         assert grant.expires <= time.time() + 61
 
     @pytest.mark.parametrize("user", [AnonymousUser(), User(pk=7)])
@@ -309,4 +352,8 @@ class TestTag:
         request.session = SessionBase("k" * 32)
         token = Template(self.TEMPLATE).render(RequestContext(request, {"room": "orders"}))
         grant = read_room_token("orders", token)
-        assert bool(grant.user) is bool(grant.session) is user.is_authenticated
+        bearer = grant.bearer
+        assert (bearer is not None) is user.is_authenticated
+        if bearer is not None:
+            assert (bearer.user_id, bearer.session) == ("7", session_digest("k" * 32))
+            assert time.time() - 60 < bearer.issued <= time.time()
