@@ -29,13 +29,13 @@ class Greeting:
         steps: What follows the handshake, in order; after the last one the client is subscribed.
         answers: Texts that the server may send at any time and what must be said to them, such
             as the pings of Engine.IO.
-        cookie: The handshake's Cookie header, if any.
+        cookies: Cookie headers of the handshakes, taken in turn; none: they have none.
     """
 
     path: str
     steps: tuple[Step, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
-    cookie: str = ""
+    cookies: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -48,5 +48,5 @@ class Greeting:
             path=value["path"],
             steps=tuple(Step(**step) for step in value["steps"]),
             answers=value["answers"],
-            cookie=value["cookie"],
+            cookies=tuple(value["cookies"]),
         )

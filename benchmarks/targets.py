@@ -88,6 +88,12 @@ def connect_targets(samples: Sequence[Connected]) -> list[Target]:
             values(samples, "ms_per_connect", peer="ours"),
             values(samples, "ms_per_connect", peer="idle"),
         ),
+        Target(
+            measure="memory per idle subscribed connection",
+            limit=20,
+            unit="KB",
+            measured=_spread(values(samples, "kb_per_connection", peer="ours")),
+        ),
         _ratio(
             "CPU per connect with a signed room / an open one",
             1.3,
@@ -99,12 +105,6 @@ def connect_targets(samples: Sequence[Connected]) -> list[Target]:
             0.4,
             values(samples, "ms_per_connect", peer="session"),
             values(samples, "ms_per_connect", peer="stocksession"),
-        ),
-        Target(
-            measure="memory per idle subscribed connection",
-            limit=20,
-            unit="KB",
-            measured=_spread(values(samples, "kb_per_connection", peer="ours")),
         ),
     ]
 

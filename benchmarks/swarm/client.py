@@ -42,12 +42,18 @@ class Refused(ConnectionError):
 class Client:
     """A non-blocking socket and how far it has come.
 
+    Args:
+        port: The server's.
+        greeting: How clients introduce themselves.
+        number: Which of the clients this is.
+
     Attributes:
         ready: Whether it is subscribed: the handshake and all steps of the greeting are behind.
         expected: The number of the message that must come next.
     """
 
     __slots__ = (
+        "_cookie",
         "_greeting",
         "_rest",
         "_step",
@@ -62,7 +68,7 @@ class Client:
     BUFFER: ClassVar[bytearray] = bytearray(512 * 1024)
     VIEW: ClassVar[memoryview] = memoryview(BUFFER)
 
-    def __init__(self, port: int, greeting: Greeting) -> None:
+    def __init__(self, port: int, greeting: Greeting, number: int) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -70,6 +76,8 @@ class Client:
         self.ready = False
         self.expected = 0
         self._greeting = greeting
+        cookies = greeting.cookies
+        self._cookie = cookies[number % len(cookies)] if cookies else ""
         self._steps = iter(greeting.steps)
         self._step: Step | None = None
         self._upgraded = False
@@ -85,7 +93,7 @@ class Client:
         if error:
             raise Refused(f"connect failed: errno {error}")
         port = self.socket.getpeername()[1]
-        self.socket.send(upgrade_request(self._greeting.path, port, self._greeting.cookie))
+        self.socket.send(upgrade_request(self._greeting.path, port, self._cookie))
 
     def read(self) -> list[tuple[int, int]]:
         """Read once and return where in BUFFER the texts of a subscriber are.

@@ -65,7 +65,7 @@ class Swarm:
         def top_up() -> bool:
             nonlocal left
             while left and goal - self._greeted - left < at_once:
-                client = Client(port, how)
+                client = Client(port, how, goal - left)
                 self._connecting[client.socket.fileno()] = client
                 self._epoll.register(client.socket, select.EPOLLOUT)
                 left -= 1

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.greeting import Greeting, Step
 from benchmarks.peers.base import ROOM, Unavailable
@@ -41,23 +42,22 @@ def _prepare(folder: Path) -> None:
     (folder / _CREDENTIALS).write_text(made.stdout)
 
 
-def _credential(folder: Path, name: str) -> str:
-    text: str = json.loads((folder / _CREDENTIALS).read_text())[name]
-    return text
+def _made(folder: Path, name: str) -> Any:
+    return json.loads((folder / _CREDENTIALS).read_text())[name]
 
 
 def _with_token(folder: Path) -> Greeting:
-    path = f"/ws/?room={ROOM}~{_credential(folder, 'token')}"
+    path = f"/ws/?room={ROOM}~{_made(folder, 'token')}"
     return Greeting(path=path, steps=(Step(expect='{"id":0,"subscribed":[{"room":"benchmark","o'),))
 
 
 def _with_session(folder: Path) -> Greeting:
     greeting = replace(_with_token(folder), path=f"/ws/?room={ROOM}")
-    return replace(greeting, cookie=_credential(folder, "cookie"))
+    return replace(greeting, cookies=tuple(_made(folder, "cookies")))
 
 
 def _stock_with_session(folder: Path) -> Greeting:
-    return replace(STOCK.greeting, cookie=_credential(folder, "cookie"))
+    return replace(STOCK.greeting, cookies=tuple(_made(folder, "cookies")))
 
 
 SIGNED_ROOM = replace(
