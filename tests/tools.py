@@ -21,6 +21,7 @@ PROGRAMS = {
     "cc": ("cc", "gcc", "clang"),
     "haproxy": ("haproxy", "/usr/sbin/haproxy"),
     "nginx": ("nginx", "/usr/sbin/nginx"),
+    "systemd-analyze": ("systemd-analyze",),
     "postgresql": ("postgres", "/usr/lib/postgresql/*/bin/postgres"),  # Debian's is not on the PATH
 }
 LEFT_OUT = "left out: "  # how the reason of such a skip begins

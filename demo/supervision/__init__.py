@@ -1,0 +1,1 @@
+"""Files for supervisors, generated from the Procfile: see `bin/units`."""
