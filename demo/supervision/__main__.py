@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from demo.devserver.procfile import parse_procfile
+from demo.devserver.errors import DevServerError
+from demo.devserver.procfile import parse_procfile, with_workers
 from demo.supervision.place import Place
 from demo.supervision.supervisor_file import supervisor_file
 from demo.supervision.systemd_units import systemd_units
@@ -21,9 +22,8 @@ PATTERNS = ("supervisor/*.conf", "systemd/*.service", "systemd/*.target")  # all
 _is_plain = re.compile(r"/[A-Za-z0-9/._-]*").fullmatch
 
 
-def files(procfile: str, place: Place) -> Iterator[tuple[str, str]]:
-    """Yield path, below the output, and text of each file."""
-    commands = parse_procfile(procfile)
+def files(commands: Mapping[str, str], place: Place) -> Iterator[tuple[str, str]]:
+    """Yield path, below the output, and text of each file for the parts of a Procfile."""
     yield "supervisor/shardlayer.conf", supervisor_file(commands, place)
     for name, text in systemd_units(commands, place):
         yield f"systemd/{name}", text
@@ -47,6 +47,9 @@ def main() -> int:
         default=Place().open_files,
         help="how many each part may have open (%(default)s)",
     )
+    parser.add_argument(
+        "--workers", metavar="COUNT", help="how many there are (as the Procfile has)"
+    )
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where to (%(default)s)")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if files differ")
     options = parser.parse_args()
@@ -59,7 +62,13 @@ def main() -> int:
         environment=options.environment,
         open_files=options.open_files,
     )
-    wanted = dict(files(Path("Procfile").read_text(), place))
+    commands = parse_procfile(Path("Procfile").read_text())
+    if options.workers is not None:
+        try:
+            commands = with_workers(commands, options.workers)
+        except DevServerError as error:
+            parser.error(str(error).replace("WORKERS=", "--workers "))
+    wanted = dict(files(commands, place))
     stale = [
         path
         for pattern in PATTERNS

@@ -27,7 +27,7 @@ def status(port: int) -> str:
     try:
         connection.request("GET", "/health", headers={"Host": "a.probe.invalid"})
         return str(json.loads(connection.getresponse().read())["status"])
-    except (OSError, HTTPException):
+    except (OSError, HTTPException, ValueError):  # the balancer's 503 is no JSON
         return ""
     finally:
         connection.close()
@@ -36,6 +36,7 @@ def status(port: int) -> str:
 def test_under_supervisord(tmp_path: Path) -> None:
     """Everything comes up in production mode, a killed worker comes back, and all end in order."""
     checkout, port = make_checkout(tmp_path / "checkout"), free_ports()
+    first, second = port + 1, port + 2  # the balancer has the one before
     (checkout / "var/log").mkdir(parents=True, mode=0o700)
     subprocess.run(
         [
@@ -52,13 +53,15 @@ def test_under_supervisord(tmp_path: Path) -> None:
     secret = "a secret for the tests of a supervised installation"
     variables = {"PORT": str(port), "DJANGO_SECRET_KEY": secret}
     with Session(checkout, *command, configuration, **variables) as run:
-        wait_until(lambda: status(port) == status(port + 1) == "ready", within=PATIENCE)
-        worker = find_worker(run, port)
+        wait_until(
+            lambda: status(first) == status(second) == status(port) == "ready", within=PATIENCE
+        )
+        worker = find_worker(run, first)
         assert worker is not None
         worker.kill()
-        wait_until(lambda: find_worker(run, port, but=worker) is not None, within=PATIENCE)
-        wait_until(lambda: status(port) == "ready", within=PATIENCE)
-        assert status(port + 1) == "ready"
+        wait_until(lambda: find_worker(run, first, but=worker) is not None, within=PATIENCE)
+        wait_until(lambda: status(first) == "ready", within=PATIENCE)
+        assert status(second) == "ready"
         run.process.terminate()
         assert run.process.wait(PATIENCE) == 0
         assert run.left_behind() == []
@@ -66,9 +69,10 @@ def test_under_supervisord(tmp_path: Path) -> None:
     assert re.search(r"worker-1 \(terminated by SIGKILL; not expected\)", log)
     ended = re.findall(r"stopped: ([a-z0-9-]+) \((.*)\)", log)
     names = [name for name, _ in ended]
-    assert sorted(names[:2]) == ["worker-1", "worker-2"]
-    assert sorted(names[2:4]) == ["feed", "pool"]
-    assert names[4:] == ["kafka", "redis"]
+    assert names[0] == "balancer"
+    assert sorted(names[1:3]) == ["worker-1", "worker-2"]
+    assert sorted(names[3:5]) == ["feed", "pool"]
+    assert names[5:] == ["kafka", "redis"]
     assert not any("SIGKILL" in how for _, how in ended)
     assert {how for name, how in ended if name.startswith("worker")} == {"exit status 0"}
 

@@ -19,7 +19,7 @@ from demo.supervision.systemd_units import TARGET, systemd_units
 
 ROOT = Path(__file__).parents[3]
 PARTS = parse_procfile((ROOT / "Procfile").read_text())
-MORE = {"balancer": 'bin/part balancer python -c \'print("100%", "$HOME")\'', **PARTS}
+MORE = {**PARTS, "report": "bin/part report echo 100% $HOME"}
 
 
 def units(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -123,9 +123,19 @@ def test_systemd_stops_in_order() -> None:
     assert "shardlayer-pool.service" in worker[1]
     assert "shardlayer-worker-2.service" in balancer[1]
     assert "balancer" not in worker[1]
-    assert r"print(\"100%%\", \"$$HOME\")" in written["shardlayer-balancer.service"].replace(
-        '"', r"\""
-    )
+    assert "echo 100%% $$HOME\n" in written["shardlayer-report.service"]
+
+
+def test_workers(tmp_path: Path) -> None:
+    """`--workers` makes as many as the machine has use for."""
+    assert units("--output", str(tmp_path), "--workers", "4").returncode == 0
+    made = {path.name for path in (tmp_path / "systemd").glob("*worker*")}
+    assert made == {f"shardlayer-worker-{number}.service" for number in range(1, 5)}
+    text = (tmp_path / "supervisor/shardlayer.conf").read_text()
+    assert "programs = worker-1,worker-2,worker-3,worker-4" in text
+    done = units("--output", str(tmp_path), "--workers", "many")
+    assert done.returncode == 2
+    assert "--workers many" in done.stderr
 
 
 @pytest.mark.needs("systemd-analyze")
