@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from demo.supervision.part_rules import needs, rule_of
 from demo.supervision.place import HEADER, Place
 
-TARGET = "shardlayer.target"
+TARGET = "shardlayer-parts.target"
 SERVERS = ("valkey-server.service", "redis-server.service", "kafka.service")
 
 _TARGET = """\
