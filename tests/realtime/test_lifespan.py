@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
@@ -64,3 +65,16 @@ async def test_worker_with_another_layout_does_not_start(
     assert "holds 32 shards" in reply["message"]
     assert "shards = 8" in reply["message"]
     await sharded_layer().close()
+
+
+@pytest.mark.parametrize("rule", ["nowhere.at.all", "tests.realtime.test_lifespan.channel_layers"])
+async def test_worker_whose_rules_can_not_be_asked_does_not_start(
+    settings: Settings, memory_layer: ShardedChannelLayer, rule: str
+) -> None:
+    """It says so, and not its first client."""
+    settings.REALTIME = {"ROOMS": {"*": {"subscribe": rule}}}
+    server = Server()
+    answer = await server.tell("startup")
+    assert answer["type"] == "lifespan.startup.failed"
+    assert "nowhere" in answer["message"] or "(user, room, claims)" in answer["message"]
+    await server.task

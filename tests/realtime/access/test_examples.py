@@ -1,0 +1,90 @@
+"""The rules that the documentation shows: they work, whatever a client calls a room."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, Group, User
+from pytest_django import Settings
+
+from realtime.access.room_checks import check_rooms
+from realtime.conf import conf
+from realtime.rooms.room_settings import NAMED_RULES
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+Rule = Callable[[Any, str, Any], Any]
+
+
+def blocks(page: str) -> list[str]:
+    """Return the pieces of Python on a page, without their indentation."""
+    text = (DOCS / page).read_text()
+    found = re.findall(r"^( *)```python\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
+
+
+def rule_on(page: str, name: str) -> Rule:
+    """Return the function of that name on a page."""
+    [code] = [code for code in blocks(page) if f"def {name}(" in code]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    rule: Rule = names[name]
+    return rule
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("room", ["orders.x", "orders.", "orders.-1", "orders.1.2", "orders.0x1"])
+def test_owner_of_an_order(room: str) -> None:
+    """Only the owner gets in; a name that is no order's asks nobody and is no error."""
+    owns_order = rule_on("access.md", "owns_order")
+    ada, grace = User.objects.create(username="ada"), User.objects.create(username="grace")
+    order = Group.objects.create(name="order")
+    ada.groups.add(order)
+    for user in (ada, grace):
+        user.orders = user.groups  # type: ignore[attr-defined]
+    assert owns_order(ada, f"orders.{order.pk}", {})
+    assert not owns_order(grace, f"orders.{order.pk}", {})
+    assert not owns_order(AnonymousUser(), f"orders.{order.pk}", {})
+    assert not owns_order(ada, room, {})
+    assert not owns_order(ada, "orders." + "9" * 90, {})
+
+
+@pytest.mark.django_db
+def test_member_of_a_club() -> None:
+    """The example of docs/integrate.md."""
+    is_member = rule_on("integrate.md", "is_member")
+    ada = User.objects.create(username="ada")
+    ada.groups.add(Group.objects.create(name="clubs.chess"))
+
+    class Clubs:
+        def filter(self, room: str) -> Any:
+            return ada.groups.filter(name=room)
+
+    ada.clubs = Clubs()  # type: ignore[attr-defined]
+    assert is_member(ada, "clubs.chess", {})
+    assert not is_member(ada, "clubs.go", {})
+    assert not is_member(AnonymousUser(), "clubs.chess", {})
+
+
+@pytest.mark.parametrize("page", ["access.md", "integrate.md", "settings.md"])
+def test_settings_may_be_written_so(page: str, settings: Settings) -> None:
+    """What a page shows of REALTIME is right, but for the project's own functions."""
+    shown = [code for code in blocks(page) if "ROOMS" in code]
+    assert shown
+    for code in shown:
+        names: dict[str, Any] = {}
+        exec(code, names)
+        settings.REALTIME = names["REALTIME"]
+        assert conf().rooms
+        assert {item.id for item in check_rooms(None)} <= {"realtime.E003"}
+
+
+def test_each_named_rule_is_explained() -> None:
+    """In the table of docs/access.md."""
+    text = (DOCS / "access.md").read_text()
+    for rule in NAMED_RULES:
+        assert f'| `"{rule}"` |' in text
