@@ -23,18 +23,20 @@ START_TIMEOUT = 60.0  # seconds
 
 
 class ProxiedNode(Process):
-    """`shardlayer-daphne` as the Dockerfile and docker-compose.horizontal.yml run it.
+    """`shardlayer-daphne` as docker-compose.horizontal.yml runs it, with more options if need be.
 
     Attributes:
         address: Its own IP address.
     """
 
-    def __init__(self, directory: Path, *, address: str, port: int, redis_url: str) -> None:
+    def __init__(
+        self, directory: Path, *options: str, address: str, port: int, redis_url: str
+    ) -> None:
         self.address, self.port = address, port
         super().__init__(
             [
                 *(str(BIN / "shardlayer-daphne"), "-b", address, "-p", str(port)),
-                *("--proxy-headers", "--access-log", "-", "config.asgi:application"),
+                *("--proxy-headers", "--access-log", "-", *options, "config.asgi:application"),
             ],
             log=directory / f"node-{address}.log",
             REDIS_URL=redis_url,
@@ -60,14 +62,14 @@ class ProxiedNode(Process):
 
 @contextmanager
 def running_nodes(
-    directory: Path, redis_url: str, addresses: tuple[str, ...]
+    directory: Path, redis_url: str, addresses: tuple[str, ...], *options: str
 ) -> Iterator[dict[str, ProxiedNode]]:
     """Start a node on each address, all on one port; by address."""
     port = free_port()
     with ExitStack() as stack:
         nodes = {
             address: stack.enter_context(
-                ProxiedNode(directory, address=address, port=port, redis_url=redis_url)
+                ProxiedNode(directory, *options, address=address, port=port, redis_url=redis_url)
             )
             for address in addresses
         }
@@ -93,7 +95,9 @@ def told(clients: list[RawClient]) -> list[int]:
     return [client.read_to_close()[-1].code for client in closed]
 
 
-def connect(port: int, path: str = "/ws/", **headers: str | None) -> RawClient:
-    """Open a WebSocket through the proxy on this port; it may have been refused: see its status."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+def connect(
+    port: int, path: str = "/ws/", *, address: str = "127.0.0.1", **headers: str | None
+) -> RawClient:
+    """Open a WebSocket at a proxy, or at a node; it may have been refused: see its status."""
+    connection = socket.create_connection((address, port), timeout=30)
     return RawClient(connection, request(path, Host="localhost", Origin=ORIGIN, **headers))

@@ -105,6 +105,32 @@ def test_full_is_said(start: Start) -> None:
         assert stack.enter_context(connect(haproxy.port)).status == 101
 
 
+def test_nodes_say_that_they_are_full(
+    valkey: EmbeddedValkey, names: NameServer, tmp_path: Path
+) -> None:
+    """A node knows its own limit (`--capacity`): another is tried, then the client is told."""
+    with (
+        running_nodes(tmp_path, valkey.url, (ONE, TWO), "--capacity", "8") as nodes,
+        haproxy_before(tmp_path, names, nodes[ONE].port) as haproxy,
+        ExitStack() as stack,
+    ):
+        past = [connect(nodes[ONE].port, address=ONE) for _ in range(7)]  # HAProxy knows nothing
+        for client in past:
+            assert stack.enter_context(client).status == 101
+        statuses = []
+        while 503 not in statuses:
+            statuses.append(stack.enter_context(connect(haproxy.port)).status)
+        # One at least went to TWO since ONE said no; requests for health count while they last.
+        assert 101 in statuses
+        assert haproxy.up().get(TWO, 8) >= len(statuses) - 2
+        wait_until(lambda: haproxy.up() == {})  # both say so themselves
+        assert get(haproxy.port, "/admin/login/")[0] == 200
+        for client in past:
+            client.disconnect()
+        wait_until(lambda: set(haproxy.up()) == {ONE})
+        assert stack.enter_context(connect(haproxy.port)).status == 101
+
+
 def test_no_node_is_said(start: Start, names: NameServer) -> None:
     """Without a node clients get 503, and so does a balancer in front that asks for health."""
     haproxy = start()
