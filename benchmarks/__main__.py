@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.arguments import Arguments, read_arguments
+from benchmarks.balancer.plans import run_balancer
+from benchmarks.balancer.targets import balancer_table, balancer_targets
 from benchmarks.broadcast import SCENARIOS
 from benchmarks.children import ChildFailed
 from benchmarks.connect import Connections
@@ -81,7 +83,7 @@ def main(words: Sequence[str]) -> int:
         console.print("Interrupted.")
         return _INTERRUPTED
     except (ChildFailed, NotDelivering, TooFewDescriptors) as error:
-        console.print(f"[bold red]{error}", highlight=False)
+        console.print(str(error), style="bold red", highlight=False, markup=False)
         return 2
     write_results(asked.json, run, samples, targets)
     console.print(table, targets_table(targets), f"Written to {asked.json}.")
@@ -174,6 +176,15 @@ def _presence(asked: Arguments, run: dict[str, Any], folder: Path, console: Cons
     return figures, presence_targets(figures), presence_table(figures)
 
 
+def _balancer(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions(VERSIONS, binary())
+    figures = []
+    for figure in run_balancer(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
+        figures.append(figure)
+        _show(figure, console)
+    return figures, balancer_targets(figures), balancer_table(figures)
+
+
 def _show(figure: Figure, console: Console) -> None:
     value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
     console.print(
@@ -209,6 +220,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "layer": _layer,
     "history": _history,
     "presence": _presence,
+    "balancer": _balancer,
     "faults": _faults,
 }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.balancer.plans import PLANS as BALANCER
 from benchmarks.broadcast import SCENARIOS
 from benchmarks.faults.brokers import APACHE, EMBEDDED
 from benchmarks.faults.run import NAMES as FAULTS
@@ -22,6 +23,7 @@ _MEASURES = {
     "layer": tuple(NAMES),
     "history": tuple(PLANS),
     "presence": tuple(PRESENCE),
+    "balancer": tuple(BALANCER),
 }
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
 _SEEDS = 10_000  # to choose from: short enough to be typed again
@@ -36,10 +38,10 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast", "connect", "layer", "history", "presence" or "faults".
+        benchmark: "broadcast", "connect", "layer", "history", "presence", "balancer" or "faults".
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
-        measures: Names, of `layer`, `history` and `presence`.
+        measures: Names, of `layer`, `history`, `presence` and `balancer`.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
@@ -76,6 +78,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("connect", "CPU and memory per connection"),
         ("layer", "calls of the channel layer beside those of channels_redis"),
         ("history", "what it costs to keep publications, and what outages and slow clients do"),
+        ("balancer", "one port for many workers, beside HAProxy and stock Daphne"),
         ("presence", "what it costs to know who is in a room, and what a dead node leaves"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
@@ -153,7 +156,7 @@ def _faults(asked: argparse.Namespace) -> Arguments:
 def _choices(benchmark: str) -> Iterable[str]:
     if benchmark == "layer":
         return LAYERS
-    if benchmark in ("history", "presence"):
+    if benchmark in ("history", "presence", "balancer"):
         return ()
     return (peer for peer in PEERS if peer not in _WITHOUT[benchmark])
 

@@ -26,6 +26,7 @@ _REQUEST = (
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "\r\n"
 )
+IP_BIND_ADDRESS_NO_PORT = 24  # of linux/in.h
 HEADERS_END = b"\r\n\r\n"
 
 
@@ -68,10 +69,16 @@ class Client:
     BUFFER: ClassVar[bytearray] = bytearray(512 * 1024)
     VIEW: ClassVar[memoryview] = memoryview(BUFFER)
 
-    def __init__(self, port: int, greeting: Greeting, number: int) -> None:
+    def __init__(
+        self, port: int, greeting: Greeting, number: int, source: str | None = None
+    ) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None:
+            # The port when it is known where to: so each address has all ports for each server.
+            self.socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            self.socket.bind((source, 0))
         self.socket.connect_ex(("127.0.0.1", port))
         self.ready = False
         self.expected = 0

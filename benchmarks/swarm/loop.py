@@ -54,9 +54,19 @@ class Swarm:
                     self._instructions.answer(self._collect(**asked["with"]))
 
     def _open(
-        self, *, port: int, greeting: dict[str, object], count: int, at_once: int, timeout: float
+        self,
+        *,
+        port: int,
+        greeting: dict[str, object],
+        count: int,
+        at_once: int,
+        timeout: float,
+        source: str | None = None,
     ) -> dict[str, float]:
-        """Open `count` more connections, `at_once` at a time, until each is subscribed."""
+        """Open `count` more connections, `at_once` at a time, until each is subscribed.
+
+        They come from the address `source`; None is the usual one.
+        """
         how = Greeting.from_json(greeting)
         started = time.monotonic()
         goal = self._greeted + count
@@ -65,7 +75,7 @@ class Swarm:
         def top_up() -> bool:
             nonlocal left
             while left and goal - self._greeted - left < at_once:
-                client = Client(port, how, goal - left)
+                client = Client(port, how, goal - left, source)
                 self._connecting[client.socket.fileno()] = client
                 self._epoll.register(client.socket, select.EPOLLOUT)
                 left -= 1

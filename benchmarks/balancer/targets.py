@@ -1,0 +1,84 @@
+"""What is to be reached; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from benchmarks.balancer.plans import (
+    ARRIVALS,
+    CPU,
+    DIRECT,
+    FRESH,
+    HAPROXY,
+    LATENCY,
+    OURS,
+    STOCK,
+)
+from benchmarks.layer.figures import Figure
+from benchmarks.layer.tables import figures_table
+from benchmarks.layer.targets import ratios
+from benchmarks.statistics import Spread
+from benchmarks.targets import Target
+
+
+def balancer_targets(figures: Sequence[Figure]) -> list[Target]:
+    """Return the targets of `balancer`."""
+
+    def of(measure: str, layer: str) -> list[float]:
+        return [
+            each.value
+            for each in figures
+            if (each.measure, each.layer) == (measure, layer) and each.value is not None
+        ]
+
+    added = [a - b for a, b in zip(of(LATENCY, OURS), of(LATENCY, DIRECT), strict=True)]
+    differences = of(ARRIVALS, OURS)
+    mishaps = [float(figure.lost) for figure in figures]
+    return [
+        Target(
+            measure=f"{CPU}: {OURS} / {HAPROXY}",
+            limit=1.0,
+            unit="x",
+            measured=ratios(figures, CPU, OURS, HAPROXY),
+        ),
+        Target(
+            measure=f"{FRESH}/s: {OURS} and 2 workers / one {STOCK}",
+            limit=3.0,
+            unit="x",
+            measured=ratios(figures, FRESH, OURS, STOCK),
+            at_least=True,
+        ),
+        Target(
+            measure="what the balancer adds to a connect, p50",
+            limit=1.0,
+            unit="ms",
+            measured=Spread.of(added) if added else None,
+        ),
+        Target(
+            measure=ARRIVALS,
+            limit=1,
+            unit="",
+            measured=Spread.of(differences) if differences else None,
+            always=True,
+            promise=True,
+        ),
+        Target(
+            measure="connections that failed, and broadcasts that were lost",
+            limit=0,
+            unit="",
+            measured=Spread.of(mishaps) if mishaps else None,
+            always=True,
+            promise=True,
+        ),
+    ]
+
+
+def balancer_table(figures: Sequence[Figure]) -> Table:
+    """Return one line per measure and what was measured beside each other."""
+
+    def titles(measure: str) -> Mapping[str, str]:
+        return {figure.layer: figure.layer for figure in figures if figure.measure == measure}
+
+    return figures_table("Balancer", "through", figures, titles)
