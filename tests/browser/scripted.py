@@ -15,13 +15,17 @@ class ScriptedServer:
     """Takes the WebSocket's place in a page, inside the browser; `answer` gets each command.
 
     Attributes:
-        commands: What the client sent, over all connections, without pings.
+        commands: What the client sent, over all connections, without pings and asking for notes.
+        note: What it gets when it asks for a note, as `note` and `renew`; None: nothing.
+        notes: How many it got.
         connections: How often it connected.
     """
 
     def __init__(self, page: Page, answer: Answer) -> None:
         self.commands: list[dict[str, Any]] = []
         self.connections = 0
+        self.note: dict[str, Any] | None = None
+        self.notes = 0
         self._answer = answer
         self._socket: WebSocketRoute | None = None
         page.route_web_socket("**/ws/", self._connected)
@@ -45,6 +49,11 @@ class ScriptedServer:
         command = json.loads(text)
         if "ping" in command:
             self.say(id=command["id"], pong={})
+            return
+        if "note" in command:
+            if self.note is not None:
+                self.notes += 1
+                self.say(id=command["id"], note=self.note)
             return
         self.commands.append(command)
         self._answer(self, command)

@@ -16,6 +16,7 @@ import { Connection } from "./client/connection.js";
 import { Lag } from "./client/lag.js";
 import { RealtimeError, websocketUrl } from "./client/protocol.js";
 import { newKey, sendUntilTaken } from "./client/publishing.js";
+import { Resuming } from "./client/resuming.js";
 import { Rooms } from "./client/rooms.js";
 
 export { BACKOFF_BASE, BACKOFF_CAP, backoffDelay } from "./client/backoff.js";
@@ -76,6 +77,7 @@ export class RealtimeClient extends EventTarget {
   #url;
   #options;
   #lag;
+  #resuming;
   #rooms;
 
   /**
@@ -90,6 +92,7 @@ export class RealtimeClient extends EventTarget {
       if (this.#status.state !== "live" && this.#status.state !== "behind") return;
       this.#become({ state: behind ? "behind" : "live", lag });
     });
+    this.#resuming = new Resuming(options.random);
     this.#rooms = new Rooms({
       connection: () => this.#connection,
       emit: (type, detail) => this.#emit(type, detail),
@@ -236,7 +239,7 @@ export class RealtimeClient extends EventTarget {
   #open() {
     clearTimeout(this.#retryTimer);
     this.#become({ state: "connecting", retryAt: null, final: false });
-    this.#connection = new Connection(this.#url, this.#options, {
+    this.#connection = new Connection(this.#url, this.#options, this.#resuming, {
       onReady: () => this.#joinAll(),
       onMessage: (message) => this.#receive(message),
       onLag: (lag) => this.#lag.pongLate(lag),
@@ -257,6 +260,7 @@ export class RealtimeClient extends EventTarget {
     this.#connection = null;
     this.#lag.reset();
     clearTimeout(this.#stableTimer);
+    this.#resuming.stop();
     this.#rooms.hold();
   }
 
@@ -283,6 +287,7 @@ export class RealtimeClient extends EventTarget {
     await this.#rooms.joinAll();
     if (connection === null || connection !== this.#connection) return;
     this.#stableTimer = setTimeout(() => (this.#attempt = 0), STABLE_AFTER);
+    this.#resuming.start(async () => (await connection.request({ note: {} })).note);
     this.#become({ state: "live", lag: 0, reason: "" });
   }
 
@@ -294,6 +299,10 @@ export class RealtimeClient extends EventTarget {
       this.#emit("error", new RealtimeError(message.error.code, message.error.message));
     } else if (message.reconnect !== undefined) {
       this.#returnIn = returnDelay(message.reconnect.after_ms);
+    } else if (message.renew !== undefined) {
+      void this.#connection?.renew();
+    } else if (message.unsubscribed !== undefined) {
+      this.#rooms.putOut(message.room, message.unsubscribed.code);
     } else if (message.announcement !== undefined) {
       this.#emit("announcement", { data: message.announcement });
     } else if (message.reset !== undefined) {

@@ -8,6 +8,7 @@ import {
   LATER_CLOSE_CODES,
   MESSAGE_LIMIT,
   RealtimeError,
+  SIGNED_OUT_CLOSE_CODES,
   comesBack,
 } from "./protocol.js";
 import { Requests } from "./requests.js";
@@ -21,7 +22,7 @@ export const REQUEST_TIMEOUT = 10_000;
 /**
  * @typedef {object} ConnectionOptions
  * @property {string | (() => string | Promise<string>)} [token] Signs in where no cookie does. A
- *   function is asked for every connection, so that it can renew what ran out.
+ *   function is asked whenever a token is needed, so that it can renew what ran out.
  * @property {number} [openTimeout] See OPEN_TIMEOUT.
  * @property {number} [requestTimeout] See REQUEST_TIMEOUT.
  * @property {number} [heartbeat] Milliseconds between pings, see HEARTBEAT.
@@ -48,15 +49,18 @@ export class Connection {
   #socket;
   #heartbeat;
   #options;
+  #resuming;
   #events;
 
   /**
    * @param {string} url
    * @param {ConnectionOptions} options
+   * @param {import("./resuming.js").Resuming} resuming
    * @param {ConnectionEvents} events
    */
-  constructor(url, options, events) {
+  constructor(url, options, resuming, events) {
     this.#options = options;
+    this.#resuming = resuming;
     this.#events = events;
     this.#heartbeat = new Heartbeat({
       interval: options.heartbeat ?? HEARTBEAT,
@@ -71,6 +75,7 @@ export class Connection {
     this.#socket.onopen = () => this.#opened();
     this.#socket.onmessage = ({ data }) => this.#received(data);
     this.#socket.onclose = ({ code, reason }) => {
+      if (SIGNED_OUT_CLOSE_CODES.has(code)) resuming.forget();
       const words = FINAL_CLOSE_CODES.get(code) ?? (reason || "The connection was lost.");
       this.#end(words, comesBack(code), LATER_CLOSE_CODES.has(code));
     };
@@ -129,19 +134,51 @@ export class Connection {
 
   /** @returns {Promise<boolean>} Whether to go on; if not, the connection has ended. */
   async #signedIn() {
-    const { token, requestTimeout = REQUEST_TIMEOUT } = this.#options;
-    if (token === undefined) return true;
+    if ((await this.#resumed()) || this.#options.token === undefined) return !this.#over;
     try {
-      const value = typeof token === "function" ? await token() : token;
-      if (!this.#over) await this.#send({ connect: { token: value } }, requestTimeout);
+      await this.#bringToken();
     } catch (cause) {
       if (this.#over) return false;
-      const error = cause instanceof RealtimeError ? cause : new RealtimeError("token", `${cause}`);
+      const error = tokenError(cause);
       this.#events.onError(error);
       // The same token would be refused again; a function may have a better one next time.
+      const { token } = this.#options;
       this.#end(error.message, error.code !== "bad_token" || typeof token === "function");
     }
     return !this.#over;
+  }
+
+  /** Sign in again, since the server asks for it: what signed this client in has expired. */
+  async renew() {
+    try {
+      if (this.#options.token === undefined) {
+        throw new RealtimeError("expired", "What signed this client in has expired.");
+      }
+      await this.#bringToken();
+    } catch (cause) {
+      if (!this.#over) this.#events.onError(tokenError(cause));
+    }
+  }
+
+  /** @returns {Promise<boolean>} Whether a note said who this is. */
+  async #resumed() {
+    const { note } = this.#resuming;
+    if (note === null) return false;
+    try {
+      const { requestTimeout = REQUEST_TIMEOUT } = this.#options;
+      const { connected } = await this.#send({ connect: { note } }, requestTimeout);
+      if (connected.resumed === true) return true;
+    } catch (cause) {
+      if (this.#over) return false;
+    }
+    this.#resuming.forget();
+    return false;
+  }
+
+  async #bringToken() {
+    const { token, requestTimeout = REQUEST_TIMEOUT } = this.#options;
+    const value = typeof token === "function" ? await token() : token;
+    if (!this.#over) await this.#send({ connect: { token: value } }, requestTimeout);
   }
 
   /** @param {object} command @param {number} timeout Milliseconds. */
@@ -169,4 +206,9 @@ export class Connection {
     if (message.id > 0) this.#requests.settle(message);
     else this.#events.onMessage(message);
   }
+}
+
+/** @param {unknown} cause */
+function tokenError(cause) {
+  return cause instanceof RealtimeError ? cause : new RealtimeError("token", `${cause}`);
 }

@@ -96,6 +96,12 @@ export const LATER_CLOSE_CODES = new Set([
   4012, // too many connections of its user
 ]);
 
+/** Close codes of a client whose sign-in has ended: it comes back, and signs in again. */
+export const SIGNED_OUT_CLOSE_CODES = new Set([
+  4001, // what signed it in has expired
+  4002, // its user, or its session, was signed out
+]);
+
 /** The most rooms that one message names. */
 export const ROOMS_LIMIT = 100;
 

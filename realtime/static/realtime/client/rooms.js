@@ -80,6 +80,18 @@ export class Rooms {
     if (subscription?.push(push)) this.#ask(subscription);
   }
 
+  /**
+   * The server has put this client out of a room.
+   * @param {string} room
+   * @param {string} code
+   */
+  putOut(room, code) {
+    const subscription = this.#subscriptions.get(room);
+    if (subscription === undefined) return;
+    const words = "The server has ended the subscription.";
+    this.#refused(subscription, new RealtimeError(code, words, room));
+  }
+
   /** @param {import("./protocol.js").Reset} push */
   reset({ room, reset: position }) {
     const subscription = this.#subscriptions.get(room);
