@@ -20,7 +20,7 @@ class RealtimeConfig(AppConfig):
         """Register what registers itself on import, and say to the layer what rooms remember."""
         require_no_namesake()
         from realtime import checks  # noqa: F401
-        from realtime.access import room_checks  # noqa: F401
+        from realtime.access import jwt_checks, room_checks  # noqa: F401
         from realtime.access.revocation_log import policy
         from realtime.access.sign_out_signals import connect_signals
         from realtime.rooms.layer_history import history_of_rooms

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -35,6 +36,8 @@ AUTHORIZE_IS_OLD = (
     "REALTIME['AUTHORIZE'] and ['CLIENT_PUBLISH'] are replaced by REALTIME['ROOMS'], and go with "
     "version 0.2: docs/access.md says how to write them."
 )
+
+JWT_ALGORITHMS = ("HS256", "RS256", "ES256")
 
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")  # that take name and password
 
@@ -70,6 +73,17 @@ def _is_path(value: object) -> bool:
 
 def _is_strings(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+def _is_safe_url(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        address = urlsplit(value)
+    except ValueError:
+        return False
+    here = address.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(address.hostname) and address.scheme in ("https", "http" if here else "https")
 
 
 def _is_limit(value: object) -> bool:
@@ -117,6 +131,15 @@ _PASSWORD = Rule("a text", lambda value: isinstance(value, str), secret=True)
 _SASL = Rule(
     f"None or one of {', '.join(SASL_MECHANISMS)}",
     lambda value: value is None or value in SASL_MECHANISMS,
+)
+_JWT_ALGORITHM = Rule(
+    f"None or one of {', '.join(JWT_ALGORITHMS)}",
+    lambda value: value is None or value in JWT_ALGORITHMS,
+)
+_SECRETS = Rule("a list of texts", _is_strings, secret=True)
+_URL_OR_NONE = Rule(
+    "None or an address that begins with https://, or http:// and this machine",
+    lambda value: value is None or _is_safe_url(value),
 )
 _PREFIX = Rule(
     f"1 to {MAX_USER_ROOM_PREFIX} letters, digits, hyphens, underscores and periods",
@@ -181,6 +204,16 @@ class Conf:
     resume_ttl: float = _setting(300, _DURATION)  # seconds; 0: no notes
     expiry_grace: float = _setting(30, _SECONDS)  # seconds to sign in anew
     session_recheck: float = _setting(900, _DURATION)  # seconds; 0: never
+    jwt_algorithm: str | None = _setting(None, _JWT_ALGORITHM)  # None: no JWTs
+    jwt_keys: tuple[str, ...] = _setting((), _SECRETS)  # HS256: secrets; else: public keys in PEM
+    jwt_jwks_url: str | None = _setting(None, _URL_OR_NONE)
+    jwt_issuer: str | None = _setting(None, _TEXT_OR_NONE)
+    jwt_audience: str | None = _setting(None, _TEXT_OR_NONE)
+    jwt_leeway: float = _setting(30, _DURATION)  # seconds that clocks may differ
+    jwt_user_claim: str = _setting("sub", _TEXT)
+    jwt_user_field: str | None = _setting(None, _TEXT_OR_NONE)  # None: the primary key
+    jwt_name_claim: str = _setting("preferred_username", _TEXT)
+    jwt_rooms_claim: str = _setting("rooms", _TEXT)
 
     # Publishing with a transaction
     max_on_commit_waiting: int = _setting(10_000, _LIMIT)  # publications under way in a process

@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core import signing
 
+from realtime.access.credential import BadToken as BadToken
 from realtime.access.credential import Credential
 from realtime.access.identity import (
     Identity,
@@ -21,16 +22,13 @@ from realtime.access.identity import (
     name_of,
     password_digests,
 )
+from realtime.access.jwt_tokens import jwt_reader
 from realtime.access.revocations import Verdict
 from realtime.conf import conf
 
 MAX_TOKEN: Final = 16 * 1024  # characters; a longer one is not looked at
 
 _SALT = "realtime.token"
-
-
-class BadToken(Exception):
-    """The token is not one of ours, is too old, or is of a user who may not sign in."""
 
 
 def issue_token(
@@ -72,12 +70,12 @@ def issue_token(
 
 
 async def sign_in_by(token: str, identity: Identity) -> None:
-    """Sign the bearer of a token in.
+    """Sign the bearer of a token in: one of ours, or a JWT.
 
     Raises:
         BadToken: It signs nobody in; the identity is what it was.
     """
-    credential = read_token(token)
+    credential = await _read(token)
     user = None
     verdict = await identity.judge(credential)
     if verdict is Verdict.UNKNOWN:
@@ -90,6 +88,15 @@ async def sign_in_by(token: str, identity: Identity) -> None:
             raise BadToken("The token's user was signed out.")
     except ValueError as error:
         raise BadToken("The token's user is gone.") from error
+
+
+async def _read(token: str) -> Credential:
+    """Return what a token says: ours have colons, which JWTs have not."""
+    if conf().jwt_algorithm is None or ":" in token:
+        return read_token(token)
+    if len(token) > MAX_TOKEN:
+        raise BadToken("The token is too long.")
+    return await jwt_reader().read(token)
 
 
 def read_token(token: str) -> Credential:

@@ -17,6 +17,11 @@ SignInMethod = Literal["nobody", "middleware", "session", "token", "jwt"]
 """How a client signed in: not at all; by what stands in the scope; by Django's session; by a token
 of `realtime.tokens`; by a JWT."""
 
+
+class BadToken(Exception):
+    """The token is not one of ours, is too old, or is of a user who may not sign in."""
+
+
 _NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 EXTRAS = {  # extra -> packages that it brings
     "server": frozenset({"daphne", "twisted", "autobahn", "websockets"}),
     "kafka": frozenset({"aiokafka", "cramjam"}),
+    "jwt": frozenset({"jwt", "cryptography"}),
 }
 
 

@@ -6,7 +6,7 @@ its own reserves it, in every process, before it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from shardlayer.core.types import HistoryPolicy
 
@@ -16,8 +16,16 @@ _reserved: dict[str, PolicySource] = {}
 
 
 def reserve_room(room: str, policy: PolicySource) -> None:
-    """Have a room remember what `policy()` says when a layer first asks, in all layers."""
+    """Have a room remember what `policy()` says when a layer first asks, in all layers.
+
+    No count and no list of rooms has it: it is none of the project's.
+    """
     _reserved[room] = policy
+
+
+def reserved_rooms() -> Collection[str]:
+    """Return the names of all reserved rooms."""
+    return _reserved.keys()
 
 
 def reserved_policy(room: str) -> HistoryPolicy | None:

@@ -9,6 +9,7 @@ from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.values import PAGE_BYTES
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
+from shardlayer.core.reserved_rooms import reserved_rooms
 from shardlayer.core.sharding import by_shard
 from shardlayer.core.types import HistoryPage, Publication, RoomInfo
 from shardlayer.layer.engine import Engine
@@ -60,14 +61,15 @@ class LayerInspection:
     ) -> tuple[int, list[RoomInfo]]:
         """Return the next cursor and some rooms of a server; begins and ends with cursor 0.
 
-        About `count` keys are looked at. A room may come twice.
+        About `count` keys are looked at. A room may come twice; a reserved one does not come.
 
         Raises:
             ShardUnavailable: If the server can't be reached.
         """
 
         async def work(engine: Engine) -> tuple[int, list[RoomInfo]]:
-            next_cursor, names = await engine.backend.scan(server, cursor, count)
+            next_cursor, found_names = await engine.backend.scan(server, cursor, count)
+            names = [name for name in found_names if name not in reserved_rooms()]
             parts = by_shard(names, self.options.shards).items()
             found = await asyncio.gather(
                 *(engine.backend.info(shard, groups) for shard, groups in parts)

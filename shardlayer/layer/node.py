@@ -26,6 +26,7 @@ from shardlayer.core.channel_names import new_node, node_of
 from shardlayer.core.exceptions import ShardUnavailable, WireError
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.options import LayerOptions
+from shardlayer.core.reserved_rooms import reserved_rooms
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.announcements import Announcements
@@ -226,8 +227,12 @@ class Node:
         return shard in self._heard and shard not in self._silent
 
     def rooms(self) -> int:
-        """Return how many rooms have members in this node, or had until a moment ago."""
-        return len(self._rooms)
+        """Return how many rooms have members in this node, or had until a moment ago.
+
+        Without those that an application reserved for itself.
+        """
+        own = sum(self._rooms.find(name) is not None for name in reserved_rooms())
+        return len(self._rooms) - own
 
     async def settled(self, channel: str) -> None:
         """Wait until what is sent to a channel of this node would be heard.
@@ -340,7 +345,8 @@ class Node:
         """Return what this node counted since it was made. From any thread."""
         hubs = self._rooms.hubs
         # Copied first, which takes one step: rooms come and go in the node's own thread.
-        rooms = [room for hub in hubs for room in list(hub.rooms.values())]
+        own = reserved_rooms()
+        rooms = [room for hub in hubs for room in list(hub.rooms.values()) if room.name not in own]
         return LayerCounters(
             delivered=sum(hub.delivered for hub in hubs),
             unwanted=sum(hub.unwanted for hub in hubs),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config import settings as project
 from realtime import checks
-from realtime.access import room_checks
+from realtime.access import jwt_checks, room_checks
 from realtime.clients.client_counters import ClientCounters
 from realtime.conf import known_keys
 from realtime.rooms.room_settings import ACTIONS
@@ -43,7 +43,7 @@ def test_rooms() -> None:
 def test_checks() -> None:
     """The ids of the system checks, here and in the tables of their modules."""
     raised = set()
-    for module in (checks, room_checks, layer_checks):
+    for module in (checks, jwt_checks, room_checks, layer_checks):
         source = Path(str(module.__file__)).read_text()
         own = set(re.findall(r'id="(\w+\.[EW]\d+)"', source))
         assert set(re.findall(r"^\| (\w+\.[EW]\d+) \|", source, re.MULTILINE)) == own
