@@ -11,7 +11,7 @@ MAX_ROOM_NAME = 99  # characters; Channels takes group names shorter than 100
 MAX_ROOM_TOKEN = 512  # characters of a token that opens a room; a longer one is not looked at
 ROOM_END = "~"  # ends a room's name, which has none, where a token follows
 
-CONTROL_ROOM = "realtime.control"
+CONTROL_ROOM = "realtime-control"
 """Where workers tell each other who was put out. No client gets into it, whatever a rule says."""
 
 _NAMES = 8_192  # texts of which it is remembered whether they name a room

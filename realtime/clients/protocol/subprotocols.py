@@ -1,6 +1,6 @@
 """A token in the handshake: as a subprotocol, the one header that a page may choose.
 
-A client offers `shardlayer` and `shardlayer.token.TOKEN`, with the token in base64url, since a
+A client offers `shardlayer` and `shardlayer-token.TOKEN`, with the token in base64url, since a
 subprotocol's name has fewer characters than a token. The server takes the first, and never says
 the token again. An address would be the wrong place: it stands in logs.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 SUBPROTOCOL: Final = "shardlayer"
-TOKEN_PREFIX: Final = "shardlayer.token."  # noqa: S105 (no password)
+TOKEN_PREFIX: Final = "shardlayer-token."  # noqa: S105 (no password)
 
 
 def acceptance(offered: Sequence[str]) -> dict[str, Any]:

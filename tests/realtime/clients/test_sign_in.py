@@ -319,7 +319,7 @@ class TestHandshake:
     def offering(token: str) -> dict[str, Any]:
         """Return what is more in the scope of a client with this token."""
         encoded = urlsafe_b64encode(token.encode()).decode().rstrip("=")
-        return {"subprotocols": ["shardlayer", f"shardlayer.token.{encoded}"]}
+        return {"subprotocols": ["shardlayer", f"shardlayer-token.{encoded}"]}
 
     async def connected(self, client: Client) -> dict[str, Any]:
         """Begin, and return the event that accepts the client."""
@@ -350,7 +350,7 @@ class TestHandshake:
         assert await closing(client) == 4001
         await client.leave()
 
-    @pytest.mark.parametrize("name", ["shardlayer.token.%%%", "shardlayer.token.w6Q", "graphql"])
+    @pytest.mark.parametrize("name", ["shardlayer-token.%%%", "shardlayer-token.w6Q", "graphql"])
     async def test_other_subprotocols(self, people: tuple[User, User], name: str) -> None:
         """What can't be decoded is no token; what is none of ours is not taken."""
         client = Client("room=orders", more={"subprotocols": [name]})
