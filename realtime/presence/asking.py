@@ -71,7 +71,7 @@ async def apresence(
 
     Args:
         room: The room's name.
-        limit: How many people to name, at most; 1,000 are named at most. 0: only counts.
+        limit: How many people to name, at most; 500 are named at most. 0: only counts.
         after: The person behind whom the page begins: the `next` of the page before.
         using: The alias of the channel layer.
 

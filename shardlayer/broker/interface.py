@@ -385,8 +385,8 @@ class Presence(Role):
     async def recount(self, shard: int, rooms: Sequence[str]) -> Mapping[str, bool]:
         """Put right how many people are in rooms, by what the nodes announced; return who turned.
 
-        For a broker whose counts stand by themselves, so that somebody else may remove them. A node
-        asks for it in its rooms when it announces all again. Here nothing is to be done.
+        For a broker whose counts stand by themselves, so that somebody else may remove them (see
+        `Watch.miscounted`). Here nothing is to be done.
         """
         return {}
 

@@ -48,6 +48,7 @@ class _ShardRoll:
         changes: Who has come (True) and gone since it was last told.
         number: Of the last announcement.
         is_doubtful: Whether it may have lost what it was told.
+        has_lost: Whether it said itself that it has.
         uncounted: Rooms whose people it is to count anew.
     """
 
@@ -56,6 +57,7 @@ class _ShardRoll:
         self.changes: dict[Attendee, bool] = {}
         self.number = 0
         self.is_doubtful = False
+        self.has_lost = False
         self.uncounted: list[str] = []
         self.hurry = asyncio.Event()
         self.teller: asyncio.Task[None] | None = None
@@ -138,11 +140,13 @@ class Attendance:
     async def settled(self, shard: int) -> None:
         """Wait until a shard was told what is known now, for `publish_timeout` at most."""
         roll = self._rolls[shard]
-        for _ in range(2):  # the call that is under way, and the one behind it
-            if roll.teller is None:
-                return
-            roll.hurry.set()
-            await asyncio.wait([roll.teller], timeout=self._patience)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                for _ in range(2):  # the call that is under way, and the one behind it
+                    if roll.teller is None:
+                        return
+                    roll.hurry.set()
+                    await asyncio.wait([roll.teller])
 
     def doubt(self, shard: int) -> None:
         """Have a shard compared, which may have lost what it was told."""
@@ -195,21 +199,17 @@ class Attendance:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._delay):
                 await roll.hurry.wait()
-        is_comparison = roll.is_doubtful
         try:
-            if is_comparison:
-                await self._answered(shard, partial(self._compare, shard))
-            while roll.changes or is_comparison:
-                is_comparison = (
-                    False  # one call is made even if nothing was lost, to be known again
-                )
+            if roll.is_doubtful and await self._answered(shard, partial(self._compare, shard)):
+                await self._announce(shard)  # even if there is nothing to tell: to be known again
+            while roll.changes:
                 await self._announce(shard)
             if roll.uncounted and not roll.is_doubtful:
                 rooms, roll.uncounted = roll.uncounted, []
                 recount = partial(self._presence.recount, shard, rooms)
                 self._turn(await self._answered(shard, recount))
         except BaseException:
-            roll.is_doubtful = roll.number > 0
+            roll.is_doubtful = roll.has_lost = roll.number > 0
             raise
 
     async def _announce(self, shard: int) -> None:
@@ -230,7 +230,7 @@ class Attendance:
         self.told += len(told)
         self._turn(announced.turned)
         if not announced.known:
-            roll.is_doubtful = True
+            roll.is_doubtful = roll.has_lost = True
 
     async def _answered(self, shard: int, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask a shard again and again until it answers."""
@@ -243,20 +243,26 @@ class Attendance:
                 self._complain("Who is in rooms of shard %d can't be told: %s", shard, error)
             await asyncio.sleep(RETRY_PAUSE)
 
-    async def _compare(self, shard: int) -> None:
-        """Find out what a shard lacks of this node, or has too much."""
-        self.compared += 1
+    async def _compare(self, shard: int) -> bool:
+        """Find out whether a shard has lost anything, and then what it lacks or has too much."""
         roll = self._rolls[shard]
         roll.is_doubtful = False
+        watch = await self._presence.watch(shard, self._node, roll.number)
+        if watch.known and not roll.has_lost:
+            return False
+        self.compared += 1
         there: set[Attendee] = set()
         after: Attendee | None = None
         while page := await self._presence.roll(shard, self._node, after=after):
             there.update(page)
             after = page[-1]
+        roll.has_lost = False
         here = roll.attendees
         roll.changes = {each: True for each in here if each not in there}
         roll.changes |= {each: False for each in there if each not in here}
-        roll.uncounted = list({each.room: None for each in here})
+        if watch.miscounted:
+            roll.uncounted = list({each.room: None for each in here})
+        return True
 
     async def _watch_soon(self, shard: int) -> None:
         try:

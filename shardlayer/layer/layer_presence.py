@@ -12,7 +12,7 @@ from shardlayer.layer.engines import Engines
 
 logger = logging.getLogger(__name__)
 
-PRESENCE_LIMIT = 1_000  # people that one call of `presence` names, at most
+PRESENCE_LIMIT = 500  # people that one call of `presence` names, at most
 
 RoomWatcher = Callable[[str, bool], object]
 """Told a room, and whether somebody is in it now (nobody was) or nobody is (somebody was)."""

@@ -276,6 +276,36 @@ async def test_members_are_registered_again(
         await until(lambda sink=sink: len(sink.texts) == published)  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("kind", ["people", "here", "present"])
+async def test_people_are_counted_anew(
+    make_layer: MakeLayer, keys: ShardKeys, tell: Tell, kind: str
+) -> None:
+    """A room's counts or a node's people of a wrong type go; all nodes make them right again."""
+    quick = {"lease_ttl": 1.5, "presence_delay": 0.01}
+    layers = here, there = make_layer(**quick), make_layer(**quick)
+    for layer, person in ((here, "ada"), (here, "bob"), (there, "ada")):
+        node = await layer.node()
+        await node.join(ROOM, RecordingSink())
+        node.presence.come(Attendee(ROOM, person, person))
+        await node.presence.settled(ROOM)
+    node = await here.node()
+    key = {"people": keys.people(ROOM), "here": keys.here(node.id), "present": keys.present}[kind]
+    await tell("DEL", key)
+    await tell("SET", key, "foreign")
+    node.presence.come(Attendee(ROOM, "eve", "1"))
+
+    async def counted() -> bool:
+        pages = [await layer.presence(ROOM, limit=10) for layer in layers]
+        return all(
+            page.people == 3
+            and [(person.name, person.connections) for person in page.persons]
+            == [("ada", 2), ("bob", 1), ("eve", 1)]
+            for page in pages
+        )
+
+    await until(counted)
+
+
 async def test_what_can_not_be_mended_fails_for_its_room_alone(
     make_layer: MakeLayer,
     place: Place,

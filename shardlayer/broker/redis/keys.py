@@ -14,7 +14,7 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:nodes:GROUP`     | hash          | node -> how many members it has; `#CHANNEL` -> until when   |
 |                    |               | a normal channel is a member, in ms of Redis's clock       |
 | `:present`         | hash          | node -> number and answer of its last announcement; `-`    |
-|                    |               | while it is being cleared                                  |
+|                    |               | while it is being cleared; `#` -> see watch.lua            |
 | `:here:NODE`       | sorted set    | who is in which rooms there: see `presence_scripts.py`     |
 | `:people:ROOM`     | hash          | person -> how many connections to the room                 |
 | `:meta:GROUP`      | string        | the last offset, the epoch and the life that it is of       |

@@ -58,8 +58,13 @@ def watch(keys: ShardKeys, node: NodeId, number: int) -> Call:
 
 def read_watch(reply: Sequence[Any]) -> Watch:
     """Return what the watch script answered."""
-    known, ends_in, *gone = reply
-    return Watch(bool(known), _nodes(gone), ends_in / 1_000 if ends_in >= 0 else None)
+    known, ends_in, is_miscounted, *gone = reply
+    return Watch(
+        known=bool(known),
+        gone=_nodes(gone),
+        ends_in=ends_in / 1_000 if ends_in >= 0 else None,
+        miscounted=bool(is_miscounted),
+    )
 
 
 def roll(keys: ShardKeys, node: NodeId, after: Attendee | None, limit: int) -> list[Argument]:

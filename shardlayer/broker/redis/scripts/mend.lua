@@ -6,7 +6,7 @@
 --         '' nothing
 --         'forget' the other key goes too: a room's meta, so that it gets a new epoch
 --         'announce' the other key goes too: what the nodes announced of their people, so that each
---           announces all of them again
+--           announces all of them again; it says that rooms have to be counted anew (watch.lua)
 --         'distrust' the other key says that the registry is new: everything is published to all
 --           nodes for a lease, and each registers its groups again when it renews its lease
 --         'wake' all nodes look at the channel's queue, and register as its readers again
@@ -27,8 +27,11 @@ for i = 1, #KEYS, 2 do
   if type(size) == 'table' and string.find(size.err, '^WRONGTYPE') then
     redis.call('UNLINK', key)
     removed[#removed + 1] = key
-    if consequence == 'forget' or consequence == 'announce' then
+    if consequence == 'forget' then
       redis.call('UNLINK', other)
+    elseif consequence == 'announce' then
+      redis.call('UNLINK', other)
+      redis.call('HSET', other, '#', string.format('%.0f', now))
     elseif consequence == 'distrust' then
       -- Later than every lease that was renewed until now.
       redis.call('SET', other, string.format('%.0f', now + 1))

@@ -19,7 +19,12 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local room, limit, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
 local first, ends = '[' .. room .. '\0', '(' .. room .. '\1'
-local nodes, here_of = redis.call('HKEYS', KEYS[2]), {}
+local nodes, here_of = {}, {}
+for _, node in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if node ~= '#' then  -- a mark of watch.lua
+    nodes[#nodes + 1] = node
+  end
+end
 for i = 4, #KEYS do
   here_of[ARGV[FIXED + i - 3]] = KEYS[i]
 end

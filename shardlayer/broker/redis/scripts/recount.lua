@@ -11,7 +11,12 @@
 local CHUNK = 200  -- entries read at a time, and fields written
 
 local first, ends = '[' .. ARGV[1] .. '\0', '(' .. ARGV[1] .. '\1'
-local nodes, here_of = redis.call('HKEYS', KEYS[2]), {}
+local nodes, here_of = {}, {}
+for _, node in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if node ~= '#' then  -- a mark of watch.lua
+    nodes[#nodes + 1] = node
+  end
+end
 for i = 3, #KEYS do
   here_of[ARGV[i - 1]] = KEYS[i]
 end
