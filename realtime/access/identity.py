@@ -80,14 +80,17 @@ class Identity:
     Attributes:
         credential: What is known without asking anybody: NOBODY until a session was looked at.
         session: The digest of the session that the cookie names; None without one.
+        bearer: The primary key, as text, of whom a token for a room showed the client to be, while
+            nobody had to look at the session.
         old_connections: Closed before the database is asked about this user.
     """
 
-    __slots__ = ("_gate", "_session_key", "_user", "credential", "old_connections")
+    __slots__ = ("_gate", "_session_key", "_user", "bearer", "credential", "old_connections")
 
     def __init__(self, scope: Mapping[str, Any], gate: Callable[[], SignInGate] = OpenGate) -> None:
         self.old_connections = OldConnections()
         self.credential = NOBODY
+        self.bearer: str | None = None
         self._gate = gate
         self._user: User | None = scope.get("user")
         self._session_key = None
@@ -148,7 +151,11 @@ class Identity:
             return False
         shows_session = named.session is not None and named.session == self.session_shown
         if verdict is Verdict.COUNTS and shows_session:
-            return self.is_known or gate.admit(named)
+            if not self.is_known:
+                if not gate.admit(named):
+                    return False
+                self.bearer = named.user_id
+            return True
         return key_of(await self.user()) == named.user_id
 
     async def user(self) -> User:

@@ -237,7 +237,7 @@ class ClientSession:
         Raises:
             ProtocolError: The token signs nobody in.
         """
-        before = self._identity.credential.user_id
+        before = self._identity.credential.user_id or self._identity.bearer
         try:
             await sign_in_by(token, self._identity)
         except BadToken as error:

@@ -289,6 +289,25 @@ class TestJoining:
             [refused] = (await client.receive())["subscribed"]
             assert refused["error"]["code"] == "bad_token"
 
+    async def test_becoming_somebody_else_closes_what_a_session_opened(
+        self, people: tuple[User, User], memory_layer: ShardedChannelLayer
+    ) -> None:
+        """Also where nobody had to look at that session, and so nobody was signed in."""
+        ada, grace = people
+        watch, node = watch_of(memory_layer, await memory_layer.node()), await memory_layer.node()
+        await until(lambda: watch.log.judge(credential_of_now()) is Verdict.COUNTS)
+        token = sign_room("a", ada, session_key="k" * 32)
+        async with Client(headers={"Cookie": f"sessionid={'k' * 32}"}) as client:
+            assert "subscribed" in await client.ask(1, subscribe={"room": "a", "token": token})
+            assert node.members("a") == 1
+            await client.send(2, connect={"token": issue_token(grace)})
+            answers = [await client.receive() for _ in range(2)]
+            assert answers[1]["connected"]["user"] == "grace"
+            assert answers[0]["room"] == "a"
+            assert node.members("a") == 0
+            answer = await client.ask(3, subscribe={"room": "a"})
+            assert answer["error"]["code"] == "forbidden"
+
     async def test_who_was_put_out_stays_out(self, people: tuple[User, User]) -> None:
         """A token that was issued before opens the room no more; one that is issued later does."""
         ada, _ = people
