@@ -138,7 +138,12 @@ REALTIME: dict[str, Any] = {
     # What everybody may do here who finds the page, signed in or not.
     "ROOMS": {
         "machine.*": {"subscribe": "anyone"},
-        "chat.*": {"subscribe": "anyone", "publish": "anyone"},
+        "chat.*": {
+            "subscribe": "anyone",
+            "publish": "anyone",
+            "presence": "anyone",
+            "presence_events": True,
+        },
         "*": {"subscribe": "signed_in"},
     },
     "KAFKA_BOOTSTRAP_SERVERS": listed(_env, "KAFKA_BOOTSTRAP_SERVERS", default=["127.0.0.1:9092"]),

@@ -76,6 +76,19 @@ def test_readings_arrive(name: str, demo: Workers, visitors: Visitors) -> None:
     assert panel.locator("canvas").evaluate(CHANGES) > 5
 
 
+def test_it_says_how_many_are_here(demo: Workers, visitors: Visitors) -> None:
+    """On both workers, as people come and go."""
+    first, second = visitors.open(demo.first.url), visitors.open(demo.second.url)
+    for page in (first, second):
+        expect(part(page, "people")).to_have_text(
+            "2 people here, on whichever worker.", timeout=PATIENCE
+        )
+    second.close()
+    expect(part(first, "people")).to_have_text(
+        "Nobody but you, on whichever worker.", timeout=PATIENCE
+    )
+
+
 def test_it_says_who_serves(demo: Workers, visitors: Visitors) -> None:
     """The page names its worker and links to the other, which serves the same page."""
     page = visitors.open(demo.first.url)

@@ -7,6 +7,7 @@ import { RealtimeClient } from "../realtime/client.js";
 import { Announcements } from "./page/announcements.js";
 import { Chat } from "./page/chat.js";
 import { Figures } from "./page/figures.js";
+import { PeopleHere } from "./page/people-here.js";
 import { RoomPanel } from "./page/room-panel.js";
 import { ageWords, connectionMood, connectionWords, rateWords } from "./page/words.js";
 
@@ -33,6 +34,7 @@ const panels = [...document.querySelectorAll("[data-room^='machine.']")].map(
     }),
 );
 new Announcements(find("[data-part='announcements']"), client);
+new PeopleHere(find("[data-room='chat.lobby'] [data-part='people']"), client, "chat.lobby");
 new Chat(find("[data-room='chat.lobby']"), client);
 const axis = new TimeAxis(/** @type {HTMLCanvasElement} */ (find("[data-part='axis']")));
 new Recorder([...panels.map(({ chart }) => chart), axis]);
