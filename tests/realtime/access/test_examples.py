@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,15 +10,20 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group, User
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import Http404, HttpRequest
+from django.test import RequestFactory
 from pytest_django import Settings
 
 from realtime.access.room_checks import check_rooms
 from realtime.conf import conf
+from realtime.room_tokens import read_room_token
 from realtime.rooms.room_settings import NAMED_RULES
+from realtime.tokens import read_token
 
 DOCS = Path(__file__).parents[3] / "docs"
 
-Rule = Callable[[Any, str, Any], Any]
+Rule = Callable[..., Any]
 
 
 def blocks(page: str) -> list[str]:
@@ -68,6 +74,33 @@ def test_member_of_a_club() -> None:
     assert is_member(ada, "clubs.chess", {})
     assert not is_member(ada, "clubs.go", {})
     assert not is_member(AnonymousUser(), "clubs.chess", {})
+
+
+def request_of(user: Any) -> HttpRequest:
+    """Return a request of that user."""
+    request = RequestFactory().get("/token/")
+    request.user = user
+    request.session = SessionBase("k" * 32)
+    return request
+
+
+@pytest.mark.django_db
+def test_views_that_hand_out_tokens() -> None:
+    """They serve who is signed in, what is theirs, and nobody else."""
+    ada, grace = User.objects.create(username="ada"), User.objects.create(username="grace")
+    order = Group.objects.create(name="order")
+    ada.groups.add(order)
+    for user in (ada, grace):
+        user.orders = user.groups  # type: ignore[attr-defined]
+    sign_in, sign = rule_on("integrate.md", "token"), rule_on("access.md", "order_token")
+    assert read_token(json.loads(sign_in(request_of(ada)).content)["token"]).user_id == str(ada.pk)
+    for view, more in ((sign_in, ()), (sign, (order.pk,))):
+        assert view(request_of(AnonymousUser()), *more).status_code == 302
+    grant = read_room_token(f"orders.{order.pk}", sign(request_of(ada), order.pk).content.decode())
+    assert grant.bearer is not None
+    assert grant.bearer.user_id == str(ada.pk)
+    with pytest.raises(Http404):
+        sign(request_of(grace), order.pk)
 
 
 @pytest.mark.parametrize("page", ["access.md", "integrate.md", "settings.md"])
