@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from shardlayer.aio.tasks import Tasks
@@ -36,7 +37,7 @@ class BalancerOptions:
     """How a balancer runs.
 
     Attributes:
-        host: Where clients come in: an address or a name of this machine.
+        hosts: Where clients come in: addresses or names of this machine.
         port: The TCP port; 0 is any that is free.
         socket: Path of the Unix socket at which workers join.
         socket_group: A group whose members may be workers, too; None is this user's processes.
@@ -47,7 +48,7 @@ class BalancerOptions:
         health_port: Its port; 0 is any that is free, None is none at all.
     """
 
-    host: str = "127.0.0.1"
+    hosts: tuple[str, ...] = ("127.0.0.1",)
     port: int = 8000
     socket: str
     socket_group: str | None = None
@@ -83,15 +84,16 @@ class Balancer:
         """
         options = self._options
         # The port first: who has it may replace a socket file that is left there.
-        accept = AcceptLoop(
-            options.host, options.port, options.backlog, self.counters, self._arrived
-        )
-        try:
+        with ExitStack() as doors:
+            for host in options.hosts:
+                door = AcceptLoop(host, options.port, options.backlog, self.counters, self._arrived)
+                doors.callback(door.close)
+                logger.info("Listening on TCP address %s:%s", *door.address)
             workers = SocketFile(options.socket, options.socket_group)
-        except BaseException:
-            accept.close()
-            raise
-        logger.info("Listening on TCP address %s:%s", *accept.address)
+            await self._run(workers, doors, stop)
+
+    async def _run(self, workers: SocketFile, doors: ExitStack, stop: asyncio.Event) -> None:
+        options = self._options
         try:
             if options.health_port is not None:
                 address = await self._status.listen(options.health_host, options.health_port)
@@ -100,7 +102,7 @@ class Balancer:
             self._tasks.repeat(self._check, "balancer's checks", pause=lambda: CHECK_INTERVAL)
             await stop.wait()
         finally:
-            accept.close()
+            doors.close()
             self._loop.remove_reader(workers.listener)
             workers.close()
             await self._end()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from shardlayer.balancer.balancer import BACKLOG, MAX_CONNECTIONS, RESERVE, BalancerOptions
 
@@ -25,9 +27,10 @@ def add_arguments(
     )
     parser.add_argument(
         "--host",
-        default="127.0.0.1",
+        dest="hosts",
+        action="append",
         metavar="ADDRESS",
-        help="Where clients come in (default: %(default)s).",
+        help="Where clients come in; may be given several times (default: 127.0.0.1).",
     )
     parser.add_argument(
         "--port",
@@ -76,13 +79,19 @@ def add_arguments(
     )
 
 
-def options_of(arguments: dict[str, object]) -> BalancerOptions:
+def options_of(arguments: Mapping[str, Any]) -> BalancerOptions:
     """Return the balancer's options out of parsed arguments."""
     names = BalancerOptions.__dataclass_fields__
-    values: dict[str, object] = {name: arguments[name] for name in names}
-    for name in ("host", "health_host"):
-        values[name] = str(values[name]).strip("[]")  # as daphne's -b takes IPv6
-    return BalancerOptions(**values)  # type: ignore[arg-type]
+    values = {name: arguments[name] for name in names}
+    hosts: Sequence[str] = arguments["hosts"] or ("127.0.0.1",)
+    values["hosts"] = tuple(_bare(host) for host in hosts)
+    values["health_host"] = _bare(arguments["health_host"])
+    return BalancerOptions(**values)
+
+
+def _bare(host: str) -> str:
+    """Return an address without the brackets in which daphne's -b takes IPv6."""
+    return host.strip("[]")
 
 
 def _whole(text: str, lowest: int, highest: int) -> int:

@@ -17,7 +17,7 @@ class ReportedWorker(Protocol):
     peer: Peer
     connections: int
     capacity: int
-    takes: bool
+    stalled: bool
 
     @property
     def waiting(self) -> int: ...
@@ -57,7 +57,7 @@ def details_of(
                 "connections": worker.connections,
                 "capacity": worker.capacity,
                 "waiting": worker.waiting,
-                "takes": worker.takes,
+                "stalled": worker.stalled,
             }
             for worker in workers
         ],

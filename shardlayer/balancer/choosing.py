@@ -13,13 +13,15 @@ class Candidate(Protocol):
         connections: What it holds, and what it was handed and has not acknowledged.
         capacity: What it may hold; 0 is no limit.
         reserve: What it may hold beyond that for pages.
-        takes: Whether it takes connections now.
+        takes: Whether it can be handed connections now.
+        stalled: Whether it has not acknowledged any for a while.
     """
 
     connections: int
     capacity: int
     reserve: int
     takes: bool
+    stalled: bool
 
 
 def choose(
@@ -27,6 +29,7 @@ def choose(
 ) -> int | None:
     """Return the index of the worker with the fewest connections that has room, None without one.
 
+    One that is stalled counts only where all that have room are: it may go on at any moment.
     Of those with equally few it is the first behind the index `after`, around the corner: so
     workers that hold equally many take turns, and arrivals alone never leave a difference of more
     than one between workers that have room.
@@ -36,18 +39,19 @@ def choose(
         beyond: Connections that a worker may hold on top of all that.
     """
     best: int | None = None
-    fewest = 0
+    fewest = (True, 0)
     count = len(workers)
     for step in range(1, count + 1):
         index = (after + step) % count
         worker = workers[index]
         connections = worker.connections
-        if best is not None and connections >= fewest:
+        rank = worker.stalled, connections
+        if best is not None and rank >= fewest:
             continue
         if not worker.takes:
             continue
         limit = worker.capacity
         if limit and connections >= limit + (worker.reserve if into_reserve else 0) + beyond:
             continue
-        best, fewest = index, connections
+        best, fewest = index, rank
     return best

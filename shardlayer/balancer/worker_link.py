@@ -31,7 +31,7 @@ from shardlayer.core.handover_frames import (
 
 logger = logging.getLogger(__name__)
 
-STALLED_AFTER = 1.0  # seconds without a receipt, after which a worker gets no more connections
+STALLED_AFTER = 1.0  # seconds without a receipt, after which other workers are preferred
 JOIN_TIMEOUT = 5.0  # seconds for a worker to say who it is
 READ_SIZE = 64 * 1024  # bytes
 
@@ -71,7 +71,6 @@ class WorkerLink:
         self._held = 0
         self._unsent = b""
         self._ended = False
-        self._stalled = False
         self.peer = peer
         self.name = ""
         self.own_capacity = 0
@@ -79,6 +78,7 @@ class WorkerLink:
         self.capacity = 0
         self.reserve = 0
         self.takes = False
+        self.stalled = False
         self._loop.add_reader(connection, self._readable)
 
     @property
@@ -135,8 +135,7 @@ class WorkerLink:
         if age > RECEIPT_TIMEOUT:
             self.end(f"has acknowledged nothing for {age:.1f} s")
             return
-        self._stalled = age > STALLED_AFTER
-        self._may_take()
+        self.stalled = age > STALLED_AFTER
 
     def end(self, reason: str) -> None:
         """Let go of the worker; connections that it holds are its own and go on."""
@@ -164,7 +163,7 @@ class WorkerLink:
         return now - self._kept[0][0] if self._kept else 0.0
 
     def _may_take(self) -> None:
-        self.takes = bool(self.name) and not (self._ended or self._unsent or self._stalled)
+        self.takes = bool(self.name) and not (self._ended or self._unsent)
 
     def _readable(self) -> None:
         """Read all that there is: what was acknowledged before a link ended still counts."""
@@ -203,6 +202,8 @@ class WorkerLink:
         for _ in range(taken):
             self._kept.popleft()[1].close()
         self._taken = load.taken
+        if not self._kept:
+            self.stalled = False
         self._counters.handed_over += taken
         self._held = load.held
         self.connections = load.held + len(self._kept) + len(self._outgoing)

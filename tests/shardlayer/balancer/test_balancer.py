@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
 import stat
 import struct
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -257,6 +259,69 @@ def test_worker_stands_still(balancer: BalancerProcess, stack: ExitStack) -> Non
     balancer.wait_loads(worker_1=0, worker_2=5)
 
 
+def test_only_worker_stands_still(balancer: BalancerProcess, stack: ExitStack) -> None:
+    """Nobody else could serve, so clients wait for it, and are served when it goes on."""
+    stopped = stack.enter_context(balancer.worker())
+    balancer.wait_loads(worker_1=0)
+    stopped.process.send_signal(signal.SIGSTOP)
+    waiting = [balancer.connect()]
+    wait_until(lambda: balancer.health()["workers"][0]["stalled"])
+    waiting.append(balancer.connect())
+    wait_until(lambda: balancer.health()["workers"][0]["waiting"] == 2)
+    stopped.process.send_signal(signal.SIGCONT)
+    for connection in waiting:
+        with RawClient(connection) as client:
+            assert client.status == 101
+
+
+def test_ipv6(tmp_path: Path, stack: ExitStack) -> None:
+    """A client may come by either protocol; its address is what the worker sees."""
+    balancer = stack.enter_context(
+        BalancerProcess(tmp_path, "--host", "127.0.0.1", "--host", "[::1]")
+    )
+    stack.enter_context(balancer.worker())
+    balancer.wait_loads(worker_1=0)
+    port = int(re.findall(r"Listening on TCP address ::1:(\d+)", balancer.log)[0])
+    for host, where in (("127.0.0.1", balancer.address[1]), ("::1", port)):
+        connection = socket.create_connection((host, where), timeout=20)
+        with RawClient(connection, request("/scope")) as client:
+            received = client.read()
+            assert received is not None
+            assert json.loads(received.payload)["client"][0] == host
+
+
+@pytest.mark.slow
+def test_nobody_hangs_while_workers_are_killed(balancer: BalancerProcess, stack: ExitStack) -> None:
+    """Each client gets an answer or an end, soon, whatever dies in the moment it comes."""
+    chance = random.Random(3)
+    running = [stack.enter_context(balancer.worker()) for _ in range(2)]
+    balancer.wait_loads(worker_1=0, worker_2=0)
+    outcomes: Counter[str] = Counter()
+    for _ in range(6):
+        waiting = [balancer.connect() for _ in range(20)]
+        victim = running.pop(chance.randrange(len(running)))
+        victim.process.kill()
+        waiting += [balancer.connect() for _ in range(20)]
+        for connection in waiting:
+            try:
+                head = answer_head(connection, request())
+            except OSError:
+                head = b""
+            outcomes[head[9:12].decode()] += 1
+        victim.process.wait()
+        running.append(stack.enter_context(balancer.worker()))
+        wait_until(lambda: len(balancer.loads()) == 2)
+    assert set(outcomes) <= {"101", "503", ""}
+    assert outcomes["101"] >= 120  # those who came later, and half of the others
+
+
+def answer_head(connection: socket.socket, sent: bytes) -> bytes:
+    """Send something, and return the first line that comes back."""
+    with connection, connection.makefile("rb") as received:
+        connection.sendall(sent)
+        return received.readline()
+
+
 def test_balancer_dies(tmp_path: Path, stack: ExitStack) -> None:
     """No connection ends; one that is started again has the port, and the workers, at once."""
     first = BalancerProcess(tmp_path)
@@ -319,7 +384,7 @@ def test_health(balancer: BalancerProcess, stack: ExitStack) -> None:
     assert body["capacity"] == worker["capacity"] == 12_000
     assert worker["name"] == "worker-1"
     assert worker["pid"] > 0
-    assert worker["takes"] is True
+    assert worker["stalled"] is False
 
 
 def test_files(balancer: BalancerProcess, tmp_path: Path) -> None:

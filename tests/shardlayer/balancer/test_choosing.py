@@ -19,6 +19,7 @@ class Seat:
     capacity: int = 0
     reserve: int = 0
     takes: bool = True
+    stalled: bool = False
 
 
 def arrive(seats: list[Seat], after: int) -> int:
@@ -71,10 +72,19 @@ def test_equals_take_turns() -> None:
 
 def test_room() -> None:
     """A worker that is full, or takes nothing, is passed over; without another there is none."""
-    full, stalled = Seat(5, capacity=5), Seat(0, takes=False)
-    assert choose([full, stalled, Seat(9, capacity=10)], after=-1) == 2
-    assert choose([full, stalled], after=-1) is None
+    full, blocked = Seat(5, capacity=5), Seat(0, takes=False)
+    assert choose([full, blocked, Seat(9, capacity=10)], after=-1) == 2
+    assert choose([full, blocked], after=-1) is None
     assert choose([], after=-1) is None
+
+
+def test_stalled_is_better_than_nobody() -> None:
+    """A worker that is not heard of gets a connection only if no other one has room."""
+    stalled, busy = Seat(0, stalled=True), Seat(9, capacity=10)
+    assert choose([stalled, busy], after=-1) == 1
+    busy.connections = 10
+    assert choose([stalled, busy], after=-1) == 0
+    assert choose([Seat(3, stalled=True), stalled], after=-1) == 1
 
 
 def test_reserve() -> None:

@@ -17,6 +17,7 @@ class Worker:
     capacity: int = 0
     reserve: int = 0
     takes: bool = True
+    stalled: bool = False
 
     def take_share(self, capacity: int, reserve: int) -> None:
         """Hold so many."""
