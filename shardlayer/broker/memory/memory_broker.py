@@ -130,8 +130,9 @@ class MemoryBackend(MemoryPresence, Backend):
             state.remember(item, Known(position, ends), now)
         offset, epoch = (position.offset, position.epoch) if position else (0, "")
         entry = wire.pack_entry(item.body, offset=offset, epoch=epoch)
-        for node in [node for node in group.nodes if state.leases.get(node, 0.0) <= now]:
-            del group.nodes[node]
+        if group.nodes:
+            for node in [node for node in group.nodes if state.leases.get(node, 0.0) <= now]:
+                del group.nodes[node]
         for node in state.leases if state.is_for_all(item) else group.nodes:
             outboxes.setdefault(node, []).append(entry)
         return position

@@ -125,7 +125,9 @@ class Shard:
 
     def is_for_all(self, item: Outgoing) -> bool:
         """Tell whether all nodes are told of a publication."""
-        return item.for_all or crc32(item.group.encode()) % 100 >= self.targeted
+        if item.for_all or self.targeted >= 100:
+            return item.for_all
+        return crc32(item.group.encode()) % 100 >= self.targeted
 
     def was_taken(self, mark: Mark | None) -> bool:
         """Tell whether a mark's source was taken that far already."""
@@ -146,7 +148,9 @@ class Shard:
 
     def group(self, name: str, now: float) -> Group:
         """Return the group of that name as it is now, made if there was none."""
-        group = self.groups.setdefault(name, Group())
+        group = self.groups.get(name)
+        if group is None:
+            group = self.groups[name] = Group()
         group.expire(now)
         return group
 
