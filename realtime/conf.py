@@ -20,22 +20,21 @@ from django.dispatch import receiver
 
 from realtime.access.site_origins import site_origin
 from realtime.kafka.addresses import is_address
+from realtime.rooms.old_settings import (
+    AUTHORIZE_IS_OLD,
+    old_setting_problems,
+    rooms_of_authorize,
+)
 from realtime.rooms.room_names import MAX_ROOM_NAME, is_room_name
 from realtime.rooms.room_settings import (
     ALL_ROOMS,
     RoomSettings,
     read_rooms,
     room_problems,
-    rooms_of_authorize,
 )
 
 # What is left of a room's name beside "sha256." and 64 digits, see access/users.py; in characters.
 MAX_USER_ROOM_PREFIX = MAX_ROOM_NAME - 71
-
-AUTHORIZE_IS_OLD = (
-    "REALTIME['AUTHORIZE'] and ['CLIENT_PUBLISH'] are replaced by REALTIME['ROOMS'], and go with "
-    "version 0.2: docs/access.md says how to write them."
-)
 
 JWT_ALGORITHMS = ("HS256", "RS256", "ES256")
 
@@ -276,28 +275,7 @@ def problems(values: object) -> Iterator[tuple[str, str]]:
         elif not rule.holds(value):
             shown = f"a {type(value).__name__}" if rule.secret else repr(value)
             yield key, f"REALTIME[{key!r}] must be {rule.words}, not {shown}."
-
-    yield from _old_setting_problems(values)
-
-
-def _old_setting_problems(values: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what of the settings that ROOMS replaces can't go on: what they left open, or both.
-
-    CLIENT_PUBLISH alone let everybody read everything; nobody has said that this is meant.
-    """
-    publish, authorize = values.get("CLIENT_PUBLISH"), values.get("AUTHORIZE")
-    if "ROOMS" in values:
-        for key in ("CLIENT_PUBLISH", "AUTHORIZE"):
-            if values.get(key):
-                yield key, f"REALTIME[{key!r}] has no effect beside REALTIME['ROOMS']: remove it."
-    elif publish and not authorize and _TEXTS.holds(publish):
-        rules = {glob: {"subscribe": "signed_in", "publish": "signed_in"} for glob in publish}
-        yield (
-            "CLIENT_PUBLISH",
-            f"REALTIME['CLIENT_PUBLISH'] is replaced by REALTIME['ROOMS']. Write, with the rules "
-            f"that you want: 'ROOMS': {rules | {'*': {'subscribe': 'signed_in'}}}. What everybody "
-            f"may, signed in or not, is 'anyone'.",
-        )
+    yield from old_setting_problems(values)
 
 
 def known_keys() -> list[str]:

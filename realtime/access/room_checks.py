@@ -25,7 +25,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from realtime.access.rules import ANYONE, rule_of
-from realtime.conf import AUTHORIZE_IS_OLD, conf, problems, room_settings
+from realtime.conf import conf, problems, room_settings
+from realtime.rooms.old_settings import AUTHORIZE_IS_OLD
 from realtime.rooms.room_settings import ACTIONS, AUTHORIZE, PERMISSION, histories
 from shardlayer import ConfigurationError, LayerOptions
 

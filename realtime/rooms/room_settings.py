@@ -73,14 +73,6 @@ def read_rooms(value: Mapping[str, Mapping[str, Any]]) -> tuple[RoomSettings, ..
     )
 
 
-def rooms_of_authorize(client_publish: Sequence[str]) -> tuple[RoomSettings, ...]:
-    """Return what CLIENT_PUBLISH and AUTHORIZE said, as rules."""
-    publishable = [
-        RoomSettings(glob=glob, subscribe=AUTHORIZE, publish=AUTHORIZE) for glob in client_publish
-    ]
-    return (*publishable, RoomSettings(glob="*", subscribe=AUTHORIZE))
-
-
 def histories(rooms: Sequence[RoomSettings]) -> dict[str, Mapping[str, Any] | None] | None:
     """Return the layer's option `history` that these rules ask for; None if they name no history.
 

@@ -141,6 +141,11 @@ class TestOldSettings:
         with pytest.raises(ImproperlyConfigured, match="ROOMS"):
             conf()
 
+    def test_wrong_old_settings_are_no_crash(self, settings: Settings) -> None:
+        """Whatever stands there."""
+        settings.REALTIME = {"CLIENT_PUBLISH": [["a"], "b"]}
+        assert [item.id for item in check_realtime(None)] == ["realtime.E002"] * 2
+
     @pytest.mark.parametrize("old", [{"CLIENT_PUBLISH": ["a"]}, {"AUTHORIZE": "a.b"}])
     def test_beside_rooms_they_are_refused(self, settings: Settings, old: dict[str, Any]) -> None:
         """Two places that say who may are one too many."""
