@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,17 @@ class Worker(EmbeddedServer):
 
     name: ClassVar[str] = "The worker"
 
-    def __init__(self, *, directory: Path, port: int, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        port: int,
+        environment: Mapping[str, str],
+        options: Sequence[str] = (),
+    ) -> None:
         super().__init__(directory=directory, port=port)
         self._environment = environment
+        self._options = options
 
     @property
     def url(self) -> str:
@@ -36,7 +44,7 @@ class Worker(EmbeddedServer):
         """Return the program and its arguments; `env` becomes the program."""
         variables = [f"{name}={value}" for name, value in self._environment.items()]
         server = [sys.executable, "-m", "shardlayer.server", "config.asgi:application"]
-        return ["env", *variables, *server, "-b", "127.0.0.1", "-p", str(port)]
+        return ["env", *variables, *server, "-b", "127.0.0.1", "-p", str(port), *self._options]
 
     def is_up(self) -> bool:
         """Say whether it answers HTTP."""
@@ -57,8 +65,14 @@ class Workers:
 
 
 @contextmanager
-def run_workers(directory: Path, *, kafka: EmbeddedTansu | None = None) -> Iterator[Workers]:
-    """Run two workers on a Redis of their own; with `kafka` also the pool and the demo feed."""
+def run_workers(
+    directory: Path, *, kafka: EmbeddedTansu | None = None, balancer: Path | None = None
+) -> Iterator[Workers]:
+    """Run two workers on a Redis of their own; with `kafka` also the pool and the demo feed.
+
+    Args:
+        balancer: The socket of a balancer that they join.
+    """
     with ExitStack() as running:
         redis = running.enter_context(EmbeddedValkey(directory=directory / "redis"))
         ports = [free_port(), free_port()]
@@ -77,6 +91,7 @@ def run_workers(directory: Path, *, kafka: EmbeddedTansu | None = None) -> Itera
                     directory=directory / f"worker-{i}",
                     port=port,
                     environment={**environment, "SHARDLAYER_WORKER": f"worker-{i}"},
+                    options=() if balancer is None else ("--balancer", str(balancer)),
                 )
             )
             for i, port in enumerate(ports, 1)
