@@ -23,7 +23,7 @@ from shardlayer.channels.group_members import GroupMembers
 from shardlayer.channels.mailboxes import Mailboxes
 from shardlayer.core import wire
 from shardlayer.core.channel_names import new_node, node_of
-from shardlayer.core.exceptions import ShardUnavailable, WireError
+from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable, WireError
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.reserved_rooms import reserved_rooms
@@ -384,7 +384,7 @@ class Node:
     async def _answer(self, shard: int, group: str, question: bytes) -> None:
         """Say which channels of a group are here; without an answer this node is left out."""
         answer = answer_of(question, self.memberships.channels(group))
-        with suppress(ShardUnavailable):
+        with suppress(ShardUnavailable, ScriptFailed):
             await self._backend.census_answer(shard, question, self.id, answer)
 
     def _presence_changed(self, shard: int, name: str, payload: bytes) -> None:

@@ -191,6 +191,16 @@ async def test_large_rooms_are_told_now_and_then(make_layer: MakeLayer) -> None:
     assert (page.people, len(page.persons), page.more) == (169, 10, True)
 
 
+async def test_a_page_has_a_limit(make_layer: MakeLayer) -> None:
+    """However many are asked for."""
+    layer = make_layer(**QUICK)
+    await enter(layer, *(f"p{number:04}" for number in range(600)))
+    page = await layer.presence(ROOM, limit=10_000)
+    assert (page.people, len(page.persons), page.more) == (600, 500, True)
+    assert len((await layer.presence(ROOM, limit=10_000, after="p0499")).persons) == 100
+    assert (await layer.presence(ROOM, limit=-5)).persons == []
+
+
 async def test_names_that_can_not_be(make_layer: MakeLayer) -> None:
     """They are refused where they are given."""
     node = await make_layer().node()

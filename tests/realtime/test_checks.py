@@ -37,6 +37,14 @@ def test_good_settings_are_not_found_fault_with(settings: Settings) -> None:
         ("x", "realtime.E001", "dictionary"),
         ({"MAX_ROOMS_PER_CLIENT": "5"}, "realtime.E002", "Its default is 100."),
         ({"AUTHORIZE": "nowhere.at.all"}, "realtime.E003", "REALTIME['AUTHORIZE']"),
+        ({"PRESENCE_INFO": "nowhere.at.all"}, "realtime.E003", "REALTIME['PRESENCE_INFO']"),
+        ({"PRESENCE_FETCH": "nowhere.at.all"}, "realtime.E003", "REALTIME['PRESENCE_FETCH']"),
+        ({"MAX_PRESENCE_INFO": 5_000}, "realtime.E002", "4,096"),
+        (
+            {"ROOMS": {"*": {"presence_events": "yes"}}},
+            "realtime.E002",
+            "['presence_events'] must be True or False",
+        ),
         (
             {"KAFKA_ROUTE": "realtime.kafka.routing.nope"},
             "realtime.E003",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from shardlayer.broker.redis.keys import CHANNEL_MARK, ShardKeys
 from shardlayer.broker.redis.scripts import Script, script
 from shardlayer.broker.values import (
+    CENSUS_TTL,
     RECOVERY_LIMIT,
     Census,
     JoinReply,
@@ -192,6 +193,12 @@ def census(keys: ShardKeys, group: str, question: bytes) -> Call:
     """Return the call that asks the nodes of a group for its channels."""
     order = wire.pack_order(wire.Kind.CENSUS, group, question)
     return Call(script("census"), [keys.alive, keys.nodes(group)], [keys.inbox_prefix, order])
+
+
+def census_answer(keys: ShardKeys, question: bytes, node: NodeId, answer: bytes) -> Call:
+    """Return the call that keeps a node's answer to such a question."""
+    key = keys.census(question.decode())
+    return Call(script("answer"), [key], [node, answer, milliseconds(CENSUS_TTL)])
 
 
 def read_census(reply: Sequence[Any]) -> Census:

@@ -37,6 +37,7 @@ _KINDS: Mapping[str, _Kind] = {
     "queue": _Kind("list"),
     "waiting": _Kind("zset", "wake"),
     "held": _Kind("string"),
+    "census": _Kind("hash"),
     "present": _Kind("hash"),
     "here": _Kind("zset", "announce"),
     "people": _Kind("hash", "announce"),

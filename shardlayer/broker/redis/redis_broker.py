@@ -34,7 +34,6 @@ from shardlayer.broker.redis.redis_presence import RedisPresence
 from shardlayer.broker.redis.replicas import Replicas
 from shardlayer.broker.redis.servers import Servers
 from shardlayer.broker.values import (
-    CENSUS_TTL,
     PAGE_BYTES,
     RECOVERY_LIMIT,
     Batch,
@@ -225,9 +224,7 @@ class RedisBackend(RedisPresence, Backend):
         return calls.read_census(await self._call(shard, call, group))
 
     async def census_answer(self, shard: int, question: bytes, node: NodeId, answer: bytes) -> None:
-        key = self._keys[shard].census(question.decode())
-        await self._execute(shard, "HSET", key, node, answer)
-        await self._execute(shard, "PEXPIRE", key, calls.milliseconds(CENSUS_TTL))
+        await self._call(shard, calls.census_answer(self._keys[shard], question, node, answer))
 
     async def census_answers(self, shard: int, question: bytes) -> dict[NodeId, bytes]:
         key = self._keys[shard].census(question.decode())

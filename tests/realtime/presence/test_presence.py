@@ -236,6 +236,19 @@ class TestTelling:
             await answer(client, 3, connect={"token": issue_token(ada)})
             assert [person.user for person in (await apresence("lobby")).persons] == [str(ada.pk)]
 
+    async def test_who_can_not_be_named_is_in_the_room_all_the_same(
+        self, memory_layer: ShardedChannelLayer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Unseen: that is logged and counted."""
+        before = counters.presence_failed
+        async with Client(more={"user": User(pk="x" * 300)}) as client:
+            await arrive(client)
+            assert (await apresence_stats("lobby")).people == 0
+            await memory_layer.publish("lobby", b"1")
+            assert (await client.receive())["data"] == 1
+        assert counters.presence_failed == before + 1
+        assert "not seen in lobby" in caplog.text
+
     async def test_rooms_that_know_nobody_cost_nothing(
         self, memory_layer: ShardedChannelLayer
     ) -> None:
