@@ -16,6 +16,7 @@
 | REDIS_WAIT_REPLICAS | 0 | replicas that must have a publication before it is acknowledged |
 | KAFKA_BOOTSTRAP_SERVERS | 127.0.0.1:9092 | host:port, comma separated |
 | KAFKA_SESSION_TIMEOUT_MS | 10000 | ms until the group gives up a consumer that fell silent |
+| WS_MAX_CONNECTIONS | 12000 | connections of all workers behind the balancer; 0: any number |
 | SHARDLAYER_WORKER | worker-1 | this worker's name on the demo page |
 | SHARDLAYER_WORKERS | | all workers, as name=address, comma separated |
 | LOG_LEVEL | INFO | of shardlayer, realtime and the demo |
@@ -27,7 +28,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from config.environment import flag, listed, named, require_secret, whole
+from config.environment import count, flag, listed, named, require_secret, whole
 from config.redis import redis_config
 from demo.embedded.private import make_private_folder
 
@@ -135,6 +136,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 }
 _session_timeout = whole(_env, "KAFKA_SESSION_TIMEOUT_MS", default=10_000)  # milliseconds
 REALTIME: dict[str, Any] = {
+    "WS_MAX_CONNECTIONS": count(_env, "WS_MAX_CONNECTIONS", default=12_000),
     # What everybody may do here who finds the page, signed in or not.
     "ROOMS": {
         "machine.*": {"subscribe": "anyone"},
