@@ -39,25 +39,29 @@ class ResumeNote:
 
     Attributes:
         credential: Who brings it.
+        bearer: Whom a room's token named, if nobody is signed in: it counts with their session.
         rooms: Those it was in, as long as the rules of the settings are what they were.
         issued: When it was written, in Unix seconds.
         ends: When it counts no more.
     """
 
     credential: Credential
+    bearer: Credential | None
     rooms: set[str]
     issued: float
     ends: float
 
 
-def write_note(credential: Credential, rooms: Iterable[str]) -> str | None:
+def write_note(
+    credential: Credential, rooms: Iterable[str], bearer: Credential | None = None
+) -> str | None:
     """Return a note for a client in these rooms; None if even without a room it is too long.
 
     Rooms for which there is no place are left out: their rules are asked when the client is back.
     Users' private rooms are, too: who they belong to is known without.
     """
     payload: dict[str, Any] = {"i": time.time(), "m": credential.method, "f": _fingerprint(conf())}
-    said = {
+    said: dict[str, Any] = {
         "u": credential.user_id,
         "n": credential.name,
         "c": dict(credential.claims),
@@ -66,6 +70,8 @@ def write_note(credential: Credential, rooms: Iterable[str]) -> str | None:
         "e": credential.expires,
         "s": credential.session,
     }
+    if bearer is not None:
+        said["b"] = [bearer.user_id, bearer.session, bearer.issued]
     payload |= {key: value for key, value in said.items() if value}
     free = MAX_NOTE / _TEXT_GROWTH - _SIGNATURE - len(signing.JSONSerializer().dumps(payload))
     payload["r"] = kept = []
@@ -97,7 +103,7 @@ def read_note(note: str) -> ResumeNote:
         raise BadNote("The note is not valid.") from error
     try:
         said = _read(payload, settings)
-    except (KeyError, TypeError, AttributeError) as error:  # of another version, perhaps
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # of another version
         raise BadNote("The note is not valid.") from error
     if not now - settings.note_lifetime < said.issued < now + CLOCK_LEEWAY:
         raise BadNote("The note is too old, or of the future.")
@@ -117,9 +123,14 @@ def _read(payload: Any, settings: Conf) -> ResumeNote:
         expires=payload.get("e"),
         session=payload.get("s"),
     )
+    bearer = None
+    if "b" in payload:
+        user, session, issued = payload["b"]
+        bearer = Credential(method="token", user_id=user, session=session, issued=issued)
     is_same = payload["f"] == _fingerprint(settings)
     return ResumeNote(
         credential=credential,
+        bearer=bearer,
         rooms=set(payload["r"] if is_same else ()),
         issued=payload["i"],
         ends=payload["i"] + settings.note_lifetime,

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from django.contrib.auth.models import AnonymousUser
+
 from realtime.access.identity import Identity, User, name_of
 from realtime.access.notes import write_note
 from realtime.access.permissions import Permissions
@@ -223,7 +225,9 @@ class ClientSession:
         resumed = None if command.note is None else await self._resume(command.note)
         if command.token is not None and not resumed:
             await self.sign_in(command.token)
-        user = await self._identity.user()
+        # Who comes back has no session read for the answer alone: many do so at once.
+        is_asked = command.note is None or self._identity.is_known
+        user = await self._identity.user() if is_asked else AnonymousUser()
         name, room = name_of(user), user_room(user) if user.is_authenticated else None
         for known in [known for known in self._rooms if known != room and is_user_room(known)]:
             self._leave(known)  # of whoever was signed in before
@@ -274,7 +278,8 @@ class ClientSession:
     async def _write_note(self, command: Note) -> None:
         note, ttl = None, self._conf.resume_ttl
         if ttl:
-            note = write_note(self._identity.credential, self._rooms)
+            bearer = None if self._sign_in is None else self._sign_in.bearer()
+            note = write_note(self._identity.credential, self._rooms, bearer)
         self._write(replies.note(command.id, note=note, renew=ttl / 2))
 
     def _meet(self, user: User | None) -> bool:

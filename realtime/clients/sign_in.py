@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import Protocol
 
-from realtime.access.credential import Credential
+from realtime.access.credential import NOBODY, Credential
 from realtime.access.identity import Identity
 from realtime.access.notes import BadNote, ResumeNote, read_note
 from realtime.access.revocations import Revocation, Verdict
@@ -64,6 +64,12 @@ class SignIn:
         else:
             counters.notes_taken += 1
         return note
+
+    def bearer(self) -> Credential | None:
+        """Return whom a room's token named, if that is all that is known of the client."""
+        if self._client.identity.credential is NOBODY and self in self._watch.clients:
+            return self._credential
+        return None
 
     # As the gate.
 
@@ -136,8 +142,8 @@ class SignIn:
         Who signs in by a session has its cookie, so a note that was stolen is of no use without.
         """
         identity = self._client.identity
-        if credential.method == "session":
-            return credential.session is not None and credential.session == identity.session_shown
+        if credential.session is not None:
+            return credential.session == identity.session_shown
         if credential.method == "middleware":
             own = identity.credential
             return own.method == "middleware" and own.user_id == credential.user_id
@@ -149,11 +155,13 @@ class SignIn:
         except BadNote:
             return None
         credential = note.credential
-        if not self._is_bearer(credential):
+        if not self._is_bearer(note.bearer or credential):
             return None
         # Of its bearer it is asked what happened since the note was written.
-        written = replace(credential, issued=note.issued)
+        written = replace(note.bearer or credential, issued=note.issued)
         if await self.judge(written) is not Verdict.COUNTS:
+            return None
+        if note.bearer is not None and not self.admit(note.bearer):
             return None
         if credential.method not in ("nobody", "middleware"):
             try:

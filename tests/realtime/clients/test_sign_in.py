@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core import signing
@@ -22,6 +23,7 @@ from realtime.access.notes import MAX_NOTE, read_note
 from realtime.access.revocations import CLOCK_SKEW
 from realtime.clients.client_counters import counters
 from realtime.connections import adisconnect, aunsubscribe
+from realtime.room_tokens import sign_room
 from realtime.rooms.room_names import CONTROL_ROOM
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
@@ -454,7 +456,8 @@ class TestNotes:
         for headers, user in (({}, None), (await cookie(eve), "eve")):
             async with Client(headers=headers) as client:
                 answer = (await client.ask(1, connect={"note": note}))["connected"]
-                assert (answer["resumed"], answer["user"]) == (False, user)
+                assert (answer["resumed"], answer["user"]) == (False, None)  # nobody looked
+                assert (await client.ask(3, connect={}))["connected"]["user"] == user
                 answer = await client.ask(2, subscribe={"room": "orders"})
                 assert answer["error"]["code"] == "forbidden"
 
@@ -509,6 +512,43 @@ class TestNotes:
         async with Client() as client:
             answer = (await client.ask(1, connect={"note": note}))["connected"]
             assert (answer["resumed"], answer["user"]) == (True, None)
+
+    async def test_room_of_a_token_is_its_bearers(
+        self, people: tuple[User, User], queries: Queries
+    ) -> None:
+        """A room that a page's token opened: the note counts with that session, until it ends."""
+        _, eve = people
+        browser = Browser()
+        await database_sync_to_async(browser.force_login)(eve)
+        headers = {"Cookie": browser.cookies.output(header="", sep=";")}
+        key = browser.cookies[django_settings.SESSION_COOKIE_NAME].value
+        async with Client() as client:
+            await client.ask(1, connect={"token": issue_token(eve)})  # so that the log is read
+        await past_the_skew()
+        token = sign_room("orders", eve, session_key=key)
+        queries.seen.clear()
+        async with Client(headers=headers) as client:
+            await client.ask(1, subscribe={"room": "orders", "token": token})
+            note = await note_of(client)
+        async with Client(headers=headers) as client:
+            await client.send(1, connect={"note": note})
+            assert "subscribed" in await self.after(client, 2, subscribe={"room": "orders"})
+            assert queries.seen == []
+            await database_sync_to_async(browser.logout)()
+            assert await closing(client) == 4002
+        for more in (headers, {}):
+            async with Client(headers=more) as client:
+                await client.send(1, connect={"note": note})
+                answer = await self.after(client, 2, subscribe={"room": "orders"})
+                assert answer["error"]["code"] == "forbidden"
+
+    @staticmethod
+    async def after(client: Client, id: int, **command: Any) -> dict[str, Any]:
+        """Ask something, and return its answer past what comes before it."""
+        answer = await client.ask(id, **command)
+        while answer.get("id") != id:
+            answer = await client.receive()
+        return answer
 
     async def test_changed_rules_are_asked(
         self, people: tuple[User, User], settings: Settings
