@@ -47,6 +47,8 @@ from benchmarks.presence.plans import run_presence
 from benchmarks.presence.targets import presence_table, presence_targets
 from benchmarks.results import Samples, write_results
 from benchmarks.rig import NotDelivering
+from benchmarks.rolling.plans import run_rolling
+from benchmarks.rolling.targets import rolling_table, rolling_targets
 from benchmarks.samples import Delivered
 from benchmarks.tables import broadcast_table, connect_table, targets_table
 from benchmarks.targets import Target, broadcast_targets, connect_targets
@@ -185,6 +187,15 @@ def _balancer(asked: Arguments, run: dict[str, Any], folder: Path, console: Cons
     return figures, balancer_targets(figures), balancer_table(figures)
 
 
+def _rolling(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions(VERSIONS, binary())
+    figures = []
+    for figure in run_rolling(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
+        figures.append(figure)
+        _show(figure, console)
+    return figures, rolling_targets(figures), rolling_table(figures)
+
+
 def _show(figure: Figure, console: Console) -> None:
     value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
     console.print(
@@ -221,6 +232,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "history": _history,
     "presence": _presence,
     "balancer": _balancer,
+    "rolling": _rolling,
     "faults": _faults,
 }
 

@@ -18,12 +18,14 @@ from benchmarks.layer.layers import LAYERS
 from benchmarks.layer.run import NAMES
 from benchmarks.peers import PEERS
 from benchmarks.presence.plans import PLANS as PRESENCE
+from benchmarks.rolling.plans import PLANS as ROLLING
 
 _MEASURES = {
     "layer": tuple(NAMES),
     "history": tuple(PLANS),
     "presence": tuple(PRESENCE),
     "balancer": tuple(BALANCER),
+    "rolling": tuple(ROLLING),
 }
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
 _SEEDS = 10_000  # to choose from: short enough to be typed again
@@ -38,10 +40,11 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast", "connect", "layer", "history", "presence", "balancer" or "faults".
+        benchmark: "broadcast", "connect", "layer", "history", "presence", "balancer", "rolling" or
+            "faults".
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
-        measures: Names, of `layer`, `history`, `presence` and `balancer`.
+        measures: Names, of `layer`, `history`, `presence`, `balancer` and `rolling`.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
@@ -79,6 +82,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("layer", "calls of the channel layer beside those of channels_redis"),
         ("history", "what it costs to keep publications, and what outages and slow clients do"),
         ("balancer", "one port for many workers, beside HAProxy and stock Daphne"),
+        ("rolling", "what clients see of a rolling restart, and how fast all come back"),
         ("presence", "what it costs to know who is in a room, and what a dead node leaves"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
@@ -156,7 +160,7 @@ def _faults(asked: argparse.Namespace) -> Arguments:
 def _choices(benchmark: str) -> Iterable[str]:
     if benchmark == "layer":
         return LAYERS
-    if benchmark in ("history", "presence", "balancer"):
+    if benchmark in ("history", "presence", "balancer", "rolling"):
         return ()
     return (peer for peer in PEERS if peer not in _WITHOUT[benchmark])
 

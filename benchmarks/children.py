@@ -105,6 +105,17 @@ class Child:
         finally:
             os.kill(self.pid, signal.SIGCONT)
 
+    def wait(self, timeout: float) -> int:
+        """Return the exit code of a process that ends by itself.
+
+        Raises:
+            ChildFailed: It did not within `timeout` seconds.
+        """
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise self.failure(f"did not end within {timeout:g} s") from None
+
     def stop(self) -> None:
         """End the process at once: it has nothing to save, and nobody waits for its goodbyes."""
         self._process.kill()

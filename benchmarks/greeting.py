@@ -14,10 +14,12 @@ class Step:
     Attributes:
         expect: How the server's text begins.
         reply: The client's text, or None.
+        contains: What else has to be in the server's text.
     """
 
     expect: str
     reply: str | None = None
+    contains: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +32,14 @@ class Greeting:
         answers: Texts that the server may send at any time and what must be said to them, such
             as the pings of Engine.IO.
         cookies: Cookie headers of the handshakes, taken in turn; none: they have none.
+        openings: What a client says first, right after the handshake, taken in turn.
     """
 
     path: str
     steps: tuple[Step, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
     cookies: tuple[str, ...] = ()
+    openings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -49,4 +53,5 @@ class Greeting:
             steps=tuple(Step(**step) for step in value["steps"]),
             answers=value["answers"],
             cookies=tuple(value["cookies"]),
+            openings=tuple(value["openings"]),
         )

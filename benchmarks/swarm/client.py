@@ -56,6 +56,7 @@ class Client:
     __slots__ = (
         "_cookie",
         "_greeting",
+        "_opening",
         "_rest",
         "_step",
         "_steps",
@@ -85,6 +86,8 @@ class Client:
         self._greeting = greeting
         cookies = greeting.cookies
         self._cookie = cookies[number % len(cookies)] if cookies else ""
+        openings = greeting.openings
+        self._opening = openings[number % len(openings)] if openings else ""
         self._steps = iter(greeting.steps)
         self._step: Step | None = None
         self._upgraded = False
@@ -144,6 +147,8 @@ class Client:
             raise Refused(f"the server answered {line}")
         self._upgraded = True
         self._advance()
+        if self._opening:
+            self.socket.send(masked_frame(TEXT, self._opening.encode()))
         self.BUFFER[: end - head] = self.BUFFER[head:end]
         return end - head
 
@@ -169,8 +174,8 @@ class Client:
             return False
         if self._step is None:
             return True
-        if not text.startswith(self._step.expect):
-            raise Refused(f"expected {self._step.expect!r}, got {text[:200]!r}")
+        if not text.startswith(self._step.expect) or self._step.contains not in text:
+            raise Refused(f"expected {self._step!r}, got {text[:200]!r}")
         if self._step.reply is not None:
             self.socket.send(masked_frame(TEXT, self._step.reply.encode()))
         self._advance()

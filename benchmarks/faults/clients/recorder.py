@@ -62,6 +62,12 @@ class Recorder:
             int, asyncio.TimerHandle
         ] = {}  # a subscribe's id -> when it is too late
         self._connection: Connection | None = None
+        self.return_in: float | None = None  # seconds, as the worker that goes has told
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether it is subscribed to all its rooms now."""
+        return self._connection is not None and all(room.joined for room in self.rooms.values())
 
     @property
     def ever_joined(self) -> bool:
@@ -91,6 +97,10 @@ class Recorder:
                 continue
             if time.monotonic() - begun > STABLE_AFTER:
                 attempt = 0
+            if self.return_in is not None:
+                wait, self.return_in = self.return_in, None
+                await asyncio.sleep(wait)
+                continue
             await asyncio.sleep(self._backoff(attempt))
             attempt += 1
 
@@ -156,6 +166,8 @@ class Recorder:
             self._awaited.pop(message["id"]).cancel()
             for reply in message["subscribed"]:
                 self._accept(reply)
+        elif "reconnect" in message:
+            self.return_in = message["reconnect"]["after_ms"] / 1e3
         elif "error" in message and self._connection is not None:
             self._connection.close()  # not understood, or the server failed: begin anew
 
