@@ -18,6 +18,7 @@ class ClientCounters:
         users_closed: Clients closed with 4012 because their user had as many as may be.
         publishes_refused: Publications refused with `rate`.
         users_publishes_refused: Those of them whose user, or address, had published too many.
+        messages_refused: Messages refused with `too_large`.
         frames_refused: Messages refused with `limit` because they named too many rooms.
         rooms_refused: Rooms refused with `rate`, since the client had taken on too many new ones.
         rooms_over_limit: Rooms refused with `limit`, since the client had as many as it may have.
@@ -52,6 +53,7 @@ class ClientCounters:
     users_closed: int = 0
     publishes_refused: int = 0
     users_publishes_refused: int = 0
+    messages_refused: int = 0
     frames_refused: int = 0
     rooms_refused: int = 0
     rooms_over_limit: int = 0

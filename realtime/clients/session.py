@@ -134,6 +134,7 @@ class ClientSession:
         try:
             command = parse(text, limit=self._conf.max_client_message)
         except ProtocolError as error:
+            counters.messages_refused += error.code == "too_large"
             self._write(replies.error(error))
         else:
             if isinstance(command, Subscribe):

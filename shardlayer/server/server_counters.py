@@ -14,6 +14,7 @@ class ServerCounters:
         rejected: Handshakes answered with anything but 101: bad ones and denied ones.
         slow_closed: Clients closed with 4008 because too many bytes waited for them.
         fast_closed: Clients closed with 4029 because they sent too many frames.
+        messages_too_large: Clients closed with 1009 because of a message or frame.
         ping_timeouts: Clients closed because they did not answer a ping in time.
         message_timeouts: Clients closed with 1008 because a message took too long to arrive.
         bodies_too_large: HTTP requests refused with 413 for the size of their body.
@@ -35,6 +36,7 @@ class ServerCounters:
     rejected: int = 0
     slow_closed: int = 0
     fast_closed: int = 0
+    messages_too_large: int = 0
     ping_timeouts: int = 0
     message_timeouts: int = 0
     bodies_too_large: int = 0

@@ -31,6 +31,7 @@ from shardlayer.server.transports import Transport, addresses, is_secure
 
 logger = logging.getLogger(__name__)
 
+TOO_BIG = CloseCode.MESSAGE_TOO_BIG
 MAX_REASON_SIZE = 123  # bytes: what a close frame holds beside the code (RFC 6455, 5.5)
 
 
@@ -258,6 +259,8 @@ class WebSocketProtocol(Accepting):
         self._send_last(data)
         if not writes[-1]:  # SEND_EOF: the closing handshake is over, or there won't be one
             lingers = lingers or has_failed(frames)
+            sent = frames.close_sent
+            counters.messages_too_large += sent is not None and sent.code == TOO_BIG
             forget_failure(frames)
             self._reader.clear()
             self._end(lingers=lingers)

@@ -246,3 +246,12 @@ def test_forms_are_not_parsed(server: ServerProcess, kind: str) -> None:
             f"GET /scope HTTP/1.0\r\nContent-Type: {kind}\r\nContent-Length: 1\r\n\r\nx".encode()
         )
         assert kind.encode() in answer(connection)
+
+
+def test_messages_that_are_too_large_are_counted(server: ServerProcess) -> None:
+    """1009."""
+    before = count(server, "messages_too_large")
+    with RawClient(server.connect()) as client:
+        client.send(frame(TEXT, b"x" * (1024 * 1024 + 1)))
+        assert client.read_all()[-1].code == 1009
+    assert count(server, "messages_too_large") == before + 1
