@@ -48,7 +48,7 @@ class ClientPresence:
             return
         self._rooms[room] = attendee
         if before is not None:
-            self._node.presence.go(before)
+            self._node.presence.go(before, at_once=True)
 
     def go(self, room: str) -> None:
         """Have the client seen in a room no more; nothing if it was not."""

@@ -46,6 +46,7 @@ MAX_MESSAGE_SIZE = 1_048_576  # bytes
 POSITION_CHECK_INTERVAL = 40.0  # seconds
 QUEUE_CHECK_INTERVAL = 5.0  # seconds
 PRESENCE_DELAY = 0.1  # seconds
+PRESENCE_LINGER = 0.0  # seconds
 PRESENCE_NEWS_INTERVAL = 1.0  # seconds
 EPOCH_CHECKS = 3  # position checks without which an epoch that nothing was published in goes
 MAX_BACKLOG = 33_554_432  # bytes
@@ -94,6 +95,8 @@ class LayerOptions:
             looks into its queue again, should whoever was woken for a message have died of it.
         presence_delay: Seconds for which who comes to rooms and who leaves them is gathered before
             a shard is told, of rooms that know who is there.
+        presence_linger: Seconds for which who left a room is still there, so that who loads a page
+            again has not gone; 0: they have gone at once.
         presence_news_interval: Seconds for which the same is gathered before the members of a large
             room are told, one of more than 100 people.
         batch_size: Publications in one batch, at most.
@@ -141,6 +144,7 @@ class LayerOptions:
     position_check_interval: float = POSITION_CHECK_INTERVAL
     queue_check_interval: float = QUEUE_CHECK_INTERVAL
     presence_delay: float = PRESENCE_DELAY
+    presence_linger: float = PRESENCE_LINGER
     presence_news_interval: float = PRESENCE_NEWS_INTERVAL
     batch_size: int = BATCH_SIZE
     batch_bytes: int = BATCH_BYTES
@@ -235,6 +239,10 @@ class LayerOptions:
         if not _is_number(self.wait_replicas, int) or self.wait_replicas < 0:
             raise ConfigurationError(
                 f"wait_replicas is {self.wait_replicas!r}; it takes a whole number from 0."
+            )
+        if not _is_number(self.presence_linger, float) or self.presence_linger < 0:
+            raise ConfigurationError(
+                f"presence_linger is {self.presence_linger!r}; it takes a number of seconds, or 0."
             )
         for name, kind in _POSITIVE.items():
             value = getattr(self, name)

@@ -94,6 +94,8 @@ class Attendance:
         self._node = node
         self._presence = presence
         self._delay = options.presence_delay
+        self._linger = options.presence_linger
+        self._lingering: dict[Attendee, asyncio.TimerHandle] = {}
         self._patience = options.publish_timeout
         self._watch_pause = options.lease_ttl / WATCHES_PER_LEASE
         self._on_turned = on_turned
@@ -111,15 +113,25 @@ class Attendance:
     def come(self, shard: int, attendee: Attendee) -> None:
         """Have a shard told that somebody is in a room from now on. O(1), and again is no error."""
         roll = self._rolls[shard]
+        self._stay(attendee)
         if not self._is_closed and attendee not in roll.attendees:
             roll.attendees[attendee] = None
             self._change(shard, attendee, has_come=True)
             if not self._is_watching:
                 self.watch()
 
-    def go(self, shard: int, attendee: Attendee) -> None:
-        """Have a shard told that somebody is there no more. O(1), and again is no error."""
+    def go(self, shard: int, attendee: Attendee, *, at_once: bool = False) -> None:
+        """Have a shard told that somebody is there no more. O(1), and again is no error.
+
+        It is told when the linger is over, unless `at_once`.
+        """
         roll = self._rolls[shard]
+        if self._linger and not at_once:
+            if attendee in roll.attendees and attendee not in self._lingering:
+                loop, end = asyncio.get_running_loop(), partial(self.go, shard, at_once=True)
+                self._lingering[attendee] = loop.call_later(self._linger, end, attendee)
+            return
+        self._stay(attendee)
         if not self._is_closed and attendee in roll.attendees:
             del roll.attendees[attendee]
             self._change(shard, attendee, has_come=False)
@@ -158,6 +170,9 @@ class Attendance:
     async def aclose(self) -> None:
         """Stop, and have nobody of this node in a room, as far as shards can be reached."""
         self._is_closed = True
+        for timer in self._lingering.values():
+            timer.cancel()
+        self._lingering.clear()
         await self._tasks.aclose()
         rolls = [shard for shard, roll in enumerate(self._rolls) if roll.number]
         with suppress(ShardUnavailable, ScriptFailed):  # else the lease ends it
@@ -171,6 +186,12 @@ class Attendance:
             page = left[start : start + ROLL_PAGE]
             self._turn((await self._presence.clear(shard, self._node, page, ends=True)).turned)
         await self._presence.clear(shard, self._node, (), ends=True)
+
+    def _stay(self, attendee: Attendee) -> None:
+        """Have somebody not go for having left before."""
+        timer = self._lingering.pop(attendee, None)
+        if timer is not None:
+            timer.cancel()
 
     def _change(self, shard: int, attendee: Attendee, *, has_come: bool) -> None:
         changes = self._rolls[shard].changes

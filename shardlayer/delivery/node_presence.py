@@ -51,9 +51,13 @@ class NodePresence:
             raise ValueError(f"A connection carries at most {MAX_INFO} bytes.")
         self.attendance.come(self._rooms.shard_of(attendee.room), attendee)
 
-    def go(self, attendee: Attendee) -> None:
-        """Have it known that somebody is in a room no more. O(1), and again is no error."""
-        self.attendance.go(self._rooms.shard_of(attendee.room), attendee)
+    def go(self, attendee: Attendee, *, at_once: bool = False) -> None:
+        """Have it known that somebody is in a room no more. O(1), and again is no error.
+
+        After `presence_linger`, unless `at_once`: for who is somebody else now, and has not left.
+        """
+        shard = self._rooms.shard_of(attendee.room)
+        self.attendance.go(shard, attendee, at_once=at_once)
 
     def watch(self) -> None:
         """Look after the people of nodes that die, as from the first `come` on."""

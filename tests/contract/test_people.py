@@ -80,6 +80,65 @@ async def test_all_nodes_see_who_is_there(make_layer: MakeLayer) -> None:
     await until(lambda: pushes(sink)[-1] == {"people": 0, "came": [], "went": ["ada", "bob"]})
 
 
+async def test_who_comes_back_in_time_has_not_gone(make_layer: MakeLayer) -> None:
+    """With `presence_linger`: on whichever node, and nobody is told; who stays away goes."""
+    here, there = make_layer(presence_linger=2.0, **QUICK), make_layer(**QUICK)
+    turns = turns_of(here, there)
+    sink = await enter(here, "ada", "bob")
+    node = await here.node()
+    for number, person in enumerate(("ada", "bob")):
+        node.presence.go(Attendee(ROOM, person, f"c{number}", b'{"n":%d}' % number))
+    await enter(there, "ada")
+    assert (await there.presence(ROOM)).connections == 3
+    await until(lambda: [push for push in pushes(sink) if push["went"]])
+    assert [push["went"] for push in pushes(sink)][-1] == ["bob"]
+    assert await names(here) == ["ada"]
+    node.presence.come(Attendee(ROOM, "eve", "1"))
+    node.presence.go(Attendee(ROOM, "eve", "1"))
+    node.presence.come(Attendee(ROOM, "eve", "1"))
+    await node.presence.settled(ROOM)
+    assert not node.presence.attendance._lingering
+    node.presence.go(Attendee(ROOM, "eve", "1"), at_once=True)
+    await node.presence.settled(ROOM)
+    assert await names(here) == ["ada"]
+    assert turns == [(ROOM, True)]
+
+
+async def test_a_heartbeat_costs_the_same_in_any_number_of_rooms(
+    make_layer: MakeLayer, place: Place
+) -> None:
+    """Renewing the leases and watching: the same commands for five rooms and for 500."""
+
+    async def beat() -> int:
+        before = commands(place)
+        await node._leases.renew()
+        for shard in range(layer.options.shards):
+            await node.presence.attendance._watch(shard)
+        return commands(place) - before
+
+    layer = make_layer(presence_delay=0.01, members_interval=600.0, history={"*": None})
+    node = await layer.node()
+    counts = []
+    for number in range(500):
+        await enter(layer, f"p{number}", room=f"room-{number}")
+        if number in (4, 499):
+            await beat()  # the first one may find something
+            counts.append(await beat())
+    assert len(node.presence.attendance) == 500
+    assert counts[0] == counts[1]
+    assert counts[0] > layer.options.shards or not place.servers
+
+
+def commands(place: Place) -> int:
+    """Return how many scripts the servers have run; none in memory."""
+    total = 0
+    for client in place.clients():
+        stats = client.info("commandstats").get("cmdstat_evalsha", {})
+        total += stats.get("calls", 0)
+        client.close()
+    return total
+
+
 async def test_who_comes_and_goes_at_once_is_never_told(make_layer: MakeLayer) -> None:
     """Nobody hears of it, and no call is made."""
     layer = make_layer(presence_delay=0.3)
