@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
 
+_ROUNDING = 1e-6  # seconds: what adding to a clock and taking it away again may add
 MAX_KEYS = 10_000  # buckets of one table, of some 150 bytes each
 
 Key = TypeVar("Key", bound=Hashable)
@@ -40,7 +41,7 @@ class Bucket:
             return full_at
         now = monotonic()
         full_at = (full_at if full_at > now else now) + count / self.rate
-        return full_at if full_at - now <= self.burst / self.rate else None
+        return full_at if full_at - now <= self.burst / self.rate + _ROUNDING else None
 
 
 class BucketTable(Generic[Key]):

@@ -36,6 +36,13 @@ class TestBucket:
         clock.advance(1_000.0)
         assert [take(4), take(3), take()] == [False, True, False]
 
+    @pytest.mark.parametrize("now", [16354.28928805293, 7275.968631893454])
+    def test_a_full_bucket_is_full_at_any_time(self, clock: FakeClock, now: float) -> None:
+        """Also where adding its time to the clock and taking it away again adds a little."""
+        clock.advance(now - clock())
+        assert (clock() + 1_000.0) - clock() > 1_000.0
+        assert Bucket(0.001, 1.0).take(0.0) is not None
+
     def test_rate_of_nothing_is_no_limit(self) -> None:
         """0: always enough."""
         assert Bucket(0, 1).take(0.0, 1_000_000) is not None
