@@ -1,4 +1,4 @@
-"""One client's rooms, and what its commands do."""
+"""What one client's commands do."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from realtime.access.notes import write_note
 from realtime.access.permissions import Permissions
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.asgi_sink import ClientSink
-from realtime.clients.catchup import CatchUp
 from realtime.clients.client_counters import counters
+from realtime.clients.client_rooms import ClientRooms
+from realtime.clients.failures import as_protocol_error
+from realtime.clients.history_answer import history_answer
 from realtime.clients.limits import ClientLimits, buckets_of
 from realtime.clients.newcomers import newcomers_of
-from realtime.clients.places import check_place
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import (
     CLOSE_RATE,
@@ -33,41 +34,25 @@ from realtime.clients.protocol.commands import (
     Ping,
     ProtocolError,
     Publish,
-    Refused,
     Subscribe,
     Unsubscribe,
-    Wanted,
 )
 from realtime.clients.protocol.parsing import parse, subscribe_to
-from realtime.clients.round_robin import turns_of
 from realtime.clients.shared_limits import UserShare, shared_limits
 from realtime.clients.sign_in import SignIn
 from realtime.clients.sign_in_watch import watch_of
 from realtime.conf import conf
-from realtime.presence.client_presence import ClientPresence
 from realtime.presence.presence_answer import presence_answer
-from realtime.presence.room_signals import send_room_signal
-from realtime.room_tokens import BadRoomToken
-from realtime.rooms.history import read_history
-from realtime.rooms.room_settings import Action
 from realtime.sharded_layer import sharded_layer
 from realtime.tokens import BadToken, sign_in_by
 from shardlayer import (
-    PAGE,
     Broadcast,
-    Joined,
-    MessageTooLarge,
     Node,
-    Page,
-    Publication,
     ShardedChannelLayer,
-    ShardUnavailable,
 )
 
 logger = logging.getLogger(__name__)
 
-UNBOUNDED: Final = 2**31  # bytes; more than any answer has
-ANSWER_OVERHEAD: Final = 512  # bytes that an answer has beside one publication's data
 ANONYMOUS: Final = "anonymous"  # owns the keys of all clients that nobody is signed in on
 
 
@@ -79,10 +64,8 @@ class ClientSession:
     """
 
     __slots__ = (
-        "_catch_up", "_client", "_conf", "_identity", "_is_new", "_known_user", "_layer",
-        "_limits", "_max_text", "_node", "_permissions", "_presence", "_rooms", "_share",
-        "_sign_in", "_sink",
-        "_turns",
+        "_client", "_conf", "_identity", "_is_new", "_known_user", "_layer", "_limits",
+        "_max_text", "_node", "_permissions", "_rooms", "_share", "_sign_in", "_sink",
     )  # fmt: skip
 
     def __init__(
@@ -95,21 +78,20 @@ class ClientSession:
     ) -> None:
         self._sink = sink
         self._max_text = max_text
-        self._catch_up: CatchUp | None = None  # made for the first room that is behind
         self._conf = conf()
-        self._presence: ClientPresence | None = None  # made for the first room that knows people
         self._layer = layer
         self._node = node
-        self._rooms: set[str] = set()
         self._sign_in: SignIn | None = None  # made when somebody signs in
         self._identity = Identity(scope, self._gate)
         self._permissions = Permissions(self._identity)
         self._limits = ClientLimits(buckets_of(self._conf))
+        self._rooms = ClientRooms(
+            layer, node, sink, self._identity, self._permissions, self._limits, max_text
+        )
         self._client = scope.get("client")
         self._share: UserShare | None = None  # made when the user is known, or something published
         self._known_user: User | None = None  # for whom the connection counts
         self._is_new = False  # has a time to subscribe in
-        self._turns = turns_of(node, self._conf.join_concurrency)
         node.attend(sink)
 
     @classmethod
@@ -174,7 +156,7 @@ class ClientSession:
         try:
             await _HANDLERS[type(command)](self, command)
         except Exception as error:
-            failure = _as_protocol_error(error)
+            failure = as_protocol_error(error)
             failure.id = command.id
             self._write(replies.error(failure))
         user = self._identity.known_user
@@ -185,17 +167,11 @@ class ClientSession:
         if self._sign_in is not None:
             self._sign_in.end()
         self._node.depart(self._sink)
-        for room in self._rooms:
-            self._node.leave(room, self._sink)
-        self._rooms.clear()
-        if self._presence is not None:
-            self._presence.end()
         if self._share is not None:
             self._share.leave()
         if self._is_new:
             self._used()
-        if self._catch_up is not None:
-            await self._catch_up.aclose()
+        await self._rooms.end()
 
     # What its sign-in asks for.
 
@@ -217,7 +193,7 @@ class ClientSession:
         self._permissions.close(room)
         if room in self._rooms:
             counters.put_out += 1
-            self._leave(room)
+            self._rooms.leave(room)
             self._write(replies.put_out(room))
 
     # Commands.
@@ -231,7 +207,7 @@ class ClientSession:
         user = await self._identity.user() if is_asked else AnonymousUser()
         name, room = name_of(user), user_room(user) if user.is_authenticated else None
         for known in [known for known in self._rooms if known != room and is_user_room(known)]:
-            self._leave(known)  # of whoever was signed in before
+            self._rooms.leave(known)  # of whoever was signed in before
         self._write(
             replies.connected(command.id, node=self._node.id, user=name, room=room, resumed=resumed)
         )
@@ -247,8 +223,7 @@ class ClientSession:
             await sign_in_by(token, self._identity)
         except BadToken as error:
             raise ProtocolError("bad_token", str(error)) from error
-        if self._presence is not None:
-            await self._presence.sign_in()
+        await self._rooms.sign_in()
         is_same = before in (None, self._identity.credential.user_id)
         self._permissions.forget(keep_opened=is_same)
         for room in [room for room in self._rooms if not is_user_room(room)]:
@@ -267,8 +242,7 @@ class ClientSession:
             return False
         self._permissions.forget()
         self._permissions.open(note.rooms, note.ends - time.time())
-        if self._presence is not None:
-            await self._presence.sign_in()
+        await self._rooms.sign_in()
         return True
 
     def _gate(self) -> SignIn:
@@ -312,8 +286,10 @@ class ClientSession:
         if 0 < most < len(command.rooms):
             counters.frames_refused += 1
             raise ProtocolError("limit", f"A message names at most {most} rooms.")
-        items = self._admitted(command.rooms)
-        outcomes = await self._join_all(items)
+        items = self._rooms.admitted(command.rooms)
+        outcomes = await self._rooms.join_all(items)
+        if self._is_new and self._rooms:
+            self._used()
         if not command.many and isinstance(outcomes[0], ProtocolError):
             raise outcomes[0]
         told = [
@@ -325,105 +301,12 @@ class ClientSession:
         self._write(replies.subscribed(command, told))
         for outcome in outcomes:
             if not isinstance(outcome, ProtocolError):
-                self._release(outcome)  # what was published since follows the answer
-
-    async def _join_all(self, items: Sequence[Wanted | Refused]) -> list[Joined | ProtocolError]:
-        """Join rooms and return in their order what to tell the client of each."""
-        turns = self._turns
-        if len(items) == 1 and turns.is_free:  # most frames
-            (item,) = items
-            turn = turns.begin()
-            try:
-                return [item.error if isinstance(item, Refused) else await self._join(item, 1)]
-            finally:
-                turns.end(turn)
-        # At the same time: their shards answer independently.
-        works = [
-            partial(self._join, item, len(items)) for item in items if isinstance(item, Wanted)
-        ]
-        joins = iter(await turns.run_all(works))
-        return [next(joins) if isinstance(item, Wanted) else item.error for item in items]
-
-    def _admitted(self, items: Sequence[Wanted | Refused]) -> Sequence[Wanted | Refused]:
-        """Return the rooms that may be asked for; refused are those past the client's limits."""
-        admitted = []
-        free = (self._conf.max_rooms_per_client or UNBOUNDED) - len(self._rooms)
-        for item in items:
-            if isinstance(item, Wanted) and item.room not in self._rooms:
-                if free > 0 and self._limits.take_new_room():
-                    free -= 1
-                else:
-                    item = Refused(room=item.room, error=self._refusal(free))
-            admitted.append(item)
-        return admitted
-
-    def _refusal(self, free: int) -> ProtocolError:
-        """Return why one room more can't be asked for; there is place for `free`."""
-        if free <= 0:
-            counters.rooms_over_limit += 1
-            most = self._conf.max_rooms_per_client
-            return ProtocolError("limit", f"A client has at most {most} rooms.")
-        return self._too_many_rooms()
-
-    def _page(self, rooms: int) -> Page:
-        """Return what one room of so many may have of an answer."""
-        most = self._max_answer()
-        return Page(most // rooms, least=0) if most else PAGE
-
-    def _max_answer(self) -> int:
-        """Return how many bytes of publications an answer has at most; 0: any amount."""
-        most = self._conf.max_client_answer
-        # Half of what the server sends is left for what stands around the data.
-        return min(most or self._max_text // 2, self._max_text // 2) if self._max_text else most
-
-    async def _join(self, item: Wanted, rooms: int) -> Joined | ProtocolError:
-        """Join a room and return what to tell the client; a room's failure stays its own."""
-        is_new = item.room not in self._rooms
-        try:
-            await self._allow("subscribe", item.room, item.token)
-            if is_new:
-                check_place(self._node, item.room, self._conf)
-            return await self._enter(item, PAGE if item.since is None else self._page(rooms))
-        except Exception as error:
-            if is_new:
-                self._limits.give_back_new_room()  # who tries again while Redis is away may
-            return _as_protocol_error(error)
-
-    async def _enter(self, item: Wanted, page: Page) -> Joined:
-        self._rooms.add(item.room)  # before the await, so that `end` leaves it whatever happens
-        if self._catch_up is not None:
-            self._catch_up.drop(item.room)
-        try:
-            joined = await self._node.join(item.room, self._sink, item.since, page)
-        except Exception:
-            self._leave(item.room)
-            raise
-        if self._is_new:
-            self._used()
-        mode = self._permissions.presence_of(item.room)
-        if mode != "off":
-            await self._be_seen(item.room, told=mode == "told")
-        return joined
-
-    async def _be_seen(self, room: str, *, told: bool) -> None:
-        if self._presence is None:
-            self._layer.room_watchers.add(send_room_signal)
-            self._presence = ClientPresence(self._identity, self._node)
-        await self._presence.come(room, told=told)
-
-    def _release(self, joined: Joined) -> None:
-        """Let a room's pushes through; first what the answer had no place for."""
-        if not joined.is_behind:
-            joined.release()
-            return
-        if self._catch_up is None:
-            self._catch_up = CatchUp(self._node, self._sink, self._max_text)
-        self._catch_up.add(joined)
+                self._rooms.release(outcome)  # what was published since follows the answer
 
     async def _unsubscribe(self, command: Unsubscribe) -> None:
         if command.room not in self._rooms:
             raise ProtocolError("not_subscribed", f"Not subscribed to {command.room}.")
-        self._leave(command.room)
+        self._rooms.leave(command.room)
         self._write(replies.unsubscribed(command.id, room=command.room))
 
     async def _publish(self, command: Publish) -> None:
@@ -432,8 +315,8 @@ class ClientSession:
             most = self._conf.max_client_publishes
             raise ProtocolError("rate", f"A client publishes at most {most:g} times a second.")
         if command.room not in self._rooms and not self._limits.may_take_new_room():
-            raise self._too_many_rooms()
-        await self._allow("publish", command.room)
+            raise self._rooms.too_many_new()
+        await self._rooms.require("publish", command.room)
         if not self._shared().take_publication(await self._identity.user()):
             most = self._conf.max_user_publishes
             raise ProtocolError("rate", f"A user publishes at most {most:g} times a second.")
@@ -453,79 +336,29 @@ class ClientSession:
         return user_room(user) if user.is_authenticated else ANONYMOUS
 
     async def _history(self, command: History) -> None:
-        self._write(await self._turns.run(partial(self._read_history, command)))
+        self._write(await self._rooms.turns.run(partial(self._read_history, command)))
 
     async def _read_history(self, command: History) -> bytes:
-        await self._allow("subscribe", command.room, command.token)
-        most, before = self._conf.max_client_history, command.before
-        limit = min(command.limit or most, most)
-        while True:
-            read = await read_history(
-                self._layer,
-                command.room,
-                limit=limit,
-                before=before,
-                max_bytes=self._max_answer() or UNBOUNDED,
-            )
-            sendable = [item for item in read.publications if self._can_send(item)]
-            counters.too_large += len(read.publications) - len(sendable)
-            if sendable or not read.left:
-                break
-            before, limit = read.publications[0].offset, read.left
-        counters.answers_cut += read.left > 0
-        return replies.history(
-            command.id,
-            room=command.room,
-            position=read.position,
-            publications=sendable,
-            more=read.left,
-        )
-
-    def _can_send(self, publication: Publication) -> bool:
-        return not 0 < self._max_text < len(publication.data) + ANSWER_OVERHEAD
+        await self._rooms.require("subscribe", command.room, command.token)
+        most = self._rooms.max_answer()
+        return await history_answer(self._layer, command, max_bytes=most, max_text=self._max_text)
 
     async def _ask_presence(self, command: AskPresence) -> None:
-        self._write(await self._turns.run(partial(self._read_presence, command)))
+        self._write(await self._rooms.turns.run(partial(self._read_presence, command)))
 
     async def _read_presence(self, command: AskPresence) -> bytes:
         if not await self._permissions.allows("presence", command.room):
             counters.forbidden += 1
             raise ProtocolError("forbidden", f"You may not see who is in {command.room}.")
-        return await presence_answer(self._layer, command, max_bytes=self._max_answer())
+        return await presence_answer(self._layer, command, max_bytes=self._rooms.max_answer())
 
     async def _ping(self, command: Ping) -> None:
         self._write(replies.pong(command.id))
-
-    async def _allow(self, action: Action, room: str, token: str | None = None) -> None:
-        """Raise ProtocolError if the client may not; then it is no member of the room either."""
-        refusal = ProtocolError("forbidden", f"You may not {action} to {room}.")
-        try:
-            if await self._permissions.allows(action, room, token):
-                return
-        except BadRoomToken as error:
-            refusal = ProtocolError("bad_token", str(error))
-        counters.forbidden += 1
-        if action == "subscribe" and room in self._rooms:
-            self._leave(room)
-        raise refusal
-
-    def _too_many_rooms(self) -> ProtocolError:
-        counters.rooms_refused += 1
-        most = self._conf.max_client_new_rooms
-        return ProtocolError("rate", f"A client takes on at most {most:g} new rooms a second.")
 
     def _close_for_rate(self) -> bool:
         counters.rate_closed += 1
         self._sink.close(CLOSE_RATE, "too many commands")
         return False
-
-    def _leave(self, room: str) -> None:
-        self._rooms.discard(room)
-        if self._catch_up is not None:
-            self._catch_up.drop(room)
-        if self._presence is not None:
-            self._presence.go(room)
-        self._node.leave(room, self._sink)
 
     def _write(self, reply: bytes) -> None:
         self._sink.write(Broadcast([reply]))
@@ -541,17 +374,3 @@ _HANDLERS: Final[dict[type[Command], Any]] = {
     AskPresence: ClientSession._ask_presence,
     Ping: ClientSession._ping,
 }
-
-
-def _as_protocol_error(error: Exception) -> ProtocolError:
-    """Return what a client is told of `error`; what nobody expected goes to the log."""
-    match error:
-        case ProtocolError():
-            return error
-        case ShardUnavailable():  # its text names a server, which is no client's business
-            return ProtocolError("unavailable", f"Shard {error.shard} does not answer; try again.")
-        case MessageTooLarge():
-            return ProtocolError("too_large", str(error))
-        case _:
-            logger.error("A client's command failed.", exc_info=error)
-            return ProtocolError("internal", "The server failed; the command was not done.")

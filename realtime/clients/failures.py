@@ -1,0 +1,24 @@
+"""What a client is told when a command fails."""
+
+from __future__ import annotations
+
+import logging
+
+from realtime.clients.protocol.commands import ProtocolError
+from shardlayer import MessageTooLarge, ShardUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+def as_protocol_error(error: Exception) -> ProtocolError:
+    """Return what a client is told of `error`; what nobody expected goes to the log."""
+    match error:
+        case ProtocolError():
+            return error
+        case ShardUnavailable():  # its text names a server, which is no client's business
+            return ProtocolError("unavailable", f"Shard {error.shard} does not answer; try again.")
+        case MessageTooLarge():
+            return ProtocolError("too_large", str(error))
+        case _:
+            logger.error("A client's command failed.", exc_info=error)
+            return ProtocolError("internal", "The server failed; the command was not done.")
