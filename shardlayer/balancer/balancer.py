@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from shardlayer.aio.tasks import Tasks
 from shardlayer.balancer.accept_loop import AcceptLoop
@@ -71,7 +72,7 @@ class Balancer:
         self._given: set[WorkerLink] = set()  # to whom something is to be flushed
         self._look = FirstLook(self._decided, self._drop)
         self._refusals = Refusals(self.counters)
-        self._status = StatusServer(lambda: details_of(self._pool, self._pool, self.counters))
+        self._status = StatusServer(self._details)
         self._tasks = Tasks()
         self._stopping = False
 
@@ -121,6 +122,15 @@ class Balancer:
 
     def _is_busy(self) -> bool:
         return len(self._refusals) > 0 or any(link.waiting for link in self._links)
+
+    def _details(self) -> dict[str, Any]:
+        return details_of(
+            self._pool,
+            self._pool,
+            self.counters,
+            looked_at=len(self._look),
+            refusing=len(self._refusals),
+        )
 
     # Workers.
 

@@ -43,13 +43,25 @@ def status_of(pool: ReportedPool) -> str:
 
 
 def details_of(
-    pool: ReportedPool, workers: Iterable[ReportedWorker], counters: BalancerCounters
+    pool: ReportedPool,
+    workers: Iterable[ReportedWorker],
+    counters: BalancerCounters,
+    *,
+    looked_at: int,
+    refusing: int,
 ) -> dict[str, Any]:
-    """Return the body of the health for whoever may know: figures of each worker and of all."""
+    """Return the body of the health for whoever may know: figures of each worker and of all.
+
+    Args:
+        looked_at: Clients who have not said what they want, and for whom there is no room.
+        refusing: Clients who are reading their 503.
+    """
     return {
         "status": status_of(pool),
         "connections": pool.connections,
         "capacity": pool.capacity,
+        "looked_at": looked_at,
+        "refusing": refusing,
         "workers": [
             {
                 "name": worker.name,

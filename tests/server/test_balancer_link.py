@@ -90,6 +90,22 @@ def test_batch(balancer: ScriptedBalancer, door: Door) -> None:
         assert server.errors() == []
 
 
+def test_page_that_becomes_a_websocket(balancer: ScriptedBalancer, door: Door) -> None:
+    """A connection that serves HTTP first, as a proxy keeps them, is one connection."""
+    with worker(balancer) as server:
+        link = joined(balancer)
+        client, accepted = door.pair()
+        link.give(accepted)
+        client.sendall(b"GET /page HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        with RawClient(client) as websocket:
+            assert websocket.status == 101
+            websocket.send(frame(TEXT, b"echo"))
+            assert websocket.read() is not None
+        link.read_load(taken=1, held=0)
+        assert server.errors() == []
+
+
 def test_client_that_is_gone(balancer: ScriptedBalancer, door: Door) -> None:
     """A client that left before it was adopted is let go without a word."""
     with worker(balancer) as server:

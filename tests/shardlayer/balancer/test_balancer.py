@@ -132,10 +132,9 @@ def test_full_house(tmp_path: Path, stack: ExitStack) -> None:
     with RawClient(balancer.connect()) as refused:
         assert refused.status == 503
     pages = [stack.enter_context(balancer.connect()) for _ in range(2)]
+    wait_until(lambda: balancer.health()["looked_at"] == 2)
     for page in pages:
-        page.sendall(PAGE[:9])
-        wait_until(lambda: True)
-        page.sendall(PAGE[9:])
+        page.sendall(PAGE)
         assert page.recv(12) == b"HTTP/1.1 200"
     assert answer(balancer.connect(), PAGE).startswith(b"HTTP/1.1 503")
     for page in pages:
@@ -165,6 +164,17 @@ def test_own_capacity(tmp_path: Path, stack: ExitStack) -> None:
     clients = [stack.enter_context(RawClient(balancer.connect())) for _ in range(6)]
     assert [client.status for client in clients] == [101] * 6
     balancer.wait_loads(worker_1=1, worker_2=5)
+
+
+def test_proxy_headers(balancer: BalancerProcess, stack: ExitStack) -> None:
+    """Behind a proxy that speaks HTTP, a worker believes it as without a balancer."""
+    stack.enter_context(balancer.worker("--proxy-headers"))
+    balancer.wait_loads(worker_1=0)
+    opening = request("/scope", X_Forwarded_For="192.0.2.9", X_Forwarded_Port="1234")
+    with RawClient(balancer.connect(), opening) as client:
+        received = client.read()
+        assert received is not None
+        assert json.loads(received.payload)["client"] == ["192.0.2.9", 1234]
 
 
 def test_tls_full_house(tmp_path: Path, stack: ExitStack) -> None:
