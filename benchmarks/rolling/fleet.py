@@ -142,6 +142,18 @@ class Fleet(Assembly):
         finally:
             connection.close()
 
+    def ask_health(self, seconds: float) -> list[float]:
+        """Ask the workers' health in turns for a while; return how long each answer took, in ms."""
+        until, took = time.monotonic() + seconds, []
+        number = 0
+        while time.monotonic() < until:
+            began = time.monotonic()
+            if self.health(number % WORKERS):
+                took.append((time.monotonic() - began) * 1e3)
+            number += 1
+            time.sleep(_POLL)
+        return took
+
     def _wait_until_ready(self, number: int) -> None:
         deadline = time.monotonic() + _START
         while self.health(number).get("status") != "ready":

@@ -22,6 +22,7 @@ P50, P99 = "latency, p50", "latency, p99"
 DELIVERIES = "deliveries a second"
 PEAK = "clients back within a second, of those that the spread allows"
 AWAY = "a client's time away, p99"
+HEALTH_P50, HEALTH_P99 = "answer to /health, p50", "answer to /health, p99"
 STORM = "all back, subscribed and recovered"
 STORM_CPU = "CPU of workers, balancer and Redis for that"
 
@@ -62,8 +63,17 @@ class Rolling:
                 drain_seconds=self.drain_seconds,
             ) as fleet:
                 fleet.begin()
-                time.sleep(self.calm_seconds)
+                asked = sorted(fleet.ask_health(self.calm_seconds))
                 yield from _latencies(CALM, round, fleet.end(), self.calm_seconds)
+                for measure, percent in ((HEALTH_P50, 50), (HEALTH_P99, 99)):
+                    yield Figure(
+                        measure=measure,
+                        layer=CALM,
+                        round=round,
+                        value=asked[len(asked) * percent // 100],
+                        unit="ms",
+                        calls=len(asked),
+                    )
                 fleet.begin()
                 began = time.monotonic()
                 restarts = [fleet.restart(number) for number in range(self.workers)]

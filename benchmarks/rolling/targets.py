@@ -8,11 +8,12 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.rolling.plans import PEAK, STORM
+from benchmarks.rolling.plans import HEALTH_P99, PEAK, STORM
 from benchmarks.statistics import Spread
 from benchmarks.targets import Target
 
 STORM_LIMIT = 1.5  # seconds for all to be back
+HEALTH_LIMIT = 50  # ms, under 10,000 deliveries a second
 PEAK_LIMIT = 1.5  # of the even rate: delays are random, so some seconds have more than others
 
 
@@ -36,6 +37,7 @@ def rolling_targets(figures: Sequence[Figure]) -> list[Target]:
         ),
         value(PEAK, PEAK_LIMIT, "x", always=True),
         value(STORM, STORM_LIMIT, "s"),
+        value(HEALTH_P99, HEALTH_LIMIT, "ms"),
     ]
 
 

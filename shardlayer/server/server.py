@@ -39,6 +39,7 @@ from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
 from shardlayer.server.stop_signals import on_stop_signal
 from shardlayer.server.watchdog import BLOCKING_THRESHOLD, HANG_TIMEOUT, Watchdog
+from shardlayer.server.worker_view import WorkerView
 
 reactor: Any = _reactor  # Twisted's stubs don't know the asyncio reactor's
 
@@ -128,6 +129,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         self.blocking_threshold = blocking_threshold
         self._watchdog: Watchdog | None = None
         self.is_draining = False
+        self._view = WorkerView(self)
         self._spread = 0.0  # seconds, once it is known why the server stops
         self._ports: list[Any] = []
         self.websockets: dict[WebSocket, asyncio.Future[Any]] = {}
@@ -152,7 +154,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         )
         self._watchdog.shows_stacks = loop.get_debug() or sys.flags.dev_mode
         self._watchdog.start()
-        self._lifespan = Lifespan(self.application, self._startup_failed, worker=self)
+        self._lifespan = Lifespan(self.application, self._startup_failed, worker=self._view)
         self._lifespan.start()
         if self._front is None:
             self._front = self.http_factory
@@ -200,7 +202,7 @@ class Server(DaphneServer):  # type: ignore[misc]
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         """Run the application for an HTTP request, which may ask how this worker does."""
-        scope.setdefault("extensions", {})["shardlayer"] = {"worker": self}
+        scope.setdefault("extensions", {})["shardlayer"] = {"worker": self._view}
         self._lifespan.share_state(scope)
         return super().create_application(protocol, scope)
 

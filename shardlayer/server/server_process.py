@@ -43,7 +43,7 @@ class ServerProcess(DaphneProcess):  # type: ignore[misc]
             application=self.get_application(),
             endpoints=build_endpoint_description_strings(host=self.host, port=self.port.value),
             signal_handlers=False,
-            **self.kwargs,
+            **{"hang_timeout": 0, **self.kwargs},  # who debugs a test makes it stand still
         )
         later: Any = reactor
         later.callLater(0.1, self.resolve_port)

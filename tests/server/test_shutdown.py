@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import select
 import signal
+import socket
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +19,7 @@ import pytest
 from tests.server.client import CLOSE, TEXT, RawClient, close_frame, request
 from tests.server.conftest import LOOPBACK
 from tests.server.process import ServerProcess
+from tests.server.test_endpoints import make_certificate, tls
 from tests.waiting import wait_until
 
 APPLICATION = "tests.server.drain_application:application"
@@ -143,6 +147,37 @@ def test_spread(start: Start) -> None:
     by_second = Counter(int(when) for when in times)
     assert max(by_second.values()) <= 2 * count / seconds
     assert len({round(delay, 4) for delay in delays}) > count * 0.8
+
+
+def test_through_tls(start: Start, tmp_path: Path) -> None:
+    """Clients behind TLS get their last words and the close as well."""
+    certificate, key = make_certificate(tmp_path)
+    endpoint = f"ssl:port=0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
+    with start("-e", endpoint) as server:
+        # It listens on two ports; the log names both.
+        ports = {
+            int(port) for port in re.findall(r"Listening on TCP address \S+:(\d+)", server.log)
+        }
+        with ExitStack() as stack:
+            clients = []
+            for port in ports:
+                connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
+                try:
+                    connection = tls(connection, certificate)
+                except ssl.SSLError:  # the one without
+                    connection.close()
+                    continue
+                clients.append(stack.enter_context(RawClient(connection, request("/polite"))))
+            [client] = clients
+            terminate(server)
+            farewell, close = client.read(), client.read()
+            assert farewell is not None
+            assert close is not None
+            assert b"back_in" in farewell.payload
+            assert close.code == 1012
+            client.send(close_frame(1012))
+            assert ends(server) == 0
+        assert server.errors() == []
 
 
 def test_clients_that_do_not_read(start: Start, diary: Callable[[], list[str]]) -> None:

@@ -1,0 +1,64 @@
+"""What an application may know of the server that it runs on."""
+
+from __future__ import annotations
+
+from typing import Protocol, Self
+
+
+class ViewedServer(Protocol):
+    """The server, as it is viewed: `server.Server`."""
+
+    is_draining: bool
+    held: int
+    capacity: int
+
+    @property
+    def is_full(self) -> bool: ...
+
+    def warn_of_blocking(self) -> None: ...
+
+
+class WorkerView:
+    """Satisfies `shardlayer.core.types.Worker`.
+
+    It stands in scopes, and applications copy and pickle scopes: a copy is the same, and it
+    pickles as None, as there is no worker where that is read.
+    """
+
+    __slots__ = ("_server",)
+
+    def __init__(self, server: ViewedServer) -> None:
+        self._server = server
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it has begun to stop."""
+        return self._server.is_draining
+
+    @property
+    def held(self) -> int:
+        """Connections that it holds now."""
+        return self._server.held
+
+    @property
+    def capacity(self) -> int:
+        """Connections that it may hold; 0 is no limit."""
+        return self._server.capacity
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many as it may."""
+        return self._server.is_full
+
+    def warn_of_blocking(self) -> None:
+        """Log where the event loop is blocked, from now on; for development."""
+        self._server.warn_of_blocking()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(None), ()
