@@ -33,7 +33,10 @@ settings.load_profile("daphne")
 STARTUP_TIMEOUT = 30  # seconds; Daphne's 2 are few on a busy machine
 
 
-OFFERED_BESIDE = frozenset({"extensions", "http_version"})  # in the scope of a WebSocket
+OFFERED_BESIDE = {  # in scopes
+    "websocket": frozenset({"extensions", "http_version"}),
+    "http": frozenset({"extensions"}),
+}
 
 
 class SuiteProcess(ServerProcess):
@@ -52,8 +55,8 @@ def as_daphnes(application: Callable[..., Awaitable[None]]) -> Callable[..., Awa
     async def wrapped(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             raise ValueError("This application has no lifespan.")
-        if scope["type"] == "websocket":
-            scope = {key: value for key, value in scope.items() if key not in OFFERED_BESIDE}
+        beside = OFFERED_BESIDE[scope["type"]]
+        scope = {key: value for key, value in scope.items() if key not in beside}
         await application(scope, receive, send)
 
     return wrapped
