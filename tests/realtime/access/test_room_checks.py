@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from pytest_django import Settings
 
 from realtime.access.permissions import Permissions
@@ -152,3 +154,27 @@ class TestOldSettings:
         settings.REALTIME = {"ROOMS": {"*": {}}, **old}
         [error] = check_realtime(None)
         assert "no effect beside" in error.msg
+
+
+class TestCommand:
+    """`manage.py check`, which is how projects learn of all this."""
+
+    def test_a_rule_that_can_not_be_asked_fails_it(self, settings: Settings) -> None:
+        """With what to do, before anybody subscribes."""
+        settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://check"])
+        settings.REALTIME = {"ROOMS": {"a": {"subscribe": "nowhere.at.all"}}}
+        with pytest.raises(SystemCheckError, match=r"\(realtime\.E003\).*leads nowhere"):
+            call_command("check")
+
+    def test_anyone_is_told_before_a_deploy(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """And only then."""
+        settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://check"])
+        settings.REALTIME = {"ROOMS": {"a": {"subscribe": "anyone", "publish": "anyone"}}}
+        call_command("check")
+        assert "realtime." not in capsys.readouterr().err
+        call_command("check", deploy=True)
+        told = capsys.readouterr().err
+        assert "realtime.W002" in told
+        assert "realtime.W003" in told
