@@ -30,7 +30,7 @@ _MEASURES = {
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
 _SEEDS = 10_000  # to choose from: short enough to be typed again
 _WITHOUT = {
-    "broadcast": {"idle", "signed", "session", "stocksession"},
+    "broadcast": {"idle", "signed", "session", "stocksession", "token", "jwt", "note"},
     "connect": {"send"},
 }  # peers that say nothing there
 

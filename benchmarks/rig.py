@@ -127,7 +127,7 @@ class Rig(Assembly):
             "open",
             timeout + 5,
             port=self._port,
-            greeting=self.peer.greeting_in(self._folder).as_json(),
+            greeting=self.peer.greeting_in(self._folder, self._port).as_json(),
             count=count,
             at_once=_AT_ONCE,
             timeout=timeout,

@@ -6,7 +6,14 @@ from benchmarks.peers.base import Peer
 from benchmarks.peers.idle.peer import IDLE_DAPHNE
 from benchmarks.peers.ours.peer import OURS
 from benchmarks.peers.send.peer import SEND
-from benchmarks.peers.signed_in.peers import SESSION, SIGNED_ROOM, STOCK_SESSION
+from benchmarks.peers.signed_in.peers import (
+    JWT,
+    NOTE,
+    SESSION,
+    SIGNED_ROOM,
+    STOCK_SESSION,
+    TOKEN,
+)
 from benchmarks.peers.socketio.peer import SOCKETIO
 from benchmarks.peers.stock.peer import STOCK
 
@@ -14,7 +21,7 @@ PEERS: dict[str, Peer] = {
     peer.name: peer
     for peer in (
         *(OURS, SEND, IDLE_DAPHNE, STOCK, SOCKETIO),
-        *(SIGNED_ROOM, SESSION, STOCK_SESSION),
+        *(SIGNED_ROOM, SESSION, STOCK_SESSION, TOKEN, JWT, NOTE),
     )
 }
 """By name, in the order of the tables."""

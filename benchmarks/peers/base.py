@@ -33,7 +33,8 @@ class Peer:
         what: One sentence for docs and results: what runs.
         command: The server's command line; `{port}` and `{folder}` are filled in.
         greeting: How a client becomes a subscriber of ROOM.
-        introduce: Returns the greeting, where what `build` made belongs into it.
+        introduce: Returns the greeting, where what `build` made belongs into it, or what the server
+            says that runs on a port.
         emitter: `module:class` of the Emitter, None for a peer that delivers nothing.
         steady_rate: Messages/s to 2,000 clients that it can keep up with on a slow CPU, for peers
             that can't do what the others are asked for.
@@ -53,9 +54,9 @@ class Peer:
     steady_rate: float | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     build: Callable[[Path], None] = _nothing_to_build
-    introduce: Callable[[Path], Greeting] | None = None
+    introduce: Callable[[Path, int], Greeting] | None = None
     versions: tuple[str, ...] = ()
 
-    def greeting_in(self, folder: Path) -> Greeting:
-        """Return how a client introduces itself; the peer has been built in `folder`."""
-        return self.greeting if self.introduce is None else self.introduce(folder)
+    def greeting_in(self, folder: Path, port: int) -> Greeting:
+        """Return how a client introduces itself; the peer was built in `folder`, and runs."""
+        return self.greeting if self.introduce is None else self.introduce(folder, port)
