@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 
 import orjson
-from channels import DEFAULT_CHANNEL_LAYER
 
 from realtime.access.identity import User, session_digest
 from realtime.access.revocations import Revocation
@@ -18,7 +17,7 @@ from realtime.rooms.room_names import CONTROL_ROOM, require_room_name
 from realtime.sharded_layer import sharded_layer
 
 
-async def adisconnect(user: User | object, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+async def adisconnect(user: User | object) -> None:
     """Close all connections of a user with 4002, on whichever node, within a second.
 
     What was issued to the user until now counts no more: resume notes and tokens. A session still
@@ -27,36 +26,33 @@ async def adisconnect(user: User | object, *, using: str = DEFAULT_CHANNEL_LAYER
 
     Args:
         user: A user, or the primary key of one, which is not looked up.
-        using: The alias of the channel layer.
 
     Raises:
         ValueError: The user is anonymous or not saved, or it is no primary key.
         ShardUnavailable: Redis did not answer in time; it may or may not have it.
     """
-    await _atell(Revocation(at=time.time(), user=user_key(user)), using)
+    await _atell(Revocation(at=time.time(), user=user_key(user)))
 
 
-def disconnect(user: User | object, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+def disconnect(user: User | object) -> None:
     """Do what `adisconnect` does, from synchronous code."""
-    _tell(Revocation(at=time.time(), user=user_key(user)), using)
+    _tell(Revocation(at=time.time(), user=user_key(user)))
 
 
-async def adisconnect_session(session_key: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+async def adisconnect_session(session_key: str) -> None:
     """Close the connections that signed in by a session of Django's, which has ended.
 
     It must not sign in again: delete it as well. Raises what `adisconnect` raises.
     """
-    await _atell(Revocation(at=time.time(), session=session_digest(session_key)), using)
+    await _atell(Revocation(at=time.time(), session=session_digest(session_key)))
 
 
-def disconnect_session(session_key: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+def disconnect_session(session_key: str) -> None:
     """Do what `adisconnect_session` does, from synchronous code."""
-    _tell(Revocation(at=time.time(), session=session_digest(session_key)), using)
+    _tell(Revocation(at=time.time(), session=session_digest(session_key)))
 
 
-async def aunsubscribe(
-    user: User | object, room: str, *, using: str = DEFAULT_CHANNEL_LAYER
-) -> None:
+async def aunsubscribe(user: User | object, room: str) -> None:
     """Put all connections of a user out of a room, on whichever node, within a second.
 
     They are told so, and stay connected. Who asks for the room again is decided by the rules; a
@@ -67,20 +63,20 @@ async def aunsubscribe(
         ShardUnavailable: Redis did not answer in time; it may or may not have it.
     """
     require_room_name(room)
-    await _atell(Revocation(at=time.time(), user=user_key(user), room=room), using)
+    await _atell(Revocation(at=time.time(), user=user_key(user), room=room))
 
 
-def unsubscribe(user: User | object, room: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> None:
+def unsubscribe(user: User | object, room: str) -> None:
     """Do what `aunsubscribe` does, from synchronous code."""
     require_room_name(room)
-    _tell(Revocation(at=time.time(), user=user_key(user), room=room), using)
+    _tell(Revocation(at=time.time(), user=user_key(user), room=room))
 
 
-async def _atell(revocation: Revocation, using: str) -> None:
+async def _atell(revocation: Revocation) -> None:
     data = orjson.dumps(revocation.to_json())
-    await sharded_layer(using).publish(CONTROL_ROOM, data)
+    await sharded_layer().publish(CONTROL_ROOM, data)
 
 
-def _tell(revocation: Revocation, using: str) -> None:
+def _tell(revocation: Revocation) -> None:
     data = orjson.dumps(revocation.to_json())
-    sharded_layer(using).publish_sync(CONTROL_ROOM, data)
+    sharded_layer().publish_sync(CONTROL_ROOM, data)

@@ -122,10 +122,6 @@ class Identity:
             return None
         return session_digest(key)
 
-    def session(self) -> str | None:
-        """The digest of the session that the cookie names; None without one."""
-        return None if self._session_key is None else session_digest(self._session_key)
-
     @property
     def is_known(self) -> bool:
         """Whether it is known who this is, without looking at a session."""

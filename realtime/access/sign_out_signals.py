@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_out
@@ -30,11 +31,14 @@ _CHANGED = "_realtime_password_changed"  # an attribute of a user, between pre_s
 
 def connect_signals() -> None:
     """Listen to the signals, once Django has loaded."""
-    model = get_user_model()
     user_logged_out.connect(_logged_out, dispatch_uid="realtime.logged_out")
-    pre_save.connect(_before_save, sender=model, dispatch_uid="realtime.before_save")
-    post_save.connect(_after_save, sender=model, dispatch_uid="realtime.after_save")
-    post_delete.connect(_deleted, sender=model, dispatch_uid="realtime.deleted")
+    # Of users alone, and of models that stand for them: a receiver for all models would have
+    # Django read whatever is deleted before it deletes it.
+    for model in apps.get_models():
+        if issubclass(model, get_user_model()):
+            pre_save.connect(_before_save, sender=model, dispatch_uid="realtime.before_save")
+            post_save.connect(_after_save, sender=model, dispatch_uid="realtime.after_save")
+            post_delete.connect(_deleted, sender=model, dispatch_uid="realtime.deleted")
 
 
 def _logged_out(request: Any, **kwargs: Any) -> None:

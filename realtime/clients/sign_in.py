@@ -161,8 +161,10 @@ class SignIn:
         written = replace(note.bearer or credential, issued=note.issued)
         if await self.judge(written) is not Verdict.COUNTS:
             return None
-        if note.bearer is not None and not self.admit(note.bearer):
-            return None
+        if note.bearer is not None:
+            if not self.admit(note.bearer):
+                return None
+            self._client.identity.bearer = note.bearer.user_id
         if credential.method not in ("nobody", "middleware"):
             try:
                 if not self._client.identity.sign_in(credential):

@@ -71,12 +71,16 @@ class Site:
         finally:
             connection.close()
 
-    def connect(self, query: str = "", *, path: str = "/ws/", origin: str = "") -> connect:
-        """Return a WebSocket that is about to be opened."""
+    def connect(
+        self, query: str = "", *, path: str = "/ws/", origin: str = "", token: str = ""
+    ) -> connect:
+        """Return a WebSocket that is about to be opened; a token goes with the handshake."""
+        names = ["shardlayer", f"shardlayer-token.{token}"] if token else None
         origin = origin or f"http://127.0.0.1:{self.port}"
         return connect(
             f"ws://127.0.0.1:{self.port}{path}{query}",
             origin=origin,  # type: ignore[arg-type]
+            subprotocols=names,  # type: ignore[arg-type]
             proxy=None,
             open_timeout=PATIENCE,
             max_size=None,
@@ -167,6 +171,7 @@ async def test_scenario(site: Site, settings: Settings) -> None:
             await leaving(ada, bob)
     finally:
         await sharded_layer().close()
+    await bringing_a_token(site)
     await going_away(site)
     assert (await asyncio.to_thread(site.get, "/health/ready"))[0] == 200
     assert "Traceback" not in site.process.output()
@@ -189,6 +194,18 @@ async def redis_is_noticed(site: Site) -> None:
         for id in itertools.count(1):
             if "subscribed" in await ask(client, id, subscribe={"room": "warming.up"}):
                 return
+
+
+async def bringing_a_token(site: Site) -> None:
+    """A token in the handshake reaches the application; the server takes the other subprotocol."""
+    async with site.connect("?room=machine.cpu", token="eA") as client:
+        assert client.subprotocol == "shardlayer"
+        answer = await receive(client)
+        assert (answer["id"], answer["error"]["code"]) == (0, "bad_token")
+        with pytest.raises(ConnectionClosed) as closed:
+            await receive(client)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4001
 
 
 async def subscribing(ada: ClientConnection, bob: ClientConnection) -> None:
