@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -69,7 +69,7 @@ def rule_of(text: str) -> AccessRule:
     if named is not None:
         return named
     if text.startswith(PERMISSION):
-        return AccessRule(text, ask=_asks_for(text.removeprefix(PERMISSION)), needs_fields=True)
+        return AccessRule(text, ask=_asks_for(text.removeprefix(PERMISSION)))
     function = import_string(text)
     require_callable(function)
     # Where code may wait for the database, Django reads a field of the user when it is used.
@@ -133,17 +133,22 @@ def _asynchronous(function: Callable[..., Any]) -> Ask:
 
 
 def _asks_for(permission: str) -> Ask:
-    """Return a rule that holds for users who have one of Django's permissions."""
+    """Return a rule that holds for users who have one of Django's permissions now.
+
+    Django remembers permissions on the object that is a user, which a connection keeps. So the user
+    is read anew, as Django's documentation says.
+    """
 
     def has(user: User) -> bool:
-        # Django's own users have it, and custom ones that the admin lets in.
-        return bool(cast("Any", user).has_perm(permission))
+        if isinstance(user, AbstractBaseUser):
+            model = user.__class__  # not its type: a middleware's user may be a lazy object
+            now: Any = model._default_manager.filter(pk=user.pk).first()
+            return hasattr(now, "has_perm") and bool(now.has_perm(permission))
+        return user.has_perm(permission)
 
     in_thread = sync_to_async(has)
 
     async def ask(user: User, room: str, claims: Claims) -> bool:
-        if isinstance(user, AbstractBaseUser) and not hasattr(user, "has_perm"):
-            return False
         return await in_thread(user)
 
     return ask

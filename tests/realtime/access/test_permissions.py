@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import connections
+from django.utils.functional import SimpleLazyObject
 from pytest_django import Settings
 
 from realtime.access.identity import Identity
@@ -221,8 +222,28 @@ async def test_permissions_of_django(settings: Settings, users: tuple[User, User
     await ada.user_permissions.aadd(view)
     settings.REALTIME = {"ROOMS": {"*": {"subscribe": "permission:realtime.view_room"}}}
     assert await permissions(ada).allows("subscribe", "a")
+    assert await permissions(SimpleLazyObject(lambda: ada)).allows("subscribe", "a")
     assert not await permissions(grace).allows("subscribe", "a")
     assert not await permissions(AnonymousUser()).allows("subscribe", "a")
+
+
+async def test_a_permission_that_was_taken_away(
+    settings: Settings, users: tuple[User, User]
+) -> None:
+    """Is gone when the rule is asked again, also on a connection that had it."""
+    ada, _ = users
+    view = await Permission.objects.aget(codename="view_room")
+    await ada.user_permissions.aadd(view)
+    rule = {"*": {"subscribe": "permission:realtime.view_room"}}
+    settings.REALTIME = {"ROOMS": rule, "RULE_MAX_AGE": 0}
+    connection = permissions(ada)
+    assert await connection.allows("subscribe", "a")
+    await ada.user_permissions.aremove(view)
+    assert not await connection.allows("subscribe", "a")
+    await ada.user_permissions.aadd(view)
+    assert await connection.allows("subscribe", "a")
+    await User.objects.filter(pk=ada.pk).aupdate(is_active=False)
+    assert not await connection.allows("subscribe", "a")
 
 
 @pytest.mark.usefixtures("memory_layer")
