@@ -8,13 +8,12 @@ their own, one signal after another, in the order in which this process learned 
 from __future__ import annotations
 
 import logging
-import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from django.db import close_old_connections
 from django.dispatch import Signal
 
+from realtime.access.errands import BackgroundErrands
 from realtime.clients.client_counters import counters
 from shardlayer import Throttle
 
@@ -29,44 +28,25 @@ room_vacated = Signal()
 """Nobody is in a room any more, and somebody was. Receivers get `room`, its name."""
 
 
-class _Sender:
-    """Sends signals in order, in a thread that begins with the first."""
+_complaint = Throttle()
+_errands = BackgroundErrands("room signals", most=MAX_WAITING)
 
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[str, bool]] = deque()
-        self._executor: ThreadPoolExecutor | None = None
-        self._complaint = Throttle()
-        os.register_at_fork(after_in_child=self._reset)
 
-    def send(self, room: str, is_occupied: bool) -> None:
-        """Have a signal sent soon. From any thread; waits for nobody."""
-        if not (room_occupied if is_occupied else room_vacated).has_listeners():
-            return
-        if len(self._waiting) >= MAX_WAITING:
-            counters.room_signals_dropped += 1
-            if self._complaint.is_due():
-                logger.error("Receivers of room signals are too slow; a signal was dropped.")
-            return
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, thread_name_prefix="room signals")
-        self._waiting.append((room, is_occupied))
-        self._executor.submit(self._send_next)
+def send_room_signal(room: str, is_occupied: bool) -> None:
+    """Have a signal sent soon, if anybody listens. From any thread; waits for nobody."""
+    signal = room_occupied if is_occupied else room_vacated
+    if signal.has_listeners() and not _errands.run(partial(_send, signal, room)):
+        counters.room_signals_dropped += 1
+        if _complaint.is_due():
+            logger.error("Receivers of room signals are too slow; a signal was dropped.")
 
-    def _send_next(self) -> None:
-        room, is_occupied = self._waiting.popleft()
-        signal = room_occupied if is_occupied else room_vacated
-        close_old_connections()
+
+def _send(signal: Signal, room: str) -> None:
+    close_old_connections()
+    try:
         for receiver, outcome in signal.send_robust(sender=None, room=room):
-            if isinstance(outcome, Exception) and self._complaint.is_due():
+            if isinstance(outcome, Exception) and _complaint.is_due():
                 logger.error("%r failed on room %s", receiver, room, exc_info=outcome)
+    finally:
         counters.room_signals += 1
         close_old_connections()
-
-    def _reset(self) -> None:
-        self._waiting.clear()
-        self._executor = None
-
-
-_sender = _Sender()
-send_room_signal = _sender.send
-"""Watches the rooms of a layer: one object, so that a layer has it once."""

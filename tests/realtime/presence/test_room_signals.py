@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from realtime.access.errands import BackgroundErrands
 from realtime.clients.client_counters import counters
 from realtime.presence import room_occupied, room_signals, room_vacated
 from realtime.presence.room_signals import send_room_signal
@@ -15,7 +16,7 @@ from tests.waiting import wait_until
 
 def test_slow_receivers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is bounded; what comes then is dropped, and counted."""
-    monkeypatch.setattr(room_signals, "MAX_WAITING", 3)
+    monkeypatch.setattr(room_signals, "_errands", BackgroundErrands("room signals", most=4))
     goes_on, began = threading.Event(), threading.Event()
     heard: list[tuple[str, bool]] = []
 
