@@ -34,6 +34,14 @@ async ([rooms, options, since]) => {
 }
 """
 
+NOTE_WAITS = """
+told.waits = [];
+client.addEventListener("state", ({ detail: { retryAt } }) => {
+  if (retryAt !== null) told.waits.push(retryAt - Date.now());
+});
+"""
+"""Has `told.waits` filled with the milliseconds that the client waits before it connects."""
+
 
 class RecordingClient:
     """A RealtimeClient in a page, connected, with handlers that keep what they get.

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, WebSocket
 
 from realtime.room_tokens import sign_room
-from tests.browser.recorder import RecordingClient
+from tests.browser.recorder import NOTE_WAITS, RecordingClient
 from tests.browser.stack import Worker, Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
 
@@ -141,6 +141,29 @@ def test_all_rooms_in_one_frame(tab: Page, other: Page, restartable: Worker) -> 
     assert client.data == ["before"] * 20 + ["meanwhile"] * 20
     assert client.events("gap") == []
     assert all(event["recovered"] for event in client.events("subscribed")[20:])
+
+
+def test_worker_that_stops_says_when_to_come_back(tab: Page, restartable: Worker) -> None:
+    """The page waits as long as its worker said, and resumes."""
+    told: list[float] = []
+
+    def hear(frame: str | bytes) -> None:
+        message = json.loads(frame)
+        if "reconnect" in message:
+            told.append(message["reconnect"]["after_ms"])
+
+    tab.on("websocket", lambda socket: socket.on("framereceived", hear))
+    client = RecordingClient(tab, "chat.stop")
+    client.wait("live", 0)
+    client.run(NOTE_WAITS)
+    client.publish("chat.stop", "before")
+    client.wait("live", 1)
+    restartable.stop()
+    tab.wait_for_function("told.waits.length > 0")
+    assert client.run("told.waits[0]") == pytest.approx(told[0], abs=100)
+    restartable.start()
+    tab.wait_for_function("told.states.at(-1) === 'live'")
+    assert client.events("gap") == []
 
 
 def test_lost_history_is_told(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.recorder import RecordingClient
+from tests.browser.recorder import NOTE_WAITS, RecordingClient
 from tests.browser.scripted import ScriptedServer, subscribed
 
 
@@ -179,14 +179,6 @@ def test_it_comes_back(code: int, tab: Page) -> None:
     tab.wait_for_function("told.states.length === 5")
     assert client.states == ["connecting", "live", "offline", "connecting", "live"]
     assert server.commands[-1]["subscribe"] == [{"room": "r", "offset": 5, "epoch": "e"}]
-
-
-NOTE_WAITS = """
-told.waits = [];
-client.addEventListener("state", ({ detail: { retryAt } }) => {
-  if (retryAt !== null) told.waits.push(retryAt - Date.now());
-});
-"""
 
 
 def test_it_comes_back_when_it_was_told_to(tab: Page) -> None:

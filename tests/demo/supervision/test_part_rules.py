@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
+from demo.devserver.procfile import parse_procfile
 from demo.supervision.part_rules import WORKER_WAIT, needs, rule_of
 from shardlayer.server.shutdown import SHUTDOWN_TIMEOUT
 
+PROCFILE = Path(__file__).parents[3] / "Procfile"
 NAMES = ["redis", "kafka", "pool", "feed", "relay", "worker-1", "worker-2", "balancer"]
 
 
@@ -17,6 +20,12 @@ def test_order() -> None:
     assert ordered == [
         *("balancer", "worker-1", "worker-2", "pool", "feed", "relay", "kafka", "redis"),
     ]
+
+
+def test_procfile_is_in_order() -> None:
+    """What a part needs stands above it."""
+    ranks = [rule_of(name).rank for name in parse_procfile(PROCFILE.read_text())]
+    assert ranks == sorted(ranks)
 
 
 def test_needs() -> None:
