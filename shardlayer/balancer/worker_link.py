@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 STALLED_AFTER = 1.0  # seconds without a receipt, after which other workers are preferred
 JOIN_TIMEOUT = 5.0  # seconds for a worker to say who it is
 READ_SIZE = 64 * 1024  # bytes
+CLOSED = "it closed its link"
 
 
 class WorkerLink:
@@ -127,13 +128,13 @@ class WorkerLink:
             return
         if not self.name:
             if now - self._began > JOIN_TIMEOUT:
-                self.end("did not say who it is")
+                self.end("it did not say who it is")
             return
         if self._age(now) > STALLED_AFTER:
             self._readable()  # this process may have been the one that stood still
         age = self._age(now)
         if age > RECEIPT_TIMEOUT:
-            self.end(f"has acknowledged nothing for {age:.1f} s")
+            self.end(f"it has acknowledged nothing for {age:.1f} s")
             return
         self.stalled = age > STALLED_AFTER
 
@@ -147,10 +148,9 @@ class WorkerLink:
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._socket.close()
-        if self.name:
-            logger.info("%s left: %s", self, reason)
-        else:
-            logger.warning("%s was turned away: it %s.", self, reason)
+        # Whoever closes before joining may only have looked whether somebody is there.
+        level = logging.INFO if self.name or reason == CLOSED else logging.WARNING
+        logger.log(level, "%s is gone: %s.", self, reason)
         not_taken = [connection for _, connection in self._kept] + self._outgoing
         self._kept.clear()
         self._outgoing = []
@@ -171,7 +171,7 @@ class WorkerLink:
             while not self._ended:
                 data = self._socket.recv(READ_SIZE)
                 if not data:
-                    self.end("closed its link")
+                    self.end(CLOSED)
                     return
                 for frame in self._reader.feed(data):
                     self._handle(frame)
@@ -187,18 +187,18 @@ class WorkerLink:
             self._receipt(frame)
         elif isinstance(frame, Join) and not self.name:
             if frame.version != VERSION:
-                raise BrokenHandover(f"speaks version {frame.version}, not {VERSION}")
+                raise BrokenHandover(f"it speaks version {frame.version}, not {VERSION}")
             self.name = frame.name or f"worker-{self.peer.pid}"
             self.own_capacity = frame.capacity
             self._may_take()
             self._on_join(self)
         else:
-            raise BrokenHandover(f"sent {type(frame).__name__} out of turn")
+            raise BrokenHandover(f"it sent {type(frame).__name__} out of turn")
 
     def _receipt(self, load: Load) -> None:
         taken = load.taken - self._taken
         if not 0 <= taken <= len(self._kept):
-            raise BrokenHandover("acknowledged what it was not handed")
+            raise BrokenHandover("it acknowledged what it was not handed")
         for _ in range(taken):
             self._kept.popleft()[1].close()
         self._taken = load.taken

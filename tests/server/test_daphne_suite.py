@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.process import ROOT
+from tests.server.logged_process import ROOT
 
 OURS = frozenset({"DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"})
 PATIENCE = 600  # seconds: hypothesis starts a server for each of its examples

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.process import ROOT
+from tests.server.logged_process import ROOT
 
 
 @pytest.mark.timeout(150)

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from shardlayer.balancer.balancer_counters import BalancerCounters
 from tests.server.client import RawClient
-from tests.server.process import ROOT
+from tests.server.logged_process import ROOT
 from tests.shardlayer.balancer.processes import BalancerProcess
 
 COMMAND = (sys.executable, "manage.py", "runbalancer")

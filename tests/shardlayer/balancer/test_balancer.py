@@ -400,14 +400,15 @@ def test_health(balancer: BalancerProcess, stack: ExitStack) -> None:
 def test_files(balancer: BalancerProcess, tmp_path: Path) -> None:
     """The socket is for this user alone; a second balancer on it, or on the port, says so."""
     assert stat.S_IMODE(os.stat(balancer.path).st_mode) == 0o600
-    with pytest.raises(RuntimeError, match=r"runs at .* already"):
-        BalancerProcess(tmp_path).__enter__()
-    other = tmp_path / "other"
+    other = tmp_path / "other"  # with a log of its own
     other.mkdir()
+    with pytest.raises(RuntimeError, match=r"runs at .* already"):
+        BalancerProcess(other, "--socket", str(balancer.path)).__enter__()
     with pytest.raises(RuntimeError, match=r"Can't listen on 127\.0\.0\.1 port"):
         BalancerProcess(other, port=balancer.address[1]).__enter__()
     assert status_of_websocket(balancer) == 503  # the first one still runs, and its socket is there
     assert balancer.path.exists()
+    assert balancer.errors() == []
 
 
 def status_of_websocket(balancer: BalancerProcess) -> int:
