@@ -20,6 +20,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
+from shardlayer.aio.side_by_side import side_by_side
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.interface import Presence
@@ -175,9 +176,8 @@ class Attendance:
         self._lingering.clear()
         await self._tasks.aclose()
         rolls = [shard for shard, roll in enumerate(self._rolls) if roll.number]
-        with suppress(ShardUnavailable, ScriptFailed):  # else the lease ends it
-            for shard in rolls:
-                await self._end(shard)
+        # Where a shard does not answer, the end of the lease does it.
+        await side_by_side(self._end(shard) for shard in rolls)
 
     async def _end(self, shard: int) -> None:
         roll = self._rolls[shard]
