@@ -118,6 +118,10 @@ class Permissions:
         for room in rooms:
             self._opened.keep(room, True, seconds)
 
+    def was_opened(self, room: str) -> bool:
+        """Return whether a token or a note let the client in, though its time may be over."""
+        return self._opened is not None and self._opened.was_kept(room)
+
     def close(self, room: str) -> None:
         """Let the rule decide about a room again, and ask it."""
         self._answers.forget()

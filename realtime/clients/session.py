@@ -226,12 +226,22 @@ class ClientSession:
         await self._rooms.sign_in()
         is_same = before in (None, self._identity.credential.user_id)
         self._permissions.forget(keep_opened=is_same)
+        await self.check_rooms(stays_on_error=is_same)
+
+    async def check_rooms(self, *, stays_on_error: bool = True) -> None:
+        """Ask again whether the client may be in its rooms; put it out of those where it may not.
+
+        What a token or a note has opened stays open. Where a rule fails nothing is known; then the
+        client stays, or goes, as it is said.
+        """
         for room in [room for room in self._rooms if not is_user_room(room)]:
+            if self._permissions.was_opened(room):
+                continue
             try:
                 may = await self._permissions.allows("subscribe", room)
             except Exception as error:
-                logger.error("A rule failed when a client signed in again.", exc_info=error)
-                may = is_same
+                logger.error("A rule failed that was asked about a member again.", exc_info=error)
+                may = stays_on_error
             if not may:
                 self.put_out(room)
 

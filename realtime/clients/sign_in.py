@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Protocol
@@ -17,6 +18,8 @@ from realtime.clients.sign_in_watch import SignInWatch
 from realtime.conf import conf
 
 LOG_PATIENCE = 1.0  # seconds that a client waits for a worker that has just begun to read the log
+
+RULES_PATIENCE = 10.0  # seconds that the rules of one client's rooms may take
 
 
 class SignedInClient(Protocol):
@@ -34,6 +37,9 @@ class SignedInClient(Protocol):
 
     def put_out(self, room: str) -> None:
         """Have the client leave a room, and tell it."""
+
+    async def check_rooms(self) -> None:
+        """Ask again whether the client may be in its rooms."""
 
 
 class SignIn:
@@ -131,8 +137,16 @@ class SignIn:
             self._watch.clients.plan(self, now + grace)
 
     async def read_session(self) -> None:
-        """See whether the session still stands; raises what the database raises."""
-        if not await self._client.identity.read_session_again():
+        """See whether the session still stands, and then whether its rooms are still open to it.
+
+        Raises:
+            TimeoutError: The rules took too long; the client stays.
+            Exception: What the database raises.
+        """
+        if await self._client.identity.read_session_again():
+            async with asyncio.timeout(RULES_PATIENCE):  # other clients wait for theirs
+                await self._client.check_rooms()  # what the user may do may have changed
+        else:
             counters.signed_out += 1
             self._client.close(CLOSE_SIGNED_OUT, "the session has ended")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from channels.db import database_sync_to_async
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import connections
 from django.utils.functional import SimpleLazyObject
@@ -16,13 +17,17 @@ from realtime.access.identity import Identity
 from realtime.access.permissions import Permissions
 from realtime.access.room_rules import room_rules
 from realtime.clients.client_counters import ClientCounters, counters
+from realtime.room_tokens import sign_room
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
+from tests.realtime.users import cookie_of
+from tests.waiting import until
 
 HERE = "tests.realtime.access.test_permissions"
 
 asked: list[tuple[Any, str, Any]] = []
 lets_in = True
+is_broken = False
 threads: set[int] = set()
 
 
@@ -59,6 +64,14 @@ async def fails(user: Any, room: str, claims: Any) -> bool:
     raise RuntimeError("hunter2")
 
 
+async def may_at_first(user: Any, room: str, claims: Any) -> bool:
+    """Let everybody in until the test has it fail."""
+    asked.append((user, room, claims))
+    if is_broken:
+        raise RuntimeError("hunter2")
+    return True
+
+
 class Owners:
     """A rule that is an object with an asynchronous call."""
 
@@ -72,9 +85,9 @@ owners = Owners()
 @pytest.fixture(autouse=True)
 def fresh() -> None:
     """Nobody was asked yet."""
-    global lets_in
+    global lets_in, is_broken
     asked.clear()
-    lets_in = True
+    lets_in, is_broken = True, False
     for name in ClientCounters.__slots__:
         setattr(counters, name, 0)
 
@@ -273,3 +286,42 @@ class TestMembers:
             assert (await client.receive())["room"] == "b"
             error = (await client.ask(4, unsubscribe={"room": "a"}))["error"]
             assert error["code"] == "not_subscribed"
+
+    async def test_members_are_looked_at_again(
+        self, settings: Settings, users: tuple[User, User], memory_layer: ShardedChannelLayer
+    ) -> None:
+        """With their session: who may not stay is put out; a token's room and a failing rule's not.
+
+        The rule of `b` fails, that of `c` lets nobody in.
+        """
+        global lets_in, is_broken
+        settings.REALTIME = {
+            "ROOMS": {
+                "a": {"subscribe": f"{HERE}.may"},
+                "b": {"subscribe": f"{HERE}.may_at_first"},
+                "c": {"subscribe": "nobody"},
+            },
+            "RULE_MAX_AGE": 0,
+            "SESSION_RECHECK": 1,
+        }
+        ada, _ = users
+        cookie = await database_sync_to_async(cookie_of)(ada)
+        node = await memory_layer.node()
+        async with Client(headers={"Cookie": cookie}) as client:
+            rooms = [
+                {"room": "a"},
+                {"room": "b"},
+                {"room": "c", "token": sign_room("c", expires=1)},
+            ]
+            joined = (await client.ask(1, subscribe=rooms))["subscribed"]
+            assert not any("error" in each for each in joined)
+            asked.clear()
+            await until(lambda: len(asked) >= 2)  # looked at, and it may stay
+            assert [node.members(room) for room in "abc"] == [1, 1, 1]
+            lets_in, is_broken = False, True
+            told = await client.receive()
+            assert told == {"room": "a", "unsubscribed": {"code": "forbidden"}}
+            asked.clear()
+            await until(lambda: len(asked) >= 2)  # b, twice
+            assert {room for _, room, _ in asked} == {"b"}
+            assert [node.members(room) for room in "abc"] == [0, 1, 1]
