@@ -8,6 +8,7 @@
 | DJANGO_CSRF_TRUSTED_ORIGINS | | origins behind a TLS proxy, comma separated |
 | DJANGO_HTTPS | 0 with DEBUG, else 1 | cookies only over https, HSTS |
 | DJANGO_SERVE_STATIC | 1 with DEBUG, else 0 | the workers serve the static files themselves |
+| METRICS_DIRECTORY | var/metrics | where all processes of this machine keep their figures |
 | DATABASE_URL | SQLite in var/ | a dj-database-url address |
 | REDIS_URL | redis://127.0.0.1:6379 | one Redis or Valkey server or more, comma separated |
 | REDIS_CLUSTER | 0 | 1: these are nodes of a Redis Cluster |
@@ -31,6 +32,7 @@ from typing import Any
 from config.environment import count, flag, listed, named, require_secret, whole
 from config.redis import redis_config
 from demo.embedded.private import make_private_folder
+from realtime.metrics.django_figures import share_django_figures
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _env = os.environ
@@ -70,8 +72,10 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_prometheus",
 ]
 MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -79,6 +83,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 TEMPLATES = [
     {
@@ -135,8 +140,11 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     },
 }
 _session_timeout = whole(_env, "KAFKA_SESSION_TIMEOUT_MS", default=10_000)  # milliseconds
+METRICS_DIRECTORY = Path(_env.get("METRICS_DIRECTORY") or BASE_DIR / "var" / "metrics")
+share_django_figures(METRICS_DIRECTORY)
 REALTIME: dict[str, Any] = {
     "WS_MAX_CONNECTIONS": count(_env, "WS_MAX_CONNECTIONS", default=12_000),
+    "METRICS_DIRECTORY": str(METRICS_DIRECTORY),
     # What everybody may do here who finds the page, signed in or not.
     "ROOMS": {
         "machine.*": {"subscribe": "anyone"},

@@ -223,6 +223,7 @@ class Conf:
     check_timeout: float = _setting(1.0, _SECONDS)  # seconds
     ready_dead_share: float = _setting(0.5, _SHARE)  # of the servers, that may be dead
     health_key: str = _setting("", _PASSWORD)  # opens the details of the health checks to others
+    metrics_directory: str | None = _setting(None, _TEXT_OR_NONE)  # of all processes on a machine
     admin_page_size: int = _setting(100, _COUNT)  # rooms asked of each server for a page
 
     # Kafka

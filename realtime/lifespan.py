@@ -11,6 +11,8 @@ from realtime.access.room_rules import room_rules
 from realtime.clients.sign_in import LOG_PATIENCE
 from realtime.clients.sign_in_watch import end_watch, watch_of
 from realtime.conf import conf, room_settings
+from realtime.metrics.metric_sources import Process
+from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.presence.room_signals import send_room_signal
 from realtime.sharded_layer import sharded_layer
 from shardlayer import Worker
@@ -39,12 +41,15 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
     try:
         room_rules()
         layer = sharded_layer()
+        worker = scope.get("extensions", {}).get("shardlayer", {}).get("worker")
+        start_sampling(Process(role="worker", layer=layer, worker=worker))
         node = await layer.node()
         if keeps_presence():
             layer.room_watchers.add(send_room_signal)
             node.presence.watch()
         await layer.ping()  # a server that does not answer is waited for; one that can't do is not
     except Exception as error:
+        stop_sampling()
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
     # Who comes back with a note at once is not to wait for the log.
@@ -53,4 +58,5 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
     await receive()  # lifespan.shutdown
     await end_watch(node)
     await layer.close()
+    stop_sampling()
     await send({"type": "lifespan.shutdown.complete"})

@@ -26,6 +26,7 @@ from shardlayer.core.exceptions import (
     WireVersionError,
 )
 from shardlayer.core.frames import Broadcast
+from shardlayer.core.histogram import Histogram, doubling
 from shardlayer.core.history_source import set_history_source
 from shardlayer.core.hosts import Host
 from shardlayer.core.optional_packages import MissingExtra, needs_extra
@@ -45,6 +46,8 @@ from shardlayer.core.types import (
 )
 from shardlayer.delivery.joined import Joined
 from shardlayer.layer import ShardedChannelLayer
+from shardlayer.layer.layer_counters import ShardCounters
+from shardlayer.layer.layer_histograms import LayerHistograms
 from shardlayer.layer.node import Node
 
 __version__ = "0.1.0"
@@ -61,9 +64,11 @@ __all__ = [
     "BucketTable",
     "ConfigurationError",
     "Deadlines",
+    "Histogram",
     "HistoryPolicy",
     "Host",
     "Joined",
+    "LayerHistograms",
     "LayerOptions",
     "Mark",
     "MessageTooLarge",
@@ -78,6 +83,7 @@ __all__ = [
     "RoomInfo",
     "ScriptFailed",
     "ServerReport",
+    "ShardCounters",
     "ShardLayerError",
     "ShardUnavailable",
     "ShardedChannelLayer",
@@ -89,6 +95,7 @@ __all__ = [
     "WireVersionError",
     "Worker",
     "address_key",
+    "doubling",
     "needs_extra",
     "probe",
     "register_scheme",

@@ -22,6 +22,8 @@ PROGRAMS = {
     "haproxy": ("haproxy", "/usr/sbin/haproxy"),
     "nginx": ("nginx", "/usr/sbin/nginx"),
     "systemd-analyze": ("systemd-analyze",),
+    "promtool": ("promtool",),
+    "prometheus": ("prometheus",),
     "postgresql": ("postgres", "/usr/lib/postgresql/*/bin/postgres"),  # Debian's is not on the PATH
 }
 LEFT_OUT = "left out: "  # how the reason of such a skip begins

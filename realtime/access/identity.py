@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.http.cookie import parse_cookie
 
@@ -27,9 +26,19 @@ from realtime.access.revocations import Verdict
 from realtime.access.session_users import session_users
 from shardlayer.consumers import OldConnections
 
-User = AbstractBaseUser | AnonymousUser
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+User: TypeAlias = "AbstractBaseUser | AnonymousUser"
 
 _SESSION_READINGS = 3  # of one session, if users are signed out while it is read
+
+
+def anonymous_user() -> AnonymousUser:
+    """Return nobody. A project without django.contrib.auth can import this module all the same."""
+    from django.contrib.auth.models import AnonymousUser
+
+    return AnonymousUser()
 
 
 class SignInGate(Protocol):
@@ -163,7 +172,7 @@ class Identity:
         user = self._user
         if user is None:
             if self._session_key is None:
-                user = self._user = AnonymousUser()
+                user = self._user = anonymous_user()
             else:
                 user = await self._user_of_session(self._session_key)
         return user
@@ -176,7 +185,7 @@ class Identity:
         user = await self.user()
         if isinstance(user, AbstractBaseUser) and user.get_deferred_fields():
             await self.old_connections.close()
-            user = await active_user(self.credential) or AnonymousUser()
+            user = await active_user(self.credential) or anonymous_user()
             if user.is_authenticated:
                 self._user = user
             else:
@@ -200,7 +209,7 @@ class Identity:
 
     def sign_out(self) -> None:
         """Make the client nobody's."""
-        self._user, self.credential = AnonymousUser(), NOBODY
+        self._user, self.credential = anonymous_user(), NOBODY
         self._gate().admit(NOBODY)
 
     async def read_session_again(self) -> bool:
@@ -236,7 +245,7 @@ class Identity:
         if self._gate().admit(credential):
             self._user, self.credential = user, credential
         else:
-            self._user = AnonymousUser()
+            self._user = anonymous_user()
 
 
 def user_by(credential: Credential) -> User:
@@ -246,7 +255,7 @@ def user_by(credential: Credential) -> User:
         ValueError: The `user_id` is no primary key of a user.
     """
     if credential.user_id is None:
-        return AnonymousUser()
+        return anonymous_user()
     model = get_user_model()
     meta = model._meta
     try:

@@ -30,7 +30,9 @@ _CHANGED = "_realtime_password_changed"  # an attribute of a user, between pre_s
 
 
 def connect_signals() -> None:
-    """Listen to the signals, once Django has loaded."""
+    """Listen to the signals, once Django has loaded. Without users nobody signs out."""
+    if not apps.is_installed("django.contrib.auth"):
+        return
     user_logged_out.connect(_logged_out, dispatch_uid="realtime.logged_out")
     # Of users alone, and of models that stand for them: a receiver for all models would have
     # Django read whatever is deleted before it deletes it.

@@ -12,7 +12,6 @@ from hashlib import sha256
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 
 from realtime.access.identity import User, key_of
@@ -40,6 +39,8 @@ def user_room(user: User | object) -> str:
 
 def user_key(user: User | object) -> str:
     """Return a user's primary key as text. Takes and raises what `user_room` does."""
+    from django.contrib.auth.models import AnonymousUser  # whose app may not be installed
+
     if not isinstance(user, AbstractBaseUser | AnonymousUser):
         user = _with_key(user)
     key = key_of(user)

@@ -24,6 +24,8 @@ class ClientCounters:
         rooms_over_limit: Rooms refused with `limit`, since the client had as many as it may have.
         rooms_full: Rooms refused with `full`, since they had as many members as may be.
         nodes_full: Rooms refused with `full`, since the process had as many as may be.
+        recovered: Rooms that clients came back to with a position, and nothing was missing.
+        not_recovered: Those where something was.
         pages: Pages that were read for clients which had missed more than an answer holds.
         too_large: Publications that were left out because the server can't send them.
         answers_cut: Answers to `history` that could not hold what was asked for.
@@ -59,6 +61,8 @@ class ClientCounters:
     rooms_over_limit: int = 0
     rooms_full: int = 0
     nodes_full: int = 0
+    recovered: int = 0
+    not_recovered: int = 0
     pages: int = 0
     too_large: int = 0
     answers_cut: int = 0

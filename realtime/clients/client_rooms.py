@@ -203,6 +203,9 @@ class ClientRooms:
         except Exception:
             self.leave(item.room)
             raise
+        if item.since is not None:
+            counters.recovered += joined.recovered
+            counters.not_recovered += not joined.recovered
         mode = self._permissions.presence_of(item.room)
         if mode != "off":
             await self._be_seen(item.room, told=mode == "told")

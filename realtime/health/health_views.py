@@ -15,18 +15,18 @@ from realtime.health.health_answers import LIVE, Answer, Asker, readiness
 @require_safe
 async def live(request: HttpRequest) -> JsonResponse:
     """Answer 200 as long as the event loop turns; asks nothing of anybody."""
-    return _response(LIVE, _asker(request))
+    return _response(LIVE, asker_of(request))
 
 
 @never_cache
 @require_safe
 async def ready(request: HttpRequest) -> JsonResponse:
     """Answer 200 if this worker can serve clients, else 503 (see `readiness`)."""
-    asker = _asker(request)
+    asker = asker_of(request)
     return _response(await readiness(asker.worker), asker)
 
 
-def _asker(request: HttpRequest) -> Asker:
+def asker_of(request: HttpRequest) -> Asker:
     scope: dict[str, Any] = getattr(request, "scope", {})  # under WSGI there is none
     return Asker(
         address=request.META.get("REMOTE_ADDR"),

@@ -94,6 +94,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned = asyncio.Event()  # the work is that of the consumer's assignment
         self._changed = asyncio.Event()  # work ended, or will not for now
         self._failure: BaseException | None = None
+        self.paused = 0  # partitions
 
     def lag(self) -> int:
         """Return how many records wait in the partitions, as far as Kafka has told."""
@@ -299,7 +300,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         work = done.work
         if work.done is not None:
             self._commits.note(work.partition, work.done)
-        self._progress.took(done.records, done.rooms)
+        self._progress.took(done.records, done.rooms, oldest=done.oldest)
         self._changed.set()
 
     def _fail(self, error: BaseException) -> None:
@@ -312,6 +313,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         assigned = self._consumer.assignment() & self._work.keys()
         paused = self._consumer.paused() if assigned else set()
         blocked = (self._dispatch.blocked() | self._unmarked) & assigned
+        self.paused = len(blocked)
         self._consumer.pause(*blocked - paused)
         self._consumer.resume(*(paused & assigned) - blocked)
         self._changed.set()

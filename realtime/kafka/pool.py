@@ -34,7 +34,7 @@ from realtime.kafka.routing.header_rules import Route
 from realtime.kafka.routing.route_calls import Router
 from realtime.kafka.stopping import Stop, Stopped
 from realtime.outage import Outage, pause
-from shardlayer import ShardedChannelLayer
+from shardlayer import Histogram, ShardedChannelLayer
 
 FETCH_WAIT = 50  # milliseconds that a broker may hold a fetch for which it has nothing
 END_GRACE = 8.0  # seconds for readers that were told to stop; their own graces are shorter
@@ -138,6 +138,20 @@ class Pool:
             Reader(partial(join, _identity(group, instance, number))) for number in range(consumers)
         ]
 
+    @property
+    def records(self) -> int:
+        """How many records were published since the start."""
+        return self._progress.records
+
+    @property
+    def ages(self) -> Histogram:
+        """From a record's timestamp until Redis had it (see `Progress.ages`)."""
+        return self._progress.ages
+
+    def paused(self) -> int:
+        """Return how many partitions wait for a shard, or for dead letters' topic."""
+        return sum(reader.paused() for reader in self._readers)
+
     def lag(self) -> int:
         """Return how many records wait in Kafka, or are not delivered, as far as is known."""
         return sum(reader.lag() for reader in self._readers)
@@ -200,6 +214,10 @@ class Reader:
         What does not answer is not waited for beyond the graces that membership.py names.
         """
         self._stop.set()
+
+    def paused(self) -> int:
+        """Return how many of this reader's partitions are paused."""
+        return 0 if self._membership is None else self._membership.paused
 
     def lag(self) -> int:
         """Return how many records wait in this reader's partitions, as far as it has heard."""

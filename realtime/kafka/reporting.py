@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from realtime.outage import pause
-from shardlayer import Throttle
+from shardlayer import Histogram, Throttle, doubling
 
 logger = logging.getLogger(__name__)
 
 LIVE_INTERVAL = 1.0  # seconds
 LOG_INTERVAL = 10.0  # seconds
+RECORD_AGES = doubling(0.002, 16)  # bounds in seconds: 2 ms to 65 s
 
 _CLEAR_LINE = "\r\x1b[K"
 
@@ -52,6 +53,11 @@ class Progress:
         skipped: The bad records; they are spoken of here too.
         terminal: Where the live line goes; None logs.
         clock: Seconds, monotonic.
+
+    Attributes:
+        records: Records that were published since the start.
+        ages: From a record's timestamp until Redis had it, in seconds: of the oldest record of
+            each batch. Kafka's clock and this machine's may differ.
     """
 
     def __init__(
@@ -66,13 +72,18 @@ class Progress:
         self._skipped = skipped
         self._terminal = terminal
         self._clock = clock
+        self.records = 0
+        self.ages = Histogram(RECORD_AGES)
         self._records = 0
         self._rooms: set[str] = set()
         self._since = clock()
 
-    def took(self, records: int, rooms: Iterable[str]) -> None:
-        """Note a batch that is done."""
+    def took(self, records: int, rooms: Iterable[str], *, oldest: int = 0) -> None:
+        """Note a batch that is done, and the timestamp of its oldest record, in ms since 1970."""
+        self.records += records
         self._records += records
+        if oldest > 0:
+            self.ages.observe(max(time.time() - oldest / 1000, 0))
         self._rooms.update(rooms)
 
     def sample(self) -> Sample:

@@ -26,6 +26,7 @@ from shardlayer.aio.time_limits import TimeLimits
 from shardlayer.broker.interface import Broker
 from shardlayer.broker.publish_retries import PublishRetries
 from shardlayer.broker.publisher_counters import PublisherCounters
+from shardlayer.broker.publisher_histograms import PublisherHistograms
 from shardlayer.broker.values import Batch, Outgoing, Published
 from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable
 from shardlayer.core.options import LayerOptions
@@ -71,6 +72,7 @@ class Publisher:
 
     def __init__(self, broker: Broker, options: LayerOptions) -> None:
         self.counters = PublisherCounters()
+        self.histograms = PublisherHistograms()
         self._under_way = 0  # batches
         self._time_limits = TimeLimits()
         self._complain = ThrottledLog(logger, logging.ERROR)
@@ -177,7 +179,8 @@ class Publisher:
     ) -> Sequence[Outcome]:
         loop = asyncio.get_running_loop()
         deadline = since + self._options.publish_timeout
-        if loop.time() >= deadline:  # it waited behind what did not leave, and was not sent
+        begun = loop.time()
+        if begun >= deadline:  # it waited behind what did not leave, and was not sent
             self.counters.failed += len(items)
             raise self._broker.unavailable(bundle)
         writer.number += 1
@@ -190,10 +193,12 @@ class Publisher:
                     published = await self._broker.publish(bundle, batch)
                 break
             except ScriptFailed:
+                self.counters.errors += 1
                 self.counters.failed += len(items)
                 raise
             except (ShardUnavailable, TimeoutError) as error:
                 retries = retries or PublishRetries(deadline)
+                self.counters.errors += 1
                 pause = retries.pause_after(error, loop.time())
                 if pause is None:
                     self.counters.failed += len(items)
@@ -204,7 +209,14 @@ class Publisher:
             finally:
                 self._under_way -= 1
             await asyncio.sleep(pause)
+            begun = loop.time()
         self._count(published, len(items))
+        now = loop.time()
+        histograms = self.histograms
+        histograms.batch_items.observe(len(items))
+        histograms.call_seconds.observe(now - begun)
+        histograms.publish_seconds.observe(now - since)
+        histograms.fanout.observe(published.messages)
         if not published.channels:
             placed: list[Outcome] = [Placed(position, ()) for position in published.positions]
         else:

@@ -13,6 +13,7 @@ class PublisherCounters:
         published: Publications that were acknowledged.
         batches: Batches that were acknowledged.
         retries: Batches that were sent once more.
+        errors: Calls that failed or were not answered in time.
         failed: Publications whose callers got ShardUnavailable or ScriptFailed.
         targeted: Publications told to just the nodes that have members.
         fallback: Publications told to all nodes because the registry could not be trusted.
@@ -24,6 +25,7 @@ class PublisherCounters:
     published: int = 0
     batches: int = 0
     retries: int = 0
+    errors: int = 0
     failed: int = 0
     targeted: int = 0
     fallback: int = 0

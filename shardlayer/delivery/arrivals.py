@@ -19,6 +19,7 @@ class Arrived(NamedTuple):
         reset: Where its members are to be told, before anything else, that they are now.
         start: The offset that the answer begins behind. It may be ahead of the members without
             anything between: where a server may have lost something the count leaps.
+        at: When it was heard, as `time.perf_counter` tells; 0 for an answer.
     """
 
     publications: Sequence[Publication]
@@ -26,6 +27,7 @@ class Arrived(NamedTuple):
     room: LocalRoom | None = None
     reset: Position | None = None
     start: int = 0
+    at: float = 0.0
 
 
 def size_of(publications: Iterable[Publication]) -> int:

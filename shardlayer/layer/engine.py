@@ -18,7 +18,8 @@ from shardlayer.broker.opening import open_backend
 from shardlayer.broker.publisher import Publisher
 from shardlayer.core.options import LayerOptions
 from shardlayer.delivery.attendance import Turned
-from shardlayer.layer.layer_counters import LayerCounters
+from shardlayer.layer.layer_counters import LayerCounters, ShardCounters
+from shardlayer.layer.layer_histograms import LayerHistograms
 from shardlayer.layer.node import Node
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,18 @@ class Engine:
         counters.failing_tasks = len(self.tasks.failing)
         counters.unheard_servers = len(self.backend.unheard)
         return counters
+
+    def histograms(self) -> LayerHistograms:
+        """Return what this loop measured since its start. From any thread."""
+        histograms = LayerHistograms()
+        histograms.add(self.publisher.histograms)
+        for delays in () if self.node is None else self.node.delays():
+            histograms.delivery_seconds.add(delays)
+        return histograms
+
+    def shard_counters(self) -> list[ShardCounters]:
+        """Return what this loop counted of each shard; nothing if it has no members. Any thread."""
+        return [] if self.node is None else self.node.shard_counters()
 
     async def flush(self) -> None:
         """Delete all messages, groups and histories; the loop's own node has then heard of it."""

@@ -13,7 +13,7 @@ import os
 import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
 from shardlayer.aio import native_threads
@@ -23,6 +23,8 @@ from shardlayer.core.options import LayerOptions
 from shardlayer.delivery.attendance import Turned
 from shardlayer.layer.background import Background
 from shardlayer.layer.engine import Engine
+from shardlayer.layer.layer_counters import ShardCounters
+from shardlayer.layer.layer_histograms import LayerHistograms
 
 Result = TypeVar("Result")
 
@@ -194,6 +196,25 @@ class Engines:
             total.update(asdict(engine.publisher.counters))
             total.update(asdict(engine.counters()))
         return total
+
+    def histograms(self) -> LayerHistograms:
+        """Return what all engines of this process measured, added up."""
+        total = LayerHistograms()
+        for engine in self._process.engines():
+            total.add(engine.histograms())
+        return total
+
+    def shard_counters(self) -> list[ShardCounters]:
+        """Return the counts of each shard, over all engines that have members; none: nothing."""
+        totals: list[ShardCounters] = []
+        for engine in self._process.engines():
+            found = engine.shard_counters()
+            totals = totals or [ShardCounters() for _ in found]
+            for total, more in zip(totals, found, strict=False):
+                for item in fields(total):
+                    name = item.name
+                    setattr(total, name, getattr(total, name) + getattr(more, name))
+        return totals
 
     @property
     def failing_tasks(self) -> list[str]:

@@ -14,6 +14,8 @@ from shardlayer.core.sharding import by_shard
 from shardlayer.core.types import HistoryPage, Publication, RoomInfo
 from shardlayer.layer.engine import Engine
 from shardlayer.layer.engines import Engines
+from shardlayer.layer.layer_counters import ShardCounters
+from shardlayer.layer.layer_histograms import LayerHistograms
 
 HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at most
 PING_TIMEOUT = 1.0  # seconds
@@ -136,6 +138,17 @@ class LayerInspection:
         which is tried on and on. A node that has just begun hears none yet. From any thread.
         """
         return self._engines.unheard_servers
+
+    def histograms(self) -> LayerHistograms:
+        """Return what this process measured since it started. From any thread."""
+        return self._engines.histograms()
+
+    def shard_counters(self) -> list[ShardCounters]:
+        """Return what this process counted of each shard since it started. From any thread.
+
+        In the shards' order. Nothing where the process has no node.
+        """
+        return self._engines.shard_counters()
 
     def stats(self) -> Mapping[str, int]:
         """Return counts of this process since it started (see docs/operate.md)."""

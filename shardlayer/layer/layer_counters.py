@@ -10,11 +10,32 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True, kw_only=True)
+class ShardCounters:
+    """Figures of one shard in this process; since its start, where nothing else is said.
+
+    Attributes:
+        delivered: Messages written to members of its rooms.
+        rooms: Its groups with members here, now.
+        members: Their members, now.
+        backlog_bytes: Bytes of its publications that arrived and are not written yet, now.
+        unheard: Event loops that listen to it and can't hear it, now.
+    """
+
+    delivered: int = 0
+    rooms: int = 0
+    members: int = 0
+    backlog_bytes: int = 0
+    unheard: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class LayerCounters:
     """Figures of one event loop; since its start, where nothing else is said.
 
     Attributes:
         delivered: Messages written to members of rooms.
+        written_bytes: Bytes of the frames that were written to members of rooms.
+        backlog_bytes: Bytes of publications that arrived and are not written yet, now.
         unwanted: Publications that came for a room whose last member had just left.
         failed_members: Members that were removed because writing to them raised.
         broken_deliveries: Deliveries that an error ended in the middle.
@@ -22,6 +43,7 @@ class LayerCounters:
         dropped: Publications to rooms without history that were lost in such an overflow, or with
             a broken delivery.
         gaps_found: Rooms that had missed something, as a position check found.
+        resets: Rooms whose members were told that they may have missed something.
         missed_messages: Group messages that process-local channels missed because they were full.
         misdirected: What reached nobody, because the members are of the other kind.
         presence_connections: Connections to rooms that the shards are told of, now.
@@ -41,12 +63,15 @@ class LayerCounters:
     """
 
     delivered: int = 0
+    written_bytes: int = 0
+    backlog_bytes: int = 0
     unwanted: int = 0
     failed_members: int = 0
     broken_deliveries: int = 0
     backlog_overflows: int = 0
     dropped: int = 0
     gaps_found: int = 0
+    resets: int = 0
     missed_messages: int = 0
     misdirected: int = 0
     presence_connections: int = 0

@@ -25,6 +25,7 @@ from shardlayer.core import wire
 from shardlayer.core.channel_names import new_node, node_of
 from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable, WireError
 from shardlayer.core.frames import Broadcast
+from shardlayer.core.histogram import Histogram
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.reserved_rooms import reserved_rooms
 from shardlayer.core.sharding import shard_of
@@ -39,7 +40,7 @@ from shardlayer.delivery.position_checks import PositionChecks
 from shardlayer.delivery.registration import Registration
 from shardlayer.delivery.rooms import Rooms
 from shardlayer.delivery.sweeper import Sweeper
-from shardlayer.layer.layer_counters import LayerCounters
+from shardlayer.layer.layer_counters import LayerCounters, ShardCounters
 
 logger = logging.getLogger(__name__)
 
@@ -349,12 +350,15 @@ class Node:
         rooms = [room for hub in hubs for room in list(hub.rooms.values()) if room.name not in own]
         return LayerCounters(
             delivered=sum(hub.delivered for hub in hubs),
+            written_bytes=sum(hub.written_bytes for hub in hubs),
+            backlog_bytes=sum(hub.backlog for hub in hubs),
             unwanted=sum(hub.unwanted for hub in hubs),
             failed_members=sum(hub.failed for hub in hubs) + self._announcements.failed,
             broken_deliveries=sum(hub.broken_rounds for hub in hubs),
             backlog_overflows=sum(hub.overflows for hub in hubs),
             dropped=sum(hub.dropped for hub in hubs),
             gaps_found=self._checks.found,
+            resets=sum(hub.resets for hub in hubs),
             missed_messages=self.memberships.missed + self.mailboxes.missed,
             misdirected=self._rooms.misdirected.count,
             presence_connections=len(self.presence.attendance),
@@ -370,6 +374,23 @@ class Node:
             rooms=len(rooms),
             members=sum(map(len, rooms)),
         )
+
+    def shard_counters(self) -> list[ShardCounters]:
+        """Return what this node counted of each shard. From any thread."""
+        return [
+            ShardCounters(
+                delivered=hub.delivered,
+                rooms=len(rooms := list(hub.rooms.values())),
+                members=sum(map(len, rooms)),
+                backlog_bytes=hub.backlog,
+                unheard=int(shard in self._silent),
+            )
+            for shard, hub in enumerate(self._rooms.hubs)
+        ]
+
+    def delays(self) -> list[Histogram]:
+        """Return how long deliveries took, by shard (see `Hub.delays`)."""
+        return [hub.delays for hub in self._rooms.hubs]
 
     def _ordered(self, shard: int, kind: int, group: str, payload: bytes) -> None:
         """Add a channel to a group, or discard it, as another process says."""

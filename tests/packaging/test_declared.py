@@ -20,6 +20,7 @@ OWN = {"shardlayer", "realtime"}
 PLACES = {
     "server": ("shardlayer/server/",),
     "kafka": ("realtime/kafka/",),
+    "metrics": ("realtime/metrics/",),
     "encryption": ("shardlayer/",),
 }
 # Imported only where a project has it loaded; nothing of ours needs it.
@@ -31,7 +32,12 @@ NAMED_BY_PROJECTS = {"django-prometheus"}  # in INSTALLED_APPS
 def declared(extra: str = "") -> set[str]:
     """Return the names of the distributions that are declared for an extra, or for all."""
     lines = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
-    return {re.split(r"[\[<>=! ]", line)[0].lower() for line in lines}
+    return {_canonical(re.split(r"[\[<>=! ]", line)[0]) for line in lines}
+
+
+def _canonical(name: str) -> str:
+    """Return a distribution's name as PEP 503 has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def imported() -> Iterator[tuple[str, frozenset[str]]]:
@@ -49,7 +55,7 @@ def imported() -> Iterator[tuple[str, frozenset[str]]]:
                 )
                 for top in {module.partition(".")[0] for module in modules}:
                     if top not in OWN and top not in sys.stdlib_module_names:
-                        names = frozenset(owner.lower() for owner in owners[top])
+                        names = frozenset(map(_canonical, owners[top]))
                         yield str(path.relative_to(ROOT)), names
 
 

@@ -102,6 +102,7 @@ class Dispatch:
             records=len(records),
             size=size,
             rooms=[room for items in shards.values() for room, *_ in items],
+            oldest=getattr(records[0], "timestamp", 0),  # what can't be read has none
         )
         self._send(taken, shards, announcements, dead)
 

@@ -29,6 +29,7 @@ class Slice:
         records: How many.
         size: Bytes of their payloads.
         rooms: Where they go, for the figures.
+        oldest: The timestamp of the first, in ms since 1970; 0 if it has none.
         open_parcels: How many of its parcels are not delivered.
     """
 
@@ -37,6 +38,7 @@ class Slice:
     records: int
     size: int
     rooms: Sequence[str]
+    oldest: int = 0
     open_parcels: int = 0
 
 
@@ -85,9 +87,11 @@ class PartitionWork:
         """Whether all that was taken is delivered."""
         return not self._slices
 
-    def take(self, *, end: int, records: int, size: int, rooms: Sequence[str]) -> Slice:
+    def take(
+        self, *, end: int, records: int, size: int, rooms: Sequence[str], oldest: int = 0
+    ) -> Slice:
         """Begin a slice behind the ones before it; close it when all its parcels are delivered."""
-        taken = Slice(work=self, end=end, records=records, size=size, rooms=rooms)
+        taken = Slice(work=self, end=end, records=records, size=size, rooms=rooms, oldest=oldest)
         self._slices.append(taken)
         self._records += records
         self._size += size

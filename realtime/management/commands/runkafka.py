@@ -11,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from realtime.conf import conf
 from realtime.management.arguments import count
 from realtime.management.extras import command_extra
+from realtime.metrics.metric_sources import Process
+from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.sharded_layer import sharded_layer
 from realtime.waiting import wait_for_redis
 from shardlayer import GC_THRESHOLD, ShardedChannelLayer, run_until_stopped, spare_collections
@@ -83,7 +85,9 @@ async def _run(stop: asyncio.Event, pool_on: Callable[[ShardedChannelLayer], Poo
     layer.use_running_loop()
     try:
         pool = pool_on(layer)
+        start_sampling(Process(role="pool", layer=layer, pool=pool))
         if await wait_for_redis(layer, stop=stop):
             await pool.run(stop)
     finally:
         await layer.close()
+        stop_sampling()

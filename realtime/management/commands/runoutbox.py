@@ -10,6 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from realtime.conf import conf
+from realtime.metrics.metric_sources import Process
+from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.outbox.outbox_store import OutboxStore
 from realtime.outbox.relay import OutboxRelay
 from realtime.sharded_layer import sharded_layer
@@ -63,11 +65,13 @@ async def _run(store: OutboxStore, stop: asyncio.Event) -> None:
         poll=configured.outbox_poll,
         lease=configured.outbox_lease,
     )
+    start_sampling(Process(role="outbox", layer=sharded_layer(), outbox=relay))
     try:
         await relay.run(stop)
     finally:
         for layer in layers.values():
             await layer.close()
+        stop_sampling()
 
 
 def _layer(alias: str) -> ShardedChannelLayer | None:

@@ -36,7 +36,7 @@ TOPIC = "events"
 
 
 @pytest.mark.parametrize(
-    ("settings", "protocol"),
+    ("values", "protocol"),
     [
         ({}, "PLAINTEXT"),
         ({"kafka_tls": True}, "SSL"),
@@ -44,9 +44,9 @@ TOPIC = "events"
         ({"kafka_tls": True, "kafka_sasl_mechanism": "SCRAM-SHA-512"}, "SASL_SSL"),
     ],
 )
-def test_protocol(settings: dict[str, Any], protocol: str) -> None:
+def test_protocol(values: dict[str, Any], protocol: str) -> None:
     """TLS and SASL may be switched on each for itself."""
-    assert client_options(Conf(**settings))["security_protocol"] == protocol
+    assert client_options(Conf(**values))["security_protocol"] == protocol
 
 
 def test_certificates_are_checked() -> None:

@@ -1,0 +1,127 @@
+"""Writes this process's figures down each second, in a thread that nothing of it holds up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from realtime.conf import conf
+from realtime.metrics.figures import read_all
+from realtime.metrics.metric_sources import Process, Sources
+from realtime.metrics.slots import MetricsDirectoryError, Slot
+from realtime.metrics.snapshots import Snapshot, forget_snapshot, write_snapshot
+from shardlayer import Throttle
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 1.0  # seconds between two snapshots
+LOOKS = 4  # at the event loop, in that time
+ALONE = 0  # the number of a process that shares no directory with others
+
+
+class Sampling:
+    """The figures of a process, from `start` to `stop`.
+
+    Args:
+        process: What there is to tell of it.
+        loop: Its event loop, whose delay is measured.
+        directory: Where its snapshots go; None: nowhere.
+
+    Raises:
+        MetricsDirectoryError: The directory can't be used.
+    """
+
+    def __init__(
+        self, process: Process, loop: asyncio.AbstractEventLoop, directory: Path | None
+    ) -> None:
+        self.process = process
+        self.directory = directory
+        self._loop = loop
+        self._slot = None if directory is None else Slot(directory, process.role)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        self._complaint = Throttle()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and leave nothing behind."""
+        self._stop.set()
+        self._thread.join(INTERVAL)
+        if self._slot is not None and self.directory is not None:
+            forget_snapshot(self.directory, self._slot.name)
+            self._slot.release()
+
+    def snapshot(self) -> Snapshot:
+        """Return the figures now."""
+        return Snapshot(
+            role=self.process.role,
+            worker=ALONE if self._slot is None else self._slot.number,
+            figures=read_all(Sources(self.process)),
+        )
+
+    def save(self) -> None:
+        """Write them down now, so that who reads all processes' has them."""
+        if self.directory is not None:
+            write_snapshot(self.directory, self.snapshot())
+
+    def _run(self) -> None:
+        looks = 0
+        while not self._stop.wait(INTERVAL / LOOKS):
+            self._look_at_loop()
+            looks += 1
+            if looks % LOOKS == 0:
+                try:
+                    self.save()
+                except Exception as error:  # a full disk, say: the next second may do better
+                    if self._complaint.is_due():
+                        logger.warning("The figures can't be written: %s", error, exc_info=True)
+
+    def _look_at_loop(self) -> None:
+        asked = time.perf_counter()
+
+        def come() -> None:
+            self.process.loop_delays.observe(time.perf_counter() - asked)
+
+        with suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(come)
+
+
+_current: Sampling | None = None
+
+
+def current() -> Sampling | None:
+    """Return the sampling of this process, if it has begun."""
+    return _current
+
+
+def start_sampling(process: Process) -> None:
+    """Begin with the figures of this process, from its event loop. Once for a process.
+
+    A directory that can't be used is logged; the process's own figures are there all the same.
+    """
+    global _current  # one for a process
+    configured = conf().metrics_directory
+    loop = asyncio.get_running_loop()
+    try:
+        sampling = Sampling(process, loop, Path(configured) if configured else None)
+    except MetricsDirectoryError as error:
+        logger.error("Only this process's own figures: %s", error)
+        sampling = Sampling(process, loop, None)
+    stop_sampling()
+    _current = sampling
+    sampling.start()
+
+
+def stop_sampling() -> None:
+    """End, if it has begun."""
+    global _current
+    sampling, _current = _current, None
+    if sampling is not None:
+        sampling.stop()

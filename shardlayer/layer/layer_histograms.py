@@ -1,0 +1,26 @@
+"""What a layer measures, for metrics: how long, how large, how far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from shardlayer.broker.publisher_histograms import PublisherHistograms
+from shardlayer.core.histogram import Histogram
+from shardlayer.delivery.hub import DELIVERY_SECONDS
+
+
+@dataclass(slots=True, kw_only=True)
+class LayerHistograms(PublisherHistograms):
+    """Measured values of all event loops of a process, since they began.
+
+    Attributes:
+        delivery_seconds: From the moment at which a node heard of publications until all members
+            here were written to; one value for each round of writing, of its oldest publication.
+    """
+
+    delivery_seconds: Histogram = field(default_factory=lambda: Histogram(DELIVERY_SECONDS))
+
+    def add(self, others: PublisherHistograms) -> None:
+        """Count what others have counted; of what they have."""
+        for item in fields(others):
+            getattr(self, item.name).add(getattr(others, item.name))
