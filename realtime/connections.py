@@ -10,7 +10,8 @@ import time
 
 import orjson
 
-from realtime.access.identity import User, session_digest
+from realtime.access.anonymous import User
+from realtime.access.identity import session_digest
 from realtime.access.revocations import Revocation
 from realtime.access.users import user_key
 from realtime.rooms.room_names import CONTROL_ROOM, require_room_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from channels import DEFAULT_CHANNEL_LAYER
 
-from realtime.access.identity import User
+from realtime.access.anonymous import User
 from realtime.access.users import user_room
 from realtime.json_values import encode
 from realtime.on_commit import apublish_on_commit, publish_on_commit

@@ -16,8 +16,9 @@ from typing import Final
 
 from django.core import signing
 
+from realtime.access.anonymous import User
 from realtime.access.credential import Credential
-from realtime.access.identity import User, key_of, session_digest
+from realtime.access.identity import key_of, session_digest
 from realtime.access.users import is_user_room
 from realtime.conf import conf
 from realtime.rooms.room_names import (

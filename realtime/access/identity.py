@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -21,24 +21,13 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.http.cookie import parse_cookie
 
+from realtime.access.anonymous import User, anonymous_user
 from realtime.access.credential import NOBODY, Credential
 from realtime.access.revocations import Verdict
 from realtime.access.session_users import session_users
 from shardlayer.consumers import OldConnections
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
-
-User: TypeAlias = "AbstractBaseUser | AnonymousUser"
-
 _SESSION_READINGS = 3  # of one session, if users are signed out while it is read
-
-
-def anonymous_user() -> AnonymousUser:
-    """Return nobody. A project without django.contrib.auth can import this module all the same."""
-    from django.contrib.auth.models import AnonymousUser
-
-    return AnonymousUser()
 
 
 class SignInGate(Protocol):

@@ -11,7 +11,7 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.module_loading import import_string
 
-from realtime.access.identity import User
+from realtime.access.anonymous import User
 from realtime.rooms.room_settings import PERMISSION, Action
 
 Claims = Mapping[str, Any]

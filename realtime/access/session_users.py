@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Final
+from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 from channels.db import database_sync_to_async
@@ -27,15 +27,15 @@ from django.contrib.auth import (
     load_backend,
 )
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare
 
+from realtime.access.anonymous import User, anonymous_user
 from shardlayer import Tasks
 
 MOST_AT_ONCE: Final = 50  # sessions; other work waits for the thread meanwhile
 
-Found = AbstractBaseUser | AnonymousUser | Exception
+Found: TypeAlias = "User | Exception"
 
 
 class SessionUsers:
@@ -43,10 +43,10 @@ class SessionUsers:
 
     def __init__(self) -> None:
         self._tasks = Tasks()
-        self._asked: dict[str, asyncio.Future[AbstractBaseUser | AnonymousUser]] = {}
+        self._asked: dict[str, asyncio.Future[User]] = {}
         self._is_reading = False
 
-    async def of(self, key: str) -> AbstractBaseUser | AnonymousUser:
+    async def of(self, key: str) -> User:
         """Return the user of a session, as it is after this call; raises what the database raises.
 
         Of a session that is asked about by several at once each gets the same object.
@@ -60,7 +60,7 @@ class SessionUsers:
         return await asyncio.shield(future)  # one who goes away must not cancel the others'
 
     async def _read_all(self) -> None:
-        futures: list[asyncio.Future[AbstractBaseUser | AnonymousUser]] = []
+        futures: list[asyncio.Future[User]] = []
         try:
             while self._asked:
                 keys = list(self._asked)[:MOST_AT_ONCE]
@@ -97,19 +97,19 @@ def _read(keys: Sequence[str]) -> list[Found]:
     return found
 
 
-def user_of_session(key: str) -> AbstractBaseUser | AnonymousUser:
+def user_of_session(key: str) -> User:
     """Return the user of a session; nobody, if it is gone, or their password was changed since."""
     session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     path = session.get(BACKEND_SESSION_KEY)
     if path not in settings.AUTHENTICATION_BACKENDS:
-        return AnonymousUser()
+        return anonymous_user()
     try:
         user_key = get_user_model()._meta.pk.to_python(session[SESSION_KEY])
     except (KeyError, ValidationError):
-        return AnonymousUser()
+        return anonymous_user()
     user: AbstractBaseUser | None = load_backend(path).get_user(user_key)
     if user is None or not _is_of_password(user, session.get(HASH_SESSION_KEY) or ""):
-        return AnonymousUser()
+        return anonymous_user()
     return user
 
 

@@ -14,7 +14,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 
-from realtime.access.identity import User, key_of
+from realtime.access.anonymous import User
+from realtime.access.identity import key_of
 from realtime.conf import conf
 
 _is_plain = re.compile(r"[a-zA-Z0-9_-]{1,64}").fullmatch  # without periods, see `user_room`

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from django.contrib.auth.models import AnonymousUser
-
-from realtime.access.identity import Identity, User, name_of
+from realtime.access.anonymous import User, anonymous_user
+from realtime.access.identity import Identity, name_of
 from realtime.access.notes import write_note
 from realtime.access.permissions import Permissions
 from realtime.access.users import is_user_room, user_room
@@ -204,7 +203,7 @@ class ClientSession:
             await self.sign_in(command.token)
         # Who comes back has no session read for the answer alone: many do so at once.
         is_asked = command.note is None or self._identity.is_known
-        user = await self._identity.user() if is_asked else AnonymousUser()
+        user = await self._identity.user() if is_asked else anonymous_user()
         name, room = name_of(user), user_room(user) if user.is_authenticated else None
         for known in [known for known in self._rooms if known != room and is_user_room(known)]:
             self._rooms.leave(known)  # of whoever was signed in before

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from realtime.access.identity import User
+from realtime.access.anonymous import User
 from realtime.access.users import user_room
 from realtime.clients.client_counters import counters
 from realtime.clients.limits import bucket

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from realtime.access.identity import Identity, User
+from realtime.access.anonymous import User
+from realtime.access.identity import Identity
 from realtime.clients.client_counters import counters
 from realtime.conf import conf
 from realtime.json_values import encode

@@ -9,7 +9,8 @@ from __future__ import annotations
 from itertools import count
 from typing import Final
 
-from realtime.access.identity import User, key_of
+from realtime.access.anonymous import User
+from realtime.access.identity import key_of
 
 ANONYMOUS_MARK: Final = "~"
 

@@ -18,6 +18,7 @@ from websockets.typing import Origin
 from demo.embedded import EmbeddedValkey, free_port
 from demo.embedded.ports import answers
 from realtime.metrics.figures import FIGURES, PREFIX
+from shardlayer.core.sharding import shard_of
 from tests.realtime.process import BIN, Process, manage
 from tests.tools import find
 from tests.waiting import wait_until
@@ -97,19 +98,21 @@ def test_any_worker_tells_of_all(workers: tuple[Worker, Worker]) -> None:
             one.send(json.dumps(command))
         received = [json.loads(two.recv(PATIENCE)) for _ in range(20)]
         assert len(received) == 20
-        wait_until(
-            lambda: sum(workers[1].values("deliveries_total").values()) == 40, within=PATIENCE
-        )
-        assert workers[0].values("deliveries_total") == {("worker", "0"): 20, ("worker", "1"): 20}
-        assert workers[0].values("publications_total")["worker", "0"] == 20
+        shard = str(shard_of("machine.m", 32))  # the workers' own room is in another
+        name = "shard_deliveries_total"
+        expected = {("worker", "0", shard): 20, ("worker", "1", shard): 20}
+        for worker in workers:
+            wait_until(lambda: expected.items() <= worker.values(name).items(), within=PATIENCE)  # noqa: B023
+        assert workers[0].values("deliveries_total")["worker", "1"] == 20
+        assert workers[1].values("publications_total")["worker", "0"] >= 20
         assert workers[0].values("subscriptions") == {("worker", "0"): 1, ("worker", "1"): 1}
         assert workers[0].values("connections")["worker", "1"] >= 1
         assert workers[1].values("shard_up")["worker", "0", "31"] == 1
         assert workers[0].values("batch_size_count")["worker", "0"] > 0
-        assert workers[0].values("batch_size_sum")["worker", "0"] == 20
+        assert workers[0].values("batch_size_sum")["worker", "0"] >= 20
         assert workers[0].values("delivered_bytes_total")["worker", "0"] > 20 * 20
         dispatched = workers[0].values("dispatch_total")
-        assert sum(dispatched["worker", "0", kind] for kind in ("targeted", "fallback")) == 20
+        assert sum(dispatched["worker", "0", kind] for kind in ("targeted", "fallback")) >= 20
         assert workers[0].values("delivery_seconds_count")["worker", "0"] > 0
         assert workers[0].values("event_loop_delay_seconds_count")["worker", "0"] > 0
 
@@ -138,7 +141,8 @@ def test_strangers_are_refused(workers: tuple[Worker, Worker]) -> None:
     worker, _ = workers
     with pytest.raises(HTTPError) as refused:
         worker.text(**{"X-Forwarded-For": "192.0.2.1"})
-    assert refused.value.code == 403
+    with refused.value:
+        assert refused.value.code == 403
     headers = {"X-Forwarded-For": "192.0.2.1", "Authorization": f"Bearer {KEY}"}
     assert PREFIX in worker.text(**headers)
 
