@@ -21,6 +21,7 @@ PLACES = {
     "server": ("shardlayer/server/",),
     "kafka": ("realtime/kafka/",),
     "metrics": ("realtime/metrics/",),
+    "jwt": ("realtime/access/jwt_",),
     "encryption": ("shardlayer/",),
 }
 # Imported only where a project has it loaded; nothing of ours needs it.
@@ -74,14 +75,16 @@ def test_what_is_imported_is_declared() -> None:
 def test_what_is_declared_is_imported() -> None:
     """No dependency stays behind when its last import goes."""
     used = NAMED_BY_PROJECTS.union(*(names for _, names in imported()))
-    all_declared = declared().union(*map(declared, ("server", "kafka", "encryption", "metrics")))
+    all_declared = declared().union(
+        *map(declared, ("server", "kafka", "encryption", "metrics", "jwt"))
+    )
     assert all_declared <= used, all_declared - used
 
 
 def test_all_names_every_extra_of_users() -> None:
-    """`shardlayer[all]` is what `server`, `kafka`, `metrics` and `encryption` are together."""
+    """`shardlayer[all]` is all the extras of users together."""
     assert PROJECT["optional-dependencies"]["all"] == [
-        "shardlayer[server,kafka,metrics,encryption]"
+        "shardlayer[server,kafka,metrics,jwt,encryption]"
     ]
 
 
