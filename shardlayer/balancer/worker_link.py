@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.balancer.balancer_counters import BalancerCounters
 from shardlayer.balancer.socket_file import Peer
 from shardlayer.core.handover_frames import (
@@ -35,6 +36,8 @@ STALLED_AFTER = 1.0  # seconds without a receipt, after which other workers are 
 JOIN_TIMEOUT = 5.0  # seconds for a worker to say who it is
 READ_SIZE = 64 * 1024  # bytes
 CLOSED = "it closed its link"
+
+_complain = ThrottledLog(logger, logging.WARNING)  # it will try again and again
 
 
 class WorkerLink:
@@ -149,8 +152,8 @@ class WorkerLink:
         self._loop.remove_writer(self._socket)
         self._socket.close()
         # Whoever closes before joining may only have looked whether somebody is there.
-        level = logging.INFO if self.name or reason == CLOSED else logging.WARNING
-        logger.log(level, "%s is gone: %s.", self, reason)
+        log = logger.info if self.name or reason == CLOSED else _complain
+        log("%s is gone: %s.", self, reason)
         not_taken = [connection for _, connection in self._kept] + self._outgoing
         self._kept.clear()
         self._outgoing = []

@@ -74,12 +74,13 @@ class BalancerLink:
         self._tasks = Tasks()
         self._session: _Session | None = None
         self._left = False
-        self._complaint = Throttle()
+        self._away = Throttle()
+        self._ended = Throttle()
 
     @property
     def is_joined(self) -> bool:
         """Whether a balancer knows of this worker now."""
-        return self._session is not None
+        return self._session is not None and self._session.is_welcome
 
     def start(self, after: Callable[[], Awaitable[bool]]) -> None:
         """Join once `after()` has returned true, and again whenever the balancer was away."""
@@ -111,12 +112,12 @@ class BalancerLink:
             try:
                 joined = await self._connect()
             except OSError as error:
-                if self._complaint.is_due():
+                if self._away.is_due():
                     logger.warning("No balancer at %s (%s); trying again.", self._path, error)
             else:
-                self._complaint.reset()
-                backoff.reset()
-                await self._serve(joined)
+                if await self._serve(joined):
+                    self._away.reset()
+                    backoff.reset()  # and not for one that only lets itself be called
             if not self._left:
                 await asyncio.sleep(backoff.failed())
 
@@ -130,12 +131,12 @@ class BalancerLink:
             raise
         return connection
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket) -> bool:
+        """Take what comes until the link ends; return whether the balancer took this worker."""
         session = _Session(connection, self._host)
         if self._left:
             session.close()
-            return
-        logger.info("Joined the balancer at %s.", self._path)
+            return False
         self._session = session
         try:
             session.begin(self._join)
@@ -143,8 +144,9 @@ class BalancerLink:
         finally:
             self._session = None
             session.close()
-        if not self._left:
+        if not self._left and self._ended.is_due():
             logger.warning("The link to the balancer ended (%s); joining again.", reason)
+        return session.is_welcome
 
 
 class _Session:
@@ -152,11 +154,13 @@ class _Session:
 
     Attributes:
         ended: Gets the reason when it is over.
+        is_welcome: Whether the balancer has said what this worker may hold.
     """
 
     def __init__(self, connection: socket.socket, host: ConnectionTaker) -> None:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[str] = self._loop.create_future()
+        self.is_welcome = False
         self._socket = connection
         self._host = host
         self._reader = HandoverReader()
@@ -226,6 +230,9 @@ class _Session:
         while self._frames and not self._unsent:
             frame = self._frames.popleft()
             if isinstance(frame, Share):
+                if not self.is_welcome:
+                    logger.info("Joined the balancer.")
+                self.is_welcome = True
                 self._host.take_share(frame.capacity, frame.reserve)
             elif isinstance(frame, Handover):
                 self._take(frame)

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,6 +204,21 @@ def test_late_handover_is_not_taken(balancer: ScriptedBalancer, door: Door) -> N
         again.give(accepted)
         again.read_load(taken=1)
         assert RawClient(client).status == 101
+
+
+def test_balancer_that_turns_it_away(balancer: ScriptedBalancer) -> None:
+    """A worker that is never taken tries again more and more seldom, and says so once."""
+    with worker(balancer) as server:
+        began = time.monotonic()
+        for _ in range(6):
+            link = balancer.worker()
+            link.read_join()
+            link.socket.close()
+        # 0.05 s, then twice that and so on, each shortened by a half at most
+        assert time.monotonic() - began > 0.05 * (1 + 2 + 4 + 8 + 16) / 2
+        joined(balancer).share(capacity=1)
+        wait_until(lambda: "Joined the balancer." in server.log)
+        assert server.log.count("The link to the balancer ended") == 1
 
 
 @pytest.mark.parametrize("data", [b"\x04\x00\x01x", b"\x04\xff\xff"])
