@@ -10,6 +10,7 @@
 | realtime.W001 | AUTHORIZE and CLIENT_PUBLISH, which ROOMS replaces |
 | realtime.W002 | with --deploy: anyone may subscribe to some rooms, or see who is there |
 | realtime.W003 | with --deploy: anyone may publish to some rooms |
+| realtime.W005 | members of a room are told who is there, though some of them may not ask |
 
 What has the wrong form is found before (`realtime.checks`).
 """
@@ -24,11 +25,13 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from realtime.access.rules import ANYONE, rule_of
+from realtime.access.rules import ANYONE, NOBODY, rule_of
 from realtime.conf import conf, problems, room_settings
 from realtime.rooms.old_settings import AUTHORIZE_IS_OLD
 from realtime.rooms.room_settings import ACTIONS, AUTHORIZE, PERMISSION, histories
 from shardlayer import ConfigurationError, LayerOptions
+
+_OPENNESS = ("nobody", "staff", "signed_in", "anyone")  # each lets in whom the one before does
 
 
 def _is_readable() -> bool:
@@ -41,7 +44,13 @@ def check_rooms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     """Check that each rule can be asked, and that nothing else says something else."""
     if not _is_readable():
         return []
-    return [*_check_rules(), *_check_histories(), *_check_private_rooms(), *_check_age()]
+    return [
+        *_check_rules(),
+        *_check_histories(),
+        *_check_private_rooms(),
+        *_check_events(),
+        *_check_age(),
+    ]
 
 
 @register(Tags.security, deploy=True)
@@ -151,6 +160,27 @@ def _check_private_rooms() -> Iterator[Error]:
                 "your rooms otherwise, or set another USER_ROOM_PREFIX.",
                 id="realtime.E008",
             )
+
+
+def _check_events() -> Iterator[Warning]:
+    for room in room_settings():
+        if room.presence_events and not _is_as_open(room.presence, room.subscribe):
+            yield Warning(
+                f"REALTIME['ROOMS'][{room.glob!r}] tells all members who comes and goes, and they "
+                f"are {room.subscribe!r}; who may ask is {room.presence!r}.",
+                hint="Set 'presence' to the rule of 'subscribe', or leave 'presence_events' out; "
+                "or silence it: SILENCED_SYSTEM_CHECKS = ['realtime.W005'].",
+                id="realtime.W005",
+            )
+
+
+def _is_as_open(rule: str, other: str) -> bool:
+    """Return whether one rule lets in whomever another does, as far as is plain."""
+    if rule in (other, ANYONE.text) or other == NOBODY.text:
+        return True
+    if rule in _OPENNESS and other in _OPENNESS:
+        return _OPENNESS.index(rule) >= _OPENNESS.index(other)
+    return False
 
 
 def _check_age() -> Iterator[Warning]:

@@ -178,3 +178,30 @@ class TestCommand:
         told = capsys.readouterr().err
         assert "realtime.W002" in told
         assert "realtime.W003" in told
+
+
+@pytest.mark.parametrize(
+    ("subscribe", "presence", "warned"),
+    [
+        ("anyone", "anyone", False),
+        ("signed_in", "anyone", False),
+        ("staff", "signed_in", False),
+        ("nobody", "nobody", False),
+        (f"{HERE}.authorize", f"{HERE}.authorize", False),
+        ("permission:realtime.view_room", "anyone", False),
+        ("signed_in", "staff", True),
+        ("anyone", "nobody", True),
+        ("anyone", "permission:realtime.view_room", True),
+        ("permission:realtime.view_room", "staff", True),
+    ],
+)
+def test_members_are_told_what_they_may_not_ask(
+    settings: Settings, subscribe: str, presence: str, warned: bool
+) -> None:
+    """Who is there goes to all members, so their rule is what counts."""
+    rules = {"subscribe": subscribe, "presence": presence, "presence_events": True}
+    told = [(id, text) for id, text in found(settings, {"a.*": rules}) if id == "realtime.W005"]
+    assert bool(told) is warned
+    assert all("'a.*'" in text for _, text in told)
+    rules["presence_events"] = False
+    assert "realtime.W005" not in dict(found(settings, {"a.*": rules}))
