@@ -24,19 +24,28 @@ class HAProxy(Process):
         directory: Where its log and its commands' socket are.
         names: Address of the name server that knows the nodes.
         nodes: The nodes' name and port, as name:port.
+        configuration: Another configuration than that of deploy/haproxy/.
         environ: More of the configuration's variables.
 
     Attributes:
         port: Where clients come.
     """
 
-    def __init__(self, directory: Path, *, names: str, nodes: str, **environ: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        names: str,
+        nodes: str,
+        configuration: Path | None = None,
+        **environ: str,
+    ) -> None:
         program = tools.find("haproxy")
         assert program is not None
         self.port, self.metrics_port = free_port(), free_port()
         self._admin = directory / "admin.sock"
         super().__init__(
-            [program, "-db", "-f", str(CONFIGURATION)],
+            [program, "-db", "-f", str(configuration or CONFIGURATION)],
             log=directory / "haproxy.log",
             **{
                 "HAPROXY_BIND": f"{LOOPBACK}:{self.port}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import subprocess
@@ -30,6 +31,8 @@ pytestmark = [
 
 ONE, TWO, THREE = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
+DOCUMENT = (ROOT / "docs" / "deploy.md").read_text()
+
 Start = Callable[..., HAProxy]
 
 
@@ -51,10 +54,20 @@ def names() -> Iterator[NameServer]:
 
 @contextmanager
 def haproxy_before(
-    directory: Path, names: NameServer, port: int, **environ: str
+    directory: Path,
+    names: NameServer,
+    port: int,
+    configuration: Path | None = None,
+    **environ: str,
 ) -> Iterator[HAProxy]:
     """Run HAProxy until the block ends; inside it knows all nodes."""
-    with HAProxy(directory, names=names.address, nodes=f"node:{port}", **environ) as haproxy:
+    with HAProxy(
+        directory,
+        names=names.address,
+        nodes=f"node:{port}",
+        configuration=configuration,
+        **environ,
+    ) as haproxy:
         for backend in ("sockets", "pages"):
             wait_until(
                 lambda backend=backend: set(haproxy.up(backend)) == set(names.addresses),  # type: ignore[misc]
@@ -153,6 +166,48 @@ def test_nodes_see_their_clients(start: Start, nodes: dict[str, ProxiedNode]) ->
     line = f"127.0.0.1:{place[1]} - - "
     wait_until(lambda: any(line in node.output() for node in nodes.values()), within=20)
     assert not any("6.6.6.6" in node.output() for node in nodes.values())
+
+
+def test_behind_a_balancer_that_appends(
+    nodes: dict[str, ProxiedNode], names: NameServer, tmp_path: Path
+) -> None:
+    """With the line of docs/deploy.md the client is whom the balancer in front has named, last."""
+    [line] = re.findall(r"^ +(http-request set-header X-Forwarded-For .*)$", DOCUMENT, re.MULTILINE)
+    text = CONFIGURATION.read_text()
+    for old, new in {
+        "http-request del-header X-Forwarded-For\n": f"{line}\n",
+        "    option forwardfor\n": "",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    written = tmp_path / "haproxy.cfg"
+    written.write_text(text)
+    port = nodes[ONE].port
+    with haproxy_before(tmp_path, names, port, configuration=written) as haproxy:
+        with connect(haproxy.port, X_Forwarded_For="6.6.6.6, 10.1.2.3") as client:
+            assert client.status == 101
+        wait_until(lambda: any("10.1.2.3:" in node.output() for node in nodes.values()))
+        assert not any("6.6.6.6" in node.output() for node in nodes.values())
+
+
+def test_refusals_are_counted(start: Start) -> None:
+    """What docs/deploy.md says to scale on: clients that got 503, and connections of nodes."""
+    haproxy = start(HAPROXY_SOCKETS_PER_NODE="1")
+    with ExitStack() as stack:
+        for _ in range(2):
+            assert stack.enter_context(connect(haproxy.port)).status == 101
+        for _ in range(3):
+            assert stack.enter_context(connect(haproxy.port)).status == 503
+        [name] = re.findall(r"`(haproxy_frontend_http_responses_total\{[^}]*\})`", DOCUMENT)
+        figures = haproxy.watch("/metrics")[1]
+        [series] = [line for line in figures.splitlines() if line.startswith(name[:-1])]
+        assert series.endswith(" 3")
+        current = re.findall(
+            r'^haproxy_server_current_sessions\{proxy="sockets",server="node-\d"\} (\d+)$',
+            figures,
+            re.MULTILINE,
+        )
+        assert sorted(current)[-2:] == ["1", "1"]
 
 
 def test_tls(start: Start, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What docs/deploy.md reckons with, measured: proxies, the kernel, and nodes on one Redis."""
