@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -49,6 +49,9 @@ class Placed(NamedTuple):
     position: Position | None
     channels: Sequence[str]
 
+
+# Made for each publication: without the function that calling the class goes through.
+_as_placed: Callable[[tuple[Any, ...]], Placed] = partial(tuple.__new__, Placed)
 
 Outcome = Placed | ScriptFailed
 """What became of one publication of a batch that was acknowledged."""
@@ -218,7 +221,7 @@ class Publisher:
         histograms.publish_seconds.observe(now - since)
         histograms.fanout.observe(published.messages)
         if not published.channels:
-            placed: list[Outcome] = [Placed(position, ()) for position in published.positions]
+            placed: list[Outcome] = [_as_placed((position, ())) for position in published.positions]
         else:
             placed = [
                 Placed(position, published.channels.get(item.group, ()))

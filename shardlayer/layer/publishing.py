@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakMethod
 
 from shardlayer.broker.publisher import Placed
@@ -22,6 +22,9 @@ from shardlayer.layer.engines import Engines
 MAX_IDEMPOTENCY_KEY = 128  # characters
 DESTINATIONS = 8_192  # rooms of which it is remembered how to publish to them; some 3 MB
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+# Made for each publication: without the function that calling the class goes through.
+_as_outgoing: Callable[[tuple[Any, ...]], Outgoing] = partial(tuple.__new__, Outgoing)
 
 Reply = TypeVar("Reply")
 Outcome = Placed | BaseException
@@ -212,7 +215,7 @@ class Publishing:
             self.require_valid_group_name(room)  # says why, of what can't be looked up, too
             raise
         self._check_size(data)
-        return Outgoing(shard, room, head + data, policy, mark, idempotency_key)
+        return _as_outgoing((shard, room, head + data, policy, mark, idempotency_key, False))
 
     @cached_property
     def _destination(self) -> Callable[[str], tuple[int, bytes, HistoryPolicy]]:

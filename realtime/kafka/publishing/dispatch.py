@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from aiokafka import TopicPartition
@@ -24,6 +25,9 @@ from realtime.record_publisher import RecordPublisher, RoutedRecord
 from shardlayer import Mark, ScriptFailed, ShardedChannelLayer, ShardUnavailable
 
 logger = logging.getLogger(__name__)
+
+# Made for each record: without the function that calling the class goes through.
+_as_mark: Callable[[tuple[str, int, int]], Mark] = partial(tuple.__new__, Mark)
 
 
 class Dispatch:
@@ -95,7 +99,7 @@ class Dispatch:
                     mark = Mark(announcements_of(work.source), record.offset, index)
                     announcements.append((room, data, mark, record))
                 else:
-                    mark = Mark(work.source, record.offset, index)
+                    mark = _as_mark((work.source, record.offset, index))
                     shards.setdefault(shard_of(room), []).append((room, data, mark, record))
         taken = work.take(
             end=records[-1].offset + 1,

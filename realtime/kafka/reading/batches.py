@@ -11,6 +11,7 @@ The format: https://kafka.apache.org/documentation/#recordbatch
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -37,6 +38,9 @@ from realtime.kafka.reading.record_format import (
 from realtime.kafka.reading.unpacking import unpack
 
 OUTSIDE = "its offset is not in its batch"
+
+# Made for each record: without the function that calling the class goes through.
+_as_record: Callable[[tuple[Any, ...]], ReadRecord] = partial(tuple.__new__, ReadRecord)
 
 Decode = Callable[[bytes | None], Any]
 
@@ -310,18 +314,20 @@ class RecordSet:
         checksum: int | None,
     ) -> ReadRecord:
         topic, partition = self._partition
-        return ReadRecord(
-            topic,
-            partition,
-            offset,
-            timestamp,
-            timestamp_type,
-            key if self._decode_key is None else self._decode_key(key),
-            value if self._decode_value is None else self._decode_value(value),
-            checksum,
-            -1 if key is None else len(key),
-            -1 if value is None else len(value),
-            tuple(headers),
+        return _as_record(
+            (
+                topic,
+                partition,
+                offset,
+                timestamp,
+                timestamp_type,
+                key if self._decode_key is None else self._decode_key(key),
+                value if self._decode_value is None else self._decode_value(value),
+                checksum,
+                -1 if key is None else len(key),
+                -1 if value is None else len(value),
+                tuple(headers),
+            )
         )
 
     def _lost(self, end: int, why: str) -> UnreadRecord:

@@ -74,7 +74,7 @@ class Router:
         """Return what needs no route, or one that can't take long."""
         if isinstance(record, UnreadRecord):
             return BadRecord(record.error)
-        if is_announcement(record):
+        if record.headers and is_announcement(record):
             return [EVERYBODY]
         if self._route is not route:
             return None

@@ -6,7 +6,8 @@ The layout is documented at the head of scripts/publish.lua.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -21,6 +22,9 @@ from shardlayer.core.types import Position
 _FOR_ALL_NODES = -1  # in place of a history's size
 
 _details = struct.Struct(">HqqH")
+
+# Made for each publication: without the function that calling the class goes through.
+_as_position: Callable[[tuple[int, str]], Position] = partial(tuple.__new__, Position)
 
 
 def publish(
@@ -124,9 +128,7 @@ def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
     members, rest = rest[: 2 * channels], rest[2 * channels :]
     repeats, rest = rest[: 3 * known], rest[3 * known :]
     begun, failures = rest[:mended], rest[mended:]
-    positions = [
-        Position(offset, epoch) if offset else None for offset, epoch in wire.unpack_heads(heads)
-    ]
+    positions = [_as_position(head) if head[0] else None for head in wire.unpack_heads(heads)]
     if len(positions) != len(batch.items) or len(members) != 2 * channels:
         raise WireError(
             f"The publish script answered {len(positions)} positions for {len(batch.items)} "
