@@ -95,7 +95,11 @@ class Identity:
         if self._user is None:
             self._session_key = session_key(scope["headers"])
         elif isinstance(self._user, AbstractBaseUser):
-            self._take(self._user, Credential(method="middleware", issued=time.time()))
+            # Of the middleware's session, if it has one: signing out of it ends the connection.
+            key = getattr(scope.get("session"), "session_key", None)
+            session = session_digest(key) if isinstance(key, str) else None
+            signed_in_by = Credential(method="middleware", issued=time.time(), session=session)
+            self._take(self._user, signed_in_by)
 
     @property
     def claims(self) -> Mapping[str, Any]:

@@ -156,11 +156,11 @@ class SignIn:
         Who signs in by a session has its cookie, so a note that was stolen is of no use without.
         """
         identity = self._client.identity
-        if credential.session is not None:
-            return credential.session == identity.session_shown
         if credential.method == "middleware":
             own = identity.credential
             return own.method == "middleware" and own.user_id == credential.user_id
+        if credential.session is not None:
+            return credential.session == identity.session_shown
         return True
 
     async def _counting(self, text: str) -> ResumeNote | None:

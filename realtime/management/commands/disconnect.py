@@ -30,4 +30,4 @@ class Command(BaseCommand):
             disconnect(named_user(user, is_key))
         except (ValueError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"All connections of {user} are closed.")
+        self.stdout.write(f"All workers are told: the connections of {user} end.")

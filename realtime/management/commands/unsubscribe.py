@@ -31,4 +31,4 @@ class Command(BaseCommand):
             unsubscribe(named_user(user, is_key), room)
         except (ValueError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"All connections of {user} are out of {room}.")
+        self.stdout.write(f"All workers are told: {user} is out of {room}.")

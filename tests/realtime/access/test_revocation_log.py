@@ -98,6 +98,24 @@ async def test_node_that_starts_later_knows(layer: ShardedChannelLayer) -> None:
         assert follower.verdict(time.time() + 5) is Verdict.COUNTS
 
 
+async def test_log_that_was_trimmed_says_so(
+    layer: ShardedChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what was issued before the oldest entry that is left nothing is known."""
+    monkeypatch.setattr("realtime.access.revocation_log.MAX_REVOCATIONS", 50)
+    began = time.time()
+    entries = [
+        (CONTROL_ROOM, orjson.dumps(Revocation(at=began + n / 100, user=f"u{n}").to_json()))
+        for n in range(1_000)
+    ]
+    await layer.publish_many(entries)
+    async with following(layer) as follower:
+        assert 50 <= len(follower.told) < 1_000
+        oldest = follower.told[0].at
+        assert follower.verdict(oldest - 1) is Verdict.UNKNOWN
+        assert follower.verdict(oldest + 2 * CLOCK_SKEW) is Verdict.COUNTS
+
+
 async def test_new_log_knows_nothing_of_before(layer: ShardedChannelLayer) -> None:
     """Where there is no log it may have been lost: what was issued before is not judged."""
     issued = time.time()

@@ -13,6 +13,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core import signing
 from django.db import connections
@@ -168,6 +169,22 @@ class TestSigningOut:
             await database_sync_to_async(home.logout)()
             assert await closing(left) == 4002
             assert (await stays.ask(2, connect={}))["connected"]["user"] == "ada"
+
+    async def test_middlewares_session_counts(self, people: tuple[User, User]) -> None:
+        """Behind AuthMiddlewareStack, too: the session in the scope is the one that is ended."""
+        ada, _ = people
+        browser = Browser()
+        await database_sync_to_async(browser.force_login)(ada)
+        key = browser.cookies[django_settings.SESSION_COOKIE_NAME].value
+        more = {"user": ada, "session": SessionStore(key)}
+        async with Client(more=more) as client, Client(more={"user": ada}) as other:
+            await past_the_skew()
+            assert (await client.ask(1, connect={}))["connected"]["user"] == "ada"
+            note = await note_of(client)
+            await database_sync_to_async(browser.logout)()
+            assert await closing(client) == 4002
+            assert (await other.ask(1, connect={}))["connected"]["user"] == "ada"
+            assert not (await other.ask(2, connect={"note": note}))["connected"]["resumed"]
 
     @pytest.mark.parametrize("how", ["password", "inactive", "deleted"])
     async def test_change_of_a_user_signs_out(self, people: tuple[User, User], how: str) -> None:
