@@ -45,6 +45,26 @@ def frames_of(tab: Page) -> list[dict[str, Any]]:
     return sent
 
 
+def test_comes_back_with_a_note(tab: Page, restartable: Worker) -> None:
+    """A worker gives the client a note, and the one that is started after it takes the note."""
+    heard: list[str] = []
+
+    def opened(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda frame: heard.append(str(frame)))
+
+    tab.on("websocket", opened)
+    client = RecordingClient(tab, "chat.note")
+    client.wait("live", 0)
+    while not any('"note":{"note":"' in frame for frame in heard):
+        tab.wait_for_timeout(50)
+    restartable.kill()
+    tab.wait_for_function("told.states.includes('offline')")
+    del heard[:]
+    restartable.start()
+    tab.wait_for_function("told.states.at(-1) === 'live'")
+    assert '"resumed":true' in heard[0]
+
+
 def test_publishing(tab: Page, other: Page) -> None:
     """What one client publishes reaches those of both workers, in order, with offsets."""
     here, there = RecordingClient(tab, "chat.p"), RecordingClient(other, "chat.p")
