@@ -212,10 +212,14 @@ class Identity:
         """
         if self.credential.method != "session" or self._session_key is None:
             return self.credential.method != "session"
+        now = time.time()
         user = await session_users().of(self._session_key)
         if key_of(user) != self.credential.user_id:
             return False
-        self._user = user
+        credential = replace(self.credential, issued=now)
+        if not self._gate().admit(credential):
+            return False
+        self._user, self.credential = user, credential
         return True
 
     async def _user_of_session(self, key: str) -> User:
@@ -255,7 +259,7 @@ def user_by(credential: Credential) -> User:
         known = {meta.pk.attname: meta.pk.to_python(credential.user_id)}
     except ValidationError as error:
         raise ValueError("The credential's user is no primary key of one.") from error
-    if credential.name:
+    if credential.name and credential.method != "jwt":  # whose name is another's to say
         known.setdefault(model.USERNAME_FIELD, credential.name)
     names = [field.attname for field in meta.concrete_fields if field.attname in known]
     user: AbstractBaseUser = model.from_db(None, names, [known[name] for name in names])
@@ -282,6 +286,16 @@ def key_of(user: User) -> str | None:
     if not user.is_authenticated or user.pk is None:
         return None
     return str(user._meta.pk.value_to_string(user))
+
+
+def canonical_key(text: str) -> str | None:
+    """Return a primary key of a user as its field writes it, `7` of `007`; None if it is none."""
+    field = get_user_model()._meta.pk
+    try:
+        user = get_user_model()(pk=field.to_python(text))
+    except ValidationError:
+        return None
+    return key_of(user)
 
 
 def session_key(headers: list[tuple[bytes, bytes]]) -> str | None:

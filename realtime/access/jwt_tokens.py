@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 
 from realtime.access.credential import BadToken, Credential
-from realtime.access.identity import key_of
+from realtime.access.identity import canonical_key, key_of
 from realtime.access.jwks import KeySet, NoSuchKey
 from realtime.conf import Conf, conf
 from shardlayer import needs_extra
@@ -102,8 +102,9 @@ class JwtReader:
             raise BadToken(f"The token has no {settings.jwt_user_claim} that names a user.")
         if not isinstance(rooms, list) or not all(isinstance(room, str) for room in rooms):
             raise BadToken(f"The token's {settings.jwt_rooms_claim} must be a list of texts.")
-        key: str | None = str(user)
-        if settings.jwt_user_field is not None:
+        if settings.jwt_user_field is None:
+            key = canonical_key(str(user))  # as whoever signs the user out writes it
+        else:
             key = await _key_by(settings.jwt_user_field, user)
         if key is None:
             raise BadToken("The token's user is gone.")

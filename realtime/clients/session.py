@@ -118,15 +118,20 @@ class ClientSession:
             counters.messages_refused += error.code == "too_large"
             self._write(replies.error(error))
         else:
-            if isinstance(command, Subscribe):
-                most = self._conf.max_rooms_per_client
-                rooms = min(len(command.rooms), most or len(command.rooms)) - 1
-                if rooms and not self._limits.take_commands(rooms):
-                    return self._close_for_rate()
+            more = self._rooms_to_ask_about(command)
+            if more > 0 and not self._limits.take_commands(more):
+                return self._close_for_rate()
             if not await self.do(command):
                 return False
         await self._sink.wait_drained()
         return True
+
+    def _rooms_to_ask_about(self, command: Command) -> int:
+        """Return for how many rooms rules may be asked, beside the first of a list."""
+        if isinstance(command, Subscribe):
+            most = self._conf.max_rooms_per_client
+            return min(len(command.rooms), most or len(command.rooms)) - 1
+        return len(self._rooms) if isinstance(command, Connect) and command.token else 0
 
     async def enter(self, rooms: Sequence[str]) -> bool:
         """Join the rooms of the URL, if there are any; say whether to go on.
@@ -204,7 +209,9 @@ class ClientSession:
         # Who comes back has no session read for the answer alone: many do so at once.
         is_asked = command.note is None or self._identity.is_known
         user = await self._identity.user() if is_asked else anonymous_user()
-        name, room = name_of(user), user_room(user) if user.is_authenticated else None
+        name, room = None, None
+        if user.is_authenticated:
+            name, room = self._identity.credential.name or name_of(user), user_room(user)
         for known in [known for known in self._rooms if known != room and is_user_room(known)]:
             self._rooms.leave(known)  # of whoever was signed in before
         self._write(

@@ -104,7 +104,7 @@ class SignIn:
         clients.add(self, credential)
         clients.plan(self, credential.expires)
         if credential.method == "session":
-            self._watch.plan_recheck(self)
+            self._watch.plan_recheck(self, credential.issued)
         return True
 
     def opens(self, credential: Credential, room: str) -> bool:
@@ -171,6 +171,9 @@ class SignIn:
         credential = note.credential
         if not self._is_bearer(note.bearer or credential):
             return None
+        recheck = conf().session_recheck
+        if credential.method == "session" and 0 < recheck < (time.time() - credential.issued) / 2:
+            return None  # read so long ago that only notes have put off reading it again
         # Of its bearer it is asked what happened since the note was written.
         written = replace(note.bearer or credential, issued=note.issued)
         if await self.judge(written) is not Verdict.COUNTS:

@@ -68,11 +68,16 @@ class SignInWatch:
         self._tasks.supervise(self._read_sessions, "realtime: read sessions again")
         self._tasks.repeat(self._look, "realtime: look after sign-ins", pause=lambda: LOOK_INTERVAL)
 
-    def plan_recheck(self, client: Watched) -> None:
-        """Have the session of a client that is signed in read again, if the settings say so."""
+    def plan_recheck(self, client: Watched, read_at: float) -> None:
+        """Have the session of a client that is signed in read again, if the settings say so.
+
+        One that was read long ago, by another worker, is read soon, but not with all others.
+        """
         if self._recheck and client in self.clients:
-            spread = random.uniform(1 - RECHECK_SPREAD, 1)  # noqa: S311 (jitter)
-            self.clients.plan(client, time.time() + self._recheck * spread)
+            now, wait = time.time(), self._recheck
+            due = read_at + wait * random.uniform(1 - RECHECK_SPREAD, 1)  # noqa: S311 (jitter)
+            soon = now + wait * random.uniform(0, RECHECK_SPREAD)  # noqa: S311 (jitter)
+            self.clients.plan(client, max(due, soon))
 
     def recheck(self, client: Watched) -> None:
         """Have a client's session read soon."""
@@ -110,7 +115,7 @@ class SignInWatch:
                 except Exception as error:  # of a database that is away, say
                     if self._complaint.is_due():
                         logger.warning("A session could not be read again.", exc_info=error)
-                self.plan_recheck(client)
+                    self.plan_recheck(client, time.time())
             await self._has_sessions.wait()
 
 

@@ -102,7 +102,7 @@ async def test_session_is_the_credential(ada: User) -> None:
 async def test_credential_signs_in_without_a_query() -> None:
     """A credential's user is known by key and name; a query would fail this test."""
     identity = Identity({"headers": []})
-    identity.sign_in(Credential(method="jwt", user_id="7", name="ada", claims={"team": "red"}))
+    identity.sign_in(Credential(method="token", user_id="7", name="ada", claims={"team": "red"}))
     user = await identity.user()
     assert (user.pk, name_of(user), user_room(user)) == (7, "ada", "user.7")
     assert user.is_authenticated

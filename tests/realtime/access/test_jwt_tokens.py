@@ -18,8 +18,8 @@ from django.core.checks import Error, Warning
 from django.db import connections
 from pytest_django import Settings
 
-from realtime.access.credential import BadToken
-from realtime.access.identity import Identity
+from realtime.access.credential import BadToken, Credential
+from realtime.access.identity import Identity, user_by
 from realtime.access.jwt_checks import check_jwt, check_jwt_is_for_us
 from realtime.access.jwt_tokens import jwt_reader
 from realtime.tokens import MAX_TOKEN, issue_token, sign_in_by
@@ -236,6 +236,23 @@ async def test_user_who_is_none(ada: User, user: str) -> None:
     async with Client() as client:
         answer = await client.ask(1, connect={"token": signed("ES256", sub=user, iat=None)})
         assert answer["error"]["code"] == "bad_token"
+
+
+@pytest.mark.parametrize("sub", ["007", " 7", "+7", "\uff17", 7])
+async def test_one_user_has_one_key(settings: Settings, sub: str | int) -> None:
+    """However the issuer writes it: whoever signs the user out writes it as Django does."""
+    settings.REALTIME = configured("HS256")
+    assert (await jwt_reader().read(signed("HS256", sub=sub))).user_id == "7"
+
+
+async def test_name_is_not_the_users(ada: User) -> None:
+    """A rule that looks at the user's name sees Django's, and not what the issuer says."""
+    identity = Identity({"headers": []})
+    token = signed("ES256", sub=str(ada.pk), preferred_username="admin")
+    await sign_in_by(token, identity)
+    assert (await identity.loaded_user()).get_username() == "ada"
+    nobody_loaded = user_by(Credential(method="jwt", user_id=str(ada.pk), name="admin"))
+    assert "username" in nobody_loaded.get_deferred_fields()  # type: ignore[union-attr]
 
 
 async def test_another_field_names_the_user(ada: User, settings: Settings) -> None:

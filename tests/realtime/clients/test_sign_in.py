@@ -241,6 +241,44 @@ class TestSigningOut:
             await until(lambda: sum("django_session" in query for query in queries.seen) >= 2)
             assert (await client.ask(2, connect={}))["connected"]["user"] == "ada"
 
+    async def test_note_does_not_put_it_off(
+        self, people: tuple[User, User], settings: Settings
+    ) -> None:
+        """Who comes back with notes again and again has the session read in the end."""
+        settings.REALTIME = RULES | {"SESSION_RECHECK": 2}
+        ada, _ = people
+        headers = await cookie(ada)
+        async with Client(headers=headers) as client:
+            await past_the_skew()
+            await client.ask(1, connect={})
+            note = await note_of(client)
+        await Session.objects.all().adelete()
+        resumed = 0
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                async with Client(headers=headers) as client:
+                    answer = await client.ask(1, connect={"note": note})
+                    if not answer["connected"]["resumed"]:
+                        assert (await client.ask(2, connect={}))["connected"]["user"] is None
+                        break
+                    note = await note_of(client)
+                resumed += 1
+        assert resumed > 1
+
+    async def test_signing_in_again_costs_as_much_as_its_rooms(
+        self, people: tuple[User, User], settings: Settings
+    ) -> None:
+        """Each room's rule is asked, so each counts as a command."""
+        settings.REALTIME = RULES | {"MAX_CLIENT_COMMANDS": 1, "MAX_ROOMS_PER_CLIENT": 10}
+        ada, _ = people
+        async with Client() as client:
+            token = issue_token(ada)
+            await client.ask(1, connect={"token": token})
+            await client.ask(2, subscribe=[{"room": f"orders.{n}"} for n in range(10)])
+            for number in range(3, 20):
+                await client.send(number, connect={"token": token})
+            assert await closing(client) == 4010
+
 
 class TestUnsubscribing:
     """Putting a user out of a room."""
