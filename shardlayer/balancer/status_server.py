@@ -7,6 +7,7 @@ import ipaddress
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from shardlayer.balancer.accept_loop import ListenError
@@ -14,6 +15,7 @@ from shardlayer.balancer.accept_loop import ListenError
 logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT = 5.0  # seconds for a request to come, and for its answer to be read
+STOP_TIMEOUT = 0.5  # seconds
 MAX_REQUEST = 8 * 1024  # bytes
 MAX_ASKING = 64  # connections at once
 
@@ -48,10 +50,12 @@ class StatusServer:
         return address[0], address[1]
 
     async def aclose(self) -> None:
-        """Stop."""
+        """Stop; who is asking has a moment to get the answer."""
         if self._server is not None:
             self._server.close()
-            await self._server.wait_closed()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._asking += 1

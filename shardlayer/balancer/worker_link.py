@@ -191,7 +191,8 @@ class WorkerLink:
         elif isinstance(frame, Join) and not self.name:
             if frame.version != VERSION:
                 raise BrokenHandover(f"it speaks version {frame.version}, not {VERSION}")
-            self.name = frame.name or f"worker-{self.peer.pid}"
+            shown = "".join(each for each in frame.name if each.isprintable())  # it goes to logs
+            self.name = shown or f"worker-{self.peer.pid}"
             self.own_capacity = frame.capacity
             self._may_take()
             self._on_join(self)
