@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -106,6 +107,7 @@ class TestReading:
             signing.Signer(salt="realtime.token", sep=".").sign(f"a~{soon()}.1.."),
             signing.Signer(key="another key", salt="realtime.room", sep=".").sign(f"{soon()}.1.."),
         ],
+        ids=map(str, count()),  # tokens have the time in them, and ids must not
     )
     def test_what_is_no_token(self, token: str) -> None:
         """Whatever somebody sends is refused, and is no error."""
@@ -215,6 +217,7 @@ class TestJoining:
             (5, "bad_token"),
             ({}, "bad_token"),
         ],
+        ids=map(str, count()),
     )
     async def test_a_bad_token_opens_nothing(
         self, memory_layer: ShardedChannelLayer, token: Any, code: str
