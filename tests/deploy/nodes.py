@@ -41,6 +41,7 @@ class ProxiedNode(Process):
             log=directory / f"node-{address}.log",
             REDIS_URL=redis_url,
             DATABASE_URL=f"sqlite:///{directory}/db.sqlite3",
+            METRICS_DIRECTORY=str(directory / f"metrics-{address}"),
             DJANGO_ALLOWED_HOSTS=f"localhost,{address}",
         )
 

@@ -42,6 +42,7 @@ def variables(tmp_path: Path, redis_server: EmbeddedValkey) -> dict[str, str]:
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
         "REDIS_URL": redis_server.url,
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "METRICS_DIRECTORY": str(tmp_path / "metrics"),  # the image has it in /tmp
     }
 
 
@@ -63,6 +64,7 @@ def test_nothing_can_be_written(image: Image, variables: dict[str, str]) -> None
     attempt = "import pathlib\ntry:\n pathlib.Path('x').touch()\nexcept OSError as e: print(e)"
     assert "denied" in run(image, variables, "python", "-c", attempt)
     assert list(image.folder.rglob("config/__pycache__/settings.*.pyc"))  # it was made before
+    assert Path(image.variables["METRICS_DIRECTORY"]).parent == Path("/tmp")
 
 
 def test_it_serves(image: Image, variables: dict[str, str], tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def test_workers_share_the_connections(redis_server: EmbeddedValkey, tmp_path: P
                 **{key: str(value) for key, value in given.items() if "HOSTS" in key},
                 "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
                 "REDIS_URL": redis_server.url,
+                "METRICS_DIRECTORY": str(tmp_path / "metrics"),
             }
             words = command(services[name]["command"], tmp_path, ports)
             return stack.enter_context(Process(words, log=tmp_path / f"{name}.log", **environ))
