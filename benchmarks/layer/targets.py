@@ -93,6 +93,15 @@ def ratios(figures: Sequence[Figure], measure: str, ours: str, peer: str) -> Spr
     return Spread.of(ratios) if ratios else None
 
 
+def value_target(
+    figures: Sequence[Figure], measure: str, limit: float, unit: str, *, always: bool = False
+) -> Target:
+    """Return the target of a measure that is judged by itself."""
+    found = [each.value for each in figures if each.measure == measure and each.value]
+    measured = Spread.of(found) if found else None
+    return Target(measure=measure, limit=limit, unit=unit, measured=measured, always=always)
+
+
 def _mishaps(figures: Sequence[Figure]) -> Spread | None:
     """Count what must not happen, in each slice of ours."""
     counts = [

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratios
+from benchmarks.layer.targets import ratios, value_target
 from benchmarks.presence.plans import CONNECT, KILLED, OFF, ON, PAGE, REDIS
 from benchmarks.statistics import Spread
 from benchmarks.targets import Target
@@ -21,17 +21,12 @@ def presence_targets(figures: Sequence[Figure]) -> list[Target]:
         measured = ratios(figures, measure, ON, OFF)
         return Target(measure=f"{measure}: on / off", limit=limit, unit="x", measured=measured)
 
-    def value(measure: str, limit: float, unit: str) -> Target:
-        found = [each.value for each in figures if each.measure == measure and each.value]
-        measured = Spread.of(found) if found else None
-        return Target(measure=measure, limit=limit, unit=unit, measured=measured)
-
     mishaps = [float(figure.lost) for figure in figures]
     return [
         ratio(CONNECT, 1.3),
         ratio(REDIS, 1.5),
-        value(PAGE, 50, "ms"),
-        value(KILLED, 1.0, ""),
+        value_target(figures, PAGE, 50, "ms"),
+        value_target(figures, KILLED, 1.0, ""),
         Target(
             measure="people or rooms that were not as they should be",
             limit=0,

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
+from benchmarks.layer.targets import value_target
 from benchmarks.rolling.plans import HEALTH_P99, PEAK, STORM
 from benchmarks.statistics import Spread
 from benchmarks.targets import Target
@@ -20,11 +21,6 @@ PEAK_LIMIT = 1.5  # of the even rate: delays are random, so some seconds have mo
 def rolling_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `rolling`."""
 
-    def value(measure: str, limit: float, unit: str, **options: bool) -> Target:
-        found = [each.value for each in figures if each.measure == measure and each.value]
-        measured = Spread.of(found) if found else None
-        return Target(measure=measure, limit=limit, unit=unit, measured=measured, **options)
-
     lost = [float(figure.lost + figure.repeated) for figure in figures]
     return [
         Target(
@@ -35,9 +31,9 @@ def rolling_targets(figures: Sequence[Figure]) -> list[Target]:
             always=True,
             promise=True,
         ),
-        value(PEAK, PEAK_LIMIT, "x", always=True),
-        value(STORM, STORM_LIMIT, "s"),
-        value(HEALTH_P99, HEALTH_LIMIT, "ms"),
+        value_target(figures, PEAK, PEAK_LIMIT, "x", always=True),
+        value_target(figures, STORM, STORM_LIMIT, "s"),
+        value_target(figures, HEALTH_P99, HEALTH_LIMIT, "ms"),
     ]
 
 

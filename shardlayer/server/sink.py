@@ -17,10 +17,11 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Protocol
 
 from shardlayer.core.frames import Broadcast
 from shardlayer.server.client_backlog import Backlog
+from shardlayer.server.scope_part import ScopePart
 from shardlayer.server.transports import Transport
 
 CLIENT_BUFFER_LIMIT = 1024 * 1024  # bytes; past this a client is too slow
@@ -36,7 +37,7 @@ class SinkOwner(Protocol):
     def drained(self) -> None: ...
 
 
-class SocketSink:
+class SocketSink(ScopePart):
     """Writes to a bare TCP or Unix socket; satisfies `shardlayer.core.types.FrameSink`.
 
     Only for transports of which `is_plain` is true, and only from the server's event loop.
@@ -108,18 +109,6 @@ class SocketSink:
                 before it comes back.
         """
         self._farewell = encode
-
-    # A scope has a sink in it, and applications copy and pickle scopes.
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle as None: there is no client where this is read, as on servers without sinks."""
-        return type(None), ()
 
     # What the connection calls.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from typing import Protocol
+
+from shardlayer.server.scope_part import ScopePart
 
 
 class ViewedServer(Protocol):
@@ -18,12 +20,8 @@ class ViewedServer(Protocol):
     def warn_of_blocking(self) -> None: ...
 
 
-class WorkerView:
-    """Satisfies `shardlayer.core.types.Worker`.
-
-    It stands in scopes, and applications copy and pickle scopes: a copy is the same, and it
-    pickles as None, as there is no worker where that is read.
-    """
+class WorkerView(ScopePart):
+    """Satisfies `shardlayer.core.types.Worker`."""
 
     __slots__ = ("_server",)
 
@@ -53,12 +51,3 @@ class WorkerView:
     def warn_of_blocking(self) -> None:
         """Log where the event loop is blocked, from now on; for development."""
         self._server.warn_of_blocking()
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(None), ()

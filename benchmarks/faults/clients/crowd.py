@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.faults.clients.gathering import Gathering
 from benchmarks.faults.clients.recorder import Recorder
 from benchmarks.faults.clients.tally import Tally
 from benchmarks.statistics import percentile
 
-_POLL = 0.02  # seconds
 _MOVE = 2.0  # seconds after which a client that has not come home is called again
 
 
-class Crowd:
+class Crowd(Gathering):
     """What the benchmark may ask of the clients; each method answers what goes into JSON."""
 
     def __init__(self) -> None:
-        self._tally = Tally(begun=time.monotonic_ns())
+        super().__init__()
         self._clients: list[Recorder] = []
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def join(
         self,
@@ -115,11 +114,3 @@ class Crowd:
             "pause_mended_ms": tally.pause_mended / 1e6,
             "well_ms": recovery,
         }
-
-    async def _wait(self, condition: Callable[[], object], patience: float) -> None:
-        deadline = time.monotonic() + patience
-        while not condition() and time.monotonic() < deadline:
-            for task in self._tasks:
-                if task.done():
-                    task.result()  # a client that fails is a broken benchmark
-            await asyncio.sleep(_POLL)

@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.faults.clients.gathering import Gathering
 from benchmarks.faults.clients.tally import Tally
 from benchmarks.rolling.visitors.visitor import Visitor
 from benchmarks.statistics import percentile
 
-_POLL = 0.02  # seconds
 _AT_ONCE = 50  # clients that come at the same time at first
 
 
-class House:
+class House(Gathering):
     """The visitors of one process; each method answers what goes into JSON."""
 
     def __init__(self) -> None:
-        self._tally = Tally(begun=time.monotonic_ns())
+        super().__init__()
         self._visitors: list[Visitor] = []
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def join(
         self, *, port: int, rooms: Sequence[str], source: str, seed: int, patience: float
@@ -81,11 +80,3 @@ class House:
 
     def _all_here(self) -> bool:
         return all(visitor.is_joined for visitor in self._visitors)
-
-    async def _wait(self, condition: Callable[[], object], patience: float) -> None:
-        deadline = time.monotonic() + patience
-        while not condition() and time.monotonic() < deadline:
-            for task in self._tasks:
-                if task.done():
-                    task.result()  # a client that fails is a broken benchmark
-            await asyncio.sleep(_POLL)
