@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import json
 import logging
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -80,11 +81,18 @@ class StatusServer:
             return _response(200, {"status": "live"})
         details = self._details()
         status = 200 if details["status"] == "ready" else 503
-        body = details if _is_loopback(peer) else {"status": details["status"]}
+        # What a proxy brings may be anybody's, though the proxy itself is here.
+        is_ours = _is_loopback(peer) and not _has_come_through_proxy(head)
+        body = details if is_ours else {"status": details["status"]}
         return _response(status, body)
 
 
 PATHS = frozenset({b"/health", b"/health/ready", b"/health/live"})
+
+
+_has_come_through_proxy = re.compile(
+    rb"\r\n(?:forwarded|via|x-forwarded-[a-z]+|x-real-ip)[ \t]*:", re.IGNORECASE
+).search
 
 
 def _is_loopback(peer: Any) -> bool:

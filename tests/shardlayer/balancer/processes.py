@@ -57,10 +57,10 @@ class BalancerProcess(LoggedProcess):
         join = ("--balancer", str(self.path), *name, "-v", "1", *options)
         return ServerProcess(directory, *join, listens=False)
 
-    def ask(self, path: str = "/health") -> tuple[int, dict[str, Any]]:
-        """Return status and body of the balancer's health."""
+    def ask(self, path: str = "/health", header: str = "") -> tuple[int, dict[str, Any]]:
+        """Return status and body of the balancer's health; `header` is one more line."""
         with socket.create_connection(self._health, timeout=PATIENCE) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: test{header}\r\n\r\n".encode())
             with connection.makefile("rb") as answer:
                 head, _, body = answer.read().partition(b"\r\n\r\n")
         return int(head.split()[1]), json.loads(body)

@@ -390,6 +390,8 @@ def test_health(balancer: BalancerProcess, stack: ExitStack) -> None:
     wait_until(lambda: balancer.ask("/health/ready")[0] == 200)
     assert balancer.ask("/health/live") == (200, {"status": "live"})
     assert balancer.ask("/nothing")[0] == 404
+    forwarded = balancer.ask(header="\r\nx-forwarded-for: 192.0.2.1")
+    assert forwarded == (200, {"status": "ready"})
     body = balancer.health()
     (worker,) = body["workers"]
     assert body["capacity"] == worker["capacity"] == 12_000
