@@ -32,12 +32,12 @@ async def adisconnect(user: User | object) -> None:
         ValueError: The user is anonymous or not saved, or it is no primary key.
         ShardUnavailable: Redis did not answer in time; it may or may not have it.
     """
-    await _atell(Revocation(at=time.time(), user=user_key(user)))
+    await atell(Revocation(at=time.time(), user=user_key(user)))
 
 
 def disconnect(user: User | object) -> None:
     """Do what `adisconnect` does, from synchronous code."""
-    _tell(Revocation(at=time.time(), user=user_key(user)))
+    tell(Revocation(at=time.time(), user=user_key(user)))
 
 
 async def adisconnect_session(session_key: str) -> None:
@@ -45,12 +45,12 @@ async def adisconnect_session(session_key: str) -> None:
 
     It must not sign in again: delete it as well. Raises what `adisconnect` raises.
     """
-    await _atell(Revocation(at=time.time(), session=session_digest(session_key)))
+    await atell(Revocation(at=time.time(), session=session_digest(session_key)))
 
 
 def disconnect_session(session_key: str) -> None:
     """Do what `adisconnect_session` does, from synchronous code."""
-    _tell(Revocation(at=time.time(), session=session_digest(session_key)))
+    tell(Revocation(at=time.time(), session=session_digest(session_key)))
 
 
 async def aunsubscribe(user: User | object, room: str) -> None:
@@ -64,20 +64,20 @@ async def aunsubscribe(user: User | object, room: str) -> None:
         ShardUnavailable: Redis did not answer in time; it may or may not have it.
     """
     require_room_name(room)
-    await _atell(Revocation(at=time.time(), user=user_key(user), room=room))
+    await atell(Revocation(at=time.time(), user=user_key(user), room=room))
 
 
 def unsubscribe(user: User | object, room: str) -> None:
     """Do what `aunsubscribe` does, from synchronous code."""
     require_room_name(room)
-    _tell(Revocation(at=time.time(), user=user_key(user), room=room))
+    tell(Revocation(at=time.time(), user=user_key(user), room=room))
 
 
-async def _atell(revocation: Revocation) -> None:
-    data = orjson.dumps(revocation.to_json())
-    await sharded_layer().publish(CONTROL_ROOM, data)
+async def atell(revocation: Revocation) -> None:
+    """Tell all workers what was taken back."""
+    await sharded_layer().publish(CONTROL_ROOM, orjson.dumps(revocation.to_json()))
 
 
-def _tell(revocation: Revocation) -> None:
-    data = orjson.dumps(revocation.to_json())
-    sharded_layer().publish_sync(CONTROL_ROOM, data)
+def tell(revocation: Revocation) -> None:
+    """Do what `atell` does, from synchronous code."""
+    sharded_layer().publish_sync(CONTROL_ROOM, orjson.dumps(revocation.to_json()))

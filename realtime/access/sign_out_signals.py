@@ -8,7 +8,7 @@ password is signed out everywhere. What `QuerySet.update` changes sends no signa
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
 from functools import partial
 from typing import Any
 
@@ -19,8 +19,11 @@ from django.contrib.auth.signals import user_logged_out
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save, pre_save
 
-from realtime import connections
 from realtime.access.errands import BackgroundErrands
+from realtime.access.identity import session_digest
+from realtime.access.revocations import Revocation
+from realtime.access.users import user_key
+from realtime.connections import tell
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ def connect_signals() -> None:
 def _logged_out(request: Any, **kwargs: Any) -> None:
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key:
-        _soon(partial(connections.disconnect_session, key))
+        _tell_soon(Revocation(at=time.time(), session=session_digest(key)))
 
 
 def _before_save(
@@ -82,7 +85,11 @@ def _deleted(instance: AbstractBaseUser, using: str, **kwargs: Any) -> None:
 
 def _sign_out(key: object, database: str) -> None:
     """Sign a user out once the change is there for others to see."""
-    transaction.on_commit(lambda: _soon(partial(connections.disconnect, key)), using=database)
+
+    def tell() -> None:
+        _tell_soon(Revocation(at=time.time(), user=user_key(key)))
+
+    transaction.on_commit(tell, using=database)
 
 
 def _writes(update_fields: frozenset[str] | None, field: str) -> bool:
@@ -92,7 +99,7 @@ def _writes(update_fields: frozenset[str] | None, field: str) -> bool:
 _errands = BackgroundErrands("realtime: tell of a sign-out", most=MAX_WAITING)
 
 
-def _soon(work: Callable[[], None]) -> None:
-    """Do the work in a thread of its own: a Redis that is away holds up no request."""
-    if not _errands.run(work):
+def _tell_soon(revocation: Revocation) -> None:
+    """Tell all workers, in a thread of its own: a Redis that is away holds up no request."""
+    if not _errands.run(partial(tell, revocation)):
         logger.error("%d sign-outs wait to be told of: one is left out.", MAX_WAITING)

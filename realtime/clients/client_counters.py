@@ -41,6 +41,7 @@ class ClientCounters:
         room_signals: Signals `room_occupied` and `room_vacated` that were sent.
         room_signals_dropped: Those that were not, since the receivers were too slow.
         signed_out: Clients closed with 4002 because their user or session was signed out.
+        sign_outs_untold: Sign-outs by Django's signals that the workers were not told of.
         put_out: Clients that were put out of a room, once for each.
         renewals_asked: Clients asked to sign in again because their token had expired.
         expired_closed: Clients closed with 4001 because they did not.
@@ -78,6 +79,7 @@ class ClientCounters:
     room_signals: int = 0
     room_signals_dropped: int = 0
     signed_out: int = 0
+    sign_outs_untold: int = 0
     put_out: int = 0
     renewals_asked: int = 0
     expired_closed: int = 0
