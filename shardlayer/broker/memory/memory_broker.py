@@ -7,32 +7,30 @@ in any threads and event loops, share a `MemoryServer` by its name.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.interface import Backend, Listener
+from shardlayer.broker.memory.memory_inspection import MemoryInspection
 from shardlayer.broker.memory.memory_presence import MemoryPresence
+from shardlayer.broker.memory.memory_queues import MemoryQueues
 from shardlayer.broker.memory.store import Ear, Group, Known, MemoryServer, Shard, server
 from shardlayer.broker.values import (
-    CENSUS_TTL,
     PAGE_BYTES,
     PAGE_OVERHEAD,
     RECOVERY_LIMIT,
     WRITER_TTL,
     Batch,
-    Census,
     JoinReply,
     JoinRequest,
     Outgoing,
     Page,
     Published,
-    Queued,
     publication,
 )
 from shardlayer.core import wire
 from shardlayer.core.options import LayerOptions
-from shardlayer.core.types import HistoryPage, Mark, NodeId, Position, RoomInfo
+from shardlayer.core.types import HistoryPage, Mark, NodeId, Position
 
 
 def open_backend(options: LayerOptions, tasks: Tasks) -> MemoryBackend:
@@ -40,30 +38,19 @@ def open_backend(options: LayerOptions, tasks: Tasks) -> MemoryBackend:
     return MemoryBackend(options, server(options.hosts[0].url))
 
 
-class MemoryBackend(MemoryPresence, Backend):
+class MemoryBackend(MemoryPresence, MemoryQueues, MemoryInspection, Backend):
     """Keeps the shards in this process."""
 
     is_here = True
 
     def __init__(self, options: LayerOptions, server: MemoryServer) -> None:
-        self._options = options
-        self._server = server
+        super().__init__(options, server)
         self._node: NodeId | None = None
         self._ear: Ear | None = None
         self.servers = [options.hosts[0].address]
 
     def server_of(self, shard: int) -> int:
         return 0
-
-    def _shard(self, shard: int) -> Shard:
-        server = self._server
-        state = server.shards.get((self._options.prefix, shard))
-        if state is None:
-            state = server.shards[self._options.prefix, shard] = Shard()
-        now = server.clock()
-        if now >= state.sweep_at:
-            state.sweep(now)
-        return state
 
     async def publish(self, bundle: int, batch: Batch) -> Published:
         await asyncio.sleep(0)  # as a server would: who publishes on and on lets others receive
@@ -199,119 +186,6 @@ class MemoryBackend(MemoryPresence, Backend):
         with self._server.lock:
             self._shard(shard).leases.pop(node, None)
 
-    async def send(
-        self, shard: int, channel: str, message: bytes, *, capacity: int, reader: str
-    ) -> bool:
-        with self._server.lock:
-            state, now = self._shard(shard), self._server.clock()
-            queue = state.queues.setdefault(channel, deque())
-            while queue and queue[0][0] <= now:
-                queue.popleft()
-            held, until = state.held.get(channel, (0, 0.0))
-            if len(queue) + (held if until > now else 0) >= capacity:
-                return False
-            queue.append((now + self._options.expiry, message))
-            if reader:
-                self._server.tell(reader, shard, wire.pack_order(wire.Kind.WAKE_UP, channel))
-            self._wake(shard, channel)
-            return True
-
-    async def hold(self, shard: int, channel: str, count: int, ttl: float) -> None:
-        with self._server.lock:
-            held = self._shard(shard).held
-            if count:
-                held[channel] = (count, self._server.clock() + ttl)
-            else:
-                held.pop(channel, None)
-
-    def _wake(self, shard: int, channel: str) -> None:
-        """Wake who has waited longest; who can't be told is gone."""
-        order = wire.pack_order(wire.Kind.WAKE_UP, channel)
-        waiting = self._shard(shard).waiting.get(channel, {})
-        while waiting:
-            node = next(iter(waiting))
-            del waiting[node]
-            if self._server.tell(node, shard, order):
-                return
-
-    async def receive(self, shard: int, channel: str, *, reader: str) -> Queued | None:
-        with self._server.lock:
-            state, now = self._shard(shard), self._server.clock()
-            waiting = state.waiting.get(channel, {})
-            queue = state.queues.get(channel, deque())
-            while queue:
-                expires, message = queue.popleft()
-                if expires > now:
-                    waiting.pop(reader, None)
-                    return Queued(message, round(expires * 1_000))
-            state.queues.pop(channel, None)
-            if reader:
-                state.waiting.setdefault(channel, waiting).setdefault(reader)
-            return None
-
-    async def await_messages(
-        self, shard: int, channels: Sequence[str], *, reader: str
-    ) -> list[str]:
-        with self._server.lock:
-            state = self._shard(shard)
-            for channel in channels:
-                if not state.queues.get(channel):
-                    state.waiting.setdefault(channel, {}).setdefault(reader)
-            return [channel for channel in channels if state.queues.get(channel)]
-
-    async def restore(self, shard: int, channel: str, queued: Queued) -> None:
-        with self._server.lock:
-            state = self._shard(shard)
-            queue = state.queues.setdefault(channel, deque())
-            queue.appendleft((queued.expires / 1_000, queued.message))
-            self._wake(shard, channel)
-
-    async def rouse(self, shard: int, channel: str) -> None:
-        with self._server.lock:
-            if self._shard(shard).queues.get(channel):
-                self._wake(shard, channel)
-
-    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
-        with self._server.lock:
-            state, now = self._shard(shard), self._server.clock()
-            if state.leases.get(NodeId(node), 0.0) <= now:
-                return
-            if add:
-                state.group(group, now).nodes.setdefault(NodeId(node), 1)
-            kind = wire.Kind.ADD if add else wire.Kind.DISCARD
-            self._server.tell(node, shard, wire.pack_order(kind, group, channel.encode()))
-
-    async def attach(self, shard: int, group: str, channel: str) -> None:
-        with self._server.lock:
-            now = self._server.clock()
-            ends = now + self._options.group_expiry
-            self._shard(shard).group(group, now).channels[channel] = ends
-
-    async def detach(self, shard: int, group: str, channel: str) -> None:
-        with self._server.lock:
-            now = self._server.clock()
-            self._shard(shard).group(group, now).channels.pop(channel, None)
-
-    async def census(self, shard: int, group: str, question: bytes) -> Census:
-        with self._server.lock:
-            state, now = self._shard(shard), self._server.clock()
-            known = state.group(group, now)
-            state.answers[question] = (now + CENSUS_TTL, {})
-            order = wire.pack_order(wire.Kind.CENSUS, group, question)
-            alive = [node for node in known.nodes if state.leases.get(node, 0.0) > now]
-            asked = [node for node in alive if self._server.tell(node, shard, order)]
-            return Census(asked, list(known.channels))
-
-    async def census_answer(self, shard: int, question: bytes, node: NodeId, answer: bytes) -> None:
-        with self._server.lock:
-            ends = self._server.clock() + CENSUS_TTL
-            self._shard(shard).answers.setdefault(question, (ends, {}))[1][node] = answer
-
-    async def census_answers(self, shard: int, question: bytes) -> dict[NodeId, bytes]:
-        with self._server.lock:
-            _, answers = self._shard(shard).answers.get(question, (0.0, {}))
-            return dict(answers)
-
     async def page(
         self, shard: int, group: str, limit: int, *, before: int = 0, max_bytes: int = PAGE_BYTES
     ) -> HistoryPage:
@@ -334,26 +208,6 @@ class MemoryBackend(MemoryPresence, Backend):
             for source in sources:
                 self._shard(shard).marks.pop(source, None)
 
-    async def set_targeted(self, shard: int, percent: int) -> None:
-        with self._server.lock:
-            self._shard(shard).targeted = percent
-
-    async def info(self, shard: int, groups: Sequence[str]) -> list[RoomInfo]:
-        with self._server.lock:
-            now = self._server.clock()
-            return [self._info(shard, name, self._shard(shard).group(name, now)) for name in groups]
-
-    @staticmethod
-    def _info(shard: int, name: str, group: Group) -> RoomInfo:
-        return RoomInfo(
-            room=name,
-            shard=shard,
-            nodes={str(node): members for node, members in group.nodes.items()},
-            offset=group.offset,
-            epoch=group.epoch,
-            history_length=len(group.history),
-        )
-
     async def positions(self, shard: int, groups: Sequence[str]) -> list[Position | None]:
         with self._server.lock:
             state, now = self._shard(shard), self._server.clock()
@@ -366,59 +220,6 @@ class MemoryBackend(MemoryPresence, Backend):
                     Position(offset=group.offset, epoch=group.epoch) if group.epoch else None
                 )
             return found
-
-    async def prune(self, shard: int, groups: Sequence[str]) -> int:
-        with self._server.lock:
-            state, now = self._shard(shard), self._server.clock()
-            forgotten = 0
-            for name in groups:
-                nodes = state.group(name, now).nodes
-                gone = [node for node in nodes if state.leases.get(node, 0.0) <= now]
-                for node in gone:
-                    del nodes[node]
-                forgotten += len(gone)
-            return forgotten
-
-    async def claim_sweep(self, server: int, seconds: float) -> bool:
-        with self._server.lock:
-            now = self._server.clock()
-            if now < self._server.swept_until:
-                return False
-            self._server.swept_until = now + seconds
-            return True
-
-    async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
-        with self._server.lock:
-            now = self._server.clock()
-            names = sorted(
-                name
-                for shard in range(self._options.shards)
-                for name in self._shard(shard).groups
-                if self._exists(self._shard(shard).group(name, now))
-            )
-        end = cursor + count
-        return (end if end < len(names) else 0), names[cursor:end]
-
-    @staticmethod
-    def _exists(group: Group) -> bool:
-        return bool(group.nodes or group.channels or group.epoch)
-
-    async def ping(self, server: int) -> float:
-        return 0.0
-
-    async def flush(self, mark: bytes = b"") -> None:
-        order = wire.pack_order(wire.Kind.FLUSH, "", mark)
-        with self._server.lock:
-            for shard in range(self._options.shards):
-                state = self._shard(shard)
-                kept_in = (
-                    *(state.groups, state.queues, state.waiting, state.held, state.once),
-                    *(state.rosters, state.people, state.answers),
-                )
-                for kept in kept_in:
-                    kept.clear()
-                for node in state.leases:
-                    self._server.tell(node, shard, order)
 
     async def listen(self, node: NodeId, listener: Listener) -> None:
         self._node = node

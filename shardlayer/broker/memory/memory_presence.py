@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from shardlayer.broker.interface import Presence
-from shardlayer.broker.memory.store import MemoryServer, Roster, Shard
+from shardlayer.broker.memory.memory_shards import MemoryShards
+from shardlayer.broker.memory.store import Roster, Shard
 from shardlayer.broker.presence_values import (
     MAX_LISTED,
     ROLL_PAGE,
@@ -23,14 +23,8 @@ from shardlayer.core.presence_news import PersonEvent, PresenceNews, pack_news
 from shardlayer.core.types import NodeId
 
 
-class MemoryPresence(Presence):
+class MemoryPresence(MemoryShards, Presence):
     """Keeps people in this process."""
-
-    _server: MemoryServer
-
-    @abstractmethod
-    def _shard(self, shard: int) -> Shard:
-        """Return what a shard holds."""
 
     async def announce(self, shard: int, announcement: Announcement) -> Announced:
         with self._server.lock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -17,24 +16,15 @@ from shardlayer.broker.presence_values import (
     Watch,
 )
 from shardlayer.broker.redis import presence_scripts
-from shardlayer.broker.redis.calls import Argument, Call
-from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.broker.redis.calls import Call
+from shardlayer.broker.redis.shard_calls import ShardCalls
 from shardlayer.core.types import NodeId
 
 
-class RedisPresence(Presence):
+class RedisPresence(ShardCalls, Presence):
     """Keeps people on Redis servers."""
 
-    _keys: Sequence[ShardKeys]
     _nodes: dict[int, list[NodeId]]  # by shard, as they were when there was last a new one
-
-    @abstractmethod
-    async def _call(self, shard: int, call: Call, about: str = "") -> Any:
-        """Call a script of a shard, for a group."""
-
-    @abstractmethod
-    async def _execute(self, shard: int, *command: Argument) -> Any:
-        """Send a command to a shard."""
 
     async def announce(self, shard: int, announcement: Announcement) -> Announced:
         call, rooms = presence_scripts.announce(self._keys[shard], announcement)
