@@ -48,9 +48,10 @@ async def test_what_is_gone_is_pruned(make_backend: MakeBackend) -> None:
 async def test_one_node_sweeps_a_server(make_backend: MakeBackend) -> None:
     """Of all that want to search a server within a while the first does."""
     first, second = make_backend(), make_backend()
-    assert await first.claim_sweep(0, 0.5)
-    assert not await second.claim_sweep(0, 0.5)
-    await until(lambda: second.claim_sweep(0, 0.5))
+    await second.ping(0)  # it has its connection, whose making may take a while
+    assert await first.claim_sweep(0, 3.0)
+    assert not await second.claim_sweep(0, 3.0)
+    await until(lambda: second.claim_sweep(0, 3.0))
 
 
 async def test_scan_finds_every_group(backend: Backend) -> None:
