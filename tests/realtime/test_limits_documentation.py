@@ -31,6 +31,7 @@ OTHER_OPTIONS = {
 # What is counted, and is no limit.
 OTHER_COUNTERS = {
     *("refused_writes", "origins_refused", "forbidden", "rules_recalled"),
+    *("recovered", "not_recovered"),
     *("presence_failed", "presence_fetches_failed", "room_signals", "room_signals_dropped"),
     *("signed_out", "put_out", "renewals_asked", "expired_closed", "notes_taken", "notes_refused"),
     *("accepted°", "adopted°", "drained°", "refused_stopping°", "loop_blocked°"),
