@@ -19,12 +19,16 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: 
 
 from realtime.health.health_gate import HealthGate  # noqa: E402
 from realtime.lifespan import lifespan  # noqa: E402
+from realtime.metrics.metrics_gate import MetricsGate  # noqa: E402
 from realtime.routing import websocket_application  # noqa: E402
+
+if settings.SERVE_STATIC:
+    http = ASGIStaticFilesHandler(http)
 
 application = ProtocolTypeRouter(
     {
         "lifespan": lifespan,
-        "http": HealthGate(ASGIStaticFilesHandler(http) if settings.SERVE_STATIC else http),
+        "http": HealthGate(MetricsGate(http)),
         "websocket": websocket_application,
     }
 )

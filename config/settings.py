@@ -8,6 +8,7 @@
 | DJANGO_CSRF_TRUSTED_ORIGINS | | origins behind a TLS proxy, comma separated |
 | DJANGO_HTTPS | 0 with DEBUG, else 1 | cookies only over https, HSTS |
 | DJANGO_SERVE_STATIC | 1 with DEBUG, else 0 | the workers serve the static files themselves |
+| HEALTH_KEY | | opens /metrics and the details of /health to others than this machine |
 | METRICS_DIRECTORY | var/metrics | where all processes of this machine keep their figures |
 | DATABASE_URL | SQLite in var/ | a dj-database-url address |
 | REDIS_URL | redis://127.0.0.1:6379 | one Redis or Valkey server or more, comma separated |
@@ -145,6 +146,7 @@ share_django_figures(METRICS_DIRECTORY)
 REALTIME: dict[str, Any] = {
     "WS_MAX_CONNECTIONS": count(_env, "WS_MAX_CONNECTIONS", default=12_000),
     "METRICS_DIRECTORY": str(METRICS_DIRECTORY),
+    "HEALTH_KEY": _env.get("HEALTH_KEY", ""),
     # What everybody may do here who finds the page, signed in or not.
     "ROOMS": {
         "machine.*": {"subscribe": "anyone"},

@@ -34,7 +34,7 @@ class HealthGate:
         if answer is None:
             await self._application(scope, receive, send)
             return
-        body = orjson.dumps(answer.body(_asker(scope)))
+        body = orjson.dumps(answer.body(asker_of_scope(scope)))
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -58,7 +58,8 @@ def _worker(scope: Scope) -> Any:
     return scope.get("extensions", {}).get("shardlayer", {}).get("worker")
 
 
-def _asker(scope: Scope) -> Asker:
+def asker_of_scope(scope: Scope) -> Asker:
+    """Return who asks, as an ASGI scope says it."""
     client = scope.get("client")
     return Asker(
         address=client[0] if client else None,

@@ -25,6 +25,7 @@ SECRETS = {  # what bin/secrets makes, for tests
     "POSTGRES_PASSWORD": "p" * 40,
     "VALKEY_PASSWORD": "v" * 40,
     "GRAFANA_PASSWORD": "g" * 40,
+    "HEALTH_KEY": "h" * 40,
 }
 
 Yaml = dict[str, Any]

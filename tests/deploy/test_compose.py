@@ -11,11 +11,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from django.core.management import load_command_class
 
 from config.redis import redis_config
 from demo.devserver.procfile import parse_procfile
 from shardlayer.server.cli import CommandLineInterface
+from tests import tools
 from tests.deploy.compose_file import SECRETS, MissingVariable, Yaml, load
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -85,7 +87,7 @@ def test_volumes_are_declared(files: tuple[str, ...]) -> None:
     for service in document["services"].values():
         for mount in service.get("volumes", ()):
             source = mount.partition(":")[0]
-            assert source in document["volumes"] or Path(source).is_file(), mount
+            assert source in document["volumes"] or Path(source).exists(), mount
 
 
 @every
@@ -170,6 +172,35 @@ def test_nodes_share_the_servers() -> None:
             assert place["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{broker}"
 
 
+@pytest.mark.needs("promtool")
+def test_prometheus_asks_all_nodes(tmp_path: Path) -> None:
+    """Its configuration is one that Prometheus takes; it finds nodes by name and has their key."""
+    services = read(HORIZONTAL)["services"]
+    prometheus = services["prometheus"]
+    mounted = dict(volume.split(":")[1::-1] for volume in prometheus["volumes"])
+    key = tmp_path / "health_key"
+    key.write_text(SECRETS["HEALTH_KEY"])
+    for inside, outside in mounted.items():
+        if inside.endswith(".yml"):
+            text = Path(outside).read_text().replace("/tmp/health_key", str(key))
+            (tmp_path / Path(inside).name).write_text(text)
+    promtool = tools.find("promtool")
+    assert promtool is not None
+    command = [promtool, "check", "config", str(tmp_path / "prometheus.yml")]
+    checked = subprocess.run(command, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    jobs = {
+        job["job_name"]: job
+        for job in yaml.safe_load((tmp_path / "prometheus.yml").read_text())["scrape_configs"]
+    }
+    [found] = jobs["shardlayer"]["dns_sd_configs"]
+    assert set(found["names"]) <= services.keys()
+    assert str(found["port"]) in services["node"]["command"]
+    assert services["node"]["environment"]["HEALTH_KEY"] == SECRETS["HEALTH_KEY"]
+    assert prometheus["environment"]["HEALTH_KEY"] == SECRETS["HEALTH_KEY"]
+    assert "/tmp/health_key" in prometheus["entrypoint"][-1]
+
+
 def test_brokers_are_one_cluster() -> None:
     """Each has an id of its own, and the name under which the others vote for it."""
     services = read(HORIZONTAL)["services"]
@@ -243,7 +274,7 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     secrets = dict(line.split("=") for line in made[0].splitlines())
     assert secrets.pop("DJANGO_SECRET_KEY") == "of-mine"
     assert secrets.keys() == SECRETS.keys() - {"DJANGO_SECRET_KEY"}
-    assert len(set(secrets.values())) == 3
+    assert len(set(secrets.values())) == 4
     assert all(len(secret) >= 48 for secret in secrets.values())
     assert ".env" in (ROOT / ".gitignore").read_text().split()
 
