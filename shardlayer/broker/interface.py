@@ -346,8 +346,9 @@ class Queues(Role):
 class Presence(Role):
     """Who is in which rooms: what the nodes announce of their people.
 
-    What a node announced counts until it announces otherwise, or until its lease (see Leases) has
-    ended and somebody has cleared it. A person with several connections to a room, on whichever
+    What a node announced counts until it announces otherwise, or until its lease (see Leases) is
+    over and somebody has cleared it. Here a lease is over `LEASE_MARGIN` before its end, so that
+    there is time to clear within it. A person with several connections to a room, on whichever
     nodes, is one person. The nodes in a room (see Broker.join) are told who comes and goes, in the
     order of the changes: see presence_news.py. Who is not `told` comes and goes silently.
 

@@ -10,6 +10,7 @@ from shardlayer.core.types import NodeId
 MAX_PERSON = 255  # bytes of UTF-8 that name a person
 MAX_INFO = 4_096  # bytes that a connection carries
 MAX_LISTED = 16  # connections of one person whose infos a page has
+LEASE_MARGIN = 0.05  # of a lease: so long before its end it counts as over, see `Presence`
 ROLL_PAGE = 200  # entries that one call reads or changes, some 2 ms of Redis
 
 

@@ -9,6 +9,7 @@ from shardlayer.broker.interface import Presence
 from shardlayer.broker.memory.memory_shards import MemoryShards
 from shardlayer.broker.memory.store import Roster, Shard
 from shardlayer.broker.presence_values import (
+    LEASE_MARGIN,
     MAX_LISTED,
     ROLL_PAGE,
     Announced,
@@ -26,6 +27,10 @@ from shardlayer.core.types import NodeId
 class MemoryPresence(MemoryShards, Presence):
     """Keeps people in this process."""
 
+    def _now(self) -> float:
+        """Return the time by which leases are over here."""
+        return self._server.clock() + self._options.lease_ttl * LEASE_MARGIN
+
     async def announce(self, shard: int, announcement: Announcement) -> Announced:
         with self._server.lock:
             state = self._shard(shard)
@@ -42,7 +47,7 @@ class MemoryPresence(MemoryShards, Presence):
 
     async def watch(self, shard: int, node: NodeId, number: int) -> Watch:
         with self._server.lock:
-            state, now = self._shard(shard), self._server.clock()
+            state, now = self._shard(shard), self._now()
             left = {each: state.leases.get(each, 0.0) - now for each in state.rosters}
             roster = state.rosters.get(node)
             return Watch(
@@ -64,7 +69,7 @@ class MemoryPresence(MemoryShards, Presence):
     ) -> Announced:
         with self._server.lock:
             state = self._shard(shard)
-            if not ends and state.leases.get(node, 0.0) > self._server.clock():
+            if not ends and state.leases.get(node, 0.0) > self._now():
                 return Announced(False, {})
             roster = state.rosters.setdefault(node, Roster())
             roster.number, roster.answer = -1, None
@@ -77,7 +82,7 @@ class MemoryPresence(MemoryShards, Presence):
         self, shard: int, room: str, *, limit: int = 0, after: str = ""
     ) -> PresencePage:
         with self._server.lock:
-            state, now = self._shard(shard), self._server.clock()
+            state, now = self._shard(shard), self._now()
             people = state.people.get(room, Counter())
             names = [name for name in sorted(people, key=str.encode) if _follows(name, after)]
             return PresencePage(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shardlayer.broker.presence_values import (
+    LEASE_MARGIN,
     MAX_LISTED,
     Announced,
     Announcement,
@@ -22,7 +23,7 @@ from shardlayer.broker.presence_values import (
     PresencePage,
     Watch,
 )
-from shardlayer.broker.redis.calls import Argument, Call, text
+from shardlayer.broker.redis.calls import Argument, Call, milliseconds, text
 from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.broker.redis.scripts import script
 from shardlayer.core import wire
@@ -38,10 +39,12 @@ def announce(keys: ShardKeys, announcement: Announcement) -> tuple[Call, list[st
 
 
 def clear(
-    keys: ShardKeys, node: NodeId, attendees: Sequence[Attendee], *, ends: bool
+    keys: ShardKeys, node: NodeId, attendees: Sequence[Attendee], *, ends: bool, lease_ttl: float
 ) -> tuple[Call, list[str]]:
     """Return the call that clears people of a node, and the rooms that its answer numbers."""
-    return _changes(keys, node, "end" if ends else "clear", "", (), attendees)
+    if ends:
+        return _changes(keys, node, "end", "", (), attendees)
+    return _changes(keys, node, "clear", str(_margin(lease_ttl)), (), attendees)
 
 
 def read_announced(rooms: Sequence[str], reply: Sequence[int]) -> Announced:
@@ -51,9 +54,10 @@ def read_announced(rooms: Sequence[str], reply: Sequence[int]) -> Announced:
     return Announced(bool(known), {rooms[room - 1]: bool(is_in) for room, is_in in pairs})
 
 
-def watch(keys: ShardKeys, node: NodeId, number: int) -> Call:
+def watch(keys: ShardKeys, node: NodeId, number: int, *, lease_ttl: float) -> Call:
     """Return the call that asks which nodes are gone."""
-    return Call(script("watch"), [keys.present, keys.alive], [node, number])
+    its_keys = [keys.present, keys.alive]
+    return Call(script("watch"), its_keys, [node, number, _margin(lease_ttl)])
 
 
 def read_watch(reply: Sequence[Any]) -> Watch:
@@ -91,7 +95,9 @@ def recount(keys: ShardKeys, room: str, nodes: Sequence[NodeId]) -> Call:
     return Call(script("recount"), its_keys, [room, *nodes])
 
 
-def present(keys: ShardKeys, room: str, nodes: Sequence[NodeId], *, limit: int, after: str) -> Call:
+def present(
+    keys: ShardKeys, room: str, nodes: Sequence[NodeId], *, limit: int, after: str, lease_ttl: float
+) -> Call:
     """Return the call that says who is in a room, given the nodes of its shard.
 
     One person more is asked for, to know whether there is one.
@@ -99,7 +105,7 @@ def present(keys: ShardKeys, room: str, nodes: Sequence[NodeId], *, limit: int, 
     return Call(
         script("present"),
         [keys.people(room), keys.present, keys.alive, *map(keys.here, nodes)],
-        [room, limit + 1 if limit else 0, after, MAX_LISTED, *nodes],
+        [room, limit + 1 if limit else 0, after, MAX_LISTED, _margin(lease_ttl), *nodes],
     )
 
 
@@ -144,6 +150,11 @@ def _changes(
     for changes in by_room.values():
         args += changes
     return Call(script("announce"), its_keys, args), list(by_room)
+
+
+def _margin(lease_ttl: float) -> int:
+    """Return how long before its end a lease counts as over, in ms."""
+    return milliseconds(lease_ttl * LEASE_MARGIN)
 
 
 def _entry(attendee: Attendee) -> bytes:

@@ -31,7 +31,8 @@ class RedisPresence(ShardCalls, Presence):
         return presence_scripts.read_announced(rooms, await self._call(shard, call))
 
     async def watch(self, shard: int, node: NodeId, number: int) -> Watch:
-        call = presence_scripts.watch(self._keys[shard], node, number)
+        lease_ttl = self._options.lease_ttl
+        call = presence_scripts.watch(self._keys[shard], node, number, lease_ttl=lease_ttl)
         return presence_scripts.read_watch(await self._call(shard, call))
 
     async def roll(
@@ -43,7 +44,9 @@ class RedisPresence(ShardCalls, Presence):
     async def clear(
         self, shard: int, node: NodeId, attendees: Sequence[Attendee], *, ends: bool = False
     ) -> Announced:
-        call, rooms = presence_scripts.clear(self._keys[shard], node, attendees, ends=ends)
+        call, rooms = presence_scripts.clear(
+            self._keys[shard], node, attendees, ends=ends, lease_ttl=self._options.lease_ttl
+        )
         return presence_scripts.read_announced(rooms, await self._call(shard, call))
 
     async def recount(self, shard: int, rooms: Sequence[str]) -> Mapping[str, bool]:
@@ -57,7 +60,14 @@ class RedisPresence(ShardCalls, Presence):
     async def present(
         self, shard: int, room: str, *, limit: int = 0, after: str = ""
     ) -> PresencePage:
-        make = partial(presence_scripts.present, self._keys[shard], room, limit=limit, after=after)
+        make = partial(
+            presence_scripts.present,
+            self._keys[shard],
+            room,
+            limit=limit,
+            after=after,
+            lease_ttl=self._options.lease_ttl,
+        )
         reply = await self._call_with_nodes(shard, room, make)
         return presence_scripts.read_present(reply, limit=limit)
 

@@ -3,7 +3,8 @@
 -- KEYS  1 present   2 the node's `here`   3 alive   then for each room: people, nodes
 -- ARGV  1 node
 --       2 'announce': the node says so itself; 'clear': only if it has no lease; 'end': in any case
---       3 the announcement's number, one more than that of the one before; '' unless it is one
+--       3 the announcement's number, one more than that of the one before; of 'clear' how long before
+--         its end a lease counts as over, ms; else ''
 --       4 inbox prefix   5 the wire version byte and the kind's byte
 --       then for each room: its name, how many changes
 --       then each change, room by room: '+' or '-', and an entry without its room (presence_scripts.py)
@@ -34,7 +35,8 @@ if mode == 'announce' then
 elseif mode == 'clear' then
   local clock = redis.call('TIME')
   local ends = redis.call('ZSCORE', KEYS[3], node)
-  if ends and tonumber(ends) > clock[1] * 1000 + math.floor(clock[2] / 1000) then
+  local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  if ends and tonumber(ends) > now + tonumber(number) then
     return {0}
   end
 end

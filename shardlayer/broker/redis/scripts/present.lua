@@ -3,6 +3,7 @@
 -- KEYS  1 people   2 present   3 alive   then the `here` of each node that the caller knows
 -- ARGV  1 room   2 how many people to name   3 the person behind whom ('': all)
 --       4 how many connections of one person to tell of, for each node
+--       5 how long before its end a lease counts as over, ms
 --       then each node that the caller knows
 -- Returns  {people, connections, how many nodes are gone, each of these,
 --           then for each node and person in the order of their names: the person, how many
@@ -12,10 +13,10 @@
 -- Each node names as many people as were asked for: the first of all of them together are complete.
 
 local CHUNK = 200  -- entries read at a time
-local FIXED = 4  -- arguments before the nodes
+local FIXED = 5  -- arguments before the nodes
 
 local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000) + tonumber(ARGV[5])
 
 local room, limit, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
 local first, ends = '[' .. room .. '\0', '(' .. room .. '\1'

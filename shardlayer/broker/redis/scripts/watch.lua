@@ -2,6 +2,7 @@
 --
 -- KEYS  1 present   2 alive
 -- ARGV  1 node   2 the number of its last announcement; 0: it made none
+--       3 how long before its end a lease counts as over, ms
 -- Returns  {1 if that is the last that the shard has, else 0,
 --           ms until the next lease ends unless it is renewed, -1 if no node with people has one,
 --           1 if rooms have to be counted anew, since something of theirs was removed (mend.lua), else 0,
@@ -27,7 +28,7 @@ end
 if #nodes > 0 then
   local leases = redis.call('ZMSCORE', KEYS[2], unpack(nodes))
   for i = 1, #nodes do
-    local left = (tonumber(leases[i] or nil) or 0) - now
+    local left = (tonumber(leases[i] or nil) or 0) - now - tonumber(ARGV[3])
     if left <= 0 then
       reply[#reply + 1] = nodes[i]
     elseif reply[2] < 0 or left < reply[2] then
