@@ -41,6 +41,7 @@ class RedisLook:
         task = self._task
         if task is None or task.done():
             task = self._task = asyncio.create_task(self._look(), name="look at Redis")
+            task.add_done_callback(_take_note)
         is_recent = time.monotonic() - self._found_at < RECENT
         await asyncio.wait([task], timeout=QUICK if is_recent else None)
         return task.result() if task.done() else self._found
@@ -49,6 +50,12 @@ class RedisLook:
         self._found = await ping(self.layer)
         self._found_at = time.monotonic()
         return self._found
+
+
+def _take_note(task: asyncio.Task[Answers]) -> None:
+    """Have asyncio not complain of an error that nobody waits for: the next look finds it, too."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def ping(layer: ShardedChannelLayer) -> Answers:

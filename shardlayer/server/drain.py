@@ -7,11 +7,14 @@ slices the event loop serves the others, who still get all that is published.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Collection, Iterator
 
 from shardlayer.server.host import WebSocket
 from shardlayer.server.server_counters import counters
+
+logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 10.0  # over which a worker's clients are spread
 SLICE_PAUSE = 0.1  # seconds between two slices
@@ -47,7 +50,14 @@ async def send_away(websockets: Collection[WebSocket], seconds: float) -> None:
         for number in range(size):
             if number % TURN == TURN - 1:
                 await asyncio.sleep(0)
-            websocket = waiting.pop()
-            # Not for security: nobody gains by knowing it.
-            websocket.go_away(random.uniform(0, RETURN_WITHIN))  # noqa: S311
-            counters.drained += 1
+            _send_away(waiting.pop())
+
+
+def _send_away(websocket: WebSocket) -> None:
+    counters.drained += 1
+    try:
+        # Not for security: nobody gains by knowing it.
+        websocket.go_away(random.uniform(0, RETURN_WITHIN))  # noqa: S311
+    except Exception:  # the application's last message: the others get theirs all the same
+        logger.exception("%r could not be told that the server stops", websocket)
+        websocket.abort()

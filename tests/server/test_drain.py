@@ -42,11 +42,18 @@ def test_pace(total: int, seconds: float, count: int, largest: int) -> None:
 class Client:
     """Notes what it is told."""
 
-    def __init__(self, told: list[float]) -> None:
+    def __init__(self, told: list[float], *, fails: bool = False) -> None:
+        self.aborted = False
         self._told = told
+        self._fails = fails
 
     def go_away(self, seconds: float) -> None:
+        if self._fails:
+            raise ValueError("as it should")
         self._told.append(seconds)
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 async def test_each_has_its_own_delay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,3 +66,13 @@ async def test_each_has_its_own_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 <= min(told) < RETURN_WITHIN * 0.2
     assert RETURN_WITHIN * 0.8 < max(told) <= RETURN_WITHIN
     assert len(set(told)) > 390
+
+
+async def test_last_words_that_fail_cost_one_client(caplog: pytest.LogCaptureFixture) -> None:
+    """The error is logged, its connection is cut, and the others are sent away."""
+    told: list[float] = []
+    clients: Any = [Client(told), Client(told, fails=True), Client(told)]
+    await send_away(cast(list[WebSocket], clients), 0)
+    assert len(told) == 2
+    assert [client.aborted for client in clients] == [False, True, False]
+    assert "could not be told that the server stops" in caplog.text

@@ -238,6 +238,7 @@ export class RealtimeClient extends EventTarget {
 
   #open() {
     clearTimeout(this.#retryTimer);
+    this.#returnIn = null;
     this.#become({ state: "connecting", retryAt: null, final: false });
     this.#connection = new Connection(this.#url, this.#options, this.#resuming, {
       onReady: () => this.#joinAll(),
@@ -249,7 +250,6 @@ export class RealtimeClient extends EventTarget {
         this.#release();
         if (later) this.#attempt = Math.max(this.#attempt, LATER_ATTEMPT);
         const wait = this.#returnIn ?? backoffDelay(this.#attempt++, this.#options.random);
-        this.#returnIn = null;
         this.#retryTimer = setTimeout(() => this.#open(), wait);
         this.#become({ state: "offline", retryAt: Date.now() + wait, reason });
       },
