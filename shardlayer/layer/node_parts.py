@@ -1,0 +1,85 @@
+"""What a node is made of: its leases, its rooms, its mailboxes, and what looks after them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shardlayer.aio.tasks import Tasks
+from shardlayer.broker.interface import Backend
+from shardlayer.channels.group_members import GroupMembers
+from shardlayer.channels.mailboxes import Mailboxes
+from shardlayer.core.channel_names import new_node
+from shardlayer.core.options import LayerOptions
+from shardlayer.delivery.announcements import Announcements
+from shardlayer.delivery.attendance import Turned
+from shardlayer.delivery.leases import NodeLeases
+from shardlayer.delivery.member_reports import MemberCounts
+from shardlayer.delivery.node_presence import NodePresence
+from shardlayer.delivery.position_checks import PositionChecks
+from shardlayer.delivery.registration import Registration
+from shardlayer.delivery.rooms import Rooms
+from shardlayer.delivery.sweeper import Sweeper
+
+
+class NodeParts:
+    """The parts of a node, begun and ended together.
+
+    Attributes:
+        id: Names the node in the registries and in process-local channel names; begins with the
+            name of its process.
+        mailboxes: Where its channels are received.
+        memberships: Of its channels in groups.
+        presence: Who is in its rooms.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        options: LayerOptions,
+        *,
+        process: str,
+        tasks: Tasks,
+        on_turned: Turned,
+    ) -> None:
+        self.id = new_node(process)
+        self._backend = backend
+        self._options = options
+        self._tasks = tasks.branch()
+        self._leases = NodeLeases(self.id, backend, options, on_lapsed=self.resumed, tasks=tasks)
+        self._registration = Registration(self.id, backend, self._leases, options, tasks=tasks)
+        self._counts = MemberCounts(self.id, backend, options, tasks=tasks)
+        self._rooms = Rooms(self._registration, self._counts, options, tasks=tasks)
+        self.mailboxes = Mailboxes(self.id, backend, options, tasks=tasks)
+        self.memberships = GroupMembers(
+            self._rooms, self.mailboxes, expiry=options.group_expiry, tasks=tasks
+        )
+        self._announcements = Announcements(
+            slice_size=options.slice_size,
+            max_backlog=options.max_backlog,
+            turns=self._rooms.turns,
+            tasks=tasks,
+        )
+        self.presence = NodePresence(
+            self.id, backend, self._rooms, options, on_turned=on_turned, tasks=tasks
+        )
+        self._checks = PositionChecks(self._rooms, backend, options, tasks=tasks)
+        self._sweeper = Sweeper(backend, options, tasks=tasks)
+
+    async def aclose(self) -> None:
+        """Leave the registries, stop every task. Members are not told."""
+        await self._leases.aclose()
+        await self.presence.aclose()
+        await self._tasks.aclose()
+        await self._counts.aclose()
+        await self._checks.aclose()
+        await self._sweeper.aclose()
+        await self.memberships.aclose()
+        await self.mailboxes.aclose()
+        await self._rooms.aclose()
+        await self._registration.aclose()
+        await self._announcements.aclose()
+        await self._leases.withdraw()
+
+    def resumed(self, shards: Sequence[int]) -> None:
+        """Take notice that these shards can be heard, or that they had forgotten the node."""
+        raise NotImplementedError
