@@ -189,6 +189,7 @@ async def test_health_of_a_worker(tmp_path: Path) -> None:
             for _ in range(clients - 1):
                 await stack.enter_async_context(worker.connect())
             await until(lambda: is_now("full"))
+            assert not (tmp_path / "db.sqlite3").exists()  # nobody asked the database
             worker.process.send(signal.SIGTERM)
             await until(lambda: is_now("draining"))
         assert await asyncio.to_thread(worker.process.wait) == 0
