@@ -30,6 +30,8 @@ from benchmarks.faults.targets import faults_targets
 from benchmarks.history.run import run_history
 from benchmarks.history.tables import history_table
 from benchmarks.history.targets import history_targets
+from benchmarks.hostile.plans import Hostile
+from benchmarks.hostile.targets import hostile_table, hostile_targets
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.run import VERSIONS, WHAT, run_layer
 from benchmarks.layer.tables import layer_table
@@ -196,6 +198,18 @@ def _rolling(asked: Arguments, run: dict[str, Any], folder: Path, console: Conso
     return figures, rolling_targets(figures), rolling_table(figures)
 
 
+def _hostile(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions((*VERSIONS, "hypothesis"), binary())
+    plan = Hostile().quick() if asked.quick else Hostile()
+    if asked.rounds is not None:
+        plan = replace(plan, rounds=asked.rounds)
+    figures = []
+    for figure in plan.run(Placement.of_machine(), folder):
+        figures.append(figure)
+        _show(figure, console)
+    return figures, hostile_targets(figures), hostile_table(figures)
+
+
 def _show(figure: Figure, console: Console) -> None:
     value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
     console.print(
@@ -233,6 +247,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "presence": _presence,
     "balancer": _balancer,
     "rolling": _rolling,
+    "hostile": _hostile,
     "faults": _faults,
 }
 

@@ -40,8 +40,8 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast", "connect", "layer", "history", "presence", "balancer", "rolling" or
-            "faults".
+        benchmark: "broadcast", "connect", "layer", "history", "presence", "balancer", "rolling",
+            "hostile" or "faults".
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
         measures: Names, of `layer`, `history`, `presence`, `balancer` and `rolling`.
@@ -83,6 +83,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("history", "what it costs to keep publications, and what outages and slow clients do"),
         ("balancer", "one port for many workers, beside HAProxy and stock Daphne"),
         ("rolling", "what clients see of a rolling restart, and how fast all come back"),
+        ("hostile", "what strangers send: does the worker stand it, and do others notice?"),
         ("presence", "what it costs to know who is in a room, and what a dead node leaves"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
@@ -160,7 +161,7 @@ def _faults(asked: argparse.Namespace) -> Arguments:
 def _choices(benchmark: str) -> Iterable[str]:
     if benchmark == "layer":
         return LAYERS
-    if benchmark in ("history", "presence", "balancer", "rolling"):
+    if benchmark in ("history", "presence", "balancer", "rolling", "hostile"):
         return ()
     return (peer for peer in PEERS if peer not in _WITHOUT[benchmark])
 

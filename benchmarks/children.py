@@ -74,6 +74,11 @@ class Child:
         """The process's id."""
         return self._process.pid
 
+    @property
+    def log(self) -> str:
+        """All that it has written so far."""
+        return self._log.read_text(errors="replace")
+
     def wait_for_port(self, port: int, timeout: float = 30.0) -> None:
         """Wait until something accepts connections on 127.0.0.1.
 

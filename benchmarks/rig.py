@@ -93,6 +93,11 @@ class Rig(Assembly):
             )
 
     @property
+    def port(self) -> int:
+        """Where the server listens, on 127.0.0.1."""
+        return self._port
+
+    @property
     def delivers(self) -> bool:
         """Whether there is something to publish to."""
         return self._publisher is not None

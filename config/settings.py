@@ -178,7 +178,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "nowhere": {"class": "logging.NullHandler"},
+    },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "shardlayer": {"level": _LEVEL},
@@ -186,5 +189,7 @@ LOGGING = {
         "demo": {"level": _LEVEL},
         "daphne": {"level": _LEVEL},
         "django": {"handlers": [], "level": _LEVEL},  # through the root's handler, once
+        # An error with its traceback for each request whose Host strangers made up.
+        "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
     },
 }

@@ -85,6 +85,9 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         headers = self.requestHeaders
         if self._content_types:
             headers.setRawHeaders(b"content-type", self._content_types)
+        if len(headers.getRawHeaders(b"host", ())) > 1:  # RFC 9112, 3.2
+            self.basic_error(400, b"Bad Request", "Several Host headers")
+            return
         if not trusts_proxy(self.server):
             headers.removeHeader(ROOT_PATH)
         for value in headers.getRawHeaders(ROOT_PATH, ()):

@@ -138,3 +138,10 @@ def test_many_large_bodies_need_little_memory(strict: ServerProcess) -> None:
     for connection in connections:
         connection.close()
     assert grown < 20 * 1024 * 1024
+
+
+def test_several_hosts_are_refused(server: ServerProcess) -> None:
+    """400: an application would get them joined, and each reader might take another one."""
+    with server.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n")
+        assert answer(connection).startswith(b"HTTP/1.1 400 ")

@@ -1,0 +1,1 @@
+"""Sends the cases: a process of its own."""
