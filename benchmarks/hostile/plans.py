@@ -43,16 +43,16 @@ class Hostile:
     """
 
     cases: int = 10_000
-    warm_up: int = 2_000  # cases, until what is made once is made
+    warm_up: int = 1_000  # cases, until what is made once is made
     clients: int = 50
     rate: float = 100.0  # messages/s to the room
-    attack_rate: float = 200.0  # cases/s
+    attack_rate: float = 50.0  # cases/s
     seed: int = 1
     rounds: int = 5
 
     def quick(self) -> Hostile:
         """Return the same for a look whether all of it works."""
-        return replace(self, cases=600, warm_up=600, clients=10, attack_rate=300.0, rounds=2)
+        return replace(self, cases=600, warm_up=600, clients=10, attack_rate=150.0, rounds=2)
 
     def run(self, placement: Placement, folder: Path) -> Iterator[Figure]:
         """Yield the figures of all rounds; `cases` are sent in all of them together."""
