@@ -32,6 +32,7 @@ class Greeting:
         answers: Texts that the server may send at any time and what must be said to them, such
             as the pings of Engine.IO.
         cookies: Cookie headers of the handshakes, taken in turn; none: they have none.
+        addresses: Where the clients come from, as a proxy would forward it, taken in turn.
         openings: What a client says first, right after the handshake, taken in turn.
     """
 
@@ -39,6 +40,7 @@ class Greeting:
     steps: tuple[Step, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
     cookies: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
     openings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -53,5 +55,6 @@ class Greeting:
             steps=tuple(Step(**step) for step in value["steps"]),
             answers=value["answers"],
             cookies=tuple(value["cookies"]),
+            addresses=tuple(value["addresses"]),
             openings=tuple(value["openings"]),
         )

@@ -68,6 +68,12 @@ def broadcast_targets(samples: Sequence[Delivered]) -> list[Target]:
         ratio("CPU per delivery, one by one / stock", 1 / 40, ONE_BY_ONE, "stock", ONE_BY_ONE),
         ratio("CPU per delivery, bursts / send(2) one by one", 0.45, BURSTS, "send", ONE_BY_ONE),
         ratio("CPU per delivery, 25 messages/s / send(2)", 3.0, FLOOD, "send", FLOOD),
+        _ratio(
+            "CPU per delivery with limits / without, one by one",
+            1.02,
+            values(samples, "us_per_delivery", peer="guarded", scenario=ONE_BY_ONE),
+            values(samples, "us_per_delivery", peer="unguarded", scenario=ONE_BY_ONE),
+        ),
         Target(
             measure="deliveries lost, 25 messages/s",
             limit=0,
@@ -99,6 +105,12 @@ def connect_targets(samples: Sequence[Connected]) -> list[Target]:
             1.3,
             values(samples, "ms_per_connect", peer="signed"),
             values(samples, "ms_per_connect", peer="ours"),
+        ),
+        _ratio(
+            "CPU per connect with limits / without",
+            1.02,
+            values(samples, "ms_per_connect", peer="guarded"),
+            values(samples, "ms_per_connect", peer="unguarded"),
         ),
         _ratio(
             "CPU per connect with a session on SQLite / AuthMiddlewareStack on Daphne",

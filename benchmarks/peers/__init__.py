@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.peers.base import Peer
+from benchmarks.peers.guarded.peers import GUARDED, UNGUARDED
 from benchmarks.peers.idle.peer import IDLE_DAPHNE
 from benchmarks.peers.ours.peer import OURS
 from benchmarks.peers.send.peer import SEND
@@ -22,6 +23,7 @@ PEERS: dict[str, Peer] = {
     for peer in (
         *(OURS, SEND, IDLE_DAPHNE, STOCK, SOCKETIO),
         *(SIGNED_ROOM, SESSION, STOCK_SESSION, TOKEN, JWT, NOTE),
+        *(GUARDED, UNGUARDED),
     )
 }
 """By name, in the order of the tables."""

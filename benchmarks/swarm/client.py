@@ -22,7 +22,7 @@ _REQUEST = (
     "Sec-WebSocket-Version: 13\r\n"
     "Accept-Encoding: gzip, deflate, br, zstd\r\n"
     "Accept-Language: en-US,en;q=0.9\r\n"
-    "{cookie}"
+    "{more}"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "\r\n"
 )
@@ -30,10 +30,12 @@ IP_BIND_ADDRESS_NO_PORT = 24  # of linux/in.h
 HEADERS_END = b"\r\n\r\n"
 
 
-def upgrade_request(path: str, port: int, cookie: str = "") -> bytes:
-    """Return a browser's request for a WebSocket."""
-    line = f"Cookie: {cookie}\r\n" if cookie else ""
-    return _REQUEST.format(path=path, port=port, cookie=line).encode()
+def upgrade_request(path: str, port: int, cookie: str = "", address: str = "") -> bytes:
+    """Return a browser's request for a WebSocket; with an address, as a proxy passes it on."""
+    lines = f"Cookie: {cookie}\r\n" if cookie else ""
+    if address:
+        lines += f"X-Forwarded-For: {address}\r\n"
+    return _REQUEST.format(path=path, port=port, more=lines).encode()
 
 
 class Refused(ConnectionError):
@@ -54,6 +56,7 @@ class Client:
     """
 
     __slots__ = (
+        "_address",
         "_cookie",
         "_greeting",
         "_opening",
@@ -86,6 +89,8 @@ class Client:
         self._greeting = greeting
         cookies = greeting.cookies
         self._cookie = cookies[number % len(cookies)] if cookies else ""
+        addresses = greeting.addresses
+        self._address = addresses[number % len(addresses)] if addresses else ""
         openings = greeting.openings
         self._opening = openings[number % len(openings)] if openings else ""
         self._steps = iter(greeting.steps)
@@ -103,7 +108,7 @@ class Client:
         if error:
             raise Refused(f"connect failed: errno {error}")
         port = self.socket.getpeername()[1]
-        self.socket.send(upgrade_request(self._greeting.path, port, self._cookie))
+        self.socket.send(upgrade_request(self._greeting.path, port, self._cookie, self._address))
 
     def read(self) -> list[tuple[int, int]]:
         """Read once and return where in BUFFER the texts of a subscriber are.

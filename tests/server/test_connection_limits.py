@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.server.client import TEXT, RawClient, frame, request
 from tests.server.conftest import LOOPBACK
 from tests.server.process import ServerProcess
+from tests.server.test_endpoints import make_certificate, tls
 from tests.server.test_http_limits import answer, count
 from tests.waiting import wait_until
 
@@ -255,3 +257,22 @@ def test_messages_that_are_too_large_are_counted(server: ServerProcess) -> None:
         client.send(frame(TEXT, b"x" * (1024 * 1024 + 1)))
         assert client.read_all()[-1].code == 1009
     assert count(server, "messages_too_large") == before + 1
+
+
+@pytest.mark.slow
+def test_refused_clients_that_stay_are_cut_off(tmp_path: Path) -> None:
+    """A TLS session ends when both sides say so; a client that never does is not waited for."""
+    certificate, key = make_certificate(tmp_path)
+    endpoint = f"ssl:port=0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
+    with ServerProcess(tmp_path, "-e", endpoint) as server:
+        process = psutil.Process(server.process.pid)
+
+        def connections() -> int:
+            found = process.net_connections("tcp")
+            return sum(each.status != psutil.CONN_LISTEN for each in found)
+
+        with tls(server.connect(), certificate) as connection:
+            connection.sendall(request(Host=None))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+            assert connections() == 1
+            wait_until(lambda: connections() == 0)
