@@ -48,7 +48,7 @@ class Hostile:
     rate: float = 100.0  # messages/s to the room
     attack_rate: float = 50.0  # cases/s
     seed: int = 1
-    rounds: int = 5
+    rounds: int = 20
 
     def quick(self) -> Hostile:
         """Return the same for a look whether all of it works."""
