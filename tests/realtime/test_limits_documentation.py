@@ -33,6 +33,7 @@ OTHER_COUNTERS = {
     *("refused_writes", "origins_refused", "forbidden", "rules_recalled"),
     *("recovered", "not_recovered"),
     *("presence_failed", "presence_fetches_failed", "room_signals", "room_signals_dropped"),
+    *("recovered", "not_recovered"),
     *("signed_out", "put_out", "renewals_asked", "expired_closed", "notes_taken", "notes_refused"),
     *("accepted°", "adopted°", "drained°", "refused_stopping°", "loop_blocked°"),
 }
