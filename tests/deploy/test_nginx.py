@@ -73,6 +73,23 @@ def test_full_is_said(start: Start, nodes: dict[str, ProxiedNode]) -> None:
         assert stack.enter_context(connect(nginx.port)).status == 101
 
 
+def test_nodes_say_that_they_are_full(valkey: EmbeddedValkey, start: Start, tmp_path: Path) -> None:
+    """A node knows its own limit (`--capacity`): another is tried, then the client is told."""
+    capacity = ("--capacity", "4")
+    with running_nodes(tmp_path, valkey.url, (ONE, TWO), *capacity) as nodes, ExitStack() as stack:
+        nginx = start(nodes)
+        for _ in range(4):  # past nginx
+            past = connect(nodes[ONE].port, address=ONE)
+            assert stack.enter_context(past).status == 101
+        for _ in range(4):
+            assert stack.enter_context(connect(nginx.port)).status == 101
+        assert nodes[TWO].connections() == 4
+        with connect(nginx.port) as refused:
+            assert refused.status == 503
+            assert "retry-after: " in refused.head.lower()
+        assert get(nginx.port, "/admin/login/")[0] == 200
+
+
 def test_nodes_see_their_clients(start: Start, nodes: dict[str, ProxiedNode]) -> None:
     """The address is the client's, whatever the client says that it is."""
     nginx = start(nodes)

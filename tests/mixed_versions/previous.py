@@ -1,6 +1,6 @@
 """The release before this one, as a process beside it.
 
-`previous.tar.xz` holds its `shardlayer/`: what is written to Redis, and what reads it. It is a
+`previous.tar.gz` holds its `shardlayer/`: what is written to Redis, and what reads it. It is a
 copy, since a shallow clone has no history. (Before the first release it is the code of
 21 November 2026.) When a release is made, `python -m tests.mixed_versions.previous COMMIT` makes
 it anew.
@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
-ARCHIVE = Path(__file__).with_name("previous.tar.xz")
+ARCHIVE = Path(__file__).with_name("previous.tar.gz")
 PEER = Path(__file__).with_name("peer.py")
 
 
@@ -89,12 +89,9 @@ class PeerProcess:
 
 def freeze(commit: str) -> None:
     """Make the archive of a commit."""
-    command = ["git", "archive", "--format=tar", commit, "shardlayer"]
-    tar = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
-    packed = subprocess.run(
-        ["xz", "-9", "--stdout"], input=tar, check=True, capture_output=True
-    ).stdout
-    ARCHIVE.write_bytes(packed)
+    command = ["git", "archive", "--format=tar.gz", "-9", commit, "shardlayer"]
+    packed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    ARCHIVE.write_bytes(packed.stdout)
 
 
 if __name__ == "__main__":
