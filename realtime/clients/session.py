@@ -131,7 +131,8 @@ class ClientSession:
         if isinstance(command, Subscribe):
             most = self._conf.max_rooms_per_client
             return min(len(command.rooms), most or len(command.rooms)) - 1
-        return len(self._rooms) if isinstance(command, Connect) and command.token else 0
+        signs_in = isinstance(command, Connect) and (command.token or command.note)
+        return len(self._rooms) if signs_in else 0
 
     async def enter(self, rooms: Sequence[str]) -> bool:
         """Join the rooms of the URL, if there are any; say whether to go on.
@@ -253,12 +254,15 @@ class ClientSession:
 
     async def _resume(self, text: str) -> bool:
         """Let a note count; return whether it does."""
+        before = self._identity.credential.user_id or self._identity.bearer
         note = await self._gate().resume(text)
         if note is None:
             return False
-        self._permissions.forget()
+        is_same = before in (None, self._identity.credential.user_id)
+        self._permissions.forget(keep_opened=is_same)
         self._permissions.open(note.rooms, note.ends - time.time())
         await self._rooms.sign_in()
+        await self.check_rooms(stays_on_error=is_same)
         return True
 
     def _gate(self) -> SignIn:

@@ -451,6 +451,23 @@ class TestNotes:
         assert queries.seen == []
         assert asked == []
 
+    async def test_who_becomes_another_by_a_note_loses_the_rooms_of_the_first(
+        self, people: tuple[User, User]
+    ) -> None:
+        """Each room's rule is asked about the note's user, as it is with a token."""
+        ada, eve = people
+        async with Client() as client:
+            await client.ask(1, connect={"token": issue_token(eve)})
+            await past_the_skew()
+            await client.ask(1, connect={"token": issue_token(eve)})
+            note = await note_of(client)
+        async with Client() as client:
+            await client.ask(1, connect={"token": issue_token(ada)})
+            assert "subscribed" in await client.ask(2, subscribe={"room": "orders"})
+            await client.send(3, connect={"note": note})
+            assert (await client.receive())["room"] == "orders"
+            assert (await client.receive())["connected"]["user"] == "eve"
+
     async def test_other_rooms_are_asked_about(self, people: tuple[User, User]) -> None:
         """A note opens the rooms that it names, and no other; nor does it open publishing."""
         ada, _ = people
