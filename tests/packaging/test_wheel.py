@@ -54,6 +54,46 @@ layer = ShardedChannelLayer(hosts=["memory://types"])
 layer.publish_sync(1, b"")
 """
 
+_JWT_SETTINGS = """
+import django
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "realtime"],
+    CHANNEL_LAYERS={{"default": {{"BACKEND": "shardlayer.layer.ShardedChannelLayer",
+        "CONFIG": {{"hosts": ["memory://jwt"]}}}}}},
+    REALTIME={{"JWT_ALGORITHM": "{algorithm}", "JWT_KEYS": [{keys}]}},
+)
+django.setup()
+"""
+READ_JWT = (
+    """
+import asyncio, time, jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+secret = public = "a secret of thirty-two bytes or more"
+if "{algorithm}" != "HS256":
+    secret = rsa.generate_private_key(65537, 2048) if "{algorithm}" == "RS256" else (
+        ec.generate_private_key(ec.SECP256R1()))
+    public = secret.public_key().public_bytes(
+        Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+"""
+    + _JWT_SETTINGS.replace("{keys}", "public")
+    + """
+from realtime.access.jwt_tokens import jwt_reader
+token = jwt.encode({{"sub": "7", "exp": time.time() + 60}}, secret, "{algorithm}")
+async def main():
+    print((await jwt_reader().read(token)).user_id)
+asyncio.run(main())
+"""
+)
+CHECK_JWT = (
+    _JWT_SETTINGS.format(algorithm="HS256", keys="'x' * 32")
+    + """
+from django.core.management import call_command
+call_command("check")
+"""
+)
+
 
 def message_sent(environment: Environment, config: str, apps: str = "[]") -> str:
     """Return the message that a process with the layer sent to itself."""
@@ -140,6 +180,15 @@ def test_encryption_extra_encrypts(environment: Get) -> None:
     """With `encryption` the layer takes keys."""
     config = '{"hosts": ["memory://x"], "symmetric_encryption_keys": ["k"]}'
     assert message_sent(environment("encryption"), config) == "hello"
+
+
+def test_jwt_extra_reads_tokens(environment: Get) -> None:
+    """With `jwt` JWTs are read, by each algorithm; without it the system checks say so."""
+    for algorithm in ("HS256", "RS256", "ES256"):
+        program = READ_JWT.format(algorithm=algorithm)
+        assert environment("jwt").run("python", "-c", program).strip() == "7"
+    done = environment("").attempt("python", "-c", CHECK_JWT)
+    assert "pip install 'shardlayer[jwt]'" in done.stderr
 
 
 def test_namesake_is_refused(environment: Get, wheel: Path) -> None:
