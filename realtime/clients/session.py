@@ -36,7 +36,7 @@ from realtime.clients.protocol.commands import (
     Subscribe,
     Unsubscribe,
 )
-from realtime.clients.protocol.parsing import parse, subscribe_to
+from realtime.clients.protocol.parsing import parse, subscribe_to, too_many_rooms
 from realtime.clients.shared_limits import UserShare, shared_limits
 from realtime.clients.sign_in import SignIn
 from realtime.clients.sign_in_watch import watch_of
@@ -113,9 +113,11 @@ class ClientSession:
         if not self._limits.take_commands():
             return self._close_for_rate()
         try:
-            command = parse(text, limit=self._conf.max_client_message)
+            limits = self._conf
+            command = parse(text, limit=limits.max_client_message, rooms=limits.max_rooms_per_frame)
         except ProtocolError as error:
             counters.messages_refused += error.code == "too_large"
+            counters.frames_refused += error.code == "limit"
             self._write(replies.error(error))
         else:
             more = self._rooms_to_ask_about(command)
@@ -139,7 +141,12 @@ class ClientSession:
 
         From here on the client has its time to subscribe, publish or sign in, if it has not yet.
         """
-        if rooms:
+        most = self._conf.max_rooms_per_frame
+        if 0 < most < len(rooms):
+            counters.frames_refused += 1
+            self._write(replies.error(too_many_rooms(most, 0)))
+            goes_on = True
+        elif rooms:
             goes_on = await self.do(subscribe_to(rooms))
         else:
             user = self._identity.known_user
@@ -302,10 +309,6 @@ class ClientSession:
         newcomers_of(self._node, self._conf.subscribe_timeout).remove(self)
 
     async def _subscribe(self, command: Subscribe) -> None:
-        most = self._conf.max_rooms_per_frame
-        if 0 < most < len(command.rooms):
-            counters.frames_refused += 1
-            raise ProtocolError("limit", f"A message names at most {most} rooms.")
         items = self._rooms.admitted(command.rooms)
         outcomes = await self._rooms.join_all(items)
         if self._is_new and self._rooms:

@@ -39,8 +39,10 @@ MAX_KEY: Final = 64  # characters
 MAX_PERSON: Final = 255  # characters
 
 
-def parse(text: str, *, limit: int) -> Command:
+def parse(text: str, *, limit: int, rooms: int = 0) -> Command:
     """Return the command in a text frame of at most `limit` bytes of UTF-8.
+
+    It names at most so many `rooms`, of which 0 is any number; the names of more are not looked at.
 
     Raises:
         ProtocolError: The frame holds none; its `id` is the command's, where there is one.
@@ -62,11 +64,18 @@ def parse(text: str, *, limit: int) -> Command:
     parser = _PARSERS.get(name)
     if parser is None:
         raise ProtocolError("unknown_command", f"There is no command {_quoted(name)}.", id)
+    if rooms and isinstance(body, list) and len(body) > rooms:
+        raise too_many_rooms(rooms, id)
     try:
         return parser(id, body)
     except ProtocolError as error:
         error.id = id
         raise
+
+
+def too_many_rooms(most: int, id: int) -> ProtocolError:
+    """Return the answer to a message, or a URL, that names more rooms than it may."""
+    return ProtocolError("limit", f"A message names at most {most} rooms.", id)
 
 
 def subscribe_to(rooms: Sequence[str]) -> Subscribe:

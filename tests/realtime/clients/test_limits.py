@@ -103,6 +103,29 @@ class TestRooms:
             assert len(asked) == 100
             assert counters.rooms_over_limit == many - 100
 
+    @pytest.mark.parametrize("in_url", [False, True])
+    async def test_message_that_names_too_many(self, settings: Settings, in_url: bool) -> None:
+        """It is answered once, and nothing of it is done; the connection goes on."""
+        settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_ROOMS_PER_FRAME": 3}
+        names = [f"r{number}" for number in range(4)]
+        query = "&".join(f"room={name}" for name in names)
+        async with Client(query if in_url else "") as client:
+            if not in_url:
+                await client.send(1, subscribe=[{"room": name} for name in names])
+            answer = await client.receive()
+            assert answer["id"] == (0 if in_url else 1)
+            assert answer["error"]["code"] == "limit"
+            assert counters.frames_refused == 1
+            answer = await client.ask(2, subscribe=[{"room": name} for name in names[:3]])
+            assert all("error" not in item for item in answer["subscribed"])
+
+    async def test_no_limit_of_the_rooms_of_a_message(self, settings: Settings) -> None:
+        """0 turns it off."""
+        settings.REALTIME = {"ROOMS": OPEN_ROOMS, "MAX_ROOMS_PER_FRAME": 0}
+        async with Client() as client:
+            names = [{"room": f"r{number}"} for number in range(500)]
+            assert len((await client.ask(1, subscribe=names))["subscribed"]) == 500
+
     async def test_new_rooms_are_taken_on_at_a_rate(
         self, settings: Settings, memory_layer: ShardedChannelLayer
     ) -> None:
