@@ -6,6 +6,8 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 
+from shardlayer.aio.garbage import exit_quickly
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -28,4 +30,5 @@ def run_until_stopped(body: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             loop.add_signal_handler(number, tell)
         await body(stop)
 
+    exit_quickly()
     asyncio.run(main())

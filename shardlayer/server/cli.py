@@ -14,7 +14,7 @@ from typing import Any
 from daphne.cli import CommandLineInterface as DaphneCommandLine
 from daphne.server import Server as DaphneServer
 
-from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
+from shardlayer.aio.garbage import GC_THRESHOLD, exit_quickly, spare_collections
 from shardlayer.aio.open_files import raise_file_limit
 from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.drain import DRAIN_SECONDS
@@ -185,6 +185,7 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             blocking_threshold=options.blocking_threshold,
         )
         self._gc_threshold: int = options.gc_threshold
+        exit_quickly()
         raise_file_limit()  # each connection is an open file
         if isinstance(sys.stdout, io.TextIOWrapper):
             # Where the access log goes, line by line as Daphne writes it to a file: in a pipe or a

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
 from shardlayer import spare_collections
 
@@ -23,3 +25,19 @@ def test_threshold_of_nothing_leaves_the_collector_alone() -> None:
     with spare_collections(0):
         assert gc.get_threshold() == before
         assert gc.get_freeze_count() == 0
+
+
+def test_process_that_exits_quickly() -> None:
+    """What was loaded is left out of the search for garbage at the end."""
+    program = """
+import atexit, gc
+from shardlayer.aio.garbage import exit_quickly
+
+atexit.register(lambda: print(gc.get_freeze_count() > 1_000))  # runs last, as it came first
+exit_quickly()
+print(gc.get_freeze_count() > 1_000)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["False", "True"]
