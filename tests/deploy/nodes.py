@@ -18,6 +18,7 @@ from tests.realtime.process import BIN, Process
 from tests.server.client import RawClient, request
 from tests.waiting import wait_until
 
+ONE, TWO, THREE = "127.0.0.2", "127.0.0.3", "127.0.0.4"  # addresses of nodes
 ORIGIN = "http://localhost"
 START_TIMEOUT = 60.0  # seconds
 

@@ -18,7 +18,7 @@ from tests import tools
 from tests.contract.places import make_certificate
 from tests.deploy.haproxy import CONFIGURATION, ROOT, HAProxy
 from tests.deploy.names import NameServer
-from tests.deploy.nodes import ProxiedNode, connect, get, running_nodes, told
+from tests.deploy.nodes import ONE, THREE, TWO, ProxiedNode, connect, get, running_nodes, told
 from tests.server.client import RawClient, request
 from tests.waiting import wait_until
 
@@ -29,20 +29,9 @@ pytestmark = [
     pytest.mark.timeout(240),
 ]
 
-ONE, TWO, THREE = "127.0.0.2", "127.0.0.3", "127.0.0.4"
-
 DOCUMENT = (ROOT / "docs" / "deploy.md").read_text()
 
 Start = Callable[..., HAProxy]
-
-
-@pytest.fixture(scope="module")
-def nodes(
-    valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, ProxiedNode]]:
-    """Two nodes that no test stops."""
-    with running_nodes(tmp_path_factory.mktemp("nodes"), valkey.url, (ONE, TWO)) as running:
-        yield running
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import answers
 from tests.deploy.nginx import Nginx
-from tests.deploy.nodes import ProxiedNode, connect, get, running_nodes, told
+from tests.deploy.nodes import ONE, TWO, ProxiedNode, connect, get, running_nodes, told
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -21,18 +21,7 @@ pytestmark = [
     pytest.mark.timeout(240),
 ]
 
-ONE, TWO = "127.0.0.2", "127.0.0.3"
-
 Start = Callable[..., Nginx]
-
-
-@pytest.fixture(scope="module")
-def nodes(
-    valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, ProxiedNode]]:
-    """Two nodes that no test stops."""
-    with running_nodes(tmp_path_factory.mktemp("nodes"), valkey.url, (ONE, TWO)) as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,0 +1,19 @@
+"""Nodes that stand behind the proxies under test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from demo.embedded import EmbeddedValkey
+from tests.deploy.nodes import ONE, TWO, ProxiedNode, running_nodes
+
+
+@pytest.fixture(scope="session")
+def nodes(
+    valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, ProxiedNode]]:
+    """Two nodes that no test stops."""
+    with running_nodes(tmp_path_factory.mktemp("nodes"), valkey.url, (ONE, TWO)) as running:
+        yield running
