@@ -156,9 +156,10 @@ def nginx(program: str, node: int, folder: Path) -> Iterator[tuple[psutil.Proces
         "/dev/stdout": str(folder / "access.log"),
     }.items():
         text = text.replace(old, new)
+    alone = "daemon off; master_process off;"  # one process, which ends when it is killed
     written = folder / "nginx.conf"
     written.write_text(text)
-    command = [program, "-p", str(folder), "-c", str(written), "-g", "daemon off;"]
+    command = [program, "-p", str(folder), "-c", str(written), "-g", alone]
     with Child("nginx", command, cpus=CPUS, folder=folder) as child:
         child.wait_for_port(front)
         yield psutil.Process(child.pid), front

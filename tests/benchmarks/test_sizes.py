@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import re
 
+import psutil
 import pytest
 
 from benchmarks.sizes import nodes, proxies
+
+
+def is_orphan_of_nginx(pid: int) -> bool:
+    """Say whether it is a process of an nginx that has ended."""
+    try:
+        process = psutil.Process(pid)
+        return process.name() == "nginx" and process.ppid() == 1
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.needs("haproxy", "nginx")
@@ -15,7 +25,10 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     """The kernel, HAProxy and nginx, the last two with the configurations of deploy/."""
     monkeypatch.setattr(proxies, "COUNT", 200)
     monkeypatch.setattr(proxies, "WARM_UP", 20)
+    before = set(psutil.pids())
     proxies.measure_proxies()
+    left = [pid for pid in psutil.pids() if pid not in before and is_orphan_of_nginx(pid)]
+    assert left == []
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in said] == ["kernel", "haproxy", "nginx"]
     assert all(re.search(r"\d KB .* idle|\d KB .* \d+ us", line) for line in said)
