@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from realtime.access.room_rules import room_rules
+from realtime.access.rules_by_room import room_rules
 from realtime.clients.sign_in import LOG_PATIENCE
 from realtime.clients.sign_in_watch import end_watch, watch_of
 from realtime.conf import conf, room_settings

@@ -25,7 +25,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from realtime.access.rules import ANYONE, NOBODY, rule_of
+from realtime.access.permission_rules import ANYONE, NOBODY, rule_of
 from realtime.conf import conf, problems, room_settings
 from realtime.rooms.old_settings import AUTHORIZE_IS_OLD
 from realtime.rooms.room_settings import ACTIONS, AUTHORIZE, PERMISSION, histories

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
+from realtime.access.client_permissions import Permissions
 from realtime.access.identity import Identity
-from realtime.access.permissions import Permissions
 from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.catchup import CatchUp
 from realtime.clients.client_counters import counters
 from realtime.clients.failures import as_protocol_error
-from realtime.clients.limits import ClientLimits
 from realtime.clients.places import check_place
 from realtime.clients.protocol.commands import ProtocolError, Refused, Wanted
+from realtime.clients.request_rates import ClientLimits
 from realtime.clients.round_robin import turns_of
 from realtime.conf import conf
 from realtime.presence.client_presence import ClientPresence

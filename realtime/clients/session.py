@@ -9,16 +9,15 @@ from functools import partial
 from typing import Any, Final
 
 from realtime.access.anonymous import User, anonymous_user
+from realtime.access.client_permissions import Permissions
 from realtime.access.identity import Identity, name_of
 from realtime.access.notes import write_note
-from realtime.access.permissions import Permissions
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.client_counters import counters
 from realtime.clients.client_rooms import ClientRooms
 from realtime.clients.failures import as_protocol_error
 from realtime.clients.history_answer import history_answer
-from realtime.clients.limits import ClientLimits, buckets_of
 from realtime.clients.newcomers import newcomers_of
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import (
@@ -37,9 +36,10 @@ from realtime.clients.protocol.commands import (
     Unsubscribe,
 )
 from realtime.clients.protocol.parsing import parse, subscribe_to, too_many_rooms
-from realtime.clients.shared_limits import UserShare, shared_limits
+from realtime.clients.request_rates import ClientLimits, buckets_of
 from realtime.clients.sign_in import SignIn
 from realtime.clients.sign_in_watch import watch_of
+from realtime.clients.user_limits import UserShare, user_limits
 from realtime.conf import conf
 from realtime.presence.presence_answer import presence_answer
 from realtime.sharded_layer import sharded_layer
@@ -300,7 +300,7 @@ class ClientSession:
 
     def _shared(self) -> UserShare:
         if self._share is None:
-            self._share = UserShare(shared_limits(self._conf), self._client)
+            self._share = UserShare(user_limits(self._conf), self._client)
         return self._share
 
     def _used(self) -> None:

@@ -8,8 +8,8 @@ from shardlayer.broker.presence_values import MAX_INFO, MAX_PERSON, Attendee
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.presence_news import unpack_news
 from shardlayer.core.types import NodeId
-from shardlayer.delivery.attendance import Attendance, Turned
 from shardlayer.delivery.presence_events import PresenceEvents
+from shardlayer.delivery.presence_reports import Attendance, Turned
 from shardlayer.delivery.rooms import Rooms
 
 

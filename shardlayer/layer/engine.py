@@ -17,7 +17,7 @@ from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.opening import open_backend
 from shardlayer.broker.publisher import Publisher
 from shardlayer.core.options import LayerOptions
-from shardlayer.delivery.attendance import Turned
+from shardlayer.delivery.presence_reports import Turned
 from shardlayer.layer.layer_counters import LayerCounters, ShardCounters
 from shardlayer.layer.layer_histograms import LayerHistograms
 from shardlayer.layer.node import Node

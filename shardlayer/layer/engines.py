@@ -20,7 +20,7 @@ from shardlayer.aio import native_threads
 from shardlayer.aio.other_loops import run_there, wait_there
 from shardlayer.core.channel_names import is_of, new_process
 from shardlayer.core.options import LayerOptions
-from shardlayer.delivery.attendance import Turned
+from shardlayer.delivery.presence_reports import Turned
 from shardlayer.layer.background import Background
 from shardlayer.layer.engine import Engine
 from shardlayer.layer.layer_counters import ShardCounters

@@ -24,7 +24,7 @@ from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable, WireError
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Publication
-from shardlayer.delivery.attendance import Turned
+from shardlayer.delivery.presence_reports import Turned
 from shardlayer.layer.node_parts import NodeParts
 
 logger = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ from shardlayer.channels.mailboxes import Mailboxes
 from shardlayer.core.channel_names import new_node
 from shardlayer.core.options import LayerOptions
 from shardlayer.delivery.announcements import Announcements
-from shardlayer.delivery.attendance import Turned
 from shardlayer.delivery.leases import NodeLeases
 from shardlayer.delivery.member_reports import MemberCounts
 from shardlayer.delivery.node_presence import NodePresence
 from shardlayer.delivery.position_checks import PositionChecks
+from shardlayer.delivery.presence_reports import Turned
 from shardlayer.delivery.registration import Registration
 from shardlayer.delivery.rooms import Rooms
 from shardlayer.delivery.sweeper import Sweeper

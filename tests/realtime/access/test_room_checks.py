@@ -10,11 +10,11 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from pytest_django import Settings
 
-from realtime.access.permissions import Permissions
+from realtime.access.client_permissions import Permissions
 from realtime.access.room_checks import check_open_rooms, check_rooms
 from realtime.checks import check_realtime
 from realtime.conf import conf
-from tests.realtime.access.test_permissions import permissions
+from tests.realtime.access.test_client_permissions import permissions
 from tests.realtime.conftest import channel_layers
 
 HERE = "tests.realtime.access.test_room_checks"
@@ -45,9 +45,9 @@ def found(settings: Settings, rooms: Any, **more: Any) -> list[tuple[str | None,
 def test_good_rules(settings: Settings) -> None:
     """Nothing is found where all is right."""
     rules = {
-        "subscribe": "tests.realtime.access.test_permissions.may",
+        "subscribe": "tests.realtime.access.test_client_permissions.may",
         "publish": "permission:realtime.view_room",
-        "presence": "tests.realtime.access.test_permissions.owners",
+        "presence": "tests.realtime.access.test_client_permissions.owners",
     }
     assert found(settings, {"a.*": rules, "user.*": {"history": None}, "*": {}}) == []
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final
 
-from realtime.access.rules import NOBODY, AccessRule, rule_of, rule_of_authorize
+from realtime.access.permission_rules import NOBODY, AccessRule, rule_of, rule_of_authorize
 from realtime.conf import Conf, conf, room_settings
 from realtime.rooms.room_settings import ACTIONS, AUTHORIZE, Action, RoomSettings
 

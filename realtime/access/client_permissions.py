@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from realtime.access.answers import Answers
 from realtime.access.identity import Identity
-from realtime.access.room_rules import RoomRulesTable, room_rules
+from realtime.access.rules_by_room import RoomRulesTable, room_rules
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.client_counters import counters
 from realtime.conf import conf

@@ -13,9 +13,9 @@ from django.db import connections
 from django.utils.functional import SimpleLazyObject
 from pytest_django import Settings
 
+from realtime.access.client_permissions import Permissions
 from realtime.access.identity import Identity
-from realtime.access.permissions import Permissions
-from realtime.access.room_rules import room_rules
+from realtime.access.rules_by_room import room_rules
 from realtime.clients.client_counters import ClientCounters, counters
 from realtime.room_tokens import sign_room
 from shardlayer import ShardedChannelLayer
@@ -23,7 +23,7 @@ from tests.realtime.client import Client
 from tests.realtime.users import cookie_of
 from tests.waiting import until
 
-HERE = "tests.realtime.access.test_permissions"
+HERE = "tests.realtime.access.test_client_permissions"
 
 asked: list[tuple[Any, str, Any]] = []
 lets_in = True

@@ -14,7 +14,7 @@ from typing import Any
 from realtime.access.anonymous import User
 from realtime.access.users import user_room
 from realtime.clients.client_counters import counters
-from realtime.clients.limits import bucket
+from realtime.clients.request_rates import bucket
 from realtime.conf import Conf
 from shardlayer import BucketTable, Tally, address_key
 
@@ -23,7 +23,7 @@ Publisher = str | bytes
 
 
 @dataclass(frozen=True, slots=True)
-class SharedLimits:
+class UserLimits:
     """The limits of one process.
 
     Attributes:
@@ -35,11 +35,11 @@ class SharedLimits:
     publications: BucketTable[Publisher]
 
 
-def shared_limits(conf: Conf) -> SharedLimits:
+def user_limits(conf: Conf) -> UserLimits:
     """Return the limits that settings ask for; the same ones for the same settings."""
     global _latest
     if _latest is None or _latest[0] is not conf:
-        limits = SharedLimits(
+        limits = UserLimits(
             connections=Tally(conf.max_user_connections),
             publications=BucketTable(bucket(conf.max_user_publishes)),
         )
@@ -47,7 +47,7 @@ def shared_limits(conf: Conf) -> SharedLimits:
     return _latest[1]
 
 
-_latest: tuple[Conf, SharedLimits] | None = None
+_latest: tuple[Conf, UserLimits] | None = None
 
 
 class UserShare:
@@ -60,7 +60,7 @@ class UserShare:
 
     __slots__ = ("_client", "_counted_as", "_limits")
 
-    def __init__(self, limits: SharedLimits, client: Sequence[Any] | None) -> None:
+    def __init__(self, limits: UserLimits, client: Sequence[Any] | None) -> None:
         self._limits = limits
         self._client = client
         self._counted_as: str | None = None  # the own room of the user whose connection it is

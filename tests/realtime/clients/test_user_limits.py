@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from realtime.clients.shared_limits import shared_limits
+from realtime.clients.user_limits import user_limits
 from realtime.conf import conf
 from tests.realtime.client import Client
 
@@ -29,7 +29,7 @@ class Stranger:
 async def test_nobody_is_remembered_without_connections(settings: Settings) -> None:
     """The table of users is empty when all of them are gone, however they went."""
     settings.REALTIME = {"MAX_USER_CONNECTIONS": 2}
-    connections = shared_limits(conf()).connections
+    connections = user_limits(conf()).connections
     clients = [Client(more={"user": User(pk=number)}) for number in (1, 1, 2)]
     for client in clients:
         await client.__aenter__()
@@ -54,7 +54,7 @@ async def test_no_limits(settings: Settings) -> None:
             client = await stack.enter_async_context(Client(more={"user": User(pk=1)}))
             for id in range(1, 400):
                 assert "published" in await client.ask(id, publish={"room": "a", "data": id})
-    assert len(shared_limits(conf()).publications) == 0
+    assert len(user_limits(conf()).publications) == 0
 
 
 async def test_addresses_that_are_nobody_have_no_share(settings: Settings) -> None:
