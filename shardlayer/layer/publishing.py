@@ -278,7 +278,11 @@ async def _publish_parts(
         What an item failed for, after all groups have ended.
     """
     if len(set(groups)) == 1:  # its caller has grouped them, or there is but one
-        return [_position(outcome) for outcome in await part(groups[0], items)]
+        outcomes = await part(groups[0], items)
+        return [
+            outcome.position if type(outcome) is Placed else _position(outcome)
+            for outcome in outcomes
+        ]
     by_group: dict[int, list[int]] = {}
     for index, group in enumerate(groups):
         by_group.setdefault(group, []).append(index)
@@ -291,7 +295,7 @@ async def _publish_parts(
         if isinstance(answer, BaseException):
             raise answer
         for index, outcome in zip(indices, answer, strict=True):
-            positions[index] = _position(outcome)
+            positions[index] = outcome.position if type(outcome) is Placed else _position(outcome)
     return positions
 
 

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, cast
 
 from django.db import close_old_connections
@@ -26,6 +27,7 @@ from django.db import close_old_connections
 from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.routing.bad_records import BadRecord, failed, judged
 from realtime.kafka.routing.header_rules import EVERYBODY, Record, Route, is_announcement, route
+from realtime.rooms.room_names import MAX_ROOM_NAME, is_room_name
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ CONCURRENT = 50  # calls of an async route that are under way at a time
 MOST_STUCK = 4  # threads that were left behind and still run, past which the next has to wait
 MARGIN = 0.5  # seconds in which an async route's own timeout ends it before its thread is left
 LOOK_AGAIN = 0.1  # seconds between two looks at threads that are stuck
+
+KEYS = 8_192  # keys of records of which it is remembered what room they name
 
 Answer = Sequence[str] | BadRecord
 
@@ -78,6 +82,11 @@ class Router:
             return [EVERYBODY]
         if self._route is not route:
             return None
+        key = record.key
+        if not record.headers and type(key) is bytes and len(key) <= MAX_ROOM_NAME:
+            known = _named_by(key)
+            if known is not None:
+                return known
         try:
             return judged(route(record), most=self._most)
         except Exception as error:  # a header without a value, say
@@ -134,6 +143,13 @@ class Router:
                     len(self._stuck),
                 )
             await asyncio.sleep(LOOK_AGAIN)
+
+
+@lru_cache(KEYS)
+def _named_by(key: bytes) -> tuple[str] | None:
+    """Return the room that a key names, as `route` has it, if it may be one."""
+    name = key.decode("utf-8", "replace")
+    return (name,) if is_room_name(name) else None
 
 
 class _Overrun(BaseException):

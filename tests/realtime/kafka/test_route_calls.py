@@ -12,7 +12,7 @@ import pytest
 
 from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.routing import route_calls as module
-from realtime.kafka.routing.bad_records import BadRecord
+from realtime.kafka.routing.bad_records import BadRecord, judged
 from realtime.kafka.routing.header_rules import EVERYBODY, Record, route
 from realtime.kafka.routing.route_calls import Router
 from tests.realtime.kafka.records import FakeRecord, with_room
@@ -65,6 +65,18 @@ async def test_own_route_is_not_asked_in_a_thread(make: MakeRouter) -> None:
     assert str(second).startswith("the route failed: AttributeError")
     assert str(third).startswith("no room")
     assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize("key", [b"a", b"a b", b"", b"caf\xe9", b"x" * 99, b"x" * 100])
+async def test_what_a_key_names_is_remembered(make: MakeRouter, key: bytes) -> None:
+    """Asked twice, a key without headers gets what the rules say of it."""
+    try:
+        expected: object = list(judged(route(FakeRecord(key=key)), most=MOST))
+    except BadRecord as error:
+        expected = str(error)
+    router = make(route)
+    for _ in range(2):
+        assert words(await router.rooms([FakeRecord(key=key)])) == [expected]
 
 
 async def test_what_needs_no_route_does_not_ask_it(make: MakeRouter) -> None:
