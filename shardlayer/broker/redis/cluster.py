@@ -260,7 +260,7 @@ class ClusterServers(Servers):
                 try:
                     await self._learn()
                 except Failure as error:
-                    self._complain("Can't reach the Cluster: %s. Waiting for it.", error)
+                    self._complain("Can't reach the Cluster; waiting for it. %s", error)
                 if not self._owners:
                     await asyncio.sleep(1.0)
             if self._hearer is not None:

@@ -114,7 +114,7 @@ class Subscription:
 
     def _lost(self, error: BaseException) -> None:
         if self._hears or self._failures == 0:
-            logger.warning("Can't hear %s: %s. Waiting for it.", self._address, error)
+            logger.warning("Can't hear %s; waiting for it. %s", self._address, error)
         if self._hears:
             self._failures = 0
             self._backoff.reset()

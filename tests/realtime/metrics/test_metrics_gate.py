@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from realtime.metrics.metrics_gate import MetricsGate
+from realtime.metrics.slots import Slot
+from realtime.metrics.snapshots import Snapshot, write_snapshot
 
 
 async def ask(path: str, *, method: str = "GET", client: str = "127.0.0.1") -> list[dict[str, Any]]:
@@ -30,6 +35,24 @@ async def ask(path: str, *, method: str = "GET", client: str = "127.0.0.1") -> l
     return sent
 
 
+@pytest.fixture
+def directory(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Path:
+    """Where processes share their figures; this process has none, as it has no lifespan."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    settings.REALTIME = {**settings.REALTIME, "METRICS_DIRECTORY": str(tmp_path)}
+    return tmp_path
+
+
+@pytest.fixture
+def worker(directory: Path) -> Iterator[None]:
+    """Another process on this machine, with 7 connections."""
+    slot = Slot(directory, "worker")
+    write_snapshot(directory, Snapshot(role="worker", worker=0, figures={"connections": 7}))
+    yield
+    slot.release()
+
+
+@pytest.mark.usefixtures("worker")
 async def test_figures() -> None:
     """An address that Django would refuse gets them, in Prometheus' format."""
     start, body = await ask("/metrics")
@@ -37,9 +60,17 @@ async def test_figures() -> None:
     headers = dict(start["headers"])
     assert headers[b"content-type"].startswith(b"text/plain; version=")
     assert headers[b"content-length"] == b"%d" % len(body["body"])
-    assert b"# HELP " in body["body"]
+    assert b'shardlayer_connections{role="worker",worker="0"} 7.0' in body["body"]
 
 
+async def test_no_figures(directory: Path) -> None:
+    """An `asgi.py` without lifespan is told so: an empty page would look like a system at rest."""
+    start, body = await ask("/metrics")
+    assert start["status"] == 503
+    assert b"realtime.lifespan.lifespan" in body["body"]
+
+
+@pytest.mark.usefixtures("worker")
 async def test_head() -> None:
     """HEAD gets the same head and no body."""
     start, body = await ask("/metrics", method="HEAD")
