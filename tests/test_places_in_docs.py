@@ -14,6 +14,7 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglo
 PATH = re.compile(
     r"(?<![\w./:-])(?:shardlayer|realtime|demo|config|tests|benchmarks|bin|docs|\.ci)/[\w./*-]*[\w*/]"
 )
+STATIC = re.compile(r"\{% static '(realtime/[^']+)' %\}")
 DOTTED = re.compile(r"(?<![\w./-])(?:shardlayer|realtime)(?:\.\w+)+")
 NOT_A_MODULE = re.compile(r"(realtime|shardlayer)\.[EW]\d+")  # the ids of system checks
 FILE = re.compile(r"(?<![\w./*{-])(?!test_)[\w/]+\.(?:py|lua)\b")  # also by its last part alone
@@ -74,7 +75,8 @@ class TestPage:
 
     def test_paths_exist(self, page: Path) -> None:
         """What reads as a path in the repository is one; `*` stands for any name."""
-        named = set(PATH.findall(page.read_text()))
+        text = STATIC.sub(r"realtime/static/\1", page.read_text())
+        named = set(PATH.findall(text))
         assert not {path for path in named if not any(ROOT.glob(path.rstrip("/")))}
         assert not missing_files(page.read_text())
 
