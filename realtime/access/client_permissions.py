@@ -17,7 +17,8 @@ from realtime.rooms.room_names import CONTROL_ROOM
 from realtime.rooms.room_settings import Action
 
 NEVER: Final = 1e9  # seconds until which something is remembered that has no end
-MAX_OPENED: Final = 400  # rooms that tokens and notes have opened to one connection
+MAX_OPENED: Final = 400  # rooms that tokens, or notes, have opened to one connection
+ASKINGS: Final = 3  # of one rule, if the client is put out of rooms while it is asked
 PresenceMode = Literal["off", "kept", "told"]
 
 
@@ -29,7 +30,7 @@ class Permissions:
     project's function or Django's permissions answered counts for RULE_MAX_AGE.
     """
 
-    __slots__ = ("_answers", "_identity", "_max_age", "_opened", "_table")
+    __slots__ = ("_answers", "_closings", "_identity", "_max_age", "_noted", "_opened", "_table")
 
     def __init__(self, identity: Identity, table: RoomRulesTable | None = None) -> None:
         settings = conf()
@@ -37,7 +38,9 @@ class Permissions:
         self._table = table or room_rules()
         self._max_age = settings.rule_max_age
         self._answers = Answers(settings.max_client_rules)
-        self._opened: Answers | None = None  # rooms, once a token or a note has opened one
+        self._opened: Answers | None = None  # rooms, once a token has opened one
+        self._noted: Answers | None = None  # rooms, once a note has opened one
+        self._closings = 0  # how often the client was put out of a room
 
     async def allows(self, action: Action, room: str, token: str | None = None) -> bool:
         """Return whether this connection may do this.
@@ -68,9 +71,7 @@ class Permissions:
         if rule.everybody:
             return True
         identity = self._identity
-        if action == "subscribe" and (
-            (self._opened is not None and self._opened.recall(room)) or identity.opens(room)
-        ):
+        if action == "subscribe" and (self._is_open(room) or identity.opens(room)):
             return True
         if rule.everybody is not None:
             return False
@@ -84,9 +85,15 @@ class Permissions:
             # As Django does before each request: a connection that failed, or that outlived
             # CONN_MAX_AGE, would fail every command until the worker is restarted.
             await identity.old_connections.close()
-            counters.rules_asked += 1
-            user = await (identity.loaded_user() if rule.needs_fields else identity.user())
-            answer = await rule.ask(user, room, identity.claims)
+            for _ in range(ASKINGS):
+                closings = self._closings
+                counters.rules_asked += 1
+                user = await (identity.loaded_user() if rule.needs_fields else identity.user())
+                answer = await rule.ask(user, room, identity.claims)
+                if self._closings == closings:
+                    break
+            else:
+                return False  # each answer may be of before the client was put out
             if rule.is_remembered:
                 self._answers.keep(question, answer, self._max_age)
         else:
@@ -105,28 +112,44 @@ class Permissions:
     def forget(self, *, keep_opened: bool = False) -> None:
         """Ask every rule again: who the client is has changed, or what it may.
 
-        What tokens and notes have opened is kept for the same user alone.
+        So is what a note has said. What tokens have opened is kept for the same user alone.
         """
         self._answers.forget()
+        self._noted = None
         if not keep_opened:
             self._opened = None
 
     def open(self, rooms: Iterable[str], seconds: float) -> None:
-        """Let the client subscribe to rooms for some seconds, whatever the rules say."""
+        """Let the client subscribe to rooms for some seconds, whatever the rules say: by tokens."""
         if self._opened is None:
             self._opened = Answers(MAX_OPENED)
         for room in rooms:
             self._opened.keep(room, True, seconds)
 
+    def take_note_of(self, rooms: Iterable[str], seconds: float) -> None:
+        """Let the client subscribe to rooms where the rules let it in a short time ago."""
+        if self._noted is None:
+            self._noted = Answers(MAX_OPENED)
+        for room in rooms:
+            self._noted.keep(room, True, seconds)
+
     def was_opened(self, room: str) -> bool:
-        """Return whether a token or a note let the client in, though its time may be over."""
+        """Return whether a token let the client in, though its time may be over."""
         return self._opened is not None and self._opened.was_kept(room)
 
     def close(self, room: str) -> None:
         """Let the rule decide about a room again, and ask it."""
         self._answers.forget()
-        if self._opened is not None:
-            self._opened.keep(room, False, NEVER)
+        self._closings += 1
+        for opened in (self._opened, self._noted):
+            if opened is not None:
+                opened.keep(room, False, NEVER)
+
+    def _is_open(self, room: str) -> bool:
+        return bool(
+            (self._opened is not None and self._opened.recall(room))
+            or (self._noted is not None and self._noted.recall(room))
+        )
 
     async def _open(self, room: str, token: str) -> None:
         if is_user_room(room):

@@ -43,6 +43,9 @@ class SignInGate(Protocol):
     def admit(self, credential: Credential) -> bool:
         """Take note that a credential counts from now on, or return False: it does not."""
 
+    def user_is_gone(self) -> None:
+        """Take note that whoever signed in is gone, or may not sign in any more."""
+
     def opens(self, credential: Credential, room: str) -> bool:
         """Return whether a room that a credential opened is still open by that."""
 
@@ -63,6 +66,9 @@ class OpenGate:
     def admit(self, credential: Credential) -> bool:
         """Admit."""
         return True
+
+    def user_is_gone(self) -> None:
+        """End nothing."""
 
 
 class Identity:
@@ -154,7 +160,10 @@ class Identity:
                     return False
                 self.bearer = named.user_id
             return True
-        return key_of(await self.user()) == named.user_id
+        if key_of(await self.user()) != named.user_id:
+            return False
+        # Again: it may have been taken back while the session was read.
+        return await gate.judge(named) is not Verdict.REVOKED and gate.opens(named, room)
 
     async def user(self) -> User:
         """Return the user; the first call may read the session and the user.
@@ -173,7 +182,7 @@ class Identity:
     async def loaded_user(self) -> User:
         """Return the user with all fields, read once if a token signed in.
 
-        A user who is gone or may not sign in any more is nobody.
+        A user who is gone or may not sign in any more is nobody, and the connection ends.
         """
         user = await self.user()
         if isinstance(user, AbstractBaseUser) and user.get_deferred_fields():
@@ -182,7 +191,8 @@ class Identity:
             if user.is_authenticated:
                 self._user = user
             else:
-                self.sign_out()
+                self._user, self.credential = user, NOBODY
+                self._gate().user_is_gone()
         return user
 
     def sign_in(self, credential: Credential, user: User | None = None) -> bool:
@@ -199,11 +209,6 @@ class Identity:
             return False
         self._user, self.credential = user, credential
         return True
-
-    def sign_out(self) -> None:
-        """Make the client nobody's."""
-        self._user, self.credential = anonymous_user(), NOBODY
-        self._gate().admit(NOBODY)
 
     async def read_session_again(self) -> bool:
         """Return whether the session that signed in still does, and is the same user's.

@@ -9,7 +9,7 @@ counts: see `revocations.py`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -40,7 +40,8 @@ class ResumeNote:
     Attributes:
         credential: Who brings it.
         bearer: Whom a room's token named, if nobody is signed in: it counts with their session.
-        rooms: Those it was in, as long as the rules of the settings are what they were.
+        rooms: Those it was in by the rules, as long as these are what they were.
+        signed: Those that tokens had opened; as long as well.
         issued: When it was written, in Unix seconds.
         ends: When it counts no more.
     """
@@ -48,14 +49,20 @@ class ResumeNote:
     credential: Credential
     bearer: Credential | None
     rooms: set[str]
+    signed: set[str]
     issued: float
     ends: float
 
 
 def write_note(
-    credential: Credential, rooms: Iterable[str], bearer: Credential | None = None
+    credential: Credential,
+    rooms: Iterable[str],
+    bearer: Credential | None = None,
+    is_signed: Callable[[str], bool] = lambda room: False,
 ) -> str | None:
     """Return a note for a client in these rooms; None if even without a room it is too long.
+
+    `is_signed` says of a room whether a token of its own opened it: no rule is asked about it.
 
     Rooms for which there is no place are left out: their rules are asked when the client is back.
     Users' private rooms are, too: who they belong to is known without.
@@ -74,14 +81,16 @@ def write_note(
         said["b"] = [bearer.user_id, bearer.session, bearer.issued]
     payload |= {key: value for key, value in said.items() if value}
     free = MAX_NOTE / _TEXT_GROWTH - _SIGNATURE - len(signing.JSONSerializer().dumps(payload))
-    payload["r"] = kept = []
+    kept: list[str] = []
+    signed: list[str] = []
+    payload |= {"r": kept, "t": signed}
     for room in rooms:
         if is_user_room(room):
             continue
         free -= len(room) + 3  # quotes and a comma
-        if free <= len('"r":[],'):
+        if free <= len('"r":[],"t":[],'):
             break
-        kept.append(room)
+        (signed if is_signed(room) else kept).append(room)
     note = signing.dumps(payload, salt=_SALT)
     return note if len(note) <= MAX_NOTE else None
 
@@ -132,6 +141,7 @@ def _read(payload: Any, settings: Conf) -> ResumeNote:
         credential=credential,
         bearer=bearer,
         rooms=set(payload["r"] if is_same else ()),
+        signed=set(payload.get("t", ()) if is_same else ()),  # of an earlier version: none
         issued=payload["i"],
         ends=payload["i"] + settings.note_lifetime,
     )

@@ -209,6 +209,10 @@ class ClientRooms:
         mode = self._permissions.presence_of(item.room)
         if mode != "off":
             await self._be_seen(item.room, told=mode == "told")
+        if item.room not in self._names:  # put out meanwhile, and told so
+            if self._presence is not None:
+                self._presence.go(item.room)
+            raise ProtocolError("forbidden", f"You may not subscribe to {item.room}.")
         return joined
 
     async def _be_seen(self, room: str, *, told: bool) -> None:

@@ -245,8 +245,8 @@ class ClientSession:
     async def check_rooms(self, *, stays_on_error: bool = True) -> None:
         """Ask again whether the client may be in its rooms; put it out of those where it may not.
 
-        What a token or a note has opened stays open. Where a rule fails nothing is known; then the
-        client stays, or goes, as it is said.
+        What a token has opened stays open. Where a rule fails nothing is known; then the client
+        stays, or goes, as it is said.
         """
         for room in [room for room in self._rooms if not is_user_room(room)]:
             if self._permissions.was_opened(room):
@@ -259,6 +259,11 @@ class ClientSession:
             if not may:
                 self.put_out(room)
 
+    async def look_at_rooms(self) -> None:
+        """Ask the rules again whether the client may be in its rooms, whatever a note says."""
+        self._permissions.forget(keep_opened=True)
+        await self.check_rooms()
+
     async def _resume(self, text: str) -> bool:
         """Let a note count; return whether it does."""
         before = self._identity.credential.user_id or self._identity.bearer
@@ -267,7 +272,9 @@ class ClientSession:
             return False
         is_same = before in (None, self._identity.credential.user_id)
         self._permissions.forget(keep_opened=is_same)
-        self._permissions.open(note.rooms, note.ends - time.time())
+        left = note.ends - time.time()
+        self._permissions.take_note_of(note.rooms, left)
+        self._permissions.open(note.signed, left)
         await self._rooms.sign_in()
         await self.check_rooms(stays_on_error=is_same)
         return True
@@ -281,7 +288,9 @@ class ClientSession:
         note, ttl = None, self._conf.resume_ttl
         if ttl:
             bearer = None if self._sign_in is None else self._sign_in.bearer()
-            note = write_note(self._identity.credential, self._rooms, bearer)
+            note = write_note(
+                self._identity.credential, self._rooms, bearer, self._permissions.was_opened
+            )
         self._write(replies.note(command.id, note=note, renew=ttl / 2))
 
     def _meet(self, user: User | None) -> bool:

@@ -38,8 +38,8 @@ class SignedInClient(Protocol):
     def put_out(self, room: str) -> None:
         """Have the client leave a room, and tell it."""
 
-    async def check_rooms(self) -> None:
-        """Ask again whether the client may be in its rooms."""
+    async def look_at_rooms(self) -> None:
+        """Ask the rules again whether the client may be in its rooms, whatever a note says."""
 
 
 class SignIn:
@@ -107,6 +107,10 @@ class SignIn:
             self._watch.plan_recheck(self, credential.issued)
         return True
 
+    def user_is_gone(self) -> None:
+        """Close the connection: as nobody's it would stay in rooms, out of any sign-out's reach."""
+        self._close_signed_out("the user may not sign in any more")
+
     def opens(self, credential: Credential, room: str) -> bool:
         """Return whether a room that a credential opened is still open by that."""
         return self._watch.log.known.opens(credential, room)
@@ -118,8 +122,7 @@ class SignIn:
         if entry.room:
             self._client.put_out(entry.room)
         else:
-            counters.signed_out += 1
-            self._client.close(CLOSE_SIGNED_OUT, "signed out")
+            self._close_signed_out("signed out")
 
     def look(self, now: float) -> None:
         """See to what is due: a session is read, who has expired is asked to renew, then closed."""
@@ -145,10 +148,13 @@ class SignIn:
         """
         if await self._client.identity.read_session_again():
             async with asyncio.timeout(RULES_PATIENCE):  # other clients wait for theirs
-                await self._client.check_rooms()  # what the user may do may have changed
+                await self._client.look_at_rooms()  # what the user may do may have changed
         else:
-            counters.signed_out += 1
-            self._client.close(CLOSE_SIGNED_OUT, "the session has ended")
+            self._close_signed_out("the session has ended")
+
+    def _close_signed_out(self, reason: str) -> None:
+        counters.signed_out += 1
+        self._client.close(CLOSE_SIGNED_OUT, reason)
 
     def _is_bearer(self, credential: Credential) -> bool:
         """Return whether this client may be the one that a note was written for.
@@ -178,7 +184,7 @@ class SignIn:
         written = replace(note.bearer or credential, issued=note.issued)
         if await self.judge(written) is not Verdict.COUNTS:
             return None
-        if note.bearer is not None:
+        if note.bearer is not None and not self._client.identity.is_known:
             if not self.admit(note.bearer):
                 return None
             self._client.identity.bearer = note.bearer.user_id
@@ -188,4 +194,8 @@ class SignIn:
                     return None
             except ValueError:  # the users' keys are of another kind now
                 return None
-        return replace(note, rooms={room for room in note.rooms if self.opens(written, room)})
+        return replace(
+            note,
+            rooms={room for room in note.rooms if self.opens(written, room)},
+            signed={room for room in note.signed if self.opens(written, room)},
+        )

@@ -32,15 +32,18 @@ class ClientPresence:
         self._connection = new_connection()
         self._rooms: dict[str, Attendee] = {}
 
-    async def come(self, room: str, *, told: bool) -> None:
-        """Have the client seen in a room that it has joined; `told`: to the room's members, too."""
+    async def come(self, room: str, *, told: bool, again: bool = False) -> None:
+        """Have the client seen in a room that it has joined; `told`: to the room's members, too.
+
+        Who is put out of the room meanwhile has to `go`; `again`: nothing comes of it then.
+        """
         try:
             user = await self._identity.user()
             person = person_of(user, self._node.id, self._connection)
             info = await self._info(user, room)
             attendee = Attendee(room, person, self._connection, info, told)
             before = self._rooms.get(room)
-            if attendee == before:
+            if attendee == before or (again and before is None):
                 return
             self._node.presence.come(attendee)
         except Exception:
@@ -60,7 +63,8 @@ class ClientPresence:
     async def sign_in(self) -> None:
         """Have the client seen as who it is now, in all of its rooms."""
         for room, attendee in list(self._rooms.items()):
-            await self.come(room, told=attendee.told)
+            if room in self._rooms:
+                await self.come(room, told=attendee.told, again=True)
 
     def end(self) -> None:
         """Have the client seen nowhere any more."""
