@@ -52,7 +52,7 @@ def exposition(snapshots: Iterable[Snapshot], accept: str) -> tuple[bytes, str]:
     """
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(snapshots))
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    if os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # it may be deleted by now
         share: Any = MultiProcessCollector
         share(registry)  # django-prometheus' of all processes
     else:

@@ -64,7 +64,4 @@ def _snapshots() -> list[Snapshot]:
     if sampling is None:  # a server without lifespan: others may have written
         directory = conf().metrics_directory
         return list(read_snapshots(Path(directory))) if directory else []
-    if sampling.directory is None:
-        return [sampling.snapshot()]
-    sampling.save()
-    return list(read_snapshots(sampling.directory))
+    return sampling.snapshots()

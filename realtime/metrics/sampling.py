@@ -13,7 +13,7 @@ from realtime.conf import conf
 from realtime.metrics.figures import read_all
 from realtime.metrics.metric_sources import Process, Sources
 from realtime.metrics.slots import MetricsDirectoryError, Slot
-from realtime.metrics.snapshots import Snapshot, forget_snapshot, write_snapshot
+from realtime.metrics.snapshots import Snapshot, forget_snapshot, read_snapshots, write_snapshot
 from shardlayer import Throttle
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,10 @@ class Sampling:
         self._stop.set()
         self._thread.join(INTERVAL)
         if self._slot is not None and self.directory is not None:
-            forget_snapshot(self.directory, self._slot.name)
+            try:
+                forget_snapshot(self.directory, self._slot.name)
+            except OSError as error:  # who reads it finds that nobody holds its number
+                logger.warning("The figures of this process can't be deleted: %s", error)
             self._slot.release()
 
     def snapshot(self) -> Snapshot:
@@ -66,10 +69,24 @@ class Sampling:
             figures=read_all(Sources(self.process)),
         )
 
-    def save(self) -> None:
-        """Write them down now, so that who reads all processes' has them."""
-        if self.directory is not None:
-            write_snapshot(self.directory, self.snapshot())
+    def snapshots(self) -> list[Snapshot]:
+        """Return the figures of all processes: this one's as they are, others' as written."""
+        own = self.snapshot()
+        if self.directory is None:
+            return [own]
+        written = read_snapshots(self.directory)
+        return [
+            own,
+            *(each for each in written if (each.role, each.worker) != (own.role, own.worker)),
+        ]
+
+    def _save(self) -> None:
+        if self._slot is None or self.directory is None:
+            return
+        if self._slot.is_lost:  # the directory was emptied, or is gone
+            lost, self._slot = self._slot, Slot(self.directory, self.process.role)
+            lost.release()
+        write_snapshot(self.directory, self.snapshot())
 
     def _run(self) -> None:
         looks = 0
@@ -78,7 +95,7 @@ class Sampling:
             looks += 1
             if looks % LOOKS == 0:
                 try:
-                    self.save()
+                    self._save()
                 except Exception as error:  # a full disk, say: the next second may do better
                     if self._complaint.is_due():
                         logger.warning("The figures can't be written: %s", error, exc_info=True)

@@ -36,11 +36,11 @@ class Slot:
     def __init__(self, directory: Path, role: str) -> None:
         _require_own(directory)
         for number in range(MAX_SLOTS):
-            lock = os.open(directory / f"{role}-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
+                lock = _lock(directory / f"{role}-{number}.lock")
+            except OSError as error:
+                raise MetricsDirectoryError(f"{directory} can't be used: {error}") from error
+            if lock is None:
                 continue
             self._lock = lock  # kept open, and the lock with it; not inherited by programs
             self.number = number
@@ -48,9 +48,27 @@ class Slot:
             return
         raise MetricsDirectoryError(f"{MAX_SLOTS} processes of role {role!r} use {directory}.")
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its file was deleted, so that others may take its number."""
+        return os.fstat(self._lock).st_nlink == 0
+
     def release(self) -> None:
         """Free the number."""
         os.close(self._lock)
+
+
+def _lock(path: Path) -> int | None:
+    """Return a descriptor that holds a file's lock, None if another process has it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return lock
 
 
 def is_held(directory: Path, name: str) -> bool:

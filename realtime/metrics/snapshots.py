@@ -45,11 +45,11 @@ def write_snapshot(directory: Path, snapshot: Snapshot) -> None:
 def read_snapshots(directory: Path) -> Iterator[Snapshot]:
     """Yield what the processes that live have written, and delete what others have left."""
     for path in sorted(directory.glob(f"*{ENDING}")):
-        if not is_held(directory, path.stem):
-            path.unlink(missing_ok=True)
-            continue
         try:
-            yield Snapshot(**orjson.loads(path.read_bytes()))
+            if is_held(directory, path.stem):
+                yield Snapshot(**orjson.loads(path.read_bytes()))
+            else:
+                path.unlink(missing_ok=True)
         except (OSError, ValueError, TypeError):  # gone meanwhile, or another release's
             continue
 

@@ -136,6 +136,56 @@ def test_dead_process_is_gone_and_its_number_free(
     assert sorted(path.name for path in directory.glob("worker-*.json")) == ["worker-0.json"]
 
 
+def test_emptied_directory_is_filled_again(workers: tuple[Worker, Worker], directory: Path) -> None:
+    """Who tidies up takes no worker's figures away: each takes a number anew."""
+    for file in [*directory.glob("*.*"), *(directory / "django").glob("*.*")]:
+        file.unlink()
+    (directory / "django").rmdir()
+    both = {("worker", "0"), ("worker", "1")}
+    wait_until(lambda: set(workers[0].values("rooms")) == both, within=PATIENCE)
+    assert set(workers[1].values("rooms")) == both
+
+
+def test_worker_starts_with_a_directory_that_cant_be_used(
+    redis_server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """It tells its own figures, and says in its log why they are all."""
+    taken = tmp_path / "taken"
+    taken.write_text("no directory")
+    worker = Worker(redis_server, taken, tmp_path / "worker.log")
+    with worker.process:
+        worker.wait()
+        assert set(worker.values("rooms")) == {("worker", "0")}
+        assert "Only this process's own figures" in worker.process.output()
+        assert "Django's figures are not shared" in worker.process.output()
+        assert worker.process.stop() == 0
+
+
+@pytest.mark.parametrize(("room", "files"), [(0, 1), (2**62, 0)], ids=["room", "full"])
+def test_full_disk_ends_no_process(tmp_path: Path, room: int, files: int) -> None:
+    """A file that is mapped into memory has no holes, as one on a full disk ends the process."""
+    code = (
+        "import sys; from realtime.metrics import django_figures\n"
+        "django_figures.ROOM = int(sys.argv[2])\n"
+        "django_figures.share_django_figures(sys.argv[1])\n"
+        "from prometheus_client import Counter\n"
+        "counter = Counter('seen', 'Seen.'); counter.inc(3)\n"
+        "print(counter.collect()[0].samples[0].value)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), str(room)],
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "3.0"
+    assert ("MiB are free" in done.stderr) == (not files)
+    made = [path.stat() for path in (tmp_path / "django").glob("*.db")]
+    assert len(made) == files
+    if sys.platform == "linux":
+        assert all(file.st_blocks * 512 >= file.st_size for file in made)
+
+
 def test_strangers_are_refused(workers: tuple[Worker, Worker]) -> None:
     """Behind a proxy only who has the key may look."""
     worker, _ = workers
