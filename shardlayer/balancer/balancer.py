@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from shardlayer.aio.tasks import Tasks
-from shardlayer.balancer.accept_loop import AcceptLoop
+from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.balancer.accept_loop import PAUSE, AcceptLoop
 from shardlayer.balancer.balancer_counters import BalancerCounters
 from shardlayer.balancer.balancer_status import details_of
 from shardlayer.balancer.first_look import FirstLook
@@ -75,6 +76,8 @@ class Balancer:
         self._status = StatusServer(self._details)
         self._tasks = Tasks()
         self._stopping = False
+        self._pause: asyncio.TimerHandle | None = None  # until workers are heard again
+        self._complain = ThrottledLog(logger, logging.ERROR)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Balance until `stop` is set; then accept no more, and end what is under way.
@@ -99,11 +102,13 @@ class Balancer:
             if options.health_port is not None:
                 address = await self._status.listen(options.health_host, options.health_port)
                 logger.info("Health on TCP address %s:%s", *address)
-            self._loop.add_reader(workers.listener, self._worker_came, workers)
+            self._hear(workers)
             self._tasks.repeat(self._check, "balancer's checks", pause=lambda: CHECK_INTERVAL)
             await stop.wait()
         finally:
             doors.close()
+            if self._pause is not None:
+                self._pause.cancel()
             self._loop.remove_reader(workers.listener)
             workers.close()
             await self._end()
@@ -134,11 +139,18 @@ class Balancer:
 
     # Workers.
 
+    def _hear(self, workers: SocketFile) -> None:
+        self._loop.add_reader(workers.listener, self._worker_came, workers)
+
     def _worker_came(self, workers: SocketFile) -> None:
         try:
             connection, _ = workers.listener.accept()
-        except OSError as error:  # it is gone already, or there are too many open files
-            logger.debug("A worker could not be accepted: %s", error)
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # it is gone already
+        except OSError as error:  # there are too many open files: it would be tried all the time
+            self._complain("A worker can't be accepted: %s", error)
+            self._loop.remove_reader(workers.listener)
+            self._pause = self._loop.call_later(PAUSE, self._hear, workers)
             return
         connection.setblocking(False)
         peer = peer_of(connection)

@@ -52,21 +52,24 @@ class SocketFile:
             raise SocketFileError(f"{path} is too long for a socket: {MAX_PATH} bytes at most.")
         _remove_dead(path)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._inode = -1
         try:
             before = os.umask(0o777 & ~OWN_MODE)  # never open to others, not for a moment
             try:
                 self.listener.bind(path)
             finally:
                 os.umask(before)
-            if self._group is not None:
-                os.chown(path, -1, self._group)
-                os.chmod(path, GROUP_MODE)
             self._inode = os.stat(path).st_ino
+            if self._group is not None:
+                self._give_to(self._group, name=group)
             self.listener.listen(BACKLOG)
             self.listener.setblocking(False)
         except OSError as error:
-            self.listener.close()
+            self.close()
             raise SocketFileError(f"{path}: {error.strerror}.") from error
+        except SocketFileError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Stop listening and remove the file, unless it is another's by now."""
@@ -76,6 +79,16 @@ class SocketFile:
                 os.unlink(self.path)
         except OSError:
             pass
+
+    def _give_to(self, group: int, *, name: str | None) -> None:
+        try:
+            os.chown(self.path, -1, group)
+        except PermissionError as error:
+            raise SocketFileError(
+                f"{self.path} can't be given to the group {name!r}: only its members may do that. "
+                "Make the balancer's user one of them."
+            ) from error
+        os.chmod(self.path, GROUP_MODE)
 
     def may_join(self, peer: Peer) -> bool:
         """Say whether a process may be a worker: this user's, root's, or one of the group."""
@@ -130,10 +143,22 @@ def _remove_dead(path: str) -> None:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)
+            _unlink(path)
             return
         except BlockingIOError:
             pass  # its queue is full: somebody is there
         except OSError as error:
             raise SocketFileError(f"{path}: {error.strerror}.") from error
     raise SocketFileError(f"A balancer runs at {path} already.")
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise SocketFileError(
+            f"{path} is left of a dead balancer and can't be removed: {error.strerror}. Remove it, "
+            "and let the balancer's user write to its folder."
+        ) from error

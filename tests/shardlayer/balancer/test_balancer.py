@@ -10,12 +10,14 @@ import signal
 import socket
 import stat
 import struct
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shardlayer.balancer.refusals import RETRY_AFTER
@@ -412,6 +414,27 @@ def test_files(balancer: BalancerProcess, tmp_path: Path) -> None:
     assert status_of_websocket(balancer) == 503  # the first one still runs, and its socket is there
     assert balancer.path.exists()
     assert balancer.errors() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets another process's limit")
+def test_worker_waits_while_no_file_may_be_opened(
+    balancer: BalancerProcess, stack: ExitStack
+) -> None:
+    """The balancer does not try all the time, says why it waits, and takes the worker then."""
+    watched = psutil.Process(balancer.process.pid)
+    soft, hard = watched.rlimit(psutil.RLIMIT_NOFILE)
+    opened = {int(name) for name in os.listdir(f"/proc/{watched.pid}/fd")}
+    next_one = min(set(range(len(opened) + 1)) - opened)
+    watched.rlimit(psutil.RLIMIT_NOFILE, (next_one, hard))
+    waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+    waiting.connect(str(balancer.path))
+    wait_until(lambda: "A worker can't be accepted" in balancer.log)
+    before = watched.cpu_times().user + watched.cpu_times().system
+    time.sleep(1.5)
+    assert watched.cpu_times().user + watched.cpu_times().system - before < 0.2
+    watched.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
+    stack.enter_context(balancer.worker())
+    wait_until(lambda: balancer.ask()[1]["status"] == "ready")
 
 
 def status_of_websocket(balancer: BalancerProcess) -> int:

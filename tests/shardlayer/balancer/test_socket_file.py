@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import socket
@@ -57,6 +58,33 @@ def test_dead_socket_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(SocketFileError, match="no socket"):
         SocketFile(str(path))
     assert path.read_text() == "precious"
+
+
+def test_dead_socket_in_a_folder_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not remove it hears what to do."""
+
+    def refuse(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    monkeypatch.setattr(os, "unlink", refuse)  # root, who may run this, is refused nothing
+    with pytest.raises(SocketFileError, match="Remove it"):
+        SocketFile(str(path))
+
+
+def test_group_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group that the user is no member of: the error says so, and no file is left."""
+
+    def refuse(path: str, user: int, group: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", path)
+
+    path = tmp_path / "socket"
+    monkeypatch.setattr(os, "chown", refuse)
+    with pytest.raises(SocketFileError, match="one of them"):
+        SocketFile(str(path), grp.getgrgid(os.getegid()).gr_name)
+    assert not path.exists()
 
 
 def test_file_of_a_successor_stays(tmp_path: Path) -> None:
