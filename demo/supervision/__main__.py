@@ -20,6 +20,7 @@ PATTERNS = ("supervisor/*.conf", "systemd/*.service", "systemd/*.target")  # all
 
 # Supervisor and systemd each have their own way with blanks, quotes and percent signs.
 _is_plain = re.compile(r"/[A-Za-z0-9/._-]*").fullmatch
+_is_user = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*").fullmatch
 
 
 def files(commands: Mapping[str, str], place: Place) -> Iterator[tuple[str, str]]:
@@ -43,7 +44,7 @@ def main() -> int:
     )
     parser.add_argument(
         "--open-files",
-        type=int,
+        type=_positive,
         default=Place().open_files,
         help="how many each part may have open (%(default)s)",
     )
@@ -56,6 +57,10 @@ def main() -> int:
     for name in ("directory", "environment"):
         if not _is_plain(getattr(options, name)):
             parser.error(f"--{name} must be an absolute path of letters, digits and / . _ -")
+        if not getattr(options, name).strip("/"):
+            parser.error(f"--{name} / is the root of the file system")
+    if not _is_user(options.user):
+        parser.error("--user must be a name of letters, digits and . _ -")
     place = Place(
         directory=options.directory.rstrip("/"),
         user=options.user,
@@ -84,13 +89,24 @@ def main() -> int:
         for name in [*changed, *map(str, stale)]:
             print(f"bin/units: {name} is not current; run bin/units", file=sys.stderr)
         return bool(changed or stale)
-    for path in stale:
-        path.unlink()
-    for name in changed:
-        (options.output / name).parent.mkdir(parents=True, exist_ok=True)
-        (options.output / name).write_text(wanted[name])
-        print(options.output / name)
+    try:
+        for path in stale:
+            path.unlink()
+        for name in changed:
+            (options.output / name).parent.mkdir(parents=True, exist_ok=True)
+            (options.output / name).write_text(wanted[name])
+            print(options.output / name)
+    except OSError as error:
+        print(f"bin/units: {error.filename} can't be written: {error.strerror}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
 
 
 if __name__ == "__main__":

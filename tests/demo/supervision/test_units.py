@@ -63,6 +63,33 @@ def test_unfit_directory_is_refused(directory: str) -> None:
     assert "--directory" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--user", "ada lovelace"),
+        ("--user", "ada\nExecStartPre=/bin/true"),
+        ("--directory", "/"),
+        ("--environment", "/"),
+        ("--open-files", "0"),
+        ("--open-files", "-1"),
+    ],
+)
+def test_unfit_options_are_refused(tmp_path: Path, option: str, value: str) -> None:
+    """What supervisors would not take, or take for something else, is not written."""
+    done = units("--output", str(tmp_path), f"{option}={value}")
+    assert done.returncode == 2
+    assert option in done.stderr.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_output_that_cant_be_written_is_one_line(tmp_path: Path) -> None:
+    """And no traceback."""
+    (tmp_path / "taken").write_text("a file")
+    done = units("--output", str(tmp_path / "taken"))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
 @pytest.fixture
 def options(tmp_path: Path) -> ServerOptions:
     """Supervisor's options after it read the file."""
