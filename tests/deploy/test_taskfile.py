@@ -22,7 +22,8 @@ TASKS = {
 
 def task(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Task in the project's folder."""
-    return subprocess.run([BIN / "task", *arguments], cwd=ROOT, capture_output=True, text=True)
+    command = [BIN / "task", "--color=false", *arguments]  # in CI it has colours, unasked
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def commands(name: str, *arguments: str) -> list[list[str]]:

@@ -92,7 +92,7 @@ class TestRooms:
         self, settings: Settings, many: int
     ) -> None:
         """Rooms past the limit are refused before anybody is asked about them."""
-        rule = "tests.realtime.clients.test_limits.count_rooms"
+        rule = "tests.realtime.clients.test_request_rates.count_rooms"
         settings.REALTIME = {"ROOMS": {"*": {"subscribe": rule}}}
         asked.clear()
         async with Client() as client:
