@@ -22,7 +22,7 @@ TASKS = {
 
 def task(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Task in the project's folder."""
-    command = [BIN / "task", "--color=false", *arguments]  # in CI it has colours, unasked
+    command = [str(BIN / "task"), "--color=false", *arguments]  # in CI it has colours, unasked
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
