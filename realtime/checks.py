@@ -58,7 +58,8 @@ def check_default_layer(
 def _problem(key: str, sentence: str) -> Error:
     known = known_keys()
     if key in known:
-        return Error(sentence, hint=f"Its default is {_default(key)!r}.", id="realtime.E002")
+        hint = f"Its default is {_plain(_default(key))!r}."
+        return Error(sentence, hint=hint, id="realtime.E002")
     close = get_close_matches(key.upper(), known, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"The settings are: {', '.join(known)}."
     return Error(sentence, hint=hint, id="realtime.E001")
@@ -66,6 +67,13 @@ def _problem(key: str, sentence: str) -> Error:
 
 def _default(key: str) -> object:
     return getattr(Conf(), key.lower())
+
+
+def _plain(value: object) -> object:
+    """Return a default as one writes it in the settings."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _dead_paths(values: Mapping[str, Any]) -> Iterator[Error]:

@@ -40,6 +40,7 @@ def test_good_settings_are_not_found_fault_with(settings: Settings) -> None:
         ({"PRESENCE_INFO": "nowhere.at.all"}, "realtime.E003", "REALTIME['PRESENCE_INFO']"),
         ({"PRESENCE_FETCH": "nowhere.at.all"}, "realtime.E003", "REALTIME['PRESENCE_FETCH']"),
         ({"MAX_PRESENCE_INFO": 5_000}, "realtime.E002", "4,096"),
+        ({"ROOMS": {"*": {"publsh": "staff"}}}, "realtime.E002", "Its default is {'*': {}}."),
         (
             {"ROOMS": {"*": {"presence_events": "yes"}}},
             "realtime.E002",

@@ -14,6 +14,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.http import HttpRequest
 from django.template import Context, RequestContext, Template
@@ -360,11 +361,9 @@ class TestTag:
     TEMPLATE = "{% load realtime %}{% realtime_room_token room expires=60 %}"
 
     def test_without_a_request(self) -> None:
-        """A page for everybody has a token for everybody."""
-        token = Template(self.TEMPLATE).render(Context({"room": "orders"}))
-        grant = read_room_token("orders", token)
-        assert grant.bearer is None
-        assert grant.expires <= time.time() + 61
+        """Nobody knows whose page it is: no token, rather than one for whoever has it."""
+        with pytest.raises(ImproperlyConfigured, match="needs the request"):
+            Template(self.TEMPLATE).render(Context({"room": "orders"}))
 
     @pytest.mark.parametrize("user", [AnonymousUser(), User(pk=7)])
     def test_with_a_request(self, user: Any) -> None:
@@ -375,6 +374,7 @@ class TestTag:
         token = Template(self.TEMPLATE).render(RequestContext(request, {"room": "orders"}))
         grant = read_room_token("orders", token)
         bearer = grant.bearer
+        assert grant.expires <= time.time() + 61
         assert (bearer is not None) is user.is_authenticated
         if bearer is not None:
             assert (bearer.user_id, bearer.session) == ("7", session_digest("k" * 32))
