@@ -26,6 +26,7 @@ from django.utils.module_loading import import_string
 
 from shardlayer.broker.redis.server_report import ServerReport, probe
 from shardlayer.core.exceptions import ConfigurationError
+from shardlayer.core.history_source import history_of_source
 from shardlayer.core.hosts import Host
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.serializers import Serializer
@@ -71,12 +72,20 @@ def _is_ours(layer: Mapping[str, Any]) -> bool:
 def _options(layer: Mapping[str, Any]) -> LayerOptions:
     """Return what the CONFIG of a layer says.
 
+    What is wrong with the settings of a history source is not CONFIG's mistake. The source's
+    application has checks of its own, which name it.
+
     Raises:
         ConfigurationError: Something in it is wrong, or needs an extra that is not installed.
     """
     config = layer.get("CONFIG", {})
     if not isinstance(config, Mapping):
         raise ConfigurationError(f"it is {config!r}, and no dictionary")
+    if config.get("history") is None:
+        try:
+            history_of_source()
+        except ConfigurationError:
+            config = {**config, "history": {}}
     options = LayerOptions.from_config(**config)
     Serializer(options.serializer_format, options.symmetric_encryption_keys)
     return options

@@ -9,6 +9,7 @@ from django.core.checks import CheckMessage
 from pytest_django import Settings
 
 from realtime.checks import check_default_layer, check_realtime
+from shardlayer.layer.layer_checks import check_channel_layers
 from tests.realtime.conftest import channel_layers
 
 
@@ -58,6 +59,17 @@ def test_realtime_errors(settings: Settings, values: Any, id: str, words: str) -
     [(found, text)] = realtime_findings(settings, values)
     assert found == id
     assert words in text
+
+
+def test_error_in_rooms_is_told_once(settings: Settings) -> None:
+    """The layer asks ROOMS for its histories, but CONFIG is not called wrong for what is there."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://checks"])
+    assert realtime_findings(settings, {"ROOM": {}}) != []
+    assert check_channel_layers(None) == []
+    settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://checks"], shards=0)
+    [(found, text)] = texts(check_channel_layers(None))
+    assert found == "shardlayer.E001"
+    assert "shards" in text
 
 
 def test_missing_default_layer(settings: Settings) -> None:
