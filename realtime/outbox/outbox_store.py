@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import uuid4
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -44,6 +44,11 @@ class OutboxStore:
         self.database = database
         self._lease = timedelta(seconds=lease)
         self._holder = f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid4().hex}"
+
+    def lacks_tables(self) -> bool:
+        """Tell whether the database has no outbox, as the migrations were not run there."""
+        tables = connections[self.database].introspection.table_names()
+        return OutboxLease._meta.db_table not in tables
 
     def acquire(self) -> bool:
         """Take the lease, or renew it; return whether this relay has it."""

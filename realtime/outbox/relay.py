@@ -94,7 +94,7 @@ class OutboxRelay:
                 except LeaseLost:
                     logger.warning("Another relay has taken over the outbox.")
                 except FAILURES as error:
-                    await pause(outage.failed(error), unless=stop)
+                    await pause(outage.failed(error, advice=await self._advice()), unless=stop)
                 finally:
                     await self._forget()
         finally:
@@ -102,6 +102,14 @@ class OutboxRelay:
             await self._tasks.aclose()
             with suppress(*FAILURES):
                 await self._ask(self._store.release)
+
+    async def _advice(self) -> str:
+        """Return what somebody has to do about the database before waiting helps."""
+        try:
+            lacks = await self._ask(self._store.lacks_tables)
+        except FAILURES:
+            return ""
+        return f"manage.py migrate --database {self._store.database}" if lacks else ""
 
     async def _work_while_leased(self, stop: asyncio.Event, outage: Outage) -> None:
         if not await self._ask(self._store.acquire):

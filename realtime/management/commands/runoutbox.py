@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from django.conf import settings
@@ -13,9 +14,11 @@ from realtime.conf import conf
 from realtime.metrics.metric_sources import Process
 from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.outbox.outbox_store import OutboxStore
-from realtime.outbox.relay import OutboxRelay
+from realtime.outbox.relay import FAILURES, OutboxRelay
 from realtime.sharded_layer import sharded_layer
 from shardlayer import GC_THRESHOLD, ShardedChannelLayer, run_until_stopped, spare_collections
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -38,12 +41,22 @@ class Command(BaseCommand):
             help="Have what was put aside go again, say how much that is, and end.",
         )
 
+    def check_migrations(self) -> None:
+        """Say which migrations are missing; while the database is away the relay waits for it."""
+        try:
+            super().check_migrations()
+        except FAILURES as error:
+            logger.debug("The migrations can't be checked: %s", error)
+
     def handle(self, *args: Any, database: str, retry_failed: bool, **options: Any) -> None:
         """Run the relay."""
         configured = conf()
         store = OutboxStore(database, lease=configured.outbox_lease)
         if retry_failed:
-            self.stdout.write(f"{store.take_up()} entries go again.")
+            try:
+                self.stdout.write(f"{store.take_up()} entries go again.")
+            except FAILURES as error:
+                raise CommandError(f"The database {database!r}: {error}") from error
             return
         try:
             sharded_layer()

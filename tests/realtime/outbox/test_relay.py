@@ -15,13 +15,18 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from demo.embedded import EmbeddedValkey
+from demo.embedded import EmbeddedValkey, free_port
 from shardlayer import ShardedChannelLayer
 from tests.realtime.process import Process, manage
 from tests.waiting import until, wait_until
 
 PATIENCE = 60.0  # seconds
 STEPS = ("taken", "published", "deleted")
+WRITE_ONE = (
+    "from django.db import transaction\n"
+    "from realtime.outbox.entries import write\n"
+    "with transaction.atomic(): write('default', 'default', [('outbox.one', b'1')])"
+)
 
 
 class Outbox:
@@ -215,3 +220,33 @@ async def test_postgresql_tells_of_a_commit_at_once(outbox: Outbox) -> None:
 
 async def _has_all(outbox: Outbox, rooms: dict[str, list[int]]) -> bool:
     return all([await outbox.numbers(room) == numbers for room, numbers in rooms.items()])
+
+
+def test_relay_without_tables_says_what_to_do(
+    database: str, redis_server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """And works once somebody has migrated."""
+    outbox = Outbox(database, redis_server, tmp_path)
+    with outbox.relay() as relay:
+        wait_until(
+            lambda: "manage.py migrate --database default" in relay.output(), within=PATIENCE
+        )
+        outbox.done(*manage("migrate", "-v", "0"))
+        outbox.done(*manage("shell", "-v", "0", "-c", WRITE_ONE))
+        wait_until(lambda: outbox.waiting() == (0, 0), within=PATIENCE)
+        assert relay.stop() == 0
+
+
+def test_relay_waits_for_a_database_that_is_away(
+    redis_server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """From its start on, as from any other moment; and ends at once when it is to."""
+    away = f"postgres://nobody:nothing@127.0.0.1:{free_port()}/away"
+    outbox = Outbox(away, redis_server, tmp_path)
+    with outbox.relay() as relay:
+        wait_until(lambda: "waiting for it" in relay.output(), within=PATIENCE)
+        assert relay.runs()
+        assert relay.stop() == 0
+    with outbox.process(*manage("runoutbox", "--retry-failed")) as retried:
+        wait_until(lambda: not retried.runs(), within=PATIENCE)
+        assert "CommandError: The database 'default'" in retried.output()
