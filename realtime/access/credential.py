@@ -51,6 +51,11 @@ class Credential:
     session: str | None = None
     password: str = ""
 
+    @property
+    def is_of_session(self) -> bool:
+        """Whether a session said so, or a room's token that names one: it may end unheard of."""
+        return self.method == "session" or (self.method == "token" and self.session is not None)
+
     def opens(self, room: str) -> bool:
         """Return whether the credential itself lets its bearer subscribe to a room."""
         return bool(self.rooms) and room in RoomGlobs(self.rooms)

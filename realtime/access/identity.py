@@ -213,15 +213,26 @@ class Identity:
     async def read_session_again(self) -> bool:
         """Return whether the session that signed in still does, and is the same user's.
 
+        So it is asked of one that was recognised by a room's token, which signs in if it stands.
         Raises what the database raises.
         """
-        if self.credential.method != "session" or self._session_key is None:
-            return self.credential.method != "session"
+        before, key = self.credential, self._session_key
+        said = self.bearer if not self.is_known else before.user_id
+        if key is None or said is None or before.method not in ("nobody", "session"):
+            return before.method != "session"
         now = time.time()
-        user = await session_users().of(self._session_key)
-        if key_of(user) != self.credential.user_id:
+        user = await session_users().of(key)
+        if self.credential is not before:
+            return True  # somebody signed in meanwhile
+        if key_of(user) != said:
             return False
-        credential = replace(self.credential, issued=now)
+        credential = Credential(
+            method="session",
+            user_id=said,
+            name=name_of(user) or "",
+            session=session_digest(key),
+            issued=now,
+        )
         if not self._gate().admit(credential):
             return False
         self._user, self.credential = user, credential

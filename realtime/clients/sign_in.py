@@ -103,7 +103,7 @@ class SignIn:
         self._credential, self._asked = credential, False
         clients.add(self, credential)
         clients.plan(self, credential.expires)
-        if credential.method == "session":
+        if credential.is_of_session:
             self._watch.plan_recheck(self, credential.issued)
         return True
 
@@ -177,11 +177,11 @@ class SignIn:
         credential = note.credential
         if not self._is_bearer(note.bearer or credential):
             return None
-        recheck = conf().session_recheck
-        if credential.method == "session" and 0 < recheck < (time.time() - credential.issued) / 2:
+        shown, recheck = note.bearer or credential, conf().session_recheck
+        if shown.is_of_session and 0 < recheck < (time.time() - shown.issued) / 2:
             return None  # read so long ago that only notes have put off reading it again
         # Of its bearer it is asked what happened since the note was written.
-        written = replace(note.bearer or credential, issued=note.issued)
+        written = replace(shown, issued=note.issued)
         if await self.judge(written) is not Verdict.COUNTS:
             return None
         if note.bearer is not None and not self._client.identity.is_known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,6 +127,38 @@ async def test_note_of_a_rooms_token_puts_off_no_look(ada: User, settings: Setti
         assert (await client.ask(2, connect={"note": note}))["connected"]["resumed"]
         await Session.objects.all().adelete()
         assert await asyncio.wait_for(closing(client), 5) == 4002
+
+
+@pytest.mark.parametrize("returns", [False, True])
+async def test_session_of_a_rooms_token_is_looked_at(
+    ada: User, settings: Settings, returns: bool
+) -> None:
+    """Nobody had to look at it when its client came, or came back: if it is gone, it is noticed."""
+    settings.REALTIME = RULES | {"SESSION_RECHECK": 1}
+    headers = await cookie(ada)
+    key = headers["Cookie"].rpartition("=")[2]
+    async with Client() as client:
+        await client.ask(1, connect={"token": issue_token(ada)})  # so that the log is read
+        await past_the_skew()
+    item = {"room": "orders", "token": sign_room("orders", ada, session_key=key)}
+    async with Client(headers=headers) as client:
+        assert "subscribed" in await client.ask(1, subscribe=item)
+        if not returns:
+            await asyncio.sleep(2)  # a look or two: it stands
+            assert "pong" in await client.ask(2, ping={})
+            await Session.objects.all().adelete()
+            assert await asyncio.wait_for(closing(client), PATIENCE) == 4002
+            return
+        note = await note_of(client)
+    await Session.objects.all().adelete()
+    began, resumed = time.monotonic(), True
+    while resumed and time.monotonic() - began < PATIENCE:
+        async with Client(headers=headers) as client:
+            await client.send(1, connect={"note": note})
+            resumed = (await client.receive())["connected"]["resumed"]
+            await client.send(90, note={})
+            note = (await client.receive())["note"]["note"]
+    assert not resumed
 
 
 async def test_token_opens_a_room_after_a_look(ada: User, settings: Settings) -> None:
