@@ -61,8 +61,20 @@ class RoomRulesTable:
 
 
 def _ready(room: RoomSettings, authorize: str | None) -> RoomRules:
-    rules = {action: _rule(room.rule(action), action, authorize) for action in ACTIONS}
-    return RoomRules(settings=room, **rules)
+    return RoomRules(
+        settings=room, **{action: _named_rule(room, action, authorize) for action in ACTIONS}
+    )
+
+
+def _named_rule(room: RoomSettings, action: Action, authorize: str | None) -> AccessRule:
+    """Return a rule; what is wrong with it names the setting, since a worker's log shows that."""
+    text = room.rule(action)
+    try:
+        return _rule(text, action, authorize)
+    except (ImportError, TypeError) as error:
+        where = f"['ROOMS'][{room.glob!r}][{action!r}]" if text != AUTHORIZE else "['AUTHORIZE']"
+        kind = ImportError if isinstance(error, ImportError) else TypeError
+        raise kind(f"REALTIME{where} is no rule: {error}") from error
 
 
 def _rule(text: str, action: Action, authorize: str | None) -> AccessRule:

@@ -52,6 +52,18 @@ async def test_worker_starts_without_redis(settings: Settings) -> None:
     await server.task
 
 
+async def test_worker_whose_rule_leads_nowhere_does_not_start(settings: Settings) -> None:
+    """The log names the setting, and not only the module that lacks something."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://lifespan"])
+    settings.REALTIME = {"ROOMS": {"clubs.*": {"publish": "realtime.nowhere.rule"}}}
+    server = Server()
+    answer = await server.tell("startup")
+    assert answer["type"] == "lifespan.startup.failed"
+    assert "REALTIME['ROOMS']['clubs.*']['publish']" in answer["message"]
+    assert "realtime.nowhere" in answer["message"]
+    await server.task
+
+
 async def test_worker_with_another_layout_does_not_start(
     settings: Settings, redis_server: EmbeddedValkey
 ) -> None:
