@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from django.apps import apps
-from django.contrib.auth import get_user_model
+from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_out
 from django.db import transaction
@@ -47,8 +47,11 @@ def connect_signals() -> None:
 
 
 def _logged_out(request: Any, **kwargs: Any) -> None:
-    key = getattr(getattr(request, "session", None), "session_key", None)
-    if key:
+    session = getattr(request, "session", None)
+    key = getattr(session, "session_key", None)
+    # Of nobody's session, such as one with a cart, nothing is taken back: strangers make as many as
+    # they like, and the log has so many entries.
+    if session is not None and key and SESSION_KEY in session:
         _tell_soon(Revocation(at=time.time(), session=session_digest(key)))
 
 

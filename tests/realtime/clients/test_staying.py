@@ -13,6 +13,7 @@ from channels.db import database_sync_to_async
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connections
+from django.test import Client as Browser
 from pytest_django import Settings
 
 from realtime.clients.sign_in_watch import watch_of
@@ -248,3 +249,26 @@ async def until_nobody_is_in(room: str) -> None:
     async with asyncio.timeout(PATIENCE):
         while (await apresence_stats(room)).connections:  # noqa: ASYNC110 (nobody tells)
             await asyncio.sleep(0.05)
+
+
+async def test_who_was_not_signed_in_is_not_told_of(
+    ada: User, memory_layer: ShardedChannelLayer
+) -> None:
+    """Strangers could else fill the log, which forgets the oldest, by calling the logout view."""
+
+    def sign_out(user: User | None) -> None:
+        browser = Browser()
+        if user is not None:
+            browser.force_login(user)
+        session = browser.session
+        session["cart"] = [1]
+        session.save()
+        browser.logout()
+
+    log = watch_of(memory_layer, await memory_layer.node()).log
+    await log.settled(PATIENCE)
+    for user in (None, None, ada):
+        await database_sync_to_async(sign_out)(user)
+    await until(lambda: len(log.known) > 0)
+    await asyncio.sleep(0.3)
+    assert len(log.known) == 1
