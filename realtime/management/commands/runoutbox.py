@@ -16,9 +16,18 @@ from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.outbox.outbox_store import OutboxStore
 from realtime.outbox.relay import FAILURES, OutboxRelay
 from realtime.sharded_layer import sharded_layer
-from shardlayer import GC_THRESHOLD, ShardedChannelLayer, run_until_stopped, spare_collections
+from shardlayer import (
+    GC_THRESHOLD,
+    ShardedChannelLayer,
+    Tasks,
+    run_until_stopped,
+    spare_collections,
+)
+from shardlayer.server.last_resort import end_after
 
 logger = logging.getLogger(__name__)
+
+STOP_TIMEOUT = 15.0  # seconds from the signal to the end of the process, whatever it does
 
 
 class Command(BaseCommand):
@@ -79,12 +88,21 @@ async def _run(store: OutboxStore, stop: asyncio.Event) -> None:
         lease=configured.outbox_lease,
     )
     start_sampling(Process(role="outbox", layer=sharded_layer(), outbox=relay))
+    tasks = Tasks()
+    tasks.spawn(_end_in_time(stop), "end of the process")
     try:
         await relay.run(stop)
     finally:
+        await tasks.aclose()
         for layer in layers.values():
             await layer.close()
         stop_sampling()
+
+
+async def _end_in_time(stop: asyncio.Event) -> None:
+    """See that a database that hangs does not keep the process: nobody can cancel a query."""
+    await stop.wait()
+    end_after(STOP_TIMEOUT, f"The relay has not ended {STOP_TIMEOUT:g} s after it was told to.")
 
 
 def _layer(alias: str) -> ShardedChannelLayer | None:

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import psycopg
 import pytest
 
 from demo.embedded import EmbeddedValkey, free_port
+from realtime.management.commands.runoutbox import STOP_TIMEOUT
 from shardlayer import ShardedChannelLayer
+from tests.postgresql import PostgreSQL
 from tests.realtime.process import Process, manage
 from tests.waiting import until, wait_until
 
@@ -250,3 +253,34 @@ def test_relay_waits_for_a_database_that_is_away(
     with outbox.process(*manage("runoutbox", "--retry-failed")) as retried:
         wait_until(lambda: not retried.runs(), within=PATIENCE)
         assert "CommandError: The database 'default'" in retried.output()
+
+
+@pytest.mark.slow
+@pytest.mark.needs("postgresql")
+def test_relay_ends_though_its_database_hangs(redis_server: EmbeddedValkey, tmp_path: Path) -> None:
+    """In limited time, with 1, and saying where it stood."""
+    server = PostgreSQL()
+    with server:
+        outbox = Outbox(server.url, redis_server, tmp_path)
+        outbox.done(*manage("migrate", "-v", "0"))
+        with outbox.relay() as relay:
+            leased = "answer = OutboxLease.objects.exclude(holder='').exists()"
+            code = f"from realtime.models import OutboxLease\n{leased}"
+            wait_until(lambda: outbox.run(code) is True, within=PATIENCE)
+            (main,) = (
+                process
+                for process in psutil.process_iter(["cmdline"])
+                if any(str(server.directory) in each for each in process.info["cmdline"] or ())
+            )
+            hanging = [main, *main.children(recursive=True)]
+            try:
+                for process in hanging:
+                    process.suspend()
+                time.sleep(1.0)  # so that it asks
+                relay.send(signal.SIGTERM)
+                wait_until(lambda: not relay.runs(), within=STOP_TIMEOUT + 15)
+                assert "has not ended" in relay.output()
+            finally:
+                for process in hanging:
+                    process.resume()
+    server.remove()
