@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import hypothesis
 import pytest
+from redis import Redis
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from tests import tools
@@ -44,11 +45,15 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]
 
 @pytest.fixture
 def redis_server(valkey: EmbeddedValkey) -> EmbeddedValkey:
-    """A running Valkey without data: its `url`, and `stop()` and `start()` on the same port."""
+    """A running Valkey without data or connections: its `url`, `stop()`, and `start()` there."""
     if not valkey.is_up():  # an earlier test stopped it
         valkey.stop()
         valkey.start()
     valkey.flush()
+    with Redis.from_url(valkey.url) as redis:
+        # A test may leave a layer with a thread in its process; the next one counts connections.
+        for kind in ("normal", "pubsub"):
+            redis.client_kill_filter(_type=kind, skipme=True)
     return valkey
 
 
