@@ -121,6 +121,7 @@ class OutboxRelay:
         self._source = await self._source_of_marks(stop)
         if stop.is_set():
             return
+        logger.info("Publishing what the outbox of %r holds.", self._store.database)
         await self._hand_over(await self._ask(self._store.taken))
         loop = asyncio.get_running_loop()
         renew_at = loop.time() + self._renewal

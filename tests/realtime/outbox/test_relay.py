@@ -133,6 +133,7 @@ async def test_publications_arrive_once_and_in_order_whatever_step_the_relay_die
         await until(lambda: not writer.runs(), within=PATIENCE)
         committed: dict[str, list[int]] = json.loads(writer.output().splitlines()[-1])
     with outbox.relay() as relay:
+        await until(lambda: "Publishing what the outbox" in relay.output(), within=PATIENCE)
         await until(lambda: _has_all(outbox, committed), within=PATIENCE)
         assert relay.stop() == 0, relay.output()
     for room, numbers in committed.items():
