@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from realtime.access.rules_by_room import room_rules
+from realtime.asgi_answers import worker_of
 from realtime.clients.sign_in import LOG_PATIENCE
 from realtime.clients.sign_in_watch import end_watch, watch_of
 from realtime.conf import conf, room_settings
@@ -15,7 +16,6 @@ from realtime.metrics.metric_sources import Process
 from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.presence.room_signals import send_room_signal
 from realtime.sharded_layer import sharded_layer
-from shardlayer import Worker
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -34,14 +34,13 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
     lifespan (stock Daphne) start the node with the first client and let its leases run out.
     With DEBUG our own server warns of what blocks its event loop.
     """
-    worker: Worker | None = scope.get("extensions", {}).get("shardlayer", {}).get("worker")
+    worker = worker_of(scope)
     if worker is not None and settings.DEBUG:
         worker.warn_of_blocking()
     await receive()  # lifespan.startup
     try:
         room_rules()
         layer = sharded_layer()
-        worker = scope.get("extensions", {}).get("shardlayer", {}).get("worker")
         start_sampling(Process(role="worker", layer=layer, worker=worker))
         node = await layer.node()
         if keeps_presence():

@@ -6,14 +6,14 @@ So they are answered in time under load, to whatever `Host` a probe has, over pl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
+from realtime.asgi_answers import Scope, path_read, send_answer, worker_of
 from realtime.health.health_answers import LIVE, LIVE_PATH, READY_PATHS, Answer, Asker, readiness
 
-Scope = Mapping[str, Any]
 HttpApplication = Callable[[Any, Any, Any], Awaitable[object]]  # each library types it its way
 
 
@@ -28,34 +28,21 @@ class HealthGate:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        answer = None
-        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
-            answer = await _answer(scope)
+        answer = await _answer(scope)
         if answer is None:
             await self._application(scope, receive, send)
             return
         body = orjson.dumps(answer.body(asker_of_scope(scope)))
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"cache-control", b"no-store"),
-        ]
-        await send({"type": "http.response.start", "status": answer.code, "headers": headers})
-        is_head = scope["method"] == "HEAD"
-        await send({"type": "http.response.body", "body": b"" if is_head else body})
+        await send_answer(scope, send, answer.code, "application/json", body)
 
 
 async def _answer(scope: Scope) -> Answer | None:
-    path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/")).strip("/")
+    path = path_read(scope)
     if path == LIVE_PATH:
         return LIVE
     if path in READY_PATHS:
-        return await readiness(_worker(scope))
+        return await readiness(worker_of(scope))
     return None
-
-
-def _worker(scope: Scope) -> Any:
-    return scope.get("extensions", {}).get("shardlayer", {}).get("worker")
 
 
 def asker_of_scope(scope: Scope) -> Asker:
@@ -67,5 +54,5 @@ def asker_of_scope(scope: Scope) -> Asker:
             name.decode("latin-1").lower(): value.decode("latin-1")
             for name, value in scope["headers"]
         },
-        worker=_worker(scope),
+        worker=worker_of(scope),
     )

@@ -8,6 +8,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from realtime.asgi_answers import worker_of
 from realtime.health.health_answers import LIVE, Answer, Asker, readiness
 
 
@@ -27,11 +28,12 @@ async def ready(request: HttpRequest) -> JsonResponse:
 
 
 def asker_of(request: HttpRequest) -> Asker:
+    """Return who asks, as a request of Django's says it."""
     scope: dict[str, Any] = getattr(request, "scope", {})  # under WSGI there is none
     return Asker(
         address=request.META.get("REMOTE_ADDR"),
         headers={name.lower(): value for name, value in request.headers.items()},
-        worker=scope.get("extensions", {}).get("shardlayer", {}).get("worker"),
+        worker=worker_of(scope),
     )
 
 

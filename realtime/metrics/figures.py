@@ -250,7 +250,7 @@ FIGURES: tuple[Figure, ...] = (
     _counter(
         "on_commit_total",
         "Publications of publish_on_commit, by what became of them",
-        lambda s: {name: getattr(s.on_commit, name) for name in ("published", "failed", "dropped")},
+        _each("on_commit", "published", "failed", "dropped"),
         label="outcome",
     ),
     # Shards

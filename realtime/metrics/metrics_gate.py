@@ -5,9 +5,9 @@ Its `Host` is that address, which `ALLOWED_HOSTS` has no reason to list, and nod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from realtime.asgi_answers import Scope, path_read, send_answer
 from realtime.health.health_gate import HttpApplication, asker_of_scope
 from realtime.metrics.metrics_answer import metrics_answer
 
@@ -24,25 +24,10 @@ class MetricsGate:
     def __init__(self, application: HttpApplication) -> None:
         self._application = application
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
-        if not _is_asked(scope):
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        if path_read(scope) != METRICS_PATH:
             await self._application(scope, receive, send)
             return
         asker = asker_of_scope(scope)
         answer = metrics_answer(asker, asker.headers.get("accept", ""))
-        headers = [
-            (b"content-type", answer.content_type.encode("latin-1")),
-            (b"content-length", b"%d" % len(answer.body)),
-            (b"cache-control", b"no-store"),
-        ]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        body = b"" if scope["method"] == "HEAD" else answer.body
-        await send({"type": "http.response.body", "body": body})
-
-
-def _is_asked(scope: Mapping[str, Any]) -> bool:
-    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
-        return False
-    root: str = scope.get("root_path", "").rstrip("/")
-    path: str = scope["path"]
-    return path.removeprefix(root).strip("/") == METRICS_PATH
+        await send_answer(scope, send, answer.status, answer.content_type, answer.body)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +57,3 @@ def forget_snapshot(directory: Path, name: str) -> None:
     """Delete what a process has written, as it ends."""
     for ending in (ENDING, ".new"):
         (directory / f"{name}{ending}").unlink(missing_ok=True)
-
-
-def process_of(path: str) -> str:
-    """Return the name of the process that wrote a file."""
-    return os.path.basename(path).removesuffix(ENDING)
