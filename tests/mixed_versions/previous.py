@@ -25,7 +25,11 @@ PEER = Path(__file__).with_name("peer.py")
 def unpack(directory: Path) -> Path:
     """Unpack the release before this one; return the folder for PYTHONPATH."""
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(directory, filter="data")
+        # The filter is missing in Python 3.11.3 and before; the archive is our own.
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(directory, filter="data")
+        else:
+            archive.extractall(directory)
     return directory
 
 
