@@ -16,9 +16,10 @@ from realtime.access.revocations import Revocation
 from realtime.access.users import user_key
 from realtime.rooms.room_names import CONTROL_ROOM, require_room_name
 from realtime.sharded_layer import sharded_layer
+from realtime.twins import LayerCall, twins
 
 
-async def adisconnect(user: User | object) -> None:
+def _disconnect(user: User | object) -> LayerCall[None]:
     """Close all connections of a user with 4002, on whichever node, within a second.
 
     What was issued to the user until now counts no more: resume notes and tokens. A session still
@@ -32,52 +33,46 @@ async def adisconnect(user: User | object) -> None:
         ValueError: The user is anonymous or not saved, or it is no primary key.
         ShardUnavailable: Redis did not answer in time; it may or may not have it.
     """
-    await atell(Revocation(at=time.time(), user=user_key(user)))
+    return _telling(Revocation(at=time.time(), user=user_key(user)))
 
 
-def disconnect(user: User | object) -> None:
-    """Do what `adisconnect` does, from synchronous code."""
-    tell(Revocation(at=time.time(), user=user_key(user)))
-
-
-async def adisconnect_session(session_key: str) -> None:
+def _disconnect_session(session_key: str) -> LayerCall[None]:
     """Close the connections that signed in by a session of Django's, which has ended.
 
-    It must not sign in again: delete it as well. Raises what `adisconnect` raises.
+    It must not sign in again: delete it as well. Raises what `disconnect` raises.
     """
-    await atell(Revocation(at=time.time(), session=session_digest(session_key)))
+    return _telling(Revocation(at=time.time(), session=session_digest(session_key)))
 
 
-def disconnect_session(session_key: str) -> None:
-    """Do what `adisconnect_session` does, from synchronous code."""
-    tell(Revocation(at=time.time(), session=session_digest(session_key)))
-
-
-async def aunsubscribe(user: User | object, room: str) -> None:
+def _unsubscribe(user: User | object, room: str) -> LayerCall[None]:
     """Put all connections of a user out of a room, on whichever node, within a second.
 
     They are told so, and stay connected. Who asks for the room again is decided by the rules; a
-    note or a token that was issued until now does not open it. Remembered as `adisconnect` is.
+    note or a token that was issued until now does not open it. Remembered as in `disconnect`.
 
     Raises:
-        ValueError: As `adisconnect` does, or the room's name breaks the rules.
+        ValueError: As `disconnect` does, or the room's name breaks the rules.
         ShardUnavailable: Redis did not answer in time; it may or may not have it.
     """
     require_room_name(room)
-    await atell(Revocation(at=time.time(), user=user_key(user), room=room))
+    return _telling(Revocation(at=time.time(), user=user_key(user), room=room))
 
 
-def unsubscribe(user: User | object, room: str) -> None:
-    """Do what `aunsubscribe` does, from synchronous code."""
-    require_room_name(room)
-    tell(Revocation(at=time.time(), user=user_key(user), room=room))
-
-
-async def atell(revocation: Revocation) -> None:
+def _tell(revocation: Revocation) -> LayerCall[None]:
     """Tell all workers what was taken back."""
-    await sharded_layer().publish(CONTROL_ROOM, orjson.dumps(revocation.to_json()))
+    return _telling(revocation)
 
 
-def tell(revocation: Revocation) -> None:
-    """Do what `atell` does, from synchronous code."""
-    sharded_layer().publish_sync(CONTROL_ROOM, orjson.dumps(revocation.to_json()))
+def _telling(revocation: Revocation) -> LayerCall[None]:
+    layer = sharded_layer()
+
+    async def work() -> None:
+        await layer.publish(CONTROL_ROOM, orjson.dumps(revocation.to_json()))
+
+    return LayerCall(layer, work)
+
+
+disconnect, adisconnect = twins(_disconnect)
+disconnect_session, adisconnect_session = twins(_disconnect_session)
+unsubscribe, aunsubscribe = twins(_unsubscribe)
+tell, atell = twins(_tell)

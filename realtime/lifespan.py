@@ -14,7 +14,7 @@ from realtime.clients.sign_in_watch import end_watch, watch_of
 from realtime.conf import conf, room_settings
 from realtime.metrics.metric_sources import Process
 from realtime.metrics.sampling import start_sampling, stop_sampling
-from realtime.presence.room_signals import send_room_signal
+from realtime.people.room_signals import send_room_signal
 from realtime.sharded_layer import sharded_layer
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -17,6 +17,7 @@ from asgiref.sync import sync_to_async
 from channels import DEFAULT_CHANNEL_LAYER
 from django.db import router, transaction
 
+from realtime.client_header import require_client_id
 from realtime.conf import conf
 from realtime.json_values import encode
 from realtime.rooms.room_names import require_room_name
@@ -54,6 +55,7 @@ def publish_on_commit(
     room: str,
     data: object,
     *,
+    exclude: str | None = None,
     outbox: bool = False,
     using: str = DEFAULT_CHANNEL_LAYER,
     database: str | None = None,
@@ -66,6 +68,8 @@ def publish_on_commit(
     Args:
         room: As `publish` takes it.
         data: What has a JSON form. It is encoded now: later changes are not published.
+        exclude: As `publish` takes it. The outbox does not take it: who caused its rows may be gone
+            when they are published.
         outbox: Whether it is written into the outbox, in the same transaction: it is then published
             exactly once, by `manage.py runoutbox`, whatever fails. Without, it is published in the
             background of this process, and lost if Redis stays away for longer than the layer's
@@ -75,12 +79,16 @@ def publish_on_commit(
             routers name for writing the outbox, which is usually `default`.
 
     Raises:
-        ValueError: The room's name breaks the rules.
+        ValueError: The room's name breaks the rules, or `exclude` is no client's id, or goes with
+            `outbox`.
         TypeError: The data have no JSON form, or the layer is none of ours.
         MessageTooLarge: Their JSON is larger than the layer takes.
         DatabaseError: The outbox can't be written.
     """
     require_room_name(room)
+    left_out = require_client_id(exclude)
+    if left_out and outbox:
+        raise ValueError("The outbox leaves nobody out: give exclude or outbox=True, not both.")
     encoded = encode(data)
     layer = sharded_layer(using)
     size, limit = len(encoded), layer.options.max_message_size
@@ -93,7 +101,7 @@ def publish_on_commit(
     if outbox:
         write(database, using, [(room, encoded)])
     else:
-        begin = partial(_publish_in_background, layer, room, encoded)
+        begin = partial(_publish_in_background, layer, room, encoded, left_out)
         transaction.on_commit(begin, using=database, robust=True)
 
 
@@ -101,6 +109,7 @@ async def apublish_on_commit(
     room: str,
     data: object,
     *,
+    exclude: str | None = None,
     outbox: bool = False,
     using: str = DEFAULT_CHANNEL_LAYER,
     database: str | None = None,
@@ -111,10 +120,12 @@ async def apublish_on_commit(
     published, or written into the outbox, at once.
     """
     publish = sync_to_async(publish_on_commit)
-    await publish(room, data, outbox=outbox, using=using, database=database)
+    await publish(room, data, exclude=exclude, outbox=outbox, using=using, database=database)
 
 
-def _publish_in_background(layer: ShardedChannelLayer, room: str, data: bytes) -> None:
+def _publish_in_background(
+    layer: ShardedChannelLayer, room: str, data: bytes, exclude: str
+) -> None:
     limit = conf().max_on_commit_waiting
     if limit and len(counters.waiting) >= limit:
         counters.dropped += 1
@@ -132,7 +143,7 @@ def _publish_in_background(layer: ShardedChannelLayer, room: str, data: bytes) -
             _complain("A publication to %s may be lost: %s", room, error)
 
     try:
-        layer.publish_soon(room, data, told=told)
+        layer.publish_soon(room, data, exclude=exclude, told=told)
     except Exception as error:  # a layer that is being closed
         told(error)
 

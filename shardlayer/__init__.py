@@ -15,6 +15,7 @@ from shardlayer.broker.presence_values import Attendee, Person, PresencePage
 from shardlayer.broker.redis.server_report import ServerReport, probe
 from shardlayer.broker.values import PAGE, Page
 from shardlayer.core.client_addresses import address_key
+from shardlayer.core.client_names import ClientName, is_client_name
 from shardlayer.core.close_codes import CLOSE_SLOW
 from shardlayer.core.exceptions import (
     ConfigurationError,
@@ -62,6 +63,7 @@ __all__ = [
     "Broadcast",
     "Bucket",
     "BucketTable",
+    "ClientName",
     "ConfigurationError",
     "Deadlines",
     "Histogram",
@@ -96,6 +98,7 @@ __all__ = [
     "Worker",
     "address_key",
     "doubling",
+    "is_client_name",
     "needs_extra",
     "probe",
     "register_scheme",

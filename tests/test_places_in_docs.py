@@ -110,6 +110,6 @@ def test_made_up_places_are_found_out() -> None:
     assert LINK.findall(text) == ["docs/design.md#words"]
     assert missing_files("see wire.py, core/wire.py, conversion.py") == {"conversion.py"}
     assert exists("shardlayer.layer.ShardedChannelLayer")
-    assert exists("realtime.publish.publish")
+    assert exists("realtime.sending.publish")
     assert not exists("shardlayer.hub.Hub")
     assert not exists("shardlayer.delivery.hub.Hubbub")

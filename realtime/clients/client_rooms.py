@@ -17,8 +17,8 @@ from realtime.clients.protocol.commands import ProtocolError, Refused, Wanted
 from realtime.clients.request_rates import ClientLimits
 from realtime.clients.round_robin import turns_of
 from realtime.conf import conf
-from realtime.presence.client_presence import ClientPresence
-from realtime.presence.room_signals import send_room_signal
+from realtime.people.client_presence import ClientPresence
+from realtime.people.room_signals import send_room_signal
 from realtime.room_tokens import BadRoomToken
 from realtime.rooms.room_settings import Action
 from shardlayer import PAGE, Joined, Node, Page, ShardedChannelLayer

@@ -41,11 +41,12 @@ from realtime.clients.sign_in import SignIn
 from realtime.clients.sign_in_watch import watch_of
 from realtime.clients.user_limits import UserShare, user_limits
 from realtime.conf import conf
-from realtime.presence.presence_answer import presence_answer
+from realtime.people.presence_answer import presence_answer
 from realtime.sharded_layer import sharded_layer
 from realtime.tokens import BadToken, sign_in_by
 from shardlayer import (
     Broadcast,
+    ClientName,
     Node,
     ShardedChannelLayer,
 )
@@ -64,7 +65,7 @@ class ClientSession:
 
     __slots__ = (
         "_client", "_conf", "_identity", "_is_new", "_known_user", "_layer", "_limits",
-        "_max_text", "_node", "_permissions", "_rooms", "_share", "_sign_in", "_sink",
+        "_max_text", "_name", "_node", "_permissions", "_rooms", "_share", "_sign_in", "_sink",
     )  # fmt: skip
 
     def __init__(
@@ -91,6 +92,7 @@ class ClientSession:
         self._share: UserShare | None = None  # made when the user is known, or something published
         self._known_user: User | None = None  # for whom the connection counts
         self._is_new = False  # has a time to subscribe in
+        self._name: ClientName | None = None  # made when the client asks for it
         node.attend(sink)
 
     @classmethod
@@ -179,6 +181,8 @@ class ClientSession:
         if self._sign_in is not None:
             self._sign_in.end()
         self._node.depart(self._sink)
+        if self._name is not None:
+            self._node.unname_client(self._name)
         if self._share is not None:
             self._share.leave()
         if self._is_new:
@@ -223,8 +227,21 @@ class ClientSession:
         for known in [known for known in self._rooms if known != room and is_user_room(known)]:
             self._rooms.leave(known)  # of whoever was signed in before
         self._write(
-            replies.connected(command.id, node=self._node.id, user=name, room=room, resumed=resumed)
+            replies.connected(
+                command.id,
+                node=self._node.id,
+                client=self._named(),
+                user=name,
+                room=room,
+                resumed=resumed,
+            )
         )
+
+    def _named(self) -> str:
+        """Return the connection's id, which is made when it is first asked for."""
+        if self._name is None:
+            self._name = self._node.name_client(self._sink)
+        return self._name
 
     async def sign_in(self, token: str) -> None:
         """Sign the client in with a token; who may not stay in a room is put out of it.

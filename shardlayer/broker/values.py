@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from shardlayer.core import wire
+from shardlayer.core.client_names import parted
 from shardlayer.core.types import HistoryPolicy, Mark, NodeId, Position, Publication
 
 WRITER_TTL = 300.0  # seconds that a publisher's last batch is remembered
@@ -186,7 +187,6 @@ def publication(group: str, offset: int, body: bytes, epoch: str) -> Publication
 
     One that can't be pushed keeps its place, and is `wire.UNREADABLE`.
     """
-    data = wire.unpack_body(body, offset=offset, epoch=epoch).payload
-    if not wire.may_be_json(data):
-        data = wire.UNREADABLE
-    return Publication(room=group, data=data, offset=offset, epoch=epoch)
+    entry = wire.unpack_body(body, offset=offset, epoch=epoch)
+    data = entry.payload if wire.may_be_json(entry.payload) else wire.UNREADABLE
+    return Publication(group, data, offset, epoch, parted(entry.name)[1])

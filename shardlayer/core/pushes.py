@@ -27,6 +27,14 @@ def encode_push(publication: Publication) -> bytes:
     return b'{"room":"%b","data":%b}' % (publication.room.encode("ascii"), publication.data)
 
 
+def encode_passed(room: str, offset: int) -> bytes:
+    """Return the JSON text that moves a member on past a publication that it does not get.
+
+    `{"room":"general","offset":43}`.
+    """
+    return b'{"room":"%b","offset":%d}' % (room.encode("ascii"), offset)
+
+
 def encode_replayed(publication: Publication) -> bytes:
     """Return the JSON text of a push that comes from the room's history, and says so."""
     return b'{"room":"%b","offset":%d,"replayed":true,"data":%b}' % (

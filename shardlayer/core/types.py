@@ -40,12 +40,14 @@ class Publication(NamedTuple):
         data: JSON text in UTF-8, as the publisher marshalled it.
         offset: Its number in the room's history; 0 in a room that keeps none.
         epoch: The epoch of that number; empty in a room that keeps no history.
+        exclude: The client that does not get it (see client_names.py); empty for none.
     """
 
     room: str
     data: bytes
     offset: int = 0
     epoch: str = ""
+    exclude: str = ""
 
 
 class HistoryPage(NamedTuple):

@@ -15,7 +15,7 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 
 | kind | name | payload |
 |------|------|---------|
-| 0 publication | room | JSON text in UTF-8, as clients get it |
+| 0 publication | room (or `room!client`, see client_names.py) | JSON text as clients get it |
 | 1 message | group | a Channels message, serialized |
 | 2 wake-up | channel | empty: a message waits in the channel's queue |
 | 3 add | group | the name of a channel of this node, which becomes a member of the group |

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import chain
 from time import perf_counter
 
@@ -31,6 +31,7 @@ from shardlayer.core.histogram import Histogram, doubling
 from shardlayer.core.pushes import PresencePush, Reset, encode_push, encode_replayed
 from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.arrivals import Arrived, loss_of, size_of
+from shardlayer.delivery.exclusions import Exclusions, Withheld
 from shardlayer.delivery.fanout import fan_out, slices
 from shardlayer.delivery.gate import Gate
 from shardlayer.delivery.misdirected import Misdirected
@@ -59,6 +60,7 @@ class Hub:
         on_doubt: Called with a room that may have missed something, so that its shard is to be
             asked: `ask` it, and `admit` the answer.
         misdirected: Told of publications for rooms that have channels alone.
+        clients: The sinks that publications may leave out, by name.
 
     Attributes:
         delivered: Messages written to members.
@@ -82,6 +84,7 @@ class Hub:
         turns: TimeSlices,
         on_doubt: Callable[[LocalRoom], None],
         misdirected: Misdirected | None = None,
+        clients: Mapping[str, Sink] | None = None,
     ) -> None:
         self.rooms: dict[str, LocalRoom] = {}
         self.delivered = 0
@@ -99,6 +102,7 @@ class Hub:
         self._turns = turns
         self._on_doubt = on_doubt
         self._misdirected = misdirected or Misdirected()
+        self._exclusions = Exclusions({} if clients is None else clients)
         self._waiting: deque[Arrived] = deque()
         self._taken: Arrived | None = None  # last
         self._waiting_size = 0  # bytes, as the next two
@@ -204,8 +208,12 @@ class Hub:
                 oldest = self._waiting[0].at
                 try:
                     self._collect(collected, resets)
+                    exclusions = self._exclusions
                     for room, entries in collected.items():
-                        broadcasts = joined(entries, self._write_bytes)
+                        if exclusions and room in exclusions:
+                            broadcasts = exclusions.broadcasts(room, entries, self._write_bytes)
+                        else:
+                            broadcasts = joined(entries, self._write_bytes)
                         if resets and room in resets:
                             broadcasts = chain((Reset(room.name, resets[room]),), broadcasts)
                         for broadcast in broadcasts:
@@ -229,6 +237,7 @@ class Hub:
     def _break_off(self, round: Round, error: Exception) -> None:
         """Have the rooms asked for what an error kept a round from writing."""
         self.broken_rounds += 1
+        self._exclusions.clear()
         logger.error("A delivery failed. Its rooms go on from their histories", exc_info=error)
         behind, dropped = broken(round, self.rooms)
         self.dropped += dropped
@@ -270,6 +279,7 @@ class Hub:
                     resets[arrived.room] = arrived.reset
                     self.resets += 1
                     again = arrived.publications[-1].offset if arrived.publications else 0
+                publications = self._follow(arrived.room, arrived)
                 entries = [
                     (
                         encode_replayed(publication)
@@ -277,8 +287,11 @@ class Hub:
                         else encode_push(publication),
                         publication.offset,
                     )
-                    for publication in self._follow(arrived.room, arrived)
+                    for publication in publications
                 ]
+                for index, publication in enumerate(publications):
+                    if publication.exclude:
+                        self._exclusions.note(arrived.room, index, publication.exclude)
                 if arrived.room.sinks and (entries or arrived.reset is not None):
                     collected[arrived.room] = entries
             else:
@@ -289,7 +302,10 @@ class Hub:
                     elif self._is_next(room, publication):
                         if room.sinks:
                             entry = (encode_push(publication), publication.offset)
-                            collected.setdefault(room, []).append(entry)
+                            entries = collected.setdefault(room, [])
+                            if publication.exclude:
+                                self._exclusions.note(room, len(entries), publication.exclude)
+                            entries.append(entry)
                         elif room.channels:
                             self._misdirected.publication(room.name)
             if self._writing_size >= ROUND_BYTES:
@@ -392,6 +408,10 @@ class Hub:
             self._write_slice(room, present(), broadcast)
 
     def _write_slice(self, room: LocalRoom, writers: Sequence[Sink], broadcast: Broadcast) -> None:
+        if type(broadcast) is Withheld:
+            writers, excluded = broadcast.split(writers, room.sinks)
+            if excluded is not None and broadcast.instead is not None:
+                self._write_slice(room, [excluded], broadcast.instead)
         for writer, error in fan_out(writers, broadcast):
             self._remove(room, writer)
             logger.error(

@@ -22,7 +22,7 @@ from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.values import PAGE, JoinReply, Page
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
-from shardlayer.core.types import Position, Publication
+from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.idle_rooms import IdleRooms
 from shardlayer.delivery.member_reports import MemberCounts
@@ -43,6 +43,7 @@ class Rooms:
         hubs: Each shard's rooms and the delivery to them.
         turns: The turns of the event loop, for all that is written to many.
         misdirected: Counts what was sent in the way that no member takes.
+        clients: The sinks that have a name, by it.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Rooms:
         tasks: Tasks,
     ) -> None:
         self.misdirected = Misdirected()
+        self.clients: dict[str, Sink] = {}
         self.turns = turns = TimeSlices()
         self.hubs = [
             Hub(
@@ -62,6 +64,7 @@ class Rooms:
                 max_backlog=options.max_backlog,
                 turns=turns,
                 misdirected=self.misdirected,
+                clients=self.clients,
                 on_doubt=partial(self._reenter, shard),
             )
             for shard in range(options.shards)

@@ -26,9 +26,16 @@ class Blocking(Publishing):
     group_size: Callable[[str], Coroutine[Any, Any, int]]
     group_send: Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
 
-    def wait_for(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Do work that asks this layer, on the background loop, while this thread waits."""
-        return self._engines.wait_for(work)
+    def wait_for(
+        self,
+        work: Callable[[], Coroutine[Any, Any, Result]],
+        instead: str = "the method without _sync",
+    ) -> Result:
+        """Do work that asks this layer, on the background loop, while this thread waits.
+
+        `instead` is what the error says that a caller with an event loop is to await.
+        """
+        return self._engines.wait_for(work, instead)
 
     def send_sync(self, channel: str, message: dict[str, Any]) -> None:
         """Append a message to a channel."""
@@ -47,11 +54,19 @@ class Blocking(Publishing):
         return self._engines.wait_for(lambda: self.group_size(group))
 
     def publish_sync(
-        self, room: str, data: bytes, *, idempotency_key: str | None = None, owner: str = ""
+        self,
+        room: str,
+        data: bytes,
+        *,
+        idempotency_key: str | None = None,
+        owner: str = "",
+        exclude: str = "",
     ) -> Position | None:
         """Publish JSON text to a room's members and its history."""
         return self._engines.wait_for(
-            lambda: self.publish(room, data, idempotency_key=idempotency_key, owner=owner)
+            lambda: self.publish(
+                room, data, idempotency_key=idempotency_key, owner=owner, exclude=exclude
+            )
         )
 
     def publish_soon(
@@ -60,6 +75,7 @@ class Blocking(Publishing):
         data: bytes,
         *,
         idempotency_key: str | None = None,
+        exclude: str = "",
         told: Callable[[BaseException | None], object],
     ) -> None:
         """Begin to publish JSON text to a room, and return without waiting for Redis.
@@ -71,11 +87,15 @@ class Blocking(Publishing):
         Raises:
             RuntimeError: If the layer is being closed; `told` is not called then.
         """
-        self._engines.begin(lambda: self.publish(room, data, idempotency_key=idempotency_key), told)
+        self._engines.begin(
+            lambda: self.publish(room, data, idempotency_key=idempotency_key, exclude=exclude), told
+        )
 
-    def publish_many_sync(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:
+    def publish_many_sync(
+        self, items: Sequence[tuple[str, bytes]], *, exclude: str = ""
+    ) -> list[Position | None]:
         """Publish several (room, data), each room's in the given order."""
-        return self._engines.wait_for(lambda: self.publish_many(items))
+        return self._engines.wait_for(lambda: self.publish_many(items, exclude=exclude))
 
     def announce_sync(self, data: bytes, *, mark: Mark | None = None) -> None:
         """Tell JSON text to every sink of every node that attends."""

@@ -130,8 +130,14 @@ class Engines:
             return await work()
         return await run_there(engine.loop, work, unclaimed=unclaimed)
 
-    def wait_for(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    def wait_for(
+        self,
+        work: Callable[[], Coroutine[Any, Any, Result]],
+        instead: str = "the method without _sync",
+    ) -> Result:
         """Do work on the background engine's loop while this thread waits.
+
+        `instead` is what the error says that a caller with an event loop is to await.
 
         Raises:
             RuntimeError: If an event loop runs in this thread.
@@ -143,8 +149,7 @@ class Engines:
         if native_threads.is_of_another_greenlet(loop):
             return wait_there(self._shared().loop, work)
         raise RuntimeError(
-            "This thread runs an event loop, which a blocking call would hold up: "
-            "await the method without _sync."
+            f"This thread runs an event loop, which a blocking call would hold up: await {instead}."
         )
 
     def begin(

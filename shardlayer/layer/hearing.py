@@ -20,6 +20,7 @@ from shardlayer.broker.interface import Backend
 from shardlayer.channels.group_census import answer_of
 from shardlayer.core import wire
 from shardlayer.core.channel_names import node_of
+from shardlayer.core.client_names import parted
 from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable, WireError
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
@@ -35,7 +36,7 @@ FLUSH_MARK_BYTES = 8
 _PUBLICATION = int(wire.Kind.PUBLICATION)
 _MESSAGE = int(wire.Kind.MESSAGE)
 _WAKE_UP = int(wire.Kind.WAKE_UP)
-_as_publication: Callable[[tuple[str, bytes, int, str]], Publication] = partial(
+_as_publication: Callable[[tuple[str, bytes, int, str, str]], Publication] = partial(
     tuple.__new__, Publication
 )
 
@@ -136,8 +137,11 @@ class Hearing(NodeParts):
         publications = []
         for kind, name, payload, offset, epoch in entries:
             if kind == _PUBLICATION:
+                exclude = ""
+                if "!" in name:
+                    name, exclude = parted(name)
                 if wire.may_be_json(payload):
-                    publications.append(_as_publication((name, payload, offset, epoch)))
+                    publications.append(_as_publication((name, payload, offset, epoch, exclude)))
                     continue
                 self._refuse(shard, name, "a publication is no JSON text in UTF-8")
                 if offset:  # it has a place, which the next one follows

@@ -6,6 +6,7 @@ What it hears, and how it takes it apart, is in hearing.py.
 from __future__ import annotations
 
 from shardlayer.broker.values import PAGE, Page
+from shardlayer.core.client_names import ClientName, new_client_name
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.histogram import Histogram
 from shardlayer.core.options import LayerOptions
@@ -96,6 +97,19 @@ class Node(Hearing):
     def depart(self, sink: Sink) -> None:
         """Have a sink told of announcements no more. O(1), and again is no error."""
         self._announcements.depart(sink)
+
+    def name_client(self, sink: Sink) -> ClientName:
+        """Return a new name for a sink, by which a publication may leave it out.
+
+        It counts until `unname_client`, which the caller must call. O(1).
+        """
+        name = new_client_name()
+        self._rooms.clients[name] = sink
+        return name
+
+    def unname_client(self, name: ClientName) -> None:
+        """Have a name stand for nobody. O(1), and again is no error."""
+        self._rooms.clients.pop(name, None)
 
     def members(self, name: str) -> int:
         """Return how many members a room has in this node."""

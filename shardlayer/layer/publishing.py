@@ -12,6 +12,7 @@ from weakref import WeakMethod
 from shardlayer.broker.publisher import Placed
 from shardlayer.broker.values import EVERYBODY, Outgoing
 from shardlayer.core import wire
+from shardlayer.core.client_names import is_client_name, without
 from shardlayer.core.exceptions import MessageTooLarge
 from shardlayer.core.options import NO_HISTORY, LayerOptions
 from shardlayer.core.sharding import shard_of
@@ -40,7 +41,13 @@ class Publishing:
     _engines: Engines
 
     async def publish(
-        self, room: str, data: bytes, *, idempotency_key: str | None = None, owner: str = ""
+        self,
+        room: str,
+        data: bytes,
+        *,
+        idempotency_key: str | None = None,
+        owner: str = "",
+        exclude: str = "",
     ) -> Position | None:
         """Publish JSON text, in UTF-8, to a room's members and its history.
 
@@ -52,27 +59,32 @@ class Publishing:
         a caller may repeat what raised ShardUnavailable. The keys of an `owner`, such as a user
         whose client chose them, are theirs alone: the same key of another, or of none, is another.
 
+        `exclude` is the name of a client (see `Node.name_client`) that does not get it if it is in
+        the room now. Who reads the history gets it all the same.
+
         Raises:
-            TypeError: If the room's name, the key or the owner is not valid.
+            TypeError: If the room's name, the key, the owner or the client's name is not valid.
             MessageTooLarge: If `data` is larger than `max_message_size`.
             ShardUnavailable: If it was not acknowledged within `publish_timeout`; whether it was
                 published is then unknown.
         """
         known_as = "" if idempotency_key is None else _known_as(idempotency_key, owner)
-        item = self._outgoing(room, data, idempotency_key=known_as)
+        item = self._outgoing(room, data, idempotency_key=known_as, exclude=exclude)
         engine = self._engines.here()
         if engine is not None:  # what most callers do, without a coroutine more
             return (await engine.publisher.publish(item)).position
         return (await self._engines.run(lambda engine: engine.publisher.publish(item))).position
 
-    async def publish_many(self, items: Sequence[tuple[str, bytes]]) -> list[Position | None]:
-        """Publish several (room, data), each room's in the given order.
+    async def publish_many(
+        self, items: Sequence[tuple[str, bytes]], *, exclude: str = ""
+    ) -> list[Position | None]:
+        """Publish several (room, data), each room's in the given order, `exclude` as in `publish`.
 
         All are tried, whatever becomes of the others. Raises like `publish`: for bad input
         before anything is sent, else the first failure after all have ended.
         """
 
-        outgoing = [self._outgoing(room, data) for room, data in items]
+        outgoing = [self._outgoing(room, data, exclude=exclude) for room, data in items]
 
         async def work(engine: Engine) -> list[Position | None]:
             bundle_of = engine.backend.bundle_of
@@ -207,7 +219,12 @@ class Publishing:
             yield parcel
 
     def _outgoing(
-        self, room: str, data: bytes, mark: Mark | None = None, idempotency_key: str = ""
+        self,
+        room: str,
+        data: bytes,
+        mark: Mark | None = None,
+        idempotency_key: str = "",
+        exclude: str = "",
     ) -> Outgoing:
         try:
             shard, head, policy = self._destination(room)
@@ -215,6 +232,10 @@ class Publishing:
             self.require_valid_group_name(room)  # says why, of what can't be looked up, too
             raise
         self._check_size(data)
+        if exclude:
+            if not is_client_name(exclude):
+                raise TypeError(f"{exclude!r:.200} is no client's name.")
+            head = wire.pack_head(wire.Kind.PUBLICATION, without(room, exclude))
         return _as_outgoing((shard, room, head + data, policy, mark, idempotency_key, False))
 
     @cached_property

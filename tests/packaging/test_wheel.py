@@ -47,7 +47,7 @@ execute_from_command_line(["manage.py", *sys.argv[1:]])
 """
 TYPED = """
 from shardlayer import Position, ShardedChannelLayer
-from realtime.publish import publish
+from realtime import publish
 
 reveal_type(publish("room", {"text": "hello"}))
 layer = ShardedChannelLayer(hosts=["memory://types"])

@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.publish import publish
+from realtime import publish
 from realtime.sharded_layer import sharded_layer
 from tests.realtime.conftest import channel_layers
 

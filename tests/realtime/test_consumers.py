@@ -7,8 +7,8 @@ import json
 import pytest
 from pytest_django import Settings
 
+from realtime import aannounce, apublish
 from realtime.consumers import rooms_of_url
-from realtime.publish import aannounce, apublish
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink
 from tests.realtime.open_rooms import OPEN_ROOMS

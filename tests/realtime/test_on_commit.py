@@ -13,10 +13,9 @@ from django.db import transaction
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime import on_commit
+from realtime import apublish_on_commit, on_commit, publish_on_commit
 from realtime.models import OutboxEntry
 from realtime.on_commit import OnCommitCounters
-from realtime.publish import apublish_on_commit, publish_on_commit
 from realtime.sharded_layer import sharded_layer
 from shardlayer import MessageTooLarge, Throttle
 from tests.realtime.conftest import channel_layers

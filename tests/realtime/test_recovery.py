@@ -12,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
-from realtime.publish import apublish
+from realtime import apublish
 from realtime.sharded_layer import sharded_layer
 from shardlayer import Position, ShardUnavailable
 from tests.realtime.client import Client

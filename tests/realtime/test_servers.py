@@ -24,7 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.publish import apublish
+from realtime import apublish
 from realtime.sharded_layer import sharded_layer
 from tests.realtime.conftest import channel_layers
 from tests.realtime.process import BIN, Process, manage

@@ -16,13 +16,20 @@ def error(error: ProtocolError) -> bytes:
 
 
 def connected(
-    id: int, *, node: str, user: str | None, room: str | None, resumed: bool | None = None
+    id: int,
+    *,
+    node: str,
+    client: str,
+    user: str | None,
+    room: str | None,
+    resumed: bool | None = None,
 ) -> bytes:
     """Return the answer to connect: the node's id; the user's name and own room, or nulls.
 
+    `client` is the connection's own id, by which a publication may leave it out.
     `resumed` says whether the note counted, if the client brought one.
     """
-    body: dict[str, object] = {"node": node, "user": user, "room": room}
+    body: dict[str, object] = {"node": node, "client": client, "user": user, "room": room}
     if resumed is not None:
         body["resumed"] = resumed
     return orjson.dumps({"id": id, "connected": body})

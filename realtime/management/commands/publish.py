@@ -8,8 +8,8 @@ import orjson
 from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from realtime import apublish
 from realtime.management.arguments import add_json, read_json
-from realtime.publish import apublish
 from realtime.sharded_layer import sharded_layer
 from shardlayer import Position, ShardLayerError
 

@@ -70,6 +70,8 @@ export class RealtimeClient extends EventTarget {
   #attempt = 0;
   /** @type {number | null} Milliseconds: when the server that goes wants this client back. */
   #returnIn = null;
+  /** @type {{connection: Connection | null, client: string} | null} Whose id is known. */
+  #named = null;
   /** @type {number | undefined} */
   #retryTimer;
   /** @type {number | undefined} */
@@ -146,11 +148,25 @@ export class RealtimeClient extends EventTarget {
 
   /**
    * Ask who the server takes this client for; waits for the connection.
-   * @returns {Promise<{node: string, user: string | null, room: string | null}>} The worker, the
-   *   user's name and private room. Rejects with `offline` unless `connect()` was called.
+   * @returns {Promise<{node: string, client: string, user: string | null, room: string | null}>}
+   *   The worker, the connection's id, the user's name and private room. Rejects with `offline` unless `connect()` was called.
    */
   async identity() {
     return (await this.#ask({ connect: {} })).connected;
+  }
+
+  /**
+   * The id of the present connection, for the header `X-Realtime-Client` of a request: what its view
+   * then publishes can leave this client out. Waits for the connection. Each connection has another.
+   * @returns {Promise<string>} Rejects with `offline` unless `connect()` was called.
+   */
+  async connectionId() {
+    const connection = this.#connection;
+    if (connection === null || connection !== this.#named?.connection) {
+      const { client } = await this.identity();
+      this.#named = { connection: this.#connection, client };
+    }
+    return this.#named.client;
   }
 
   /**
@@ -309,7 +325,9 @@ export class RealtimeClient extends EventTarget {
       this.#rooms.reset(message);
     } else if (message.presence !== undefined) {
       this.#rooms.presence(message);
-    } else if ("data" in message) {
+    } else if (!("data" in message)) {
+      if (message.offset !== undefined) this.#rooms.push(message);
+    } else {
       const sent = this.#options.sentAt?.(message.data, message.room);
       if (sent !== undefined) this.#lag.dataAge(Date.now() - sent);
       this.#rooms.push(message);

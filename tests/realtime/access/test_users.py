@@ -16,8 +16,8 @@ from django.db import connections, models
 from django.test.utils import isolate_apps
 from pytest_django import Settings
 
+from realtime import apublish, apublish_to_user, publish_to_user
 from realtime.access.users import user_room
-from realtime.publish import apublish, apublish_to_user, publish_to_user
 from realtime.rooms.room_names import is_room_name
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from realtime.publish import apublish
+from realtime import apublish
 from realtime.sharded_layer import sharded_layer
 from tests.realtime.conftest import channel_layers
 from tests.realtime.test_servers import PATIENCE, Site, ask, receive, running

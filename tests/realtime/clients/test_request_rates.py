@@ -13,9 +13,9 @@ from pytest_django import Settings
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
+from realtime import apublish
 from realtime.access import origins
 from realtime.clients.client_counters import ClientCounters, counters
-from realtime.publish import apublish
 from realtime.rooms import room_names
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink

@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from realtime.clients.sign_in_watch import watch_of
 from realtime.connections import aunsubscribe
-from realtime.presence import apresence_stats
+from realtime.people.asking import apresence_stats
 from realtime.room_tokens import sign_room
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.publish import publish
+from realtime import publish
 from realtime.sharded_layer import sharded_layer
 from tests.realtime.conftest import channel_layers
 from tests.realtime.management.output import lines_of

@@ -28,7 +28,7 @@ def main(transactions: int, threads: int, settle: float) -> None:
     django.setup()
     from django.db import connection, transaction
 
-    from realtime.publish import publish_on_commit
+    from realtime import publish_on_commit
 
     def write(thread: int) -> list[int]:
         committed = []

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from pytest_django import Settings
 
-from realtime.publish import apublish
+from realtime import apublish
 from realtime.rooms.layer_history import history_of_rooms
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ConfigurationError

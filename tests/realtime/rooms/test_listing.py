@@ -6,7 +6,7 @@ import pytest
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.publish import apublish
+from realtime import apublish
 from realtime.rooms.listing import (
     first_page,
     format_cursors,

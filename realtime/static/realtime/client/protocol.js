@@ -14,7 +14,8 @@
  * @property {string} room
  * @property {number} [offset] Left out in a room that keeps no history.
  * @property {boolean} [replayed] From the room's history: what the reply had no place for.
- * @property {unknown} data
+ * @property {number} [after] Nothing that this client needs lies between this offset and the push's.
+ * @property {unknown} [data] Left out of a publication that this client does not get.
  */
 
 /**

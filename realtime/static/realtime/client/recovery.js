@@ -54,7 +54,18 @@ export function countBetween(since, position) {
  */
 export function judge(position, push) {
   if (position === null || push.offset === undefined) return "deliver";
-  return follows(position.offset, push.offset) ? "deliver" : "resync";
+  return comesNext(position.offset, push) ? "deliver" : "resync";
+}
+
+/**
+ * Whether a push is the next thing that this client needs behind an offset.
+ * @param {number} last
+ * @param {Push} push
+ * @returns {boolean}
+ */
+function comesNext(last, { offset = 0, after }) {
+  if (after !== undefined) return offset > last && after <= last;
+  return follows(last, offset);
 }
 
 /**
@@ -84,15 +95,15 @@ export function merge(since, reply, held) {
   for (const push of held) {
     if (push.offset === undefined || push.offset <= seen) continue;
     // Asked once already: a hole that is still there stays, and is owned up to.
-    if (!follows(seen, push.offset)) complete = false;
-    deliveries.push(delivery(push, false));
+    if (!comesNext(seen, push)) complete = false;
+    if ("data" in push) deliveries.push(delivery(push, false));
     seen = push.offset;
   }
   return { deliveries, position: { offset: seen, epoch: reply.epoch }, complete };
 }
 
 /**
- * @param {{offset?: number, data: unknown}} publication
+ * @param {{offset?: number, data?: unknown}} publication
  * @param {boolean} replayed
  * @returns {Delivery}
  */

@@ -165,6 +165,7 @@ export class Subscription extends EventTarget {
     if (this.#position !== null && push.offset !== undefined) {
       this.#position = { offset: push.offset, epoch: this.#position.epoch };
     }
+    if (!("data" in push)) return false; // this client knows it already
     this.#deliver({
       data: push.data,
       offset: push.offset ?? null,

@@ -56,12 +56,12 @@ def test_error() -> None:
 
 def test_connected() -> None:
     """The answer to connect names the node, and the user with their own room, or nulls."""
-    assert read(replies.connected(1, node="n1", user=None, room=None)) == {
+    assert read(replies.connected(1, node="n1", client="c", user=None, room=None)) == {
         "id": 1,
-        "connected": {"node": "n1", "user": None, "room": None},
+        "connected": {"node": "n1", "client": "c", "user": None, "room": None},
     }
-    answer = read(replies.connected(1, node="n1", user="Ada", room="user.1"))
-    assert answer["connected"] == {"node": "n1", "user": "Ada", "room": "user.1"}
+    answer = read(replies.connected(1, node="n1", client="c", user="Ada", room="user.1"))
+    assert answer["connected"] == {"node": "n1", "client": "c", "user": "Ada", "room": "user.1"}
 
 
 def test_subscribed_to_one() -> None:

@@ -10,7 +10,7 @@ from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import AskPresence
 from realtime.conf import conf
 from realtime.json_values import encode
-from realtime.presence.people_fields import fields_of
+from realtime.people.people_fields import fields_of
 from shardlayer import Person, PresencePage, ShardedChannelLayer
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import orjson
 from channels import DEFAULT_CHANNEL_LAYER
 
-from realtime.presence.people_fields import fields_of
-from realtime.presence.persons import user_key_of
-from realtime.presence.room_signals import send_room_signal
+from realtime.people.people_fields import fields_of
+from realtime.people.persons import user_key_of
+from realtime.people.room_signals import send_room_signal
 from realtime.rooms.room_names import require_room_name
 from realtime.sharded_layer import sharded_layer
+from realtime.twins import LayerCall, twins
 from shardlayer import PresencePage, ShardedChannelLayer
 
 
@@ -62,9 +63,9 @@ class PresenceStats:
     connections: int
 
 
-async def apresence(
+def _presence(
     room: str, *, limit: int = 100, after: str | None = None, using: str = DEFAULT_CHANNEL_LAYER
-) -> RoomPresence:
+) -> LayerCall[RoomPresence]:
     """Return who is in `room`, on all workers: a page of them, and how many there are.
 
     Only rooms are known whose `presence` in `ROOMS` is not `nobody`; any other is empty.
@@ -80,34 +81,25 @@ async def apresence(
         ShardUnavailable: The room's shard does not answer.
     """
     require_room_name(room)
-    page = await _page(sharded_layer(using), room, limit, after)
-    names = [person.name for person in page.persons]
-    return _presence(page, await fields_of(names))
+    layer = sharded_layer(using)
+
+    async def ask() -> RoomPresence:
+        page = await _page(layer, room, limit, after)
+        return _room_presence(page, await fields_of([person.name for person in page.persons]))
+
+    return LayerCall(layer, ask)
 
 
-def presence(
-    room: str, *, limit: int = 100, after: str | None = None, using: str = DEFAULT_CHANNEL_LAYER
-) -> RoomPresence:
-    """Do what `apresence` does, from synchronous code.
-
-    Raises:
-        RuntimeError: An event loop runs in this thread; await `apresence` there.
-    """
-    return sharded_layer(using).wait_for(
-        lambda: apresence(room, limit=limit, after=after, using=using)
-    )
-
-
-async def apresence_stats(room: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> PresenceStats:
-    """Return how many are in `room`, on all workers. Raises what `apresence` does."""
+def _presence_stats(room: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> LayerCall[PresenceStats]:
+    """Return how many are in `room`, on all workers. Raises what `presence` does."""
     require_room_name(room)
-    page = await _page(sharded_layer(using), room, 0, None)
-    return PresenceStats(people=page.people, connections=page.connections)
+    layer = sharded_layer(using)
 
+    async def ask() -> PresenceStats:
+        page = await _page(layer, room, 0, None)
+        return PresenceStats(people=page.people, connections=page.connections)
 
-def presence_stats(room: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> PresenceStats:
-    """Do what `apresence_stats` does, from synchronous code."""
-    return sharded_layer(using).wait_for(lambda: apresence_stats(room, using=using))
+    return LayerCall(layer, ask)
 
 
 async def _page(
@@ -117,7 +109,7 @@ async def _page(
     return await layer.presence(room, limit=limit, after=after or "")
 
 
-def _presence(page: PresencePage, fields: Mapping[str, Any]) -> RoomPresence:
+def _room_presence(page: PresencePage, fields: Mapping[str, Any]) -> RoomPresence:
     persons = [
         PersonHere(
             person=person.name,
@@ -132,3 +124,7 @@ def _presence(page: PresencePage, fields: Mapping[str, Any]) -> RoomPresence:
     return RoomPresence(
         people=page.people, connections=page.connections, persons=persons, next=following
     )
+
+
+presence, apresence = twins(_presence)
+presence_stats, apresence_stats = twins(_presence_stats)

@@ -8,8 +8,8 @@ from typing import Any
 
 from realtime.clients.client_counters import counters
 from realtime.conf import conf
-from realtime.presence.persons import user_key_of
-from realtime.presence.project_functions import project_function
+from realtime.people.persons import user_key_of
+from realtime.people.project_functions import project_function
 
 logger = logging.getLogger(__name__)
 

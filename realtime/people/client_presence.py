@@ -9,8 +9,8 @@ from realtime.access.identity import Identity
 from realtime.clients.client_counters import counters
 from realtime.conf import conf
 from realtime.json_values import encode
-from realtime.presence.persons import new_connection, person_of
-from realtime.presence.project_functions import project_function
+from realtime.people.persons import new_connection, person_of
+from realtime.people.project_functions import project_function
 from shardlayer import Attendee, Node
 
 logger = logging.getLogger(__name__)

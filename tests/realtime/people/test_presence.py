@@ -13,9 +13,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import connections
 from pytest_django import Settings
 
-from realtime.access.users import user_room
-from realtime.clients.client_counters import counters
-from realtime.presence import (
+from realtime import (
     apresence,
     apresence_stats,
     presence,
@@ -23,11 +21,13 @@ from realtime.presence import (
     room_occupied,
     room_vacated,
 )
-from realtime.presence.persons import person_of, user_key_of
+from realtime.access.users import user_room
+from realtime.clients.client_counters import counters
+from realtime.people.persons import person_of, user_key_of
 from realtime.tokens import issue_token
 from shardlayer import Attendee, ShardedChannelLayer
 from tests.realtime.client import Client
-from tests.realtime.presence import project
+from tests.realtime.people import project
 from tests.waiting import until
 
 ROOMS = {
@@ -35,7 +35,7 @@ ROOMS = {
     "secret.*": {"subscribe": "anyone", "presence": "staff"},
     "*": {"subscribe": "anyone", "presence": "anyone", "presence_events": True},
 }
-PROJECT = "tests.realtime.presence.project"
+PROJECT = "tests.realtime.people.project"
 
 pytestmark = pytest.mark.usefixtures("memory_layer")
 

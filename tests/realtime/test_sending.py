@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils.translation import gettext_lazy, override
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.publish import aannounce, announce, apublish, publish
+from realtime import (
+    aannounce,
+    ahistory,
+    announce,
+    apublish,
+    apublish_many,
+    disconnect,
+    history,
+    presence,
+    publish,
+    publish_many,
+)
 from realtime.sharded_layer import sharded_layer
 from shardlayer import MessageTooLarge, ShardedChannelLayer, ShardUnavailable
 from tests.realtime.conftest import channel_layers
@@ -40,6 +53,88 @@ async def test_same_key_publishes_once(redis_layer: ShardedChannelLayer) -> None
     assert await apublish("elsewhere", 4, idempotency_key="order-7") is not None
     assert [item.data for item in await redis_layer.history("general")] == [b"1", b"3"]
     assert [item.data for item in await redis_layer.history("elsewhere")] == [b"4"]
+
+
+async def test_many_rooms_in_one_call(redis_layer: ShardedChannelLayer) -> None:
+    """Each item's position comes back in order; a room may come twice, and keeps its order."""
+    news = {"n": 1}
+    items = [(f"room-{number}", news) for number in range(20)] + [("room-0", "second")]
+    positions = await apublish_many(items)
+    assert [position.offset for position in positions if position] == [1] * 20 + [2]
+    assert [item.data for item in await redis_layer.history("room-0")] == [b'{"n":1}', b'"second"']
+    assert await apublish_many({"room-1": 2}) == [await redis_layer.position("room-1")]
+    assert await apublish_many([]) == []
+
+
+async def test_many_with_a_wrong_item_send_nothing(memory_layer: ShardedChannelLayer) -> None:
+    """What is wrong is found before anything is sent."""
+    for wrong, error, words in (
+        (("no room", 1), ValueError, "no room"),
+        (("b", object()), TypeError, "JSON"),
+        ("ab", TypeError, "pairs of a room and its data, not 'ab'"),
+        (("b", 1, 2), TypeError, "pairs"),
+        (("b", "x" * 1_048_576), MessageTooLarge, ""),
+    ):
+        with pytest.raises(error, match=words):
+            await apublish_many([("a", 1), wrong])  # type: ignore[list-item]
+    assert await memory_layer.history("a") == []
+
+
+def test_many_from_synchronous_code(settings: Settings, redis_server: EmbeddedValkey) -> None:
+    """A script publishes to several rooms without a loop."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
+    first, second = publish_many([("a", 1), ("b", 2)])
+    assert first is not None
+    assert second is not None
+
+
+async def test_history_of_a_room(memory_layer: ShardedChannelLayer) -> None:
+    """The newest, oldest first, as values; those before an offset; and where the room stands."""
+    positions = [await apublish("general", {"n": n}) for n in range(4)]
+    past = await ahistory("general", limit=2)
+    assert [(item.offset, item.data) for item in past.publications] == [
+        (3, {"n": 2}),
+        (4, {"n": 3}),
+    ]
+    assert past.position == positions[-1]
+    older = await ahistory("general", limit=100, before=3)
+    assert [item.offset for item in older.publications] == [1, 2]
+    assert (await ahistory("never")).publications == []
+    for limit, before in ((0, 0), (1_001, 0), (1, -1)):
+        with pytest.raises(ValueError, match="it takes"):
+            await ahistory("general", limit=limit, before=before)
+    with pytest.raises(ValueError, match="can't name a room"):
+        await ahistory("no room")
+
+
+def test_history_from_synchronous_code(settings: Settings, redis_server: EmbeddedValkey) -> None:
+    """A view reads it without a loop."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
+    publish("general", 1)
+    assert [item.data for item in history("general").publications] == [1]
+
+
+async def test_synchronous_call_in_a_loop_names_its_twin(memory_layer: ShardedChannelLayer) -> None:
+    """Whoever would hold up an event loop is told what to await."""
+    for call, twin in (
+        (lambda: publish("general", 1), "apublish()"),
+        (lambda: publish_many([("general", 1)]), "apublish_many()"),
+        (lambda: history("general"), "ahistory()"),
+        (lambda: presence("general"), "apresence()"),
+        (lambda: disconnect(7), "adisconnect()"),
+    ):
+        with pytest.raises(RuntimeError, match=f"await {re.escape(twin)}"):
+            call()
+
+
+def test_lazy_text_has_the_callers_language(
+    settings: Settings, redis_server: EmbeddedValkey
+) -> None:
+    """It is encoded in the caller's thread, though another one sends it."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
+    with override("de"):
+        publish("general", gettext_lazy("Yes"))
+    assert [item.data for item in history("general").publications] == ["Ja"]
 
 
 async def test_bad_input_is_refused(memory_layer: ShardedChannelLayer) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from realtime.access.errands import BackgroundErrands
 from realtime.clients.client_counters import counters
-from realtime.presence import room_occupied, room_signals, room_vacated
-from realtime.presence.room_signals import send_room_signal
+from realtime.people import room_signals
+from realtime.people.room_signals import room_occupied, room_vacated, send_room_signal
 from tests.waiting import wait_until
 
 

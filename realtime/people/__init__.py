@@ -1,0 +1,1 @@
+"""Who is in which rooms: asked, told to clients, and told to the project by signals."""

@@ -1,0 +1,85 @@
+"""Reading what a room still holds, from anywhere in Django.
+
+from realtime import ahistory, history
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from channels import DEFAULT_CHANNEL_LAYER
+
+from realtime.rooms.history import read_history
+from realtime.rooms.room_names import require_room_name
+from realtime.sharded_layer import sharded_layer
+from realtime.twins import LayerCall, twins
+from shardlayer import Position
+
+MOST = 1_000  # publications of one call
+MOST_BYTES = 16 * 1024 * 1024  # of publications of one call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastPublication:
+    """A publication that a room still holds: its `offset`, and its `data` as JSON says them."""
+
+    offset: int
+    data: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomPast:
+    """What was read of a room.
+
+    Attributes:
+        publications: Oldest first.
+        position: Where the room stands after them: who subscribes from there misses nothing. None
+            in a room that keeps no history; offset 0 and an empty epoch before the first.
+        more: How many of those asked for did not fit into one answer.
+    """
+
+    publications: Sequence[PastPublication]
+    position: Position | None
+    more: int = 0
+
+
+def _history(
+    room: str, *, limit: int = 100, before: int = 0, using: str = DEFAULT_CHANNEL_LAYER
+) -> LayerCall[RoomPast]:
+    """Return a room's newest publications, or the newest before an offset.
+
+    Args:
+        room: The room's name.
+        limit: How many, at most: 1 to 1,000. They have 16 MiB together, at most.
+        before: The offset before which they stand; 0: the newest of all.
+        using: The alias of the channel layer.
+
+    Raises:
+        ValueError: The room's name breaks the rules, or a number is out of bounds.
+        ShardUnavailable: The room's server does not answer.
+    """
+    require_room_name(room)
+    if not 1 <= limit <= MOST:
+        raise ValueError(f"limit is {limit!r}; it takes 1 to {MOST:,} publications.")
+    if before < 0:
+        raise ValueError(f"before is {before!r}; it takes an offset, or 0 for the newest.")
+    layer = sharded_layer(using)
+
+    async def read() -> RoomPast:
+        found = await read_history(layer, room, limit=limit, before=before, max_bytes=MOST_BYTES)
+        return RoomPast(
+            publications=[
+                PastPublication(offset=item.offset, data=orjson.loads(item.data))
+                for item in found.publications
+            ],
+            position=found.position,
+            more=found.left,
+        )
+
+    return LayerCall(layer, read)
+
+
+history, ahistory = twins(_history)
