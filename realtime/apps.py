@@ -23,11 +23,11 @@ class RealtimeConfig(AppConfig):
         from realtime.access import jwt_checks, room_checks  # noqa: F401
         from realtime.access.revocation_log import policy
         from realtime.access.sign_out_signals import connect_signals
-        from realtime.rooms.layer_history import history_of_rooms
+        from realtime.rooms.layer_rooms import options_of_rooms
         from realtime.rooms.room_names import CONTROL_ROOM
-        from shardlayer import reserve_room, set_history_source  # whose import registers its own
+        from shardlayer import reserve_room, set_room_source  # whose import registers its own
 
-        set_history_source(history_of_rooms)
+        set_room_source(options_of_rooms)
         reserve_room(CONTROL_ROOM, policy)
         connect_signals()
 

@@ -28,14 +28,15 @@ from shardlayer.core.exceptions import (
 )
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.histogram import Histogram, doubling
-from shardlayer.core.history_source import set_history_source
 from shardlayer.core.hosts import Host
 from shardlayer.core.optional_packages import MissingExtra, needs_extra
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.reserved_rooms import reserve_room
+from shardlayer.core.room_source import set_room_source
 from shardlayer.core.schemes import register_scheme
 from shardlayer.core.types import (
     BEGINNING,
+    CalmPolicy,
     HistoryPolicy,
     Mark,
     NodeId,
@@ -63,6 +64,7 @@ __all__ = [
     "Broadcast",
     "Bucket",
     "BucketTable",
+    "CalmPolicy",
     "ClientName",
     "ConfigurationError",
     "Deadlines",
@@ -104,6 +106,6 @@ __all__ = [
     "register_scheme",
     "reserve_room",
     "run_until_stopped",
-    "set_history_source",
+    "set_room_source",
     "spare_collections",
 ]

@@ -145,7 +145,7 @@ def _check_histories() -> Iterator[Error]:
 
 
 def _policies(history: object) -> Iterator[tuple[str, object]]:
-    yield from LayerOptions.from_config(history=history).history.items()
+    yield from LayerOptions.from_config(history=history, calm={}).history.items()
 
 
 def _check_private_rooms() -> Iterator[Error]:

@@ -24,7 +24,7 @@ PERMISSION: Final = "permission:"  # begins the rule that asks for one of Django
 AUTHORIZE: Final = "AUTHORIZE"  # stands for the old setting's function; no text of ROOMS
 
 _EVER: Final = 1e12  # seconds; the layer that gets a history compares it with its own `meta_ttl`
-_KEYS: Final = ("history", *ACTIONS, "presence_events")
+_KEYS: Final = ("history", "latest", "max_rate", "conflate", *ACTIONS, "presence_events")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,10 @@ class RoomSettings:
         history: `size` in publications and `ttl` in seconds, None for no history; an empty mapping
             stands for the layer's own defaults.
         says_history: Whether `history` stands in the settings.
+        latest: Whether each new subscriber is told the newest publication.
+        max_rate: How often a second clients are written to, at most; 0: for each publication.
+        conflate: A member of the data: of publications with the same value there, clients get the
+            newest of each write; None: they get all.
     """
 
     glob: str
@@ -49,6 +53,9 @@ class RoomSettings:
     presence_events: bool = False
     history: Mapping[str, Any] | None = None
     says_history: bool = False
+    latest: bool = False
+    max_rate: float = 0
+    conflate: str | None = None
 
     @property
     def keeps_presence(self) -> bool:
@@ -79,12 +86,28 @@ def histories(rooms: Sequence[RoomSettings]) -> dict[str, Mapping[str, Any] | No
     The first glob that matches a room decides here as well, so a rule without a history comes in
     as the layer's default. So do rooms that no glob matches.
     """
-    if not any(room.says_history for room in rooms):
+    if not any(room.says_history or room.latest for room in rooms):
         return None
-    said: dict[str, Mapping[str, Any] | None] = {
-        room.glob: room.history if room.says_history else {} for room in rooms
-    }
+    said = {room.glob: _history(room) for room in rooms}
     return said if "*" in said else said | {"*": {}}
+
+
+def _history(room: RoomSettings) -> Mapping[str, Any] | None:
+    history = room.history if room.says_history else {}
+    return {**(history or {}), "latest": True} if room.latest else history
+
+
+def calm_rooms(rooms: Sequence[RoomSettings]) -> dict[str, Mapping[str, Any] | None] | None:
+    """Return the layer's option `calm` that these rules ask for; None if no room is calm.
+
+    The first glob that matches a room decides here as well, so the others come in as None.
+    """
+    if not any(room.max_rate for room in rooms):
+        return None
+    return {
+        room.glob: {"max_rate": room.max_rate, "conflate": room.conflate} if room.max_rate else None
+        for room in rooms
+    }
 
 
 def room_problems(value: object) -> Iterator[str]:
@@ -121,22 +144,36 @@ def _rule_problems(rules: Mapping[object, object]) -> Iterator[tuple[str, str]]:
     for key, value in rules.items():
         if key == "history":
             try:
-                LayerOptions.from_config(history={"*": value}, meta_ttl=_EVER)
+                LayerOptions.from_config(history={"*": value}, calm={}, meta_ttl=_EVER)
             except ConfigurationError as error:
                 yield "", f" is wrong: {_of_one_rule(error)}"
-        elif key == "presence_events":
+        elif key in ("presence_events", "latest"):
             if not isinstance(value, bool):
                 yield "", f"[{key!r}] must be True or False, not {value!r}."
+        elif key in ("max_rate", "conflate"):
+            pass  # together, below
         elif key in ACTIONS:
             problem = rule_problem(value)
             if problem:
                 yield f"[{key!r}]", problem
         else:
             yield "", f" has the key {key!r}; the keys are {', '.join(_KEYS)}."
+    if rules.get("latest") is True and "history" in rules and not _keeps(rules["history"]):
+        yield "['latest']", " needs a history: leave 'history' out, or let its 'size' be above 0."
+    calm = {key: rules[key] for key in ("max_rate", "conflate") if key in rules}
+    if calm:
+        try:
+            LayerOptions.from_config(history={}, calm={"*": {"max_rate": 0, **calm}})
+        except ConfigurationError as error:
+            yield "", f" is wrong: {_of_one_rule(error)}"
+
+
+def _keeps(history: object) -> bool:
+    return isinstance(history, Mapping) and history.get("size") != 0
 
 
 def _of_one_rule(error: ConfigurationError) -> str:
-    return str(error).replace("history['*']", "history")
+    return str(error).replace("history['*']", "history").replace("calm['*']", "")
 
 
 def rule_problem(rule: object) -> str:

@@ -112,6 +112,7 @@ class JoinRequest:
         epoch: An epoch for the group if it has none yet.
         returns: Whether the node is in the group already, and `since` is where its members are.
         page: How much to answer.
+        latest: Whether the group's newest publication is kept, and answered.
     """
 
     node: NodeId
@@ -122,6 +123,7 @@ class JoinRequest:
     epoch: str
     returns: bool = False
     page: Page = PAGE
+    latest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,8 @@ class JoinReply:
         publications: What comes after `start`, in order: a page, of at most `RECOVERY_LIMIT`
             publications and of `max_bytes`. Who asks again at its end gets the next.
         mended: Whether the history held what the layer never puts there, and was removed.
+        newest: The group's newest publication, whether the history still holds it or not, if that
+            was asked for and there is one.
     """
 
     leased: bool
@@ -145,6 +149,7 @@ class JoinReply:
     publications: list[Publication]
     start: int = 0
     mended: bool = False
+    newest: Publication | None = None
 
     @property
     def reached(self) -> Position | None:
@@ -180,6 +185,12 @@ class Census(NamedTuple):
 
 
 CENSUS_TTL = 10.0  # seconds that answers of nodes are kept
+
+
+def newest(group: str, entry: bytes) -> Publication:
+    """Return the publication that an entry of the packed batch holds."""
+    ((offset, epoch),) = wire.unpack_heads(entry[: wire.HEAD_LENGTH])
+    return publication(group, offset, entry[wire.HEAD_LENGTH :], epoch)
 
 
 def publication(group: str, offset: int, body: bytes, epoch: str) -> Publication:

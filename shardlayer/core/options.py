@@ -10,22 +10,26 @@ from re import Pattern
 from typing import Any
 
 from shardlayer.core.exceptions import ConfigurationError
-from shardlayer.core.history_source import history_of_source
 from shardlayer.core.hosts import DEFAULT_URL, Host, parse_hosts
 from shardlayer.core.redis_clients import require_valid
 from shardlayer.core.reserved_rooms import reserved_policy
-from shardlayer.core.types import HistoryPolicy
+from shardlayer.core.room_options import (
+    HISTORY_SIZE,
+    HISTORY_TTL,
+    NO_HISTORY,
+    read_calm,
+    read_history,
+)
+from shardlayer.core.room_source import options_of_source
+from shardlayer.core.types import CalmPolicy, HistoryPolicy
 
 SHARDS = 32
 MAX_SHARDS = 256
 BUNDLES = 2  # of each server's shards
 PREFIX = "rt"
 
-HISTORY_SIZE = 300  # publications
-HISTORY_TTL = 300.0  # seconds
 META_TTL = 30 * 86_400.0  # seconds
 META_TTL_PER_PUBLICATION = 86_400.0  # seconds
-NO_HISTORY = HistoryPolicy(size=0, ttl=0.0)
 
 LEASE_TTL = 60.0  # seconds
 LINGER = 2.0  # seconds
@@ -79,6 +83,8 @@ class LayerOptions:
         prefix: Begins every key and pub/sub channel.
         history: How much a room remembers, by a glob of its name; the first that matches counts,
             a room that none matches keeps no history.
+        calm: How often members are written to, by a glob of the room's name; the first that matches
+            counts, a room that none matches is written to at once.
         meta_ttl: Seconds that a quiet room's offset and epoch are kept, at most.
         meta_ttl_per_publication: Seconds that they are kept for each publication that the room had,
             so that a name that was used once goes sooner than a busy one; 0: `meta_ttl` for all.
@@ -134,6 +140,7 @@ class LayerOptions:
     history: Mapping[str, HistoryPolicy] = field(
         default_factory=lambda: {"*": HistoryPolicy(size=HISTORY_SIZE, ttl=HISTORY_TTL)}
     )
+    calm: Mapping[str, CalmPolicy] = field(default_factory=dict)
     meta_ttl: float = META_TTL
     meta_ttl_per_publication: float = META_TTL_PER_PUBLICATION
     lease_ttl: float = LEASE_TTL
@@ -170,8 +177,9 @@ class LayerOptions:
         """Return the options that a `CONFIG` dictionary asks for.
 
         None stands for the default, as in channels_redis. `hosts` is read by `hosts.parse_hosts`;
-        `history` maps globs to `{"size": …, "ttl": …}` or to None for no history; without it the
-        source counts that `set_history_source` was given, if any.
+        `history` maps globs to `{"size": …, "ttl": …, "latest": …}` or to None for no history, and
+        `calm` to `{"max_rate": …, "conflate": …}` or None. Of the two the source counts that
+        `set_room_source` was given, if any, where CONFIG does not have them.
 
         Raises:
             ConfigurationError: Naming the key that is wrong and what it takes.
@@ -189,11 +197,12 @@ class LayerOptions:
             )
         if "hosts" in config:
             config["hosts"] = parse_hosts(config["hosts"])
-        history = config.get("history")
-        if history is None:
-            history = history_of_source()
-        if history is not None:
-            config["history"] = _history(history)
+        if not {"history", "calm"} <= config.keys():
+            config = {**options_of_source(), **config}
+        if "history" in config:
+            config["history"] = read_history(config["history"])
+        if "calm" in config:
+            config["calm"] = read_calm(config["calm"])
         if "channel_capacity" in config:
             config["channel_capacity"] = _capacities(config["channel_capacity"])
         options = cls(**config)
@@ -292,7 +301,7 @@ class LayerOptions:
         """Return how long a quiet room whose last offset this is keeps it, in seconds."""
         if not offset:
             return self._epoch_ttl(policy)
-        if not self.meta_ttl_per_publication:
+        if not self.meta_ttl_per_publication or policy.latest:
             return self.meta_ttl
         earned = offset * self.meta_ttl_per_publication
         return min(self.meta_ttl, max(policy.ttl, earned))
@@ -305,6 +314,13 @@ class LayerOptions:
             if fnmatchcase(room, pattern):
                 return policy
         return NO_HISTORY
+
+    def calm_of(self, room: str) -> CalmPolicy | None:
+        """Return how often a room's members are written to; None if at once."""
+        for pattern, policy in self.calm.items():
+            if fnmatchcase(room, pattern):
+                return policy if policy.max_rate else None
+        return None
 
 
 _POSITIVE: dict[str, type] = {
@@ -356,32 +372,3 @@ def _capacities(value: object) -> dict[str | Pattern[str], int]:
                 f"by globs or by compiled patterns of text."
             )
     return dict(value)
-
-
-def _history(value: object) -> dict[str, HistoryPolicy]:
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(
-            f"history is {value!r}; it takes globs with limits, such as "
-            f"{{'*': {{'size': 300, 'ttl': 300}}}}."
-        )
-    return {str(pattern): _policy(str(pattern), limits) for pattern, limits in value.items()}
-
-
-def _policy(pattern: str, limits: object) -> HistoryPolicy:
-    if limits is None:
-        return NO_HISTORY
-    if isinstance(limits, HistoryPolicy):
-        return limits
-    if not isinstance(limits, Mapping) or not set(limits) <= {"size", "ttl"}:
-        raise ConfigurationError(
-            f"history[{pattern!r}] is {limits!r}; it takes 'size' (publications) and 'ttl' "
-            f"(seconds), or None for no history."
-        )
-    size, ttl = limits.get("size", HISTORY_SIZE), limits.get("ttl", HISTORY_TTL)
-    if not _is_number(size, int) or size < 0:
-        raise ConfigurationError(f"history[{pattern!r}]['size'] is {size!r}; it takes 0 or more.")
-    if not _is_number(ttl, float) or ttl <= 0:
-        raise ConfigurationError(
-            f"history[{pattern!r}]['ttl'] is {ttl!r}; it takes seconds, above 0."
-        )
-    return HistoryPolicy(size=size, ttl=float(ttl))

@@ -27,12 +27,33 @@ def encode_push(publication: Publication) -> bytes:
     return b'{"room":"%b","data":%b}' % (publication.room.encode("ascii"), publication.data)
 
 
-def encode_passed(room: str, offset: int) -> bytes:
+def encode_passed(room: str, offset: int, after: int | None = None) -> bytes:
     """Return the JSON text that moves a member on past a publication that it does not get.
 
-    `{"room":"general","offset":43}`.
+    `{"room":"general","offset":43}`; `after` as in `encode_calmed`.
     """
-    return b'{"room":"%b","offset":%d}' % (room.encode("ascii"), offset)
+    return b'{"room":"%b","offset":%d%b}' % (room.encode("ascii"), offset, _after(after))
+
+
+def encode_calmed(publication: Publication, after: int | None, *, replayed: bool) -> bytes:
+    """Return the JSON text of a push that stands for others, which members do not get.
+
+    `{"room":"prices","offset":50,"after":43,"data":{…}}`: nothing that the member needs lies
+    between the offset `after` and this one. None: it is the one before.
+    """
+    if after is None:
+        return encode_replayed(publication) if replayed else encode_push(publication)
+    return b'{"room":"%b","offset":%d%b%b,"data":%b}' % (
+        publication.room.encode("ascii"),
+        publication.offset,
+        _after(after),
+        b',"replayed":true' if replayed else b"",
+        publication.data,
+    )
+
+
+def _after(offset: int | None) -> bytes:
+    return b"" if offset is None else b',"after":%d' % offset
 
 
 def encode_replayed(publication: Publication) -> bytes:

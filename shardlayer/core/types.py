@@ -85,15 +85,32 @@ class HistoryPolicy:
     Attributes:
         size: Publications kept, at least (Redis trims in whole nodes of its stream).
         ttl: Seconds after the last publication until the history goes.
+        latest: Whether the newest publication is kept as long as the room's offset, `meta_ttl`, and
+            told to each new member.
     """
 
     size: int
     ttl: float
+    latest: bool = False
 
     @property
     def keeps(self) -> bool:
         """Whether there is a history at all."""
         return self.size > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalmPolicy:
+    """How often the members of a room are written to.
+
+    Attributes:
+        max_rate: Writes a second, at most.
+        conflate: A member of the data, which are objects: of publications that have the same value
+            there, only the newest of each interval is written. Empty: all are.
+    """
+
+    max_rate: float
+    conflate: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ _PLAIN = re.compile(rb"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-
 _entry_head = struct.Struct(">Q8sI")
 _body_head = struct.Struct(">BB")
 _entry_start = struct.Struct(">Q8sIBB")  # both
+HEAD_LENGTH = _entry_head.size  # bytes that stand before an entry's body
 
 
 class Kind(IntEnum):

@@ -52,7 +52,7 @@ class Exclusions:
 
     def __init__(self, clients: Mapping[str, Sink]) -> None:
         self._clients = clients
-        self._by_room: dict[LocalRoom, dict[int, Sink]] = {}
+        self._by_room: dict[LocalRoom, dict[int, tuple[Sink, int | None]]] = {}
 
     def __contains__(self, room: LocalRoom) -> bool:
         return room in self._by_room
@@ -60,11 +60,14 @@ class Exclusions:
     def __bool__(self) -> bool:
         return bool(self._by_room)
 
-    def note(self, room: LocalRoom, index: int, client: str) -> None:
-        """Note that a client does not get the message of that index, if it is in the room here."""
+    def note(self, room: LocalRoom, index: int, client: str, after: int | None = None) -> None:
+        """Note that a client does not get the message of that index, if it is in the room here.
+
+        `after` is the offset that the message follows, if that is not the one before.
+        """
         sink = self._clients.get(client)
         if sink is not None and sink in room.sinks:
-            self._by_room.setdefault(room, {})[index] = sink
+            self._by_room.setdefault(room, {})[index] = sink, after
 
     def broadcasts(self, room: LocalRoom, entries: Entries, limit: int) -> Iterable[Broadcast]:
         """Return what `joined` does, with each message that a member does not get by itself."""
@@ -76,14 +79,17 @@ class Exclusions:
 
     @staticmethod
     def _around(
-        room: LocalRoom, entries: Entries, excluded: Mapping[int, Sink], limit: int
+        room: LocalRoom,
+        entries: Entries,
+        excluded: Mapping[int, tuple[Sink, int | None]],
+        limit: int,
     ) -> Iterator[Broadcast]:
         start = 0
-        for index, sink in sorted(excluded.items(), key=lambda item: item[0]):
+        for index, (sink, after) in excluded.items():  # in the order in which they were noted
             if start < index:
                 yield from joined(entries[start:index], limit)
             text, offset = entries[index]
-            passed = encode_passed(room.name, offset) if offset else b""
+            passed = encode_passed(room.name, offset, after) if offset else b""
             yield Withheld(text, offset, sink, Broadcast((passed,), (offset,)) if passed else None)
             start = index + 1
         if start < len(entries):

@@ -31,12 +31,14 @@ from shardlayer.core.histogram import Histogram, doubling
 from shardlayer.core.pushes import PresencePush, Reset, encode_push, encode_replayed
 from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.arrivals import Arrived, loss_of, size_of
+from shardlayer.delivery.calm_rooms import CALM_SHARE, CalmRooms, OnCalm
 from shardlayer.delivery.exclusions import Exclusions, Withheld
 from shardlayer.delivery.fanout import fan_out, slices
 from shardlayer.delivery.gate import Gate
 from shardlayer.delivery.misdirected import Misdirected
 from shardlayer.delivery.room import ASKED, Event, LocalRoom, State
 from shardlayer.delivery.rounds import NOWHERE, Entries, Round, broken
+from shardlayer.delivery.special_rooms import SpecialRoom
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,9 @@ class Hub:
             asked: `ask` it, and `admit` the answer.
         misdirected: Told of publications for rooms that have channels alone.
         clients: The sinks that publications may leave out, by name.
+        special: Returns what a room does beside delivering, by its name.
+        on_calm: Called with a calm room and the seconds after which `calm.is_due` is to be called
+            with it, and `deliver`.
 
     Attributes:
         delivered: Messages written to members.
@@ -73,6 +78,7 @@ class Hub:
         broken_rounds: Rounds of writing that an error ended; their rooms asked again.
         overflows: How often more waited than `max_backlog`, and was dropped.
         dropped: Publications of rooms without history that were lost so.
+        calm: What waits in calm rooms.
     """
 
     def __init__(
@@ -85,6 +91,8 @@ class Hub:
         on_doubt: Callable[[LocalRoom], None],
         misdirected: Misdirected | None = None,
         clients: Mapping[str, Sink] | None = None,
+        special: Callable[[str], SpecialRoom | None] = lambda name: None,
+        on_calm: OnCalm = lambda room, seconds: None,
     ) -> None:
         self.rooms: dict[str, LocalRoom] = {}
         self.delivered = 0
@@ -103,6 +111,8 @@ class Hub:
         self._on_doubt = on_doubt
         self._misdirected = misdirected or Misdirected()
         self._exclusions = Exclusions({} if clients is None else clients)
+        self._special = special
+        self.calm = CalmRooms(self._exclusions, on_calm, limit=max_backlog // CALM_SHARE)
         self._waiting: deque[Arrived] = deque()
         self._taken: Arrived | None = None  # last
         self._waiting_size = 0  # bytes, as the next two
@@ -112,13 +122,13 @@ class Hub:
     @property
     def backlog(self) -> int:
         """Bytes of publications that arrived and have not been written yet."""
-        return self._waiting_size + self._writing_size + self._held_size
+        return self._waiting_size + self._writing_size + self._held_size + self.calm.size
 
     def open(self, name: str) -> LocalRoom:
         """Return the room of that name, made if there was none."""
         room = self.rooms.get(name)
         if room is None:
-            room = self.rooms[name] = LocalRoom(name)
+            room = self.rooms[name] = LocalRoom(name, self._special(name))
         return room
 
     def join(self, room: LocalRoom, sink: Sink) -> Gate:
@@ -139,6 +149,8 @@ class Hub:
         room.move(Event.FORGET)
         del self.rooms[room.name]
         self._let_go(room)
+        if room.special is not None:
+            self.calm.forget(room)
 
     def feed(self, publications: Sequence[Publication], size: int) -> bool:
         """Take publications that arrived, in order, `size` bytes. `deliver` hands them out.
@@ -179,15 +191,23 @@ class Hub:
         self._move(room, Event.ANSWER)
         publications: Sequence[Publication] = ()
         reset = None
+        start = reply.start
         if room.position is None or reply.position is None:
             room.position = reply.position
+            if room.special is not None and room.special.keeps_newest:
+                room.special.newest = reply.newest
         else:
             publications = reply.publications
-            if not reply.recovered or room.position.epoch != reply.position.epoch:
-                reset = Position(offset=reply.start, epoch=reply.position.epoch)
-            if reply.reached != reply.position:
+            is_reset = not reply.recovered or room.position.epoch != reply.position.epoch
+            newest = reply.newest
+            if is_reset and not publications and newest and newest[2:4] == reply.position:
+                # Its history is gone, but not the newest, which members may not have.
+                publications, start = [newest], newest.offset - 1
+            elif reply.reached != reply.position:
                 self._move(room, Event.MISS)
-        arrived = Arrived(publications, size_of(publications), room, reset, reply.start)
+            if is_reset:
+                reset = Position(offset=start, epoch=reply.position.epoch)
+        arrived = Arrived(publications, size_of(publications), room, reset, start)
         self._waiting.appendleft(arrived)
         self._waiting_size += arrived.size
 
@@ -199,13 +219,14 @@ class Hub:
         turns = self._turns
         turns.begin()
         try:
-            while self._waiting:
+            while self._waiting or self.calm.due:
                 # Within a round no room changes its epoch, but at its beginning.
                 collected: dict[LocalRoom, Entries] = {}
                 resets: dict[LocalRoom, Position] = {}
                 written = 0
                 last = None
-                oldest = self._waiting[0].at
+                oldest = self._waiting[0].at if self._waiting else 0.0
+                self._taken = None
                 try:
                     self._collect(collected, resets)
                     exclusions = self._exclusions
@@ -215,7 +236,10 @@ class Hub:
                         else:
                             broadcasts = joined(entries, self._write_bytes)
                         if resets and room in resets:
-                            broadcasts = chain((Reset(room.name, resets[room]),), broadcasts)
+                            before = self.calm.before_reset(room, self._write_bytes)
+                            broadcasts = chain(
+                                before, (Reset(room.name, resets[room]),), broadcasts
+                            )
                         for broadcast in broadcasts:
                             if perf_counter() >= turns.ends:
                                 yield
@@ -278,8 +302,12 @@ class Hub:
                 if arrived.reset is not None:
                     resets[arrived.room] = arrived.reset
                     self.resets += 1
+                    if arrived.room.special is not None:
+                        self.calm.break_off(arrived.room, arrived.reset.epoch)
                     again = arrived.publications[-1].offset if arrived.publications else 0
                 publications = self._follow(arrived.room, arrived)
+                if arrived.room.special is not None:
+                    publications = self._special_of(arrived, publications, again)
                 entries = [
                     (
                         encode_replayed(publication)
@@ -300,6 +328,11 @@ class Hub:
                     if room is None:
                         self.unwanted += 1
                     elif self._is_next(room, publication):
+                        if (special := room.special) is not None:
+                            special.follow(publication)
+                            if special.window is not None and room.sinks:
+                                self.calm.add(room, special.window, publication)
+                                continue
                         if room.sinks:
                             entry = (encode_push(publication), publication.offset)
                             entries = collected.setdefault(room, [])
@@ -310,6 +343,32 @@ class Hub:
                             self._misdirected.publication(room.name)
             if self._writing_size >= ROUND_BYTES:
                 break
+        if self.calm.due:
+            self.calm.collect(collected)
+
+    def _special_of(
+        self, answer: Arrived, publications: list[Publication], again: int
+    ) -> list[Publication]:
+        """Have a room with something special follow an answer; return what is written as usual."""
+        room = answer.room
+        assert room is not None
+        assert room.special is not None
+        if publications:
+            room.special.follow(publications[-1])
+        elif answer.reset is not None:
+            room.special.reset(answer.reset.epoch)
+        window = room.special.window
+        if window is None or not room.sinks:
+            return publications
+        for publication in publications:
+            self.calm.add(
+                room,
+                window,
+                publication,
+                replayed=0 < publication.offset <= again,
+                at_once=answer.reset is not None,
+            )
+        return []
 
     def _follow(self, room: LocalRoom, answer: Arrived) -> list[Publication]:
         """Move a room on by the answer of its shard; return what its members are written."""

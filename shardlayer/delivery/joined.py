@@ -36,13 +36,19 @@ class Joined:
 
     @classmethod
     def after(cls, reply: JoinReply, room: str, gate: Gate) -> Joined:
-        """Return a membership that begins with a page of what was missed."""
+        """Return a membership that begins with a page of what was missed.
+
+        If that is gone, and the room keeps its newest publication, it begins with that one.
+        """
+        publications = reply.publications
+        if reply.newest is not None and not publications and not reply.recovered:
+            publications = [reply.newest]
         made = cls(
             room=room,
             position=reply.reached,
             gate=gate,
             recovered=reply.recovered,
-            publications=reply.publications,
+            publications=publications,
         )
         made._reach(reply)
         return made

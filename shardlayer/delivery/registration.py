@@ -144,11 +144,13 @@ class Registration:
         *,
         returns: bool = False,
     ) -> JoinRequest:
+        policy = self._options.policy_of(group)
         return JoinRequest(
             node=self._node,
             group=group,
             members=members,
-            keeps=self._options.policy_of(group).keeps,
+            keeps=policy.keeps,
+            latest=policy.latest,
             since=since,
             epoch=new_epoch(),
             returns=returns,

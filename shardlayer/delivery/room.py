@@ -36,6 +36,7 @@ from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from shardlayer.core.types import Position, Publication, Sink
+from shardlayer.delivery.special_rooms import SpecialRoom
 
 
 class State(Enum):
@@ -154,12 +155,14 @@ class LocalRoom:
         position: Where the room's members are; None if it keeps no history, or is new.
         held: Publications that wait for an answer, in the order in which they were heard.
         asked: How many of these were heard before the last question was put.
+        special: What it does beside delivering; None for most.
     """
 
-    __slots__ = ("asked", "channels", "held", "name", "position", "sinks", "state")
+    __slots__ = ("asked", "channels", "held", "name", "position", "sinks", "special", "state")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, special: SpecialRoom | None = None) -> None:
         self.name = name
+        self.special = special
         self.sinks: dict[Sink, Sink] = {}
         self.channels: dict[str, Membership] = {}
         self.state = State.NEW

@@ -30,6 +30,7 @@ from shardlayer.delivery.misdirected import Misdirected
 from shardlayer.delivery.reentry import Reentry
 from shardlayer.delivery.registration import Registration
 from shardlayer.delivery.room import ASKED, ENTERING, LocalRoom, State
+from shardlayer.delivery.special_rooms import specials_of
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ class Rooms:
                 turns=turns,
                 misdirected=self.misdirected,
                 clients=self.clients,
+                special=specials_of(options),
+                on_calm=partial(self._write_later, shard),
                 on_doubt=partial(self._reenter, shard),
             )
             for shard in range(options.shards)
@@ -73,6 +76,7 @@ class Rooms:
         self._counts = counts
         self._shards = options.shards
         self._deliveries: list[asyncio.Handle | None] = [None] * options.shards
+        self._calm: dict[LocalRoom, asyncio.TimerHandle] = {}  # when each is to be written to
         self._tasks = tasks.branch()
         self._entries: dict[LocalRoom, asyncio.Task[JoinReply]] = {}  # first questions under way
         self._reentry = Reentry(
@@ -195,6 +199,9 @@ class Rooms:
         for delivery in self._deliveries:
             if delivery is not None:
                 delivery.cancel()
+        for timer in self._calm.values():
+            timer.cancel()
+        self._calm.clear()
         await self._tasks.aclose()
 
     def _deliver(self, shard: int) -> None:
@@ -202,6 +209,16 @@ class Rooms:
         if self._deliveries[shard] is None:
             loop = asyncio.get_running_loop()
             self._deliveries[shard] = loop.call_soon(self._begin_delivery, shard)
+
+    def _write_later(self, shard: int, room: LocalRoom, seconds: float) -> None:
+        """Have what waits in a calm room written when that may be."""
+        loop = asyncio.get_running_loop()
+        self._calm[room] = loop.call_later(seconds, self._write_now, shard, room)
+
+    def _write_now(self, shard: int, room: LocalRoom) -> None:
+        del self._calm[room]
+        self.hubs[shard].calm.is_due(room)
+        self._deliver(shard)
 
     def _begin_delivery(self, shard: int) -> None:
         # A task would cost as much as a delivery to a few members, and few need a second turn.

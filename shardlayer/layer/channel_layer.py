@@ -22,7 +22,8 @@ from shardlayer.channels.reader import ChannelReader
 from shardlayer.core import wire
 from shardlayer.core.channel_names import is_process_local, new_channel, node_of
 from shardlayer.core.exceptions import LoopEnded, MessageTooLarge, UndecodableMessage
-from shardlayer.core.options import NO_HISTORY, LayerOptions
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.room_options import NO_HISTORY
 from shardlayer.core.serializers import MAX_GROWTH, Serializer, json_size
 from shardlayer.layer.blocking import Blocking
 from shardlayer.layer.engine import Engine

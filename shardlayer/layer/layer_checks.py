@@ -26,9 +26,9 @@ from django.utils.module_loading import import_string
 
 from shardlayer.broker.redis.server_report import ServerReport, probe
 from shardlayer.core.exceptions import ConfigurationError
-from shardlayer.core.history_source import history_of_source
 from shardlayer.core.hosts import Host
 from shardlayer.core.options import LayerOptions
+from shardlayer.core.room_source import options_of_source
 from shardlayer.core.serializers import Serializer
 from shardlayer.layer.channel_layer import ShardedChannelLayer
 
@@ -81,11 +81,11 @@ def _options(layer: Mapping[str, Any]) -> LayerOptions:
     config = layer.get("CONFIG", {})
     if not isinstance(config, Mapping):
         raise ConfigurationError(f"it is {config!r}, and no dictionary")
-    if config.get("history") is None:
+    if config.get("history") is None or config.get("calm") is None:
         try:
-            history_of_source()
+            options_of_source()
         except ConfigurationError:
-            config = {**config, "history": {}}
+            config = {"history": {}, "calm": {}, **config}
     options = LayerOptions.from_config(**config)
     Serializer(options.serializer_format, options.symmetric_encryption_keys)
     return options

@@ -42,6 +42,8 @@ class LayerCounters:
         backlog_overflows: How often more than `max_backlog` publications waited here.
         dropped: Publications to rooms without history that were lost in such an overflow, or with
             a broken delivery.
+        conflated: Publications to calm rooms that no member got, since a newer one replaced them.
+        delayed: Publications to calm rooms that waited for the next write.
         gaps_found: Rooms that had missed something, as a position check found.
         resets: Rooms whose members were told that they may have missed something.
         missed_messages: Group messages that process-local channels missed because they were full.
@@ -70,6 +72,8 @@ class LayerCounters:
     broken_deliveries: int = 0
     backlog_overflows: int = 0
     dropped: int = 0
+    conflated: int = 0
+    delayed: int = 0
     gaps_found: int = 0
     resets: int = 0
     missed_messages: int = 0

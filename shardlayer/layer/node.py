@@ -31,7 +31,8 @@ class Node(Hearing):
 
         Pushes wait until the caller, having written its reply, calls `release()` on the result.
         With `since` the reply has a page of what was published after that position; while the
-        result `is_behind`, the caller has to `read_on` first. A sink that joins again starts anew.
+        result `is_behind`, the caller has to `read_on` first. Without it, the reply has the newest
+        publication of a room that keeps it. A sink that joins again starts anew.
 
         Raises:
             ShardUnavailable: If the room could not be registered within `publish_timeout`.
@@ -49,8 +50,13 @@ class Node(Hearing):
             raise
         self._rooms.changed(room)
         if reply is None or since is None:
+            newest = room.special.newest if room.special is not None else None
             return Joined(
-                room=name, position=room.position, recovered=False, publications=[], gate=gate
+                room=name,
+                position=room.position,
+                recovered=False,
+                publications=[newest] if newest is not None else [],
+                gate=gate,
             )
         return Joined.after(reply, name, gate)
 
@@ -143,6 +149,8 @@ class Node(Hearing):
             broken_deliveries=sum(hub.broken_rounds for hub in hubs),
             backlog_overflows=sum(hub.overflows for hub in hubs),
             dropped=sum(hub.dropped for hub in hubs),
+            conflated=sum(hub.calm.conflated for hub in hubs),
+            delayed=sum(hub.calm.delayed for hub in hubs),
             gaps_found=self._checks.found,
             resets=sum(hub.resets for hub in hubs),
             missed_messages=self.memberships.missed + self.mailboxes.missed,

@@ -14,7 +14,8 @@ from shardlayer.broker.values import EVERYBODY, Outgoing
 from shardlayer.core import wire
 from shardlayer.core.client_names import is_client_name, without
 from shardlayer.core.exceptions import MessageTooLarge
-from shardlayer.core.options import NO_HISTORY, LayerOptions
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.room_options import NO_HISTORY
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import HistoryPolicy, Mark, Position
 from shardlayer.layer.engine import Engine

@@ -8,7 +8,8 @@ import pytest
 
 from shardlayer.broker.interface import Broker
 from shardlayer.broker.values import JoinReply, Page
-from shardlayer.core.options import MAX_BATCH_SIZE, NO_HISTORY
+from shardlayer.core.options import MAX_BATCH_SIZE
+from shardlayer.core.room_options import NO_HISTORY
 from shardlayer.core.types import BEGINNING, HistoryPolicy, Mark, Position
 from tests.contract.asking import (
     HERE,

@@ -20,7 +20,7 @@ from shardlayer.broker.redis.publish_script import confirm, publish
 from shardlayer.broker.values import Batch, JoinRequest, Outgoing, Queued
 from shardlayer.core import wire
 from shardlayer.core.exceptions import ConfigurationError
-from shardlayer.core.options import NO_HISTORY
+from shardlayer.core.room_options import NO_HISTORY
 from shardlayer.core.sharding import hash_tags, slot_of
 from shardlayer.core.types import Mark, NodeId
 from shardlayer.layer import ShardedChannelLayer

@@ -110,6 +110,8 @@ class MemoryBackend(MemoryPresence, MemoryQueues, MemoryInspection, Backend):
             group.history.append((group.offset, item.body))
             while len(group.history) > item.policy.size:
                 group.history.popleft()
+            if item.policy.latest:
+                group.newest = group.offset, item.body
             group.history_ends = now + item.policy.ttl
             group.meta_ends = now + self._options.room_ttl(group.offset, item.policy)
         if item.idempotency_key:
@@ -144,6 +146,9 @@ class MemoryBackend(MemoryPresence, MemoryQueues, MemoryInspection, Backend):
                     publication(request.group, offset, body, group.epoch) for offset, body in missed
                 ],
                 start=start,
+                newest=publication(request.group, *group.newest, group.epoch)
+                if request.latest and group.newest
+                else None,
             )
 
     @staticmethod

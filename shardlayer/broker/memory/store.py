@@ -32,6 +32,7 @@ class Group:
     meta_ends: float = 0.0
     history: deque[tuple[int, bytes]] = field(default_factory=deque)
     history_ends: float = 0.0
+    newest: tuple[int, bytes] | None = None  # of a group that keeps it
 
     def expire(self, now: float) -> None:
         """Forget what has had its time."""
@@ -40,7 +41,7 @@ class Group:
         for channel in [name for name, ends in self.channels.items() if ends <= now]:
             del self.channels[channel]
         if now >= self.meta_ends:
-            self.epoch, self.offset = "", 0
+            self.epoch, self.offset, self.newest = "", 0, None
 
     @property
     def is_empty(self) -> bool:
@@ -50,7 +51,7 @@ class Group:
     def begin(self, epoch: str) -> None:
         """Begin to count, unless that has begun."""
         if not self.epoch:
-            self.epoch, self.offset = epoch, 0
+            self.epoch, self.offset, self.newest = epoch, 0, None
             self.history.clear()
 
 

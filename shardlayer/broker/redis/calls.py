@@ -19,6 +19,7 @@ from shardlayer.broker.values import (
     JoinReply,
     JoinRequest,
     Queued,
+    newest,
     publication,
 )
 from shardlayer.core import wire
@@ -61,6 +62,7 @@ def join(
             keys.meta(request.group),
             keys.history(request.group),
             keys.life,
+            *([keys.latest(request.group)] if request.latest else []),
         ],
         [
             request.node,
@@ -84,7 +86,7 @@ def join(
 
 def read_joined(group: str, reply: Sequence[Any]) -> JoinReply:
     """Return what the join script answered."""
-    leased, epoch_bytes, offset, recovered, start = reply[:5]
+    leased, epoch_bytes, offset, recovered, start, latest = reply[:6]
     epoch = text(epoch_bytes)
     return JoinReply(
         leased=bool(leased),
@@ -92,9 +94,10 @@ def read_joined(group: str, reply: Sequence[Any]) -> JoinReply:
         recovered=recovered == 1,
         mended=recovered < 0,
         publications=[
-            publication(group, reply[at], reply[at + 1], epoch) for at in range(5, len(reply), 2)
+            publication(group, reply[at], reply[at + 1], epoch) for at in range(6, len(reply), 2)
         ],
         start=start,
+        newest=newest(group, latest) if latest else None,
     )
 
 

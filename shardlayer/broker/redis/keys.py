@@ -19,6 +19,7 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:people:ROOM`     | hash          | person -> how many connections to the room                 |
 | `:meta:GROUP`      | string        | the last offset, the epoch and the life that it is of       |
 | `:history:GROUP`   | stream        | id `OFFSET-0`, field `p`: the publication's body           |
+| `:latest:GROUP`    | string        | the newest publication of a group that keeps it: an entry   |
 | `:queue:CHANNEL`   | list          | a channel's messages, each after its expiry                |
 | `:waiting:CHANNEL` | sorted set    | node -> since when it waits for a message of a channel not |
 |                    |               | its own, in µs of Redis's clock                            |
@@ -97,6 +98,10 @@ class ShardKeys:
     def history(self, group: str) -> str:
         """Return the key of a group's history."""
         return f"{self._base}history:{group}"
+
+    def latest(self, group: str) -> str:
+        """Return the key of the newest publication of a group that keeps it."""
+        return f"{self._base}latest:{group}"
 
     def queue(self, channel: str) -> str:
         """Return the key of a channel's messages."""

@@ -43,7 +43,7 @@ def publish(
     """
     shards: dict[int, int] = {}  # each with its number in this call, as all that is numbered here
     sources: list[dict[str, int]] = []  # of each shard
-    policies: dict[tuple[int, float], int] = {}
+    policies: dict[tuple[int, float, bool], int] = {}
     # What is kept and what is not are two groups here: Channels messages of a room have no offset.
     kept: dict[str, int] = {}
     passing: dict[str, int] = {}
@@ -51,6 +51,7 @@ def publish(
     metas: list[str] = []
     room_keys: list[str] = []
     once_keys: dict[str, int] = {}
+    latest_keys: list[str] = []
     numbers: list[int] = []  # of each publication's group
     details: list[bytes] = []
     is_plain = not [item for item in batch.items if item.mark is not None or item.idempotency_key]
@@ -63,9 +64,12 @@ def publish(
             if shard is None:
                 shard = shards[item.shard] = len(shards) + 1
                 sources.append({})
-            history = (_FOR_ALL_NODES if item.for_all else item.policy.size, item.policy.ttl)
+            size, latest = item.policy.size, item.policy.latest
+            history = (_FOR_ALL_NODES if item.for_all else size, item.policy.ttl, latest)
             places += (shard, policies.setdefault(history, len(policies) + 1))
             its_keys = keys[item.shard]
+            if latest:
+                latest_keys.append(its_keys.latest(item.group))
             metas.append(its_keys.meta(item.group))
             room_keys += (its_keys.nodes(item.group), its_keys.history(item.group))
         numbers.append(number)
@@ -89,8 +93,8 @@ def publish(
         registry_keys += (its_keys.alive, its_keys.marks)
         shard_args += (its_keys.inbox_prefix, its_keys.all_nodes, len(its_sources))
     policy_args: list[Argument] = []
-    for size, ttl in policies:
-        policy_args += (size, milliseconds(ttl))
+    for size, ttl, latest in policies:
+        policy_args += (size, milliseconds(ttl), int(latest))
     head: list[Argument] = [
         batch.number,
         milliseconds(lease_ttl),
@@ -109,7 +113,7 @@ def publish(
     bodies = [item.body for item in batch.items]
     return Call(
         script("publish"),
-        [*state_keys, *metas, *registry_keys, *room_keys, *once_keys],
+        [*state_keys, *metas, *registry_keys, *room_keys, *once_keys, *latest_keys],
         [*head, *shard_args, *policy_args, *chain.from_iterable(sources), *bodies],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shardlayer.broker.memory.store import Known, Shard
 from shardlayer.broker.values import Outgoing
-from shardlayer.core.options import NO_HISTORY
+from shardlayer.core.room_options import NO_HISTORY
 
 
 def keyed(key: str) -> Outgoing:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shardlayer.core.exceptions import ConfigurationError
-from shardlayer.core.options import NO_HISTORY, LayerOptions
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.room_options import NO_HISTORY
 from shardlayer.core.types import HistoryPolicy
 
 

@@ -1,6 +1,7 @@
 -- Registers a node as one that has members of a group, and answers where the group stands.
 --
 -- KEYS  1 alive   2 born   3 nodes   4 meta   5 history   6 life
+--       7 the newest publication, of a group that keeps it
 -- ARGV  1 node    2 lease TTL, ms    3 members on the node
 --       4 1 if the group keeps history, else 0   5 an epoch if it needs one  6 meta TTL, ms
 --       7 1 to answer what was missed, else 0    8 the last offset had   9 its epoch ('': any)
@@ -15,6 +16,7 @@
 --           1 if nothing is missing between ARGV[8] and where the answer begins, else 0; -1 if the
 --           history held what the layer never puts there, and was removed,
 --           the offset behind which it begins,
+--           the newest publication if it is kept and there is one, else '',
 --           then offset and body of each publication after it}
 
 local CHUNK = 16  -- entries read at a time; those that the page can't hold were read in vain
@@ -38,9 +40,19 @@ local function cut_before(cuts, generations)
   return ends[#ends + 1 - generations]
 end
 
+-- The newest publication of a count, unless it is one that the server has lost since.
+local function newest(epoch, offset)
+  local entry = KEYS[7] and redis.call('MGET', KEYS[7])[1]
+  if not entry or #entry < 20 then
+    return ''
+  end
+  local at, counted = struct.unpack('>I8c8', entry)
+  return counted == epoch and at <= offset and entry or ''
+end
+
 local function meta_ttl(last)
   local most, each = tonumber(ARGV[6]), tonumber(ARGV[15])
-  return each == 0 and most or math.min(most, math.max(tonumber(ARGV[12]), last * each))
+  return (each == 0 or KEYS[7]) and most or math.min(most, math.max(tonumber(ARGV[12]), last * each))
 end
 
 local clock = redis.call('TIME')
@@ -54,7 +66,7 @@ redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
 
 if ARGV[4] == '0' then
-  return {leased, '', 0, 0, 0}
+  return {leased, '', 0, 0, 0, ''}
 end
 
 local state = redis.call('MGET', KEYS[4], KEYS[6])
@@ -106,12 +118,13 @@ redis.call('SET', KEYS[4],
            string.format('%.0f %s %s', offset, epoch, cuts ~= '' and life .. ' ' .. cuts or life),
            'PX', number > 0 and meta_ttl(number) or ARGV[12])
 
+local latest = newest(epoch, offset)
 if ARGV[7] == '0' then
-  return {leased, epoch, offset, 0, offset}
+  return {leased, epoch, offset, 0, offset, latest}
 end
 
 if is_comparable and its_number == number then
-  return {leased, epoch, offset, 1, offset}
+  return {leased, epoch, offset, 1, offset, latest}
 end
 
 -- Of another epoch all that is held is what may be missing.
@@ -119,7 +132,7 @@ if not same_epoch or since > offset then
   since = 0
 end
 local limit, most, least = tonumber(ARGV[10]), tonumber(ARGV[13]), tonumber(ARGV[14])
-local reply = {leased, epoch, offset, 0, 0}
+local reply = {leased, epoch, offset, 0, 0, latest}
 local at, first, count, size, chunk = since, nil, 0, 0, 1
 repeat
   local wanted = math.min(chunk, limit - count)
@@ -134,7 +147,7 @@ repeat
       redis.call('UNLINK', KEYS[5])
       redis.call('SET', KEYS[4], string.format('%.0f %s %s', offset, ARGV[5], life),
                  'PX', number > 0 and meta_ttl(number) or ARGV[12])
-      return {leased, ARGV[5], offset, -1, offset}
+      return {leased, ARGV[5], offset, -1, offset, ''}
     end
     first = first or at
     size = size + #body + OVERHEAD

@@ -4,6 +4,7 @@
 --       then for each shard: born, targeted, life       then for each group: meta
 --       then for each shard: alive, marks               then for each group: nodes, history
 --       then for each idempotency key: where its publication stands
+--       then for each group that keeps its newest publication: that one
 -- ARGV  1 the batch's number; a writer counts its batches and repeats a number only to repeat the
 --         batch
 --       2 lease TTL, ms   3 how long the writer's last batch is remembered, ms   4 meta TTL, ms
@@ -18,7 +19,8 @@
 --       13 for how long a group's meta is kept for each publication that it had, ms, at most for
 --          the meta TTL and at least for its history's; 0: for the meta TTL
 --       then for each shard: its inbox prefix, its all-nodes channel, the number of its sources
---       then for each policy: its history's size (0: none; -1: for all nodes, and none), TTL in ms
+--       then for each policy: its history's size (0: none; -1: for all nodes, and none), TTL in ms,
+--       1 if the newest publication is kept as long as the meta, else 0
 --       then the names of the sources, shard by shard
 --       then the body of each publication (see wire.py)
 --       Numbers are from 1, and integers of several bytes big-endian: one argument for many costs
@@ -64,7 +66,7 @@ local registries = metas + groups
 local rooms = registries + 2 * shards
 local onces = rooms + 2 * groups
 local policy_args = FIXED + 3 * shards
-local source_args = policy_args + 2 * policies
+local source_args = policy_args + 3 * policies
 
 -- A batch whose answer was lost is answered again and not applied again.
 local state = call('MGET', unpack(KEYS, 1, registries))
@@ -130,10 +132,15 @@ for s = 1, shards do
 end
 
 local home, size, ttl, offset, epoch, nodes, channels = {}, {}, {}, {}, {}, {}, {}
+local keepers, newest = {}, {}  -- the groups that keep their newest publication, and that
 local tail = {}  -- of each group's meta: the life, and where earlier generations ended
 for g = 1, groups do
   local s, policy = number_at(ARGV[10], 2 * g - 1), number_at(ARGV[10], 2 * g)
-  home[g], size[g], ttl[g] = s, ARGV[policy_args + 2 * policy - 1], ARGV[policy_args + 2 * policy]
+  home[g], size[g], ttl[g] = s, ARGV[policy_args + 3 * policy - 2], ARGV[policy_args + 3 * policy - 1]
+  if ARGV[policy_args + 3 * policy] == '1' then
+    keepers[#keepers + 1] = g
+    newest[g] = ''
+  end
   local keeps = tonumber(size[g])
   if keeps > 0 then
     local last, counted, rest = string.match(state[metas + g] or '', META)
@@ -196,8 +203,9 @@ end
 
 -- What each idempotency key stands for.
 local answers = {}
-if #KEYS > onces then
-  answers = call('MGET', unpack(KEYS, onces + 1))
+local latests = #KEYS - #keepers
+if latests > onces then
+  answers = call('MGET', unpack(KEYS, onces + 1, latests))
   for i = 1, #answers do
     answers[i] = answers[i] and string.find(answers[i], '^%d+ ') and answers[i]
   end
@@ -264,6 +272,9 @@ for i = 1, #ARGV - bodies do
   if at then
     local head = struct.pack('>I8c8I4', at, epoch[g], #body)
     heads[i] = head
+    if newest[g] then
+      newest[g] = head .. body
+    end
     if nodes[g] then
       targeted = targeted + 1
       for _, outbox in ipairs(nodes[g]) do
@@ -300,7 +311,7 @@ local longest, each = tonumber(ARGV[4]), tonumber(ARGV[13])
 for g = 1, groups do
   if offset[g] and not (failed and failed[g]) then
     local meta_ttl, earned = ARGV[4], offset[g] % SPAN * each
-    if each > 0 and earned < longest then
+    if each > 0 and earned < longest and not newest[g] then
       earned = math.min(longest, math.max(tonumber(ttl[g]), earned))
       -- As text: Redis prints a number for its commands with 17 digits, which costs as much as a SET.
       meta_ttl = string.format('%d', earned)
@@ -308,6 +319,11 @@ for g = 1, groups do
     call('SET', KEYS[metas + g],
                string.format('%d ', offset[g]) .. epoch[g] .. ' ' .. tail[g], 'PX', meta_ttl)
     call('PEXPIRE', KEYS[rooms + 2 * g], ttl[g])
+  end
+end
+for i, g in ipairs(keepers) do
+  if newest[g] ~= '' then
+    call('SET', KEYS[latests + i], newest[g], 'PX', ARGV[4])
   end
 end
 

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from shardlayer import HistoryPolicy, LayerOptions, set_history_source
-from shardlayer.core import history_source
+from shardlayer import HistoryPolicy, LayerOptions, set_room_source
+from shardlayer.core import room_source
 
 
 @pytest.fixture(autouse=True)
 def source() -> Iterator[None]:
     """A source, for the test alone."""
-    before = history_source._source
-    set_history_source(lambda: {"chat.*": {"size": 5, "ttl": 10}, "*": None})
+    before = room_source._source
+    set_room_source(lambda: {"history": {"chat.*": {"size": 5, "ttl": 10}, "*": None}})
     yield
-    set_history_source(before)
+    set_room_source(before)
 
 
 def test_it_counts_where_nothing_is_said() -> None:
@@ -35,6 +35,6 @@ def test_what_is_said_counts() -> None:
 def test_without_a_source_there_is_the_default() -> None:
     """Taken away, or with nothing to say."""
     default = LayerOptions().policy_of("a")
-    for nothing in (None, lambda: None):
-        set_history_source(nothing)
+    for nothing in (None, dict):
+        set_room_source(nothing)
         assert LayerOptions.from_config().policy_of("a") == default

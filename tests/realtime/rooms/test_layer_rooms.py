@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from realtime import apublish
-from realtime.rooms.layer_history import history_of_rooms
+from realtime.rooms.layer_rooms import options_of_rooms
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ConfigurationError
 from tests.realtime.conftest import channel_layers
@@ -44,7 +44,7 @@ def test_wrong_settings_make_no_layer(settings: Settings) -> None:
     """Rather than one that remembers something else."""
     settings.REALTIME = {"ROOMS": {"*": "anyone"}}
     with pytest.raises(ConfigurationError, match="ROOMS"):
-        history_of_rooms()
+        options_of_rooms()
     settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://wrong"])
     with pytest.raises(ConfigurationError, match="ROOMS"):
         sharded_layer()

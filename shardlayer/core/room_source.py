@@ -1,0 +1,36 @@
+"""Who says what rooms remember, and how calm they are, where a layer's CONFIG does not.
+
+An application that has rules of its own for kinds of rooms says there what each remembers. The
+layer knows nothing of that application, so the application hands it a source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+RoomSource = Callable[[], Mapping[str, Any]]
+"""Returns the layer's options `history` and `calm`, or those of them that it says something of."""
+
+
+def _nothing() -> Mapping[str, Any]:
+    return {}
+
+
+_source: RoomSource = _nothing
+
+
+def set_room_source(source: RoomSource | None) -> None:
+    """Have each layer that is made from here on ask `source` for what its CONFIG does not say.
+
+    Args:
+        source: Returns the options `history` and `calm` as CONFIG has them, or without those that
+            the layer's default is to count for. None takes the source away.
+    """
+    global _source
+    _source = source or _nothing
+
+
+def options_of_source() -> Mapping[str, Any]:
+    """Return what the source says; raises what it raises."""
+    return _source()
