@@ -190,6 +190,12 @@ FIGURES: tuple[Figure, ...] = (
         ),
         label="cause",
     ),
+    _counter(
+        "calmed_total",
+        "Publications to calm rooms that waited for the next write, or were replaced before it",
+        _stats(delayed="delayed", conflated="conflated"),
+        label="outcome",
+    ),
     _counter("gaps_total", "Rooms that had missed something and asked for it", _stat("gaps_found")),
     _counter("resets_total", "Rooms whose members were told of a new count", _stat("resets")),
     _counter(

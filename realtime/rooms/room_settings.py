@@ -24,7 +24,7 @@ PERMISSION: Final = "permission:"  # begins the rule that asks for one of Django
 AUTHORIZE: Final = "AUTHORIZE"  # stands for the old setting's function; no text of ROOMS
 
 _EVER: Final = 1e12  # seconds; the layer that gets a history compares it with its own `meta_ttl`
-_KEYS: Final = ("history", "latest", "max_rate", "conflate", *ACTIONS, "presence_events")
+ROOM_KEYS: Final = ("history", "latest", "max_rate", "conflate", *ACTIONS, "presence_events")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +157,7 @@ def _rule_problems(rules: Mapping[object, object]) -> Iterator[tuple[str, str]]:
             if problem:
                 yield f"[{key!r}]", problem
         else:
-            yield "", f" has the key {key!r}; the keys are {', '.join(_KEYS)}."
+            yield "", f" has the key {key!r}; the keys are {', '.join(ROOM_KEYS)}."
     if rules.get("latest") is True and "history" in rules and not _keeps(rules["history"]):
         yield "['latest']", " needs a history: leave 'history' out, or let its 'size' be above 0."
     calm = {key: rules[key] for key in ("max_rate", "conflate") if key in rules}

@@ -44,6 +44,7 @@ async def test_who_comes_back_reads_it_in_the_history(memory_layer: ShardedChann
     assert [item["data"] for item in answer["subscribed"]["publications"]] == ["mine"]
 
 
+@pytest.mark.django_db(transaction=True)
 async def test_many_and_a_users_other_devices(memory_layer: ShardedChannelLayer) -> None:
     """Whatever publishes to rooms can leave a client out."""
     async with Client() as sender, Client() as other:

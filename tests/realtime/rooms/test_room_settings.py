@@ -82,7 +82,7 @@ def test_right_rules(rules: dict[str, Any]) -> None:
         ({"": {}}, "has the key ''"),
         ({"*": {}, "chat.*": {}}, "['chat.*'] never counts: '*' stands before it"),
         ({"*": "anyone"}, "['*'] must be a dictionary of rules"),
-        ({"*": {"read": "anyone"}}, "['*'] has the key 'read'; the keys are history, subscribe"),
+        ({"*": {"read": "anyone"}}, "['*'] has the key 'read'; the keys are history, latest"),
         ({"*": {"subscribe": "signedin"}}, "['*']['subscribe'] is 'signedin'; did you mean"),
         ({"*": {"subscribe": "AUTHORIZE"}}, "['*']['subscribe'] must be"),
         ({"*": {"subscribe": None}}, "['*']['subscribe'] must be"),
