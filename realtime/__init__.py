@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         unsubscribe,
     )
     from realtime.on_commit import apublish_on_commit, publish_on_commit
+    from realtime.past import PastPublication, RoomPast, ahistory, history
     from realtime.people.asking import (
         PersonHere,
         PresenceStats,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
         presence_stats,
     )
     from realtime.people.room_signals import room_occupied, room_vacated
-    from realtime.reading import PastPublication, RoomPast, ahistory, history
     from realtime.room_tokens import sign_room
     from realtime.sending import (
         aannounce,
@@ -71,7 +71,7 @@ _PLACES = {
         "presence_stats",
     ),
     "realtime.people.room_signals": ("room_occupied", "room_vacated"),
-    "realtime.reading": ("PastPublication", "RoomPast", "ahistory", "history"),
+    "realtime.past": ("PastPublication", "RoomPast", "ahistory", "history"),
     "realtime.room_tokens": ("sign_room",),
     "realtime.sending": (
         "aannounce",
