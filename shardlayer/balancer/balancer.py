@@ -167,6 +167,7 @@ class Balancer:
                     peer,
                     self.counters,
                     on_join=self._worker_joined,
+                    on_return=self._taken_back,
                     on_end=self._worker_ended,
                 )
             )
@@ -181,8 +182,11 @@ class Balancer:
         self._given.discard(link)
         if link in self._pool:
             self._pool.leave(link)
-        self.counters.taken_back += len(not_taken)
-        self._place_all(not_taken)
+        self._taken_back(not_taken)
+
+    def _taken_back(self, connections: list[socket.socket]) -> None:
+        self.counters.taken_back += len(connections)
+        self._place_all(connections)
 
     async def _check(self) -> None:
         now = time.monotonic()

@@ -12,8 +12,8 @@ class BalancerCounters:
     Attributes:
         accepted: Connections that came.
         handed_over: Connections that a worker acknowledged.
-        taken_back: Connections that a worker was handed and did not take: it left, died or stood
-            still. Each went to another worker or was refused.
+        taken_back: Connections that a worker was handed and did not take: it left, died, stood
+            still or had too many open files. Each went to another worker or was refused.
         refused: Connections answered with 503.
         dropped: Connections closed without an answer: TLS with no worker to answer, and what a
             client left itself before it was served.

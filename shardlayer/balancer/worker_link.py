@@ -2,7 +2,8 @@
 
 A worker acknowledges before it takes a connection, and takes none that was handed over more than
 `TAKE_WITHIN` seconds ago. So what it has not acknowledged when its link ends, it will not take, and
-neither what it has not acknowledged after `RECEIPT_TIMEOUT`: another worker gets that.
+neither what it has not acknowledged after `RECEIPT_TIMEOUT`: another worker gets that. What it
+gives back goes to another one, too.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from shardlayer.core.handover_frames import (
     RECEIPT_TIMEOUT,
     VERSION,
     BrokenHandover,
+    GiveBack,
     Handover,
     HandoverFrame,
     HandoverReader,
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 STALLED_AFTER = 1.0  # seconds without a receipt, after which other workers are preferred
 JOIN_TIMEOUT = 5.0  # seconds for a worker to say who it is
+REST = 1.0  # seconds in which a worker gets nothing that gave something back
 READ_SIZE = 64 * 1024  # bytes
 CLOSED = "it closed its link"
 
@@ -47,6 +50,7 @@ class WorkerLink:
         connection: The worker's socket.
         peer: Who it is by the kernel's account.
         on_join: Called when it has said who it is.
+        on_return: Called with connections that it gave back.
         on_end: Called once, with the connections that it was handed and did not take.
 
     Attributes:
@@ -60,12 +64,14 @@ class WorkerLink:
         counters: BalancerCounters,
         *,
         on_join: Callable[[WorkerLink], None],
+        on_return: Callable[[list[socket.socket]], None],
         on_end: Callable[[WorkerLink, list[socket.socket]], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = connection
         self._counters = counters
         self._on_join = on_join
+        self._on_return = on_return
         self._on_end = on_end
         self._reader = HandoverReader()
         self._began = time.monotonic()
@@ -74,6 +80,7 @@ class WorkerLink:
         self._taken = 0
         self._held = 0
         self._unsent = b""
+        self._rests_until: float | None = None
         self._ended = False
         self.peer = peer
         self.name = ""
@@ -140,6 +147,9 @@ class WorkerLink:
             self.end(f"it has acknowledged nothing for {age:.1f} s")
             return
         self.stalled = age > STALLED_AFTER
+        if self._rests_until is not None and now > self._rests_until:
+            self._rests_until = None
+            self._may_take()
 
     def end(self, reason: str) -> None:
         """Let go of the worker; connections that it holds are its own and go on."""
@@ -166,7 +176,8 @@ class WorkerLink:
         return now - self._kept[0][0] if self._kept else 0.0
 
     def _may_take(self) -> None:
-        self.takes = bool(self.name) and not (self._ended or self._unsent)
+        rests = self._rests_until is not None
+        self.takes = bool(self.name) and not (self._ended or self._unsent or rests)
 
     def _readable(self) -> None:
         """Read all that there is: what was acknowledged before a link ended still counts."""
@@ -188,6 +199,8 @@ class WorkerLink:
     def _handle(self, frame: HandoverFrame) -> None:
         if isinstance(frame, Load) and self.name:
             self._receipt(frame)
+        elif isinstance(frame, GiveBack) and self.name:
+            self._returned(frame.count)
         elif isinstance(frame, Join) and not self.name:
             if frame.version != VERSION:
                 raise BrokenHandover(f"it speaks version {frame.version}, not {VERSION}")
@@ -210,7 +223,16 @@ class WorkerLink:
             self.stalled = False
         self._counters.handed_over += taken
         self._held = load.held
-        self.connections = load.held + len(self._kept) + len(self._outgoing)
+        self.connections = load.held + self.waiting
+
+    def _returned(self, count: int) -> None:
+        if count > len(self._kept):
+            raise BrokenHandover("it gave back what it was not handed")
+        returned = [self._kept.popleft()[1] for _ in range(count)]
+        self.connections -= count
+        self._rests_until = time.monotonic() + REST
+        self._may_take()
+        self._on_return(returned)
 
     def _send(self, data: bytes) -> None:
         if self._ended:

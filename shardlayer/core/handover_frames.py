@@ -4,12 +4,14 @@ A frame is one byte of kind, two of length, and the payload; numbers are big-end
 
     worker -> balancer   JOIN      version u8, capacity u32, name (UTF-8)
                          LOAD      taken u64, held u32
-    balancer -> worker   SHARE     capacity u32, reserve u32
+                         GIVE_BACK count u32
+    balancer -> worker   SHARE     capacity u32, reserve u32, takes_back u8 (may be missing: 0)
                          HANDOVER  given_at f64, one byte of address family for each connection
 
 The descriptors of a HANDOVER travel beside its bytes (SCM_RIGHTS) and arrive with its first byte.
 `taken` counts all connections that the worker took since it joined, so one LOAD is a receipt for
-all before it. A frame of an unknown kind is passed over: a newer peer may send it.
+all before it. GIVE_BACK is the opposite, for the next ones of the same order: other workers may
+have them. A frame of an unknown kind is passed over: a newer peer may send it.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ _HEAD = struct.Struct("!BH")
 _JOIN = struct.Struct("!BI")
 _LOAD = struct.Struct("!QI")
 _SHARE = struct.Struct("!II")
+_COUNT = struct.Struct("!I")
 _GIVEN_AT = struct.Struct("!d")
 
 
@@ -69,14 +72,19 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """What a worker may hold: `capacity` connections (0: any number), `reserve` more for pages."""
+    """What a worker may hold: `capacity` connections (0: any number), `reserve` more for pages.
+
+    `takes_back` is whether the balancer knows GIVE_BACK; older ones don't.
+    """
 
     capacity: int
     reserve: int
+    takes_back: bool = True
 
     def pack(self) -> bytes:
         """Return the frame."""
-        return _frame(3, _SHARE.pack(self.capacity, self.reserve))
+        share = _SHARE.pack(self.capacity, self.reserve)
+        return _frame(3, share + b"\x01" if self.takes_back else share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +99,18 @@ class Handover:
         return _frame(4, _GIVEN_AT.pack(self.given_at) + self.families)
 
 
-HandoverFrame = Join | Load | Share | Handover
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBack:
+    """A worker does not take the next `count` connections that it was handed."""
+
+    count: int
+
+    def pack(self) -> bytes:
+        """Return the frame."""
+        return _frame(5, _COUNT.pack(self.count))
+
+
+HandoverFrame = Join | Load | Share | Handover | GiveBack
 
 
 def _frame(kind: int, payload: bytes) -> bytes:
@@ -111,7 +130,8 @@ def _load(payload: bytes) -> Load:
 
 def _share(payload: bytes) -> Share:
     capacity, reserve = _SHARE.unpack_from(payload)
-    return Share(capacity=capacity, reserve=reserve)
+    takes_back = payload[_SHARE.size : _SHARE.size + 1] == b"\x01"
+    return Share(capacity=capacity, reserve=reserve, takes_back=takes_back)
 
 
 def _handover(payload: bytes) -> Handover:
@@ -119,7 +139,18 @@ def _handover(payload: bytes) -> Handover:
     return Handover(given_at=given_at, families=payload[_GIVEN_AT.size :])
 
 
-_UNPACK: dict[int, Callable[[bytes], HandoverFrame]] = {1: _join, 2: _load, 3: _share, 4: _handover}
+def _give_back(payload: bytes) -> GiveBack:
+    (count,) = _COUNT.unpack_from(payload)
+    return GiveBack(count=count)
+
+
+_UNPACK: dict[int, Callable[[bytes], HandoverFrame]] = {
+    1: _join,
+    2: _load,
+    3: _share,
+    4: _handover,
+    5: _give_back,
+}
 
 
 class HandoverReader:

@@ -5,12 +5,14 @@ takes what it is handed. What it takes it acknowledges first: until then the bal
 connection as well, and gives it to another worker when this one dies. So a connection that can't
 be acknowledged, or that was handed over too long ago, is not taken. In doubt the worker ends the
 link and joins anew; whatever it did not take is another worker's then.
+
+A process whose table of open files is full gets fewer descriptors than it was handed: the kernel
+drops the last ones. The worker gives these back, and keeps the link.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import socket
@@ -21,11 +23,12 @@ from typing import Protocol
 
 from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.tasks import Tasks
-from shardlayer.aio.throttled_log import Throttle
+from shardlayer.aio.throttled_log import Throttle, ThrottledLog
 from shardlayer.core.handover_frames import (
     MAX_BATCH,
     TAKE_WITHIN,
     BrokenHandover,
+    GiveBack,
     Handover,
     HandoverFrame,
     HandoverReader,
@@ -33,6 +36,7 @@ from shardlayer.core.handover_frames import (
     Load,
     Share,
 )
+from shardlayer.server.server_counters import counters
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +45,11 @@ REJOIN_FIRST = 0.05  # seconds until the first try to join again
 REJOIN_MAX = 1.0  # seconds between two tries
 READ_SIZE = 16 * 1024  # bytes
 
+FULL = "too many files are open"
+
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # Linux
+
+_complain = ThrottledLog(logger, logging.WARNING)
 
 
 class ConnectionTaker(Protocol):
@@ -165,7 +173,10 @@ class _Session:
         self._host = host
         self._reader = HandoverReader()
         self._frames: deque[HandoverFrame] = deque()
-        self._descriptors: deque[int] = deque()  # received, of no frame yet
+        # Of each hand-over that is not done yet, in order: what came, and whether that is not all.
+        self._batches: deque[tuple[list[int], bool]] = deque()
+        self._takes_back = False
+        self._ends_as = ""  # the reason to end as soon as what was acknowledged is adopted
         self._taken = 0
         self._told = -1  # how many connections the balancer thinks that there are
         self._unsent = b""
@@ -190,11 +201,12 @@ class _Session:
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._socket.close()
-        for descriptor in self._descriptors:
-            os.close(descriptor)
+        for descriptors, _ in self._batches:
+            for descriptor in descriptors:
+                os.close(descriptor)
         for descriptor, _ in self._acknowledged:
             os.close(descriptor)
-        self._descriptors.clear()
+        self._batches.clear()
         self._acknowledged.clear()
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -216,40 +228,56 @@ class _Session:
             )
         except BlockingIOError:
             return
-        self._descriptors.extend(descriptors)
+        is_cut = bool(flags & socket.MSG_CTRUNC)
+        if descriptors or is_cut:  # they come with the first byte of their frame, one batch a time
+            self._batches.append((descriptors, is_cut))
         if not data:
             self.close("the balancer is gone")
             return
-        if flags & socket.MSG_CTRUNC:
-            raise OSError(errno.EMFILE, "descriptors were lost: too many files are open")
         self._frames.extend(self._reader.feed(data))
         self._work()
 
     def _work(self) -> None:
         """Do what the frames say, as long as what was said about it before is sent."""
-        while self._frames and not self._unsent:
+        while self._frames and not (self._unsent or self._ends_as):
             frame = self._frames.popleft()
             if isinstance(frame, Share):
                 if not self.is_welcome:
                     logger.info("Joined the balancer.")
                 self.is_welcome = True
+                self._takes_back = frame.takes_back
                 self._host.take_share(frame.capacity, frame.reserve)
             elif isinstance(frame, Handover):
                 self._take(frame)
         self._adopt()
 
     def _take(self, handover: Handover) -> None:
-        count = len(handover.families)
-        if count > len(self._descriptors):
+        descriptors, is_cut = self._batches[0] if self._batches else ([], False)
+        missing = len(handover.families) - len(descriptors)
+        if missing < 0 or (missing and not is_cut):
             raise BrokenHandover("Connections came without their descriptors.")
         age = time.monotonic() - handover.given_at
         if age > TAKE_WITHIN:
             # This process stood still. The balancer may have given them to others by now.
             raise BrokenHandover(f"Connections waited {age:.1f} s for this worker.")
-        for family in handover.families:
-            self._acknowledged.append((self._descriptors.popleft(), family))
-        self._taken += count
-        self._tell(self._host.held + len(self._acknowledged))
+        self._batches.popleft()
+        if missing and descriptors:
+            os.close(descriptors.pop())  # to adopt one needs a file more for a moment
+            missing += 1
+        self._acknowledged += zip(descriptors, handover.families, strict=False)
+        self._taken += len(descriptors)
+        receipt = self._load(self._host.held + len(self._acknowledged))
+        if missing:
+            receipt += self._give_back(missing)
+        self._send(receipt)
+
+    def _give_back(self, count: int) -> bytes:
+        counters.given_back += count
+        _complain("%d connections go back to the balancer: %s.", count, FULL)
+        if self._takes_back:
+            return GiveBack(count=count).pack()
+        self._ends_as = FULL  # which an older balancer understands as well
+        return b""
 
     def _adopt(self) -> None:
         if self._unsent:
@@ -257,6 +285,8 @@ class _Session:
         acknowledged, self._acknowledged = self._acknowledged, []
         for descriptor, family in acknowledged:
             self._host.adopt(descriptor, family)
+        if self._ends_as:
+            self.close(self._ends_as)
 
     def _report(self) -> None:
         """Tell the balancer, every now and then, how many connections there are."""
@@ -265,11 +295,11 @@ class _Session:
         self._timer = self._loop.call_later(REPORT_INTERVAL, self._report)
         held = self._host.held
         if held != self._told and not self._unsent:
-            self._guarded(lambda: self._tell(held))
+            self._guarded(lambda: self._send(self._load(held)))
 
-    def _tell(self, held: int) -> None:
+    def _load(self, held: int) -> bytes:
         self._told = held
-        self._send(Load(taken=self._taken, held=held).pack())
+        return Load(taken=self._taken, held=held).pack()
 
     def _send(self, data: bytes) -> None:
         self._unsent += data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from daphne.cli import CommandLineInterface as DaphneCommandLine
 from daphne.server import Server as DaphneServer
 
 from shardlayer.aio.garbage import GC_THRESHOLD, exit_quickly, spare_collections
-from shardlayer.aio.open_files import raise_file_limit
+from shardlayer.aio.open_files import raise_file_limit, room_for_connections
 from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.drain import DRAIN_SECONDS
 from shardlayer.server.endpoints import BACKLOG
@@ -26,6 +27,8 @@ from shardlayer.server.server import Server
 from shardlayer.server.shutdown import RESERVED, SHUTDOWN_TIMEOUT
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.watchdog import BLOCKING_THRESHOLD, HANG_TIMEOUT
+
+logger = logging.getLogger(__name__)
 
 _LIMITS = (
     (
@@ -51,7 +54,8 @@ _LIMITS = (
     ),
     (
         *("--capacity", "CONNECTIONS", 0),
-        "How many connections it may hold; a WebSocket beyond them is answered with 503",
+        "How many connections it may hold, at most what its limit on open files has room for; a "
+        "WebSocket beyond them is answered with 503",
     ),
 )
 
@@ -166,6 +170,7 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
                 f"--drain-seconds {options.drain_seconds:g} needs --shutdown-timeout "
                 f"{options.drain_seconds + RESERVED:g} or more: what follows takes time as well"
             )
+        listens = options.balancer is None or _names_endpoint(options)
         self.server_class = partial(
             self.server_class,
             client_buffer_limit=options.client_buffer_limit,
@@ -175,10 +180,10 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             http_request_timeout=options.http_request_timeout,
             limits=ConnectionLimits(**{name: getattr(options, name) for name in _OF_CONNECTIONS}),
             backlog=options.backlog,
-            capacity=options.capacity,
+            capacity=_capacity(options.capacity, raise_file_limit()),
             balancer=options.balancer,
             worker_name=options.worker_name,
-            listens=options.balancer is None or _names_endpoint(options),
+            listens=listens,
             drain_seconds=options.drain_seconds,
             shutdown_timeout=options.shutdown_timeout,
             hang_timeout=options.hang_timeout,
@@ -186,7 +191,9 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
         )
         self._gc_threshold: int = options.gc_threshold
         exit_quickly()
-        raise_file_limit()  # each connection is an open file
+        if not listens:
+            # Daphne would say that it starts at its default port.
+            args = [*args, "-e", f"balancer:{options.balancer}"]
         if isinstance(sys.stdout, io.TextIOWrapper):
             # Where the access log goes, line by line as Daphne writes it to a file: in a pipe or a
             # container's log its last lines would come late, or be lost with the process.
@@ -206,6 +213,17 @@ def _names_endpoint(options: argparse.Namespace) -> bool:
     return bool(options.host or options.unix_socket or options.socket_strings) or not (
         options.port is None and options.file_descriptor is None
     )
+
+
+def _capacity(asked: int, open_files: int) -> int:
+    """Return how many connections to hold; each is an open file."""
+    room = room_for_connections(open_files)
+    if room and asked > room:
+        logger.warning(
+            "--capacity %d is more than the limit on open files (%d) has room for: it holds %d.",
+            *(asked, open_files, room),
+        )
+    return min(filter(None, (asked, room)), default=0)
 
 
 def _positive(text: str) -> int:

@@ -26,6 +26,7 @@ class ServerCounters:
         address_refused: Refused with 429 because their address had too many connections.
         handshakes_refused: Handshakes refused with 429 because their address had sent too many.
         adopted: Connections that a balancer handed over.
+        given_back: Connections that went back to the balancer, since too many files were open.
         full: Handshakes and requests answered with 503 because the server holds all it may.
         drained: WebSockets that were sent away, since the server stops.
         refused_stopping: Handshakes answered with 503, since the server stops.
@@ -48,6 +49,7 @@ class ServerCounters:
     address_refused: int = 0
     handshakes_refused: int = 0
     adopted: int = 0
+    given_back: int = 0
     full: int = 0
     drained: int = 0
     refused_stopping: int = 0

@@ -84,9 +84,10 @@ class ScriptedLink:
             if taken in (None, frame.taken) and held in (None, frame.held):
                 return frame
 
-    def share(self, capacity: int, reserve: int = 0) -> None:
+    def share(self, capacity: int, reserve: int = 0, *, takes_back: bool = True) -> None:
         """Say what the worker may hold."""
-        self.socket.sendall(Share(capacity=capacity, reserve=reserve).pack())
+        share = Share(capacity=capacity, reserve=reserve, takes_back=takes_back)
+        self.socket.sendall(share.pack())
 
     def give(self, *connections: socket.socket, age: float = 0.0) -> None:
         """Hand connections over, and keep none of them."""

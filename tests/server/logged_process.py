@@ -29,6 +29,7 @@ class LoggedProcess:
         log: Where its output goes.
         environ: Variables beside our own.
         pass_fds: Descriptors that it inherits.
+        open_files: How many files it may have open; 0 is as many as this process.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class LoggedProcess:
         *,
         environ: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
+        open_files: int = 0,
     ) -> None:
-        self._command = command
+        limited = ("sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh") if open_files else ()
+        self._command = [*limited, *command]
         self._log = log
         self._environ = environ or {}
         self._pass_fds = pass_fds

@@ -27,12 +27,14 @@ class ServerProcess(LoggedProcess):
         environ: Mapping[str, str] | None = None,
         listens: bool = True,
         application: str = "tests.server.application:application",
+        open_files: int = 0,
     ) -> None:
         super().__init__(
             [sys.executable, "-m", "shardlayer.server", *options, application],
             directory / "server.log",
             environ=environ,
             pass_fds=() if descriptor is None else (descriptor,),
+            open_files=open_files,
         )
         self._options = options
         self._is_to_listen = listens

@@ -6,15 +6,17 @@ import json
 import signal
 import socket
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from shardlayer.core.handover_frames import TAKE_WITHIN
+from shardlayer.core.handover_frames import TAKE_WITHIN, GiveBack
 from tests.server.balancer import Door, ScriptedBalancer, ScriptedLink
 from tests.server.client import CLOSE, TEXT, RawClient, frame, request
+from tests.server.open_files import allow_files
 from tests.server.process import ServerProcess
 from tests.server.test_endpoints import PROXY, make_certificate, tls
 from tests.waiting import wait_until
@@ -41,10 +43,10 @@ def worker(balancer: ScriptedBalancer, *options: str) -> ServerProcess:
     return ServerProcess(balancer.path.parent, *listens, "--balancer", str(balancer.path))
 
 
-def joined(balancer: ScriptedBalancer, capacity: int = 0) -> ScriptedLink:
+def joined(balancer: ScriptedBalancer, capacity: int | None = None) -> ScriptedLink:
     """Return the link of the worker, which has said that it holds nothing."""
     link = balancer.worker()
-    assert link.read_join().capacity == capacity
+    assert capacity in (None, link.read_join().capacity)
     link.read_load(taken=0, held=0)
     return link
 
@@ -206,6 +208,41 @@ def test_late_handover_is_not_taken(balancer: ScriptedBalancer, door: Door) -> N
         assert RawClient(client).status == 101
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="sets another process's limit")
+@pytest.mark.parametrize("takes_back", [True, False])
+def test_more_than_it_has_files_for(
+    balancer: ScriptedBalancer, door: Door, *, takes_back: bool
+) -> None:
+    """It serves those that it can, gives back the others, and has lost none of those before."""
+    with worker(balancer) as server:
+        link = joined(balancer)
+        link.share(capacity=0, takes_back=takes_back)
+        before, accepted = door.pair()
+        link.give(accepted)
+        websocket = RawClient(before)
+        allow_files(server.process.pid, 4)
+        pairs = [door.pair() for _ in range(10)]
+        link.give(*(accepted for _, accepted in pairs))
+        link.read_load(taken=4)  # one of the files is needed to adopt them
+        if takes_back:
+            assert link.read() == GiveBack(count=7)
+        else:  # an older balancer takes back what was not acknowledged when a link ends
+            with pytest.raises(EOFError):
+                link.read_load(taken=5)
+        assert [RawClient(client).status for client, _ in pairs[:3]] == [101] * 3
+        websocket.send(frame(TEXT, b"still here"))
+        assert (received := websocket.read()) is not None
+        assert received.payload == b"still here"
+        allow_files(server.process.pid, 100)
+        assert server.state()["counters"]["given_back"] == 7
+        if not takes_back:
+            link = balancer.worker()
+            link.read_join()
+        client, accepted = door.pair()
+        link.give(accepted)
+        assert RawClient(client).status == 101
+
+
 def test_balancer_that_turns_it_away(balancer: ScriptedBalancer) -> None:
     """A worker that is never taken tries again more and more seldom, and says so once."""
     with worker(balancer) as server:
@@ -273,10 +310,12 @@ def test_stop_leaves_first(balancer: ScriptedBalancer, door: Door) -> None:
 
 def test_without_endpoint_it_listens_nowhere(balancer: ScriptedBalancer, door: Door) -> None:
     """`--balancer` alone is enough: it takes what is handed over as plain TCP."""
-    server = ServerProcess(balancer.path.parent, "--balancer", str(balancer.path), listens=False)
-    with server:
+    options = ("--balancer", str(balancer.path), "-v", "1")
+    with ServerProcess(balancer.path.parent, *options, listens=False) as server:
         link = joined(balancer)
         assert "Listening on" not in server.log
+        assert "tcp:" not in server.log
+        assert f"Starting server at balancer:{balancer.path}" in server.log
         client, accepted = door.pair()
         link.give(accepted)
         assert RawClient(client).status == 101

@@ -48,14 +48,14 @@ class BalancerProcess(LoggedProcess):
         self._health = health[1], int(health[2])
         return True
 
-    def worker(self, *options: str) -> ServerProcess:
+    def worker(self, *options: str, open_files: int = 0) -> ServerProcess:
         """Return a worker that joins, as `tests.server.process` has it; it listens nowhere."""
         self._workers += 1
         directory = self._directory / f"worker-{self._workers}"
         directory.mkdir(exist_ok=True)
         name = ("--worker-name", f"worker-{self._workers}")
         join = ("--balancer", str(self.path), *name, "-v", "1", *options)
-        return ServerProcess(directory, *join, listens=False)
+        return ServerProcess(directory, *join, listens=False, open_files=open_files)
 
     def ask(self, path: str = "/health", header: str = "") -> tuple[int, dict[str, Any]]:
         """Return status and body of the balancer's health; `header` is one more line."""

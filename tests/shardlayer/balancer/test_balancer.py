@@ -20,8 +20,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from shardlayer.aio.open_files import room_for_connections
 from shardlayer.balancer.refusals import RETRY_AFTER
 from tests.server.client import CLOSE, TEXT, RawClient, frame, request
+from tests.server.open_files import allow_files, open_files
 from tests.server.test_endpoints import make_certificate, tls
 from tests.shardlayer.balancer.processes import BalancerProcess
 from tests.waiting import wait_until
@@ -422,19 +424,58 @@ def test_worker_waits_while_no_file_may_be_opened(
 ) -> None:
     """The balancer does not try all the time, says why it waits, and takes the worker then."""
     watched = psutil.Process(balancer.process.pid)
-    soft, hard = watched.rlimit(psutil.RLIMIT_NOFILE)
-    opened = {int(name) for name in os.listdir(f"/proc/{watched.pid}/fd")}
-    next_one = min(set(range(len(opened) + 1)) - opened)
-    watched.rlimit(psutil.RLIMIT_NOFILE, (next_one, hard))
+    allow_files(watched.pid, 0)
     waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
     waiting.connect(str(balancer.path))
     wait_until(lambda: "A worker can't be accepted" in balancer.log)
     before = watched.cpu_times().user + watched.cpu_times().system
     time.sleep(1.5)
     assert watched.cpu_times().user + watched.cpu_times().system - before < 0.2
-    watched.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
+    allow_files(watched.pid, 100)
     stack.enter_context(balancer.worker())
     wait_until(lambda: balancer.ask()[1]["status"] == "ready")
+
+
+def test_worker_with_few_files(balancer: BalancerProcess, stack: ExitStack) -> None:
+    """It holds as many as its limit has room for, whatever it was told; the others get a 503."""
+    room = room_for_connections(64)
+    worker = stack.enter_context(balancer.worker("--capacity", "5000", open_files=64))
+    balancer.wait_loads(worker_1=0)
+    assert balancer.health()["capacity"] == room
+    connections = [balancer.connect() for _ in range(90)]  # in a few hand-overs
+    for connection in connections:
+        connection.sendall(request())
+    clients = [stack.enter_context(RawClient(each, b"")) for each in connections]
+    assert Counter(client.status for client in clients) == {101: room, 503: 90 - room}
+    health = balancer.health()
+    assert (health["counters"]["joined"], health["counters"]["taken_back"]) == (1, 0)
+    assert "--capacity 5000 is more than the limit on open files (64)" in worker.log
+    assert "The link to the balancer ended" not in worker.log
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets another process's limit")
+def test_worker_whose_files_are_used_up(balancer: BalancerProcess, stack: ExitStack) -> None:
+    """What it has no files for goes to another worker; its link and its clients stay."""
+    full = stack.enter_context(balancer.worker())
+    balancer.wait_loads(worker_1=0)
+    kept = stack.enter_context(RawClient(balancer.connect()))
+    allow_files(full.process.pid, 0)
+    stack.enter_context(balancer.worker())
+    balancer.wait_loads(worker_1=1, worker_2=0)
+    clients = [stack.enter_context(RawClient(balancer.connect())) for _ in range(20)]
+    assert [client.status for client in clients] == [101] * 20
+    balancer.wait_loads(worker_1=1, worker_2=20)
+    counters = balancer.health()["counters"]
+    assert counters["joined"] == 2
+    assert counters["taken_back"] > 0
+    assert says(kept, b"still here")
+    allow_files(full.process.pid, 100)
+
+    def takes_again() -> bool:
+        assert stack.enter_context(RawClient(balancer.connect())).status == 101
+        return balancer.loads()["worker-1"] > 1
+
+    wait_until(takes_again)
 
 
 def status_of_websocket(balancer: BalancerProcess) -> int:
@@ -508,16 +549,16 @@ def test_churn(balancer: BalancerProcess, stack: ExitStack, count: int) -> None:
     workers = [stack.enter_context(balancer.worker("--access-log", "/dev/null")) for _ in range(2)]
     balancer.wait_loads(worker_1=0, worker_2=0)
     pids = [balancer.process.pid, *(worker.process.pid for worker in workers)]
-    before = sum(map(open_files, pids))
+    before = count_files(pids)
     churn(balancer, count)
     balancer.wait_loads(worker_1=0, worker_2=0)
     counters = balancer.health()["counters"]
     assert counters["accepted"] == counters["handed_over"] == count
-    wait_until(lambda: sum(map(open_files, pids)) <= before)
+    wait_until(lambda: count_files(pids) <= before)
     found = [line for process in (balancer, *workers) for line in process.errors()]
     assert [line for line in found if BUSY not in line] == []
 
 
-def open_files(pid: int) -> int:
-    """Return how many descriptors a process has."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def count_files(pids: list[int]) -> int:
+    """Return how many descriptors processes have."""
+    return sum(len(open_files(pid)) for pid in pids)

@@ -12,8 +12,8 @@ import pytest
 
 from shardlayer.balancer.balancer_counters import BalancerCounters
 from shardlayer.balancer.socket_file import Peer
-from shardlayer.balancer.worker_link import JOIN_TIMEOUT, STALLED_AFTER, WorkerLink
-from shardlayer.core.handover_frames import RECEIPT_TIMEOUT, Join, Load
+from shardlayer.balancer.worker_link import JOIN_TIMEOUT, REST, STALLED_AFTER, WorkerLink
+from shardlayer.core.handover_frames import RECEIPT_TIMEOUT, GiveBack, Join, Load
 from tests.shardlayer.balancer.connections import tcp_pairs
 from tests.waiting import until
 
@@ -26,12 +26,14 @@ class Links:
         self.joined: list[WorkerLink] = []
         self.ended = 0
         self.not_taken: list[socket.socket] = []
+        self.returned: list[socket.socket] = []
         self.counters = BalancerCounters()
         self.link = WorkerLink(
             ours,
             Peer(pid=1, uid=1, gid=1),
             self.counters,
             on_join=self.joined.append,
+            on_return=self.returned.extend,
             on_end=self._end,
         )
 
@@ -94,6 +96,31 @@ async def test_receipt_before_the_end_counts(
     links.theirs.close()  # with unread data: an error for the other end
     await until(lambda: links.ended)
     assert links.not_taken == accepted[3:]
+
+
+async def test_given_back(
+    ends: tuple[socket.socket, socket.socket], accepted: list[socket.socket]
+) -> None:
+    """What a worker has no file for is told at once, and it gets nothing more for a moment."""
+    links = Links(*ends)
+    await links.join()
+    for connection in accepted:
+        links.link.give(connection)
+    links.link.flush()
+    links.theirs.send(Load(taken=2, held=2).pack() + GiveBack(count=2).pack())
+    await until(lambda: links.returned)
+    assert links.returned == accepted[2:4]
+    assert (links.link.connections, links.link.waiting, links.link.takes) == (3, 1, False)
+    links.theirs.send(Load(taken=3, held=3).pack())
+    await until(lambda: links.link.waiting == 0)
+    assert accepted[4].fileno() == -1
+    now, takes = time.monotonic(), []
+    for later in (0, REST + 0.1):
+        links.link.check(now + later)
+        takes.append(links.link.takes)
+    assert takes == [False, True]
+    links.theirs.send(GiveBack(count=1).pack())  # of nothing
+    await until(lambda: links.ended)
 
 
 async def test_stalled_and_given_up(

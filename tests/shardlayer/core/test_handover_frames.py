@@ -13,6 +13,7 @@ from shardlayer.core.handover_frames import (
     MAX_NAME,
     MAX_PAYLOAD,
     BrokenHandover,
+    GiveBack,
     Handover,
     HandoverFrame,
     HandoverReader,
@@ -26,7 +27,8 @@ FRAMES: st.SearchStrategy[list[HandoverFrame]] = st.lists(
     st.one_of(
         st.builds(Join, capacity=U32, name=st.text(max_size=MAX_NAME // 4)),
         st.builds(Load, taken=st.integers(0, 2**64 - 1), held=U32),
-        st.builds(Share, capacity=U32, reserve=U32),
+        st.builds(GiveBack, count=U32),
+        st.builds(Share, capacity=U32, reserve=U32, takes_back=st.booleans()),
         st.builds(Handover, given_at=st.floats(0, 1e9), families=st.binary(max_size=MAX_BATCH)),
     )
 )
