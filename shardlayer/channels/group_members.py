@@ -67,18 +67,20 @@ class GroupMembers:
     async def add(self, group: str, channel: str) -> None:
         """Make a channel of this node a member of a group; again prolongs it.
 
+        A call that fails or is cancelled leaves the membership as it is without it.
+
         Raises:
             ShardUnavailable: If the group could not be registered within `publish_timeout`.
         """
-        await self._register(self._enlist(group, channel), channel)
+        await self._register(*self._enlist(group, channel))
 
     def add_soon(self, group: str, channel: str) -> None:
         """Make a channel a member because another process said so.
 
         A member at once, since its messages follow; registered as soon as may be.
         """
-        room = self._enlist(group, channel)
-        self._tasks.spawn(self._add_for_another(room, channel), f"add to {group}")
+        enlisted = self._enlist(group, channel)
+        self._tasks.spawn(self._add_for_another(*enlisted), f"add to {group}")
 
     def discard(self, group: str, channel: str) -> None:
         """End a channel's membership, if there is one."""
@@ -132,24 +134,37 @@ class GroupMembers:
     def _pause(self) -> float:
         return min(self._expiry / SWEEPS_PER_EXPIRY, SWEEP_INTERVAL)
 
-    def _enlist(self, group: str, channel: str) -> LocalRoom:
+    def _enlist(
+        self, group: str, channel: str
+    ) -> tuple[LocalRoom, str, Membership, Membership | None]:
+        """Make a channel a member; return its room and name, its membership, and that before."""
         room = self._rooms.hub_of(group).open(group)
         ends = asyncio.get_running_loop().time() + self._expiry
-        room.channels[channel] = Membership(self._mailboxes.open(channel), ends)
-        return room
+        before = room.channels.get(channel)
+        added = room.channels[channel] = Membership(self._mailboxes.open(channel), ends)
+        return room, channel, added, before
 
-    async def _register(self, room: LocalRoom, channel: str) -> None:
+    async def _register(
+        self, room: LocalRoom, channel: str, added: Membership, before: Membership | None
+    ) -> None:
         try:
             await self._rooms.ensure_entered(room)
         except BaseException:
-            self.discard(room.name, channel)
+            added.failed = True
+            if room.channels.get(channel) is added:  # else another call has added it since
+                if before is None or before.failed:
+                    self.discard(room.name, channel)
+                else:
+                    room.channels[channel] = before
             raise
         self._rooms.changed(room)
 
-    async def _add_for_another(self, room: LocalRoom, channel: str) -> None:
+    async def _add_for_another(
+        self, room: LocalRoom, channel: str, added: Membership, before: Membership | None
+    ) -> None:
         if channel not in room.channels:
             return  # discarded again, or flushed, and the room with it
         try:
-            await self._register(room, channel)
+            await self._register(room, channel, added, before)
         except ShardUnavailable as error:
             self._complain("%s could not be added to %s: %s", channel, room.name, error)

@@ -32,8 +32,9 @@ written is no state of the room: see `gate.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.special_rooms import SpecialRoom
@@ -137,11 +138,19 @@ class Channel(Protocol):
         """Append a serialized message; False if the channel is full."""
 
 
-class Membership(NamedTuple):
-    """A channel in a group, and until when, in the loop's time."""
+@dataclass(slots=True, eq=False)
+class Membership:
+    """A channel in a group, by one call that added it.
+
+    Attributes:
+        channel: The channel.
+        ends: Until when, in the loop's time.
+        failed: Whether the call did not come to its end.
+    """
 
     channel: Channel
     ends: float
+    failed: bool = False
 
 
 class LocalRoom:

@@ -38,6 +38,25 @@ async def test_discarding_what_was_never_added(layer: ShardedChannelLayer) -> No
         await layer.group_discard("g", channel)
 
 
+@pytest.mark.parametrize("cancelled", [(0,), (1,), (0, 1), (1, 0)])
+async def test_cancelled_add_takes_back_only_itself(
+    layer: ShardedChannelLayer, cancelled: tuple[int, ...]
+) -> None:
+    """Another call that adds the channel at the same time goes on; with none it is no member."""
+    channel = await layer.new_channel()
+    adding = [asyncio.create_task(layer.group_add("g", channel)) for _ in range(2)]
+    await asyncio.sleep(0)  # both have begun
+    for number in cancelled:
+        adding[number].cancel()
+    await asyncio.wait(adding)
+    assert [task.cancelled() for task in adding].count(True) == len(cancelled)
+    await layer.group_send("g", message(1))
+    assert await layer.group_members("g") == ([channel] if len(cancelled) == 1 else [])
+    await layer.send(channel, message(2))
+    expected = [1, 2] if len(cancelled) == 1 else [2]
+    assert [await receive(layer, channel) for _ in expected] == expected
+
+
 async def test_group_of_many_channels(make_layer: MakeLayer) -> None:
     """A hundred members with one prefix each get the message, in two processes."""
     here, there = make_layer(), make_layer()
