@@ -19,6 +19,9 @@ class Outage:
         service: What is away, as a line begins: "Redis", "Kafka at 127.0.0.1:9092".
         logger: Where the lines go.
         clock: Seconds, monotonic.
+
+    Attributes:
+        failures: Tries that failed since it was made.
     """
 
     def __init__(
@@ -35,6 +38,12 @@ class Outage:
         self._throttle = Throttle(clock=clock)
         self._backoff = Backoff()
         self._advised: set[str] = set()
+        self.failures = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the service is away, as far as is known."""
+        return self._since is not None
 
     def failed(self, why: object, *, advice: str = "") -> float:
         """Note a failed try; return the seconds to wait before the next (see Backoff).
@@ -42,6 +51,7 @@ class Outage:
         With an `advice` it is one that waiting does not mend: that is said once, as an error,
         with what to do; it is tried again all the same, since somebody may do it.
         """
+        self.failures += 1
         if advice:
             if advice not in self._advised:
                 self._advised.add(advice)

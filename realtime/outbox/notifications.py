@@ -7,11 +7,19 @@ wakes the relay; what there is to do stands in the outbox alone.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from django.db import connections
 
+from realtime.outage import Outage
 from realtime.outbox.entries import NOTIFICATION
+from shardlayer import Backoff, Throttle
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = 1.0  # seconds until it is tried again; longer than a relay needs to see an outage
+LONGEST_PAUSE = 10.0  # seconds
 
 
 class Notifications:
@@ -19,16 +27,20 @@ class Notifications:
 
     Args:
         database: The alias of the outbox's database.
-        wake: The event.
+        wake: The event. It is also set when it hears no more, so that the relay looks itself.
+        outage: Of the database. What that explains is not said once more.
 
     Attributes:
         is_listening: Whether it hears now.
     """
 
-    def __init__(self, database: str, wake: asyncio.Event) -> None:
+    def __init__(self, database: str, wake: asyncio.Event, outage: Outage) -> None:
         self.is_listening = False
         self._database = database
         self._wake = wake
+        self._outage = outage
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._throttle = Throttle()
 
     @property
     def are_possible(self) -> bool:
@@ -40,13 +52,31 @@ class Notifications:
         return bool(is_psycopg3)
 
     async def listen(self) -> None:
-        """Listen on a connection of its own; ends only by an error.
+        """Listen on a connection of its own, made again whenever it is lost.
 
         A pooler in transaction mode can't serve it. It says no error then, and nothing is heard.
-
-        Raises:
-            psycopg.Error: The connection can't be made, or is lost.
         """
+        connection: Any = connections[self._database]
+        lost: type[Exception] = connection.Database.Error
+        while True:
+            try:
+                await self._listen()
+            except lost as error:
+                await self._pause(error)
+
+    async def _pause(self, error: Exception) -> None:
+        is_known, known = self._outage.is_on, self._outage.failures
+        await asyncio.sleep(self._backoff.failed())
+        if is_known or self._outage.failures != known:
+            return  # the database is away, or was: the relay has said so
+        if self._throttle.is_due():
+            logger.warning(
+                "Commits can't be heard of, so the outbox is looked at instead: %s",
+                str(error).strip(),
+            )
+
+    async def _listen(self) -> None:
+        """Listen until the connection can't be made, or is lost; raises why."""
         connection: Any = connections[self._database]
         psycopg = connection.Database
         parameters: dict[str, Any] = connection.get_connection_params()
@@ -57,9 +87,11 @@ class Notifications:
             async with await connect(**parameters, autocommit=True) as listener:
                 await listener.execute(f"LISTEN {NOTIFICATION}")
                 self.is_listening = True
+                self._backoff.reset()
                 self._wake.set()  # for what came before
                 async for _ in listener.notifies():
                     self._wake.set()
             raise psycopg.OperationalError("the connection has ended")
         finally:
             self.is_listening = False
+            self._wake.set()

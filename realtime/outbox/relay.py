@@ -73,7 +73,8 @@ class OutboxRelay:
         self._poll = poll
         self._renewal = lease / 3
         self._wake = asyncio.Event()
-        self._notifications = Notifications(store.database, self._wake)
+        self._outage = Outage(f"The database {store.database!r}", logger)
+        self._notifications = Notifications(store.database, self._wake, self._outage)
         self._source = ""
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._held = 0  # entries in lanes
@@ -83,18 +84,18 @@ class OutboxRelay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then publish what was taken, for 5 s at most, and end the lease."""
-        outage = Outage(f"The database {self._store.database!r}", logger)
         stopping = self._tasks.start(self._tell(stop), "outbox: hear of the end")
         if self._notifications.are_possible:
             self._tasks.supervise(self._notifications.listen, "outbox: hear of commits")
         try:
             while not stop.is_set():
                 try:
-                    await self._work_while_leased(stop, outage)
+                    await self._work_while_leased(stop)
                 except LeaseLost:
                     logger.warning("Another relay has taken over the outbox.")
                 except FAILURES as error:
-                    await pause(outage.failed(error, advice=await self._advice()), unless=stop)
+                    advice = await self._advice()
+                    await pause(self._outage.failed(error, advice=advice), unless=stop)
                 finally:
                     await self._forget()
         finally:
@@ -111,13 +112,13 @@ class OutboxRelay:
             return ""
         return f"manage.py migrate --database {self._store.database}" if lacks else ""
 
-    async def _work_while_leased(self, stop: asyncio.Event, outage: Outage) -> None:
+    async def _work_while_leased(self, stop: asyncio.Event) -> None:
         if not await self._ask(self._store.acquire):
             logger.info("Another relay works on the outbox; waiting for its lease to end.")
             while not await self._ask(self._store.acquire):
                 if await pause(min(self._renewal, STANDBY_LOOK), unless=stop):
                     return
-        outage.over()
+        self._outage.over()
         self._source = await self._source_of_marks(stop)
         if stop.is_set():
             return
@@ -134,7 +135,7 @@ class OutboxRelay:
                 taken = await self._advance(most)
                 renew_at = loop.time() + self._renewal
                 await self._hand_over(taken)
-            outage.over()
+            self._outage.over()
             if not taken:
                 listens = self._notifications.is_listening
                 await self._wait(max(LISTENING_POLL, self._poll) if listens else self._poll)

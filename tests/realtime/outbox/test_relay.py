@@ -104,7 +104,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     name = f"outbox_{uuid4().hex}"
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        yield f"{server.url.rpartition('/')[0]}/{name}"
+    yield f"{server.url.rpartition('/')[0]}/{name}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -254,6 +255,25 @@ def test_relay_waits_for_a_database_that_is_away(
     with outbox.process(*manage("runoutbox", "--retry-failed")) as retried:
         wait_until(lambda: not retried.runs(), within=PATIENCE)
         assert "CommandError: The database 'default'" in retried.output()
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_outage_of_postgresql_is_one_line(outbox: Outbox, postgresql: PostgreSQL) -> None:
+    """And one when it is back, after which commits are heard of again."""
+    with outbox.relay() as relay:
+        relay.says("Publishing what the outbox")
+        postgresql.stop()
+        relay.says("waiting for it")
+        time.sleep(3.0)  # in which both connections are tried again, more than once
+        postgresql.start()
+        relay.says("is back after")
+        outbox.done(*manage("shell", "-v", "0", "-c", WRITE_ONE))
+        wait_until(lambda: outbox.waiting() == (0, 0), within=PATIENCE)
+        assert relay.stop() == 0
+        said = relay.output()
+    assert (said.count("is not available"), said.count("is back")) == (1, 1), said
+    assert not re.search("Traceback|ERROR|heard of", said), said
 
 
 @pytest.mark.slow
