@@ -15,7 +15,8 @@ class Order:
 
     Attributes:
         priority: Low ones start first and stop last, one after the other.
-        stop_seconds: From the signal to SIGKILL. All kinds together stay below ten.
+        stop_seconds: From the signal to SIGKILL. More than the part needs on a busy machine:
+            bin/dev itself sees to it that all together take no longer than it promises.
         stop_signal: INT to the workers, as by Ctrl-C: they send their clients away all at once.
     """
 
@@ -26,13 +27,13 @@ class Order:
 
 # What others need stops later: balancer, workers, then the feed, the pool, the broker, Redis.
 ORDERS = {
-    "redis": Order(priority=10, stop_seconds=1),
-    "kafka": Order(priority=20, stop_seconds=1),
-    "pool": Order(priority=30, stop_seconds=2),
-    "feed": Order(priority=40, stop_seconds=1),
-    "balancer": Order(priority=60, stop_seconds=1),  # stops first: nobody new comes
+    "redis": Order(priority=10, stop_seconds=3),
+    "kafka": Order(priority=20, stop_seconds=3),
+    "pool": Order(priority=30, stop_seconds=3),
+    "feed": Order(priority=40, stop_seconds=3),
+    "balancer": Order(priority=60, stop_seconds=3),  # stops first: nobody new comes
 }
-OTHER = Order(priority=45, stop_seconds=1)  # a part that somebody adds to the Procfile
+OTHER = Order(priority=45, stop_seconds=3)  # a part that somebody adds to the Procfile
 WORKERS = Order(priority=50, stop_seconds=3, stop_signal="INT")  # one group: they stop side by side
 
 _DAEMON = """\
