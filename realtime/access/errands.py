@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from weakref import WeakSet
 
 from realtime.clients.client_counters import counters
 from shardlayer import ShardUnavailable, Throttle
@@ -17,6 +18,17 @@ logger = logging.getLogger(__name__)
 RETRY_PAUSE = 0.5  # seconds until a work is tried again for which Redis was away
 
 Work = Callable[[], None]
+
+_all: WeakSet[BackgroundErrands] = WeakSet()
+
+
+def drop_errands() -> None:
+    """Leave out all works that wait, anywhere in this process, and wait for those under way.
+
+    For tests: what one has begun is not done in the next one, with its settings and its layer.
+    """
+    for errands in list(_all):
+        errands.drop()
 
 
 class BackgroundErrands:
@@ -37,8 +49,9 @@ class BackgroundErrands:
         self._complaint = Throttle()
         self._lock = threading.Lock()
         self._works: deque[Work] = deque()
-        self._is_running = False
+        self._thread: threading.Thread | None = None  # while there are works
         os.register_at_fork(after_in_child=self._begin)
+        _all.add(self)
 
     def run(self, work: Work) -> bool:
         """Have a work done soon; False, and counted, if too many wait already."""
@@ -47,22 +60,35 @@ class BackgroundErrands:
                 counters.sign_outs_untold += 1
                 return False
             self._works.append(work)
-            if not self._is_running:
-                self._is_running = True
-                threading.Thread(target=self._run, name=self._name).start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name)
+                self._thread.start()
         return True
+
+    def drop(self) -> None:
+        """Leave out what waits, also to be tried again; return once nothing is under way."""
+        with self._lock:
+            self._works.clear()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def _run(self) -> None:
         while True:
             with self._lock:
                 if not self._works:
-                    self._is_running = False
+                    self._thread = None
                     return
                 work = self._works[0]
-            while not self._is_done_with(work):
+            while not self._is_done_with(work) and self._is_next(work):
                 time.sleep(RETRY_PAUSE)
             with self._lock:
-                self._works.popleft()
+                if self._is_next(work):
+                    self._works.popleft()
+
+    def _is_next(self, work: Work) -> bool:
+        """Return whether a work was not dropped."""
+        return bool(self._works) and self._works[0] is work
 
     def _is_done_with(self, work: Work) -> bool:
         """Do a work; return whether it is not to be tried again."""
@@ -82,4 +108,4 @@ class BackgroundErrands:
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._works = deque()
-        self._is_running = False
+        self._thread = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ import pytest
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
+from realtime.access.errands import drop_errands
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.open_rooms import OPEN_ROOMS
@@ -26,6 +27,13 @@ def channel_layers(**config: Any) -> dict[str, dict[str, Any]]:
 def open_rooms(settings: Settings) -> None:
     """Rooms that are open, unless a test sets REALTIME itself."""
     settings.REALTIME = settings.REALTIME | {"ROOMS": OPEN_ROOMS}
+
+
+@pytest.fixture(autouse=True)
+def errands_end_with_their_test(settings: Settings) -> Iterator[None]:
+    """What a test has threads tell, such as that a user was deleted, is not told in the next."""
+    yield
+    drop_errands()
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import pytest
 
 from realtime.access import errands
-from realtime.access.errands import BackgroundErrands
+from realtime.access.errands import BackgroundErrands, drop_errands
 from realtime.clients.client_counters import counters
 from shardlayer import ShardUnavailable
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 AWAY = ShardUnavailable(shard=0, server="redis://x", reason="it is away")
 
@@ -66,6 +66,23 @@ def test_what_fails_is_left_out() -> None:
     works.run(lambda: done.append("next"))
     wait_until(lambda: bool(done))
     assert counters.sign_outs_untold == before + 1
+
+
+def test_dropped() -> None:
+    """What was begun is over then, what waited for Redis too, and the rest is never done."""
+    works, begun, done = BackgroundErrands("errands of a test", most=9), threading.Event(), []
+
+    def away() -> None:
+        begun.set()
+        raise AWAY
+
+    works.run(away)
+    works.run(lambda: done.append("never"))
+    begun.wait(PATIENCE)
+    drop_errands()
+    works.run(lambda: done.append("later"))
+    wait_until(lambda: bool(done))
+    assert done == ["later"]
 
 
 def test_line_is_bounded() -> None:
