@@ -7,6 +7,7 @@ nothing else: a token that names another algorithm, or none, is refused (RFC 872
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,6 +18,7 @@ from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, 
 
 from realtime.access.credential import BadToken, Credential
 from realtime.access.identity import canonical_key, key_of
+from realtime.access.issuer_clock import IssuerClock
 from realtime.access.jwks import KeySet, NoSuchKey
 from realtime.conf import Conf, conf
 from shardlayer import needs_extra
@@ -37,6 +39,7 @@ class JwtReader:
         self._jwt = jwt
         self._settings = settings
         self._algorithm = settings.jwt_algorithm or ""
+        self._clock = IssuerClock()
         self._keys = [self.prepared(key) for key in settings.jwt_keys]
         self._key_set: KeySet | None = None
         if settings.jwt_jwks_url:
@@ -97,7 +100,7 @@ class JwtReader:
         settings = self._settings
         user = payload.get(settings.jwt_user_claim)
         rooms = payload.get(settings.jwt_rooms_claim, [])
-        issued, name = payload.get("iat", 0.0), payload.get(settings.jwt_name_claim, "")
+        name = payload.get(settings.jwt_name_claim, "")
         if not isinstance(user, str | int) or isinstance(user, bool) or user == "":
             raise BadToken(f"The token has no {settings.jwt_user_claim} that names a user.")
         if not isinstance(rooms, list) or not all(isinstance(room, str) for room in rooms):
@@ -114,9 +117,15 @@ class JwtReader:
             name=name if isinstance(name, str) else "",
             claims=payload,
             rooms=tuple(rooms),
-            issued=float(issued) if isinstance(issued, _is_number) else 0.0,
+            issued=self._issued(payload),
             expires=float(payload["exp"]),
         )
+
+    def _issued(self, payload: Mapping[str, Any]) -> float:
+        claim = payload.get("iat")
+        if not isinstance(claim, _is_number) or claim <= 0:
+            return 0.0
+        return self._clock.dated(float(claim), time.time())
 
     def _key_of_jwk(self, jwk: Mapping[str, Any]) -> Any:
         if jwk.get("alg", self._algorithm) != self._algorithm:

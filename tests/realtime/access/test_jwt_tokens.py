@@ -22,6 +22,7 @@ from realtime.access.credential import BadToken, Credential
 from realtime.access.identity import Identity, user_by
 from realtime.access.jwt_checks import check_jwt, check_jwt_is_for_us
 from realtime.access.jwt_tokens import jwt_reader
+from realtime.access.revocations import Revocation, Revocations, Verdict
 from realtime.tokens import MAX_TOKEN, issue_token, sign_in_by
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
@@ -140,6 +141,20 @@ async def test_clocks_may_differ(settings: Settings) -> None:
     settings.REALTIME = configured("HS256", JWT_LEEWAY=0)
     with pytest.raises(BadToken, match="too old"):
         await jwt_reader().read(signed("HS256", exp=now - 20))
+
+
+async def test_clock_of_the_issuer_is_ahead(settings: Settings) -> None:
+    """A token is dated by ours, so that one of before a sign-out does not count after it."""
+    settings.REALTIME = configured("HS256")
+    token = signed("HS256", iat=int(time.time()) + 20)
+    reader, before = jwt_reader(), time.time()
+    read = [(await reader.read(token)).issued for _ in range(2)]
+    assert before - 1 <= read[0] <= time.time()
+    assert read[1] == pytest.approx(read[0], abs=1)
+    signed_out = Revocation(at=time.time() + 0.5, user="7")
+    known = Revocations(lifetime=3600)
+    known.learn(signed_out, time.time())
+    assert known.judge(await reader.read(token), time.time() + 19) is Verdict.REVOKED
 
 
 def forgeries() -> Iterator[tuple[str, str, str]]:
