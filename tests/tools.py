@@ -19,6 +19,8 @@ PROGRAMS = {
     "java": ("java",),
     "mvn": ("mvn",),
     "cc": ("cc", "gcc", "clang"),
+    "node": ("node", "nodejs"),
+    "npm": ("npm",),
     "haproxy": ("haproxy", "/usr/sbin/haproxy"),
     "nginx": ("nginx", "/usr/sbin/nginx"),
     "systemd-analyze": ("systemd-analyze",),

@@ -153,7 +153,7 @@ def test_rooms_share_frames(tab: Page) -> None:
 )
 def test_addresses(path: str, base: str, address: str, tab: Page) -> None:
     """A path becomes a WebSocket address of the page's own server, with its kind of TLS."""
-    assert call(tab, "realtime/client/protocol.js", "websocketUrl", path, base) == address
+    assert call(tab, "realtime/client.js", "websocketUrl", path, base) == address
 
 
 @pytest.mark.parametrize(

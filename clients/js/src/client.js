@@ -1,0 +1,341 @@
+/**
+ * The reference client of the Shardlayer protocol (docs/protocol.md; its use: docs/client.md).
+ *
+ *     const client = new RealtimeClient("/ws/");
+ *     client.subscribe("chat.lobby", (message) => show(message));
+ *     client.connect();
+ *
+ * An ES module for browsers: no build step, no dependency. It comes back by itself, after a wait
+ * with chance in it; then subscribes to all its rooms in one frame, each from the offset that it has
+ * seen; hands on what it missed before what is new, each publication once and in order; and says
+ * so (`gap`) where that was not possible.
+ */
+
+import { backoffDelay, returnDelay } from "./backoff.js";
+import { Connection } from "./connection.js";
+import { Lag } from "./lag.js";
+import { RealtimeError, websocketUrl } from "./protocol.js";
+import { newKey, sendUntilTaken } from "./publishing.js";
+import { Resuming } from "./resuming.js";
+import { Rooms } from "./rooms.js";
+
+/** A connection that lasted so long was a good one: the next wait is short. In milliseconds. */
+export const STABLE_AFTER = 5_000;
+
+/** What arrives so late is called behind, in milliseconds. */
+export const BEHIND_AFTER = 2_000;
+
+/** The attempt whose backoff a client waits that was sent away for sending too much: 0 to 16 s. */
+const LATER_ATTEMPT = 5;
+
+/** @typedef {"connecting" | "live" | "behind" | "offline"} State */
+
+/**
+ * @typedef {object} Status
+ * @property {State} state
+ * @property {number} lag How late what arrives is, in milliseconds; of interest when behind.
+ * @property {number | null} retryAt When the next attempt starts, as `Date.now()` counts; if any.
+ * @property {boolean} final Offline, and no attempt will follow until `connect()`.
+ * @property {string} reason Why it is offline, for people.
+ */
+
+/**
+ * @typedef {object} ClientOptions
+ * @property {(data: any, room: string) => number | undefined} [sentAt] When the data was made, in
+ *   milliseconds of a clock that agrees with this one. Lets `behind` mean the age of the data too.
+ * @property {number} [behindAfter] See BEHIND_AFTER.
+ * @property {() => number} [random] The chance in the waits.
+ */
+
+/** @typedef {import("./connection.js").ConnectionOptions & ClientOptions} Options */
+
+/**
+ * Events: `state` (detail: Status; also for each new figure while behind), `subscribed`, `gap` and
+ * `presence` (of all subscriptions, see Subscription), `announcement` (detail: {data}; to everybody, in
+ * whichever rooms), `error` (detail: a RealtimeError that no promise carries: a room or a token
+ * refused, an unreadable frame).
+ */
+export class RealtimeClient extends EventTarget {
+  /** @type {Readonly<Status>} */
+  #status = { state: "offline", lag: 0, retryAt: null, final: true, reason: "" };
+  /** @type {Connection | null} */
+  #connection = null;
+  #wanted = false;
+  #attempt = 0;
+  /** @type {number | null} Milliseconds: when the server that goes wants this client back. */
+  #returnIn = null;
+  /** @type {{connection: Connection | null, client: string} | null} Whose id is known. */
+  #named = null;
+  /** @type {number | undefined} */
+  #retryTimer;
+  /** @type {number | undefined} */
+  #stableTimer;
+  #url;
+  #options;
+  #lag;
+  #resuming;
+  #rooms;
+
+  /**
+   * @param {string} url Absolute, or relative to the page: `/ws/`.
+   * @param {Options} [options]
+   */
+  constructor(url, options = {}) {
+    super();
+    this.#url = websocketUrl(url, document.baseURI);
+    this.#options = options;
+    this.#lag = new Lag(options.behindAfter ?? BEHIND_AFTER, (lag, behind) => {
+      if (this.#status.state !== "live" && this.#status.state !== "behind") return;
+      this.#become({ state: behind ? "behind" : "live", lag });
+    });
+    this.#resuming = new Resuming(options.random);
+    this.#rooms = new Rooms({
+      connection: () => this.#connection,
+      emit: (type, detail) => this.#emit(type, detail),
+    });
+  }
+
+  /** @returns {Readonly<Status>} */
+  get status() {
+    return this.#status;
+  }
+
+  /** Connect, and stay so until `close()`. Subscribe before or after, as you like. */
+  connect() {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#attempt = 0;
+    addEventListener("online", this.#wake);
+    document.addEventListener("visibilitychange", this.#wake);
+    this.#open();
+  }
+
+  /** Disconnect and stay away. Subscriptions are kept, for another `connect()`. */
+  close() {
+    if (this.#wanted) this.#stop("Closed by this page.");
+  }
+
+  /**
+   * Follow a room. One subscription a room; all of one turn of the event loop share a frame.
+   * @param {string} room 1 to 99 letters, digits, `-`, `_` and `.`.
+   * @param {import("./subscription.js").Handler} handler Called in the order of offsets.
+   * @param {import("./subscription.js").Options} [options]
+   * @returns {import("./subscription.js").Subscription}
+   * @throws {RealtimeError} `already_subscribed`.
+   */
+  subscribe(room, handler, options) {
+    return this.#rooms.subscribe(room, handler, options);
+  }
+
+  /**
+   * Follow the private room of the user who is signed in, whatever it is called.
+   * @param {import("./subscription.js").Handler} handler
+   * @param {import("./subscription.js").Options} [options]
+   * @returns {Promise<import("./subscription.js").Subscription>} Once the server has said
+   *   who that is; rejects as `identity` does, and with `anonymous` if it is nobody.
+   */
+  async subscribeToUser(handler, options) {
+    const { room } = await this.identity();
+    if (room === null) throw new RealtimeError("anonymous", "Nobody is signed in.");
+    return this.subscribe(room, handler, options);
+  }
+
+  /**
+   * Ask who the server takes this client for; waits for the connection.
+   * @returns {Promise<{node: string, client: string, user: string | null, room: string | null}>}
+   *   The worker, the connection's id, the user's name and private room. Rejects with `offline` unless `connect()` was called.
+   */
+  async identity() {
+    return (await this.#ask({ connect: {} })).connected;
+  }
+
+  /**
+   * The id of the present connection, for the header `X-Realtime-Client` of a request: what its view
+   * then publishes can leave this client out. Waits for the connection. Each connection has another.
+   * @returns {Promise<string>} Rejects with `offline` unless `connect()` was called.
+   */
+  async connectionId() {
+    const connection = this.#connection;
+    if (connection === null || connection !== this.#named?.connection) {
+      const { client } = await this.identity();
+      this.#named = { connection: this.#connection, client };
+    }
+    return this.#named.client;
+  }
+
+  /**
+   * Publish to a room. Never queued: without a connection it rejects at once (`offline`), and what
+   * was on its way when the connection went rejects as `lost`, since it may have arrived.
+   * @param {string} room
+   * @param {unknown} data Anything that JSON can say.
+   * @param {{key?: string, retryFor?: number}} [options] `key`: names this publication, 1 to 64
+   *   characters; what is published again under the same key within five minutes is published
+   *   once. `retryFor`: try again for so many milliseconds where that may help, under one key.
+   * @returns {Promise<{room: string, offset?: number, epoch?: string}>}
+   */
+  async publish(room, data, { key, retryFor = 0 } = {}) {
+    const publish = { room, data, key: key ?? (retryFor > 0 ? newKey() : undefined) };
+    const send = () => this.#request({ publish });
+    return (await sendUntilTaken(send, retryFor, this.#options.random)).published;
+  }
+
+  /**
+   * Read a room's newest publications without following it; waits for the connection. What is too
+   * much for one answer is asked for in several.
+   * @param {string} room
+   * @param {{limit?: number, before?: number, token?: string}} [options] `limit`: at most so many;
+   *   the server has a limit of its own. `before`: those before that offset. `token`: opens the
+   *   room.
+   * @returns {Promise<import("./protocol.js").History>}
+   */
+  async history(room, { limit, before, token } = {}) {
+    const read = (await this.#ask({ history: { room, limit, before, token } })).history;
+    let { more } = read;
+    while (more > 0 && read.publications.length > 0) {
+      const [{ offset }] = read.publications;
+      const rest = { room, limit: more, before: offset, token };
+      const page = (await this.#ask({ history: rest })).history;
+      if (page.epoch !== read.epoch) break; // the room was begun anew: this is of another count
+      read.publications.unshift(...page.publications);
+      more = page.publications.length > 0 ? page.more : 0;
+    }
+    delete read.more;
+    return read;
+  }
+
+  /**
+   * Ask how many people are in a room, and who; waits for the connection.
+   * @param {string} room
+   * @param {{limit?: number, after?: string}} [options] `limit`: name at most so many; the server
+   *   has a limit of its own. `after`: those behind that person.
+   * @returns {Promise<import("./protocol.js").PresencePage>}
+   */
+  async presence(room, { limit, after } = {}) {
+    return (await this.#ask({ presence: { room, limit, after } })).presence;
+  }
+
+  /** @returns {Promise<number>} Milliseconds there and back, behind all that is queued before. */
+  async ping() {
+    const sent = performance.now();
+    await this.#request({ ping: {} });
+    return performance.now() - sent;
+  }
+
+  /** @param {object} command */
+  async #request(command) {
+    if (this.#connection === null) throw new RealtimeError("offline", "Not connected.");
+    return this.#connection.request(command);
+  }
+
+  /**
+   * Send a command that changes nothing, on the next connection too if one was lost over it.
+   * @param {object} command
+   */
+  async #ask(command) {
+    await null; // so that `connect()` may follow in the same turn
+    for (;;) {
+      while (!this.#connection?.ready) {
+        if (!this.#wanted) throw new RealtimeError("offline", "Not connected.");
+        await new Promise((resolve) => this.addEventListener("state", resolve, { once: true }));
+      }
+      try {
+        return await this.#request(command);
+      } catch (error) {
+        if (!(error instanceof RealtimeError && error.code === "lost")) throw error;
+      }
+    }
+  }
+
+  #open() {
+    clearTimeout(this.#retryTimer);
+    this.#returnIn = null;
+    this.#become({ state: "connecting", retryAt: null, final: false });
+    this.#connection = new Connection(this.#url, this.#options, this.#resuming, {
+      onReady: () => this.#joinAll(),
+      onMessage: (message) => this.#receive(message),
+      onLag: (lag) => this.#lag.pongLate(lag),
+      onError: (error) => this.#emit("error", error),
+      onEnd: (reason, comeBack, later) => {
+        if (!comeBack) return this.#stop(reason);
+        this.#release();
+        if (later) this.#attempt = Math.max(this.#attempt, LATER_ATTEMPT);
+        const wait = this.#returnIn ?? backoffDelay(this.#attempt++, this.#options.random);
+        this.#retryTimer = setTimeout(() => this.#open(), wait);
+        this.#become({ state: "offline", retryAt: Date.now() + wait, reason });
+      },
+    });
+  }
+
+  #release() {
+    this.#connection = null;
+    this.#lag.reset();
+    clearTimeout(this.#stableTimer);
+    this.#resuming.stop();
+    this.#rooms.hold();
+  }
+
+  /** @param {string} reason */
+  #stop(reason) {
+    this.#wanted = false;
+    removeEventListener("online", this.#wake);
+    document.removeEventListener("visibilitychange", this.#wake);
+    clearTimeout(this.#retryTimer);
+    this.#connection?.close();
+    this.#release();
+    this.#become({ state: "offline", retryAt: null, final: true, reason });
+  }
+
+  /** The network is back, or someone looks at the page again: find out now, don't wait. */
+  #wake = () => {
+    if (document.visibilityState === "hidden") return;
+    if (this.#connection === null) this.#open();
+    else this.#connection.check();
+  };
+
+  async #joinAll() {
+    const connection = this.#connection;
+    await this.#rooms.joinAll();
+    if (connection === null || connection !== this.#connection) return;
+    this.#stableTimer = setTimeout(() => (this.#attempt = 0), STABLE_AFTER);
+    this.#resuming.start(async () => (await connection.request({ note: {} })).note);
+    this.#become({ state: "live", lag: 0, reason: "" });
+  }
+
+  /** @param {any} message A push, or what answers no command: an error, rooms of the URL (id 0). */
+  #receive(message) {
+    if (message.subscribed !== undefined) {
+      for (const reply of [message.subscribed].flat()) this.#rooms.accept(reply);
+    } else if (message.error !== undefined) {
+      this.#emit("error", new RealtimeError(message.error.code, message.error.message));
+    } else if (message.reconnect !== undefined) {
+      this.#returnIn = returnDelay(message.reconnect.after_ms);
+    } else if (message.renew !== undefined) {
+      void this.#connection?.renew();
+    } else if (message.unsubscribed !== undefined) {
+      this.#rooms.putOut(message.room, message.unsubscribed.code);
+    } else if (message.announcement !== undefined) {
+      this.#emit("announcement", { data: message.announcement });
+    } else if (message.reset !== undefined) {
+      this.#rooms.reset(message);
+    } else if (message.presence !== undefined) {
+      this.#rooms.presence(message);
+    } else if (!("data" in message)) {
+      if (message.offset !== undefined) this.#rooms.push(message);
+    } else {
+      const sent = this.#options.sentAt?.(message.data, message.room);
+      if (sent !== undefined) this.#lag.dataAge(Date.now() - sent);
+      this.#rooms.push(message);
+    }
+  }
+
+  /** @param {Partial<Status>} change */
+  #become(change) {
+    this.#status = Object.freeze({ ...this.#status, ...change });
+    this.#emit("state", this.#status);
+  }
+
+  /** @param {string} type @param {unknown} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
