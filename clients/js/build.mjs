@@ -15,21 +15,27 @@ import { build } from "esbuild";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const STATIC = join(HERE, "../../realtime/static/realtime");
 
+/** Members that only the client's own files call, and no browser or protocol has: they get short names. */
+const INTERNAL = [
+  "abandon", "accept", "beat", "check", "complete", "dataAge", "deliveries", "fail", "fetchesToken", "forget",
+  "heard", "hold", "interval", "joinAll", "mayRenewToken", "onDead", "onEnd", "onError", "onLag", "onMessage",
+  "onReady", "overhear", "pongLate", "putOut", "ready", "refuse", "renewToken", "request", "settle", "start",
+];
+
 const OPTIONS = {
   absWorkingDir: HERE,
-  entryPoints: ["src/index.js"],
   bundle: true,
   minify: true,
   sourcemap: true,
   target: "es2022",
-  legalComments: "none",
+  mangleProps: new RegExp(`^(${INTERNAL.join("|")})$`),
   write: false, // the source maps name the sources as seen from dist/, wherever they are written to
 };
 
 /** Each with its source map. */
 const SERVED = [
-  await build({ ...OPTIONS, format: "esm", outfile: "dist/client.js" }),
-  await build({ ...OPTIONS, format: "iife", globalName: "Shardlayer", outfile: "dist/client.iife.js" }),
+  await build({ ...OPTIONS, entryPoints: ["src/index.js"], format: "esm", outfile: "dist/client.js" }),
+  await build({ ...OPTIONS, entryPoints: ["src/global.js"], format: "iife", outfile: "dist/client.iife.js" }),
 ].flatMap(({ outputFiles }) => outputFiles);
 
 const [folder] = process.argv.slice(2);

@@ -237,12 +237,29 @@ def test_closing(tab: Page) -> None:
     client.wait("live", 1)
 
 
-def test_one_subscription_a_room(tab: Page) -> None:
-    """A second subscription to a room is an error; after unsubscribing it is none."""
+def test_several_handlers_of_a_room(tab: Page) -> None:
+    """Two handlers get each message; one that joins later gets the past that it asks for."""
     client = RecordingClient(tab, "chat.o")
     client.wait("live", 0)
-    again = "() => { try { client.subscribe('chat.o', () => {}); } catch (e) { return e.code; } }"
-    assert client.run(again) == "already_subscribed"
+    again = """(since) => client.subscribe("chat.o", (data, { offset, replayed }) => {
+      told.data.push({ room: "again", data, offset, replayed });
+      document.title = `${told.states.at(-1)} ${told.data.length}`;
+    }, { since })"""
+    client.publish("chat.o", "one")
+    client.wait("live", 1)
+    client.run(f"() => {{ ({again})({{ offset: 0, epoch: '' }}); }}")
+    client.wait("live", 2)
+    client.publish("chat.o", "two")
+    client.wait("live", 4)
+    told = [(each["room"], each["data"], each["replayed"]) for each in client.run("told.data")]
+    assert told[:2] == [("chat.o", "one", False), ("again", "one", True)]
+    assert sorted(told[2:]) == [("again", "two", False), ("chat.o", "two", False)]
+
+
+def test_leaving_and_joining_in_one_turn(tab: Page) -> None:
+    """Who leaves a room and subscribes at once again is in it."""
+    client = RecordingClient(tab, "chat.o")
+    client.wait("live", 0)
     client.run("() => { told.room = client.subscribe('chat.q', () => {}); }")
     client.run("() => { told.room.unsubscribe(); client.subscribe('chat.q', () => {}); }")
     client.publish("chat.o", "still there")

@@ -26,7 +26,7 @@ def built(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", [name + end for name in SERVED for end in ("", ".map")])
 def test_served_file_is_the_build_of_the_sources(built: Path, name: str) -> None:
-    """Whoever changes a source runs `node build.mjs` in clients/js, and commits what comes of it."""
+    """Whoever changes a source runs `node build.mjs` in clients/js and commits what is built."""
     assert (STATIC / name).read_bytes() == (built / name).read_bytes()
 
 

@@ -116,12 +116,12 @@ export class RealtimeClient extends EventTarget {
   }
 
   /**
-   * Follow a room. One subscription a room; all of one turn of the event loop share a frame.
+   * Follow a room. All subscriptions of one turn of the event loop share a frame; those of one room
+   * share its membership.
    * @param {string} room 1 to 99 letters, digits, `-`, `_` and `.`.
-   * @param {import("./subscription.js").Handler} handler Called in the order of offsets.
+   * @param {import("./subscription.js").Handler} [handler] Called in the order of offsets.
    * @param {import("./subscription.js").Options} [options]
    * @returns {import("./subscription.js").Subscription}
-   * @throws {RealtimeError} `already_subscribed`.
    */
   subscribe(room, handler, options) {
     return this.#rooms.subscribe(room, handler, options);

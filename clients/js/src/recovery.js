@@ -50,10 +50,12 @@ export function countBetween(since, position) {
  * Whether a push can be handed on, or the server has to be asked first.
  * @param {Position | null} position Where the subscription stands; `null` without history.
  * @param {Push} push
- * @returns {"deliver" | "resync"}
+ * @returns {"deliver" | "resync" | "drop"} `drop`: it is of what another subscription of the same
+ *   connection missed, and this one did not.
  */
 export function judge(position, push) {
   if (position === null || push.offset === undefined) return "deliver";
+  if (push.replayed === true && push.offset <= position.offset) return "drop";
   return comesNext(position.offset, push) ? "deliver" : "resync";
 }
 
@@ -73,25 +75,31 @@ function comesNext(last, { offset = 0, after }) {
  * @param {Position | null} since The position that was asked for, if any.
  * @param {Subscribed} reply
  * @param {Push[]} held Pushes that came while the reply was awaited.
+ * @param {boolean} [further] The reply reaches further back: another subscription asked for more.
  * @returns {{deliveries: Delivery[], position: Position | null, complete: boolean}}
  *   What to hand on, in order; where the subscription then stands; and whether nothing is missing
  *   in between. Without `since` there is nothing that could be missing before the first.
  */
-export function merge(since, reply, held) {
+export function merge(since, reply, held, further = false) {
   if (reply.offset === undefined || reply.epoch === undefined) {
     const deliveries = held.map((push) => delivery(push, false));
     return { deliveries, position: null, complete: since === null };
   }
-  let seen = since !== null && since.epoch === reply.epoch ? since.offset : 0;
+  const isSameCount = since?.epoch === reply.epoch;
+  // Without `since` nothing of the past is wanted; others of this connection may have asked for it.
+  let seen = since === null ? reply.offset : isSameCount ? since.offset : 0;
   /** @type {Delivery[]} */
   const deliveries = [];
-  for (const publication of [...(reply.publications ?? [])].sort((a, b) => a.offset - b.offset)) {
+  const publications = [...(reply.publications ?? [])].sort((a, b) => a.offset - b.offset);
+  const [first] = publications;
+  for (const publication of publications) {
     if (publication.offset <= seen) continue;
     deliveries.push(delivery(publication, true));
     seen = publication.offset;
   }
   seen = Math.max(seen, reply.offset);
-  let complete = since === null || reply.recovered === true;
+  const holdsAll = isSameCount && (first?.offset ?? reply.offset + 1) <= since.offset + 1;
+  let complete = since === null || reply.recovered === true || (further && holdsAll);
   for (const push of held) {
     if (push.offset === undefined || push.offset <= seen) continue;
     // Asked once already: a hole that is still there stays, and is owned up to.

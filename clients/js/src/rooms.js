@@ -13,12 +13,13 @@ const PASSING_REFUSALS = new Set(["rate", "full", "unavailable", "internal", "to
 const PASSING_ATTEMPT = 3;
 
 /** @typedef {import("./connection.js").Connection} Connection */
+/** @typedef {import("./protocol.js").Position} Position */
 /** @typedef {import("./protocol.js").Subscribed} Subscribed */
 
 export class Rooms {
-  /** @type {Map<string, Subscription>} */
-  #subscriptions = new Map();
-  /** @type {Set<Subscription>} To be asked for in one frame, at the end of this turn. */
+  /** @type {Map<string, Set<Subscription>>} Those of a room; none is empty. */
+  #rooms = new Map();
+  /** @type {Set<string>} To be asked for in one frame, at the end of this turn. */
   #asking = new Set();
   #connection;
   #emit;
@@ -35,49 +36,57 @@ export class Rooms {
 
   /**
    * @param {string} room
-   * @param {import("./subscription.js").Handler} handler
+   * @param {import("./subscription.js").Handler} [handler]
    * @param {import("./subscription.js").Options} [options]
    */
   subscribe(room, handler, options = {}) {
-    if (this.#subscriptions.has(room)) {
-      throw new RealtimeError("already_subscribed", `${room} has a subscription already.`, room);
-    }
     const subscription = new Subscription(room, handler, options, (left) => this.#leave(left));
-    this.#subscriptions.set(room, subscription);
-    this.#ask(subscription);
+    if (!this.#rooms.has(room)) this.#rooms.set(room, new Set());
+    this.#in(room).add(subscription);
+    this.#ask(room);
     return subscription;
   }
 
   /** Ask for all rooms, on a new connection. Resolves when all have an answer, or it is gone. */
   async joinAll() {
     this.#asking.clear();
-    await this.#join([...this.#subscriptions.values()]);
+    await this.#join([...this.#rooms.keys()]);
   }
 
   /** The connection is gone: from here on, what comes has to be merged. */
   hold() {
-    for (const subscription of this.#subscriptions.values()) subscription.hold();
+    for (const room of this.#rooms.keys()) {
+      for (const subscription of this.#in(room)) subscription.hold();
+    }
   }
 
-  /** @param {Subscribed} reply */
-  accept(reply) {
+  /**
+   * @param {Subscribed} reply
+   * @param {Position | null} [asked] The position that the server was asked with.
+   */
+  accept(reply, asked = null) {
     const { room } = reply;
-    const subscription = this.#subscriptions.get(room);
-    if (subscription === undefined) return;
     if (reply.error !== undefined) {
-      this.#refused(subscription, new RealtimeError(reply.error.code, reply.error.message, room));
+      this.#refused(room, new RealtimeError(reply.error.code, reply.error.message, room));
       return;
     }
-    const { gap, recovered, replayed } = subscription.accept(reply);
-    const { position } = subscription;
-    this.#tell(subscription, "subscribed", { room, position, recovered, replayed });
-    if (gap !== null) this.#tell(subscription, "gap", { room, ...gap });
+    for (const subscription of this.#in(room)) {
+      if (subscription.state === "joined") {
+        if (subscription.overhear(reply)) this.#ask(room);
+        continue;
+      }
+      const { gap, recovered, replayed } = subscription.accept(reply, asked);
+      const { position } = subscription;
+      this.#tell([subscription], "subscribed", { room, position, recovered, replayed });
+      if (gap !== null) this.#tell([subscription], "gap", { room, ...gap });
+    }
   }
 
   /** @param {import("./protocol.js").Push} push */
   push(push) {
-    const subscription = this.#subscriptions.get(push.room);
-    if (subscription?.push(push)) this.#ask(subscription);
+    for (const subscription of this.#in(push.room)) {
+      if (subscription.push(push)) this.#ask(push.room);
+    }
   }
 
   /**
@@ -86,62 +95,67 @@ export class Rooms {
    * @param {string} code
    */
   putOut(room, code) {
-    const subscription = this.#subscriptions.get(room);
-    if (subscription === undefined) return;
-    const words = "The server has ended the subscription.";
-    this.#refused(subscription, new RealtimeError(code, words, room));
+    this.#refused(room, new RealtimeError(code, "The server has ended the subscription.", room));
   }
 
   /** @param {import("./protocol.js").Reset} push */
   reset({ room, reset: position }) {
-    const subscription = this.#subscriptions.get(room);
-    const gap = subscription?.reset(position);
-    if (subscription && gap) this.#tell(subscription, "gap", { room, ...gap });
+    for (const subscription of this.#in(room)) {
+      const gap = subscription.reset(position);
+      if (gap !== null) this.#tell([subscription], "gap", { room, ...gap });
+    }
   }
 
   /** @param {{room: string, presence: import("./protocol.js").PresenceNews}} push */
   presence({ room, presence }) {
-    const subscription = this.#subscriptions.get(room);
-    if (subscription) this.#tell(subscription, "presence", { room, ...presence });
+    const here = this.#in(room);
+    if (here.size > 0) this.#tell(here, "presence", { room, ...presence });
   }
 
-  /** @param {Subscription} subscription */
-  #ask(subscription) {
+  /** @param {string} room @returns {Set<Subscription>} */
+  #in(room) {
+    return this.#rooms.get(room) ?? new Set();
+  }
+
+  /** @param {string} room */
+  #ask(room) {
     if (!this.#connection()?.ready) return; // `joinAll` will, when there is a connection
     if (this.#asking.size === 0) {
       queueMicrotask(() => {
-        const subscriptions = [...this.#asking];
+        const rooms = [...this.#asking];
         this.#asking.clear();
-        void this.#join(subscriptions);
+        void this.#join(rooms);
       });
     }
-    this.#asking.add(subscription);
+    this.#asking.add(room);
   }
 
-  /** @param {Subscription[]} subscriptions */
-  async #join(subscriptions) {
-    const renewing = subscriptions.filter((each) => each.fetchesToken);
-    const joining = [this.#send(subscriptions.filter((each) => !each.fetchesToken))];
+  /** @param {string[]} rooms */
+  async #join(rooms) {
+    const renewing = rooms.filter((room) => this.#opener(room)?.fetchesToken);
+    const joining = [this.#send(rooms.filter((room) => !renewing.includes(room)))];
     if (renewing.length > 0) joining.push(this.#joinWithNewTokens(renewing));
     await Promise.all(joining);
   }
 
-  /** @param {Subscription[]} subscriptions Whose tokens are functions: ask them first. */
-  async #joinWithNewTokens(subscriptions) {
+  /** @param {string[]} rooms Whose tokens are functions: ask them first. */
+  async #joinWithNewTokens(rooms) {
     const connection = this.#connection();
-    const ready = await Promise.all(subscriptions.map((each) => this.#renew(each)));
+    const ready = await Promise.all(rooms.map((room) => this.#renew(room)));
     if (connection !== this.#connection()) return; // the next one asks anew
-    await this.#send(subscriptions.filter((_, index) => ready[index]));
+    await this.#send(rooms.filter((_, index) => ready[index]));
   }
 
-  /** @param {Subscription[]} subscriptions */
-  async #send(subscriptions) {
+  /** @param {string[]} rooms */
+  async #send(rooms) {
     const connection = this.#connection();
     if (connection === null) return;
-    const wanted = subscriptions.filter((each) => each.state !== "left");
-    const joining = frameLists(wanted.map((each) => each.request)).map(async (list) => {
+    const wanted = rooms.filter((room) => this.#rooms.has(room)).map((room) => this.#wanted(room));
+    const joining = frameLists(wanted.map(({ request }) => request)).map(async (list) => {
       const { subscribed } = await connection.request({ subscribe: list });
-      for (const reply of subscribed) this.accept(reply);
+      for (const reply of subscribed) {
+        this.accept(reply, wanted.find(({ request }) => request.room === reply.room)?.since);
+      }
     });
     try {
       await Promise.all(joining);
@@ -154,49 +168,70 @@ export class Rooms {
     }
   }
 
+  /** @param {string} room What to ask the server for: all that any of its subscriptions misses. */
+  #wanted(room) {
+    /** @type {Position | null} */
+    let since = null;
+    for (const { position } of this.#in(room)) {
+      if (since === null || (position !== null && position.offset < since.offset)) since = position;
+    }
+    return { since, request: { room, ...since, token: this.#opener(room)?.token } };
+  }
+
+  /** @param {string} room Its subscription that has a token, if any. */
+  #opener(room) {
+    return [...this.#in(room)].find((each) => each.fetchesToken || each.token !== undefined);
+  }
+
   /**
-   * @param {Subscription} subscription
+   * @param {string} room
    * @returns {Promise<boolean>} Whether there is a token; if not, the room is tried again later.
    */
-  async #renew(subscription) {
+  async #renew(room) {
+    const opener = this.#opener(room);
     try {
-      await subscription.renewToken();
+      await opener?.renewToken();
       return true;
     } catch (error) {
-      if (subscription.state === "left") return false;
-      this.#refused(subscription, new RealtimeError("token", `${error}`, subscription.room));
+      if (opener?.state !== "left") this.#refused(room, new RealtimeError("token", `${error}`, room));
       return false;
     }
   }
 
-  /** @param {Subscription} subscription @param {RealtimeError} error */
-  #refused(subscription, error) {
+  /** @param {string} room @param {RealtimeError} error */
+  #refused(room, error) {
+    const subscriptions = [...this.#in(room)];
+    if (subscriptions.length === 0) return;
     const isPassing =
       PASSING_REFUSALS.has(error.code) ||
-      (error.code === "bad_token" && subscription.mayRenewToken());
-    if (isPassing) {
-      setTimeout(() => {
-        if (subscription.state === "joining") this.#ask(subscription);
-      }, backoffDelay(PASSING_ATTEMPT));
-    } else {
-      subscription.refuse();
-      this.#subscriptions.delete(subscription.room);
+      (error.code === "bad_token" && this.#opener(room)?.mayRenewToken());
+    for (const subscription of subscriptions) {
+      if (!isPassing) subscription.refuse();
+      else if (subscription.state === "joined") subscription.hold(); // the server has left it
     }
-    this.#tell(subscription, "error", error);
+    if (!isPassing) this.#rooms.delete(room);
+    else {
+      setTimeout(() => {
+        for (const { state } of this.#in(room)) if (state === "joining") this.#ask(room);
+      }, backoffDelay(PASSING_ATTEMPT));
+    }
+    this.#tell(subscriptions, "error", error);
   }
 
   /** @param {Subscription} subscription */
   #leave(subscription) {
-    this.#subscriptions.delete(subscription.room);
-    this.#asking.delete(subscription);
+    const { room } = subscription;
+    const others = this.#in(room);
+    if (!others.delete(subscription) || others.size > 0) return;
+    this.#rooms.delete(room);
+    this.#asking.delete(room);
     // Without a connection there is no membership either.
-    const leaving = this.#connection()?.request({ unsubscribe: { room: subscription.room } });
-    leaving?.catch(() => {});
+    this.#connection()?.request({ unsubscribe: { room } }).catch(() => {});
   }
 
-  /** @param {Subscription} subscription @param {string} type @param {unknown} detail */
-  #tell(subscription, type, detail) {
-    subscription.dispatchEvent(new CustomEvent(type, { detail }));
+  /** @param {Iterable<Subscription>} subscriptions @param {string} type @param {unknown} detail */
+  #tell(subscriptions, type, detail) {
+    for (const each of subscriptions) each.dispatchEvent(new CustomEvent(type, { detail }));
     this.#emit(type, detail);
   }
 }

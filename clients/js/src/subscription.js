@@ -1,8 +1,9 @@
 /**
- * One room, as one client follows it, across connections.
+ * One room, as one handler follows it, across connections.
  */
 
 import { countBetween, judge, merge } from "./recovery.js";
+import { messagesOf } from "./messages.js";
 
 /** @typedef {import("./protocol.js").Position} Position */
 /** @typedef {import("./protocol.js").Push} Push */
@@ -41,7 +42,7 @@ import { countBetween, judge, merge } from "./recovery.js";
  * every connect), `gap` ({room, since, position, missed}, see Gap: publications were missed that
  * nobody can bring back, or may have been in a room that keeps no history), `presence` ({room,
  * people, came, went, more}, see PresenceNews: who came and who went), `error` (a RealtimeError: the
- * server said no; the subscription is over).
+ * server said no; the subscription is over), `left` (it is over, whoever ended it).
  */
 export class Subscription extends EventTarget {
   /** @type {"joining" | "joined" | "left"} */
@@ -57,20 +58,21 @@ export class Subscription extends EventTarget {
   #fetchToken = null;
   /** A fetched token was refused, and none was taken since: the next refusal is final. */
   #tokenRefused = false;
-  #handler;
+  /** @type {Handler[]} */
+  #handlers;
   #leave;
 
   /**
    * Made by `RealtimeClient.subscribe`.
    * @param {string} room
-   * @param {Handler} handler
+   * @param {Handler | undefined} handler
    * @param {Options} options
    * @param {(subscription: Subscription) => void} leave
    */
   constructor(room, handler, { since = null, token }, leave) {
     super();
     this.room = room;
-    this.#handler = handler;
+    this.#handlers = handler === undefined ? [] : [handler];
     this.#position = since;
     if (typeof token === "function") this.#fetchToken = token;
     else this.#token = token;
@@ -85,13 +87,21 @@ export class Subscription extends EventTarget {
   /** Leave the room. The handler is not called again, not even for what is on its way. */
   unsubscribe() {
     if (this.state === "left") return;
-    this.state = "left";
+    this.refuse();
     this.#leave(this);
   }
 
-  /** @internal What to ask the server for. */
-  get request() {
-    return { room: this.room, ...this.#position, token: this.#token };
+  /**
+   * What is handed on from now on, for `for await`; leaving the loop leaves the room.
+   * @returns {AsyncIterator<import("./messages.js").Message>}
+   */
+  [Symbol.asyncIterator]() {
+    return messagesOf(this, (handler) => this.#handlers.push(handler));
+  }
+
+  /** @internal What opens the room, if anything has to. */
+  get token() {
+    return this.#token;
   }
 
   /** @internal Whether `renewToken` has to be awaited before the room is asked for. */
@@ -117,20 +127,22 @@ export class Subscription extends EventTarget {
     this.#held = [];
   }
 
-  /** @internal The server said no. */
+  /** @internal It is over: the server said no. */
   refuse() {
     this.state = "left";
+    this.dispatchEvent(new Event("left"));
   }
 
   /**
    * @internal Take the server's reply: hands on what was missed, then what was held.
    * @param {Subscribed} reply
+   * @param {Position | null} asked The position that the server was asked with.
    * @returns {{gap: Gap | null, recovered: boolean, replayed: number}} `gap`: tell the user.
    */
-  accept(reply) {
+  accept(reply, asked) {
     if (this.state === "left") return { gap: null, recovered: false, replayed: 0 };
     const since = this.#position;
-    const { deliveries, position, complete } = merge(since, reply, this.#held);
+    const { deliveries, position, complete } = merge(since, reply, this.#held, asked !== since);
     // Whoever was here before, or named a place, is told of what is missing. "All there is" has
     // no beginning that could be, and where no history is kept nobody can know: so, a gap.
     const expected = this.#joinedBefore || Boolean(since?.epoch);
@@ -147,6 +159,24 @@ export class Subscription extends EventTarget {
   }
 
   /**
+   * @internal Another subscription of the connection had the room asked for, and this is the reply.
+   * The server pushes nothing that it holds.
+   * @param {Subscribed} reply
+   * @returns {boolean} Whether the server has to be asked again, for this one.
+   */
+  overhear({ offset = 0, epoch, publications = [] }) {
+    if (this.#position === null) return false;
+    if (epoch === this.#position.epoch) {
+      for (const each of publications) {
+        if (this.push({ room: this.room, ...each, replayed: true })) return true;
+      }
+      if (offset <= this.#position.offset) return false;
+    }
+    this.hold();
+    return true;
+  }
+
+  /**
    * @internal
    * @param {Push} push
    * @returns {boolean} Whether the server has to be asked again; the push is then held.
@@ -157,7 +187,9 @@ export class Subscription extends EventTarget {
       this.#held.push(push);
       return false;
     }
-    if (judge(this.#position, push) === "resync") {
+    const verdict = judge(this.#position, push);
+    if (verdict === "drop") return false;
+    if (verdict === "resync") {
       this.hold();
       this.#held.push(push);
       return true;
@@ -189,12 +221,14 @@ export class Subscription extends EventTarget {
 
   /** @param {Delivery} delivery */
   #deliver({ data, offset, replayed }) {
-    if (this.state === "left") return;
-    try {
-      this.#handler(data, { room: this.room, offset, replayed });
-    } catch (error) {
-      // One handler's fault must not cost other rooms their messages.
-      reportError(error);
+    for (const handler of this.#handlers) {
+      if (this.state === "left") return;
+      try {
+        handler(data, { room: this.room, offset, replayed });
+      } catch (error) {
+        // One handler's fault must not cost other rooms their messages.
+        reportError(error);
+      }
     }
   }
 }
