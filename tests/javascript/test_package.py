@@ -2,10 +2,57 @@
 
 from __future__ import annotations
 
+import json
+
+from tests import tools
 from tests.javascript.conftest import PACKAGE, run
+
+SCRIPTS = ("client.js", "client.iife.js")
+TYPES = {"types/client.d.ts"}
 
 
 def test_node_tests_pass(node: str) -> None:
     """`node --test` in clients/js: the client's logic, without a browser."""
     tests = sorted(PACKAGE.glob("test/*.test.js"))
     assert "\n# fail 0\n" in run(node, "--test", "--test-reporter=tap", *tests)
+
+
+def test_types_fit_the_sources(node: str) -> None:
+    """The compiler of TypeScript checks the sources, the declared types, and a use of them."""
+    run(node, "node_modules/typescript/bin/tsc")
+
+
+def test_pack_holds_what_pages_need(node: str) -> None:
+    """What is built, the types, and the words about it; no sources, tests or tools."""
+    run(node, "build.mjs", "dist")
+    npm = tools.find("npm") or ""
+    (packed,) = json.loads(run(npm, "pack", "--dry-run", "--json", "--ignore-scripts"))
+    built = {f"dist/{name}" for script in SCRIPTS for name in (script, f"{script}.map")}
+    about = {"LICENSE", "README.md", "package.json"}
+    assert {file["path"] for file in packed["files"]} == built | about | TYPES
+
+
+def test_package_has_the_license_of_the_server() -> None:
+    """One license for all of it."""
+    assert (PACKAGE / "LICENSE").read_text() == (PACKAGE.parents[1] / "LICENSE").read_text()
+
+
+def test_exports_exist(node: str) -> None:
+    """Each way into the package has its file and its types."""
+    run(node, "build.mjs", "dist")
+    exports = json.loads((PACKAGE / "package.json").read_text())["exports"]
+    for target in exports.values():
+        for path in [target] if isinstance(target, str) else target.values():
+            assert (PACKAGE / path).is_file(), path
+
+
+def test_package_loads_without_a_page(node: str) -> None:
+    """A server that renders pages may import it, and make a client that is never connected."""
+    code = """
+    import { BEGINNING, RealtimeClient, newKey } from "@shardlayer/client";
+    const client = new RealtimeClient("wss://example.org/ws/");
+    client.subscribe("orders", () => {}, { since: BEGINNING });
+    console.log(client.status.state, newKey().length);
+    """
+    run(node, "build.mjs", "dist")
+    assert run(node, "--input-type=module", "--eval", code) == "offline 32\n"

@@ -82,7 +82,7 @@ export class RealtimeClient extends EventTarget {
    */
   constructor(url, options = {}) {
     super();
-    this.#url = websocketUrl(url, document.baseURI);
+    this.#url = websocketUrl(url, globalThis.document?.baseURI);
     this.#options = options;
     this.#lag = new Lag(options.behindAfter ?? BEHIND_AFTER, (lag, behind) => {
       if (this.#status.state !== "live" && this.#status.state !== "behind") return;
@@ -105,8 +105,8 @@ export class RealtimeClient extends EventTarget {
     if (this.#wanted) return;
     this.#wanted = true;
     this.#attempt = 0;
-    addEventListener("online", this.#wake);
-    document.addEventListener("visibilitychange", this.#wake);
+    globalThis.addEventListener?.("online", this.#wake);
+    globalThis.document?.addEventListener("visibilitychange", this.#wake);
     this.#open();
   }
 
@@ -277,8 +277,8 @@ export class RealtimeClient extends EventTarget {
   /** @param {string} reason */
   #stop(reason) {
     this.#wanted = false;
-    removeEventListener("online", this.#wake);
-    document.removeEventListener("visibilitychange", this.#wake);
+    globalThis.removeEventListener?.("online", this.#wake);
+    globalThis.document?.removeEventListener("visibilitychange", this.#wake);
     clearTimeout(this.#retryTimer);
     this.#connection?.close();
     this.#release();
@@ -287,7 +287,7 @@ export class RealtimeClient extends EventTarget {
 
   /** The network is back, or someone looks at the page again: find out now, don't wait. */
   #wake = () => {
-    if (document.visibilityState === "hidden") return;
+    if (globalThis.document?.visibilityState === "hidden") return;
     if (this.#connection === null) this.#open();
     else this.#connection.check();
   };

@@ -21,6 +21,7 @@ export async function* messagesOf(subscription, listen) {
   /** @type {unknown} */
   let failure;
   let wake = () => {};
+  const isOver = () => subscription.state === "left";
   listen((data, origin) => {
     if (waiting.push({ data, ...origin }) > WAITING_LIMIT) {
       failure = new RealtimeError("slow", `${WAITING_LIMIT} messages wait.`, origin.room);
@@ -30,14 +31,14 @@ export async function* messagesOf(subscription, listen) {
   });
   subscription.addEventListener("left", () => wake());
   subscription.addEventListener("error", (event) => {
-    if (subscription.state === "left") failure = /** @type {CustomEvent} */ (event).detail;
+    if (isOver()) failure = /** @type {CustomEvent} */ (event).detail;
   });
   try {
-    while (subscription.state !== "left") {
+    while (!isOver()) {
       const ready = waiting;
       waiting = [];
       yield* ready;
-      if (waiting.length > 0 || subscription.state === "left") continue;
+      if (waiting.length > 0 || isOver()) continue;
       await new Promise((resolve) => (wake = () => resolve(null)));
     }
     if (failure !== undefined) throw failure;

@@ -43,7 +43,7 @@
  * @property {number} [offset] Left out in a room that keeps no history, and so is `epoch`.
  * @property {string} [epoch]
  * @property {number} [more] How many of those asked for did not fit and may be had.
- * @property {{offset: number, data: unknown}[]} publications
+ * @property {{offset: number, data: any}[]} publications
  */
 
 /**
@@ -165,7 +165,7 @@ export function frameLists(items, limit = MESSAGE_LIMIT) {
 /**
  * The address of a WebSocket for a path or URL as a page names it.
  * @param {string} url `/ws/`, `https://host/ws/` or `wss://host/ws/`.
- * @param {string} base The page's own address.
+ * @param {string} [base] The page's own address.
  */
 export function websocketUrl(url, base) {
   const address = new URL(url, base);

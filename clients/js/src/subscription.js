@@ -226,8 +226,11 @@ export class Subscription extends EventTarget {
       try {
         handler(data, { room: this.room, offset, replayed });
       } catch (error) {
-        // One handler's fault must not cost other rooms their messages.
-        reportError(error);
+        // One handler's fault must not cost other rooms their messages. This is `reportError`, which
+        // Node has not.
+        queueMicrotask(() => {
+          throw error;
+        });
       }
     }
   }

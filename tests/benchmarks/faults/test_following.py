@@ -11,7 +11,7 @@ import pytest
 from benchmarks.faults.clients import connection, recorder
 from benchmarks.faults.clients.following import TOLD, Following
 
-CLIENT = Path(__file__).parents[3] / "realtime" / "static" / "realtime"
+CLIENT = Path(__file__).resolve().parents[3] / "clients" / "js" / "src"
 
 
 def reply(offset: int, *, recovered: bool = False, data: str = "") -> dict[str, Any]:
