@@ -85,9 +85,8 @@ export function merge(since, reply, held, further = false) {
     const deliveries = held.map((push) => delivery(push, false));
     return { deliveries, position: null, complete: since === null };
   }
-  const isSameCount = since?.epoch === reply.epoch;
-  // Without `since` nothing of the past is wanted; others of this connection may have asked for it.
-  let seen = since === null ? reply.offset : isSameCount ? since.offset : 0;
+  const isSameCount = since !== null && since.epoch === reply.epoch;
+  let seen = isSameCount ? since.offset : 0;
   /** @type {Delivery[]} */
   const deliveries = [];
   const publications = [...(reply.publications ?? [])].sort((a, b) => a.offset - b.offset);

@@ -63,16 +63,22 @@ export class Rooms {
   /**
    * @param {Subscribed} reply
    * @param {Position | null} [asked] The position that the server was asked with.
+   * @returns {boolean} Whether there are others, who have to ask for something else.
    */
   accept(reply, asked = null) {
     const { room } = reply;
     if (reply.error !== undefined) {
       this.#refused(room, new RealtimeError(reply.error.code, reply.error.message, room));
-      return;
+      return false;
     }
+    let others = false;
     for (const subscription of this.#in(room)) {
       if (subscription.state === "joined") {
         if (subscription.overhear(reply)) this.#ask(room);
+        continue;
+      }
+      if ((asked === null) !== (subscription.position === null)) {
+        others = true;
         continue;
       }
       const { gap, recovered, replayed } = subscription.accept(reply, asked);
@@ -80,6 +86,7 @@ export class Rooms {
       this.#tell([subscription], "subscribed", { room, position, recovered, replayed });
       if (gap !== null) this.#tell([subscription], "gap", { room, ...gap });
     }
+    return others;
   }
 
   /** @param {import("./protocol.js").Push} push */
@@ -153,9 +160,14 @@ export class Rooms {
     const wanted = rooms.filter((room) => this.#rooms.has(room)).map((room) => this.#wanted(room));
     const joining = frameLists(wanted.map(({ request }) => request)).map(async (list) => {
       const { subscribed } = await connection.request({ subscribe: list });
+      /** @type {string[]} Where some want the past, and others what is newest. */
+      const again = [];
       for (const reply of subscribed) {
-        this.accept(reply, wanted.find(({ request }) => request.room === reply.room)?.since);
+        const { room } = reply;
+        const asked = wanted.find(({ request }) => request.room === room)?.since ?? null;
+        if (this.accept(reply, asked)) again.push(room);
       }
+      if (again.length > 0) await this.#send(again);
     });
     try {
       await Promise.all(joining);
@@ -168,11 +180,17 @@ export class Rooms {
     }
   }
 
-  /** @param {string} room What to ask the server for: all that any of its subscriptions misses. */
+  /**
+   * What to ask the server for: what is newest, where one begins without a position; else all that any
+   * of the room's subscriptions misses.
+   * @param {string} room
+   */
   #wanted(room) {
+    const all = [...this.#in(room)];
+    const begins = all.some(({ state, position }) => state === "joining" && position === null);
     /** @type {Position | null} */
     let since = null;
-    for (const { position } of this.#in(room)) {
+    for (const { position } of begins ? [] : all) {
       if (since === null || (position !== null && position.offset < since.offset)) since = position;
     }
     return { since, request: { room, ...since, token: this.#opener(room)?.token } };

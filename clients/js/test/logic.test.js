@@ -63,7 +63,7 @@ for (const [name, asked, answer, held, delivered, end, complete, further] of [
   ["leaps", since(5), reply(LEAP + 6, [LEAP + 6]), [LEAP + 7, 2 * LEAP + 8], [LEAP + 6, LEAP + 7, 2 * LEAP + 8], since(2 * LEAP + 8), true],
   ["beginning", since(0, ""), reply(2, [1, 2]), [], [1, 2], since(2), true],
   ["no history", null, { room: "r", recovered: false, publications: [] }, [], [], null, true],
-  ["others asked for what is past", null, reply(7, [6, 7]), [8], [8], since(8), true, true],
+  ["the newest of a room that keeps it", null, reply(7, [7]), [8], [7, 8], since(8), true],
   ["others asked from too far back", since(5), reply(7, [4, 5, 6, 7], { recovered: false }), [], [6, 7], since(7), true, true],
   ["too far back for this one too", since(2), reply(7, [4, 5], { recovered: false }), [], [4, 5], since(7), false, true],
 ]) {

@@ -65,16 +65,39 @@ test("who joins later gets the past that it asks for, and the other one nothing 
   assert.equal(connection.commands.length, 0);
 });
 
-test("who joins without a past asks for what the others may miss by it", async () => {
+test("who joins without a past asks without one, and the others for what they miss by it", async () => {
   const { connection, rooms } = start();
   const first = follow(rooms);
   await connection.answer({ offset: 5 });
   const second = follow(rooms);
   await turn();
+  assert.deepEqual(connection.commands[0].command.subscribe[0], { room: "r", token: undefined });
+  await connection.answer({ offset: 7 });
   assert.equal(connection.commands[0].command.subscribe[0].offset, 5);
   await connection.answer({ offset: 7, publications: publications(6, 7) });
   rooms.push(push(8));
   assert.deepEqual([first.got, second.got], [["m6", "m7", "m8"], ["m8"]]);
+  assert.equal(connection.commands.length, 0);
+});
+
+test("in a room that keeps its newest, each handler begins with it", async () => {
+  const { connection, rooms } = start();
+  const first = follow(rooms);
+  await connection.answer({ offset: 5, publications: publications(5) });
+  const second = follow(rooms);
+  await connection.answer({ offset: 5, publications: publications(5) });
+  assert.deepEqual([first.got, second.got], [["m5"], ["m5"]]);
+});
+
+test("one that wants the past and one that does not, together, ask one after the other", async () => {
+  const { connection, rooms } = start();
+  const first = follow(rooms);
+  const second = follow(rooms, { since: { offset: 0, epoch: "" } });
+  await connection.answer({ offset: 2 });
+  rooms.push(push(3));
+  assert.equal(connection.commands[0].command.subscribe[0].offset, 0);
+  await connection.answer({ offset: 3, publications: publications(1, 2, 3) });
+  assert.deepEqual([first.got, second.got], [["m3"], ["m1", "m2", "m3"]]);
 });
 
 test("what a long answer had no place for reaches only who missed it", async () => {
