@@ -6,7 +6,7 @@
  * needs no Node; a test holds that they are what this makes of the sources. With a folder all goes there.
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -39,6 +39,7 @@ const SERVED = [
 ].flatMap(({ outputFiles }) => outputFiles);
 
 const [folder] = process.argv.slice(2);
+rmSync(join(HERE, "dist"), { recursive: true, force: true }); // also what is not built any more
 for (const into of folder === undefined ? [join(HERE, "dist"), STATIC] : [folder]) {
   mkdirSync(into, { recursive: true });
   for (const { path, contents } of SERVED) writeFileSync(join(into, basename(path)), contents);
