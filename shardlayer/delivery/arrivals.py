@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from shardlayer.core.client_names import parted
 from shardlayer.core.types import Position, Publication
 from shardlayer.delivery.room import LocalRoom
 
@@ -28,6 +29,16 @@ class Arrived(NamedTuple):
     reset: Position | None = None
     start: int = 0
     at: float = 0.0
+
+
+def told_apart(publication: Publication) -> Publication:
+    """Return a publication whose room and excluded client are told apart, as it was heard or not.
+
+    What is heard comes with both in one name: to look at each name would cost all publications, so
+    it is done for one of no known room.
+    """
+    room, client = parted(publication.room)
+    return publication._replace(room=room, exclude=client) if client else publication
 
 
 def size_of(publications: Iterable[Publication]) -> int:
@@ -61,7 +72,7 @@ def loss_of(waiting: Iterable[Arrived], rooms: Mapping[str, LocalRoom]) -> Loss:
             unanswered.append(arrived.room)
             continue  # an answer is asked for again, and its publications with it
         for publication in arrived.publications:
-            room = rooms.get(publication.room)
+            room = rooms.get(told_apart(publication).room)
             if room is None:
                 unwanted += 1
             elif publication.offset:

@@ -44,38 +44,34 @@ class Withheld(Broadcast):
 class Exclusions:
     """Which messages of a round some member does not get.
 
-    Args:
+    Attributes:
         clients: The clients of the node that have a name.
+        by_room: Of each such room: the messages by their index, with who does not get it, and the
+            offset that it follows.
     """
 
-    __slots__ = ("_by_room", "_clients")
+    __slots__ = ("by_room", "clients")
 
     def __init__(self, clients: Mapping[str, Sink]) -> None:
-        self._clients = clients
-        self._by_room: dict[LocalRoom, dict[int, tuple[Sink, int | None]]] = {}
-
-    def __contains__(self, room: LocalRoom) -> bool:
-        return room in self._by_room
-
-    def __bool__(self) -> bool:
-        return bool(self._by_room)
+        self.clients = clients
+        self.by_room: dict[LocalRoom, dict[int, tuple[Sink, int | None]]] = {}
 
     def note(self, room: LocalRoom, index: int, client: str, after: int | None = None) -> None:
         """Note that a client does not get the message of that index, if it is in the room here.
 
         `after` is the offset that the message follows, if that is not the one before.
         """
-        sink = self._clients.get(client)
+        sink = self.clients.get(client)
         if sink is not None and sink in room.sinks:
-            self._by_room.setdefault(room, {})[index] = sink, after
+            self.by_room.setdefault(room, {})[index] = sink, after
 
     def broadcasts(self, room: LocalRoom, entries: Entries, limit: int) -> Iterable[Broadcast]:
         """Return what `joined` does, with each message that a member does not get by itself."""
-        return self._around(room, entries, self._by_room.pop(room), limit)
+        return self._around(room, entries, self.by_room.pop(room), limit)
 
     def clear(self) -> None:
         """Forget a round."""
-        self._by_room.clear()
+        self.by_room.clear()
 
     @staticmethod
     def _around(

@@ -30,7 +30,7 @@ from shardlayer.core.frames import Broadcast, joined
 from shardlayer.core.histogram import Histogram, doubling
 from shardlayer.core.pushes import PresencePush, Reset, encode_push, encode_replayed
 from shardlayer.core.types import Position, Publication, Sink
-from shardlayer.delivery.arrivals import Arrived, loss_of, size_of
+from shardlayer.delivery.arrivals import Arrived, loss_of, size_of, told_apart
 from shardlayer.delivery.calm_rooms import CALM_SHARE, CalmRooms, OnCalm
 from shardlayer.delivery.exclusions import Exclusions, Withheld
 from shardlayer.delivery.fanout import fan_out, slices
@@ -216,23 +216,28 @@ class Hub:
 
         Yields whenever the event loop should have its turn before it is asked to go on.
         """
-        turns = self._turns
+        turns, calm_due, excluded = self._turns, self.calm.due, self._exclusions.by_room
         turns.begin()
         try:
-            while self._waiting or self.calm.due:
+            while self._waiting or calm_due:
                 # Within a round no room changes its epoch, but at its beginning.
                 collected: dict[LocalRoom, Entries] = {}
                 resets: dict[LocalRoom, Position] = {}
                 written = 0
                 last = None
-                oldest = self._waiting[0].at if self._waiting else 0.0
-                self._taken = None
+                if self._waiting:
+                    oldest = self._waiting[0].at
+                else:
+                    oldest, self._taken = 0.0, None
                 try:
                     self._collect(collected, resets)
-                    exclusions = self._exclusions
+                    if calm_due:
+                        self.calm.collect(collected)
                     for room, entries in collected.items():
-                        if exclusions and room in exclusions:
-                            broadcasts = exclusions.broadcasts(room, entries, self._write_bytes)
+                        if excluded and room in excluded:
+                            broadcasts = self._exclusions.broadcasts(
+                                room, entries, self._write_bytes
+                            )
                         else:
                             broadcasts = joined(entries, self._write_bytes)
                         if resets and room in resets:
@@ -324,7 +329,12 @@ class Hub:
                     collected[arrived.room] = entries
             else:
                 for publication in arrived.publications:
+                    exclude = ""
                     room = self.rooms.get(publication.room)
+                    if room is None:
+                        publication = told_apart(publication)
+                        exclude = publication.exclude
+                        room = self.rooms.get(publication.room)
                     if room is None:
                         self.unwanted += 1
                     elif self._is_next(room, publication):
@@ -336,15 +346,13 @@ class Hub:
                         if room.sinks:
                             entry = (encode_push(publication), publication.offset)
                             entries = collected.setdefault(room, [])
-                            if publication.exclude:
-                                self._exclusions.note(room, len(entries), publication.exclude)
+                            if exclude:
+                                self._exclusions.note(room, len(entries), exclude)
                             entries.append(entry)
                         elif room.channels:
                             self._misdirected.publication(room.name)
             if self._writing_size >= ROUND_BYTES:
                 break
-        if self.calm.due:
-            self.calm.collect(collected)
 
     def _special_of(
         self, answer: Arrived, publications: list[Publication], again: int
@@ -467,7 +475,8 @@ class Hub:
             self._write_slice(room, present(), broadcast)
 
     def _write_slice(self, room: LocalRoom, writers: Sequence[Sink], broadcast: Broadcast) -> None:
-        if type(broadcast) is Withheld:
+        if broadcast.__class__ is Withheld:
+            assert isinstance(broadcast, Withheld)
             writers, excluded = broadcast.split(writers, room.sinks)
             if excluded is not None and broadcast.instead is not None:
                 self._write_slice(room, [excluded], broadcast.instead)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.pushes import Reset
 from shardlayer.core.types import Position
-from shardlayer.delivery.arrivals import Arrived
+from shardlayer.delivery.arrivals import Arrived, told_apart
 from shardlayer.delivery.room import LocalRoom
 
 Entries = list[tuple[bytes, int]]  # of one room: each push with its offset
@@ -78,7 +78,7 @@ def broken(round: Round, rooms: Mapping[str, LocalRoom]) -> Broken:
             behind[asked] = NOWHERE if told else Position(arrived.start, asked.position.epoch)
         return Broken(behind, dropped)
     for publication in arrived.publications:
-        found = rooms.get(publication.room)
+        found = rooms.get(told_apart(publication).room)
         if found is None or found in behind or not found.sinks:
             continue
         if found.position is None:

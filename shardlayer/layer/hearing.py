@@ -20,7 +20,6 @@ from shardlayer.broker.interface import Backend
 from shardlayer.channels.group_census import answer_of
 from shardlayer.core import wire
 from shardlayer.core.channel_names import node_of
-from shardlayer.core.client_names import parted
 from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable, WireError
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
@@ -137,11 +136,8 @@ class Hearing(NodeParts):
         publications = []
         for kind, name, payload, offset, epoch in entries:
             if kind == _PUBLICATION:
-                exclude = ""
-                if "!" in name:
-                    name, exclude = parted(name)
                 if wire.may_be_json(payload):
-                    publications.append(_as_publication((name, payload, offset, epoch, exclude)))
+                    publications.append(_as_publication((name, payload, offset, epoch, "")))
                     continue
                 self._refuse(shard, name, "a publication is no JSON text in UTF-8")
                 if offset:  # it has a place, which the next one follows

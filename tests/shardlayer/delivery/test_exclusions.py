@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 
+from shardlayer.core.client_names import without
 from shardlayer.core.types import Publication
 from shardlayer.delivery.exclusions import Exclusions
 from shardlayer.delivery.hub import Hub
@@ -28,7 +29,7 @@ def hub_with(clients: dict[str, RecordingSink], slice_size: int = 1_000) -> HubU
 def excluding(client: str, offset: int, room: str = "general") -> Publication:
     """Return a publication that a client does not get."""
     epoch = EPOCH if offset else ""
-    return Publication(room, b'"mine"', offset, epoch, exclude=client)
+    return Publication(without(room, client), b'"mine"', offset, epoch)
 
 
 def pushes(sink: RecordingSink) -> list[dict[str, object]]:
@@ -87,7 +88,7 @@ async def test_who_is_unknown_or_elsewhere_excludes_nobody() -> None:
     hub.feed([excluding("nobody", 1), excluding("elsewhere", 2)])
     await deliver(hub)
     assert [push["data"] for push in pushes(member)] == ["mine", "mine"]
-    assert not hub._exclusions
+    assert not hub._exclusions.by_room
 
 
 async def test_large_room_is_written_in_slices_and_one_is_left_out() -> None:
@@ -130,7 +131,8 @@ async def test_what_a_room_missed_leaves_the_sender_out_as_well() -> None:
     await deliver(hub)
     assert hub.gaps == [room]
     hub.ask(room)
-    hub.admit(room, answer(2, *publications("general", 1), excluding("me", 2)))
+    second = Publication("general", b'"mine"', 2, EPOCH, exclude="me")
+    hub.admit(room, answer(2, *publications("general", 1), second))
     await deliver(hub)
     assert offsets_of(other) == offsets_of(sender) == [1, 2, 3]
     assert "data" not in pushes(sender)[1]
@@ -155,3 +157,15 @@ async def test_a_broken_sender_is_removed_like_any_member() -> None:
 def test_hub_without_clients_excludes_nobody() -> None:
     """The names are optional."""
     assert isinstance(HubUnderTest(), Hub)
+
+
+async def test_room_is_found_by_the_name_that_was_heard() -> None:
+    """Also where what waits is dropped: the room asks for it again."""
+    clients: dict[str, RecordingSink] = {}
+    hub = hub_with(clients)
+    room = hub.live_room()
+    hub.member(room)
+    hub._max_backlog = 0
+    assert not hub.feed([excluding("me", 1)])
+    assert hub.gaps == [room]
+    assert hub.unwanted == 0
