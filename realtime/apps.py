@@ -23,12 +23,14 @@ class RealtimeConfig(AppConfig):
         from realtime.access import jwt_checks, room_checks  # noqa: F401
         from realtime.access.revocation_log import policy
         from realtime.access.sign_out_signals import connect_signals
+        from realtime.nodes.drain_orders import policy as orders_policy
         from realtime.rooms.layer_rooms import options_of_rooms
-        from realtime.rooms.room_names import CONTROL_ROOM
+        from realtime.rooms.room_names import CONTROL_ROOM, NODES_ROOM
         from shardlayer import reserve_room, set_room_source  # whose import registers its own
 
         set_room_source(options_of_rooms)
         reserve_room(CONTROL_ROOM, policy)
+        reserve_room(NODES_ROOM, orders_policy)
         connect_signals()
 
 

@@ -104,6 +104,10 @@ _RATE = Rule("a number a second, or 0 for no limit", _is_limit)
 _COUNT = Rule("a whole number above 0", _is_count)
 _SECONDS = Rule("a number of seconds above 0", _is_number)
 _DURATION = Rule("a number of seconds, or 0 for none", _is_limit)
+_NODE_INTERVAL = Rule(
+    "a number of seconds from 1 to 10, or 0 for none",
+    lambda value: _is_limit(value) and (value == 0 or 1 <= value <= 10),
+)
 _SHARE = Rule("a number from 0 to 1", _is_share)
 _TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and bool(value))
 _TEXT_OR_NONE = Rule(
@@ -222,6 +226,7 @@ class Conf:
     # Looking at Redis: health, admin, checks
     check_timeout: float = _setting(1.0, _SECONDS)  # seconds
     ready_dead_share: float = _setting(0.5, _SHARE)  # of the servers, that may be dead
+    node_interval: float = _setting(5.0, _NODE_INTERVAL)  # seconds between reports; 0: none
     health_key: str = _setting("", _PASSWORD)  # opens the details of the health checks to others
     metrics_directory: str | None = _setting(None, _TEXT_OR_NONE)  # of all processes on a machine
     admin_page_size: int = _setting(100, _COUNT)  # rooms asked of each server for a page

@@ -14,6 +14,8 @@ from realtime.clients.sign_in_watch import end_watch, watch_of
 from realtime.conf import conf, room_settings
 from realtime.metrics.metric_sources import Process
 from realtime.metrics.sampling import start_sampling, stop_sampling
+from realtime.nodes.drain_orders import DrainOrders
+from realtime.nodes.reporter import start_reports, stop_reports
 from realtime.people.room_signals import send_room_signal
 from realtime.sharded_layer import sharded_layer
 
@@ -41,8 +43,9 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
     try:
         room_rules()
         layer = sharded_layer()
-        start_sampling(Process(role="worker", layer=layer, worker=worker))
-        node = await layer.node()
+        process = Process(role="worker", layer=layer, worker=worker)
+        start_sampling(process)
+        process.node = node = await layer.node()
         if keeps_presence():
             layer.room_watchers.add(send_room_signal)
             node.presence.watch()
@@ -51,10 +54,17 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
         stop_sampling()
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
+    reporter = start_reports(process)
+    drains = None
+    if worker is not None:
+        drains = DrainOrders(layer, node, worker, on_drain=reporter.report_soon)
     # Who comes back with a note at once is not to wait for the log.
     await watch_of(layer, node).log.settled(LOG_PATIENCE)
     await send({"type": "lifespan.startup.complete"})
     await receive()  # lifespan.shutdown
+    if drains is not None:
+        await drains.aclose()
+    await stop_reports()
     await end_watch(node)
     await layer.close()
     stop_sampling()

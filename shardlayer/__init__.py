@@ -12,8 +12,16 @@ from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import Throttle
 from shardlayer.aio.token_buckets import Bucket, BucketTable
 from shardlayer.broker.presence_values import Attendee, Person, PresencePage
+from shardlayer.broker.process_reports import (
+    MAX_REPORT,
+    TOTALS_STEP,
+    TOTALS_STEPS,
+    ServerMemory,
+)
+from shardlayer.broker.publisher_histograms import BATCH_ITEMS, CALL_SECONDS
 from shardlayer.broker.redis.server_report import ServerReport, probe
 from shardlayer.broker.values import PAGE, Page
+from shardlayer.core.channel_names import new_process
 from shardlayer.core.client_addresses import address_key
 from shardlayer.core.client_names import ClientName, is_client_name
 from shardlayer.core.close_codes import CLOSE_SLOW
@@ -50,15 +58,21 @@ from shardlayer.delivery.joined import Joined
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.layer.layer_counters import ShardCounters
 from shardlayer.layer.layer_histograms import LayerHistograms
+from shardlayer.layer.layer_reports import KnownReports, ShardPlace
 from shardlayer.layer.node import Node
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BATCH_ITEMS",
     "BEGINNING",
+    "CALL_SECONDS",
     "CLOSE_SLOW",
     "GC_THRESHOLD",
+    "MAX_REPORT",
     "PAGE",
+    "TOTALS_STEP",
+    "TOTALS_STEPS",
     "Attendee",
     "Backoff",
     "Broadcast",
@@ -72,6 +86,7 @@ __all__ = [
     "HistoryPolicy",
     "Host",
     "Joined",
+    "KnownReports",
     "LayerHistograms",
     "LayerOptions",
     "Mark",
@@ -86,9 +101,11 @@ __all__ = [
     "Publication",
     "RoomInfo",
     "ScriptFailed",
+    "ServerMemory",
     "ServerReport",
     "ShardCounters",
     "ShardLayerError",
+    "ShardPlace",
     "ShardUnavailable",
     "ShardedChannelLayer",
     "Sink",
@@ -98,10 +115,12 @@ __all__ = [
     "WireError",
     "WireVersionError",
     "Worker",
+    "__version__",
     "address_key",
     "doubling",
     "is_client_name",
     "needs_extra",
+    "new_process",
     "probe",
     "register_scheme",
     "reserve_room",

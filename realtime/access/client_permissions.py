@@ -13,7 +13,7 @@ from realtime.access.users import is_user_room, user_room
 from realtime.clients.client_counters import counters
 from realtime.conf import conf
 from realtime.room_tokens import BadRoomToken, read_room_token
-from realtime.rooms.room_names import CONTROL_ROOM
+from realtime.rooms.room_names import OWN_ROOMS
 from realtime.rooms.room_settings import Action
 
 NEVER: Final = 1e9  # seconds until which something is remembered that has no end
@@ -65,7 +65,7 @@ class Permissions:
     async def _decide(self, action: Action, room: str) -> bool:
         if is_user_room(room):
             return action != "publish" and await self._owns(room)
-        if room == CONTROL_ROOM:
+        if room in OWN_ROOMS:
             return False
         rule = self._table.of(room).rule(action)
         if rule.everybody:
@@ -154,7 +154,7 @@ class Permissions:
     async def _open(self, room: str, token: str) -> None:
         if is_user_room(room):
             raise BadRoomToken("A user's own room needs no token.")
-        if room == CONTROL_ROOM:
+        if room in OWN_ROOMS:
             raise BadRoomToken("That room is the workers' own.")
         grant = read_room_token(room, token)
         if grant.bearer is not None and not await self._identity.is_of(grant.bearer, room):

@@ -21,6 +21,7 @@ from realtime.kafka.reading.consumer import Consumer
 from realtime.kafka.reporting import Progress
 from realtime.kafka.routing.route_calls import Router
 from realtime.kafka.stopping import Stop, Stopped
+from realtime.metrics.metric_sources import PartitionFigures
 from realtime.outage import Outage
 from shardlayer import ShardedChannelLayer
 
@@ -94,13 +95,35 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned = asyncio.Event()  # the work is that of the consumer's assignment
         self._changed = asyncio.Event()  # work ended, or will not for now
         self._failure: BaseException | None = None
-        self.paused = 0  # partitions
+        self._paused: set[TopicPartition] = set()
+
+    @property
+    def paused(self) -> int:
+        """How many partitions are paused."""
+        return len(self._paused)
 
     def lag(self) -> int:
         """Return how many records wait in the partitions, as far as Kafka has told."""
         return sum(
             work.lag(self._consumer.end(partition)) for partition, work in self._work.items()
         )
+
+    def partitions(self) -> list[PartitionFigures]:
+        """Return how far each partition is, as far as Kafka has told."""
+        found = []
+        for partition, work in list(self._work.items()):
+            position = work.position
+            end = None if position is None else self._consumer.end(partition)
+            found.append(
+                PartitionFigures(
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    lag=None if end is None else work.lag(end),
+                    position=None if position is None else max(position, 0),
+                    is_paused=partition in self._paused,
+                )
+            )
+        return found
 
     async def start(self) -> None:
         """Join the group, which can take seconds.
@@ -313,7 +336,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         assigned = self._consumer.assignment() & self._work.keys()
         paused = self._consumer.paused() if assigned else set()
         blocked = (self._dispatch.blocked() | self._unmarked) & assigned
-        self.paused = len(blocked)
+        self._paused = blocked
         self._consumer.pause(*blocked - paused)
         self._consumer.resume(*(paused & assigned) - blocked)
         self._changed.set()

@@ -24,15 +24,18 @@ from realtime.kafka.brokers import (
     wait_for_topics,
     watch,
 )
+from realtime.kafka.deadletter_counts import COUNT_INTERVAL, DeadLetterCounts
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.membership import GroupMembership, Rejoin
 from realtime.kafka.publishing.dispatch import Dispatch
 from realtime.kafka.reading.consumer import NameTaken
 from realtime.kafka.reading.size_limits import Limits
+from realtime.kafka.replay import Postbox
 from realtime.kafka.reporting import Progress, SkippedRecords, quiet_aiokafka
 from realtime.kafka.routing.header_rules import Route
 from realtime.kafka.routing.route_calls import Router
 from realtime.kafka.stopping import Stop, Stopped
+from realtime.metrics.metric_sources import PartitionFigures
 from realtime.outage import Outage, pause
 from shardlayer import Histogram, ShardedChannelLayer
 
@@ -62,6 +65,11 @@ class Pool:
         terminal: Where the live line goes; None logs.
         options: More arguments of AIOKafkaConsumer, such as its session timeout.
 
+    Attributes:
+        group: The consumer group.
+        topics: What is read.
+        consumers: How many there are here.
+
     Raises:
         KafkaSettingsError: AIOKafkaConsumer does not take one of them.
     """
@@ -84,7 +92,16 @@ class Pool:
         options: Mapping[str, Any],
     ) -> None:
         self._brokers = brokers
-        self._topics = topics
+        self.group = group
+        self.topics = topics
+        self.consumers = consumers
+        self._counted = (
+            None
+            if dead_letter_suffix is None
+            else DeadLetterCounts(
+                Postbox(brokers=brokers, topics=topics, suffix=dead_letter_suffix, group=group)
+            )
+        )
         self._layer = layer
         self.skipped = SkippedRecords()
         self._progress = Progress(
@@ -148,6 +165,15 @@ class Pool:
         """From a record's timestamp until Redis had it (see `Progress.ages`)."""
         return self._progress.ages
 
+    @property
+    def dead_letters(self) -> Mapping[str, int] | None:
+        """How many dead letters of each topic wait for a replay, as of late; None: unknown."""
+        return None if self._counted is None else self._counted.counts
+
+    def partitions(self) -> list[PartitionFigures]:
+        """Return how far each partition is that is read here."""
+        return [each for reader in self._readers for each in reader.partitions()]
+
     def paused(self) -> int:
         """Return how many partitions wait for a shard, or for dead letters' topic."""
         return sum(reader.paused() for reader in self._readers)
@@ -162,7 +188,7 @@ class Pool:
         A consumer that ends with an error is logged, and begun again after a pause.
         """
         quiet_aiokafka()
-        if not await wait_for_topics(self._brokers, self._topics, stop=stop):
+        if not await wait_for_topics(self._brokers, self.topics, stop=stop):
             return
         tasks = self._layer.branch_tasks()
         running = [
@@ -172,6 +198,13 @@ class Pool:
             tasks.supervise(partial(self._progress.run, stop), "realtime: show progress"),
             tasks.supervise(partial(watch, self._brokers, stop=stop), "realtime: watch Kafka"),
         ]
+        if self._counted is not None:
+            tasks.repeat(
+                self._counted.count,
+                "realtime: count dead letters",
+                pause=lambda: COUNT_INTERVAL,
+                first=0,
+            )
         try:
             await stop.wait()
             for reader in self._readers:
@@ -218,6 +251,10 @@ class Reader:
     def paused(self) -> int:
         """Return how many of this reader's partitions are paused."""
         return 0 if self._membership is None else self._membership.paused
+
+    def partitions(self) -> list[PartitionFigures]:
+        """Return how far each of this reader's partitions is."""
+        return [] if self._membership is None else self._membership.partitions()
 
     def lag(self) -> int:
         """Return how many records wait in this reader's partitions, as far as it has heard."""

@@ -82,7 +82,8 @@ class Postbox:
     ) -> None:
         self._limit = limit
         self._brokers = brokers
-        self._topics = [topic + suffix for topic in topics]
+        self._originals = list(dict.fromkeys(topics))
+        self._topics = [topic + suffix for topic in self._originals]
         self._group = group + suffix
 
     async def letters(self) -> AsyncIterator[Filed]:
@@ -101,6 +102,29 @@ class Postbox:
             async for at, records in _read(consumer, partitions, {}):
                 for record in records:
                     yield _filed(at, record, replayed=record.offset < replayed[at])
+
+    async def waiting(self) -> dict[str, int]:
+        """Return how many letters of each topic no replay has sent, by the topics' own names.
+
+        Their positions are looked at, and none is read.
+
+        Raises:
+            OSError, KafkaError: Kafka does not answer.
+        """
+        counts = dict.fromkeys(self._originals, 0)
+        partitions = await self._partitions()
+        if not partitions:
+            return counts
+        originals = dict(zip(self._topics, self._originals, strict=True))
+        async with self._consumer() as consumer:
+            consumer.assign(partitions)
+            begins = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
+            for partition in partitions:
+                replayed = await consumer.committed(partition) or 0
+                left = ends[partition] - max(begins[partition], replayed)
+                counts[originals[partition.topic]] += max(0, left)
+        return counts
 
     async def replay(self, limit: int | None = None) -> Replayed:
         """Send letters to their topics again: those that no replay has sent, at most `limit`.

@@ -16,6 +16,7 @@ from realtime.on_commit import counters as on_commit_counters
 from shardlayer import (
     Histogram,
     LayerHistograms,
+    Node,
     ShardCounters,
     ShardedChannelLayer,
     Worker,
@@ -23,6 +24,25 @@ from shardlayer import (
 )
 
 LOOP_DELAYS = doubling(0.001, 14)  # seconds: 1 ms to 8 s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionFigures:
+    """A partition that this process reads.
+
+    Attributes:
+        topic: The topic.
+        partition: The number there.
+        lag: Records that are not delivered; None: that is not known yet.
+        position: The offset of the first of them; None: that is not known yet.
+        is_paused: Whether it waits for a destination that does not answer.
+    """
+
+    topic: str
+    partition: int
+    lag: int | None
+    position: int | None
+    is_paused: bool
 
 
 class PoolFigures(Protocol):
@@ -35,8 +55,18 @@ class PoolFigures(Protocol):
     @property
     def ages(self) -> Histogram: ...
 
+    @property
+    def group(self) -> str: ...
+    @property
+    def topics(self) -> Sequence[str]: ...
+    @property
+    def consumers(self) -> int: ...
+    @property
+    def dead_letters(self) -> Mapping[str, int] | None: ...
+
     def lag(self) -> int: ...
     def paused(self) -> int: ...
+    def partitions(self) -> Sequence[PartitionFigures]: ...
 
 
 class OutboxFigures(Protocol):
@@ -53,6 +83,7 @@ class Process:
     Attributes:
         role: What the process is: `worker`, `pool`, `outbox`.
         layer: Its channel layer.
+        node: Its node, if it has members.
         worker: Its server, if it is our own.
         pool: Its pool of Kafka consumers.
         outbox: Its relay of the outbox.
@@ -61,6 +92,7 @@ class Process:
 
     role: str
     layer: ShardedChannelLayer
+    node: Node | None = None
     worker: Worker | None = None
     pool: PoolFigures | None = None
     outbox: OutboxFigures | None = None

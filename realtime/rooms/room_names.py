@@ -14,6 +14,11 @@ ROOM_END = "~"  # ends a room's name, which has none, where a token follows
 CONTROL_ROOM = "realtime-control"
 """Where workers tell each other who was put out. No client gets into it, whatever a rule says."""
 
+NODES_ROOM = "realtime-nodes"
+"""Where workers are told to drain. No client gets into it, whatever a rule says."""
+
+OWN_ROOMS = frozenset({CONTROL_ROOM, NODES_ROOM})
+
 _NAMES = 8_192  # texts of which it is remembered whether they name a room
 _ROOM = re.compile(rf"[a-zA-Z0-9._-]{{1,{MAX_ROOM_NAME}}}")
 

@@ -39,6 +39,7 @@ from shardlayer.broker.presence_values import (
     PresencePage,
     Watch,
 )
+from shardlayer.broker.process_reports import ProcessReports, ServerMemory
 from shardlayer.broker.values import (
     PAGE_BYTES,
     Batch,
@@ -51,6 +52,8 @@ from shardlayer.broker.values import (
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.types import HistoryPage, Mark, NodeId, Position, Publication, RoomInfo
+
+NO_TOTALS: Mapping[str, float] = {}
 
 
 class Listener(Protocol):
@@ -402,7 +405,8 @@ class Inspection(Role):
     """What an operator sees, switches and clears up.
 
     Repeats: `claim_sweep` may say False to who repeats it though the first time it was granted.
-    All others may be repeated as they are.
+    The totals of a repeated `report_process` may count twice. All others may be repeated as they
+    are.
     """
 
     @abstractmethod
@@ -431,6 +435,37 @@ class Inspection(Role):
     @abstractmethod
     async def ping(self, server: int) -> float:
         """Return the seconds that a server takes to answer."""
+
+    async def memory(self, server: int) -> ServerMemory | None:
+        """Return what a server's data take; None where nobody counts that, as here."""
+        return None
+
+    async def report_process(
+        self,
+        shard: int,
+        process: str,
+        body: bytes,
+        *,
+        ttl: float,
+        totals: Mapping[str, float] = NO_TOTALS,
+    ) -> bool:
+        """Keep what a process says of itself, in place of what it said before, for `ttl` seconds.
+
+        The totals are added to those of this moment's step (see process_reports.py). False, and
+        nothing is done, if MAX_REPORTS other processes' are kept. Here none are.
+
+        Raises:
+            ValueError: The report is too large, or there are too many totals.
+        """
+        return False
+
+    async def forget_process(self, shard: int, process: str) -> None:
+        """Forget what a process said, if it did."""
+        return None
+
+    async def process_reports(self, shard: int) -> ProcessReports | None:
+        """Return what processes say of themselves; None where that is not kept, as here."""
+        return None
 
     @abstractmethod
     async def flush(self, mark: bytes = b"") -> None:

@@ -71,17 +71,24 @@ class _Writer:
 
 
 class Publisher:
-    """Publishes to all shards from one event loop."""
+    """Publishes to all shards from one event loop.
+
+    Attributes:
+        counters: What it counted.
+        published: Publications that each shard has acknowledged, repeats and failures too.
+        by_bundle: What it measured, by the first shard of each bundle.
+    """
 
     def __init__(self, broker: Broker, options: LayerOptions) -> None:
         self.counters = PublisherCounters()
-        self.histograms = PublisherHistograms()
         self._under_way = 0  # batches
         self._time_limits = TimeLimits()
         self._complain = ThrottledLog(logger, logging.ERROR)
         self._broker = broker
         self._options = options
         bundles = [broker.bundle_of(shard) for shard in range(options.shards)]
+        self.published = [0] * options.shards
+        self.by_bundle = {bundle: PublisherHistograms() for bundle in bundles}
         batchers = {bundle: self._batcher(bundle, _Writer(), options) for bundle in bundles}
         parcels = {bundle: self._parcel_batcher(bundle, _Writer(), options) for bundle in bundles}
         self._all: list[tuple[int, Batcher[Any, Any]]] = [*batchers.items(), *parcels.items()]
@@ -214,8 +221,11 @@ class Publisher:
             await asyncio.sleep(pause)
             begun = loop.time()
         self._count(published, len(items))
+        of_shards = self.published
+        for item in items:
+            of_shards[item.shard] += 1
         now = loop.time()
-        histograms = self.histograms
+        histograms = self.by_bundle[bundle]
         histograms.batch_items.observe(len(items))
         histograms.call_seconds.observe(now - begun)
         histograms.publish_seconds.observe(now - since)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from shardlayer.core.histogram import Histogram, doubling
 
@@ -28,3 +28,8 @@ class PublisherHistograms:
     call_seconds: Histogram = field(default_factory=lambda: Histogram(CALL_SECONDS))
     publish_seconds: Histogram = field(default_factory=lambda: Histogram(PUBLISH_SECONDS))
     fanout: Histogram = field(default_factory=lambda: Histogram(FANOUT))
+
+    def add(self, others: PublisherHistograms) -> None:
+        """Count what others have counted; of what they have."""
+        for item in fields(others):
+            getattr(self, item.name).add(getattr(others, item.name))

@@ -87,6 +87,7 @@ class GroupMembers:
         room = self._rooms.find(group)
         membership = room.channels.pop(channel, None) if room is not None else None
         if room is not None and membership is not None:
+            self._rooms.hub_of(group).members -= 1
             self._rooms.changed(room)
             self._mailboxes.release(channel)  # of which the membership may be the last holder
 
@@ -138,9 +139,11 @@ class GroupMembers:
         self, group: str, channel: str
     ) -> tuple[LocalRoom, str, Membership, Membership | None]:
         """Make a channel a member; return its room and name, its membership, and that before."""
-        room = self._rooms.hub_of(group).open(group)
+        hub = self._rooms.hub_of(group)
+        room = hub.open(group)
         ends = asyncio.get_running_loop().time() + self._expiry
         before = room.channels.get(channel)
+        hub.members += before is None
         added = room.channels[channel] = Membership(self._mailboxes.open(channel), ends)
         return room, channel, added, before
 

@@ -164,6 +164,12 @@ class Worker(Protocol):
     @property
     def is_full(self) -> bool: ...
 
+    def drain(self) -> None:
+        """Begin to stop as on SIGTERM, unless it has begun. Whoever supervises it starts it again.
+
+        No client of the application may be able to have this called.
+        """
+
     def warn_of_blocking(self) -> None:
         """Log where the event loop is blocked, from now on; for development."""
 

@@ -68,6 +68,8 @@ class Hub:
             with it, and `deliver`.
 
     Attributes:
+        members: Memberships of its rooms, sinks and channels. Whoever changes a room's channels
+            counts them here: a sum over all rooms would cost a busy node too much.
         delivered: Messages written to members.
         written_bytes: Bytes of the frames that were written to members.
         delays: Seconds from hearing of publications until all members were written to; one value
@@ -95,6 +97,7 @@ class Hub:
         on_calm: OnCalm = lambda room, seconds: None,
     ) -> None:
         self.rooms: dict[str, LocalRoom] = {}
+        self.members = 0
         self.delivered = 0
         self.written_bytes = 0
         self.delays = Histogram(DELIVERY_SECONDS)
@@ -134,14 +137,17 @@ class Hub:
     def join(self, room: LocalRoom, sink: Sink) -> Gate:
         """Make `sink` a member, behind a closed gate. O(1)."""
         gate = Gate(room, sink)
+        if sink not in room.sinks:
+            self.members += 1
         room.sinks[sink] = gate
         return gate
 
     def leave(self, name: str, sink: Sink) -> LocalRoom | None:
         """End a membership, if there is one, and return the room, if there is one. O(1)."""
         room = self.rooms.get(name)
-        if room is not None:
-            room.sinks.pop(sink, None)  # gone already if writing to it had failed
+        # Gone already if writing to it had failed.
+        if room is not None and room.sinks.pop(sink, None) is not None:
+            self.members -= 1
         return room
 
     def forget(self, room: LocalRoom) -> None:
@@ -495,4 +501,5 @@ class Hub:
         for sink, its_writer in room.sinks.items():
             if its_writer is writer:
                 del room.sinks[sink]
+                self.members -= 1
                 return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -48,6 +49,7 @@ class NodeLeases:
         self._interval = options.lease_ttl / RENEWALS_PER_LEASE
         self._on_lapsed = on_lapsed
         self._held: set[int] = set()  # shards
+        self._renewed_at: dict[int, float] = {}  # the monotonic clock, by shard
         self._tasks = tasks.branch()
         self._first: KeyedTasks[tuple[int, ...]] = KeyedTasks(self._tasks)  # by shards
         self._renewals: KeyedTasks[int] = KeyedTasks(self._tasks)  # by server
@@ -89,6 +91,15 @@ class NodeLeases:
         """Tell whether the node had a lease on a shard, which may have ended meanwhile."""
         return shard in self._held
 
+    @property
+    def age(self) -> float | None:
+        """Seconds since the oldest lease was renewed by itself; None without any. Any thread.
+
+        A join renews one as well, which is not counted here.
+        """
+        renewed = list(self._renewed_at.values())  # copied in one step
+        return time.monotonic() - min(renewed) if renewed else None
+
     def renewed(self, shard: int, *, had_lapsed: bool) -> None:
         """Note that a join has renewed the lease on a shard."""
         if had_lapsed:
@@ -120,10 +131,17 @@ class NodeLeases:
 
     async def _renew(self, shards: Sequence[int]) -> list[int]:
         self._held.update(shards)  # whatever comes of it now: it is tried again
+        now = time.monotonic()
+        for shard in shards:
+            self._renewed_at.setdefault(shard, now)
         answers = await side_by_side(self._leases.renew(shard, self._node) for shard in shards)
+        for shard, answer in zip(shards, answers, strict=True):
+            if isinstance(answer, bool):
+                self._renewed_at[shard] = now
         return [shard for shard, leased in zip(shards, answers, strict=True) if leased is False]
 
     async def withdraw(self) -> None:
         """End the node's leases, as far as the shards can be reached."""
         await side_by_side(self._leases.withdraw(shard, self._node) for shard in sorted(self._held))
         self._held.clear()
+        self._renewed_at.clear()

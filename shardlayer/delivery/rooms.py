@@ -181,6 +181,7 @@ class Rooms:
         """End the memberships of all channels in a shard's groups; sinks stay in their rooms."""
         hub = self.hubs[shard]
         for room in list(hub.rooms.values()):
+            hub.members -= len(room.channels)
             room.channels.clear()
             if room.sinks or room.state in ASKED:
                 hub.miss(room)  # its node is registered no more, whatever the answer says

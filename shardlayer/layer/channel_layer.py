@@ -31,6 +31,7 @@ from shardlayer.layer.engines import Engines
 from shardlayer.layer.inspection import LayerInspection
 from shardlayer.layer.layer_groups import LayerGroups
 from shardlayer.layer.layer_presence import LayerPresence, RoomWatchers
+from shardlayer.layer.layer_reports import LayerReports
 from shardlayer.layer.node import Node
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,14 @@ def _changeable(name: str) -> property:
     return property(get, change)
 
 
-class ShardedChannelLayer(Blocking, LayerInspection, LayerPresence, LayerGroups, BaseChannelLayer):  # type: ignore[misc]
+class ShardedChannelLayer(
+    Blocking,
+    LayerInspection,
+    LayerReports,
+    LayerPresence,
+    LayerGroups,
+    BaseChannelLayer,  # type: ignore[misc]
+):
     """A channel layer over 32 shards.
 
     Give it the keys of `shardlayer.core.options.LayerOptions` as `CONFIG` in `CHANNEL_LAYERS`. All

@@ -50,6 +50,7 @@ class Engine:
         self.tasks = Tasks()
         self.backend = open_backend(options, self.tasks)
         self.publisher = Publisher(self.backend, options)
+        self.shards = options.shards
         self.appends = asyncio.Semaphore(APPENDS)
         self.node: Node | None = None
         self._options = options
@@ -97,7 +98,8 @@ class Engine:
     def histograms(self) -> LayerHistograms:
         """Return what this loop measured since its start. From any thread."""
         histograms = LayerHistograms()
-        histograms.add(self.publisher.histograms)
+        for measured in list(self.publisher.by_bundle.values()):
+            histograms.add(measured)
         for delays in () if self.node is None else self.node.delays():
             histograms.delivery_seconds.add(delays)
         return histograms

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from shardlayer.aio import native_threads
 from shardlayer.aio.other_loops import run_there, wait_there
+from shardlayer.broker.publisher_histograms import PublisherHistograms
 from shardlayer.core.channel_names import is_of, new_process
 from shardlayer.core.options import LayerOptions
 from shardlayer.delivery.presence_reports import Turned
@@ -219,6 +220,19 @@ class Engines:
                 for item in fields(total):
                     name = item.name
                     setattr(total, name, getattr(total, name) + getattr(more, name))
+        return totals
+
+    def published(self) -> list[int]:
+        """Return how many publications each shard has acknowledged to this process."""
+        of_engines = [engine.publisher.published for engine in self._process.engines()]
+        return [*map(sum, zip(*of_engines, strict=True))]
+
+    def bundle_histograms(self) -> dict[int, PublisherHistograms]:
+        """Return what this process measured of publishing, by the first shard of each bundle."""
+        totals: dict[int, PublisherHistograms] = {}
+        for engine in self._process.engines():
+            for bundle, measured in engine.publisher.by_bundle.items():
+                totals.setdefault(bundle, PublisherHistograms()).add(measured)
         return totals
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -54,7 +55,12 @@ class _Flush:
 
 
 class Hearing(NodeParts):
-    """The hearing half of a node; satisfies `shardlayer.broker.interface.Listener`."""
+    """The hearing half of a node; satisfies `shardlayer.broker.interface.Listener`.
+
+    Attributes:
+        lost_at: Shards that were heard and can't be now: since when, in Unix seconds.
+        back_at: Shards that could not be heard for a while: since when they can again.
+    """
 
     def __init__(
         self,
@@ -68,6 +74,8 @@ class Hearing(NodeParts):
         super().__init__(backend, options, process=process, tasks=tasks, on_turned=on_turned)
         self._heard: set[int] = set()
         self._silent: set[int] = set()  # heard once, and not now
+        self.lost_at: dict[int, float] = {}
+        self.back_at: dict[int, float] = {}
         self._flushes: dict[bytes, _Flush] = {}
         self._complain = ThrottledLog(logger, logging.ERROR)
         self._complain_of_entry = ThrottledLog(logger, logging.ERROR)
@@ -177,8 +185,11 @@ class Hearing(NodeParts):
             self._rooms.resumed(shard)
             self.presence.doubt(shard)
         self.mailboxes.look(shards)  # what was sent before this node could be heard woke nobody
-        if not self._silent.isdisjoint(shards):
-            self._silent.difference_update(shards)
+        if back := self._silent.intersection(shards):
+            self._silent -= back
+            for shard in back:
+                self.lost_at.pop(shard, None)
+            self.back_at |= dict.fromkeys(back, time.time())
             self._tell(self._options.on_reconnect)
 
     def lost(self, shards: Sequence[int]) -> None:
@@ -187,6 +198,9 @@ class Hearing(NodeParts):
         newly = self._heard.intersection(shards) - self._silent
         if newly:
             self._silent |= newly
+            self.lost_at |= dict.fromkeys(newly, time.time())
+            for shard in newly:
+                self.back_at.pop(shard, None)
             self._tell(self._options.on_disconnect)
 
     def _ordered(self, shard: int, kind: int, group: str, payload: bytes) -> None:

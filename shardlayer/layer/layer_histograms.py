@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from shardlayer.broker.publisher_histograms import PublisherHistograms
 from shardlayer.core.histogram import Histogram
@@ -19,8 +19,3 @@ class LayerHistograms(PublisherHistograms):
     """
 
     delivery_seconds: Histogram = field(default_factory=lambda: Histogram(DELIVERY_SECONDS))
-
-    def add(self, others: PublisherHistograms) -> None:
-        """Count what others have counted; of what they have."""
-        for item in fields(others):
-            getattr(self, item.name).add(getattr(others, item.name))

@@ -14,6 +14,7 @@ from shardlayer.core.reserved_rooms import reserved_rooms
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Position, Sink
 from shardlayer.delivery.joined import Joined
+from shardlayer.delivery.room import LocalRoom
 from shardlayer.layer.hearing import Hearing
 from shardlayer.layer.layer_counters import LayerCounters, ShardCounters
 
@@ -131,15 +132,17 @@ class Node(Hearing):
 
         Without those that an application reserved for itself.
         """
-        own = sum(self._rooms.find(name) is not None for name in reserved_rooms())
-        return len(self._rooms) - own
+        return len(self._rooms) - len(self._own_rooms())
+
+    def _own_rooms(self) -> list[LocalRoom]:
+        """Return the rooms here that an application reserved for itself."""
+        found = (self._rooms.find(name) for name in reserved_rooms())
+        return [room for room in found if room is not None]
 
     def counters(self) -> LayerCounters:
         """Return what this node counted since it was made. From any thread."""
         hubs = self._rooms.hubs
-        # Copied first, which takes one step: rooms come and go in the node's own thread.
-        own = reserved_rooms()
-        rooms = [room for hub in hubs for room in list(hub.rooms.values()) if room.name not in own]
+        own = self._own_rooms()
         return LayerCounters(
             delivered=sum(hub.delivered for hub in hubs),
             written_bytes=sum(hub.written_bytes for hub in hubs),
@@ -165,22 +168,32 @@ class Node(Hearing):
             broken_batches=self.broken_batches,
             broken_entries=self.broken_entries,
             undecodable_messages=self.mailboxes.undecodable,
-            rooms=len(rooms),
-            members=sum(map(len, rooms)),
+            rooms=len(self._rooms) - len(own),
+            members=sum(hub.members for hub in hubs) - sum(map(len, own)),
         )
 
     def shard_counters(self) -> list[ShardCounters]:
         """Return what this node counted of each shard. From any thread."""
-        return [
+        counted = [
             ShardCounters(
                 delivered=hub.delivered,
-                rooms=len(rooms := list(hub.rooms.values())),
-                members=sum(map(len, rooms)),
+                rooms=len(hub.rooms),
+                members=hub.members,
                 backlog_bytes=hub.backlog,
                 unheard=int(shard in self._silent),
             )
             for shard, hub in enumerate(self._rooms.hubs)
         ]
+        for room in self._own_rooms():
+            counters = counted[shard_of(room.name, self._options.shards)]
+            counters.rooms -= 1
+            counters.members -= len(room)
+        return counted
+
+    @property
+    def lease_age(self) -> float | None:
+        """Seconds since the oldest of its leases was renewed; None without any. Any thread."""
+        return self._leases.age
 
     def delays(self) -> list[Histogram]:
         """Return how long deliveries took, by shard (see `Hub.delays`)."""

@@ -129,6 +129,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         self.blocking_threshold = blocking_threshold
         self._watchdog: Watchdog | None = None
         self.is_draining = False
+        self._is_ending = False
         self._view = WorkerView(self)
         self._spread = 0.0  # seconds, once it is known why the server stops
         self._ports: list[Any] = []
@@ -183,8 +184,15 @@ class Server(DaphneServer):  # type: ignore[misc]
         if self._watchdog is not None:
             self._watchdog.shows_stacks = True
 
+    def drain(self) -> None:
+        """Begin to stop as on SIGTERM, unless it has begun."""
+        self._signalled(signal.SIGTERM)
+
     def _signalled(self, number: signal.Signals) -> None:
         """Begin to stop; called wherever the main thread is just now."""
+        if self._is_ending:  # it was told to drain before the signal came
+            return
+        self._is_ending = True
         if number == signal.SIGTERM:  # at a terminal, Ctrl-C is not to take ten seconds
             self._spread = self.drain_seconds
         if self.shutdown_timeout:

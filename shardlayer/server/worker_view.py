@@ -17,6 +17,8 @@ class ViewedServer(Protocol):
     @property
     def is_full(self) -> bool: ...
 
+    def drain(self) -> None: ...
+
     def warn_of_blocking(self) -> None: ...
 
 
@@ -47,6 +49,10 @@ class WorkerView(ScopePart):
     def is_full(self) -> bool:
         """Whether it holds as many as it may."""
         return self._server.is_full
+
+    def drain(self) -> None:
+        """Begin to stop as on SIGTERM, unless it has begun."""
+        self._server.drain()
 
     def warn_of_blocking(self) -> None:
         """Log where the event loop is blocked, from now on; for development."""

@@ -163,6 +163,10 @@ async def use_everything(layer: ShardedChannelLayer, backend: RedisBackend, turn
     await backend.prune(shard, [ROOM])
     assert (await layer.room_info(ROOM)).nodes == {node.id: 3}
     await use_presence(backend, shard, node.id, turn)
+    assert await backend.report_process(shard, "process", b"1", ttl=9, totals={"sent": 1})
+    known = await backend.process_reports(shard)
+    assert "process" in [report.process for report in known.reports]
+    assert all(step["sent"] for step in known.totals.values())
     assert [each.data for each in await layer.history(ROOM)][-1] == b"4"
 
 
@@ -189,6 +193,11 @@ FOREIGN: list[tuple[str, tuple[str, ...]]] = [
     *((kind, ("SET", "foreign")) for kind in ("meta", "born", "targeted", "life", "once", "queue")),
     *((kind, ("RPUSH", "foreign")) for kind in ("meta", "born", "targeted", "life", "once")),
     *((kind, ("SET", "foreign")) for kind in ("present", "here", "people")),
+    *((kind, ("SET", "foreign")) for kind in ("reports", "reported", "totals")),
+    ("reports", ("HSET", "process", "foreign")),
+    ("reported", ("ZADD", "99999999999999", "nobody")),
+    ("totals", ("HSET", "99999999999:sent", "foreign")),
+    ("totals", ("HSET", "foreign", "foreign")),
     ("here", ("ZADD", "0", "foreign")),
     ("people", ("HSET", "ada", "foreign")),
     ("present", ("HSET", "nobody", "foreign")),

@@ -193,7 +193,7 @@ def test_publish_without_redis(settings: Settings) -> None:
 
 
 class TestCommand:
-    """`manage.py publish` and `manage.py announce`."""
+    """`manage.py realtime publish` and `manage.py realtime announce`."""
 
     def test_publishes_the_json_as_given(
         self, settings: Settings, redis_server: EmbeddedValkey
@@ -201,7 +201,7 @@ class TestCommand:
         """The data go out byte by byte; the command says where they went."""
         settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
         out = StringIO()
-        call_command("publish", "general", ' {"a": 1.0}', stdout=out)
+        call_command("realtime", "publish", "general", ' {"a": 1.0}', stdout=out)
         assert "general at offset 1" in out.getvalue()
 
     def test_same_key_publishes_once(
@@ -211,7 +211,7 @@ class TestCommand:
         settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
         out = StringIO()
         for data in ("1", "2"):
-            call_command("publish", "general", data, "--key", "nightly", stdout=out)
+            call_command("realtime", "publish", "general", data, "--key", "nightly", stdout=out)
         first, second = out.getvalue().splitlines()
         assert first == second
 
@@ -219,7 +219,7 @@ class TestCommand:
         """Where nothing is kept it says so."""
         settings.CHANNEL_LAYERS = channel_layers(hosts=[f"memory://{uuid4().hex}"], history={})
         out = StringIO()
-        call_command("publish", "general", "1", stdout=out)
+        call_command("realtime", "publish", "general", "1", stdout=out)
         assert "keeps no history" in out.getvalue()
 
     def test_reads_standard_input(
@@ -229,22 +229,22 @@ class TestCommand:
         settings.CHANNEL_LAYERS = channel_layers(hosts=[f"memory://{uuid4().hex}"])
         monkeypatch.setattr("sys.stdin", StringIO('{"a": 1}\n'))
         out = StringIO()
-        call_command("publish", "general", "-", stdout=out)
+        call_command("realtime", "publish", "general", "-", stdout=out)
         assert "offset 1" in out.getvalue()
 
     def test_announces_the_json_as_given(self, settings: Settings) -> None:
-        """`manage.py announce` says what it did; what it can't announce is a line."""
+        """`manage.py realtime announce` says what it did; what it can't announce is a line."""
         settings.CHANNEL_LAYERS = channel_layers(hosts=[f"memory://{uuid4().hex}"])
         out = StringIO()
-        call_command("announce", '{"text": "Soon."}', stdout=out)
+        call_command("realtime", "announce", '{"text": "Soon."}', stdout=out)
         assert out.getvalue() == "Announced to all that are connected.\n"
         with pytest.raises(CommandError, match="Not JSON"):
-            call_command("announce", "Soon.")
+            call_command("realtime", "announce", "Soon.")
         settings.CHANNEL_LAYERS = channel_layers(
             hosts=[f"redis://127.0.0.1:{free_port()}"], publish_timeout=0.2
         )
         with pytest.raises(CommandError, match="is not available"):
-            call_command("announce", "1")
+            call_command("realtime", "announce", "1")
 
     @pytest.mark.parametrize(
         ("room", "data", "words"),
@@ -253,4 +253,4 @@ class TestCommand:
     def test_errors_are_lines(self, room: str, data: str, words: str) -> None:
         """What is wrong is one line, not a traceback."""
         with pytest.raises(CommandError, match=words):
-            call_command("publish", room, data)
+            call_command("realtime", "publish", room, data)

@@ -18,10 +18,14 @@ class FakeServer:
     held: int = 3
     capacity: int = 3
     warns: bool = False
+    drains: bool = False
 
     @property
     def is_full(self) -> bool:
         return self.held >= self.capacity
+
+    def drain(self) -> None:
+        self.drains = True
 
     def warn_of_blocking(self) -> None:
         self.warns = True
@@ -36,6 +40,8 @@ def test_it_shows_the_server_as_it_is_now() -> None:
     assert (view.is_draining, view.held, view.is_full) == (True, 2, False)
     view.warn_of_blocking()
     assert server.warns
+    view.drain()
+    assert server.drains
 
 
 def test_scopes_are_copied_and_pickled() -> None:

@@ -112,15 +112,20 @@ class PartitionWork:
         Between its last record and there lies none for us: marks of transactions, or what was
         aborted or compacted away. Returns whether there is more to commit.
         """
-        known = self.begin if self.done is None else self.done
+        known = self.position
         if self._slices or known is None or position <= known:
             return False
         self.done = position
         return True
 
+    @property
+    def position(self) -> int | None:
+        """The offset up to which all is delivered; None before it is known."""
+        return self.begin if self.done is None else self.done
+
     def lag(self, log_end: int | None) -> int:
         """Return how many records are not delivered, if the partition ends there."""
-        done = self.begin if self.done is None else self.done
+        done = self.position
         return 0 if log_end is None or done is None else max(0, log_end - done)
 
 

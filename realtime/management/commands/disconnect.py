@@ -1,33 +1,6 @@
-"""`manage.py disconnect USER`: end all connections of a user."""
+"""`manage.py disconnect`: the old name of `manage.py realtime disconnect`."""
 
-from __future__ import annotations
+from realtime.management.old_names import old_name
+from realtime.management.subcommands.disconnect_command import DisconnectCommand
 
-from typing import Any
-
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-
-from realtime.connections import disconnect
-from realtime.management.named_user import add_user, named_user
-from shardlayer import ShardLayerError
-
-
-class Command(BaseCommand):
-    """Signs a user's connections out."""
-
-    help = (
-        "Close all connections of a user, on whichever node. Resume notes and tokens that were "
-        "issued until now count no more; a session still signs in."
-    )
-    requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Take the user."""
-        add_user(parser)
-
-    def handle(self, *args: Any, user: str, is_key: bool, **options: Any) -> None:
-        """Tell all nodes."""
-        try:
-            disconnect(named_user(user, is_key))
-        except (ValueError, ShardLayerError) as error:
-            raise CommandError(str(error)) from error
-        self.stdout.write(f"All workers are told: the connections of {user} end.")
+Command = old_name(DisconnectCommand, "disconnect")

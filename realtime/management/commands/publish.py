@@ -1,52 +1,6 @@
-"""`manage.py publish ROOM JSON`: one publication from the command line."""
+"""`manage.py publish`: the old name of `manage.py realtime publish`."""
 
-from __future__ import annotations
+from realtime.management.old_names import old_name
+from realtime.management.subcommands.publish_command import PublishCommand
 
-from typing import Any
-
-import orjson
-from asgiref.sync import async_to_sync
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-
-from realtime import apublish
-from realtime.management.arguments import add_json, read_json
-from realtime.sharded_layer import sharded_layer
-from shardlayer import Position, ShardLayerError
-
-
-class Command(BaseCommand):
-    """Publishes JSON as it was given."""
-
-    help = "Publish JSON to everybody in a room."
-    requires_system_checks: list[str] = []  # they would ask Redis what publishing finds out anyway
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Take the room and the data."""
-        parser.add_argument("room", metavar="ROOM")
-        add_json(parser)
-        parser.add_argument(
-            "--key",
-            help="Names this publication: run again under the same key within five minutes, the "
-            "command publishes nothing and shows where the first one is.",
-        )
-
-    def handle(self, *args: Any, room: str, data: str, key: str | None, **options: Any) -> None:
-        """Publish, and say where in the room's history it went."""
-        fragment = read_json(data)
-        try:
-            position = async_to_sync(_publish)(room, fragment, key)
-        except (ValueError, TypeError, ShardLayerError) as error:
-            raise CommandError(str(error)) from error
-        if position is None:
-            self.stdout.write(f"Published to {room}, which keeps no history.")
-        else:
-            self.stdout.write(
-                f"Published to {room} at offset {position.offset}, epoch {position.epoch}."
-            )
-
-
-async def _publish(room: str, data: orjson.Fragment, key: str | None) -> Position | None:
-    try:
-        return await apublish(room, data, idempotency_key=key)
-    finally:
-        await sharded_layer().close()
+Command = old_name(PublishCommand, "publish")

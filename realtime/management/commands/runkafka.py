@@ -13,6 +13,7 @@ from realtime.management.arguments import count
 from realtime.management.extras import command_extra
 from realtime.metrics.metric_sources import Process
 from realtime.metrics.sampling import start_sampling, stop_sampling
+from realtime.nodes.reporter import start_reports, stop_reports
 from realtime.sharded_layer import sharded_layer
 from realtime.waiting import wait_for_redis
 from shardlayer import GC_THRESHOLD, ShardedChannelLayer, run_until_stopped, spare_collections
@@ -85,9 +86,12 @@ async def _run(stop: asyncio.Event, pool_on: Callable[[ShardedChannelLayer], Poo
     layer.use_running_loop()
     try:
         pool = pool_on(layer)
-        start_sampling(Process(role="pool", layer=layer, pool=pool))
+        process = Process(role="pool", layer=layer, pool=pool)
+        start_sampling(process)
+        start_reports(process)
         if await wait_for_redis(layer, stop=stop):
             await pool.run(stop)
     finally:
+        await stop_reports()
         await layer.close()
         stop_sampling()

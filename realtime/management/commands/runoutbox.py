@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from realtime.conf import conf
 from realtime.metrics.metric_sources import Process
 from realtime.metrics.sampling import start_sampling, stop_sampling
+from realtime.nodes.reporter import start_reports, stop_reports
 from realtime.outbox.outbox_store import OutboxStore
 from realtime.outbox.relay import FAILURES, OutboxRelay
 from realtime.sharded_layer import sharded_layer
@@ -87,13 +88,16 @@ async def _run(store: OutboxStore, stop: asyncio.Event) -> None:
         poll=configured.outbox_poll,
         lease=configured.outbox_lease,
     )
-    start_sampling(Process(role="outbox", layer=sharded_layer(), outbox=relay))
+    process = Process(role="outbox", layer=sharded_layer(), outbox=relay)
+    start_sampling(process)
+    start_reports(process)
     tasks = Tasks()
     tasks.spawn(_end_in_time(stop), "end of the process")
     try:
         await relay.run(stop)
     finally:
         await tasks.aclose()
+        await stop_reports()
         for layer in layers.values():
             await layer.close()
         stop_sampling()

@@ -1,34 +1,6 @@
-"""`manage.py unsubscribe USER ROOM`: put a user out of a room."""
+"""`manage.py unsubscribe`: the old name of `manage.py realtime unsubscribe`."""
 
-from __future__ import annotations
+from realtime.management.old_names import old_name
+from realtime.management.subcommands.unsubscribe_command import UnsubscribeCommand
 
-from typing import Any
-
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-
-from realtime.connections import unsubscribe
-from realtime.management.named_user import add_user, named_user
-from shardlayer import ShardLayerError
-
-
-class Command(BaseCommand):
-    """Has a user's connections leave a room."""
-
-    help = (
-        "Put all connections of a user out of a room, on whichever node. Who asks for the room "
-        "again is decided by the rules; a resume note or a token of before does not open it."
-    )
-    requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Take the user and the room."""
-        add_user(parser)
-        parser.add_argument("room", metavar="ROOM")
-
-    def handle(self, *args: Any, user: str, is_key: bool, room: str, **options: Any) -> None:
-        """Tell all nodes."""
-        try:
-            unsubscribe(named_user(user, is_key), room)
-        except (ValueError, ShardLayerError) as error:
-            raise CommandError(str(error)) from error
-        self.stdout.write(f"All workers are told: {user} is out of {room}.")
+Command = old_name(UnsubscribeCommand, "unsubscribe")

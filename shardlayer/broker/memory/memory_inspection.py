@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from shardlayer.broker.interface import Inspection
+from shardlayer.broker.interface import NO_TOTALS, Inspection
 from shardlayer.broker.memory.memory_shards import MemoryShards
-from shardlayer.broker.memory.store import Group
+from shardlayer.broker.memory.store import Group, KeptReport
+from shardlayer.broker.process_reports import (
+    MAX_REPORTS,
+    TOTALS_STEP,
+    TOTALS_STEPS,
+    ProcessReport,
+    ProcessReports,
+    require_report,
+)
 from shardlayer.core import wire
 from shardlayer.core.types import RoomInfo
 
@@ -72,6 +80,43 @@ class MemoryInspection(MemoryShards, Inspection):
 
     async def ping(self, server: int) -> float:
         return 0.0
+
+    async def report_process(
+        self,
+        shard: int,
+        process: str,
+        body: bytes,
+        *,
+        ttl: float,
+        totals: Mapping[str, float] = NO_TOTALS,
+    ) -> bool:
+        require_report(body, totals)
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            reports = state.living_reports(now)
+            if process not in reports and len(reports) >= MAX_REPORTS:
+                return False
+            reports[process] = KeptReport(body, came=now, ends=now + ttl)
+            if totals:
+                state.add_totals(int(now // TOTALS_STEP), totals)
+            return True
+
+    async def forget_process(self, shard: int, process: str) -> None:
+        with self._server.lock:
+            self._shard(shard).reports.pop(process, None)
+
+    async def process_reports(self, shard: int) -> ProcessReports:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            first = int(now // TOTALS_STEP) - TOTALS_STEPS + 1
+            return ProcessReports(
+                now,
+                [
+                    ProcessReport(process, kept.body, now - kept.came)
+                    for process, kept in state.living_reports(now).items()
+                ],
+                {step: dict(sums) for step, sums in state.totals.items() if step >= first},
+            )
 
     async def flush(self, mark: bytes = b"") -> None:
         order = wire.pack_order(wire.Kind.FLUSH, "", mark)

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from zlib import crc32
 
 from shardlayer.broker.interface import Listener
 from shardlayer.broker.presence_values import Announced, Attendee
+from shardlayer.broker.process_reports import TOTALS_STEPS
 from shardlayer.broker.values import Outgoing, Published
 from shardlayer.core.types import Mark, NodeId, Position
 
@@ -77,6 +78,14 @@ class Roster:
     answer: Announced | None = None
 
 
+class KeptReport(NamedTuple):
+    """What a process said of itself, when, and until when that is kept."""
+
+    body: bytes
+    came: float
+    ends: float
+
+
 SWEEP_INTERVAL = 60.0  # seconds between two looks at all that a shard keeps
 
 
@@ -99,6 +108,8 @@ class Shard:
     rosters: dict[NodeId, Roster] = field(default_factory=dict)
     people: dict[str, Counter[str]] = field(default_factory=dict)  # by room: connections by person
     answers: dict[bytes, tuple[float, dict[NodeId, bytes]]] = field(default_factory=dict)
+    reports: dict[str, KeptReport] = field(default_factory=dict)  # by process
+    totals: dict[int, dict[str, float]] = field(default_factory=dict)  # by step of time
     targeted: int = 100  # percent of the groups
     sweep_at: float = float("-inf")  # when all that is kept is looked at next
 
@@ -146,6 +157,22 @@ class Shard:
         for key in [*takewhile(lambda key: self.once[key].ends <= now, self.once)]:
             del self.once[key]
         self.once[item.group, item.idempotency_key] = known
+
+    def living_reports(self, now: float) -> dict[str, KeptReport]:
+        """Return what processes say of themselves, without what is over."""
+        for process in [name for name, kept in self.reports.items() if kept.ends <= now]:
+            del self.reports[process]
+        return self.reports
+
+    def add_totals(self, step: int, totals: Mapping[str, float]) -> None:
+        """Add to the totals of a step of time; those that are too old go."""
+        sums = self.totals.get(step)
+        if sums is None:
+            sums = self.totals[step] = {}
+            for old in [number for number in self.totals if number <= step - TOTALS_STEPS]:
+                del self.totals[old]
+        for name, amount in totals.items():
+            sums[name] = sums.get(name, 0.0) + amount
 
     def group(self, name: str, now: float) -> Group:
         """Return the group of that name as it is now, made if there was none."""

@@ -26,6 +26,9 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:held:CHANNEL`    | string        | how many group messages wait where a channel is received   |
 | `:census:QUESTION` | hash          | node -> which channels of a group it receives: its answer  |
 | `:swept`           | string        | that the server was searched for what is gone, of late     |
+| `:reports`         | hash          | process -> when it said so, and what it says of itself     |
+| `:reported`        | sorted set    | process -> when that is over, in ms of Redis's clock       |
+| `:totals`          | hash          | step of time and name -> what all processes told, added up |
 | `:inbox:NODE`      | pub/sub       | batches for one node                                       |
 | `:all`             | pub/sub       | batches for all nodes                                      |
 """
@@ -50,6 +53,9 @@ class ShardKeys:
     targeted: str = field(init=False)
     marks: str = field(init=False)
     swept: str = field(init=False)
+    reports: str = field(init=False)
+    reported: str = field(init=False)
+    totals: str = field(init=False)
     all_nodes: str = field(init=False)
     inbox_prefix: str = field(init=False)
     present: str = field(init=False)
@@ -66,6 +72,9 @@ class ShardKeys:
         set_once(self, "targeted", base + "targeted")
         set_once(self, "marks", base + "marks")
         set_once(self, "swept", base + "swept")
+        set_once(self, "reports", base + "reports")
+        set_once(self, "reported", base + "reported")
+        set_once(self, "totals", base + "totals")
         set_once(self, "all_nodes", base + "all")
         set_once(self, "inbox_prefix", base + "inbox:")
         set_once(self, "present", base + "present")
@@ -152,7 +161,10 @@ def run_key(prefix: str) -> str:
     return f"{{{layout_tag(prefix)}}}:run"
 
 
-_OUTLIVING = {"alive", "born", "writer", "life", "targeted", "marks", "shards", "run"}
+_OUTLIVING = {
+    *("alive", "born", "writer", "life", "targeted", "marks", "shards", "run"),
+    *("reports", "reported", "totals"),
+}
 
 
 def outlives_flush(key: str) -> bool:

@@ -41,6 +41,9 @@ _KINDS: Mapping[str, _Kind] = {
     "present": _Kind("hash"),
     "here": _Kind("zset", "announce"),
     "people": _Kind("hash", "announce"),
+    "reports": _Kind("hash"),
+    "reported": _Kind("zset"),
+    "totals": _Kind("hash"),
 }
 
 

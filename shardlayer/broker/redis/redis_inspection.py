@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import repeat
 
-from shardlayer.broker.interface import Inspection
-from shardlayer.broker.redis import calls
+from shardlayer.broker.interface import NO_TOTALS, Inspection
+from shardlayer.broker.process_reports import (
+    ProcessReport,
+    ProcessReports,
+    ServerMemory,
+    require_report,
+)
+from shardlayer.broker.redis import calls, report_scripts
 from shardlayer.broker.redis.keys import (
     CHANNEL_MARK,
     layout_tag,
@@ -22,6 +29,7 @@ from shardlayer.core import wire
 from shardlayer.core.types import RoomInfo
 
 FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
+REPORTS_READ = 100  # reports of processes that one command reads
 
 
 class RedisInspection(ShardCalls, Inspection):
@@ -88,6 +96,41 @@ class RedisInspection(ShardCalls, Inspection):
         begun = time.perf_counter()
         await self._execute_at(server, "PING")
         return time.perf_counter() - begun
+
+    async def memory(self, server: int) -> ServerMemory | None:
+        info = await self._execute_at(server, "INFO", "memory")
+        return ServerMemory(int(info["used_memory"]), int(info.get("maxmemory", 0)))
+
+    async def report_process(
+        self,
+        shard: int,
+        process: str,
+        body: bytes,
+        *,
+        ttl: float,
+        totals: Mapping[str, float] = NO_TOTALS,
+    ) -> bool:
+        require_report(body, totals)
+        call = report_scripts.report(self._keys[shard], process, body, ttl=ttl, totals=totals)
+        return bool(await self._call(shard, call))
+
+    async def forget_process(self, shard: int, process: str) -> None:
+        keys = self._keys[shard]
+        # The second is what makes it known: without it, the first is over.
+        await self._execute(shard, "ZREM", keys.reported, process)
+        await self._execute(shard, "HDEL", keys.reports, process)
+
+    async def process_reports(self, shard: int) -> ProcessReports:
+        keys = self._keys[shard]
+        reply = await self._call(shard, report_scripts.reports(keys))
+        now, names, totals = report_scripts.read_reports(reply)
+        found: list[ProcessReport] = []
+        for begin in range(0, len(names), REPORTS_READ):
+            some = names[begin : begin + REPORTS_READ]
+            values = await self._execute(shard, "HMGET", keys.reports, *some)
+            each = map(report_scripts.read_report, some, values, repeat(now))
+            found += [report for report in each if report is not None]
+        return ProcessReports(now, found, totals)
 
     async def flush(self, mark: bytes = b"") -> None:
         await self._execute(0, "PING")  # a Cluster learns of its servers with the first command

@@ -25,7 +25,7 @@ from realtime.access.revocations import CLOCK_SKEW
 from realtime.clients.client_counters import counters
 from realtime.connections import adisconnect, aunsubscribe
 from realtime.room_tokens import sign_room
-from realtime.rooms.room_names import CONTROL_ROOM
+from realtime.rooms.room_names import OWN_ROOMS
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import PATIENCE, Client
@@ -312,15 +312,16 @@ class TestUnsubscribing:
             await client.ask(4, connect={"token": issue_token(eve, rooms=["orders"])})
             assert "subscribed" in await client.ask(5, subscribe={"room": "orders"})
 
-    async def test_nobody_gets_into_the_log(self, people: tuple[User, User]) -> None:
-        """The room that workers tell each other in is no client's, whatever a token opens."""
+    @pytest.mark.parametrize("room", sorted(OWN_ROOMS))
+    async def test_nobody_gets_into_the_log(self, people: tuple[User, User], room: str) -> None:
+        """The rooms that workers tell each other in are no client's, whatever a token opens."""
         ada, _ = people
         async with Client() as client:
             await client.ask(1, connect={"token": issue_token(ada, rooms=["*"])})
             commands: list[dict[str, Any]] = [
-                {"subscribe": {"room": CONTROL_ROOM}},
-                {"history": {"room": CONTROL_ROOM}},
-                {"publish": {"room": CONTROL_ROOM, "data": {"at": 1, "user": "7"}}},
+                {"subscribe": {"room": room}},
+                {"history": {"room": room}},
+                {"publish": {"room": room, "data": {"at": 1, "user": "7"}}},
             ]
             for number, command in enumerate(commands, start=2):
                 answer = await client.ask(number, **command)

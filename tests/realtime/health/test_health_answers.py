@@ -25,6 +25,8 @@ class FakeWorker:
     def is_full(self) -> bool:
         return self.held >= self.capacity
 
+    def drain(self) -> None: ...
+
     def warn_of_blocking(self) -> None: ...
 
 

@@ -58,7 +58,7 @@ async def write(broker: EmbeddedTansu, topic: str) -> None:
 
 def test_list(topic: str) -> None:
     """A line for each: where the record was, its size, its key, why, and how it begins."""
-    first, second, total = lines_of("deadletters", "list")
+    first, second, total = lines_of("realtime", "deadletters", "list")
     assert first.startswith(rf"{topic}/0 3  2,006 bytes  room.1  not JSON: why  {{\u001b[31mxxx")
     assert len(first) < 200
     assert second.startswith(f"{topic}/0 12  2,006 bytes  no key  not JSON: why")
@@ -67,36 +67,38 @@ def test_list(topic: str) -> None:
 
 def test_list_is_bounded(topic: str) -> None:
     """--limit shows the oldest, and says how many there are."""
-    lines = lines_of("deadletters", "list", "--topic", topic, "--limit", "1")
+    lines = lines_of("realtime", "deadletters", "list", "--topic", topic, "--limit", "1")
     assert len(lines) == 2
     assert lines[-1] == "2 dead letters, 1 shown."
 
 
 def test_replay(topic: str) -> None:
     """It says what it did, and the list what was sent again."""
-    assert lines_of("deadletters", "replay", "--limit", "1") == [
+    assert lines_of("realtime", "deadletters", "replay", "--limit", "1") == [
         "Sent 1 dead letters again; 1 are left."
     ]
-    first, second, _ = lines_of("deadletters", "list")
+    first, second, _ = lines_of("realtime", "deadletters", "list")
     assert "(sent again)" in first
     assert "(sent again)" not in second
-    assert lines_of("deadletters", "replay") == ["Sent 1 dead letters again; 0 are left."]
+    assert lines_of("realtime", "deadletters", "replay") == [
+        "Sent 1 dead letters again; 0 are left."
+    ]
 
 
 def test_other_topics_are_left_alone(topic: str) -> None:
     """--topic names whose dead letters are meant."""
-    assert lines_of("deadletters", "list", "--topic", "another") == ["0 dead letters."]
+    assert lines_of("realtime", "deadletters", "list", "--topic", "another") == ["0 dead letters."]
 
 
 def test_kafka_is_away(settings: Settings) -> None:
     """It says where it looked."""
     settings.REALTIME = {"KAFKA_BOOTSTRAP_SERVERS": [f"127.0.0.1:{free_port()}"]}
     with pytest.raises(CommandError, match=r"Kafka at 127\.0\.0\.1"):
-        lines_of("deadletters", "list")
+        lines_of("realtime", "deadletters", "list")
 
 
 def test_letters_are_switched_off(settings: Settings) -> None:
     """Where none are kept, it says why there are none."""
     settings.REALTIME = {"KAFKA_DEAD_LETTER_SUFFIX": None}
     with pytest.raises(CommandError, match="KAFKA_DEAD_LETTER_SUFFIX"):
-        lines_of("deadletters", "replay")
+        lines_of("realtime", "deadletters", "replay")

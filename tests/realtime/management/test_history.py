@@ -1,4 +1,4 @@
-"""`manage.py history ROOM`."""
+"""`manage.py realtime history ROOM`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class TestHistory:
         for number in range(12):
             position = publish("news", {"n": number})
         assert position is not None
-        facts, _, publications = "\n".join(lines_of("history", "news")).partition("\n\n")
+        facts, _, publications = "\n".join(lines_of("realtime", "history", "news")).partition(
+            "\n\n"
+        )
         assert [line.split(maxsplit=1) for line in facts.splitlines()] == [
             ["Room", "news"],
             ["Shard", str(sharded_layer().shard_of("news"))],
@@ -50,13 +52,13 @@ class TestHistory:
         """The newest are shown."""
         for number in range(5):
             publish("news", number)
-        assert lines_of("history", "news", "--limit", "2")[-2:] == ["4  3", "5  4"]
+        assert lines_of("realtime", "history", "news", "--limit", "2")[-2:] == ["4  3", "5  4"]
 
     def test_json(self) -> None:
         """With --json it is one object, with the data byte by byte as they were published."""
         position = publish("news", orjson.Fragment('{"a": 1.0}'))
         assert position is not None
-        [line] = lines_of("history", "news", "--json")
+        [line] = lines_of("realtime", "history", "news", "--json")
         assert '"data":{"a": 1.0}' in line
         read = json.loads(line)
         assert (read["room"], read["offset"], read["history_length"]) == ("news", 1, 1)
@@ -65,13 +67,13 @@ class TestHistory:
     def test_what_is_not_json(self) -> None:
         """What a careless publisher sent is shown as a text, and can do nothing to a terminal."""
         publish("news", orjson.Fragment("{\x1b[2J\x9b2J}"))
-        assert lines_of("history", "news")[-1] == r"1  {\u001b[2J\u009b2J}"
-        [line] = lines_of("history", "news", "--json")
+        assert lines_of("realtime", "history", "news")[-1] == r"1  {\u001b[2J\u009b2J}"
+        [line] = lines_of("realtime", "history", "news", "--json")
         assert json.loads(line)["publications"][0]["data"] == "{\x1b[2J\x9b2J}"
 
     def test_unknown_room(self) -> None:
         """A name that nobody used is a room without anything."""
-        lines = lines_of("history", "nobody")
+        lines = lines_of("realtime", "history", "nobody")
         assert "Last offset  none" in lines
         assert lines[-1] == "History      0 publications"
 
@@ -79,7 +81,7 @@ class TestHistory:
 def test_bad_name() -> None:
     """A name that no room can have is told the rule, in a line."""
     with pytest.raises(CommandError, match="'no room' can't name a room"):
-        call_command("history", "no room")
+        call_command("realtime", "history", "no room")
 
 
 def test_dead_server(settings: Settings) -> None:
@@ -88,7 +90,7 @@ def test_dead_server(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = channel_layers(hosts=[host], publish_timeout=0.2)
     settings.REALTIME = {"CHECK_TIMEOUT": 10}
     with pytest.raises(CommandError, match=rf"{host} is not available"):
-        call_command("history", "news")
+        call_command("realtime", "history", "news")
 
 
 def test_silent_server(settings: Settings) -> None:
@@ -98,4 +100,4 @@ def test_silent_server(settings: Settings) -> None:
         settings.CHANNEL_LAYERS = channel_layers(hosts=[host], publish_timeout=30)
         settings.REALTIME = {"CHECK_TIMEOUT": 0.2}
         with pytest.raises(CommandError, match=rf"did not answer within 0\.2 s\..*{host}"):
-            call_command("history", "news")
+            call_command("realtime", "history", "news")

@@ -1,4 +1,4 @@
-"""`manage.py rooms`."""
+"""`manage.py realtime rooms`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TestRooms:
         publish("news", 1)
         publish("news", 2)
         publish("chat.lobby", 1)
-        head, *rows = lines_of("rooms")
+        head, *rows = lines_of("realtime", "rooms")
         assert head.split() == ["Room", "Shard", "Nodes", "Members", "Last", "offset", "History"]
         shards = {name: str(sharded_layer().shard_of(name)) for name in ("chat.lobby", "news")}
         assert [row.split() for row in rows] == [
@@ -46,7 +46,7 @@ class TestRooms:
         """With --json each room is a line that a program can read."""
         position = publish("news", 1)
         assert position is not None
-        [line] = lines_of("rooms", "--json")
+        [line] = lines_of("realtime", "rooms", "--json")
         assert json.loads(line) == {
             "room": "news",
             "shard": sharded_layer().shard_of("news"),
@@ -63,20 +63,20 @@ class TestRooms:
         for number in range(5):
             publish(f"room.{number}", 1)
         errors = StringIO()
-        assert len(lines_of("rooms", "--limit", "3", stderr=errors)) == 1 + 3
+        assert len(lines_of("realtime", "rooms", "--limit", "3", stderr=errors)) == 1 + 3
         assert "first 3" in errors.getvalue()
-        assert len(lines_of("rooms", "--limit", "5")) == 1 + 5
+        assert len(lines_of("realtime", "rooms", "--limit", "5")) == 1 + 5
 
     def test_no_rooms(self) -> None:
         """Without rooms it says so; as JSON that is no line."""
-        assert lines_of("rooms")[0].startswith("No rooms")
-        assert lines_of("rooms", "--json") == []
+        assert lines_of("realtime", "rooms")[0].startswith("No rooms")
+        assert lines_of("realtime", "rooms", "--json") == []
 
     @pytest.mark.parametrize("limit", ["0", "-1", "x"])
     def test_odd_limits(self, limit: str) -> None:
         """A limit that is no count is refused."""
         with pytest.raises(CommandError, match="--limit"):
-            call_command("rooms", "--limit", limit)
+            call_command("realtime", "rooms", "--limit", limit)
 
 
 def test_dead_server(settings: Settings, redis_server: EmbeddedValkey) -> None:
@@ -89,5 +89,5 @@ def test_dead_server(settings: Settings, redis_server: EmbeddedValkey) -> None:
     publish(alive, 1)
     out = StringIO()
     with pytest.raises(CommandError, match=dead):
-        call_command("rooms", stdout=out)
+        call_command("realtime", "rooms", stdout=out)
     assert out.getvalue().splitlines()[1].split()[0] == alive

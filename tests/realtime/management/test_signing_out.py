@@ -1,4 +1,4 @@
-"""`manage.py disconnect` and `unsubscribe`."""
+"""`manage.py realtime disconnect` and `unsubscribe`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ada(
 async def told(layer: ShardedChannelLayer, *command: str) -> tuple[str, dict[str, object]]:
     """Run a command; return what it wrote, and the newest entry of the log without its time."""
     written = StringIO()
-    await sync_to_async(call_command)(*command, stdout=written)
+    await sync_to_async(call_command)("realtime", *command, stdout=written)
     (newest,) = await layer.history(CONTROL_ROOM, 1)
     entry: dict[str, object] = orjson.loads(newest.data)
     del entry["at"]
@@ -64,4 +64,4 @@ async def test_unsubscribe(ada: User, redis_layer: ShardedChannelLayer) -> None:
 async def test_what_can_not_be(ada: User, command: list[str], reason: str) -> None:
     """A clear word, and nothing is said to anybody."""
     with pytest.raises(CommandError, match=reason):
-        await sync_to_async(call_command)(*command)
+        await sync_to_async(call_command)("realtime", *command)

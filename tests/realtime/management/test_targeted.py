@@ -1,4 +1,4 @@
-"""`manage.py targeted PERCENT`."""
+"""`manage.py realtime targeted PERCENT`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from tests.realtime.management.output import lines_of
 def test_sets_every_shard(settings: Settings, redis_server: EmbeddedValkey) -> None:
     """All 32 shards go by it from the next publication on."""
     settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
-    assert lines_of("targeted", "25") == ["25 percent of the rooms are told to just their workers."]
+    assert lines_of("realtime", "targeted", "25") == [
+        "25 percent of the rooms are told to just their workers."
+    ]
     with Redis.from_url(redis_server.url) as redis:
         keys = list(redis.scan_iter(match="*:targeted"))
         assert len(keys) == 32
@@ -26,7 +28,7 @@ def test_percentage_that_is_none(settings: Settings, redis_server: EmbeddedValke
     """One line says what it takes."""
     settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
     with pytest.raises(CommandError, match="from 0 to 100, not 101"):
-        call_command("targeted", "101")
+        call_command("realtime", "targeted", "101")
 
 
 def test_dead_server(settings: Settings) -> None:
@@ -34,4 +36,4 @@ def test_dead_server(settings: Settings) -> None:
     port = free_port()  # held, and nobody listens on it
     settings.CHANNEL_LAYERS = channel_layers(hosts=[f"redis://127.0.0.1:{port}"])
     with pytest.raises(CommandError, match=f"127.0.0.1:{port}"):
-        call_command("targeted", "50")
+        call_command("realtime", "targeted", "50")

@@ -1,0 +1,51 @@
+"""`manage.py realtime SUBCOMMAND`: everything that an operator looks at and does."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from realtime.management.subcommands.registry import SUBCOMMANDS, subcommand
+
+# Django's own options, which may stand behind the subcommand as well.
+_DJANGOS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--settings", {}),
+    ("--pythonpath", {}),
+    ("--traceback", {"action": "store_true"}),
+    ("--no-color", {"action": "store_true"}),
+    ("--force-color", {"action": "store_true"}),
+)
+
+
+class Command(BaseCommand):
+    """Hands on to the subcommands that registry.py names."""
+
+    help = "Look at the rooms, nodes, shards and Kafka of the whole deployment, and act on them."
+    requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the subcommand and its arguments."""
+        parsers = parser.add_subparsers(
+            dest="subcommand", metavar="SUBCOMMAND", required=True, title="subcommands"
+        )
+        for name in SUBCOMMANDS:
+            command = subcommand(name)()
+            own = parsers.add_parser(name, help=command.help, description=command.help)
+            for option, arguments in _DJANGOS:
+                own.add_argument(
+                    option, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **arguments
+                )
+            command.add_arguments(own)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do it; what can't be done is one line."""
+        command = subcommand(options.pop("subcommand"))()
+        command.stdout, command.stderr, command.style = self.stdout, self.stderr, self.style
+        try:
+            command.handle(*args, **options)
+        except TypeError as error:
+            if "CHANNEL_LAYERS" not in str(error):
+                raise
+            raise CommandError(str(error)) from error

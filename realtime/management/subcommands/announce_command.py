@@ -1,0 +1,41 @@
+"""`manage.py realtime announce JSON`: a word to everybody who is connected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from asgiref.sync import async_to_sync
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from realtime import aannounce
+from realtime.management.arguments import add_json, read_json
+from realtime.sharded_layer import sharded_layer
+from shardlayer import ShardLayerError
+
+
+class AnnounceCommand(BaseCommand):
+    """Announces JSON as it was given."""
+
+    help = "Announce JSON to every client that is connected now, whichever rooms it is in."
+    requires_system_checks: list[str] = []  # they would ask Redis what announcing finds out anyway
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the data."""
+        add_json(parser)
+
+    def handle(self, *args: Any, data: str, **options: Any) -> None:
+        """Announce; who gets it is not known here."""
+        fragment = read_json(data)
+        try:
+            async_to_sync(_announce)(fragment)
+        except (TypeError, ShardLayerError) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write("Announced to all that are connected.")
+
+
+async def _announce(data: orjson.Fragment) -> None:
+    try:
+        await aannounce(data)
+    finally:
+        await sharded_layer().close()

@@ -1,0 +1,106 @@
+"""`manage.py realtime deadletters`: the records that could not be published."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from realtime.conf import conf
+from realtime.management.arguments import count
+from realtime.management.extras import command_extra
+from realtime.management.tables import harmless
+
+if TYPE_CHECKING:
+    from realtime.kafka.replay import Filed, Postbox, Replayed
+
+FIRST_BYTES = 60  # of a payload that are shown
+LIST_LIMIT = 100  # letters
+
+
+class DeadLettersCommand(BaseCommand):
+    """Looks at the topics `<topic>.dlq`; runs beside any number of pools."""
+
+    help = "Show the records that could not be published, or send them to their topics again."
+    requires_system_checks: list[str] = []  # they would ask Redis, which has no part in this
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take what to do, with which topics and how many letters."""
+        settings = conf()
+        parser.add_argument("action", choices=("list", "replay"))
+        parser.add_argument(
+            "--topic",
+            nargs="+",
+            dest="topics",
+            default=list(settings.kafka_topics),
+            metavar="TOPIC",
+            help="Whose dead letters, by the topics' own names (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--limit",
+            type=count,
+            help=f"Letters at most (default: list shows {LIST_LIMIT}, replay sends all).",
+        )
+
+    def handle(self, *args: Any, action: str, topics: list[str], **options: Any) -> None:
+        """Do it, once."""
+        with command_extra("kafka"):
+            from realtime.kafka.brokers import FAILURES, KafkaSettingsError, brokers_of
+            from realtime.kafka.replay import Postbox
+            from realtime.kafka.reporting import quiet_aiokafka
+        settings = conf()
+        if settings.kafka_dead_letter_suffix is None:
+            raise CommandError("REALTIME['KAFKA_DEAD_LETTER_SUFFIX'] is None: none are kept.")
+        quiet_aiokafka()
+        try:
+            brokers = brokers_of(settings)
+        except KafkaSettingsError as error:
+            raise CommandError(str(error)) from error
+        postbox = Postbox(
+            brokers=brokers,
+            topics=topics,
+            suffix=settings.kafka_dead_letter_suffix,
+            group=settings.kafka_group,
+            limit=settings.kafka_max_dead_letter,
+        )
+        limit: int | None = options["limit"]
+        try:
+            if action == "list":
+                asyncio.run(self._list(postbox, limit or LIST_LIMIT))
+            else:
+                self._tell(asyncio.run(postbox.replay(limit)))
+        except FAILURES as error:
+            raise CommandError(f"{brokers}: {str(error) or type(error).__name__}") from error
+
+    async def _list(self, postbox: Postbox, limit: int) -> None:
+        shown = total = 0
+        async for item in postbox.letters():
+            total += 1
+            if shown < limit:
+                shown += 1
+                self.stdout.write(_line(item))
+        self.stdout.write(f"{total} dead letters" + (f", {shown} shown." if shown < total else "."))
+
+    def _tell(self, done: Replayed) -> None:
+        self.stdout.write(f"Sent {done.sent} dead letters again; {done.left} are left.")
+        if done.repeats:
+            self.stdout.write(f"{done.repeats} were there twice, and were sent once.")
+        if done.strangers:
+            self.stdout.write(f"{done.strangers} were no dead letters, and were passed over.")
+
+
+def _line(item: Filed) -> str:
+    """Return a letter as a line: where the record was, its size, its key, why, how it begins."""
+    value = item.record.value or b""
+    key = "no key" if item.record.key is None else harmless(item.record.key[:FIRST_BYTES])
+    letter = item.letter
+    if letter is None:
+        where, error = f"{item.at.topic}/{item.at.partition}", "no dead letter"
+        offset = item.offset
+    else:
+        where, error = f"{letter.topic}/{letter.partition}", harmless(letter.error.encode())
+        offset = letter.offset
+    again = "  (sent again)" if item.replayed else ""
+    begin = harmless(value[:FIRST_BYTES])
+    return f"{where} {offset}  {len(value):,} bytes  {key}  {error}{again}  {begin}".rstrip()

@@ -1,0 +1,122 @@
+"""`manage.py realtime nodes`: the processes of all machines; and having one drain."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from realtime.management.figures_text import duration, milliseconds, number, rate, size
+from realtime.management.looking_command import LookingCommand
+from realtime.management.tables import table
+from realtime.operations import CannotDrain, NodesStatus, NodeStatus, drain, nodes
+
+HEAD = (
+    *("ID", "Role", "Host", "PID", "Version", "Up", "Connections", "CPU", "Memory"),
+    *("Rooms", "Subscriptions", "Deliveries/s", "Loop delay", "Lease", "State"),
+)
+
+
+class NodesCommand(LookingCommand):
+    """Looks at what each process has told Redis, and at no process."""
+
+    help = "Show the workers, pools and relays of all machines, or have a worker drain and end."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take in which form, or which worker is to drain."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--drain",
+            metavar="ID",
+            help="Have the worker of this id (its first characters will do) send its clients away "
+            "and end, as on SIGTERM; its supervisor starts it again.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Show them, or drain one."""
+        wanted = options.pop("drain")
+        if wanted is None:
+            super().handle(*args, **options)
+            return
+        node = self._named(wanted)
+        try:
+            answer = drain(node.id, by=f"manage.py ({_who()})")
+        except CannotDrain as error:
+            raise CommandError(str(error)) from error
+        name = f"{node.role} {node.host}:{node.pid}"
+        if answer.is_draining:
+            self.stdout.write(self.style.SUCCESS(f"{name} drains."))
+        else:
+            self.stdout.write(f"{name} is told to drain, and has not said yet that it does.")
+
+    def look(self, **options: Any) -> NodesStatus:
+        """Return the processes."""
+        return nodes()
+
+    def why_unknown(self, found: NodesStatus) -> str:
+        """Say why it is not known which processes there are."""
+        if not found.is_known:
+            return f"Unknown which processes there are. {found.why}"
+        return ""
+
+    def lines(self, found: NodesStatus) -> Iterator[str]:
+        """Yield a table of them."""
+        if found.nodes:
+            yield from table(HEAD, [_row(node) for node in found.nodes])
+        elif found.is_known:
+            yield "No process runs, as far as Redis knows."
+
+    def _named(self, wanted: str) -> NodeStatus:
+        known = nodes()
+        if why := self.why_unknown(known):
+            raise CommandError(why)
+        found = [node for node in known.nodes if node.id.startswith(wanted)] if wanted else []
+        if len(found) != 1:
+            several = "Several processes have" if found else "No process has"
+            raise CommandError(f"{several} an id that begins with {wanted!r}.")
+        return found[0]
+
+
+def _row(node: NodeStatus) -> tuple[str, ...]:
+    connections = number(node.connections)
+    if node.capacity:
+        connections += f" of {number(node.capacity)}"
+    return (
+        node.id,
+        node.role,
+        node.host,
+        str(node.pid),
+        node.version,
+        duration(time.time() - node.started),
+        connections,
+        "-" if node.cpu is None else f"{node.cpu:.0f} %",
+        size(node.memory),
+        number(node.rooms),
+        number(node.subscriptions),
+        rate(node.deliveries),
+        milliseconds(node.loop_delay),
+        duration(node.lease_age),
+        _state(node),
+    )
+
+
+def _state(node: NodeStatus) -> str:
+    if node.is_late:
+        return f"silent for {duration(node.age)}"
+    if node.is_draining:
+        return "drains"
+    if node.unheard:
+        return "deaf"
+    return "failing" if node.failing else "well"
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,93 @@
+"""`manage.py realtime room ROOM`: one room, now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.core.management.base import CommandError, CommandParser
+
+from realtime.conf import conf
+from realtime.management.arguments import count
+from realtime.management.looking_command import LookingCommand
+from realtime.management.tables import harmless, table
+from realtime.operations import NodesStatus, anodes
+from realtime.rooms.listing import publication_fields, room_fields, room_with_history
+from realtime.rooms.room_names import require_room_name
+from realtime.sharded_layer import sharded_layer
+from shardlayer import Publication, RoomInfo
+
+LIMIT = 5  # publications
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAt:
+    """A room, its newest publications, newest first, and the nodes that there are."""
+
+    info: RoomInfo
+    publications: list[Publication]
+    nodes: NodesStatus
+
+
+class RoomCommand(LookingCommand):
+    """Looks at the room's Redis server, and at no process."""
+
+    help = "Show a room: where it is, who is in it on which node, and what was published last."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the room, how much of it, and in which form."""
+        parser.add_argument("room", metavar="ROOM")
+        parser.add_argument(
+            "--limit",
+            type=count,
+            default=LIMIT,
+            help="Publications at most (default: %(default)s).",
+        )
+        super().add_arguments(parser)
+
+    def look(self, **options: Any) -> Any:
+        """Return the room."""
+        room: str = options["room"]
+        require_room_name(room)
+        try:
+            found = async_to_sync(_look)(room, options["limit"])
+        except TimeoutError as error:
+            raise CommandError(
+                f"Shard {sharded_layer().shard_of(room)} did not answer within "
+                f"{conf().check_timeout:g} s."
+            ) from error
+        return found
+
+    def for_json(self, found: LookedAt) -> object:
+        """Return the room as JSON has it."""
+        newest = [publication_fields(item) for item in found.publications]
+        return room_fields(found.info) | {"publications": newest[::-1]}
+
+    def lines(self, found: LookedAt) -> Iterator[str]:
+        """Yield facts, nodes and publications."""
+        room, newest = found.info, found.publications
+        yield f"Room         {room.room}"
+        yield f"Shard        {room.shard}"
+        yield f"Members      {room.members:,}"
+        yield f"Last offset  {room.offset or 'none'}"
+        yield f"History      {room.history_length:,} publications"
+        if room.nodes:
+            yield ""
+            places = {node.id: f"{node.host}:{node.pid}" for node in found.nodes.nodes}
+            rows = [(node, places.get(node, "?"), members) for node, members in room.nodes.items()]
+            yield from table(("Node", "Process", "Members"), rows)
+        if newest:
+            yield ""
+            width = len(str(newest[0].offset))
+            for item in newest[::-1]:
+                yield f"{item.offset:>{width}}  {harmless(item.data)}"
+
+
+async def _look(room: str, limit: int) -> LookedAt:
+    layer = sharded_layer()
+    info, publications = await room_with_history(
+        layer, room, limit=limit, within=conf().check_timeout
+    )
+    return LookedAt(info=info, publications=publications, nodes=await anodes())

@@ -1,0 +1,41 @@
+"""`manage.py realtime targeted PERCENT`: rolls targeted dispatch out, or back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from realtime.sharded_layer import sharded_layer
+from shardlayer import ShardLayerError
+
+
+class TargetedCommand(BaseCommand):
+    """Has a part of the rooms told to just the workers that have members of them."""
+
+    help = (
+        "Tell this percentage of the rooms, by a hash of their names, to just the workers that "
+        "have members, and the others to all workers. It is 100 unless it was set."
+    )
+    requires_system_checks: list[str] = []  # they would ask Redis what setting it finds out anyway
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the percentage."""
+        parser.add_argument("percent", metavar="PERCENT", type=int, help="0 to 100.")
+
+    def handle(self, *args: Any, percent: int, **options: Any) -> None:
+        """Set it on every shard."""
+        try:
+            async_to_sync(_set)(percent)
+        except (ValueError, ShardLayerError) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{percent} percent of the rooms are told to just their workers.")
+
+
+async def _set(percent: int) -> None:
+    layer = sharded_layer()
+    try:
+        await layer.set_targeted_percent(percent)
+    finally:
+        await layer.close()

@@ -1,0 +1,56 @@
+"""What an operator sees and does: the data behind the admin's pages and the commands.
+
+    overview()  -> Overview      totals now; `recent`: the last ten minutes; `troubles`: what hurts
+    nodes()     -> NodesStatus   `nodes`: a NodeStatus for each process, of all machines
+    shards()    -> ShardsStatus  `shards`: a ShardStatus each; `servers`: a ServerStatus each
+    kafka()     -> KafkaStatus   `members`, `partitions`, `dead_letters` of the pool
+    drain(id, by=name) -> DrainAnswer  has a worker, on whichever machine, do as on SIGTERM
+
+Each has an asynchronous twin (`aoverview`, `anodes`, `ashards`, `akafka`, `adrain`), takes
+`using=`, the alias of a channel layer, and returns within about `CHECK_TIMEOUT`. None is unknown,
+not 0; where `is_known` is False all of it is unknown, and `why` says why.
+
+Rooms are in `realtime/rooms/listing.py`.
+"""
+
+from realtime.operations.draining import CannotDrain, DrainAnswer, adrain, drain
+from realtime.operations.kafka_status import KafkaStatus, PartitionStatus, PoolMember
+from realtime.operations.looking import (
+    akafka,
+    anodes,
+    aoverview,
+    ashards,
+    kafka,
+    nodes,
+    overview,
+    shards,
+)
+from realtime.operations.node_status import NodesStatus, NodeStatus
+from realtime.operations.overview_status import Overview, RecentTotals, Trouble
+from realtime.operations.shard_status import ServerStatus, ShardsStatus, ShardStatus
+
+__all__ = [
+    "CannotDrain",
+    "DrainAnswer",
+    "KafkaStatus",
+    "NodeStatus",
+    "NodesStatus",
+    "Overview",
+    "PartitionStatus",
+    "PoolMember",
+    "RecentTotals",
+    "ServerStatus",
+    "ShardStatus",
+    "ShardsStatus",
+    "Trouble",
+    "adrain",
+    "akafka",
+    "anodes",
+    "aoverview",
+    "ashards",
+    "drain",
+    "kafka",
+    "nodes",
+    "overview",
+    "shards",
+]

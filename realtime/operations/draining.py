@@ -1,0 +1,90 @@
+"""Having a worker drain, from any machine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from asgiref.sync import async_to_sync
+from channels import DEFAULT_CHANNEL_LAYER
+
+from realtime.conf import conf
+from realtime.nodes.drain_orders import drain_order
+from realtime.operations.looking import anodes
+from realtime.operations.node_status import NodeStatus
+from realtime.rooms.room_names import NODES_ROOM
+from realtime.sharded_layer import sharded_layer
+from shardlayer import ShardLayerError
+
+LOOK_PAUSE = 0.1  # seconds between two looks whether it drains
+
+
+class CannotDrain(Exception):
+    """The worker can't be told. The message says why, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainAnswer:
+    """What became of an order.
+
+    Attributes:
+        node: Who was told, as it was before.
+        is_draining: Whether it says that it drains, or has gone meanwhile. False: it was told, and
+            has not said so yet.
+    """
+
+    node: NodeStatus
+    is_draining: bool
+
+
+async def adrain(node_id: str, *, by: str, using: str = DEFAULT_CHANNEL_LAYER) -> DrainAnswer:
+    """Have a worker do as on SIGTERM: send its clients away, and end.
+
+    Whoever supervises it starts it again. Whether the caller may do this is for the caller to see.
+
+    Args:
+        node_id: See `NodeStatus.id`.
+        by: Who orders it, for the worker's log.
+        using: The alias of the channel layer.
+
+    Raises:
+        CannotDrain: No worker of that id is known, it can't be reached so, or Redis did not take
+            the order.
+    """
+    within = conf().check_timeout
+    known = await anodes(using=using)
+    if not known.is_known:
+        raise CannotDrain(f"It is not known which workers there are. {known.why}")
+    found = next((node for node in known.nodes if node.id == node_id), None)
+    if found is None:
+        raise CannotDrain(f"There is no process {node_id!r}; it may have ended.")
+    if not found.can_drain:
+        raise CannotDrain(
+            f"{found.role} {found.host}:{found.pid} can't be told: only a worker on our own "
+            "server can. Stop it by its supervisor."
+        )
+    try:
+        async with asyncio.timeout(within):
+            await sharded_layer(using).publish(NODES_ROOM, drain_order(node_id, by))
+    except TimeoutError:
+        raise CannotDrain(f"Redis did not take the order within {within:g} s.") from None
+    except ShardLayerError as error:
+        raise CannotDrain(str(error)) from error
+    return DrainAnswer(node=found, is_draining=await _drains(node_id, within, using))
+
+
+drain = async_to_sync(adrain)
+
+
+async def _drains(node_id: str, within: float, using: str) -> bool:
+    """Wait until a worker says that it drains, or is gone; return whether that was in time."""
+    try:
+        async with asyncio.timeout(within):
+            while True:
+                known = await anodes(using=using)
+                node = next((node for node in known.nodes if node.id == node_id), None)
+                if known.is_known and (node is None or node.is_draining):
+                    return True
+                await asyncio.sleep(LOOK_PAUSE)
+    except TimeoutError:
+        return False
