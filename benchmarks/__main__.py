@@ -43,6 +43,8 @@ from benchmarks.machine import (
     describe_versions,
     raise_descriptor_limit,
 )
+from benchmarks.observing.plans import run_observing
+from benchmarks.observing.targets import observing_table, observing_targets
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, Unavailable
 from benchmarks.presence.plans import run_presence
@@ -180,6 +182,15 @@ def _presence(asked: Arguments, run: dict[str, Any], folder: Path, console: Cons
     return figures, presence_targets(figures), presence_table(figures)
 
 
+def _observing(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions(VERSIONS, binary())
+    figures = []
+    for figure in run_observing(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
+        figures.append(figure)
+        _show(figure, console)
+    return figures, observing_targets(figures), observing_table(figures)
+
+
 def _balancer(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
     run["versions"] = describe_versions(VERSIONS, binary())
     figures = []
@@ -245,6 +256,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "layer": _layer,
     "history": _history,
     "presence": _presence,
+    "observing": _observing,
     "balancer": _balancer,
     "rolling": _rolling,
     "hostile": _hostile,

@@ -16,6 +16,7 @@ from benchmarks.faults.run import NAMES as FAULTS
 from benchmarks.history.run import PLANS
 from benchmarks.layer.layers import LAYERS
 from benchmarks.layer.run import NAMES
+from benchmarks.observing.plans import PLANS as OBSERVING
 from benchmarks.peers import PEERS
 from benchmarks.presence.plans import PLANS as PRESENCE
 from benchmarks.rolling.plans import PLANS as ROLLING
@@ -26,6 +27,7 @@ _MEASURES = {
     "presence": tuple(PRESENCE),
     "balancer": tuple(BALANCER),
     "rolling": tuple(ROLLING),
+    "observing": tuple(OBSERVING),
 }
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
 _SEEDS = 10_000  # to choose from: short enough to be typed again
@@ -40,11 +42,11 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast", "connect", "layer", "history", "presence", "balancer", "rolling",
-            "hostile" or "faults".
+        benchmark: "broadcast", "connect", "layer", "history", "presence", "observing", "balancer",
+            "rolling", "hostile" or "faults".
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
-        measures: Names, of `layer`, `history`, `presence`, `balancer` and `rolling`.
+        measures: Names, of `layer`, `history`, `presence`, `observing`, `balancer` and `rolling`.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
@@ -85,6 +87,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("rolling", "what clients see of a rolling restart, and how fast all come back"),
         ("hostile", "what strangers send: does the worker stand it, and do others notice?"),
         ("presence", "what it costs to know who is in a room, and what a dead node leaves"),
+        ("observing", "what it costs a worker that its figures are kept and read"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
         command.add_argument("--quick", action="store_true", help="small, one round: does it work?")
@@ -161,7 +164,7 @@ def _faults(asked: argparse.Namespace) -> Arguments:
 def _choices(benchmark: str) -> Iterable[str]:
     if benchmark == "layer":
         return LAYERS
-    if benchmark in ("history", "presence", "balancer", "rolling", "hostile"):
+    if benchmark in ("history", "presence", "observing", "balancer", "rolling", "hostile"):
         return ()
     return (peer for peer in PEERS if peer not in _WITHOUT[benchmark])
 

@@ -22,6 +22,7 @@
 | SHARDLAYER_WORKER | worker-1 | this worker's name on the demo page |
 | SHARDLAYER_WORKERS | | all workers, as name=address, comma separated |
 | LOG_LEVEL | INFO | of shardlayer, realtime and the demo |
+| LOG_JSON | 0 | 1: log lines are JSON, and tell who was refused and closed |
 """
 
 from __future__ import annotations
@@ -174,17 +175,22 @@ DEMO: dict[str, Any] = {
 
 # --- Logging ----------------------------------------------------------------------------------
 _LEVEL = _env.get("LOG_LEVEL") or "INFO"
+_JSON = flag(_env, "LOG_JSON", default=False)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "shardlayer.core.json_formatter.JsonFormatter"},
+    },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "console": {"class": "logging.StreamHandler", "formatter": "json" if _JSON else "line"},
         "nowhere": {"class": "logging.NullHandler"},
     },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "shardlayer": {"level": _LEVEL},
+        "shardlayer.events": {"level": "INFO" if _JSON else "WARNING"},  # a line for each client
         "realtime": {"level": _LEVEL},
         "demo": {"level": _LEVEL},
         "daphne": {"level": _LEVEL},

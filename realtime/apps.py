@@ -26,12 +26,14 @@ class RealtimeConfig(AppConfig):
         from realtime.nodes.drain_orders import policy as orders_policy
         from realtime.rooms.layer_rooms import options_of_rooms
         from realtime.rooms.room_names import CONTROL_ROOM, NODES_ROOM
+        from realtime.tracing.begin_tracing import begin_tracing
         from shardlayer import reserve_room, set_room_source  # whose import registers its own
 
         set_room_source(options_of_rooms)
         reserve_room(CONTROL_ROOM, policy)
         reserve_room(NODES_ROOM, orders_policy)
         connect_signals()
+        begin_tracing()
 
 
 def require_no_namesake() -> None:

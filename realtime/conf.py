@@ -229,6 +229,7 @@ class Conf:
     node_interval: float = _setting(5.0, _NODE_INTERVAL)  # seconds between reports; 0: none
     health_key: str = _setting("", _PASSWORD)  # opens the details of the health checks to others
     metrics_directory: str | None = _setting(None, _TEXT_OR_NONE)  # of all processes on a machine
+    tracing: bool = _setting(True, _SWITCH)  # with OpenTelemetry, where its SDK is installed
     admin_page_size: int = _setting(100, _COUNT)  # rooms asked of each server for a page
 
     # Kafka

@@ -17,6 +17,7 @@ from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.nodes.drain_orders import DrainOrders
 from realtime.nodes.reporter import start_reports, stop_reports
 from realtime.people.room_signals import send_room_signal
+from realtime.process_events import told_as_running
 from realtime.sharded_layer import sharded_layer
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -60,12 +61,13 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
         drains = DrainOrders(layer, node, worker, on_drain=reporter.report_soon)
     # Who comes back with a note at once is not to wait for the log.
     await watch_of(layer, node).log.settled(LOG_PATIENCE)
-    await send({"type": "lifespan.startup.complete"})
-    await receive()  # lifespan.shutdown
-    if drains is not None:
-        await drains.aclose()
-    await stop_reports()
-    await end_watch(node)
-    await layer.close()
-    stop_sampling()
+    with told_as_running("worker"):
+        await send({"type": "lifespan.startup.complete"})
+        await receive()  # lifespan.shutdown
+        if drains is not None:
+            await drains.aclose()
+        await stop_reports()
+        await end_watch(node)
+        await layer.close()
+        stop_sampling()
     await send({"type": "lifespan.shutdown.complete"})

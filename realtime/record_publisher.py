@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
+from realtime.tracing.record_traces import publishing_records
 from shardlayer import Backoff, Mark, ScriptFailed, ShardedChannelLayer
 
 CALL_BYTES = 4 * 1024 * 1024  # of publications that are handed to the layer at a time
@@ -35,10 +36,17 @@ class RecordPublisher:
     Args:
         layer: Where records are published.
         on_unpublishable: What it raises ends the call, which may be repeated.
+        began: When a record began its way, in seconds since 1970; 0 or less: unknown.
     """
 
-    def __init__(self, layer: ShardedChannelLayer, on_unpublishable: Unpublishable) -> None:
+    def __init__(
+        self,
+        layer: ShardedChannelLayer,
+        on_unpublishable: Unpublishable,
+        began: Callable[[Any], float] = lambda record: 0.0,
+    ) -> None:
         self._layer = layer
+        self._began = began
         self._on_unpublishable = on_unpublishable
 
     async def publish(self, items: Sequence[RoutedRecord]) -> None:
@@ -55,7 +63,7 @@ class RecordPublisher:
                 await self._publish_alone(items[begin])
             else:
                 try:
-                    await self._layer.publish_marked([item[:3] for item in items[begin:end]])
+                    await self._publish_together(items[begin:end])
                 except ScriptFailed as error:
                     rooms = {room for room, *_ in items[begin:end]}
                     alone |= rooms.intersection(error.names) or rooms
@@ -70,7 +78,15 @@ class RecordPublisher:
 
     async def _publish_alone(self, item: RoutedRecord) -> None:
         shard = self._layer.shard_of(item[0])
-        await self._insist(item, partial(self._layer.publish_marked, [item[:3]]), shard)
+        await self._insist(item, partial(self._publish_together, [item]), shard)
+
+    async def _publish_together(self, items: Sequence[RoutedRecord]) -> None:
+        began = self._began
+        times = [time for item in items if (time := began(item[3])) > 0]
+        with publishing_records((room, record) for room, _, _, record in items) as traces:
+            await self._layer.publish_marked(
+                [item[:3] for item in items], since=min(times, default=0.0), traces=traces
+            )
 
     async def _insist(
         self, item: RoutedRecord, send: Callable[[], Awaitable[object]], shard: int | None = None

@@ -9,7 +9,7 @@ from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
 from shardlayer.aio.run_until_stopped import run_until_stopped
 from shardlayer.aio.tallies import Tally
 from shardlayer.aio.tasks import Tasks
-from shardlayer.aio.throttled_log import Throttle
+from shardlayer.aio.throttled_log import Throttle, ThrottledLog
 from shardlayer.aio.token_buckets import Bucket, BucketTable
 from shardlayer.broker.presence_values import Attendee, Person, PresencePage
 from shardlayer.broker.process_reports import (
@@ -25,6 +25,7 @@ from shardlayer.core.channel_names import new_process
 from shardlayer.core.client_addresses import address_key
 from shardlayer.core.client_names import ClientName, is_client_name
 from shardlayer.core.close_codes import CLOSE_SLOW
+from shardlayer.core.events import events_are_told, tell_event
 from shardlayer.core.exceptions import (
     ConfigurationError,
     MessageTooLarge,
@@ -42,6 +43,7 @@ from shardlayer.core.options import LayerOptions
 from shardlayer.core.reserved_rooms import reserve_room
 from shardlayer.core.room_source import set_room_source
 from shardlayer.core.schemes import register_scheme
+from shardlayer.core.tracing import Delivered, PublishSpan, Tracer, set_tracer
 from shardlayer.core.types import (
     BEGINNING,
     CalmPolicy,
@@ -82,6 +84,7 @@ __all__ = [
     "ClientName",
     "ConfigurationError",
     "Deadlines",
+    "Delivered",
     "Histogram",
     "HistoryPolicy",
     "Host",
@@ -99,6 +102,7 @@ __all__ = [
     "Position",
     "PresencePage",
     "Publication",
+    "PublishSpan",
     "RoomInfo",
     "ScriptFailed",
     "ServerMemory",
@@ -112,12 +116,15 @@ __all__ = [
     "Tally",
     "Tasks",
     "Throttle",
+    "ThrottledLog",
+    "Tracer",
     "WireError",
     "WireVersionError",
     "Worker",
     "__version__",
     "address_key",
     "doubling",
+    "events_are_told",
     "is_client_name",
     "needs_extra",
     "new_process",
@@ -126,5 +133,7 @@ __all__ = [
     "reserve_room",
     "run_until_stopped",
     "set_room_source",
+    "set_tracer",
     "spare_collections",
+    "tell_event",
 ]

@@ -98,6 +98,11 @@ OVERVIEW = Dashboard(
                 "delivery_seconds",
                 about="Of the oldest publication of each round of writing.",
             ),
+            _spread(
+                "The whole way, from record or publish() to the sockets",
+                "end_to_end_seconds",
+                about="Of the oldest publication of each round of writing. Two machines' clocks.",
+            ),
             _spread("Delay of the event loops", "event_loop_delay_seconds"),
         ),
         (

@@ -32,18 +32,21 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application = self._applications.get(_address(scope))
         if application is None:
-            await refuse(receive, send)
+            await refuse(receive, send, "nothing is at this address")
         elif not is_allowed(origin_of(scope["headers"])):
             counters.origins_refused += 1
-            await refuse(receive, send)
+            await refuse(receive, send, "pages of this origin may not connect")
         else:
             await application(scope, receive, send)
 
 
-async def refuse(receive: Receive, send: Send) -> None:
-    """Answer a WebSocket before it is accepted: the handshake fails with 403."""
+async def refuse(receive: Receive, send: Send, reason: str) -> None:
+    """Answer a WebSocket before it is accepted: the handshake fails with 403.
+
+    The client is not told the reason; our own server logs it.
+    """
     await receive()
-    await send({"type": "websocket.close"})
+    await send({"type": "websocket.close", "reason": reason})
 
 
 def _address(scope: Scope) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
+from realtime.kafka.routing.bad_records import RouteFailed
 from realtime.outage import pause
-from shardlayer import Histogram, Throttle, doubling
+from shardlayer import Histogram, Throttle, ThrottledLog, doubling
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,8 @@ class Progress:
 class SkippedRecords:
     """Counts skipped records, and says so once a minute: how many, and where the last one is.
 
-    A topic that is wrong from end to end costs a line a minute, not a line a record.
+    A topic that is wrong from end to end costs a line a minute, not a line a record. What a route
+    raised is an error of the project's, and is logged as one, once a minute with its traceback.
 
     Attributes:
         total: Records skipped so far.
@@ -133,12 +135,19 @@ class SkippedRecords:
         self._throttle = Throttle(clock=clock)
         self._unsaid = 0
         self._last = ""
+        self._complain = ThrottledLog(logger, logging.ERROR)
 
     def add(self, topic: str, partition: int, offset: int, why: object) -> None:
         """Count a record."""
         self.total += 1
         self._unsaid += 1
         self._last = f"topic {topic}, partition {partition}, offset {offset}: {why}"
+        if isinstance(why, RouteFailed):
+            self._complain(
+                "KAFKA_ROUTE failed for a record: topic %s, partition %d, offset %d.",
+                *(topic, partition, offset),
+                exc_info=why.__cause__,
+            )
         self.tick()
 
     def tick(self) -> None:

@@ -177,6 +177,12 @@ FIGURES: tuple[Figure, ...] = (
         "round of writing",
         _of("histograms.delivery_seconds"),
     ),
+    _histogram(
+        "end_to_end_seconds",
+        "From a record's timestamp, or publish(), until all members here were written to, of the "
+        "oldest of a round of writing",
+        _of("histograms.end_to_end_seconds"),
+    ),
     _counter(
         "dispatch_misrouted_total",
         "Publications that came for a room without members here",

@@ -32,7 +32,9 @@ class Lane:
         tasks: Tasks,
     ) -> None:
         self._entries: deque[OutboxEntry] = deque()
-        self._publisher = RecordPublisher(layer, on_unpublishable)
+        self._publisher = RecordPublisher(
+            layer, on_unpublishable, lambda entry: entry.created_at.timestamp()
+        )
         self._source = source
         self._on_done = on_done
         self._tasks = tasks

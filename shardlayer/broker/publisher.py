@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -170,7 +171,8 @@ class Publisher:
             parcels: list[Sequence[Outgoing]], since: float
         ) -> Sequence[Sequence[Outcome]]:
             items = [item for parcel in parcels for item in parcel]
-            places = iter(await self._send(bundle, writer, items, since))
+            began = min([item.since for item in items if item.since], default=0.0)
+            places = iter(await self._send(bundle, writer, items, since, began))
             return [list(islice(places, len(parcel))) for parcel in parcels]
 
         # Both bounds of a batch in one: a parcel counts as at least its publications' share.
@@ -185,8 +187,14 @@ class Publisher:
         )
 
     async def _send(
-        self, bundle: int, writer: _Writer, items: list[Outgoing], since: float
+        self,
+        bundle: int,
+        writer: _Writer,
+        items: list[Outgoing],
+        since: float,
+        began: float = 0.0,
     ) -> Sequence[Outcome]:
+        """Send a batch; `began`: when it began its way, in seconds since 1970; 0: at `since`."""
         loop = asyncio.get_running_loop()
         deadline = since + self._options.publish_timeout
         begun = loop.time()
@@ -194,7 +202,13 @@ class Publisher:
             self.counters.failed += len(items)
             raise self._broker.unavailable(bundle)
         writer.number += 1
-        batch = Batch(writer=writer.id, number=writer.number, items=items, epoch=new_epoch())
+        batch = Batch(
+            writer=writer.id,
+            number=writer.number,
+            items=items,
+            epoch=new_epoch(),
+            since=began or time.time() - (begun - since),
+        )
         retries: PublishRetries | None = None
         while True:
             self._under_way += 1

@@ -31,6 +31,10 @@ class Outgoing(NamedTuple):
         mark: Where it comes from, if it may be published again by who reads on from there.
         idempotency_key: Names it for an application that may publish it again; empty for none.
         for_all: Whether all nodes are told; it then belongs to no room, and `group` is EVERYBODY.
+        preface: An entry (see wire.py) that nodes are told right before this one, and that no
+            history keeps; empty for none.
+        since: When it began its way, in seconds since 1970, if that was before it was published:
+            at Kafka, say. 0 if not.
     """
 
     shard: int
@@ -40,6 +44,8 @@ class Outgoing(NamedTuple):
     mark: Mark | None = None
     idempotency_key: str = ""
     for_all: bool = False
+    preface: bytes = b""
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +57,15 @@ class Batch:
         number: The batch's number. Repeated only to repeat the batch.
         items: The publications, in order, to shards of one bundle (see `Broker.bundle_of`).
         epoch: An epoch for groups that have none yet: 8 ASCII characters.
+        since: When the oldest of the publications began its way, in seconds since 1970; 0 if
+            unknown. Nodes are told, for the figures.
     """
 
     writer: str
     number: int
     items: Sequence[Outgoing]
     epoch: str
+    since: float = 0.0
 
 
 class Published(NamedTuple):

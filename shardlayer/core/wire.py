@@ -25,6 +25,10 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 | 7 announcement | empty | JSON text in UTF-8, for everybody who attends |
 | 8 presence | room | who came and who went, see presence_news.py |
 | 9 census | group | a question: which channels of the group the node receives (group_census.py) |
+| 10 stamp | empty | when the oldest publication of the batch began its way: ms since 1970 |
+| 11 trace | room | the trace that the next entry, a publication, belongs to: a W3C `traceparent` |
+
+What a process doesn't know the kind of it passes over: so a newer release may send more kinds.
 """
 
 from __future__ import annotations
@@ -56,6 +60,7 @@ _entry_head = struct.Struct(">Q8sI")
 _body_head = struct.Struct(">BB")
 _entry_start = struct.Struct(">Q8sIBB")  # both
 HEAD_LENGTH = _entry_head.size  # bytes that stand before an entry's body
+_stamp = struct.Struct(">Q")
 
 
 class Kind(IntEnum):
@@ -71,6 +76,8 @@ class Kind(IntEnum):
     ANNOUNCEMENT = 7
     PRESENCE = 8
     CENSUS = 9
+    STAMP = 10
+    TRACE = 11
 
 
 class Entry(NamedTuple):
@@ -85,6 +92,8 @@ class Entry(NamedTuple):
     offset: int
     epoch: str
 
+
+_STAMP_HEAD = _body_head.pack(Kind.STAMP, 0)
 
 _as_entry: Callable[[tuple[int, str, bytes, int, str]], Entry] = partial(
     tuple.__new__, Entry
@@ -114,9 +123,24 @@ def pack_entry(body: bytes, *, offset: int = 0, epoch: str = "") -> bytes:
     return _entry_head.pack(offset, epoch.encode() if epoch else NO_EPOCH, len(body)) + body
 
 
-def pack_batch(*entries: bytes) -> bytes:
-    """Return a batch of entries that `pack_entry` made."""
-    return VERSION_BYTE + b"".join(entries)
+def pack_batch(*entries: bytes, since: float = 0.0) -> bytes:
+    """Return a batch of entries that `pack_entry` made; `since` as in `opening`."""
+    return opening(since) + b"".join(entries)
+
+
+def opening(since: float) -> bytes:
+    """Return how a batch begins whose oldest publication began its way then.
+
+    `since` is in seconds since 1970; 0 if nobody knows.
+    """
+    if since <= 0:
+        return VERSION_BYTE
+    return pack_batch(pack_entry(_STAMP_HEAD + _stamp.pack(int(since * 1000))))
+
+
+def unpack_stamp(payload: bytes) -> float:
+    """Return what a stamp says, in seconds since 1970; 0 if it can't be read."""
+    return _stamp.unpack(payload)[0] / 1000 if len(payload) == _stamp.size else 0.0
 
 
 def pack_order(kind: Kind, name: str, payload: bytes = b"") -> bytes:

@@ -9,6 +9,9 @@ from shardlayer.core.client_names import parted
 from shardlayer.core.types import Position, Publication
 from shardlayer.delivery.room import LocalRoom
 
+Trace = tuple[int, bytes]
+"""A publication's index among those that arrived together, and the traceparent it came with."""
+
 
 class Arrived(NamedTuple):
     """Publications that wait for delivery: for any rooms, or the answer for one.
@@ -21,6 +24,8 @@ class Arrived(NamedTuple):
         start: The offset that the answer begins behind. It may be ahead of the members without
             anything between: where a server may have lost something the count leaps.
         at: When it was heard, as `time.perf_counter` tells; 0 for an answer.
+        since: When the oldest began its way, in seconds since 1970; 0 if unknown.
+        traces: Of those that have one.
     """
 
     publications: Sequence[Publication]
@@ -29,6 +34,8 @@ class Arrived(NamedTuple):
     reset: Position | None = None
     start: int = 0
     at: float = 0.0
+    since: float = 0.0
+    traces: Sequence[Trace] = ()
 
 
 def told_apart(publication: Publication) -> Publication:

@@ -22,15 +22,16 @@ import logging
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import chain
-from time import perf_counter
+from time import perf_counter, time
 
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.values import JoinReply
+from shardlayer.core import tracing
 from shardlayer.core.frames import Broadcast, joined
 from shardlayer.core.histogram import Histogram, doubling
 from shardlayer.core.pushes import PresencePush, Reset, encode_push, encode_replayed
 from shardlayer.core.types import Position, Publication, Sink
-from shardlayer.delivery.arrivals import Arrived, loss_of, size_of, told_apart
+from shardlayer.delivery.arrivals import Arrived, Trace, loss_of, size_of, told_apart
 from shardlayer.delivery.calm_rooms import CALM_SHARE, CalmRooms, OnCalm
 from shardlayer.delivery.exclusions import Exclusions, Withheld
 from shardlayer.delivery.fanout import fan_out, slices
@@ -39,12 +40,14 @@ from shardlayer.delivery.misdirected import Misdirected
 from shardlayer.delivery.room import ASKED, Event, LocalRoom, State
 from shardlayer.delivery.rounds import NOWHERE, Entries, Round, broken
 from shardlayer.delivery.special_rooms import SpecialRoom
+from shardlayer.delivery.traced import deliveries_of
 
 logger = logging.getLogger(__name__)
 
 ROUND_BYTES = 1_048_576  # of what arrived, taken for one round of writing
 
 DELIVERY_SECONDS = doubling(0.0001, 16)  # bounds: 0.1 ms to 3.3 s
+END_TO_END_SECONDS = doubling(0.001, 17)  # bounds: 1 ms to 65 s
 
 _LIVE = State.LIVE  # looked at for every publication
 
@@ -72,6 +75,9 @@ class Hub:
             counts them here: a sum over all rooms would cost a busy node too much.
         delivered: Messages written to members.
         written_bytes: Bytes of the frames that were written to members.
+        ages: Seconds from the moment at which a publication began its way until all members were
+            written to; one value for each round, as the batch says with which it began. Clocks of
+            two machines may differ; a negative age counts as none.
         delays: Seconds from hearing of publications until all members were written to; one value
             for each round, of its oldest publication.
         resets: Rooms whose members were told that their count is another now.
@@ -100,6 +106,7 @@ class Hub:
         self.members = 0
         self.delivered = 0
         self.written_bytes = 0
+        self.ages = Histogram(END_TO_END_SECONDS)
         self.delays = Histogram(DELIVERY_SECONDS)
         self.resets = 0
         self.unwanted = 0
@@ -118,6 +125,7 @@ class Hub:
         self.calm = CalmRooms(self._exclusions, on_calm, limit=max_backlog // CALM_SHARE)
         self._waiting: deque[Arrived] = deque()
         self._taken: Arrived | None = None  # last
+        self._traced: list[Arrived] = []  # of this round: what has publications with traces
         self._waiting_size = 0  # bytes, as the next two
         self._writing_size = 0
         self._held_size = 0
@@ -158,12 +166,22 @@ class Hub:
         if room.special is not None:
             self.calm.forget(room)
 
-    def feed(self, publications: Sequence[Publication], size: int) -> bool:
+    def feed(
+        self,
+        publications: Sequence[Publication],
+        size: int,
+        since: float = 0.0,
+        traces: Sequence[Trace] = (),
+    ) -> bool:
         """Take publications that arrived, in order, `size` bytes. `deliver` hands them out.
+
+        `since` and `traces` are as in `Arrived`.
 
         Returns False if that was too much, so that all that waits was dropped.
         """
-        self._waiting.append(Arrived(publications, size, at=perf_counter()))
+        self._waiting.append(
+            Arrived(publications, size, at=perf_counter(), since=since, traces=traces)
+        )
         self._waiting_size += size
         if self._waiting_size + self._writing_size + self._held_size <= self._max_backlog:
             return True
@@ -232,9 +250,9 @@ class Hub:
                 written = 0
                 last = None
                 if self._waiting:
-                    oldest = self._waiting[0].at
+                    oldest, since = self._waiting[0].at, self._waiting[0].since
                 else:
-                    oldest, self._taken = 0.0, None
+                    oldest, since, self._taken = 0.0, 0.0, None
                 try:
                     self._collect(collected, resets)
                     if calm_due:
@@ -266,13 +284,23 @@ class Hub:
                 self._writing_size = 0
                 if oldest:
                     self.delays.observe(perf_counter() - oldest)
+                if since:
+                    self.ages.observe(max(time() - since, 0.0))
+                if self._traced:
+                    self._tell_traced()
         finally:
             turns.end()
+
+    def _tell_traced(self) -> None:
+        traced, self._traced = self._traced, []
+        if tracing.tracer is not None:
+            tracing.tracer.delivered(deliveries_of(traced, self.rooms, perf_counter()))
 
     def _break_off(self, round: Round, error: Exception) -> None:
         """Have the rooms asked for what an error kept a round from writing."""
         self.broken_rounds += 1
         self._exclusions.clear()
+        self._traced = []
         logger.error("A delivery failed. Its rooms go on from their histories", exc_info=error)
         behind, dropped = broken(round, self.rooms)
         self.dropped += dropped
@@ -307,6 +335,8 @@ class Hub:
             self._taken = arrived = self._waiting.popleft()
             self._waiting_size -= arrived.size
             self._writing_size += arrived.size
+            if arrived.traces:
+                self._traced.append(arrived)
             if arrived.room is not None:
                 # The first of what waits for the room, so nothing of it was collected before.
                 again = 0  # up to this offset members may have had it before the reset

@@ -23,6 +23,7 @@ from shardlayer.broker.values import PAGE, JoinReply, Page
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Position, Publication, Sink
+from shardlayer.delivery.arrivals import Trace
 from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.idle_rooms import IdleRooms
 from shardlayer.delivery.member_reports import MemberCounts
@@ -153,13 +154,20 @@ class Rooms:
         self._counts.changed(shard, room)
         self._idle.changed(shard, room)
 
-    def feed(self, shard: int, publications: Sequence[Publication], size: int) -> None:
+    def feed(
+        self,
+        shard: int,
+        publications: Sequence[Publication],
+        size: int,
+        since: float = 0.0,
+        traces: Sequence[Trace] = (),
+    ) -> None:
         """Take publications that arrived from a shard, in order, and have them delivered.
 
-        `size` is what they take in bytes.
+        `size` is what they take in bytes; `since` and `traces` are as in `Arrived`.
         """
         hub = self.hubs[shard]
-        if not hub.feed(publications, size):
+        if not hub.feed(publications, size, since, traces):
             self._complain_of_overflow(
                 "Shard %d: this process is too slow for what is published. What waited, more than "
                 "max_backlog, was dropped; rooms go on from their histories. %d publications of "

@@ -100,8 +100,9 @@ class Engine:
         histograms = LayerHistograms()
         for measured in list(self.publisher.by_bundle.values()):
             histograms.add(measured)
-        for delays in () if self.node is None else self.node.delays():
+        for delays, ages in () if self.node is None else self.node.delays():
             histograms.delivery_seconds.add(delays)
+            histograms.end_to_end_seconds.add(ages)
         return histograms
 
     def shard_counters(self) -> list[ShardCounters]:

@@ -25,6 +25,7 @@ from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable, WireError
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Publication
+from shardlayer.delivery.arrivals import Trace
 from shardlayer.delivery.presence_reports import Turned
 from shardlayer.layer.node_parts import NodeParts
 
@@ -36,6 +37,8 @@ FLUSH_MARK_BYTES = 8
 _PUBLICATION = int(wire.Kind.PUBLICATION)
 _MESSAGE = int(wire.Kind.MESSAGE)
 _WAKE_UP = int(wire.Kind.WAKE_UP)
+_STAMP = int(wire.Kind.STAMP)
+_TRACE = int(wire.Kind.TRACE)
 _as_publication: Callable[[tuple[str, bytes, int, str, str]], Publication] = partial(
     tuple.__new__, Publication
 )
@@ -142,6 +145,8 @@ class Hearing(NodeParts):
             self._complain("Shard %d: %s", shard, error)
             return
         publications = []
+        since = 0.0
+        traces: list[Trace] = []
         for kind, name, payload, offset, epoch in entries:
             if kind == _PUBLICATION:
                 if wire.may_be_json(payload):
@@ -154,6 +159,10 @@ class Hearing(NodeParts):
                 self.memberships.deliver(name, payload)
             elif kind == _WAKE_UP:
                 self.mailboxes.wake(name)
+            elif kind == _STAMP:
+                since = wire.unpack_stamp(payload)
+            elif kind == _TRACE:
+                traces.append((len(publications), payload))
             elif kind in (wire.Kind.ADD, wire.Kind.DISCARD):
                 self._ordered(shard, kind, name, payload)
             elif kind == wire.Kind.ANNOUNCEMENT:
@@ -168,7 +177,7 @@ class Hearing(NodeParts):
             elif kind == wire.Kind.FLUSH:
                 self._flushed(shard, payload)
         if publications:
-            self._rooms.feed(shard, publications, len(batch))
+            self._rooms.feed(shard, publications, len(batch), since, traces)
 
     def resumed(self, shards: Sequence[int]) -> None:
         """Join the rooms of these shards again, unless they are heard for the first time.

@@ -195,6 +195,6 @@ class Node(Hearing):
         """Seconds since the oldest of its leases was renewed; None without any. Any thread."""
         return self._leases.age
 
-    def delays(self) -> list[Histogram]:
-        """Return how long deliveries took, by shard (see `Hub.delays`)."""
-        return [hub.delays for hub in self._rooms.hubs]
+    def delays(self) -> list[tuple[Histogram, Histogram]]:
+        """Return `Hub.delays` and `Hub.ages`, by shard."""
+        return [(hub.delays, hub.ages) for hub in self._rooms.hubs]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 from weakref import WeakMethod
 
 from shardlayer.broker.publisher import Placed
 from shardlayer.broker.values import EVERYBODY, Outgoing
-from shardlayer.core import wire
+from shardlayer.core import tracing, wire
 from shardlayer.core.client_names import is_client_name, without
 from shardlayer.core.exceptions import MessageTooLarge
 from shardlayer.core.options import LayerOptions
@@ -23,6 +24,7 @@ from shardlayer.layer.engines import Engines
 
 MAX_IDEMPOTENCY_KEY = 128  # characters
 DESTINATIONS = 8_192  # rooms of which it is remembered how to publish to them; some 3 MB
+NO_TRACES: Mapping[int, bytes] = MappingProxyType({})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # Made for each publication: without the function that calling the class goes through.
@@ -70,6 +72,8 @@ class Publishing:
                 published is then unknown.
         """
         known_as = "" if idempotency_key is None else _known_as(idempotency_key, owner)
+        if tracing.tracer is not None and (span := tracing.tracer.publishing([room])) is not None:
+            return await self._publish_traced(span, room, data, known_as, exclude)
         item = self._outgoing(room, data, idempotency_key=known_as, exclude=exclude)
         engine = self._engines.here()
         if engine is not None:  # what most callers do, without a coroutine more
@@ -85,7 +89,19 @@ class Publishing:
         before anything is sent, else the first failure after all have ended.
         """
 
-        outgoing = [self._outgoing(room, data, exclude=exclude) for room, data in items]
+        span = None
+        if tracing.tracer is not None:
+            span = tracing.tracer.publishing([room for room, _ in items])
+        with tracing.until_end_of(span) as traceparent:
+            return await self._publish_many(items, exclude, traceparent)
+
+    async def _publish_many(
+        self, items: Sequence[tuple[str, bytes]], exclude: str, traceparent: bytes
+    ) -> list[Position | None]:
+        outgoing = [
+            self._outgoing(room, data, exclude=exclude, traceparent=traceparent)
+            for room, data in items
+        ]
 
         async def work(engine: Engine) -> list[Position | None]:
             bundle_of = engine.backend.bundle_of
@@ -95,7 +111,11 @@ class Publishing:
         return await self._engines.run(work)
 
     async def publish_marked(
-        self, items: Sequence[tuple[str, bytes, Mark]]
+        self,
+        items: Sequence[tuple[str, bytes, Mark]],
+        *,
+        since: float = 0.0,
+        traces: Mapping[int, bytes] = NO_TRACES,
     ) -> list[Position | None]:
         """Publish several (room, data, mark), each of them once, however often this is called.
 
@@ -105,9 +125,17 @@ class Publishing:
         items must come in its order, and later ones only after the earlier ones of the same
         shard were acknowledged: what is not ahead of the mark counts as taken.
 
+        Args:
+            items: What to publish where.
+            since: When the oldest of them began its way, in seconds since 1970; 0: now.
+            traces: The `traceparent` of each that has one, by its index in `items`.
+
         Raises like `publish_many`, but of a shard nothing is sent behind what failed.
         """
-        outgoing = [self._outgoing(room, data, mark) for room, data, mark in items]
+        outgoing = [self._outgoing(room, data, mark, since=since) for room, data, mark in items]
+        for index, traceparent in traces.items():
+            preface = tracing.preface_of(outgoing[index].group, traceparent)
+            outgoing[index] = outgoing[index]._replace(preface=preface)
 
         async def work(engine: Engine) -> list[Position | None]:
             shards = [item.shard for item in outgoing]
@@ -219,13 +247,25 @@ class Publishing:
         if parcel:
             yield parcel
 
+    async def _publish_traced(
+        self, span: tracing.PublishSpan, room: str, data: bytes, known_as: str, exclude: str
+    ) -> Position | None:
+        with tracing.until_end_of(span) as trace:
+            item = self._outgoing(
+                room, data, idempotency_key=known_as, exclude=exclude, traceparent=trace
+            )
+            return (await self._engines.run(lambda to: to.publisher.publish(item))).position
+
     def _outgoing(
         self,
         room: str,
         data: bytes,
         mark: Mark | None = None,
+        *,
         idempotency_key: str = "",
         exclude: str = "",
+        since: float = 0.0,
+        traceparent: bytes = b"",
     ) -> Outgoing:
         try:
             shard, head, policy = self._destination(room)
@@ -237,7 +277,11 @@ class Publishing:
             if not is_client_name(exclude):
                 raise TypeError(f"{exclude!r:.200} is no client's name.")
             head = wire.pack_head(wire.Kind.PUBLICATION, without(room, exclude))
-        return _as_outgoing((shard, room, head + data, policy, mark, idempotency_key, False))
+        preface = tracing.preface_of(room, traceparent) if traceparent else b""
+        body = head + data
+        return _as_outgoing(
+            (shard, room, body, policy, mark, idempotency_key, False, preface, since)
+        )
 
     @cached_property
     def _destination(self) -> Callable[[str], tuple[int, bytes, HistoryPolicy]]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 
 from shardlayer.core.client_addresses import AddressKey
+from shardlayer.server import server_events
 from shardlayer.server.connection import ConnectionState
 from shardlayer.server.handshake import NO_HEADERS, Opening
 from shardlayer.server.host import WebSocketHost
@@ -69,9 +70,13 @@ class Accepting(Reading):
         if not message.get("more_body", False):
             self._end_refused(b"")
 
-    def _refuse(self, status: int, text: str, extra: Mapping[str, str] = NO_HEADERS) -> None:
+    def _refuse(
+        self, status: int, text: str, extra: Mapping[str, str] = NO_HEADERS, *, why: str = ""
+    ) -> None:
+        """Refuse the connection, unless it is answered; `why`: for the log, if not `text`."""
         opening = self._opening
         if opening is not None:
+            server_events.refused(status, why or text, self._client, self._path)
             # A denial response that was begun can't be followed by another response.
             begun = opening.denial == b""
             self._end_refused(b"" if begun else opening.deny(status, text, extra))

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 from daphne.http_protocol import WebRequest
 from twisted.web.http import HTTPChannel
 
+from shardlayer.server import server_events
 from shardlayer.server.connection import CLOSE_TIMEOUT
 from shardlayer.server.handshake import plain_response
 from shardlayer.server.http_channel import let_go
 from shardlayer.server.proxy import ROOT_PATH, proxy_headers, root_path_of, trusts_proxy
 from shardlayer.server.server_counters import counters
-from shardlayer.server.transports import Transport, is_plain
+from shardlayer.server.transports import Transport, addresses, is_plain
 
 HTTP_MAX_BODY_SIZE = 100 * 1024 * 1024  # bytes
 HTTP_REQUEST_TIMEOUT = 300  # seconds from a request's first line to the end of its body
@@ -148,6 +149,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
     def _refuse(self, status: int, text: str) -> None:
         """Answer in the middle of the request, and end the connection."""
         self._refused = True
+        server_events.refused(status, text, addresses(self.channel)[0])
         if self.content is not None:
             self.content.truncate(0)
         self.requestHeaders.removeHeader(b"expect")  # which would be answered with "go on"

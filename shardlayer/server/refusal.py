@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from shardlayer.server import server_events
 from shardlayer.server.connection import CLOSE_TIMEOUT
 from shardlayer.server.host import WebSocketHost
-from shardlayer.server.transports import Transport, is_plain, switch_protocol
+from shardlayer.server.transports import Transport, addresses, is_plain, switch_protocol
 
 
 class Refusal:
@@ -33,6 +34,7 @@ class Refusal:
         """Send the answer and nothing after it."""
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(CLOSE_TIMEOUT, transport.abortConnection)
+        server_events.refused_with(self._answer, addresses(transport)[0])
         transport.write(self._answer)
         if self._lingers and is_plain(transport):
             transport.loseWriteConnection()

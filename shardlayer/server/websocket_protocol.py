@@ -18,7 +18,7 @@ from websockets.server import ServerProtocol
 from shardlayer.core.client_addresses import address_key
 from shardlayer.core.close_codes import CLOSE_SLOW
 from shardlayer.core.frames import text_frame
-from shardlayer.server import slow_client
+from shardlayer.server import server_events, slow_client
 from shardlayer.server.accepting import Accepting
 from shardlayer.server.address_limits import RETRY, TOO_MANY_REQUESTS
 from shardlayer.server.connection import ConnectionState
@@ -90,6 +90,14 @@ class WebSocketProtocol(Accepting):
         frames = self._frames
         close = _close_of(frames)
         if frames is not None:
+            server_events.closed(
+                frames,
+                int(close.code),
+                close.reason,
+                client=self._client,
+                path=self._path,
+                opened_at=self._opened_at,
+            )
             let_go(frames)
         if self._opening is not None:
             self._opening.abandon()
@@ -164,7 +172,7 @@ class WebSocketProtocol(Accepting):
             ValueError: If RFC 6455 doesn't let an endpoint send the code.
         """
         if self.state is ConnectionState.OPENING:
-            self._refuse(403, "Access denied.")
+            self._refuse(403, "Access denied.", why=reason)
         frames = self._frames
         if frames is None or self.state is not ConnectionState.OPEN:
             return

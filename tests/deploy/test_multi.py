@@ -46,7 +46,9 @@ def test_workers_share_the_connections(redis_server: EmbeddedValkey, tmp_path: P
                 **{key: str(value) for key, value in given.items() if "HOSTS" in key},
                 "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
                 "REDIS_URL": redis_server.url,
-                "METRICS_DIRECTORY": str(tmp_path / "metrics"),
+                "METRICS_DIRECTORY": given.get("METRICS_DIRECTORY", "/run/shardlayer/own").replace(
+                    "/run/shardlayer", str(tmp_path)
+                ),
             }
             words = command(services[name]["command"], tmp_path, ports)
             return stack.enter_context(Process(words, log=tmp_path / f"{name}.log", **environ))
@@ -70,3 +72,16 @@ def test_workers_share_the_connections(redis_server: EmbeddedValkey, tmp_path: P
         found = subprocess.run(smoke, capture_output=True, text=True)
         assert found.returncode == 0, found.stderr
         assert found.stdout.startswith("30 WebSockets on 3 nodes in ")
+
+        def figures() -> set[str]:
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                text = str(answer.read(), "utf-8")
+            return {
+                line.partition(" ")[0]
+                for line in text.splitlines()
+                if line.startswith("shardlayer_connections{")
+            }
+
+        # Whichever worker is asked tells the figures of all, by the volume that they share.
+        expected = {f'shardlayer_connections{{role="worker",worker="{n}"}}' for n in range(3)}
+        wait_until(lambda: figures() == expected, within=START_TIMEOUT)

@@ -22,12 +22,13 @@ PLACES = {
     "kafka": ("realtime/kafka/",),
     "metrics": ("realtime/metrics/",),
     "jwt": ("realtime/access/jwt_",),
+    "otel": ("realtime/tracing/opentelemetry_tracer.py",),
     "encryption": ("shardlayer/",),
 }
 # Imported only where a project has it loaded; nothing of ours needs it.
 LOOKED_FOR = {"shardlayer/aio/native_threads.py": {"gevent"}}
 # Declared and imported by nothing of ours.
-NAMED_BY_PROJECTS = {"django-prometheus"}  # in INSTALLED_APPS
+NAMED_BY_PROJECTS = {"django-prometheus", "opentelemetry-sdk"}  # in their settings
 
 
 def declared(extra: str = "") -> set[str]:
@@ -76,7 +77,7 @@ def test_what_is_declared_is_imported() -> None:
     """No dependency stays behind when its last import goes."""
     used = NAMED_BY_PROJECTS.union(*(names for _, names in imported()))
     all_declared = declared().union(
-        *map(declared, ("server", "kafka", "encryption", "metrics", "jwt"))
+        *map(declared, ("server", "kafka", "encryption", "metrics", "jwt", "otel"))
     )
     assert all_declared <= used, all_declared - used
 
@@ -84,7 +85,7 @@ def test_what_is_declared_is_imported() -> None:
 def test_all_names_every_extra_of_users() -> None:
     """`shardlayer[all]` is all the extras of users together."""
     assert PROJECT["optional-dependencies"]["all"] == [
-        "shardlayer[server,kafka,metrics,jwt,encryption]"
+        "shardlayer[server,kafka,metrics,jwt,encryption,otel]"
     ]
 
 

@@ -35,7 +35,7 @@ class FakeLayer:
         self.together: list[str] = []
 
     async def publish_marked(
-        self, items: Sequence[tuple[str, bytes, Mark]]
+        self, items: Sequence[tuple[str, bytes, Mark]], **more: Any
     ) -> list[Position | None]:
         """Take items up to the first whose room is broken; skip what was taken."""
         self.calls.append([mark.offset for _, _, mark in items])
@@ -100,7 +100,7 @@ async def test_failure_that_names_nobody() -> None:
     """Then all rooms of the call are asked alone."""
 
     class Nameless(FakeLayer):
-        async def publish_marked(self, items: Any) -> Any:
+        async def publish_marked(self, items: Any, **more: Any) -> Any:
             try:
                 return await super().publish_marked(items)
             except ScriptFailed:
@@ -117,3 +117,21 @@ async def test_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = FakeLayer()
     await publish(layer, "abcde")
     assert layer.calls == [[0, 1], [2, 3], [4]]
+
+
+async def test_age_is_that_of_the_oldest_record() -> None:
+    """What a record says of when it began; one that does not know counts for nothing."""
+    given: list[float] = []
+
+    class Listening(FakeLayer):
+        async def publish_marked(self, items: Any, **given_with: Any) -> Any:
+            given.append(given_with["since"])
+
+    async def keep(record: Any, error: ScriptFailed) -> None:
+        raise AssertionError
+
+    real: Any = Listening()
+    publisher = RecordPublisher(real, keep, float)
+    for times in ([7, 5, -1], [-1]):
+        await publisher.publish([("a", b"x", Mark("t/0", n), time) for n, time in enumerate(times)])
+    assert given == [5, 0]

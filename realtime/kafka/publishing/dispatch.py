@@ -57,7 +57,7 @@ class Dispatch:
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._layer = layer
-        self._publisher = RecordPublisher(layer, self._unpublishable)
+        self._publisher = RecordPublisher(layer, self._unpublishable, _began)
         self._limit = limit
         self._letters = letters
         self._skipped = skipped
@@ -203,6 +203,11 @@ class MakeDispatch(Protocol):
 
     def __call__(self, *, outage: Outage, on_done: Any, on_change: Any, on_error: Any) -> Dispatch:
         """Return a new one."""
+
+
+def _began(record: Any) -> float:
+    """Return a record's timestamp in seconds since 1970; it has -1 if its producer told none."""
+    return float(record.timestamp) / 1000
 
 
 def _tell(outage: Outage, errors: Sequence[Exception]) -> None:

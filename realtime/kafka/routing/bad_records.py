@@ -18,6 +18,10 @@ class BadRecord(Exception):
     """A record that can't be published, and why."""
 
 
+class RouteFailed(BadRecord):
+    """A record whose route raised something, which is the cause."""
+
+
 def judged(answer: object, *, most: int) -> Sequence[str]:
     """Return the rooms that a route named, each once, in its order.
 
@@ -70,7 +74,7 @@ def failed(error: BaseException) -> BadRecord:
     """Return what becomes of a record whose route raised something."""
     if isinstance(error, BadRecord):
         return error
-    bad = BadRecord(f"the route failed: {shown(error)}")
+    bad = RouteFailed(f"the route failed: {shown(error)}")
     bad.__cause__ = error
     return bad
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.conf import conf
+from realtime.process_events import told_as_running
 from shardlayer import ShardLayerError
 from shardlayer.balancer.balancer_arguments import add_arguments, options_of
 from shardlayer.balancer.serving import run_balancer
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         """Run the balancer."""
         logging.basicConfig(level=logging.INFO)  # where the project's LOGGING says nothing
         try:
-            run_balancer(options_of(options))
+            with told_as_running("balancer"):
+                run_balancer(options_of(options))
         except ShardLayerError as error:
             raise CommandError(str(error)) from error

@@ -14,6 +14,7 @@ from realtime.management.extras import command_extra
 from realtime.metrics.metric_sources import Process
 from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.nodes.reporter import start_reports, stop_reports
+from realtime.process_events import told_as_running
 from realtime.sharded_layer import sharded_layer
 from realtime.waiting import wait_for_redis
 from shardlayer import GC_THRESHOLD, ShardedChannelLayer, run_until_stopped, spare_collections
@@ -89,8 +90,9 @@ async def _run(stop: asyncio.Event, pool_on: Callable[[ShardedChannelLayer], Poo
         process = Process(role="pool", layer=layer, pool=pool)
         start_sampling(process)
         start_reports(process)
-        if await wait_for_redis(layer, stop=stop):
-            await pool.run(stop)
+        with told_as_running("pool"):
+            if await wait_for_redis(layer, stop=stop):
+                await pool.run(stop)
     finally:
         await stop_reports()
         await layer.close()

@@ -16,6 +16,7 @@ from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.nodes.reporter import start_reports, stop_reports
 from realtime.outbox.outbox_store import OutboxStore
 from realtime.outbox.relay import FAILURES, OutboxRelay
+from realtime.process_events import told_as_running
 from realtime.sharded_layer import sharded_layer
 from shardlayer import (
     GC_THRESHOLD,
@@ -94,7 +95,8 @@ async def _run(store: OutboxStore, stop: asyncio.Event) -> None:
     tasks = Tasks()
     tasks.spawn(_end_in_time(stop), "end of the process")
     try:
-        await relay.run(stop)
+        with told_as_running("outbox"):
+            await relay.run(stop)
     finally:
         await tasks.aclose()
         await stop_reports()

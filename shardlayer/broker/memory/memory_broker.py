@@ -71,7 +71,7 @@ class MemoryBackend(MemoryPresence, MemoryQueues, MemoryInspection, Backend):
                     positions.append(self._append(state, item, batch, now, outboxes))
                     fresh.append(item)
             for node, entries in outboxes.items():
-                self._server.tell(node, bundle, wire.pack_batch(*entries))
+                self._server.tell(node, bundle, wire.pack_batch(*entries, since=batch.since))
             published = Published(
                 positions=positions,
                 channels={
@@ -118,7 +118,7 @@ class MemoryBackend(MemoryPresence, MemoryQueues, MemoryInspection, Backend):
             ends = now + self._options.idempotency_ttl
             state.remember(item, Known(position, ends), now)
         offset, epoch = (position.offset, position.epoch) if position else (0, "")
-        entry = wire.pack_entry(item.body, offset=offset, epoch=epoch)
+        entry = item.preface + wire.pack_entry(item.body, offset=offset, epoch=epoch)
         if group.nodes:
             for node in [node for node in group.nodes if state.leases.get(node, 0.0) <= now]:
                 del group.nodes[node]

@@ -11,10 +11,12 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+import msgpack
+
 from shardlayer.broker.redis.calls import Argument, Call, milliseconds, text
 from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.broker.redis.scripts import script
-from shardlayer.broker.values import WRITER_TTL, Batch, Published
+from shardlayer.broker.values import WRITER_TTL, Batch, Outgoing, Published
 from shardlayer.core import wire
 from shardlayer.core.exceptions import WireError
 from shardlayer.core.types import Position
@@ -100,7 +102,7 @@ def publish(
         milliseconds(lease_ttl),
         milliseconds(WRITER_TTL),
         milliseconds(meta_ttl),
-        wire.VERSION_BYTE,
+        wire.opening(batch.since),
         batch.epoch,
         milliseconds(idempotency_ttl),
         len(shards),
@@ -109,6 +111,7 @@ def publish(
         _packed(numbers),
         b"".join(details),
         milliseconds(meta_ttl_per_publication),
+        _prefaces(batch.items),
     ]
     bodies = [item.body for item in batch.items]
     return Call(
@@ -150,6 +153,12 @@ def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
         mended=_names(batch, begun),
         failed=_failed(failures),
     )
+
+
+def _prefaces(items: Sequence[Outgoing]) -> bytes:
+    """Return the prefaces by the numbers of their publications, as MessagePack; or nothing."""
+    prefaces = {number: item.preface for number, item in enumerate(items, 1) if item.preface}
+    return msgpack.packb(prefaces, use_bin_type=False) if prefaces else b""
 
 
 def _packed(numbers: Sequence[int]) -> bytes:

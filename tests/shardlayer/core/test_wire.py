@@ -18,10 +18,12 @@ from shardlayer.core.wire import (
     VERSION,
     Entry,
     Kind,
+    opening,
     pack_batch,
     pack_body,
     pack_entry,
     unpack_batch,
+    unpack_stamp,
 )
 
 json_values = st.recursive(
@@ -65,6 +67,22 @@ def test_batch_has_the_documented_bytes() -> None:
         b"\0\x02ab"  # kind, length of the name, name
         b"{}"  # payload
     )
+
+
+def test_stamp_has_the_documented_bytes() -> None:
+    """A batch says first when its oldest publication began its way; or nothing of it."""
+    assert pack_batch(since=1.5) == (
+        b"\x01"  # version
+        b"\0\0\0\0\0\0\0\0"  # offset
+        b"\0\0\0\0\0\0\0\0"  # epoch
+        b"\0\0\0\x0a"  # length of the body
+        b"\x0a\x00"  # kind, length of the name
+        b"\0\0\0\0\0\0\x05\xdc"  # ms since 1970
+    )
+    (entry,) = unpack_batch(opening(1.5))
+    assert unpack_stamp(entry.payload) == 1.5
+    assert unpack_stamp(b"short") == 0
+    assert pack_batch() == opening(0) == opening(-1) == b"\x01"
 
 
 @given(st.lists(entries, max_size=20))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from time import time
 
 import orjson
 import pytest
 
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.values import JoinReply
+from shardlayer.core.tracing import Delivered, set_tracer
 from shardlayer.core.types import Position, Publication
-from shardlayer.delivery.arrivals import size_of
+from shardlayer.delivery.arrivals import Trace, size_of
 from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.room import LocalRoom, State
 from tests.shardlayer.fakes import BrokenSink, RecordingSink
@@ -77,8 +79,14 @@ class HubUnderTest(Hub):
             on_doubt=self.gaps.append,
         )
 
-    def feed(self, publications: Sequence[Publication], size: int = 0) -> bool:
-        return super().feed(publications, size or size_of(publications))
+    def feed(
+        self,
+        publications: Sequence[Publication],
+        size: int = 0,
+        since: float = 0.0,
+        traces: Sequence[Trace] = (),
+    ) -> bool:
+        return super().feed(publications, size or size_of(publications), since, traces)
 
     def live_room(self, name: str = "general", offset: int = 0) -> LocalRoom:
         room = self.open(name)
@@ -518,3 +526,67 @@ async def test_resets_take_turns_too() -> None:
         hub.admit(room, answer(0, epoch="k4k4k4k4"))
     progress = [sum(bool(sink.texts) for sink in sinks) for _ in hub.deliver()]
     assert progress == [0, 1, 2, 3]
+
+
+class RecordingTracer:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Delivered] = []
+
+    def publishing(self, rooms: Sequence[str]) -> None:
+        raise AssertionError
+
+    def delivered(self, publications: Sequence[Delivered]) -> None:
+        self.told += publications
+
+
+@pytest.fixture
+def tracer() -> Iterator[RecordingTracer]:
+    """The tracer of this process."""
+    tracer = RecordingTracer()
+    set_tracer(tracer)
+    yield tracer
+    set_tracer(None)
+
+
+TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+async def test_tracer_is_told_once_for_each_publication_with_a_trace(
+    tracer: RecordingTracer,
+) -> None:
+    """However many members there are; not of what has no trace, nobody here, or a broken one."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    for _ in range(3):
+        hub.member(room)
+    hub.live_room("empty")
+    heard = [*publications("general", 1, 2, 3), *publications("empty", 1)]
+    hub.feed(heard, traces=[(1, TRACEPARENT), (2, b"00-short"), (3, TRACEPARENT), (4, b"x" * 55)])
+    await deliver(hub)
+    (told,) = tracer.told
+    assert (told.traceparent, told.room, told.offset, told.members) == (
+        TRACEPARENT,
+        "general",
+        2,
+        3,
+    )
+    assert 0 <= told.seconds < 30
+    hub.feed(publications("general", 4))
+    await deliver(hub)
+    assert len(tracer.told) == 1
+
+
+async def test_ages_count_from_where_a_publication_began() -> None:
+    """One value for each round whose batch says since when; a clock that is ahead counts as 0."""
+    hub = HubUnderTest()
+    hub.member(hub.live_room())
+    hub.feed(publications("general", 1), since=time() - 5)
+    await deliver(hub)
+    hub.feed(publications("general", 2), since=time() + 60)
+    await deliver(hub)
+    hub.feed(publications("general", 3))
+    await deliver(hub)
+    assert sum(hub.ages.counts) == 2
+    assert 5 <= hub.ages.sum < 35

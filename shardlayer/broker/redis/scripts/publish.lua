@@ -8,7 +8,8 @@
 -- ARGV  1 the batch's number; a writer counts its batches and repeats a number only to repeat the
 --         batch
 --       2 lease TTL, ms   3 how long the writer's last batch is remembered, ms   4 meta TTL, ms
---       5 the wire version byte        6 an epoch for groups that need one
+--       5 how each message to a node begins (see wire.py)
+--       6 an epoch for groups that need one
 --       7 how long an idempotency key is remembered, ms
 --       8 the number of shards         9 the number of policies
 --       10 for each group: its shard's number and its policy's, 2 bytes each
@@ -18,6 +19,8 @@
 --          each, its key's number, 2 bytes; a number is 0 where there is none
 --       13 for how long a group's meta is kept for each publication that it had, ms, at most for
 --          the meta TTL and at least for its history's; 0: for the meta TTL
+--       14 or '' if no publication has one: the entry that nodes are told right before it, by the
+--          publication's number, as MessagePack; no history keeps it
 --       then for each shard: its inbox prefix, its all-nodes channel, the number of its sources
 --       then for each policy: its history's size (0: none; -1: for all nodes, and none), TTL in ms,
 --       1 if the newest publication is kept as long as the meta, else 0
@@ -42,7 +45,7 @@
 
 local call, byte = redis.call, string.byte  -- locals cost less than fields of globals
 
-local FIXED = 13  -- arguments before those of the shards
+local FIXED = 14  -- arguments before those of the shards
 local NO_EPOCH = '\0\0\0\0\0\0\0\0'
 local CHANNEL_MARK = byte('#')
 
@@ -211,6 +214,7 @@ if latests > onces then
   end
 end
 
+local prefaces = ARGV[14] ~= '' and cmsgpack.unpack(ARGV[14])
 local heads, repeats = {}, {}
 local mended, failed, failures, stopped  -- made when something fails
 local nothing_appended = true
@@ -274,6 +278,9 @@ for i = 1, #ARGV - bodies do
     heads[i] = head
     if newest[g] then
       newest[g] = head .. body
+    end
+    if prefaces and prefaces[i] then
+      head = prefaces[i] .. head
     end
     if nodes[g] then
       targeted = targeted + 1
