@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from realtime.access.users import user_room
     from realtime.client_header import CLIENT_HEADER, client_of
+    from realtime.client_refused import ClientRefused
+    from realtime.clients.client_signals import (
+        client_connected,
+        client_disconnected,
+        room_joined,
+        room_left,
+    )
     from realtime.connections import (
         adisconnect,
         adisconnect_session,
@@ -52,6 +59,12 @@ if TYPE_CHECKING:
 _PLACES = {
     "realtime.access.users": ("user_room",),
     "realtime.client_header": ("CLIENT_HEADER", "client_of"),
+    "realtime.clients.client_signals": (
+        "client_connected",
+        "client_disconnected",
+        "room_joined",
+        "room_left",
+    ),
     "realtime.connections": (
         "adisconnect",
         "adisconnect_session",
@@ -72,6 +85,7 @@ _PLACES = {
     ),
     "realtime.people.room_signals": ("room_occupied", "room_vacated"),
     "realtime.past": ("PastPublication", "RoomPast", "ahistory", "history"),
+    "realtime.client_refused": ("ClientRefused",),
     "realtime.room_tokens": ("sign_room",),
     "realtime.sending": (
         "aannounce",
@@ -90,6 +104,7 @@ _PLACE_OF = {name: module for module, names in _PLACES.items() for name in names
 
 __all__ = [
     "CLIENT_HEADER",
+    "ClientRefused",
     "MessageTooLarge",
     "PastPublication",
     "PersonHere",
@@ -110,6 +125,8 @@ __all__ = [
     "apublish_on_commit",
     "apublish_to_user",
     "aunsubscribe",
+    "client_connected",
+    "client_disconnected",
     "client_of",
     "disconnect",
     "disconnect_session",
@@ -121,6 +138,8 @@ __all__ = [
     "publish_many",
     "publish_on_commit",
     "publish_to_user",
+    "room_joined",
+    "room_left",
     "room_occupied",
     "room_vacated",
     "sign_room",

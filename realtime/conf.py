@@ -174,6 +174,7 @@ class Conf:
     origins: tuple[str, ...] = _setting((), _ORIGINS)  # of other sites whose pages may connect
     client_publish: tuple[str, ...] = _setting((), _TEXTS)  # globs; deprecated
     authorize: str | None = _setting(None, _PATH_OR_NONE)  # deprecated
+    on_client_publish: str | None = _setting(None, _PATH_OR_NONE)  # changes or refuses it
     rule_max_age: float = _setting(10.0, _DURATION)  # seconds that an answer of a rule counts for
     max_client_rules: int = _setting(200, _LIMIT_COUNT)  # answers remembered of one connection
     max_rooms_per_client: int = _setting(100, _LIMIT)  # rooms

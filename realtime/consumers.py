@@ -11,14 +11,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from inspect import iscoroutinefunction
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs
 
+from realtime.access.anonymous import User
 from realtime.clients.asgi_sink import AsgiSink, ClientSink, Send
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import CLOSE_BINARY, CLOSE_EXPIRED, ProtocolError
+from realtime.clients.protocol.parsing import may_name_command
 from realtime.clients.protocol.subprotocols import acceptance, offered_token
-from realtime.clients.session import ClientSession
+from realtime.clients.session import NO_COMMANDS, ClientSession
 from realtime.conf import conf
 
 Scope = Mapping[str, Any]
@@ -29,6 +32,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 # size our own server closes with 1009 and keeps nothing of it.
 READ_FACTOR = 2
 
+COMMAND: Final = "command_"  # begins the methods that are commands of a project's
+
 _is_plain = re.compile(rb"room=[-._~0-9A-Za-z]+").fullmatch  # one room, and nothing to decode
 
 
@@ -37,14 +42,70 @@ class RoomConsumer:
 
     On shardlayer's own server the broadcasts go straight to the socket; on others through an
     `AsgiSink`.
+
+    A subclass may have commands of its own beside those of the protocol. Each is a coroutine method
+    `command_NAME` that takes what the client sent with it, and returns what it is answered:
+
+        class ShopConsumer(RoomConsumer):
+            async def command_stock(self, article):
+                user = await self.user()
+                return {"left": await stock_of(article, user)}
+
+    A client says `{"id":5,"stock":7}` and is answered `{"id":5,"stock":{"left":3}}`, or an error.
+    A command may raise ClientRefused; whatever else it raises is logged, and answered with
+    `internal`. The limits on a client's commands hold for these too.
     """
 
-    __slots__ = ("_receive", "_scope", "_send")
+    __slots__ = ("_receive", "_scope", "_send", "_session")
+
+    commands: ClassVar[tuple[str, ...]] = ()  # of the project's
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._session: ClientSession | None = None
+
+    def __init_subclass__(cls) -> None:
+        """Find the commands of a subclass.
+
+        Raises:
+            TypeError: One has the name of a command of the protocol, or can't be awaited.
+        """
+        super().__init_subclass__()
+        names = [name.removeprefix(COMMAND) for name in dir(cls) if name.startswith(COMMAND)]
+        for name in names:
+            if not may_name_command(name):
+                raise TypeError(f"{cls.__name__}.{COMMAND}{name}: {name!r} is the protocol's own.")
+            if not iscoroutinefunction(getattr(cls, COMMAND + name)):
+                raise TypeError(f"{cls.__name__}.{COMMAND}{name} must be an async function.")
+        cls.commands = tuple(names)
+
+    # What a command may ask.
+
+    @property
+    def scope(self) -> Scope:
+        """The connection's ASGI scope."""
+        return self._scope
+
+    async def user(self) -> User:
+        """Return the user, with all fields; an anonymous one if nobody is signed in."""
+        return await self._served().identity.loaded_user()
+
+    @property
+    def client_id(self) -> str:
+        """The connection's id: `publish(…, exclude=self.client_id)` leaves this client out."""
+        return self._served().client_id
+
+    @property
+    def rooms(self) -> list[str]:
+        """The rooms that the client is in now, in no order."""
+        return self._served().rooms
+
+    def _served(self) -> ClientSession:
+        if self._session is None:
+            raise RuntimeError("The connection is not served yet.")
+        return self._session
 
     @classmethod
     def as_asgi(cls) -> Application:
@@ -93,7 +154,9 @@ class RoomConsumer:
             # Nothing can be sent any more: a client that would be served on hears nothing of it.
 
     async def _serve(self, sink: ClientSink, max_text: int = 0) -> None:
-        session = await ClientSession.begin(self._scope, sink, max_text)
+        own = {name: getattr(self, COMMAND + name) for name in self.commands} or NO_COMMANDS
+        session = await ClientSession.begin(self._scope, sink, max_text, own)
+        self._session = session
         try:
             if self._scope.get("subprotocols") and not await _sign_in(self._scope, session, sink):
                 return

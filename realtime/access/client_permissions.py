@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterable
 from typing import Final, Literal
 
+import orjson
+
 from realtime.access.answers import Answers
 from realtime.access.identity import Identity
 from realtime.access.rules_by_room import RoomRulesTable, room_rules
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.client_counters import counters
 from realtime.conf import conf
+from realtime.json_values import encode
 from realtime.room_tokens import BadRoomToken, read_room_token
 from realtime.rooms.room_names import OWN_ROOMS
 from realtime.rooms.room_settings import Action
@@ -99,6 +102,27 @@ class Permissions:
         else:
             counters.rules_recalled += 1
         return answer
+
+    async def revised(self, room: str, data: bytes) -> bytes:
+        """Return what is published of what the client sent: as the project's function has it.
+
+        Raises:
+            ClientRefused: The function says no.
+            Exception: What the function raises else; TypeError if its answer has no JSON form.
+        """
+        hook = self._table.of(room).on_publish
+        if hook is None:
+            return data
+        identity = self._identity
+        try:
+            await identity.old_connections.close()
+            user = await identity.loaded_user()
+            revised = encode(await hook(user, room, orjson.loads(data), identity.claims))
+        except Exception:
+            counters.publications_refused += 1
+            raise
+        counters.publications_changed += revised != data
+        return revised
 
     def presence_of(self, room: str) -> PresenceMode:
         """Return whether it is known who is in a room, and told to its members."""

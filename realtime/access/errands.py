@@ -41,9 +41,11 @@ class BackgroundErrands:
     Args:
         name: Of the thread.
         most: Works that may wait.
+        missed: The counter of clients that counts the works that were not done.
     """
 
-    def __init__(self, name: str, *, most: int) -> None:
+    def __init__(self, name: str, *, most: int, missed: str = "sign_outs_untold") -> None:
+        self._missed = missed
         self._name = name
         self._most = most
         self._complaint = Throttle()
@@ -57,7 +59,7 @@ class BackgroundErrands:
         """Have a work done soon; False, and counted, if too many wait already."""
         with self._lock:
             if len(self._works) >= self._most:
-                counters.sign_outs_untold += 1
+                self._count_missed()
                 return False
             self._works.append(work)
             if self._thread is None:
@@ -100,10 +102,14 @@ class BackgroundErrands:
             is_over = not threading.main_thread().is_alive()
         except Exception as error:
             failure, is_over = error, True
-        counters.sign_outs_untold += is_over
+        if is_over:
+            self._count_missed()
         if is_over or self._complaint.is_due():
             logger.error("%s: failed: %s", self._name, failure, exc_info=failure)
         return is_over
+
+    def _count_missed(self) -> None:
+        setattr(counters, self._missed, getattr(counters, self._missed) + 1)
 
     def _begin(self) -> None:
         self._lock = threading.Lock()

@@ -3,7 +3,7 @@
 | id | what |
 |---|---|
 | realtime.E003 | a rule's dotted path leads nowhere |
-| realtime.E005 | what a rule's path names is no function of user, room and claims |
+| realtime.E005 | what a rule's path, or `on_publish`, names is no function of the right arguments |
 | realtime.E006 | a rule names a permission of an app that is not installed |
 | realtime.E007 | CHANNEL_LAYERS and ROOMS contradict each other about histories |
 | realtime.E008 | a rule for users' private rooms, whose rule is fixed |
@@ -17,7 +17,7 @@ What has the wrong form is found before (`realtime.checks`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from channels.layers import channel_layers
@@ -26,11 +26,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from realtime.access.permission_rules import ANYONE, NOBODY, rule_of
+from realtime.access.publish_hooks import publish_hook
 from realtime.conf import conf, problems, room_settings
 from realtime.rooms.old_settings import AUTHORIZE_IS_OLD
 from realtime.rooms.room_settings import ACTIONS, AUTHORIZE, PERMISSION, histories
 from shardlayer import ConfigurationError, LayerOptions
 
+_HOOK = "def clean(user, room, data, claims), which returns the data"
 _OPENNESS = ("nobody", "staff", "signed_in", "anyone")  # each lets in whom the one before does
 
 
@@ -94,6 +96,12 @@ def _check_rules() -> Iterator[Error]:
             text = room.rule(action)
             if text != AUTHORIZE:
                 yield from _check_rule(f"REALTIME['ROOMS'][{room.glob!r}][{action!r}]", text)
+        if room.on_publish is not None:
+            where = f"REALTIME['ROOMS'][{room.glob!r}]['on_publish']"
+            yield from _check_function(where, room.on_publish, publish_hook, _HOOK)
+    if (path := conf().on_client_publish) is not None:
+        where = "REALTIME['ON_CLIENT_PUBLISH']"
+        yield from _check_function(where, path, publish_hook, _HOOK)
 
 
 def _check_rule(where: str, text: str) -> Iterator[Error]:
@@ -106,12 +114,18 @@ def _check_rule(where: str, text: str) -> Iterator[Error]:
                 id="realtime.E006",
             )
         return
+    yield from _check_function(where, text, rule_of, "def may(user, room, claims) -> bool")
+
+
+def _check_function(
+    where: str, text: str, read: Callable[[str], object], form: str
+) -> Iterator[Error]:
     try:
-        rule_of(text)
+        read(text)
     except TypeError as error:
         yield Error(
             f"{where} can't be {text!r}: {error}",
-            hint="Name a function: def may(user, room, claims) -> bool, or async def.",
+            hint=f"Name a function: {form}, or async def.",
             id="realtime.E005",
         )
     except Exception as error:  # whatever importing the project's module raises

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from realtime.access.permission_rules import NOBODY, AccessRule, rule_of, rule_of_authorize
+from realtime.access.publish_hooks import PublishHook, publish_hook
 from realtime.conf import Conf, conf, room_settings
 from realtime.rooms.room_settings import ACTIONS, AUTHORIZE, Action, RoomSettings
 
@@ -24,12 +25,14 @@ class RoomRules:
         subscribe: Who subscribes and reads the history.
         publish: Which clients publish.
         presence: Who sees who is there.
+        on_publish: What may change or refuse a client's publication; None: nothing.
     """
 
     settings: RoomSettings | None = None
     subscribe: AccessRule = NOBODY
     publish: AccessRule = NOBODY
     presence: AccessRule = NOBODY
+    on_publish: PublishHook | None = None
 
     def rule(self, action: Action) -> AccessRule:
         """Return the rule for an action."""
@@ -49,8 +52,13 @@ class RoomRulesTable:
         TypeError: What is there is no rule.
     """
 
-    def __init__(self, rooms: Sequence[RoomSettings], authorize: str | None = None) -> None:
-        self._globs = [(room.glob, _ready(room, authorize)) for room in rooms]
+    def __init__(
+        self,
+        rooms: Sequence[RoomSettings],
+        authorize: str | None = None,
+        on_publish: str | None = None,
+    ) -> None:
+        self._globs = [(room.glob, _ready(room, authorize, on_publish)) for room in rooms]
         self.of = lru_cache(_REMEMBERED)(self._find)
 
     def _find(self, room: str) -> RoomRules:
@@ -60,10 +68,24 @@ class RoomRulesTable:
         return NOBODYS_ROOMS
 
 
-def _ready(room: RoomSettings, authorize: str | None) -> RoomRules:
+def _ready(room: RoomSettings, authorize: str | None, on_publish: str | None) -> RoomRules:
     return RoomRules(
-        settings=room, **{action: _named_rule(room, action, authorize) for action in ACTIONS}
+        settings=room,
+        on_publish=_hook(room, on_publish),
+        **{action: _named_rule(room, action, authorize) for action in ACTIONS},
     )
+
+
+def _hook(room: RoomSettings, of_all: str | None) -> PublishHook | None:
+    path = room.on_publish or of_all
+    if path is None:
+        return None
+    own = f"['ROOMS'][{room.glob!r}]['on_publish']"
+    where = own if room.on_publish else "['ON_CLIENT_PUBLISH']"
+    try:
+        return publish_hook(path)
+    except (ImportError, TypeError) as error:
+        raise type(error)(f"REALTIME{where} is no function: {error}") from error
 
 
 def _named_rule(room: RoomSettings, action: Action, authorize: str | None) -> AccessRule:
@@ -91,5 +113,8 @@ def room_rules() -> RoomRulesTable:
     global _made
     settings = conf()
     if _made is None or _made[0] is not settings:
-        _made = settings, RoomRulesTable(room_settings(), settings.authorize)
+        _made = (
+            settings,
+            RoomRulesTable(room_settings(), settings.authorize, settings.on_client_publish),
+        )
     return _made[1]

@@ -40,6 +40,10 @@ class ClientCounters:
         presence_cut: Answers to `presence` that could not hold as many people as were asked for.
         room_signals: Signals `room_occupied` and `room_vacated` that were sent.
         room_signals_dropped: Those that were not, since the receivers were too slow.
+        client_signals: Signals of clients that came, went, joined and left that were sent.
+        client_signals_dropped: Those that were not, since the receivers were too slow.
+        publications_changed: Publications of clients that ON_CLIENT_PUBLISH changed.
+        publications_refused: Publications of clients that it refused, or that it failed on.
         signed_out: Clients closed with 4002 because their user or session was signed out.
         sign_outs_untold: Sign-outs by Django's signals that the workers were not told of.
         put_out: Clients that were put out of a room, once for each.
@@ -78,6 +82,10 @@ class ClientCounters:
     presence_cut: int = 0
     room_signals: int = 0
     room_signals_dropped: int = 0
+    client_signals: int = 0
+    client_signals_dropped: int = 0
+    publications_changed: int = 0
+    publications_refused: int = 0
     signed_out: int = 0
     sign_outs_untold: int = 0
     put_out: int = 0

@@ -11,6 +11,7 @@ from realtime.access.identity import Identity
 from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.catchup import CatchUp
 from realtime.clients.client_counters import counters
+from realtime.clients.client_signals import ToldClient
 from realtime.clients.failures import as_protocol_error
 from realtime.clients.places import check_place
 from realtime.clients.protocol.commands import ProtocolError, Refused, Wanted
@@ -37,11 +38,12 @@ class ClientRooms:
         permissions: What that one may.
         limits: What the client may ask for.
         max_text: Bytes of one message that the client's server sends; 0: any amount.
+        told: Tells the project which rooms are joined and left; None if nobody listens.
     """
 
     __slots__ = (
         "_catch_up", "_conf", "_identity", "_layer", "_limits", "_max_text", "_names", "_node",
-        "_permissions", "_presence", "_sink",
+        "_permissions", "_presence", "_sink", "_told",
         "turns",
     )  # fmt: skip
 
@@ -54,6 +56,7 @@ class ClientRooms:
         permissions: Permissions,
         limits: ClientLimits,
         max_text: int,
+        told: ToldClient | None = None,
     ) -> None:
         self._layer = layer
         self._node = node
@@ -63,6 +66,7 @@ class ClientRooms:
         self._limits = limits
         self._max_text = max_text
         self._conf = conf()
+        self._told = told
         self._names: set[str] = set()
         self._catch_up: CatchUp | None = None  # made for the first room that is behind
         self._presence: ClientPresence | None = None  # made for the first room that knows people
@@ -140,6 +144,8 @@ class ClientRooms:
         if self._presence is not None:
             self._presence.go(room)
         self._node.leave(room, self._sink)
+        if self._told is not None:
+            self._told.left(room)
 
     async def sign_in(self) -> None:
         """Be seen in the rooms as who is on the connection now."""
@@ -213,6 +219,8 @@ class ClientRooms:
             if self._presence is not None:
                 self._presence.go(item.room)
             raise ProtocolError("forbidden", f"You may not subscribe to {item.room}.")
+        if self._told is not None:
+            self._told.joined(item.room)
         return joined
 
     async def _be_seen(self, room: str, *, told: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from realtime.client_refused import ClientRefused
 from realtime.clients.protocol.commands import ProtocolError
 from shardlayer import MessageTooLarge, ShardUnavailable
 
@@ -17,6 +18,8 @@ def as_protocol_error(error: Exception) -> ProtocolError:
             return error
         case ShardUnavailable():  # its text names a server, which is no client's business
             return ProtocolError("unavailable", f"Shard {error.shard} does not answer; try again.")
+        case ClientRefused():
+            return ProtocolError("refused", error.message)
         case MessageTooLarge():
             return ProtocolError("too_large", str(error))
         case _:

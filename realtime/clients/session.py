@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from realtime.access.anonymous import User, anonymous_user
@@ -16,6 +17,7 @@ from realtime.access.users import is_user_room, user_room
 from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.client_counters import counters
 from realtime.clients.client_rooms import ClientRooms
+from realtime.clients.client_signals import ToldClient
 from realtime.clients.failures import as_protocol_error
 from realtime.clients.history_answer import history_answer
 from realtime.clients.newcomers import newcomers_of
@@ -29,6 +31,7 @@ from realtime.clients.protocol.commands import (
     Connect,
     History,
     Note,
+    OwnCommand,
     Ping,
     ProtocolError,
     Publish,
@@ -41,6 +44,7 @@ from realtime.clients.sign_in import SignIn
 from realtime.clients.sign_in_watch import watch_of
 from realtime.clients.user_limits import UserShare, user_limits
 from realtime.conf import conf
+from realtime.json_values import encode
 from realtime.people.presence_answer import presence_answer
 from realtime.sharded_layer import sharded_layer
 from realtime.tokens import BadToken, sign_in_by
@@ -53,6 +57,11 @@ from shardlayer import (
 
 logger = logging.getLogger(__name__)
 
+OwnHandler = Callable[[Any], Awaitable[Any]]
+"""Does a command of the project's: takes what the client sent, returns what it is answered."""
+
+NO_COMMANDS: Final[Mapping[str, OwnHandler]] = MappingProxyType({})
+
 ANONYMOUS: Final = "anonymous"  # owns the keys of all clients that nobody is signed in on
 
 
@@ -64,8 +73,23 @@ class ClientSession:
     """
 
     __slots__ = (
-        "_client", "_conf", "_identity", "_is_new", "_known_user", "_layer", "_limits",
-        "_max_text", "_name", "_node", "_permissions", "_rooms", "_share", "_sign_in", "_sink",
+        "_client",
+        "_conf",
+        "_identity",
+        "_is_new",
+        "_known_user",
+        "_layer",
+        "_limits",
+        "_max_text",
+        "_name",
+        "_node",
+        "_own",
+        "_permissions",
+        "_rooms",
+        "_share",
+        "_sign_in",
+        "_sink",
+        "_told",
     )  # fmt: skip
 
     def __init__(
@@ -75,8 +99,10 @@ class ClientSession:
         layer: ShardedChannelLayer,
         node: Node,
         max_text: int,
+        own: Mapping[str, OwnHandler],
     ) -> None:
         self._sink = sink
+        self._own = own
         self._max_text = max_text
         self._conf = conf()
         self._layer = layer
@@ -85,26 +111,34 @@ class ClientSession:
         self._identity = Identity(scope, self._gate)
         self._permissions = Permissions(self._identity)
         self._limits = ClientLimits(buckets_of(self._conf))
-        self._rooms = ClientRooms(
-            layer, node, sink, self._identity, self._permissions, self._limits, max_text
-        )
         self._client = scope.get("client")
+        self._name: ClientName | None = None  # made when somebody asks for it
+        self._told = ToldClient.of(
+            self._named, self._identity, self._client[0] if self._client else None
+        )
+        self._rooms = ClientRooms(
+            layer, node, sink, self._identity, self._permissions, self._limits, max_text, self._told
+        )
         self._share: UserShare | None = None  # made when the user is known, or something published
         self._known_user: User | None = None  # for whom the connection counts
         self._is_new = False  # has a time to subscribe in
-        self._name: ClientName | None = None  # made when the client asks for it
         node.attend(sink)
 
     @classmethod
     async def begin(
-        cls, scope: Mapping[str, Any], sink: ClientSink, max_text: int = 0
+        cls,
+        scope: Mapping[str, Any],
+        sink: ClientSink,
+        max_text: int = 0,
+        own: Mapping[str, OwnHandler] = NO_COMMANDS,
     ) -> ClientSession:
         """Return a session in no room; what is announced reaches its client from here on.
 
-        `max_text` is how many bytes of one message the client's server sends; 0: any amount.
+        `max_text` is how many bytes of one message the client's server sends; 0: any amount. `own`
+        are the commands that the project has beside those of the protocol, by name.
         """
         layer = sharded_layer()
-        return cls(scope, sink, layer, await layer.node(), max_text)
+        return cls(scope, sink, layer, await layer.node(), max_text, own)
 
     async def handle(self, text: str) -> bool:
         """Do the command in a text frame; say whether to go on.
@@ -116,7 +150,12 @@ class ClientSession:
             return self._close_for_rate()
         try:
             limits = self._conf
-            command = parse(text, limit=limits.max_client_message, rooms=limits.max_rooms_per_frame)
+            command = parse(
+                text,
+                limit=limits.max_client_message,
+                rooms=limits.max_rooms_per_frame,
+                own=self._own,
+            )
         except ProtocolError as error:
             counters.messages_refused += error.code == "too_large"
             counters.frames_refused += error.code == "limit"
@@ -181,13 +220,17 @@ class ClientSession:
         if self._sign_in is not None:
             self._sign_in.end()
         self._node.depart(self._sink)
-        if self._name is not None:
-            self._node.unname_client(self._name)
         if self._share is not None:
             self._share.leave()
         if self._is_new:
             self._used()
-        await self._rooms.end()
+        try:
+            await self._rooms.end()
+        finally:
+            if self._told is not None:
+                self._told.gone()
+            if self._name is not None:
+                self._node.unname_client(self._name)
 
     # What its sign-in asks for.
 
@@ -195,6 +238,16 @@ class ClientSession:
     def identity(self) -> Identity:
         """Who is on the connection."""
         return self._identity
+
+    @property
+    def rooms(self) -> list[str]:
+        """The rooms that the client is in now, in no order."""
+        return list(self._rooms)
+
+    @property
+    def client_id(self) -> str:
+        """The connection's id, by which a publication may leave the client out."""
+        return self._named()
 
     def push(self, text: bytes) -> None:
         """Write to the client."""
@@ -369,9 +422,10 @@ class ClientSession:
         if not self._shared().take_publication(await self._identity.user()):
             most = self._conf.max_user_publishes
             raise ProtocolError("rate", f"A user publishes at most {most:g} times a second.")
+        data = await self._permissions.revised(command.room, command.data)
         owner = await self._owner() if command.key else ""
         position = await self._layer.publish(
-            command.room, command.data, idempotency_key=command.key or None, owner=owner
+            command.room, data, idempotency_key=command.key or None, owner=owner
         )
         if position is not None and position.offset == 1:
             self._limits.take_new_room()  # Redis remembers one room more
@@ -401,6 +455,12 @@ class ClientSession:
             raise ProtocolError("forbidden", f"You may not see who is in {command.room}.")
         return await presence_answer(self._layer, command, max_bytes=self._rooms.max_answer())
 
+    async def _do_own(self, command: OwnCommand) -> None:
+        answer = encode(await self._own[command.name](command.value))
+        if self._is_new:
+            self._used()
+        self._write(replies.own(command.id, name=command.name, value=answer))
+
     async def _ping(self, command: Ping) -> None:
         self._write(replies.pong(command.id))
 
@@ -422,4 +482,5 @@ _HANDLERS: Final[dict[type[Command], Any]] = {
     History: ClientSession._history,
     AskPresence: ClientSession._ask_presence,
     Ping: ClientSession._ping,
+    OwnCommand: ClientSession._do_own,
 }

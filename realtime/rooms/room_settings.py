@@ -24,7 +24,9 @@ PERMISSION: Final = "permission:"  # begins the rule that asks for one of Django
 AUTHORIZE: Final = "AUTHORIZE"  # stands for the old setting's function; no text of ROOMS
 
 _EVER: Final = 1e12  # seconds; the layer that gets a history compares it with its own `meta_ttl`
-ROOM_KEYS: Final = ("history", "latest", "max_rate", "conflate", *ACTIONS, "presence_events")
+ROOM_KEYS: Final = (
+    "history", "latest", "max_rate", "conflate", *ACTIONS, "presence_events", "on_publish",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class RoomSettings:
         says_history: Whether `history` stands in the settings.
         latest: Whether each new subscriber is told the newest publication.
         max_rate: How often a second clients are written to, at most; 0: for each publication.
+        on_publish: The path of a function that may change or refuse what clients publish; None:
+            that of ON_CLIENT_PUBLISH.
         conflate: A member of the data: of publications with the same value there, clients get the
             newest of each write; None: they get all.
     """
@@ -56,6 +60,7 @@ class RoomSettings:
     latest: bool = False
     max_rate: float = 0
     conflate: str | None = None
+    on_publish: str | None = None
 
     @property
     def keeps_presence(self) -> bool:
@@ -150,6 +155,9 @@ def _rule_problems(rules: Mapping[object, object]) -> Iterator[tuple[str, str]]:
         elif key in ("presence_events", "latest"):
             if not isinstance(value, bool):
                 yield "", f"[{key!r}] must be True or False, not {value!r}."
+        elif key == "on_publish":
+            if value is not None and not _is_path(value):
+                yield f"[{key!r}]", f" must be the dotted path of a function, not {value!r}."
         elif key in ("max_rate", "conflate"):
             pass  # together, below
         elif key in ACTIONS:
@@ -186,8 +194,7 @@ def rule_problem(rule: object) -> str:
             if app.isidentifier() and code:
                 return ""
             return f" must name a permission as '{PERMISSION}app.code', not {rule!r}."
-        parts = rule.split(".")
-        if len(parts) > 1 and all(part.isidentifier() for part in parts):
+        if _is_path(rule):
             return ""
         close = get_close_matches(rule, NAMED_RULES, n=1)
         if close:
@@ -196,3 +203,9 @@ def rule_problem(rule: object) -> str:
         f" must be {', '.join(map(repr, NAMED_RULES))}, '{PERMISSION}app.code' or the dotted path "
         f"of a function, not {rule!r}."
     )
+
+
+def _is_path(value: object) -> bool:
+    """Return whether a value has the form of a dotted path."""
+    parts = value.split(".") if isinstance(value, str) else []
+    return len(parts) > 1 and all(part.isidentifier() for part in parts)

@@ -52,6 +52,8 @@ class Client:
         more: More of the scope.
     """
 
+    consumer: type[RoomConsumer] = RoomConsumer
+
     def __init__(
         self,
         query: str = "",
@@ -77,7 +79,7 @@ class Client:
 
     async def begin(self) -> None:
         """Connect; the first event is the application's answer."""
-        application = RoomConsumer.as_asgi()
+        application = self.consumer.as_asgi()
         self._application = asyncio.create_task(
             application(self.scope, self._to_application.get, self._from_application.put)  # type: ignore[arg-type]
         )

@@ -33,6 +33,8 @@ OTHER_COUNTERS = {
     *("refused_writes", "origins_refused", "forbidden", "rules_recalled"),
     *("recovered", "not_recovered"),
     *("presence_failed", "presence_fetches_failed", "room_signals", "room_signals_dropped"),
+    *("client_signals", "client_signals_dropped"),
+    *("publications_changed", "publications_refused"),
     "sign_outs_untold",
     *("signed_out", "put_out", "renewals_asked"),
     *("expired_closed", "notes_taken", "notes_refused"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from shardlayer import Position
 
@@ -20,6 +20,7 @@ ErrorCode = Literal[
     "limit",
     "full",
     "rate",
+    "refused",
     "internal",
 ]
 
@@ -172,4 +173,15 @@ class Ping:
     id: int
 
 
-Command = Connect | Note | Subscribe | Unsubscribe | Publish | History | AskPresence | Ping
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnCommand:
+    """A command that the project's consumer has: its name, and what the client sent with it."""
+
+    id: int
+    name: str
+    value: Any
+
+
+Command = (
+    OwnCommand | Connect | Note | Subscribe | Unsubscribe | Publish | History | AskPresence | Ping
+)

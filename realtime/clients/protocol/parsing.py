@@ -6,7 +6,7 @@ else, whatever a client sends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Final
 
 import orjson
@@ -17,6 +17,7 @@ from realtime.clients.protocol.commands import (
     Connect,
     History,
     Note,
+    OwnCommand,
     Ping,
     ProtocolError,
     Publish,
@@ -39,10 +40,11 @@ MAX_KEY: Final = 64  # characters
 MAX_PERSON: Final = 255  # characters
 
 
-def parse(text: str, *, limit: int, rooms: int = 0) -> Command:
+def parse(text: str, *, limit: int, rooms: int = 0, own: Container[str] = frozenset()) -> Command:
     """Return the command in a text frame of at most `limit` bytes of UTF-8.
 
     It names at most so many `rooms`, of which 0 is any number; the names of more are not looked at.
+    `own` are the commands that the project has beside those of the protocol.
 
     Raises:
         ProtocolError: The frame holds none; its `id` is the command's, where there is one.
@@ -63,6 +65,8 @@ def parse(text: str, *, limit: int, rooms: int = 0) -> Command:
     ((name, body),) = frame.items()
     parser = _PARSERS.get(name)
     if parser is None:
+        if name in own:
+            return OwnCommand(id=id, name=name, value=body)
         raise ProtocolError("unknown_command", f"There is no command {_quoted(name)}.", id)
     if rooms and isinstance(body, list) and len(body) > rooms:
         raise too_many_rooms(rooms, id)
@@ -159,7 +163,7 @@ def _ping(id: int, body: object) -> Ping:
     return Ping(id=id)
 
 
-_PARSERS: dict[str, Callable[[int, object], Command]] = {
+_PARSERS: Final[dict[str, Callable[[int, object], Command]]] = {
     "connect": _connect,
     "note": _note,
     "subscribe": _subscribe,
@@ -169,6 +173,15 @@ _PARSERS: dict[str, Callable[[int, object], Command]] = {
     "presence": _presence,
     "ping": _ping,
 }
+
+_WORDS: Final = frozenset(
+    ("id", "error", "room", "offset", "data", "reset", "announcement", "renew", "reconnect")
+)  # which say what an answer or a push is
+
+
+def may_name_command(name: str) -> bool:
+    """Return whether a project may have a command of that name beside those of the protocol."""
+    return name not in _PARSERS and name not in _WORDS
 
 
 def _object(body: object) -> dict[str, Any]:

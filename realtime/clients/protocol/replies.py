@@ -147,6 +147,11 @@ def pong(id: int) -> bytes:
     return b'{"id":%d,"pong":{}}' % id
 
 
+def own(id: int, *, name: str, value: bytes) -> bytes:
+    """Return the answer to a command of the project's; `value` is JSON text."""
+    return b'{"id":%d,%b:%b}' % (id, orjson.dumps(name), value)
+
+
 def reconnect(seconds: float) -> bytes:
     """Return what a client is told before its worker closes the connection, being stopped."""
     return b'{"reconnect":{"after_ms":%d}}' % round(seconds * 1000)

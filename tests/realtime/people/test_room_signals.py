@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realtime.access.errands import BackgroundErrands
+from realtime.background_signals import BackgroundSignals
 from realtime.clients.client_counters import counters
 from realtime.people import room_signals
 from realtime.people.room_signals import room_occupied, room_vacated, send_room_signal
@@ -16,7 +16,10 @@ from tests.waiting import wait_until
 
 def test_slow_receivers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is bounded; what comes then is dropped, and counted."""
-    monkeypatch.setattr(room_signals, "_errands", BackgroundErrands("room signals", most=4))
+    signals = BackgroundSignals(
+        "room signals", sent="room_signals", dropped="room_signals_dropped", most=4
+    )
+    monkeypatch.setattr(room_signals, "_signals", signals)
     goes_on, began = threading.Event(), threading.Event()
     heard: list[tuple[str, bool]] = []
 
