@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from realtime.kafka.brokers import start_client
 from realtime.kafka.publishing.commits import Commits
@@ -34,10 +34,20 @@ SETTLE_GRACE = 2.0  # seconds for what is under way, when partitions are given b
 COMMIT_GRACE = 2.0  # seconds for the commit after it
 LEAVE_GRACE = 2.0  # seconds for leaving the group, in a rebalance too
 PASS_OVER = 0.1  # seconds between two looks at where partitions without records are
+IDS_TIMEOUT = 3.0  # seconds for a broker to tell the topics' ids, while the group waits
+IDS_INTERVAL = 2.0  # seconds between two looks whether they are still the same topics
 
 
 class Rejoin(KafkaError):  # type: ignore[misc]
     """This membership can't go on; another one can, from what is committed."""
+
+
+class MadeAgain(Rejoin):
+    """Topics were deleted, and others have their names."""
+
+    def __init__(self, topics: Collection[str]) -> None:
+        super().__init__(f"{', '.join(topics)}: deleted, and made again")
+        self.topics = topics
 
 
 class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -59,6 +69,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         layer: Asked for marks.
         progress: Told what was done.
         stop: Ends it.
+        topic_ids: Of the topics as they were last read; kept up to date here.
         on_fetch: Called once, when a broker has answered a fetch.
     """
 
@@ -72,6 +83,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         layer: ShardedChannelLayer,
         progress: Progress,
         stop: Stop,
+        topic_ids: dict[str, str],
         on_fetch: Callable[[], None],
     ) -> None:
         self._on_fetch: Callable[[], None] | None = on_fetch
@@ -90,6 +102,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._work: dict[TopicPartition, PartitionWork] = {}
         self._unmarked: set[TopicPartition] = set()  # held until their marks are known
         self._marks_due = 0.0  # loop's time
+        self._topic_ids = topic_ids
+        self._watching: asyncio.Task[None] | None = None  # whether they stay
         self._generation = 0  # of assignments
         self._passed_over = 0.0  # loop's time
         self._assigned = asyncio.Event()  # the work is that of the consumer's assignment
@@ -134,6 +148,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         async with self._stop.bounds():
             await start_client(self._consumer)
+        self._watching = asyncio.create_task(self._watch_topics(), name="realtime: watch topics")
 
     async def run(self) -> None:
         """Work until the stop; then finish and commit what is under way.
@@ -146,6 +161,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                 async with self._stop.bounds():
                     await self._step()
         except (Stopped, Rejoin) as reason:
+            if isinstance(reason, MadeAgain):
+                self._begin_anew(reason.topics)
             await self._settle()
             if isinstance(reason, Rejoin):
                 raise
@@ -154,6 +171,9 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def aclose(self) -> None:
         """Leave the group and end everything, answered or not."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         await self._dispatch.aclose()
         await self._marks.aclose()
         if not await close_consumer(self._consumer, grace=LEAVE_GRACE):
@@ -171,7 +191,12 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Begin with new partitions, and go on with those that came back unfinished."""
         try:
+            ids = await self._ask_topic_ids()
+            made_again = self._made_again(ids)
+            self._topic_ids.update(ids)
             self._assign(assigned)
+            if made_again:
+                raise MadeAgain(made_again)
             self._assigned.set()
         except Exception as error:  # aiokafka would only log it
             self._fail(error)
@@ -181,19 +206,59 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         logger.info("Reading %d partition(s) of %s.", len(assigned), ", ".join(self._topics))
         before, self._work = self._work, {}
         for partition in assigned:
-            work = before.pop(partition, None)
-            if work is not None and work.end is not None and not work.is_idle:
+            new = PartitionWork(partition, self._topic_ids.get(partition.topic, ""))
+            work = before.get(partition)
+            if (
+                work is not None
+                and work.end is not None
+                and not work.is_idle
+                and work.source == new.source
+            ):
                 self._consumer.seek(partition, work.end)
+                self._work[partition] = before.pop(partition)
             else:
-                work = PartitionWork(partition)
-            self._work[partition] = work
+                self._work[partition] = new
         for work in before.values():
             work.dropped = True
         self._unmarked.clear()
         self._marks_due = asyncio.get_running_loop().time() + MARKS_WAIT
-        self._marks.ask([key for key, work in self._work.items() if work.end is None])
+        self._marks.ask({key: work.source for key, work in self._work.items() if work.end is None})
         self._commits.release(assigned)
         self._sync_pauses()
+
+    async def _ask_topic_ids(self) -> Mapping[str, str]:
+        try:
+            async with asyncio.timeout(IDS_TIMEOUT):
+                return await self._consumer.topic_ids(self._topics)
+        except TimeoutError as error:
+            raise KafkaTimeoutError("No broker tells which topics there are") from error
+
+    async def _watch_topics(self) -> None:
+        """See that the topics stay those that were assigned; end by the first that does not."""
+        while True:
+            await asyncio.sleep(IDS_INTERVAL)
+            try:
+                ids = await self._ask_topic_ids()
+            except KafkaError:
+                continue  # reading will tell
+            made_again = self._made_again(ids)
+            self._topic_ids.update(ids)
+            if made_again:
+                self._fail(MadeAgain(made_again))
+                return
+
+    def _made_again(self, ids: Mapping[str, str]) -> list[str]:
+        known = self._topic_ids
+        return sorted(topic for topic, id in ids.items() if known.get(topic, id) != id)
+
+    def _begin_anew(self, topics: Collection[str]) -> None:
+        """Have topics that were made again be read from their beginning, by whoever is next.
+
+        What is committed, or would be, is of the topics before them.
+        """
+        for partition in [key for key in self._work if key.topic in topics]:
+            self._work.pop(partition).dropped = True
+            self._commits.note(partition, 0)
 
     async def _step(self) -> None:
         """Fetch once and send what came on its way."""

@@ -139,7 +139,12 @@ class Pool:
 
         self._router = Router(route, most=limits.rooms, seconds=limits.route_time)
 
-        def join(own: dict[str, Any], stop: Stop, on_fetch: Callable[[], None]) -> GroupMembership:
+        def join(
+            own: dict[str, Any],
+            stop: Stop,
+            topic_ids: dict[str, str],
+            on_fetch: Callable[[], None],
+        ) -> GroupMembership:
             return GroupMembership(
                 topics=topics,
                 arguments=arguments | own,
@@ -148,6 +153,7 @@ class Pool:
                 layer=layer,
                 progress=self._progress,
                 stop=stop,
+                topic_ids=topic_ids,
                 on_fetch=on_fetch,
             )
 
@@ -233,11 +239,15 @@ class Reader:
     """Reads for the group until it is told to stop; a failing Kafka is tried again forever.
 
     Args:
-        join: Makes a membership that ends with the given stop, and calls when it has fetched.
+        join: Makes a membership that ends with the given stop, knows topics' ids from those before
+            it, and calls when it has fetched.
     """
 
-    def __init__(self, join: Callable[[Stop, Callable[[], None]], GroupMembership]) -> None:
+    def __init__(
+        self, join: Callable[[Stop, dict[str, str], Callable[[], None]], GroupMembership]
+    ) -> None:
         self._join = join
+        self._topic_ids: dict[str, str] = {}
         self._stop = Stop()
         self._membership: GroupMembership | None = None
 
@@ -276,7 +286,7 @@ class Reader:
                 )
 
     async def _read(self, outage: Outage) -> None:
-        membership = self._join(self._stop, outage.over)
+        membership = self._join(self._stop, self._topic_ids, outage.over)
         try:
             await membership.start()
             self._membership = membership

@@ -1,17 +1,18 @@
 """Whether the marks of a partition are of the log that is there now.
 
-The layer skips what its marks say it has (`ShardedChannelLayer.publish_marked`). A topic that was
-made again, or a broker that lost its data, counts its offsets anew: then the marks lie beyond the
-log's end and must be forgotten, or as many new records would be skipped.
+The layer skips what its marks say it has (`ShardedChannelLayer.publish_marked`). A broker that lost
+its data counts the same topic's offsets anew: then the marks lie beyond the log's end and must be
+forgotten, or as many new records would be skipped. So does a topic that was made again where it has
+no id; with one, its marks have another name (`source_of`).
 
-Not to be seen: a log made again that has grown beyond its old marks before anybody looked.
+Not to be seen: such a log that has grown beyond its old marks before anybody looked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -47,13 +48,17 @@ class PartitionMarks:
         self._layer = layer
         self._outage = outage
         self._asking: asyncio.Task[dict[str, Mark | None]] | None = None
-        self._asked: frozenset[TopicPartition] = frozenset()
+        self._asked: Mapping[TopicPartition, str] = {}
 
-    def ask(self, partitions: Collection[TopicPartition]) -> None:
-        """Begin to ask for the marks of these, and no others; asked until all shards answer."""
+    def ask(self, sources: Mapping[TopicPartition, str]) -> None:
+        """Begin to ask for the marks of these, and no others; asked until all shards answer.
+
+        Args:
+            sources: The names that the partitions have in marks.
+        """
         if self._asking is not None:
             self._asking.cancel()
-        self._asked = frozenset(partitions)
+        self._asked = dict(sources)
         self._asking = asyncio.create_task(self._ask(), name="realtime: ask for marks")
 
     async def known(self, *, within: float) -> bool:
@@ -81,7 +86,7 @@ class PartitionMarks:
         """
         if self._asking is None or partition not in self._asked:
             return
-        sources = _sources(partition)
+        sources = _both(self._asked[partition])
         marks = self._asking.result()
         last = max((mark.offset for key in sources if (mark := marks[key])), default=None)
         if last is None or last < log_end:
@@ -100,7 +105,7 @@ class PartitionMarks:
             await asyncio.wait([self._asking])
 
     async def _ask(self) -> dict[str, Mark | None]:
-        sources = [source for partition in self._asked for source in _sources(partition)]
+        sources = [each for source in self._asked.values() for each in _both(source)]
         return await self._insist(partial(self._layer.marks, sources))
 
     async def _insist(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -114,6 +119,5 @@ class PartitionMarks:
                 return answer
 
 
-def _sources(partition: TopicPartition) -> Sequence[str]:
-    source = source_of(partition)
+def _both(source: str) -> Sequence[str]:
     return [source, announcements_of(source)]

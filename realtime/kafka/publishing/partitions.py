@@ -66,9 +66,9 @@ class PartitionWork:
         "source",
     )
 
-    def __init__(self, partition: TopicPartition) -> None:
+    def __init__(self, partition: TopicPartition, topic_id: str = "") -> None:
         self.partition = partition
-        self.source = source_of(partition)
+        self.source = source_of(partition, topic_id)
         self.end: int | None = None
         self.begin: int | None = None
         self.done: int | None = None
@@ -139,6 +139,11 @@ def fitting(records: Sequence[Any]) -> int:
     return len(records)
 
 
-def source_of(partition: TopicPartition) -> str:
-    """Return the name that a partition has in marks: `topic/number`."""
-    return f"{partition.topic}/{partition.partition}"
+def source_of(partition: TopicPartition, topic_id: str = "") -> str:
+    """Return the name that a partition has in marks: `topic/number@id`, without an id unmarked.
+
+    A topic that is made again has another id, so what was published of the one before is no mark
+    of it. The first 12 digits tell any two of them apart.
+    """
+    name = f"{partition.topic}/{partition.partition}"
+    return f"{name}@{topic_id[:12]}" if topic_id else name

@@ -13,11 +13,12 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
 from realtime.kafka.reading.batches import Budget, RecordSet, Suspects
 from realtime.kafka.reading.record_format import UnreadRecord
+from realtime.kafka.reading.topic_ids import TopicIdsRequest, ids_in
 
 __all__ = ["Consumer", "FetcherEnded", "NameTaken", "UnreadRecord"]
 
@@ -109,6 +110,18 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
                 return end
         end = self.highwater(partition)
         return end
+
+    async def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+        """Return the ids of topics; without those that have none, as before Kafka 2.8.
+
+        Raises:
+            KafkaError: Kafka does not answer.
+        """
+        node = self._client.get_random_node()
+        try:
+            return ids_in(await self._send(node, TopicIdsRequest(topics)))
+        except (IncompatibleBrokerVersion, NotImplementedError):  # the broker is too old
+            return {}
 
     async def _send_and_look(self, node: int, request: Any, **options: Any) -> Any:
         response = await self._send(node, request, **options)
