@@ -9,15 +9,15 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError
 
 from realtime.kafka.brokers import start_client
 from realtime.kafka.publishing.commits import Commits
 from realtime.kafka.publishing.dispatch import MakeDispatch
 from realtime.kafka.publishing.marks import PartitionMarks
-from realtime.kafka.publishing.partitions import PartitionWork, Slice, fitting
+from realtime.kafka.publishing.partitions import PartitionWork, Slice, fitting, source_of
 from realtime.kafka.reading.closing import close_consumer
-from realtime.kafka.reading.consumer import Consumer
+from realtime.kafka.reading.consumer import Consumer, NameTaken
 from realtime.kafka.reporting import Progress
 from realtime.kafka.routing.route_calls import Router
 from realtime.kafka.stopping import Stop, Stopped
@@ -34,7 +34,8 @@ SETTLE_GRACE = 2.0  # seconds for what is under way, when partitions are given b
 COMMIT_GRACE = 2.0  # seconds for the commit after it
 LEAVE_GRACE = 2.0  # seconds for leaving the group, in a rebalance too
 PASS_OVER = 0.1  # seconds between two looks at where partitions without records are
-IDS_TIMEOUT = 3.0  # seconds for a broker to tell the topics' ids, while the group waits
+IDS_TIMEOUT = 3.0  # seconds for a broker to tell the topics' ids
+IDS_PAUSE = 0.2  # seconds until it is asked again
 IDS_INTERVAL = 2.0  # seconds between two looks whether they are still the same topics
 
 
@@ -103,7 +104,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._unmarked: set[TopicPartition] = set()  # held until their marks are known
         self._marks_due = 0.0  # loop's time
         self._topic_ids = topic_ids
-        self._watching: asyncio.Task[None] | None = None  # whether they stay
+        self._identified = asyncio.Event()  # whether they are those of what is assigned
+        self._identifying: asyncio.Task[None] | None = None  # and sees that they stay so
         self._generation = 0  # of assignments
         self._passed_over = 0.0  # loop's time
         self._assigned = asyncio.Event()  # the work is that of the consumer's assignment
@@ -148,7 +150,6 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         async with self._stop.bounds():
             await start_client(self._consumer)
-        self._watching = asyncio.create_task(self._watch_topics(), name="realtime: watch topics")
 
     async def run(self) -> None:
         """Work until the stop; then finish and commit what is under way.
@@ -171,9 +172,9 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def aclose(self) -> None:
         """Leave the group and end everything, answered or not."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        if self._identifying is not None:
+            self._identifying.cancel()
+            await asyncio.wait([self._identifying])
         await self._dispatch.aclose()
         await self._marks.aclose()
         if not await close_consumer(self._consumer, grace=LEAVE_GRACE):
@@ -184,19 +185,18 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         """Finish what can be finished and commit it, while the group waits."""
         self._assigned.clear()
         try:
+            self._consumer.see_that_it_was_not_replaced()
             await self._settle()
+        except NameTaken as error:
+            self._fail(error)
+            raise asyncio.CancelledError from error  # ends aiokafka's task, which would join again
         except Exception as error:  # aiokafka would only log it
             self._fail(error)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Begin with new partitions, and go on with those that came back unfinished."""
         try:
-            ids = await self._ask_topic_ids()
-            made_again = self._made_again(ids)
-            self._topic_ids.update(ids)
             self._assign(assigned)
-            if made_again:
-                raise MadeAgain(made_again)
             self._assigned.set()
         except Exception as error:  # aiokafka would only log it
             self._fail(error)
@@ -206,50 +206,61 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         logger.info("Reading %d partition(s) of %s.", len(assigned), ", ".join(self._topics))
         before, self._work = self._work, {}
         for partition in assigned:
-            new = PartitionWork(partition, self._topic_ids.get(partition.topic, ""))
-            work = before.get(partition)
-            if (
-                work is not None
-                and work.end is not None
-                and not work.is_idle
-                and work.source == new.source
-            ):
+            work = before.pop(partition, None)
+            if work is not None and work.end is not None and not work.is_idle:
                 self._consumer.seek(partition, work.end)
-                self._work[partition] = before.pop(partition)
             else:
-                self._work[partition] = new
+                work = PartitionWork(partition)
+            self._work[partition] = work
         for work in before.values():
             work.dropped = True
         self._unmarked.clear()
         self._marks_due = asyncio.get_running_loop().time() + MARKS_WAIT
-        self._marks.ask({key: work.source for key, work in self._work.items() if work.end is None})
+        self._marks.drop()
+        self._identified.clear()
+        if self._identifying is not None:
+            self._identifying.cancel()
+        self._identifying = asyncio.create_task(self._identify(), name="realtime: identify topics")
         self._commits.release(assigned)
         self._sync_pauses()
 
-    async def _ask_topic_ids(self) -> Mapping[str, str]:
+    async def _identify(self) -> None:
+        """Find out which topics were assigned, have their marks asked for, and see that they stay.
+
+        Not done by the callback that assigns them, for which the whole group waits.
+        """
+        try:
+            while not await self._look_at_topics():  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(IDS_PAUSE)
+            for partition, work in self._work.items():
+                if work.end is None:
+                    work.source = source_of(partition, self._topic_ids.get(partition.topic, ""))
+            new = {key: work.source for key, work in self._work.items() if work.end is None}
+            self._marks.ask(new)
+            self._identified.set()
+            while True:
+                await asyncio.sleep(IDS_INTERVAL)
+                await self._look_at_topics()
+        except Exception as error:  # told to the owner, who ends it all
+            self._fail(error)
+
+    async def _look_at_topics(self) -> bool:
+        """Learn the topics' ids; False if no broker tells them now, as reading tells, too.
+
+        Raises:
+            MadeAgain: One is not what it was.
+        """
+        known = self._topic_ids
         try:
             async with asyncio.timeout(IDS_TIMEOUT):
-                return await self._consumer.topic_ids(self._topics)
-        except TimeoutError as error:
-            raise KafkaTimeoutError("No broker tells which topics there are") from error
-
-    async def _watch_topics(self) -> None:
-        """See that the topics stay those that were assigned; end by the first that does not."""
-        while True:
-            await asyncio.sleep(IDS_INTERVAL)
-            try:
-                ids = await self._ask_topic_ids()
-            except KafkaError:
-                continue  # reading will tell
-            made_again = self._made_again(ids)
-            self._topic_ids.update(ids)
-            if made_again:
-                self._fail(MadeAgain(made_again))
-                return
-
-    def _made_again(self, ids: Mapping[str, str]) -> list[str]:
-        known = self._topic_ids
-        return sorted(topic for topic, id in ids.items() if known.get(topic, id) != id)
+                ids = await self._consumer.topic_ids(self._topics)
+        except (KafkaError, TimeoutError):
+            return False
+        other = sorted(topic for topic, id in ids.items() if known.get(topic, id) != id)
+        known.update(ids)
+        if other:
+            raise MadeAgain(other)
+        return True
 
     def _begin_anew(self, topics: Collection[str]) -> None:
         """Have topics that were made again be read from their beginning, by whoever is next.
@@ -348,10 +359,11 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         that goes on where the group had committed may begin all the same, another is held.
         """
         partition = work.partition
+        await self._identified.wait()
         patience = max(0.0, self._marks_due - asyncio.get_running_loop().time())
         known = await self._marks.known(within=patience)
-        if self._work.get(partition) is not work:  # given back meanwhile
-            return False
+        if self._work.get(partition) is not work or self._failure is not None:
+            return False  # it was given back meanwhile, or it all ends
         if known:
             await self._marks.settle(partition, log_end=log_end)
             return True
@@ -394,6 +406,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self._assigned.set()  # whoever waits has to see it
+        self._identified.set()
         self._changed.set()
 
     def _sync_pauses(self) -> None:

@@ -56,10 +56,15 @@ class PartitionMarks:
         Args:
             sources: The names that the partitions have in marks.
         """
-        if self._asking is not None:
-            self._asking.cancel()
+        self.drop()
         self._asked = dict(sources)
         self._asking = asyncio.create_task(self._ask(), name="realtime: ask for marks")
+
+    def drop(self) -> None:
+        """Know no marks, and ask for none, until `ask`."""
+        if self._asking is not None:
+            self._asking.cancel()
+        self._asking = None
 
     async def known(self, *, within: float) -> bool:
         """Wait for the answer for so many seconds; return whether it is there."""

@@ -66,9 +66,9 @@ class PartitionWork:
         "source",
     )
 
-    def __init__(self, partition: TopicPartition, topic_id: str = "") -> None:
+    def __init__(self, partition: TopicPartition) -> None:
         self.partition = partition
-        self.source = source_of(partition, topic_id)
+        self.source = source_of(partition)  # until the topic's id is known
         self.end: int | None = None
         self.begin: int | None = None
         self.done: int | None = None

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
 from aiokafka.protocol.fetch import FetchRequest
@@ -117,11 +118,22 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         Raises:
             KafkaError: Kafka does not answer.
         """
-        node = self._client.get_random_node()
+        # Not over the connection on which a fetch may wait for records: they wait for the answer.
+        node, group = self._coordinator.coordinator_id, ConnectionGroup.COORDINATION
+        if node is None:
+            node, group = self._client.get_random_node(), ConnectionGroup.DEFAULT
         try:
-            return ids_in(await self._send(node, TopicIdsRequest(topics)))
+            return ids_in(await self._send(node, TopicIdsRequest(topics), group=group))
         except (IncompatibleBrokerVersion, NotImplementedError):  # the broker is too old
             return {}
+
+    def see_that_it_was_not_replaced(self) -> None:
+        """Notice, before the group is joined again, that another member has got its name.
+
+        Raises:
+            NameTaken: To join would take it back, which the other one would notice, and so on.
+        """
+        self._see_that_it_is_itself(knows_no_member=True)
 
     async def _send_and_look(self, node: int, request: Any, **options: Any) -> Any:
         response = await self._send(node, request, **options)
@@ -136,7 +148,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
                 self._fetcher._records = _Results(self)
         return response
 
-    def _see_that_it_is_itself(self) -> None:
+    def _see_that_it_is_itself(self, *, knows_no_member: bool = False) -> None:
         """Notice that the group forgot it, although it was there all the time.
 
         A member with a name that joins takes the place of one that has it. aiokafka joins again
@@ -148,7 +160,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         away, self._seen_at = now - self._seen_at, now
         member = self._coordinator.member_id
         before, self._member = self._member, member or self._member
-        if member and before and member != before and away < self._session_timeout_ms / 1000:
+        has_changed = before and member != before and (member or knows_no_member)
+        if has_changed and away < self._session_timeout_ms / 1000:
             raise NameTaken(f"{self._group_instance_id} was given to another member of the group")
 
     def _read(self, partition: TopicPartition, result: FetchResult) -> None:
