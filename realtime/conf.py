@@ -231,7 +231,9 @@ class Conf:
     health_key: str = _setting("", _PASSWORD)  # opens the details of the health checks to others
     metrics_directory: str | None = _setting(None, _TEXT_OR_NONE)  # of all processes on a machine
     tracing: bool = _setting(True, _SWITCH)  # with OpenTelemetry, where its SDK is installed
-    admin_page_size: int = _setting(100, _COUNT)  # rooms asked of each server for a page
+    admin_page_size: int = _setting(100, _COUNT)  # rooms of a page
+    admin_refresh: float = _setting(2.0, _DURATION)  # seconds; 0: pages do not refresh themselves
+    admin_max_live: int = _setting(20, _LIMIT)  # open pages that refresh themselves, in a process
 
     # Kafka
     kafka_bootstrap_servers: tuple[str, ...] = _setting(("127.0.0.1:9092",), _ADDRESSES)

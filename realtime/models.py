@@ -1,4 +1,4 @@
-"""The tables of realtime: the outbox's, and none for rooms, which live in Redis."""
+"""The tables of realtime: the outbox's. Rooms live in Redis, and the admin's pages need none."""
 
 from __future__ import annotations
 
@@ -18,9 +18,63 @@ class Room(models.Model):
     class Meta:
         managed = False
         default_permissions = ("view",)
+        permissions = [
+            ("publish_room", "Can publish to rooms, and clear their history"),
+            ("disconnect_room", "Can disconnect members of rooms"),
+            ("drain_node", "Can drain a node"),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class Subject(models.Model):
+    """What a page of the admin is about, beside rooms: no table, and no permissions of its own.
+
+    The admin lists models and logs what is done to them, so a page has one. Its permissions are
+    those of `Room`.
+
+    Attributes:
+        name: What something was done to: a node's id, a shard's number, a topic.
+    """
+
+    name = models.CharField(max_length=200, primary_key=True)
+
+    class Meta:
+        abstract = True
+        managed = False
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OverviewPage(Subject):
+    """The admin's overview."""
+
+    class Meta(Subject.Meta):
+        verbose_name_plural = "overview"
+
+
+class ShardsPage(Subject):
+    """The admin's page of shards."""
+
+    class Meta(Subject.Meta):
+        verbose_name_plural = "shards"
+
+
+class NodesPage(Subject):
+    """The admin's page of nodes."""
+
+    class Meta(Subject.Meta):
+        verbose_name_plural = "nodes"
+
+
+class KafkaPage(Subject):
+    """The admin's page of what is read from Kafka."""
+
+    class Meta(Subject.Meta):
+        verbose_name_plural = "Kafka"
 
 
 class OutboxEntry(models.Model):

@@ -31,6 +31,7 @@ class ClientCounters:
         answers_cut: Answers to `history` that could not hold what was asked for.
         turns_waited: Joins and readings of histories that had to wait for those of other clients.
         origins_refused: Handshakes refused with 403, since they came from another site's page.
+        admin_pages_refused: Pages of the admin that do not refresh themselves: as many do as may.
         forbidden: Commands and rooms that were refused because the client may not.
         rules_asked: Times that a rule's function, or a permission, was asked.
         rules_recalled: Times that it was not, since its last answer still counted.
@@ -73,6 +74,7 @@ class ClientCounters:
     answers_cut: int = 0
     turns_waited: int = 0
     origins_refused: int = 0
+    admin_pages_refused: int = 0
     forbidden: int = 0
     rules_asked: int = 0
     rules_recalled: int = 0

@@ -148,6 +148,7 @@ FIGURES: tuple[Figure, ...] = (
             *("publishes_refused", "users_publishes_refused", "frames_refused", "rooms_refused"),
             *("rooms_over_limit", "rooms_full", "nodes_full", "too_large", "answers_cut"),
             "forbidden",
+            "admin_pages_refused",
         ),
         label="limit",
     ),

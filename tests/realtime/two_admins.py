@@ -5,11 +5,10 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from realtime.admin import RoomAdmin
-from realtime.models import Room
+from realtime.admin import register_pages
 
 second = admin.AdminSite(name="second")
-second.register(Room, RoomAdmin)
+register_pages(second)
 
 urlpatterns = [
     path("admin/", admin.site.urls),

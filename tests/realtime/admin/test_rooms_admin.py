@@ -7,40 +7,19 @@ from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
-from demo.embedded import EmbeddedValkey, free_port
+from demo.embedded import free_port
 from realtime import publish
 from realtime.sharded_layer import sharded_layer
+from tests.realtime.admin.staff import body
 from tests.realtime.conftest import channel_layers
 
 ROOMS = "/admin/realtime/room/"
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def layer(settings: Settings, redis_server: EmbeddedValkey) -> None:
-    """A layer on a real server without rooms."""
-    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], publish_timeout=0.5)
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    """A browser of somebody of the staff who may look at rooms and nothing else."""
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="view_room"))
-    client.force_login(user)
-    return client
-
-
-def body(client: Client, path: str) -> str:
-    """Return a page that is there."""
-    response = client.get(path)
-    assert response.status_code == 200
-    return response.content.decode()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_of_admin")]
 
 
 def test_rooms_are_listed_with_links(staff: Client) -> None:

@@ -1,0 +1,22 @@
+"""The admin's pages about realtime. Django's admin finds them by the name of this package.
+
+A site of a project's own gets them by `register_pages(site)`.
+"""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from realtime.admin.admin_page import AdminPage
+from realtime.admin.rooms_admin import RoomAdmin
+from realtime.models import Room
+
+__all__ = ["AdminPage", "RoomAdmin", "register_pages"]
+
+
+def register_pages(site: admin.AdminSite) -> None:
+    """Register every page about realtime with an admin site."""
+    site.register(Room, RoomAdmin)
+
+
+register_pages(admin.site)

@@ -1,0 +1,243 @@
+"""What all of the admin's pages about realtime have in common.
+
+A page has no table behind it. It is a model without one (see `realtime/models.py`), so that the
+admin lists it, and a `ModelAdmin` that looks at what is there now, instead of querying.
+
+A page looks in one coroutine, `look`. The view calls it once, for the whole page. While the page is
+open its WebSocket calls it again and again (`live_socket.py`), and renders just the `parts`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from asgiref.sync import async_to_sync
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, URLPattern, get_script_prefix, path, reverse
+
+from realtime.admin.admin_permissions import Permission, allowed, may
+from realtime.admin.live_tickets import LiveTicket, write_ticket
+from realtime.conf import conf
+from shardlayer import ShardUnavailable
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[models.Model]
+else:
+    _ModelAdmin = admin.ModelAdmin  # takes no parameter at run time
+
+LIVE_PATH = "ws/admin/"  # of the pages' WebSockets
+LOOK_FACTOR = 3  # times CHECK_TIMEOUT that a look may take, whatever it asks one after another
+
+Query = Mapping[str, str]
+"""What the page's address says behind the question mark; the last of a parameter's values."""
+
+Memory = MutableMapping[str, Any]
+"""What a page keeps from one look to the next, while somebody has it open; at first empty."""
+
+Look = Callable[[Query, Memory], Awaitable[Mapping[str, Any]]]
+"""Returns what a page's templates need. It names what does not answer, and does not raise it."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveView:
+    """What a page looks at, and what of it is shown anew.
+
+    Attributes:
+        look: Asks for what is there now.
+        parts: The elements that are shown anew: the `id` of each and the template of what is in it.
+    """
+
+    look: Look
+    parts: Mapping[str, str]
+
+
+class AdminPage(_ModelAdmin):
+    """One page of the admin, for staff with the permission `realtime.view_room`.
+
+    Attributes:
+        page_title: What stands above it.
+        page_template: The template of the whole page. It extends `admin/realtime/base.html`.
+        parts: See `LiveView`; `{% live_part "id" %}` puts one into the page.
+    """
+
+    page_title: ClassVar[str]
+    page_template: ClassVar[str]
+    parts: ClassVar[Mapping[str, str]] = {}
+
+    async def look(self, query: Query, memory: Memory) -> Mapping[str, Any]:
+        """Return what is there now, for the templates. See `Look`."""
+        raise NotImplementedError
+
+    def live_view(self, name: str) -> LiveView | None:
+        """Return what stands behind one of this page's tickets; None if there is none such."""
+        return LiveView(look=self.look, parts=self.parts) if name == "" else None
+
+    def get_urls(self) -> list[URLPattern]:
+        """Serve this page, instead of the views that work on a table."""
+        name = f"realtime_{self.opts.model_name}_changelist"
+        return [path("", self.admin_site.admin_view(self.changelist_view), name=name)]
+
+    def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Whoever may look at rooms may look at all of it."""
+        return may(request.user, Permission.VIEW)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Whoever may look at rooms sees that there are pages."""
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds a row: there are none."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Nobody changes a row."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Nobody deletes a row."""
+        return False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the page."""
+        self.require(request, Permission.VIEW)
+        return self.show(
+            request, self.page_template, {"title": self.page_title} | (extra_context or {})
+        )
+
+    def require(self, request: HttpRequest, permission: Permission) -> None:
+        """Refuse who lacks a permission.
+
+        Raises:
+            PermissionDenied: Django answers 403.
+        """
+        if not may(request.user, permission):
+            raise PermissionDenied
+
+    def show(
+        self,
+        request: HttpRequest,
+        template: str,
+        context: Mapping[str, Any],
+        *,
+        query: Query | None = None,
+        view: str = "",
+    ) -> HttpResponse:
+        """Return a page: what `context` says and what its live view finds.
+
+        Args:
+            query: What to look for; the request's own if None.
+            view: Which of the live views it is, see `live_view`.
+        """
+        # By this the templates' links stay in this admin site, as those of Django's own pages do.
+        request.current_app = self.admin_site.name
+        live = self.live_view(view)
+        found: Mapping[str, Any] = {}
+        asked = (
+            {name: str(value) for name, value in request.GET.items()} if query is None else query
+        )
+        if live is not None:
+            found = async_to_sync(look_in_time)(live, asked, {})
+        common = self.admin_site.each_context(request) | {
+            "opts": self.opts,
+            "query": asked,
+            "allowed": allowed(request.user),
+            "parts": {} if live is None else live.parts,
+            "page_links": page_links(request, self.admin_site.name),
+            "live": None,
+        }
+        if live is not None and live.parts and conf().admin_refresh:
+            model = str(self.opts.model_name)
+            ticket = LiveTicket(site=self.admin_site.name, model=model, view=view, query=asked)
+            common["live"] = write_ticket(ticket)
+            common["live_address"] = f"{get_script_prefix()}{LIVE_PATH}"
+        return TemplateResponse(request, template, common | dict(found) | dict(context))
+
+    def address(self, model: str, *args: str) -> str:
+        """Return the address in this admin site of a model's list or, given a key, of one of it."""
+        kind = "change" if args else "changelist"
+        site = self.admin_site.name  # one project may have several
+        return reverse(f"admin:realtime_{model}_{kind}", args=args, current_app=site)
+
+    def act(
+        self,
+        request: HttpRequest,
+        subject: models.Model,
+        deed: str,
+        action: Callable[[], Result],
+    ) -> Result | None:
+        """Do something to `subject`, note it in the admin's log, and tell the user of it.
+
+        The note is written first, so that nothing is done without one. It goes again if the action
+        fails for certain, and says so if nobody knows.
+
+        Args:
+            subject: What it is done to; it needs no table.
+            deed: What is done, as the log has it: "Published 12 bytes."
+            action: Does it. A ValueError or TypeError says why it can't be done.
+
+        Returns:
+            What the action returned; None also if it failed.
+        """
+        entry = self.log_change(request, subject, deed)
+        try:
+            result = action()
+        except ShardUnavailable as error:
+            if entry is not None:
+                entry.change_message = f"{deed} Redis did not answer: it may not have happened."
+                entry.save(update_fields=["change_message"])
+            messages.warning(request, f"Nobody knows whether this was done. {error}")
+            return None
+        except Exception as error:
+            if entry is not None:
+                entry.delete()
+            if not isinstance(error, ValueError | TypeError):
+                raise
+            messages.error(request, str(error))
+            return None
+        messages.success(request, deed)
+        return result
+
+
+async def look_in_time(live: LiveView, query: Query, memory: Memory) -> Mapping[str, Any]:
+    """Return what a page looks at, or after a while `{"unavailable": why}`: a page never hangs."""
+    limit = LOOK_FACTOR * conf().check_timeout
+    try:
+        async with asyncio.timeout(limit):
+            return await live.look(query, memory)
+    except TimeoutError:
+        return {"unavailable": f"There was no answer within {limit:g} s."}
+    except ShardUnavailable as error:
+        return {"unavailable": str(error)}
+
+
+def page_links(request: HttpRequest, site: str) -> list[tuple[str, str, bool]]:
+    """Return the pages that an admin site has: title, address, and whether it is the one shown."""
+    found = []
+    for title, model in PAGES:
+        try:
+            address = reverse(f"admin:realtime_{model}_changelist", current_app=site)
+        except NoReverseMatch:  # this site does not have it
+            continue
+        found.append((title, address, request.path.startswith(address)))
+    return found
+
+
+PAGES = (
+    ("Overview", "overviewpage"),
+    ("Rooms", "room"),
+    ("Shards", "shardspage"),
+    ("Nodes", "nodespage"),
+    ("Kafka", "kafkapage"),
+)
+"""The pages in the order in which they are linked, and the model of each."""

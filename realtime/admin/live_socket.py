@@ -1,0 +1,173 @@
+"""The WebSocket of an open page: sends the page's parts anew, whenever the page asks.
+
+It is a plain ASGI application, so it works on any server. The browser first sends the page's
+ticket, then `next` for each look that it wants: who does not read gets nothing more. Who is there
+is read from the session, and looked at again while the page is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from channels.db import database_sync_to_async
+from django.contrib.admin.sites import all_sites
+from django.core.handlers.asgi import get_script_prefix
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.urls import set_script_prefix
+
+from realtime.access.anonymous import User
+from realtime.access.identity import session_key
+from realtime.access.session_users import session_users
+from realtime.admin.admin_page import AdminPage, LiveView, Memory, look_in_time
+from realtime.admin.admin_permissions import Permission, allowed, may
+from realtime.admin.live_tickets import LiveTicket, read_ticket
+from realtime.clients.asgi_sink import Send
+from realtime.clients.client_counters import counters
+from realtime.conf import conf
+from realtime.consumers import Receive, Scope
+
+TICKET_TIMEOUT = 10.0  # seconds that a browser has to say which page it is of
+RECHECK = 10.0  # seconds after which the session and the permission are looked at again
+MAX_TEXT = 16_384  # characters of a message of a browser
+
+CLOSE_REFUSED = 4003  # not signed in as staff, or without the permission, or no such page
+CLOSE_BUSY = 1013  # as many pages as may be refresh themselves in this process
+
+
+class LiveSocket:
+    """Serves one connection."""
+
+    open = 0  # in this process
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._user: User | None = None
+        self._checked = 0.0
+        self._memory: Memory = {}
+
+    async def run(self) -> None:
+        """Serve it until it ends."""
+        if (await self._receive())["type"] != "websocket.connect":
+            return
+        await self._send({"type": "websocket.accept"})
+        most = conf().admin_max_live
+        if most and LiveSocket.open >= most:
+            counters.admin_pages_refused += 1
+            await self._close(CLOSE_BUSY)
+            return
+        LiveSocket.open += 1
+        try:
+            await self._serve()
+        finally:
+            LiveSocket.open -= 1
+
+    async def _serve(self) -> None:
+        try:
+            async with asyncio.timeout(TICKET_TIMEOUT):
+                text = await self._text()
+        except TimeoutError:
+            await self._close(CLOSE_REFUSED)
+            return
+        if text is None:
+            return
+        ticket = read_ticket(text)
+        page = None if ticket is None else _page_of(ticket)
+        live = None if page is None or ticket is None else page.live_view(ticket.view)
+        if live is None or page is None or ticket is None:
+            await self._close(CLOSE_REFUSED)
+            return
+        await self._show(ticket, page, live)
+
+    async def _show(self, ticket: LiveTicket, page: AdminPage, live: LiveView) -> None:
+        prefix = get_script_prefix(self._scope)
+        while True:
+            if not await self._is_allowed():
+                await self._close(CLOSE_REFUSED)
+                return
+            begun = time.monotonic()
+            found = await look_in_time(live, ticket.query, self._memory)
+            html = await _render(
+                page, live, found, user=self._user, prefix=prefix, query=ticket.query
+            )
+            await self._send({"type": "websocket.send", "text": orjson.dumps(html).decode()})
+            if await self._text() is None:
+                return
+            await asyncio.sleep(max(0.0, conf().admin_refresh - (time.monotonic() - begun)))
+
+    async def _is_allowed(self) -> bool:
+        now = time.monotonic()
+        if self._user is None or now - self._checked >= RECHECK:
+            key = _session_of(self._scope)
+            self._user = None if key is None else await session_users().of(key)
+            self._checked = now
+            return self._user is not None and await _may_look(self._user)
+        return True
+
+    async def _text(self) -> str | None:
+        """Return what the browser says next; None if it is gone, or says what it never would."""
+        event = await self._receive()
+        if event["type"] != "websocket.receive":
+            return None
+        text: str | None = event.get("text")
+        if text is None or len(text) > MAX_TEXT:
+            await self._close(CLOSE_REFUSED)
+            return None
+        return text
+
+    async def _close(self, code: int) -> None:
+        await self._send({"type": "websocket.close", "code": code})
+
+
+async def live_application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve the WebSocket of an open page of the admin."""
+    await LiveSocket(scope, receive, send).run()
+
+
+def _page_of(ticket: LiveTicket) -> AdminPage | None:
+    for site in all_sites:
+        if site.name == ticket.site:
+            for model, page in site._registry.items():
+                if model._meta.model_name == ticket.model and isinstance(page, AdminPage):
+                    return page
+    return None
+
+
+def _session_of(scope: Scope) -> str | None:
+    if "session" in scope:  # of Channels' SessionMiddleware
+        key: str | None = scope["session"].session_key
+        return key
+    return session_key(scope["headers"])
+
+
+@database_sync_to_async  # type: ignore[untyped-decorator]
+def _may_look(user: Any) -> bool:
+    is_staff = getattr(user, "is_staff", False) and getattr(user, "is_active", False)
+    return bool(is_staff and may(user, Permission.VIEW))
+
+
+@database_sync_to_async  # type: ignore[untyped-decorator]
+def _render(
+    page: AdminPage,
+    live: LiveView,
+    found: Mapping[str, Any],
+    *,
+    user: Any,
+    prefix: str,
+    query: Mapping[str, str],
+) -> dict[str, str]:
+    set_script_prefix(prefix)
+    request = HttpRequest()
+    request.user = user
+    request.current_app = page.admin_site.name
+    context = {"opts": page.opts, "allowed": allowed(user), "query": query} | dict(found)
+    return {
+        name: render_to_string(template, context, request=request)
+        for name, template in live.parts.items()
+    }
