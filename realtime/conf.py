@@ -232,6 +232,7 @@ class Conf:
     metrics_directory: str | None = _setting(None, _TEXT_OR_NONE)  # of all processes on a machine
     tracing: bool = _setting(True, _SWITCH)  # with OpenTelemetry, where its SDK is installed
     admin_page_size: int = _setting(100, _COUNT)  # rooms of a page
+    admin_max_rooms: int = _setting(200_000, _LIMIT)  # rooms that a process keeps for its pages
     admin_refresh: float = _setting(2.0, _DURATION)  # seconds; 0: pages do not refresh themselves
     admin_max_live: int = _setting(20, _LIMIT)  # open pages that refresh themselves, in a process
 

@@ -53,6 +53,7 @@ from shardlayer.core.types import (
     Position,
     Publication,
     RoomInfo,
+    RoomSummary,
     Sink,
     Worker,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "Publication",
     "PublishSpan",
     "RoomInfo",
+    "RoomSummary",
     "ScriptFailed",
     "ServerMemory",
     "ServerReport",

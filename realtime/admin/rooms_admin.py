@@ -8,21 +8,15 @@ from functools import partial
 from typing import Any, ClassVar
 
 import orjson
-from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.utils import unquote
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import URLPattern, path
 
 from realtime.admin.admin_page import AdminPage, LiveView, Memory, Query
 from realtime.admin.admin_permissions import Permission
+from realtime.admin.rooms_page import look_at_rooms
 from realtime.conf import conf
-from realtime.rooms.listing import (
-    first_page,
-    format_cursors,
-    parse_cursors,
-    room_with_history,
-    rooms_page,
-)
+from realtime.rooms.listing import room_with_history
 from realtime.rooms.room_names import is_room_name
 from realtime.sharded_layer import sharded_layer
 from shardlayer import Publication
@@ -74,30 +68,9 @@ class RoomAdmin(AdminPage):
             return LiveView(look=look, parts={"room": "admin/realtime/parts/room.html"})
         return super().live_view(name)
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """List rooms; `?q=` opens the room of that name."""
-        self.require(request, Permission.VIEW)
-        sought = request.GET.get("q", "").strip()
-        if is_room_name(sought):
-            return redirect(self.address("room", quote(sought)))
-        return super().changelist_view(request, {"sought": sought} | (extra_context or {}))
-
     async def look(self, query: Query, memory: Memory) -> Mapping[str, Any]:
         """Return a page of rooms."""
-        layer = sharded_layer()
-        servers = len(layer.servers())
-        settings = conf()
-        cursors = parse_cursors(query.get("from", ""), servers)
-        page = await rooms_page(
-            layer, cursors, count=settings.admin_page_size, within=settings.check_timeout
-        )
-        return {
-            "page": page,
-            "is_first": cursors == first_page(servers),
-            "next": format_cursors(page.next) if page.next else None,
-        }
+        return await look_at_rooms(query, memory)
 
     def room_view(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show one room: where it is, who is in it, what was published last."""

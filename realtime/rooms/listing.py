@@ -1,4 +1,4 @@
-"""What Redis knows of rooms, for people to look at: in the admin and on the command line."""
+"""What Redis knows of rooms, for people to look at."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from shardlayer import Publication, RoomInfo, ShardedChannelLayer, ShardUnavaila
 
 Cursors = tuple[int | None, ...]
 """Where each server's SCAN goes on, in the servers' order; None: it came to its end."""
-
-_END = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +46,6 @@ class RoomList:
 def first_page(servers: int) -> Cursors:
     """Return where the first page begins."""
     return (0,) * servers
-
-
-def parse_cursors(text: str, servers: int) -> Cursors:
-    """Return the cursors that `format_cursors` wrote; the first page's if they are not such."""
-    try:
-        cursors = tuple(None if part == _END else int(part) for part in text.split("."))
-    except ValueError:
-        return first_page(servers)
-    return cursors if len(cursors) == servers else first_page(servers)
-
-
-def format_cursors(cursors: Cursors) -> str:
-    """Return the cursors as a word that fits a URL."""
-    return ".".join(_END if cursor is None else str(cursor) for cursor in cursors)
 
 
 async def rooms_page(

@@ -51,7 +51,15 @@ from shardlayer.broker.values import (
 )
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import LayerOptions
-from shardlayer.core.types import HistoryPage, Mark, NodeId, Position, Publication, RoomInfo
+from shardlayer.core.types import (
+    HistoryPage,
+    Mark,
+    NodeId,
+    Position,
+    Publication,
+    RoomInfo,
+    RoomSummary,
+)
 
 NO_TOTALS: Mapping[str, float] = {}
 
@@ -419,6 +427,25 @@ class Inspection(Role):
 
         A group may come twice, and about `count` keys are looked at, whatever they are.
         """
+
+    async def survey(self, shard: int, groups: Sequence[str]) -> list[RoomSummary]:
+        """Return in short what is known of groups: of many in one call, and cheap.
+
+        Of what a broker does not know better this makes it of `info`.
+        """
+        return [
+            RoomSummary(
+                room=room.room,
+                shard=shard,
+                members=room.members,
+                nodes=len(room.nodes),
+                people=0,
+                offset=room.offset,
+                epoch=room.epoch,
+                idle=None,
+            )
+            for room in await self.info(shard, groups)
+        ]
 
     @abstractmethod
     async def prune(self, shard: int, groups: Sequence[str]) -> int:

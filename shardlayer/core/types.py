@@ -139,6 +139,30 @@ class RoomInfo:
         return sum(self.nodes.values())
 
 
+class RoomSummary(NamedTuple):
+    """A room among many: how many are in it, and where it stands.
+
+    Attributes:
+        room: The room's name.
+        shard: Its shard's number, from 0.
+        members: Connections on nodes that are alive, as each last reported them (some seconds old).
+        nodes: How many nodes these are on.
+        people: People, where the room has presence; else 0.
+        offset: The offset of the last publication; 0 where no history is kept.
+        epoch: The epoch of that offset, or empty.
+        idle: Seconds since the last publication; None without a history, or once that is gone.
+    """
+
+    room: str
+    shard: int
+    members: int
+    nodes: int
+    people: int
+    offset: int
+    epoch: str
+    idle: float | None
+
+
 class Worker(Protocol):
     """What our own server tells an application of itself.
 

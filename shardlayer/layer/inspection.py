@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.values import PAGE_BYTES
-from shardlayer.core.exceptions import ShardUnavailable
+from shardlayer.core.exceptions import ShardLayerError, ShardUnavailable
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.reserved_rooms import reserved_rooms
 from shardlayer.core.sharding import by_shard
-from shardlayer.core.types import HistoryPage, Publication, RoomInfo
+from shardlayer.core.types import HistoryPage, Publication, RoomInfo, RoomSummary
 from shardlayer.layer.engine import Engine
 from shardlayer.layer.engines import Engines
 from shardlayer.layer.layer_counters import ShardCounters
@@ -19,6 +19,7 @@ from shardlayer.layer.layer_histograms import LayerHistograms
 
 HISTORY_LIMIT = 1_000  # publications that one call of `history` returns, at most
 PING_TIMEOUT = 1.0  # seconds
+SURVEY_ROOMS = 200  # rooms of one call
 
 
 class LayerInspection:
@@ -80,6 +81,53 @@ class LayerInspection:
             return next_cursor, [rooms[name] for name in names]
 
         return await self._engines.run(work)
+
+    async def room_names(
+        self, server: int, cursor: int = 0, count: int = 1_000
+    ) -> tuple[int, list[str]]:
+        """Do what `scan_rooms` does, for the names alone: one call to the server."""
+
+        async def work(engine: Engine) -> tuple[int, list[str]]:
+            return await engine.backend.scan(server, cursor, count)
+
+        next_cursor, names = await self._engines.run(work)
+        return next_cursor, [name for name in names if name not in reserved_rooms()]
+
+    async def survey(
+        self, rooms: Sequence[str], *, within: float = PING_TIMEOUT
+    ) -> dict[str, RoomSummary | ShardLayerError]:
+        """Return of many rooms in short what Redis knows of them, or why it is not known.
+
+        A call asks for `SURVEY_ROOMS` rooms of a shard at most, some 2 ms of Redis. All are made
+        at the same time; one that takes more than `within` seconds is given up.
+        """
+        parts = [
+            (shard, names[at : at + SURVEY_ROOMS])
+            for shard, names in by_shard(rooms, self.options.shards).items()
+            for at in range(0, len(names), SURVEY_ROOMS)
+        ]
+
+        async def one(
+            engine: Engine, shard: int, names: Sequence[str]
+        ) -> list[RoomSummary] | ShardLayerError:
+            try:
+                async with asyncio.timeout(within):
+                    return await engine.backend.survey(shard, names)
+            except ShardLayerError as error:
+                return error
+            except TimeoutError:
+                return engine.backend.unavailable(shard, f"no answer within {within:g} s")
+
+        async def work(engine: Engine) -> list[list[RoomSummary] | ShardLayerError]:
+            return await asyncio.gather(*(one(engine, shard, names) for shard, names in parts))
+
+        found: dict[str, RoomSummary | ShardLayerError] = {}
+        for (_, names), answer in zip(parts, await self._engines.run(work), strict=True):
+            if isinstance(answer, ShardLayerError):
+                found |= dict.fromkeys(names, answer)
+            else:
+                found |= zip(names, answer, strict=True)
+        return found
 
     async def room_info(self, room: str) -> RoomInfo:
         """Return what Redis knows of a room; zeros if there is none of that name."""

@@ -39,7 +39,7 @@ ACL_RULES = (
     "&{ours.*",
     "&{theirs.*",
     *("+@connection", "+@scripting", "+@hash", "+@stream", "+@sortedset", "+@list", "+@string"),
-    *("+time", "+scan", "+del", "+unlink", "+pexpire", "+info", "+config|get", "+wait"),
+    *("+time", "+scan", "+del", "+unlink", "+pexpire", "+pttl", "+info", "+config|get", "+wait"),
     *("+spublish", "+ssubscribe", "+sunsubscribe"),
 )
 

@@ -6,7 +6,16 @@ import itertools
 import time
 
 from shardlayer.broker.interface import Backend
-from tests.contract.asking import HERE, SHARD, THERE, join, outgoing, publish, until_targeted
+from tests.contract.asking import (
+    HERE,
+    POLICY,
+    SHARD,
+    THERE,
+    join,
+    outgoing,
+    publish,
+    until_targeted,
+)
 from tests.contract.conftest import MakeBackend
 from tests.waiting import until
 
@@ -25,6 +34,44 @@ async def test_members_are_reported(backend: Backend) -> None:
     (info,) = await backend.info(SHARD, ["a"])
     assert info.nodes == {"here": 40, "there": 1}
     assert info.members == 41
+
+
+async def test_many_groups_are_surveyed(backend: Backend) -> None:
+    """In one call it is said of groups how many are in them and where they stand."""
+    await join(backend, "a", members=3)
+    await join(backend, "a", node=THERE, members=2)
+    await publish(backend, outgoing("a", b"1"), outgoing("b", b"1"))
+    await publish(backend, outgoing("b", b"2"), number=2)
+    full, silent, nobody = await backend.survey(SHARD, ["a", "b", "nobody"])
+    assert (full.room, full.shard, full.members, full.nodes, full.offset) == ("a", SHARD, 5, 2, 1)
+    assert (silent.members, silent.nodes, silent.offset, silent.people) == (0, 0, 2, 0)
+    assert len(silent.epoch) == 8
+    assert (nobody.members, nobody.nodes, nobody.offset, nobody.epoch) == (0, 0, 0, "")
+    assert nobody.idle is None
+
+
+async def test_survey_says_when_the_last_publication_was(make_backend: MakeBackend) -> None:
+    """A group with a history says for how long nothing was published to it."""
+    backend = make_backend(history={"*": POLICY})
+    begun = time.monotonic()
+    await publish(backend, outgoing("a", b"1"))
+    (group,) = await backend.survey(SHARD, ["a"])
+    assert group.idle is not None
+    assert group.idle <= time.monotonic() - begun + 0.01  # milliseconds are rounded
+
+
+async def test_survey_counts_who_is_alive(make_backend: MakeBackend) -> None:
+    """A node whose lease has ended counts no more, before anybody has cleared up."""
+    backend = make_backend(lease_ttl=0.2)
+    await join(backend, "a", members=3)
+    await join(backend, "a", node=THERE, members=2)
+
+    async def is_gone() -> bool:
+        await backend.renew(SHARD, THERE)
+        (group,) = await backend.survey(SHARD, ["a"])
+        return (group.members, group.nodes) == (2, 1)
+
+    await until(is_gone)
 
 
 async def test_what_is_gone_is_pruned(make_backend: MakeBackend) -> None:

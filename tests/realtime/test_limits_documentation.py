@@ -20,7 +20,10 @@ DOCS = Path(__file__).parents[2] / "docs"
 OF_THE_SERVER = "°"
 
 # Of REALTIME: what limits no client.
-OTHER_SETTINGS = {"MAX_ON_COMMIT_WAITING"}  # a publishing process's own
+OTHER_SETTINGS = {
+    "MAX_ON_COMMIT_WAITING",  # a publishing process's own
+    *("ADMIN_MAX_ROOMS", "ADMIN_MAX_LIVE"),  # of the staff's pages
+}
 
 # Options that are numbers and limit no client.
 OTHER_OPTIONS = {
@@ -36,6 +39,7 @@ OTHER_COUNTERS = {
     *("client_signals", "client_signals_dropped"),
     *("publications_changed", "publications_refused"),
     "sign_outs_untold",
+    "admin_pages_refused",
     *("signed_out", "put_out", "renewals_asked"),
     *("expired_closed", "notes_taken", "notes_refused"),
     *("accepted°", "adopted°", "drained°", "refused_stopping°", "loop_blocked°"),

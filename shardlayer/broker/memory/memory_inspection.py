@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from shardlayer.broker.interface import NO_TOTALS, Inspection
 from shardlayer.broker.memory.memory_shards import MemoryShards
-from shardlayer.broker.memory.store import Group, KeptReport
+from shardlayer.broker.memory.store import Group, KeptReport, Shard
 from shardlayer.broker.process_reports import (
     MAX_REPORTS,
     TOTALS_STEP,
@@ -16,7 +16,7 @@ from shardlayer.broker.process_reports import (
     require_report,
 )
 from shardlayer.core import wire
-from shardlayer.core.types import RoomInfo
+from shardlayer.core.types import RoomInfo, RoomSummary
 
 
 class MemoryInspection(MemoryShards, Inspection):
@@ -40,6 +40,30 @@ class MemoryInspection(MemoryShards, Inspection):
             offset=group.offset,
             epoch=group.epoch,
             history_length=len(group.history),
+        )
+
+    async def survey(self, shard: int, groups: Sequence[str]) -> list[RoomSummary]:
+        with self._server.lock:
+            state, now = self._shard(shard), self._server.clock()
+            return [self._summary(shard, name, state, now) for name in groups]
+
+    def _summary(self, shard: int, name: str, state: Shard, now: float) -> RoomSummary:
+        group = state.group(name, now)
+        alive = {
+            node: members
+            for node, members in group.nodes.items()
+            if state.leases.get(node, 0.0) > now
+        }
+        ttl = self._options.policy_of(name).ttl
+        return RoomSummary(
+            room=name,
+            shard=shard,
+            members=sum(alive.values()),
+            nodes=len(alive),
+            people=len(state.people.get(name, ())),
+            offset=group.offset,
+            epoch=group.epoch,
+            idle=max(ttl - (group.history_ends - now), 0.0) if group.history else None,
         )
 
     async def prune(self, shard: int, groups: Sequence[str]) -> int:

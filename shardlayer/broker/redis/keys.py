@@ -156,6 +156,11 @@ def scan_pattern(prefix: str) -> str:
     return f"{{{_escape(prefix)}.*}}:*"
 
 
+def group_pattern(prefix: str) -> str:
+    """Return the SCAN pattern of the keys that `parse_group_key` knows, and of few others."""
+    return scan_pattern(prefix)[:-1] + "[mn][eo][td]*:*"  # meta, nodes
+
+
 def run_key(prefix: str) -> str:
     """Return the key, on every server, that says which run of the server wrote last."""
     return f"{{{layout_tag(prefix)}}}:run"

@@ -15,9 +15,10 @@ from shardlayer.broker.process_reports import (
     ServerMemory,
     require_report,
 )
-from shardlayer.broker.redis import calls, report_scripts
+from shardlayer.broker.redis import calls, report_scripts, survey_scripts
 from shardlayer.broker.redis.keys import (
     CHANNEL_MARK,
+    group_pattern,
     layout_tag,
     outlives_flush,
     parse_group_key,
@@ -26,7 +27,7 @@ from shardlayer.broker.redis.keys import (
 )
 from shardlayer.broker.redis.shard_calls import ShardCalls
 from shardlayer.core import wire
-from shardlayer.core.types import RoomInfo
+from shardlayer.core.types import RoomInfo, RoomSummary
 
 FLUSH_COUNT = 1_000  # keys that one SCAN of a flush looks at
 REPORTS_READ = 100  # reports of processes that one command reads
@@ -71,6 +72,10 @@ class RedisInspection(ShardCalls, Inspection):
             history_length=length,
         )
 
+    async def survey(self, shard: int, groups: Sequence[str]) -> list[RoomSummary]:
+        reply = await self._call(shard, survey_scripts.survey(self._keys[shard], groups))
+        return survey_scripts.read_survey(groups, reply, shard=shard, options=self._options)
+
     async def prune(self, shard: int, groups: Sequence[str]) -> int:
         forgotten: int = await self._call(shard, calls.prune(self._keys[shard], groups))
         return forgotten
@@ -85,8 +90,7 @@ class RedisInspection(ShardCalls, Inspection):
         return bool(await self._execute(shard, "SET", key, "1", "NX", "PX", ttl))
 
     async def scan(self, server: int, cursor: int, count: int) -> tuple[int, list[str]]:
-        pattern = scan_pattern(self._options.prefix)
-        scan = ("SCAN", cursor, "MATCH", pattern, "COUNT", count)
+        scan = ("SCAN", cursor, "MATCH", group_pattern(self._options.prefix), "COUNT", count)
         next_cursor, found = await self._execute_at(server, *scan)
         parsed = (parse_group_key(calls.text(key)) for key in found)
         ours = (key[1] for key in parsed if key is not None and key[0] in self._tags)

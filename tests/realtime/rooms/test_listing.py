@@ -9,9 +9,7 @@ from demo.embedded import EmbeddedValkey, free_port
 from realtime import apublish
 from realtime.rooms.listing import (
     first_page,
-    format_cursors,
     list_rooms,
-    parse_cursors,
     room_with_history,
     rooms_page,
 )
@@ -19,18 +17,6 @@ from realtime.sharded_layer import sharded_layer
 from shardlayer import RoomInfo, ShardedChannelLayer, ShardUnavailable
 from tests.realtime.client import RecordingSink
 from tests.realtime.conftest import channel_layers
-
-
-def test_cursors_go_through_a_url() -> None:
-    """Cursors are read as they were written."""
-    cursors = (0, 2**63, None)
-    assert parse_cursors(format_cursors(cursors), 3) == cursors
-
-
-@pytest.mark.parametrize("text", ["", "x", "1", "1.2.3", "1.x", "-1.", "1.-1.0"])
-def test_odd_cursors_begin_anew(text: str) -> None:
-    """What is no cursor for two servers shows the first page."""
-    assert parse_cursors(text, 2) == first_page(2)
 
 
 async def test_every_room_is_on_some_page(redis_layer: ShardedChannelLayer) -> None:
