@@ -13,10 +13,10 @@ from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
+from realtime import apublish
 from realtime.admin import live_socket
 from realtime.admin.live_tickets import LiveTicket, write_ticket
 from realtime.clients.client_counters import counters
-from realtime.publish import apublish
 from realtime.routing import websocket_application
 from realtime.sharded_layer import sharded_layer
 from tests.realtime.admin.staff import make_staff

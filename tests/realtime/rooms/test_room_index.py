@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
-from realtime.publish import apublish
+from realtime import apublish
 from realtime.rooms import room_index as module
 from realtime.rooms.room_index import (
     DEEPEST,
