@@ -49,7 +49,8 @@ class OpenPage:
             cookie = await sync_to_async(cookie_of)(self._user)
             headers.append((b"cookie", cookie.encode()))
         self._scope["headers"] = headers
-        self._socket = ApplicationCommunicator(websocket_application, self._scope)
+        communicator: Any = ApplicationCommunicator  # which has no types
+        self._socket = communicator(websocket_application, self._scope)
         await self._socket.send_input({"type": "websocket.connect"})
         self.answer = await self.receive()
         return self
