@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 from channels.db import database_sync_to_async
+from django.apps import apps
+from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.admin.sites import all_sites
 from django.core.handlers.asgi import get_script_prefix
 from django.http import HttpRequest
@@ -131,12 +133,14 @@ async def live_application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _page_of(ticket: LiveTicket) -> AdminPage | None:
-    for site in all_sites:
-        if site.name == ticket.site:
-            for model, page in site._registry.items():
-                if model._meta.model_name == ticket.model and isinstance(page, AdminPage):
-                    return page
-    return None
+    site = next((site for site in all_sites if site.name == ticket.site), None)
+    if site is None:
+        return None
+    try:
+        page = site.get_model_admin(apps.get_model("realtime", ticket.model))
+    except (LookupError, NotRegistered):
+        return None
+    return page if isinstance(page, AdminPage) else None
 
 
 def _session_of(scope: Scope) -> str | None:
