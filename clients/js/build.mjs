@@ -22,9 +22,25 @@ const INTERNAL = [
   "onReady", "overhear", "pongLate", "putOut", "ready", "refuse", "renewToken", "request", "settle", "start",
 ];
 
+/** What `import("./NAME.js")` in the sources fetches is a file of its own. */
+const PARTS = ["shared"];
+
+const partsApart = {
+  name: "parts apart",
+  /** @param {import("esbuild").PluginBuild} build */
+  setup(build) {
+    const filter = new RegExp(`^\\./(${PARTS.join("|")})\\.js$`);
+    build.onResolve({ filter }, ({ path, kind }) =>
+      kind === "dynamic-import" ? { path: path.replace("./", "./client-"), external: true } : null,
+    );
+  },
+};
+
 const OPTIONS = {
+  plugins: [partsApart],
   absWorkingDir: HERE,
   bundle: true,
+  format: "esm",
   minify: true,
   sourcemap: true,
   target: "es2022",
@@ -32,15 +48,26 @@ const OPTIONS = {
   write: false, // the source maps name the sources as seen from dist/, wherever they are written to
 };
 
+/** @param {string} source @param {string} name @param {import("esbuild").BuildOptions} [more] */
+async function built(source, name, more = {}) {
+  const outfile = `dist/${name}.js`;
+  const built = await build({ ...OPTIONS, entryPoints: [`src/${source}.js`], outfile, ...more });
+  return built.outputFiles;
+}
+
+/** Not esbuild's own format "iife", which has no `import()` and carries a substitute for it. */
+const SCRIPT = { banner: { js: '"use strict";(()=>{' }, footer: { js: "})();" } };
+
 /** Each with its source map. */
-const SERVED = [
-  await build({ ...OPTIONS, entryPoints: ["src/index.js"], format: "esm", outfile: "dist/client.js" }),
-  await build({ ...OPTIONS, entryPoints: ["src/global.js"], format: "iife", outfile: "dist/client.iife.js" }),
-].flatMap(({ outputFiles }) => outputFiles);
+const FILES = await Promise.all([
+  built("index", "client"),
+  built("global", "client.iife", SCRIPT),
+  ...PARTS.map((part) => built(part, `client-${part}`)),
+]);
 
 const [folder] = process.argv.slice(2);
-rmSync(join(HERE, "dist"), { recursive: true, force: true }); // also what is not built any more
+if (folder === undefined) rmSync(join(HERE, "dist"), { recursive: true, force: true });
 for (const into of folder === undefined ? [join(HERE, "dist"), STATIC] : [folder]) {
   mkdirSync(into, { recursive: true });
-  for (const { path, contents } of SERVED) writeFileSync(join(into, basename(path)), contents);
+  for (const { path, contents } of FILES.flat()) writeFileSync(join(into, basename(path)), contents);
 }

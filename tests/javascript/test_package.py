@@ -7,7 +7,7 @@ import json
 from tests import tools
 from tests.javascript.conftest import PACKAGE, run
 
-SCRIPTS = ("client.js", "client.iife.js")
+SCRIPTS = ("client.js", "client.iife.js", "client-shared.js")
 TYPES = {"types/client.d.ts"}
 
 

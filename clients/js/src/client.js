@@ -14,6 +14,7 @@
 import { backoffDelay, returnDelay } from "./backoff.js";
 import { Connection } from "./connection.js";
 import { Lag } from "./lag.js";
+import { loadShared } from "./parts.js";
 import { RealtimeError, websocketUrl } from "./protocol.js";
 import { newKey, sendUntilTaken } from "./publishing.js";
 import { Resuming } from "./resuming.js";
@@ -45,9 +46,12 @@ const LATER_ATTEMPT = 5;
  *   milliseconds of a clock that agrees with this one. Lets `behind` mean the age of the data too.
  * @property {number} [behindAfter] See BEHIND_AFTER.
  * @property {() => number} [random] The chance in the waits.
+ * @property {(url: string) => Socket} [socket] Makes the WebSocket; where there is none of its own, say.
+ * @property {string} [share] Who the page's user is: all tabs that say the same use one connection.
  */
 
 /** @typedef {import("./connection.js").ConnectionOptions & ClientOptions} Options */
+/** @typedef {import("./connection.js").Socket} Socket */
 
 /**
  * Events: `state` (detail: Status; also for each new figure while behind), `subscribed`, `gap` and
@@ -60,6 +64,8 @@ export class RealtimeClient extends EventTarget {
   #status = { state: "offline", lag: 0, retryAt: null, final: true, reason: "" };
   /** @type {Connection | null} */
   #connection = null;
+  /** @type {ReturnType<typeof import("./shared.js").share>} */
+  #shared = null;
   #wanted = false;
   #attempt = 0;
   /** @type {number | null} Milliseconds: when the server that goes wants this client back. */
@@ -107,7 +113,8 @@ export class RealtimeClient extends EventTarget {
     this.#attempt = 0;
     globalThis.addEventListener?.("online", this.#wake);
     globalThis.document?.addEventListener("visibilitychange", this.#wake);
-    this.#open();
+    if (this.#options.share === undefined) this.#open();
+    else void this.#openShared(this.#options.share);
   }
 
   /** Disconnect and stay away. Subscriptions are kept, for another `connect()`. */
@@ -152,9 +159,11 @@ export class RealtimeClient extends EventTarget {
   /**
    * The id of the present connection, for the header `X-Realtime-Client` of a request: what its view
    * then publishes can leave this client out. Waits for the connection. Each connection has another.
-   * @returns {Promise<string>} Rejects with `offline` unless `connect()` was called.
+   * @returns {Promise<string>} Rejects with `offline` unless `connect()` was called. Empty where tabs
+   *   share the connection: what left it out would be missing in the others.
    */
   async connectionId() {
+    if (this.#shared !== null) return "";
     const connection = this.#connection;
     if (connection === null || connection !== this.#named?.connection) {
       const { client } = await this.identity();
@@ -246,11 +255,25 @@ export class RealtimeClient extends EventTarget {
     }
   }
 
+  /** @returns {Socket} */
+  #socket() {
+    return this.#options.socket?.(this.#url) ?? /** @type {Socket} */ (new WebSocket(this.#url));
+  }
+
+  /** @param {string} name */
+  async #openShared(name) {
+    this.#become({ state: "connecting", retryAt: null, final: false });
+    const shared = await loadShared().catch(() => null);
+    if (!this.#wanted || this.#connection !== null) return; // closed meanwhile
+    this.#shared ??= shared?.share(`${this.#url} ${name}`, () => this.#socket()) ?? null;
+    this.#open();
+  }
+
   #open() {
     clearTimeout(this.#retryTimer);
     this.#returnIn = null;
     this.#become({ state: "connecting", retryAt: null, final: false });
-    this.#connection = new Connection(this.#url, this.#options, this.#resuming, {
+    this.#connection = new Connection(this.#shared?.open() ?? this.#socket(), this.#options, this.#resuming, {
       onReady: () => this.#joinAll(),
       onMessage: (message) => this.#receive(message),
       onLag: (lag) => this.#lag.pongLate(lag),
@@ -281,6 +304,8 @@ export class RealtimeClient extends EventTarget {
     globalThis.document?.removeEventListener("visibilitychange", this.#wake);
     clearTimeout(this.#retryTimer);
     this.#connection?.close();
+    this.#shared?.end();
+    this.#shared = null;
     this.#release();
     this.#become({ state: "offline", retryAt: null, final: true, reason });
   }
@@ -305,6 +330,8 @@ export class RealtimeClient extends EventTarget {
   #receive(message) {
     if (message.subscribed !== undefined) {
       for (const reply of [message.subscribed].flat()) this.#rooms.accept(reply);
+    } else if (message.overheard !== undefined) {
+      this.#rooms.overhear(message.overheard); // the answer to another tab
     } else if (message.error !== undefined) {
       this.#emit("error", new RealtimeError(message.error.code, message.error.message));
     } else if (message.reconnect !== undefined) {

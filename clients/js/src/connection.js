@@ -20,6 +20,16 @@ export const OPEN_TIMEOUT = 10_000;
 export const REQUEST_TIMEOUT = 10_000;
 
 /**
+ * What a connection needs of a WebSocket.
+ * @typedef {object} Socket
+ * @property {(() => void) | null} onopen
+ * @property {((event: {data: unknown}) => void) | null} onmessage
+ * @property {((event: {code: number, reason: string}) => void) | null} onclose
+ * @property {(frame: string) => void} send
+ * @property {() => void} close
+ */
+
+/**
  * @typedef {object} ConnectionOptions
  * @property {string | (() => string | Promise<string>)} [token] Signs in where no cookie does. A
  *   function is asked whenever a token is needed, so that it can renew what ran out.
@@ -53,12 +63,12 @@ export class Connection {
   #events;
 
   /**
-   * @param {string} url
+   * @param {Socket} socket
    * @param {ConnectionOptions} options
    * @param {import("./resuming.js").Resuming} resuming
    * @param {ConnectionEvents} events
    */
-  constructor(url, options, resuming, events) {
+  constructor(socket, options, resuming, events) {
     this.#options = options;
     this.#resuming = resuming;
     this.#events = events;
@@ -71,7 +81,7 @@ export class Connection {
     });
     const openTimeout = options.openTimeout ?? OPEN_TIMEOUT;
     this.#openTimer = setTimeout(() => this.#end("The server did not answer.", true), openTimeout);
-    this.#socket = new WebSocket(url);
+    this.#socket = socket;
     this.#socket.onopen = () => this.#opened();
     this.#socket.onmessage = ({ data }) => this.#received(data);
     this.#socket.onclose = ({ code, reason }) => {

@@ -71,12 +71,10 @@ export class Rooms {
       this.#refused(room, new RealtimeError(reply.error.code, reply.error.message, room));
       return false;
     }
+    const joining = [...this.#in(room)].filter(({ state }) => state === "joining");
+    this.overhear(reply);
     let others = false;
-    for (const subscription of this.#in(room)) {
-      if (subscription.state === "joined") {
-        if (subscription.overhear(reply)) this.#ask(room);
-        continue;
-      }
+    for (const subscription of joining) {
       if ((asked === null) !== (subscription.position === null)) {
         others = true;
         continue;
@@ -87,6 +85,16 @@ export class Rooms {
       if (gap !== null) this.#tell([subscription], "gap", { room, ...gap });
     }
     return others;
+  }
+
+  /**
+   * Another one asked for the room, on the same connection.
+   * @param {Subscribed} reply
+   */
+  overhear(reply) {
+    for (const subscription of this.#in(reply.room)) {
+      if (subscription.overhear(reply)) this.#ask(reply.room);
+    }
   }
 
   /** @param {import("./protocol.js").Push} push */

@@ -165,7 +165,7 @@ export class Subscription extends EventTarget {
    * @returns {boolean} Whether the server has to be asked again, for this one.
    */
   overhear({ offset = 0, epoch, publications = [] }) {
-    if (this.#position === null) return false;
+    if (this.state !== "joined" || this.#position === null) return false;
     if (epoch === this.#position.epoch) {
       for (const each of publications) {
         if (this.push({ room: this.room, ...each, replayed: true })) return true;

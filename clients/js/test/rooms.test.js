@@ -115,7 +115,7 @@ test("the reply to another tab of the connection is asked about where it leaves 
   const { connection, rooms } = start();
   const { got } = follow(rooms);
   await connection.answer({ offset: 5 });
-  rooms.accept({ room: "r", epoch: "a", offset: 8, recovered: false, publications: [] });
+  rooms.overhear({ room: "r", epoch: "a", offset: 8, recovered: false, publications: [] });
   await turn();
   assert.equal(connection.commands[0].command.subscribe[0].offset, 5);
   await connection.answer({ offset: 8, publications: publications(6, 7, 8) });

@@ -59,6 +59,13 @@ export interface ClientOptions {
   requestTimeout?: number;
   /** Until a connection has to be open. Default: 10,000. */
   openTimeout?: number;
+  /**
+   * Who the page's user is, as the page's server says it. All tabs of the browser that say the same, of
+   * the same address, use one connection. Without it each client has its own.
+   */
+  share?: string;
+  /** Makes the WebSocket. Default: `new WebSocket(url)`. */
+  socket?: (url: string) => any;
   /** The chance in the waits. Default: `Math.random`. */
   random?: () => number;
 }

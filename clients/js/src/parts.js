@@ -1,0 +1,5 @@
+/**
+ * Files of their own, which most pages never load: each is fetched when it is needed.
+ */
+
+export const loadShared = () => import("./shared.js");

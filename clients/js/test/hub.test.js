@@ -1,0 +1,162 @@
+/** One WebSocket for several tabs: what the hub makes of their commands and of what the server says. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Hub } from "../src/hub.js";
+
+/** The hub, the WebSockets that it opened, and what each tab was told. */
+function start(...tabs) {
+  const connections = [];
+  const heard = Object.fromEntries(tabs.map((tab) => [tab, []]));
+  const hub = new Hub(
+    () => {
+      const connection = { sent: [], closed: false, send: (frame) => connection.sent.push(JSON.parse(frame)), close: () => (connection.closed = true) };
+      connections.push(connection);
+      return connection;
+    },
+    ({ only, except, opened, frame, closed }) => {
+      for (const tab of tabs) {
+        if (only !== undefined ? only !== tab : except === tab) continue;
+        heard[tab].push(opened ? "opened" : frame !== undefined ? JSON.parse(frame) : closed);
+      }
+    },
+  );
+  for (const tab of tabs) hub.enter(tab);
+  connections[0].onopen();
+  for (const tab of tabs) assert.deepEqual(heard[tab].splice(0), ["opened"]);
+  const say = (message, connection = connections.at(-1)) => connection.onmessage({ data: JSON.stringify(message) });
+  const send = (tab, command) => hub.send(tab, JSON.stringify(command));
+  return { hub, connections, connection: connections[0], heard, say, send };
+}
+
+test("commands get ids of the hub's own, and answers reach the tab that asked", () => {
+  const { connection, heard, say, send } = start("a", "b");
+  send("a", { id: 1, ping: {} });
+  send("b", { id: 1, publish: { room: "r", data: 5 } });
+  assert.deepEqual(connection.sent, [{ id: 1, ping: {} }, { id: 2, publish: { room: "r", data: 5 } }]);
+  say({ id: 2, published: { room: "r" } });
+  say({ id: 1, pong: {} });
+  assert.deepEqual(heard, { a: [{ id: 1, pong: {} }], b: [{ id: 1, published: { room: "r" } }] });
+});
+
+test("what is pushed reaches all", () => {
+  const { heard, say } = start("a", "b");
+  say({ room: "r", offset: 4, data: "x" });
+  assert.deepEqual(heard.a, heard.b);
+  assert.deepEqual(heard.a, [{ room: "r", offset: 4, data: "x" }]);
+});
+
+test("what one tab is answered for a room is told the others that are in it", () => {
+  const { heard, say, send } = start("a", "b");
+  send("a", { id: 1, subscribe: [{ room: "r" }] });
+  say({ id: 1, subscribed: [{ room: "r", offset: 1 }] });
+  send("b", { id: 1, subscribe: { room: "r" } });
+  say({ id: 2, subscribed: { room: "r", offset: 3, publications: [1] } });
+  assert.deepEqual(heard.a.slice(1), [{ overheard: { room: "r", offset: 3, publications: [1] } }]);
+});
+
+test("a room that is refused to one is over for the others", () => {
+  const { heard, say, send } = start("a", "b");
+  send("a", { id: 1, subscribe: { room: "r" } });
+  say({ id: 1, subscribed: { room: "r" } });
+  send("b", { id: 1, subscribe: [{ room: "r" }] });
+  say({ id: 2, subscribed: [{ room: "r", error: { code: "forbidden", message: "" } }] });
+  assert.deepEqual(heard.a.slice(1), [{ room: "r", unsubscribed: { code: "forbidden" } }]);
+});
+
+test("a room is left with the last tab that leaves it", () => {
+  const { connection, heard, say, send } = start("a", "b");
+  for (const [tab, id] of [["a", 1], ["b", 2]]) {
+    send(tab, { id: 1, subscribe: { room: "r" } });
+    say({ id, subscribed: { room: "r" } });
+  }
+  send("a", { id: 2, unsubscribe: { room: "r" } });
+  assert.deepEqual(heard.a.at(-1), { id: 2, unsubscribed: { room: "r" } });
+  assert.equal(connection.sent.length, 2);
+  send("b", { id: 2, unsubscribe: { room: "r" } });
+  assert.deepEqual(connection.sent[2], { id: 3, unsubscribe: { room: "r" } });
+});
+
+test("a tab that is gone leaves its rooms, also those that it had only asked for", () => {
+  const { hub, connection, say, send } = start("a", "b");
+  send("a", { id: 1, subscribe: { room: "r" } });
+  say({ id: 1, subscribed: { room: "r" } });
+  send("a", { id: 2, subscribe: { room: "q" } });
+  hub.leave("a");
+  say({ id: 2, subscribed: { room: "q" } });
+  assert.deepEqual(connection.sent.slice(2).map(({ unsubscribe }) => unsubscribe.room), ["r", "q"]);
+});
+
+test("the tabs sign in once", () => {
+  const { connection, heard, say, send } = start("a", "b", "c");
+  for (const tab of ["a", "b", "c"]) send(tab, { id: 1, connect: { token: tab } });
+  assert.deepEqual(connection.sent, [{ id: 1, connect: { token: "a" } }]);
+  say({ id: 1, connected: { user: "ada" } });
+  assert.equal(connection.sent.length, 1);
+  assert.deepEqual(heard.b, [{ connected: { user: "ada", resumed: true }, id: 1 }]);
+  send("c", { id: 2, connect: { note: "n" } });
+  assert.deepEqual(heard.c.at(-1), { connected: { user: "ada", resumed: true }, id: 2 });
+  send("c", { id: 3, connect: {} });
+  assert.deepEqual(connection.sent.at(-1), { id: 2, connect: {} });
+});
+
+test("where the token of one is refused, that of the next is tried", () => {
+  const { connection, heard, say, send } = start("a", "b");
+  for (const tab of ["a", "b"]) send(tab, { id: 1, connect: { token: tab } });
+  say({ id: 1, error: { code: "bad_token", message: "" } });
+  assert.deepEqual(connection.sent[1], { id: 2, connect: { token: "b" } });
+  assert.equal(heard.a[0].error.code, "bad_token");
+  say({ id: 2, connected: { user: "bob" } });
+  assert.deepEqual(heard.b, [{ id: 1, connected: { user: "bob" } }]);
+});
+
+test("a note that does not count signs nobody in", () => {
+  const { connection, say, send } = start("a", "b");
+  send("a", { id: 1, connect: { note: "old" } });
+  say({ id: 1, connected: { resumed: false } });
+  send("b", { id: 1, connect: { note: "new" } });
+  assert.deepEqual(connection.sent[1], { id: 2, connect: { note: "new" } });
+});
+
+test("a sign-in that expires is renewed by the first tab that has a token", () => {
+  const { connection, heard, say, send } = start("a", "b");
+  send("a", { id: 1, connect: { token: "1" } });
+  say({ id: 1, connected: { user: "ada" } });
+  say({ renew: { within: 30 } });
+  for (const tab of ["a", "b"]) send(tab, { id: 2, connect: { token: "2" } });
+  say({ id: 2, connected: { user: "ada" } });
+  assert.equal(connection.sent.length, 2);
+  assert.deepEqual(heard.b.at(-1), { connected: { user: "ada", resumed: true }, id: 2 });
+});
+
+test("when the connection ends, all tabs hear it, and the first that comes back opens another", () => {
+  const { hub, connections, heard, say } = start("a", "b");
+  connections[0].onclose({ code: 4002, reason: "signed out" });
+  assert.deepEqual(heard.a, [{ code: 4002, reason: "signed out" }]);
+  assert.deepEqual(heard.b, heard.a);
+  hub.enter("b");
+  say({ room: "r", data: "late" }, connections[0]);
+  connections[0].onclose({ code: 1006, reason: "" });
+  assert.equal(connections.length, 2);
+  connections[1].onopen();
+  assert.equal(heard.b.at(-1), "opened");
+});
+
+test("the connection is closed with the last tab", () => {
+  const { hub, connection } = start("a", "b");
+  hub.leave("a");
+  assert.equal(connection.closed, false);
+  hub.leave("b");
+  assert.equal(connection.closed, true);
+});
+
+test("a tab that gives up because the server is silent does so for all", (context) => {
+  context.mock.method(performance, "now", () => 1_000);
+  const { hub, connection, heard, send } = start("a", "b");
+  send("a", { id: 1, ping: {} });
+  performance.now.mock.mockImplementation(() => 11_001);
+  hub.leave("a");
+  assert.equal(connection.closed, true);
+  assert.equal(heard.b.at(-1).code, 1006);
+});

@@ -1,0 +1,215 @@
+"""Tabs of one browser that share a connection, against real workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocket
+
+from tests.browser.recorder import RecordingClient
+from tests.browser.stack import Workers
+from tests.browser.visitors import WORKER_IS_DOWN, Visitors
+
+BEGINNING = {"offset": 0, "epoch": ""}
+Open = Callable[[], Page]
+
+
+class Sockets:
+    """The WebSockets of several tabs.
+
+    Attributes:
+        opened: How often each tab opened one.
+        sent: The commands that were sent, over all of them, without pings.
+    """
+
+    def __init__(self) -> None:
+        self.opened: list[Page] = []
+        self.sent: list[dict[str, Any]] = []
+
+    def watch(self, page: Page) -> None:
+        """Note what a tab opens and sends from now on."""
+
+        def opened(socket: WebSocket) -> None:
+            self.opened.append(page)
+            socket.on("framesent", lambda frame: self._sent(json.loads(frame)))
+
+        page.on("websocket", opened)
+
+    def of(self, command: str) -> list[Any]:
+        """Return what was sent of a kind of command."""
+        return [frame[command] for frame in self.sent if command in frame]
+
+    def _sent(self, frame: dict[str, Any]) -> None:
+        if "ping" not in frame:
+            self.sent.append(frame)
+
+
+@pytest.fixture
+def sockets() -> Sockets:
+    """What the tabs of `open_tab` open and send."""
+    return Sockets()
+
+
+@pytest.fixture
+def open_tab(tab: Page, workers: Workers, sockets: Sockets) -> Open:
+    """Opens tabs of one browser, in one window of which others stay visible."""
+    sockets.watch(tab)
+    tabs = [tab]
+
+    def open_tab() -> Page:
+        if len(tabs) == 1 and not tabs[0].evaluate("'client' in globalThis"):
+            return tabs[0]
+        page = tab.context.new_page()
+        sockets.watch(page)
+        page.goto(f"{workers.first.url}health/live")
+        tabs.append(page)
+        return page
+
+    return open_tab
+
+
+def follower(page: Page, *rooms: str, share: str = "ada", **options: Any) -> RecordingClient:
+    """Return a client that shares with those of the same name."""
+    return RecordingClient(page, *rooms, share=share, **options)
+
+
+def test_tabs_share_one_connection(open_tab: Open, sockets: Sockets) -> None:
+    """Three tabs have one WebSocket; each gets what its rooms get, once and in order."""
+    clients = [follower(open_tab(), "chat.s1", f"chat.own{n}") for n in range(3)]
+    for client in clients:
+        client.wait("live", 0)
+    assert len(sockets.opened) == 1
+    for n, client in enumerate(clients):
+        client.publish("chat.s1", n)
+        client.publish(f"chat.own{n}", f"own {n}")
+    for client in clients:
+        client.wait("live", 4)
+    for n, client in enumerate(clients):
+        told = client.run("told.data")
+        assert [each["data"] for each in told if each["room"] == "chat.s1"] == [0, 1, 2]
+        assert [each["data"] for each in told if each["room"] != "chat.s1"] == [f"own {n}"]
+        assert client.events("gap") == client.events("error") == []
+    assert len(sockets.opened) == 1
+
+
+def test_other_people_have_their_own(open_tab: Open, sockets: Sockets) -> None:
+    """Tabs share with those that name the same person, and with no others."""
+    clients = [follower(open_tab(), "chat.s2", share=name) for name in ("ada", "bob", "ada")]
+    for client in clients:
+        client.wait("live", 0)
+    assert len(sockets.opened) == 2
+
+
+def test_a_tab_that_comes_later_gets_the_past(open_tab: Open) -> None:
+    """It replays what the room holds to the tab that asks; the others get nothing twice."""
+    first = follower(open_tab(), "chat.s3")
+    first.wait("live", 0)
+    for n in range(400):  # more than an answer holds, with their padding
+        first.run("(n) => client.publish('chat.s3', { n, pad: 'x'.repeat(3000) })", n)
+    first.wait("live", 400)
+    second = follower(open_tab(), "chat.s3", since=BEGINNING)
+    second.run("() => new Promise((done) => setTimeout(done, 0))")
+    second._tab.wait_for_function("told.data.length >= 300")
+    first.publish("chat.s3", {"n": 400})
+    first.wait("live", 401)
+    second._tab.wait_for_function("told.data.at(-1)?.data.n === 400")
+    assert [each["n"] for each in first.data] == list(range(401))
+    numbers = [each["n"] for each in second.data]
+    assert numbers == list(range(numbers[0], 401))
+    assert first.events("gap") == second.events("gap") == []
+
+
+def test_the_last_tab_leaves_a_room(open_tab: Open, sockets: Sockets) -> None:
+    """A room is left when no tab is in it any more, by word or because the tab is closed."""
+    pages = [open_tab() for _ in range(1)]
+    first = follower(pages[0], "chat.keep")
+    first.wait("live", 0)
+    second_page, third_page = open_tab(), open_tab()
+    second = follower(second_page, "chat.keep", "chat.leave", "chat.closed")
+    third = follower(third_page, "chat.leave")
+    second.wait("live", 0)
+    third.wait("live", 0)
+    for client in (second, third):
+        client.run("""() => {
+          const room = client.subscribe("chat.leave", () => {});
+          room.addEventListener("subscribed", () => room.unsubscribe());
+        }""")
+    second_page.close()
+    first._tab.wait_for_timeout(0)
+    while {"room": "chat.closed"} not in sockets.of("unsubscribe"):
+        first._tab.wait_for_timeout(20)
+    assert {"room": "chat.keep"} not in sockets.of("unsubscribe")
+    third.publish("chat.keep", "still there")
+    first.wait("live", 1)
+
+
+def test_another_tab_takes_over(open_tab: Open, sockets: Sockets) -> None:
+    """When the tab that holds the connection is closed, another opens one and resumes."""
+    holder, other_page, third_page = open_tab(), None, None
+    first = follower(holder, "chat.s5")
+    first.wait("live", 0)
+    other_page, third_page = open_tab(), open_tab()
+    others = [follower(page, "chat.s5") for page in (other_page, third_page)]
+    for client in others:
+        client.wait("live", 0)
+    first.publish("chat.s5", "before")
+    for client in others:
+        client.wait("live", 1)
+    holder.close()
+    for page in (other_page, third_page):
+        page.wait_for_function("told.states.filter((state) => state === 'live').length > 1")
+    assert len(sockets.opened) == 2
+    others[0].publish("chat.s5", "after")
+    for client in others:
+        client.wait("live", 2)
+        assert client.data == ["before", "after"]
+        assert client.events("gap") == []
+
+
+def test_a_frozen_tab_loses_the_connection(open_tab: Open, sockets: Sockets) -> None:
+    """A tab that holds it and sleeps is passed over; when it wakes it shares that of the others."""
+    holder = open_tab()
+    first = follower(holder, "chat.s6", heartbeat=500, pongTimeout=1_500)
+    first.wait("live", 0)
+    other = open_tab()
+    second = follower(other, "chat.s6", heartbeat=500, pongTimeout=1_500)
+    second.wait("live", 0)
+    session = holder.context.new_cdp_session(holder)
+    session.send("Page.setWebLifecycleState", {"state": "frozen"})
+    other.wait_for_function("told.states.filter((state) => state === 'live').length > 1")
+    assert sockets.opened == [holder, other]
+    second.publish("chat.s6", "while you slept")
+    second.wait("live", 1)
+    session.send("Page.setWebLifecycleState", {"state": "active"})
+    first.wait("live", 1)
+    assert first.data == ["while you slept"]
+    assert first.events("gap") == []
+    assert sockets.opened == [holder, other]
+
+
+def test_a_worker_is_killed(
+    open_tab: Open, sockets: Sockets, workers: Workers, visitors: Visitors
+) -> None:
+    """All tabs come back on one new connection, with nothing lost."""
+    visitors.expected.append(WORKER_IS_DOWN)
+    pages = [open_tab()]
+    clients = [follower(pages[0], "chat.s7")]
+    clients[0].wait("live", 0)
+    pages.append(open_tab())
+    clients.append(follower(pages[1], "chat.s7"))
+    clients[1].wait("live", 0)
+    workers.first.kill()
+    try:
+        for page in pages:
+            page.wait_for_function("told.states.includes('offline')")
+    finally:
+        workers.first.start()
+    for page in pages:
+        page.wait_for_function("told.states.at(-1) === 'live'", timeout=60_000)
+    clients[0].publish("chat.s7", "back")
+    for client in clients:
+        client.wait("live", 1)
+        assert client.events("gap") == []
