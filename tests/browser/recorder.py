@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-PATIENCE = 15_000  # milliseconds
+PATIENCE = 30_000  # milliseconds
 
 START = """
 async ([rooms, options, since]) => {

@@ -67,6 +67,7 @@ export class RealtimeClient extends EventTarget {
   /** @type {ReturnType<typeof import("./shared.js").share>} */
   #shared = null;
   #wanted = false;
+  #listening = new AbortController();
   #attempt = 0;
   /** @type {number | null} Milliseconds: when the server that goes wants this client back. */
   #returnIn = null;
@@ -111,8 +112,10 @@ export class RealtimeClient extends EventTarget {
     if (this.#wanted) return;
     this.#wanted = true;
     this.#attempt = 0;
-    globalThis.addEventListener?.("online", this.#wake);
-    globalThis.document?.addEventListener("visibilitychange", this.#wake);
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    globalThis.addEventListener?.("online", this.#wake, { signal });
+    globalThis.document?.addEventListener("visibilitychange", this.#wake, { signal });
     if (this.#options.share === undefined) this.#open();
     else void this.#openShared(this.#options.share);
   }
@@ -197,19 +200,19 @@ export class RealtimeClient extends EventTarget {
    *   room.
    * @returns {Promise<import("./protocol.js").History>}
    */
-  async history(room, { limit, before, token } = {}) {
-    const read = (await this.#ask({ history: { room, limit, before, token } })).history;
-    let { more } = read;
-    while (more > 0 && read.publications.length > 0) {
-      const [{ offset }] = read.publications;
-      const rest = { room, limit: more, before: offset, token };
+  async history(room, options) {
+    const { history } = await this.#ask({ history: { ...options, room } });
+    const { publications, epoch } = history;
+    let { more } = history;
+    while (more > 0 && publications.length > 0) {
+      const rest = { ...options, room, limit: more, before: publications[0].offset };
       const page = (await this.#ask({ history: rest })).history;
-      if (page.epoch !== read.epoch) break; // the room was begun anew: this is of another count
-      read.publications.unshift(...page.publications);
+      if (page.epoch !== epoch) break; // the room was begun anew: this is of another count
+      publications.unshift(...page.publications);
       more = page.publications.length > 0 ? page.more : 0;
     }
-    delete read.more;
-    return read;
+    delete history.more;
+    return history;
   }
 
   /**
@@ -219,8 +222,8 @@ export class RealtimeClient extends EventTarget {
    *   has a limit of its own. `after`: those behind that person.
    * @returns {Promise<import("./protocol.js").PresencePage>}
    */
-  async presence(room, { limit, after } = {}) {
-    return (await this.#ask({ presence: { room, limit, after } })).presence;
+  async presence(room, options) {
+    return (await this.#ask({ presence: { ...options, room } })).presence;
   }
 
   /** @returns {Promise<number>} Milliseconds there and back, behind all that is queued before. */
@@ -300,8 +303,7 @@ export class RealtimeClient extends EventTarget {
   /** @param {string} reason */
   #stop(reason) {
     this.#wanted = false;
-    globalThis.removeEventListener?.("online", this.#wake);
-    globalThis.document?.removeEventListener("visibilitychange", this.#wake);
+    this.#listening.abort();
     clearTimeout(this.#retryTimer);
     this.#connection?.close();
     this.#shared?.end();

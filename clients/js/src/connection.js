@@ -4,7 +4,6 @@
 
 import { HEARTBEAT, Heartbeat, PONG_TIMEOUT } from "./heartbeat.js";
 import {
-  FINAL_CLOSE_CODES,
   LATER_CLOSE_CODES,
   MESSAGE_LIMIT,
   RealtimeError,
@@ -86,8 +85,11 @@ export class Connection {
     this.#socket.onmessage = ({ data }) => this.#received(data);
     this.#socket.onclose = ({ code, reason }) => {
       if (SIGNED_OUT_CLOSE_CODES.has(code)) resuming.forget();
-      const words = FINAL_CLOSE_CODES.get(code) ?? (reason || "The connection was lost.");
-      this.#end(words, comesBack(code), LATER_CLOSE_CODES.has(code));
+      this.#end(
+        reason || `The connection was lost (${code}).`,
+        comesBack(code),
+        LATER_CLOSE_CODES.has(code),
+      );
     };
   }
 

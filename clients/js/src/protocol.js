@@ -80,14 +80,14 @@ export const BEGINNING = Object.freeze({ offset: 0, epoch: "" });
 /** The longest frame that a client may send, in bytes of UTF-8. */
 export const MESSAGE_LIMIT = 64 * 1024;
 
-/** Close codes after which the same client would only be closed again, and why. */
-export const FINAL_CLOSE_CODES = new Map([
-  [1002, "The server could not read the connection."],
-  [1003, "The server takes no binary messages."],
-  [1007, "The server could not read a message."],
-  [1009, "A message was too large for the server."],
-  [4003, "The server does not let you in."],
-  [4009, "The server closed this connection for misuse."],
+/** Close codes after which the same client would only be closed again. */
+const FINAL_CLOSE_CODES = new Set([
+  1002, // the server could not read the connection
+  1003, // it takes no binary messages
+  1007, // it could not read a message
+  1009, // a message was too large for it
+  4003, // it does not let this client in
+  4009, // misuse
 ]);
 
 /** Close codes after which a client may come back, but not soon: it asked for too much. */
@@ -148,16 +148,18 @@ export function frameLists(items, limit = MESSAGE_LIMIT) {
   const envelope = 64; // bytes: {"id":…,"subscribe":[…]} with room to spare
   /** @type {T[][]} */
   const lists = [];
-  let size = Infinity;
+  /** @type {T[]} */
+  let list = [];
+  let size = limit;
   for (const item of items) {
     // Room names and epochs are ASCII, so characters are bytes; one more for the comma.
     const length = JSON.stringify(item).length + 1;
-    if (size + length > limit || lists[lists.length - 1].length === ROOMS_LIMIT) {
-      lists.push([]);
-      size = envelope;
-    }
-    lists[lists.length - 1].push(item);
     size += length;
+    if (size > limit || list.length === ROOMS_LIMIT) {
+      lists.push((list = []));
+      size = envelope + length;
+    }
+    list.push(item);
   }
   return lists;
 }
@@ -168,8 +170,5 @@ export function frameLists(items, limit = MESSAGE_LIMIT) {
  * @param {string} [base] The page's own address.
  */
 export function websocketUrl(url, base) {
-  const address = new URL(url, base);
-  if (address.protocol === "http:") address.protocol = "ws:";
-  if (address.protocol === "https:") address.protocol = "wss:";
-  return address.href;
+  return new URL(url, base).href.replace(/^http/, "ws");
 }

@@ -40,10 +40,9 @@ function follows(last, offset) {
  * @returns {number | null}
  */
 export function countBetween(since, position) {
-  const sameCount =
-    since.epoch === position.epoch &&
-    Math.floor(since.offset / LEAP) === Math.floor(position.offset / LEAP);
-  return sameCount ? position.offset - since.offset : null;
+  const count = position.offset - since.offset;
+  const isSameCount = since.epoch === position.epoch && count === (position.offset % LEAP) - (since.offset % LEAP);
+  return isSameCount ? count : null;
 }
 
 /**

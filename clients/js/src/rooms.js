@@ -232,7 +232,7 @@ export class Rooms {
       PASSING_REFUSALS.has(error.code) ||
       (error.code === "bad_token" && this.#opener(room)?.mayRenewToken());
     for (const subscription of subscriptions) {
-      if (!isPassing) subscription.refuse();
+      if (!isPassing) subscription.refuse(error);
       else if (subscription.state === "joined") subscription.hold(); // the server has left it
     }
     if (!isPassing) this.#rooms.delete(room);

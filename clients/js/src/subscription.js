@@ -2,8 +2,11 @@
  * One room, as one handler follows it, across connections.
  */
 
+import { RealtimeError } from "./protocol.js";
 import { countBetween, judge, merge } from "./recovery.js";
-import { messagesOf } from "./messages.js";
+
+/** So many messages wait for a loop that is slower than its room; one more ends it. */
+export const WAITING_LIMIT = 10_000;
 
 /** @typedef {import("./protocol.js").Position} Position */
 /** @typedef {import("./protocol.js").Push} Push */
@@ -19,6 +22,7 @@ import { messagesOf } from "./messages.js";
  */
 
 /** @typedef {(data: any, origin: Origin) => void} Handler */
+/** @typedef {Origin & {data: any}} Message What a loop over the subscription gets. */
 
 /**
  * @typedef {object} Options
@@ -60,6 +64,8 @@ export class Subscription extends EventTarget {
   #tokenRefused = false;
   /** @type {Handler[]} */
   #handlers;
+  /** @type {RealtimeError | null} Why it is over, if not by the page's will. */
+  #failure = null;
   #leave;
 
   /**
@@ -93,10 +99,30 @@ export class Subscription extends EventTarget {
 
   /**
    * What is handed on from now on, for `for await`; leaving the loop leaves the room.
-   * @returns {AsyncIterator<import("./messages.js").Message>}
+   * @returns {AsyncGenerator<Message, void>} Ends when the subscription is over. Throws what the server
+   *   refused it with, or `slow` when more than WAITING_LIMIT messages wait.
    */
-  [Symbol.asyncIterator]() {
-    return messagesOf(this, (handler) => this.#handlers.push(handler));
+  async *[Symbol.asyncIterator]() {
+    /** @type {Message[]} */
+    const waiting = [];
+    let wake = () => {};
+    this.#handlers.push((data, origin) => {
+      if (waiting.push({ data, ...origin }) > WAITING_LIMIT) {
+        this.#failure = new RealtimeError("slow", `${WAITING_LIMIT} messages wait.`, this.room);
+        this.unsubscribe();
+      }
+      wake();
+    });
+    this.addEventListener("left", () => wake());
+    try {
+      while (this.state !== "left") {
+        if (waiting.length === 0) await new Promise((resolve) => (wake = () => resolve(null)));
+        yield* waiting.splice(0);
+      }
+      if (this.#failure !== null) throw this.#failure;
+    } finally {
+      this.unsubscribe();
+    }
   }
 
   /** @internal What opens the room, if anything has to. */
@@ -127,8 +153,9 @@ export class Subscription extends EventTarget {
     this.#held = [];
   }
 
-  /** @internal It is over: the server said no. */
-  refuse() {
+  /** @internal It is over. @param {RealtimeError} [failure] The server said no. */
+  refuse(failure) {
+    this.#failure ??= failure ?? null;
     this.state = "left";
     this.dispatchEvent(new Event("left"));
   }
