@@ -118,11 +118,15 @@ def _measured(told: Sequence[Told], bundle: int) -> tuple[float | None, ...]:
     batches = _added([batch for batch, _ in found])
     calls = _added([call for _, call in found])
     return (
-        percentile(batches, BATCH_ITEMS, 0.5),
-        percentile(batches, BATCH_ITEMS, 0.99),
+        *(_at_least_one(percentile(batches, BATCH_ITEMS, share)) for share in (0.5, 0.99)),
         percentile(calls, CALL_SECONDS, 0.5),
         percentile(calls, CALL_SECONDS, 0.99),
     )
+
+
+def _at_least_one(items: float | None) -> float | None:
+    """Return a batch's size: none has less than one publication, though its bucket begins at 0."""
+    return None if items is None else max(items, 1.0)
 
 
 def _added(columns: Sequence[Sequence[int]]) -> list[int]:

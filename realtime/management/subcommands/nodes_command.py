@@ -66,9 +66,17 @@ class NodesCommand(LookingCommand):
     def lines(self, found: NodesStatus) -> Iterator[str]:
         """Yield a table of them."""
         if found.nodes:
-            yield from table(HEAD, [_row(node) for node in found.nodes])
+            head, *rows = table(HEAD, [_row(node) for node in found.nodes])
+            yield head
+            for node, row in zip(found.nodes, rows, strict=True):
+                yield self._coloured(node, row)
         elif found.is_known:
             yield "No process runs, as far as Redis knows."
+
+    def _coloured(self, node: NodeStatus, row: str) -> str:
+        if node.is_late or node.unheard or node.failing:
+            return self.style.ERROR(row)
+        return self.style.WARNING(row) if node.is_draining else row
 
     def _named(self, wanted: str) -> NodeStatus:
         known = nodes()

@@ -40,9 +40,15 @@ class ShardsCommand(LookingCommand):
 
     def lines(self, found: ShardsStatus) -> Iterator[str]:
         """Yield a table of servers and one of shards."""
-        yield from table(SERVER_HEAD, [_server(server) for server in found.servers])
+        head, *rows = table(SERVER_HEAD, [_server(server) for server in found.servers])
+        yield head
+        for server, row in zip(found.servers, rows, strict=True):
+            yield self.style.ERROR(row) if server.why else row
         yield ""
-        yield from table(SHARD_HEAD, [_shard(shard) for shard in found.shards])
+        head, *rows = table(SHARD_HEAD, [_shard(shard) for shard in found.shards])
+        yield head
+        for shard, row in zip(found.shards, rows, strict=True):
+            yield row if shard.state == "up" else self.style.ERROR(row)
 
 
 def _server(server: ServerStatus) -> tuple[str, ...]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -15,12 +18,13 @@ from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
 from realtime import publish
+from realtime.management.looking_command import HOME_AND_CLEAR
 from realtime.management.subcommands.registry import SUBCOMMANDS
 from realtime.operations import nodes
 from tests.realtime.conftest import channel_layers
 from tests.realtime.management.output import lines_of
-from tests.realtime.operations.deployment import Deployment, wait_for
-from tests.realtime.process import Process
+from tests.realtime.operations.deployment import SETTINGS, Deployment, wait_for
+from tests.realtime.process import ROOT, Process, manage
 from tests.waiting import wait_until
 
 LOOKING = ("status", "rooms", "nodes", "shards", "kafka")
@@ -195,3 +199,35 @@ def test_watch_goes_on_until_interrupted(
         assert command._process.returncode == 0
         for line in command.output().splitlines():
             assert len(json.loads(line)["shards"]) == 32
+
+
+def test_terminal_gets_colours_and_a_clean_screen(
+    layer: None, redis_server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """On a terminal what is well is green, and each look stands in the place of the one before."""
+    master, slave = pty.openpty()
+    command = subprocess.Popen(
+        manage("realtime", "status", "--watch", "0.5"),
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "TERM": "xterm-256color",
+            "DJANGO_SETTINGS_MODULE": SETTINGS,
+            "REDIS_URL": redis_server.url,
+            "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        },
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    try:
+        text = b""
+        while text.count(HOME_AND_CLEAR.encode()) < 2:
+            text += os.read(master, 65_536)
+    finally:
+        command.send_signal(signal.SIGINT)
+        command.wait(30)
+        os.close(master)
+    assert b"\x1b[32" in text
+    assert b"Nothing is down" in text
+    assert command.returncode == 0

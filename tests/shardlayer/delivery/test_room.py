@@ -331,6 +331,7 @@ class Rooms(RuleBasedStateMachine):
         held = [publication for room in hub.rooms.values() for publication in room.held]
         assert hub._held_size == size_of(held)
         assert hub._waiting_size == sum(arrived.size for arrived in hub._waiting)
+        assert hub.members == sum(map(len, hub.rooms.values()))
         for name, room in hub.rooms.items():
             assert (room.state in ASKED) == (name in self.questions)
             answers = sum(arrived.room is room for arrived in hub._waiting)

@@ -467,3 +467,37 @@ async def test_gate_holds_a_bounded_amount(layer: ShardedChannelLayer) -> None:
     await layer.publish("general", b"8")
     await until(lambda: len(sink.texts) == 8)
     assert [orjson.loads(text)["offset"] for text in sink.texts] == list(range(1, 9))
+
+
+async def test_members_are_counted_as_they_come_and_go() -> None:
+    """The count that is kept is what a sum over all rooms would say, however they come and go."""
+    async with layer_on(f"memory://{uuid4().hex}") as layer:
+        node = await layer.node()
+
+        def counted() -> int:
+            summed = sum(len(room) for hub in node._rooms.hubs for room in hub.rooms.values())
+            by_shard = sum(counters.members for counters in layer.shard_counters())
+            assert summed == layer.stats()["members"] == by_shard
+            return summed
+
+        first, second, broken = RecordingSink(), RecordingSink(), BrokenSink()
+        for sink in (first, second, first, broken):
+            (await node.join("a", sink)).release()
+        (await node.join("b", first)).release()
+        assert counted() == 4
+        channel = await layer.new_channel()
+        for _ in range(2):
+            await layer.group_add("a", channel)
+        assert counted() == 5
+        await layer.publish("a", b"1")
+        await until(lambda: counted() == 4)  # who can't be written to is put out
+        for _ in range(2):
+            node.leave("b", first)
+            await layer.group_discard("a", channel)
+        assert counted() == 2
+        await layer.group_add("a", channel)
+        await layer.flush()
+        assert counted() == 2  # the channel's membership ended; sinks stay
+        for sink in (first, second, broken):
+            node.leave("a", sink)
+        assert counted() == 0
