@@ -324,10 +324,11 @@ class Queues(Role):
         """
 
     @abstractmethod
-    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
-        """Have a node add its channel to a group, or discard it; does nothing if it is gone.
+    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> bool:
+        """Have a node add its channel to a group, or discard it; False if it is gone.
 
-        What is published to the group after this returned is delivered accordingly.
+        What is published to the group after this returned is delivered accordingly, and what was
+        published before a discard arrives before it.
         """
 
     @abstractmethod

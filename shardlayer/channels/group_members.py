@@ -11,9 +11,11 @@ import logging
 
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.broker.interface import Queues
 from shardlayer.channels.mailboxes import Mailboxes
-from shardlayer.core.exceptions import ShardUnavailable
+from shardlayer.core.exceptions import ShardLayerError, ShardUnavailable
 from shardlayer.core.options import LayerOptions
+from shardlayer.core.types import NodeId
 from shardlayer.delivery.room import LocalRoom, Membership
 from shardlayer.delivery.rooms import Rooms
 
@@ -21,14 +23,17 @@ logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 60.0  # seconds between two looks for memberships that ended, at most
 SWEEPS_PER_EXPIRY = 4  # so that one lasts little longer than it should
+ORDER_TIMEOUT = 1.0  # seconds for a discard to come back from the shard
 
 
 class GroupMembers:
     """The memberships of one node's channels in groups. Not thread-safe.
 
     Args:
-        rooms: The node's rooms, among them its groups.
+        node: The node.
+        rooms: Its rooms, among them its groups.
         mailboxes: Where its channels are received.
+        queues: Tell it what other processes want, and what it wants in order with publications.
         expiry: Seconds that a membership lasts.
         tasks: Of the node.
 
@@ -36,10 +41,21 @@ class GroupMembers:
         missed: Messages that members missed because they were full.
     """
 
-    def __init__(self, rooms: Rooms, mailboxes: Mailboxes, *, expiry: float, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        node: NodeId,
+        rooms: Rooms,
+        mailboxes: Mailboxes,
+        queues: Queues,
+        *,
+        expiry: float,
+        tasks: Tasks,
+    ) -> None:
         self.missed = 0
+        self._node = node
         self._rooms = rooms
         self._mailboxes = mailboxes
+        self._queues = queues
         self._expiry = expiry
         self._tasks = tasks.branch()
         self._complain = ThrottledLog(logger, logging.ERROR)
@@ -90,6 +106,32 @@ class GroupMembers:
             self._rooms.hub_of(group).members -= 1
             self._rooms.changed(room)
             self._mailboxes.release(channel)  # of which the membership may be the last holder
+
+    async def discard_in_order(self, group: str, channel: str) -> None:
+        """End a channel's membership behind what was published to the group until now.
+
+        That may still be on its way to this node. So the shard tells the node to end it, as it does
+        for other processes. What is published once this returned finds no member.
+        """
+        room = self._rooms.find(group)
+        membership = room.channels.get(channel) if room is not None else None
+        if room is None or membership is None:
+            return
+        try:
+            shard = self._rooms.shard_of(group)
+            is_told = await self._queues.enroll(shard, group, channel, node=self._node, add=False)
+        except ShardLayerError:
+            is_told = False
+        if not is_told:
+            self.discard(group, channel)
+            return
+
+        async def in_any_case() -> None:  # a lost connection may have lost it
+            await asyncio.sleep(ORDER_TIMEOUT)
+            if room.channels.get(channel) is membership:
+                self.discard(group, channel)
+
+        self._tasks.spawn(in_any_case(), f"discard from {group}")
 
     def channels(self, group: str) -> list[str]:
         """Return the names of a group's channels in this node."""

@@ -33,6 +33,7 @@ from shardlayer.layer.layer_groups import LayerGroups
 from shardlayer.layer.layer_presence import LayerPresence, RoomWatchers
 from shardlayer.layer.layer_reports import LayerReports
 from shardlayer.layer.node import Node
+from shardlayer.layer.recent_groups import RecentGroups
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class ShardedChannelLayer(
         self._serializer = Serializer(
             self.options.serializer_format, self.options.symmetric_encryption_keys
         )
+        self._recent_groups = RecentGroups()
         self._complain_of_full = ThrottledLog(logger, logging.WARNING)
 
     # Attributes that Channels documents, and that applications set later
@@ -204,6 +206,7 @@ class ShardedChannelLayer(
             ShardUnavailable: Redis did not acknowledge it within `publish_timeout`.
         """
         self.require_valid_group_name(group)
+        self._recent_groups.note(group)
         payload = self.serialize(message)
         body = wire.pack_body(wire.Kind.MESSAGE, group, payload)
         item = Outgoing(self.shard_of(group), group, body, NO_HISTORY)
@@ -287,10 +290,12 @@ class ShardedChannelLayer(
         async def in_node(node: Node) -> None:
             if add:
                 await node.memberships.add(group, channel)
+            elif group in self._recent_groups:  # a message may still be on its way here
+                await node.memberships.discard_in_order(group, channel)
             else:
                 node.memberships.discard(group, channel)
 
-        def by_shard(engine: Engine) -> Awaitable[None]:
+        def by_shard(engine: Engine) -> Awaitable[object]:
             backend = engine.backend
             if id:  # another process's channel
                 return backend.enroll(shard, group, channel, node=id, add=add)

@@ -51,7 +51,7 @@ class NodeParts:
         self._rooms = Rooms(self._registration, self._counts, options, tasks=tasks)
         self.mailboxes = Mailboxes(self.id, backend, options, tasks=tasks)
         self.memberships = GroupMembers(
-            self._rooms, self.mailboxes, expiry=options.group_expiry, tasks=tasks
+            self.id, self._rooms, self.mailboxes, backend, expiry=options.group_expiry, tasks=tasks
         )
         self._announcements = Announcements(
             slice_size=options.slice_size,

@@ -13,6 +13,7 @@ import pytest
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.contract.messages import EXPIRY, message, receive, receive_until
+from tests.waiting import until
 
 
 async def test_group_holds_channels_of_any_kind(make_layer: MakeLayer) -> None:
@@ -30,6 +31,29 @@ async def test_group_holds_channels_of_any_kind(make_layer: MakeLayer) -> None:
     for channel, layer in channels.items():
         await here.send(channel, message(3))
         assert [await receive(layer, channel) for _ in range(2)] == [1, 3]
+
+
+async def test_discarded_after_it_was_sent_something(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a group was sent before its member was discarded reaches it, however late it is."""
+    layer = make_layer()
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    node, loop = await layer.node(), asyncio.get_running_loop()
+    arrived = node.arrived
+
+    def late(shard: int, batch: bytes) -> None:
+        loop.call_later(0.1, arrived, shard, batch)
+
+    monkeypatch.setattr(node, "arrived", late)
+    await layer.group_send("g", message(1))
+    await layer.group_discard("g", channel)
+    await layer.group_send("g", message(2))
+    assert await receive(layer, channel) == 1
+    await until(lambda: node.members("g") == 0)
+    await layer.send(channel, message(3))
+    assert await receive(layer, channel) == 3
 
 
 async def test_discarding_what_was_never_added(layer: ShardedChannelLayer) -> None:

@@ -129,8 +129,8 @@ async def test_node_is_told_which_of_its_channels_is_in_a_group(
     ear = await listen(queues, HERE)
     await join(queues, "any")
     for add in (True, False):
-        await queues.enroll(SHARD, "a", "specific.here!1", node=HERE, add=add)
-    await queues.enroll(SHARD, "a", "specific.gone!1", node="gone", add=True)
+        assert await queues.enroll(SHARD, "a", "specific.here!1", node=HERE, add=add)
+    assert not await queues.enroll(SHARD, "a", "specific.gone!1", node="gone", add=True)
     entries = await ear.wait_for(2)
     assert [(entry.kind, entry.name, entry.payload) for entry in entries] == [
         (wire.Kind.ADD, "a", b"specific.here!1"),

@@ -87,15 +87,16 @@ class MemoryQueues(MemoryShards, Queues):
             if self._shard(shard).queues.get(channel):
                 self._wake(shard, channel)
 
-    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
+    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> bool:
         with self._server.lock:
             state, now = self._shard(shard), self._server.clock()
             if state.leases.get(NodeId(node), 0.0) <= now:
-                return
+                return False
             if add:
                 state.group(group, now).nodes.setdefault(NodeId(node), 1)
             kind = wire.Kind.ADD if add else wire.Kind.DISCARD
             self._server.tell(node, shard, wire.pack_order(kind, group, channel.encode()))
+            return True
 
     async def attach(self, shard: int, group: str, channel: str) -> None:
         with self._server.lock:

@@ -60,10 +60,9 @@ class RedisQueues(ShardCalls, Queues):
     async def rouse(self, shard: int, channel: str) -> None:
         await self._call(shard, calls.rouse(self._keys[shard], channel), channel)
 
-    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> None:
-        await self._call(
-            shard, calls.enroll(self._keys[shard], group, channel, node=node, add=add), group
-        )
+    async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> bool:
+        call = calls.enroll(self._keys[shard], group, channel, node=node, add=add)
+        return bool(await self._call(shard, call, group))
 
     async def attach(self, shard: int, group: str, channel: str) -> None:
         expiry = self._options.group_expiry
