@@ -8,14 +8,16 @@ from __future__ import annotations
 from django.contrib import admin
 
 from realtime.admin.admin_page import AdminPage
+from realtime.admin.overview_admin import OverviewAdmin
 from realtime.admin.rooms_admin import RoomAdmin
-from realtime.models import Room
+from realtime.models import OverviewPage, Room
 
 __all__ = ["AdminPage", "RoomAdmin", "register_pages"]
 
 
 def register_pages(site: admin.AdminSite) -> None:
     """Register every page about realtime with an admin site."""
+    site.register(OverviewPage, OverviewAdmin)
     site.register(Room, RoomAdmin)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from asgiref.sync import async_to_sync
+from django.apps import apps
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
@@ -54,10 +55,12 @@ class LiveView:
     Attributes:
         look: Asks for what is there now.
         parts: The elements that are shown anew: the `id` of each and the template of what is in it.
+        pause: Seconds between two looks; None: ADMIN_REFRESH.
     """
 
     look: Look
     parts: Mapping[str, str]
+    pause: float | None = None
 
 
 class AdminPage(_ModelAdmin):
@@ -168,6 +171,10 @@ class AdminPage(_ModelAdmin):
         kind = "change" if args else "changelist"
         site = self.admin_site.name  # one project may have several
         return reverse(f"admin:realtime_{model}_{kind}", args=args, current_app=site)
+
+    def has_page(self, model: str) -> bool:
+        """Tell whether this admin site has a page, by its model."""
+        return self.admin_site.is_registered(apps.get_model("realtime", model))
 
     def act(
         self,

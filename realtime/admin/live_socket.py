@@ -101,7 +101,8 @@ class LiveSocket:
             await self._send({"type": "websocket.send", "text": orjson.dumps(html).decode()})
             if await self._text() is None:
                 return
-            await asyncio.sleep(max(0.0, conf().admin_refresh - (time.monotonic() - begun)))
+            pause = conf().admin_refresh if live.pause is None else live.pause
+            await asyncio.sleep(max(0.0, pause - (time.monotonic() - begun)))
 
     async def _is_allowed(self) -> bool:
         now = time.monotonic()

@@ -452,6 +452,13 @@ class Inspection(Role):
     async def prune(self, shard: int, groups: Sequence[str]) -> int:
         """Forget nodes and normal channels that are in groups and gone; return how many."""
 
+    async def clear_history(self, shard: int, group: str) -> bool:
+        """Forget what was published to a group, and go on to count; False: not done here.
+
+        Whoever comes back to it learns that something is missing, as when a history had its time.
+        """
+        return False
+
     @abstractmethod
     async def claim_sweep(self, server: int, seconds: float) -> bool:
         """Take on to search a server for what is gone; False if one did within these seconds."""

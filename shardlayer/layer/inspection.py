@@ -136,6 +136,18 @@ class LayerInspection:
         found = await self._engines.run(lambda engine: engine.backend.info(shard, [room]))
         return found[0]
 
+    async def clear_history(self, room: str) -> None:
+        """Forget what was published to a room. Its offsets go on; who comes back is told of a gap.
+
+        Raises:
+            ValueError: The broker can't do that.
+            ShardUnavailable: The room's server did not answer; it may or may not be done.
+        """
+        self.require_valid_group_name(room)
+        shard = self.shard_of(room)
+        if not await self._engines.run(lambda engine: engine.backend.clear_history(shard, room)):
+            raise ValueError("This broker can't clear a history.")
+
     async def history(self, room: str, limit: int = HISTORY_LIMIT) -> list[Publication]:
         """Return a room's newest publications, at most `limit`, oldest first."""
         self.require_valid_group_name(room)

@@ -6,6 +6,7 @@ import itertools
 import time
 
 from shardlayer.broker.interface import Backend
+from shardlayer.core.types import Position
 from tests.contract.asking import (
     HERE,
     POLICY,
@@ -72,6 +73,22 @@ async def test_survey_counts_who_is_alive(make_backend: MakeBackend) -> None:
         return (group.members, group.nodes) == (2, 1)
 
     await until(is_gone)
+
+
+async def test_history_is_cleared_and_offsets_go_on(make_backend: MakeBackend) -> None:
+    """Nothing is held any more; who had less is told that something is missing."""
+    backend = make_backend(history={"*": POLICY})
+    await publish(backend, outgoing("a", b"1"), outgoing("a", b"2"), outgoing("b", b"1"))
+    had = Position(offset=1, epoch="k3k3k3k3")
+    assert await backend.clear_history(SHARD, "a")
+    assert await backend.history(SHARD, "a", 10) == []
+    assert len(await backend.history(SHARD, "b", 10)) == 1
+    reply = await join(backend, "a", since=had)
+    assert not reply.recovered
+    assert reply.position == Position(offset=2, epoch="k3k3k3k3")
+    await publish(backend, outgoing("a", b"3"), number=2)
+    assert [each.offset for each in await backend.history(SHARD, "a", 10)] == [3]
+    assert await backend.clear_history(SHARD, "nobody")
 
 
 async def test_what_is_gone_is_pruned(make_backend: MakeBackend) -> None:

@@ -78,6 +78,13 @@ class MemoryInspection(MemoryShards, Inspection):
                 forgotten += len(gone)
             return forgotten
 
+    async def clear_history(self, shard: int, group: str) -> bool:
+        with self._server.lock:
+            kept = self._shard(shard).group(group, self._server.clock())
+            kept.history.clear()
+            kept.newest = None
+        return True
+
     async def claim_sweep(self, server: int, seconds: float) -> bool:
         with self._server.lock:
             now = self._server.clock()

@@ -80,6 +80,11 @@ class RedisInspection(ShardCalls, Inspection):
         forgotten: int = await self._call(shard, calls.prune(self._keys[shard], groups))
         return forgotten
 
+    async def clear_history(self, shard: int, group: str) -> bool:
+        keys = self._keys[shard]
+        await self._execute(shard, "UNLINK", keys.history(group), keys.latest(group))
+        return True
+
     async def claim_sweep(self, server: int, seconds: float) -> bool:
         address = self._address(server)
         shards = range(len(self._keys))

@@ -1,0 +1,117 @@
+"""What the staff may do to a room: from the admin's page of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from realtime.admin.admin_page import AdminPage
+from realtime.admin.admin_permissions import Permission
+from realtime.connections import disconnect, unsubscribe
+from realtime.models import Room
+from realtime.sending import announce, publish
+from realtime.sharded_layer import sharded_layer
+
+MAX_KEY = 255  # characters of a user's primary key
+
+
+class PublishForm(forms.Form):
+    """What to publish: JSON, as the browser typed it."""
+
+    json = forms.CharField(
+        label="JSON",
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off"}),
+        help_text='Such as {"text": "hello"}, or "hello", or 7.',
+    )
+
+    def clean_json(self) -> object:
+        """Return what the text says; refuse what is no JSON, and say where."""
+        try:
+            value: object = orjson.loads(self.cleaned_data["json"])
+        except orjson.JSONDecodeError as error:
+            raise forms.ValidationError(f"That is no JSON: {error}.") from error
+        return value
+
+
+class PersonForm(forms.Form):
+    """Whom it concerns: the primary key of a user, who need not exist any more."""
+
+    user = forms.CharField(max_length=MAX_KEY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """Something that is about to be done.
+
+    Attributes:
+        text: As the admin's log has it.
+        do: Does it.
+    """
+
+    text: str
+    do: Callable[[], object]
+
+
+PERMISSIONS = {
+    "publish": Permission.PUBLISH,
+    "announce": Permission.PUBLISH,
+    "clear": Permission.PUBLISH,
+    "put_out": Permission.DISCONNECT,
+    "disconnect": Permission.DISCONNECT,
+}
+"""What may be done to a room, and who may do it."""
+
+
+def do_to_room(page: AdminPage, request: HttpRequest, room: str) -> forms.Form | None:
+    """Do what a POST asks for; return the form if something in it is wrong.
+
+    Raises:
+        PermissionDenied: The user may not do that, or there is no such thing to do.
+    """
+    action = request.POST.get("action", "")
+    page.require(request, Permission.VIEW)
+    if action not in PERMISSIONS:
+        raise PermissionDenied
+    page.require(request, PERMISSIONS[action])
+    form: forms.Form | None = None
+    if action in ("publish", "announce"):
+        form = PublishForm(request.POST)
+    elif action in ("put_out", "disconnect"):
+        form = PersonForm(request.POST)
+    if form is not None and not form.is_valid():
+        return form
+    deed = _deed(action, room, form)
+    page.act(request, Room(name=room), deed.text, deed.do)
+    return None
+
+
+def _deed(action: str, room: str, form: forms.Form | None) -> Deed:
+    said = {} if form is None else form.cleaned_data
+    size = f"{len(orjson.dumps(said['json'])):,} bytes" if "json" in said else ""
+    match action:
+        case "publish":
+            return Deed(text=f"Published {size} to {room}.", do=lambda: publish(room, said["json"]))
+        case "announce":
+            return Deed(text=f"Announced {size} to everybody.", do=lambda: announce(said["json"]))
+        case "put_out":
+            return Deed(
+                text=f"Put user {said['user']} out of {room}.",
+                do=lambda: unsubscribe(said["user"], room),
+            )
+        case "disconnect":
+            return Deed(
+                text=f"Disconnected user {said['user']} everywhere.",
+                do=lambda: disconnect(said["user"]),
+            )
+        case _:
+            layer = sharded_layer()
+            return Deed(
+                text=f"Cleared the history of {room}.",
+                do=lambda: layer.wait_for(lambda: layer.clear_history(room)),
+            )

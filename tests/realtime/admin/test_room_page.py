@@ -1,0 +1,47 @@
+"""What the page of one room shows of people."""
+
+from __future__ import annotations
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from pytest_django import Settings
+
+from realtime.admin.room_page import ShownPerson, look_at_room
+from shardlayer import ShardedChannelLayer
+from tests.realtime.client import Client
+from tests.realtime.users import cookie_of
+
+pytestmark = pytest.mark.django_db(transaction=True)  # other threads look at the database
+
+
+async def test_people_have_their_names(
+    settings: Settings, memory_layer: ShardedChannelLayer
+) -> None:
+    """Users are named as the project names them; who is not signed in is counted, too."""
+    rules = {"subscribe": "anyone", "presence": "anyone"}
+    settings.REALTIME = {"ROOMS": {"*": rules}}
+    alice = await sync_to_async(User.objects.create_user)("<alice>")
+    headers = {"cookie": await sync_to_async(cookie_of)(alice)}
+    async with Client(headers=headers) as signed_in, Client() as stranger:
+        for client in (signed_in, stranger):
+            await client.ask(1, subscribe={"room": "general"})
+        found = await look_at_room("general", {}, {})
+    assert sorted(found["people"], key=lambda each: each.name) == [
+        ShownPerson(user=None, name="", connections=1),
+        ShownPerson(user=str(alice.pk), name="<alice>", connections=1),
+    ]
+
+
+async def test_users_who_are_gone_have_no_name(
+    settings: Settings, memory_layer: ShardedChannelLayer
+) -> None:
+    """Who was deleted while connected is shown by the primary key."""
+    settings.REALTIME = {"ROOMS": {"*": {"subscribe": "anyone", "presence": "anyone"}}}
+    user = await sync_to_async(User.objects.create_user)("short-lived")
+    key = str(user.pk)
+    async with Client(headers={"cookie": await sync_to_async(cookie_of)(user)}) as client:
+        await client.ask(1, subscribe={"room": "general"})
+        await User.objects.all().adelete()
+        found = await look_at_room("general", {}, {})
+    assert found["people"] == [ShownPerson(user=key, name="", connections=1)]
