@@ -57,11 +57,12 @@ class Worker(EmbeddedServer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """Two workers that share a Redis."""
+    """Two workers that share a Redis, and the environment that both have."""
 
     redis: EmbeddedValkey
     first: Worker
     second: Worker
+    environment: Mapping[str, str]
 
 
 @contextmanager
@@ -100,7 +101,7 @@ def run_workers(
             environment["KAFKA_BOOTSTRAP_SERVERS"] = kafka.bootstrap_servers
             for command in ("runkafka", "demofeed"):
                 running.enter_context(_run(command, directory, environment))
-        yield Workers(redis=redis, first=first, second=second)
+        yield Workers(redis=redis, first=first, second=second, environment=environment)
 
 
 @contextmanager
