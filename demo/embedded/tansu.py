@@ -11,7 +11,8 @@ holds each point against both, and fails when a new Tansu no longer differs:
 - A group's first member waits for half its session timeout.
 - A group whose leader leaves last, behind others, waits for it forever and takes nobody again:
   read with one consumer, or start it anew.
-- There is no idempotent producer.
+- There is no idempotent producer, and there are no transactions.
+- It keeps no text beside a group's offset, and does not tell what the group's members read.
 - It has no password: with `--authentication` its users must be made before it starts, in a storage
   that outlives it. Whoever may open connections on this machine may read and write its records.
 """

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaProducer, errors
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from realtime.conf import Conf
 from realtime.kafka.addresses import address_of, host_and_port
+from realtime.kafka.advice import FAILURES, advice_on, reason_of
 from realtime.outage import Outage, pause
 
 logger = logging.getLogger(__name__)
@@ -26,33 +27,6 @@ ANSWER_TIMEOUT = 3000  # milliseconds; aiokafka's own 40 s are for requests that
 WATCH_INTERVAL = 2.0  # seconds
 START_GRACE = 1.0  # seconds that a start which is cancelled gets for its first connection
 TOPIC_EXISTS = TopicAlreadyExistsError.errno
-FAILURES = (OSError, KafkaError)  # what asking the brokers may raise
-
-_CREDENTIALS = "see KAFKA_SASL_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD."
-# What a failure that waiting does not mend asks of somebody.
-_ADVICE: dict[type[Exception], str] = {
-    errors.UnsupportedCodecError: "pip install 'shardlayer[kafka]'.",
-    errors.AuthenticationFailedError: _CREDENTIALS,
-    errors.AuthenticationMethodNotSupported: _CREDENTIALS,
-    errors.SaslAuthenticationFailed: _CREDENTIALS,
-    errors.UnsupportedSaslMechanismError: _CREDENTIALS,
-    errors.IllegalSaslStateError: _CREDENTIALS,
-    ssl.SSLCertVerificationError: "see KAFKA_CA_FILE, and the name in the broker's certificate.",
-    errors.TopicAuthorizationFailedError: "allow the pool's user READ and DESCRIBE on the topics, "
-    "and CREATE and WRITE on those of dead letters.",
-    errors.GroupAuthorizationFailedError: "allow the pool's user READ on the consumer group.",
-    errors.ClusterAuthorizationFailedError: "allow the pool's user what docs/kafka.md lists.",
-    errors.InvalidTopicError: "a topic, or that of its dead letters, has a name that can't be.",
-    errors.InvalidGroupIdError: "name another consumer group.",
-    errors.InvalidSessionTimeoutError: "set a session_timeout_ms in KAFKA_CONSUMER_OPTIONS that "
-    "the broker allows (group.min.session.timeout.ms).",
-    errors.InconsistentGroupProtocolError: "other members of the consumer group share partitions "
-    "in another way; name a group of the pool's own.",
-    errors.RecordTooLargeError: "raise max_partition_fetch_bytes in KAFKA_CONSUMER_OPTIONS.",
-    errors.IncompatibleBrokerVersion: "the broker is too old for this aiokafka, or too new.",
-    errors.MessageSizeTooLargeError: "let the topic of dead letters take more (max.message.bytes).",
-    errors.PolicyViolationError: "the broker's policy forbids the topic of dead letters.",
-}
 
 
 class KafkaSettingsError(ValueError):
@@ -217,7 +191,7 @@ async def make_topic(
     """
     new = NewTopic(topic, partitions, 1, topic_configs=dict(configs or {}))
     new.replication_factor = -1  # the broker's default; the constructor does not take it
-    admin = _admin(brokers)
+    admin = admin_client(brokers)
     try:
         await start_client(admin)
         made = await admin.create_topics([new])
@@ -235,7 +209,7 @@ async def topics_of(brokers: Brokers) -> dict[str, list[int]]:
         OSError, KafkaError: Kafka does not answer within seconds.
     """
     await brokers.probe()
-    admin = _admin(brokers)
+    admin = admin_client(brokers)
     try:
         await start_client(admin)
         found = await admin.describe_topics()
@@ -247,17 +221,8 @@ async def topics_of(brokers: Brokers) -> dict[str, list[int]]:
     }
 
 
-def advice_on(error: BaseException) -> str:
-    """Return what somebody has to do about a failure that waiting does not mend; else ""."""
-    return next((advice for kind, advice in _ADVICE.items() if isinstance(error, kind)), "")
-
-
-def reason_of(error: BaseException) -> str:
-    """Return why Kafka could not be used, in few words."""
-    return str(error) or type(error).__name__
-
-
-def _admin(brokers: Brokers) -> AIOKafkaAdminClient:
+def admin_client(brokers: Brokers) -> AIOKafkaAdminClient:
+    """Return a client that asks the brokers; to be started and closed. It is not patient."""
     return AIOKafkaAdminClient(**brokers.arguments() | {"request_timeout_ms": ANSWER_TIMEOUT})
 
 

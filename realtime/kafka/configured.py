@@ -1,15 +1,16 @@
-"""The pool that settings and a command's options ask for."""
+"""The pool, and the dead letters, that settings and a command's options ask for."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.module_loading import import_string
 
 from realtime.conf import Conf
 from realtime.kafka.brokers import KafkaSettingsError, brokers_of
+from realtime.kafka.letters.postbox import Postbox
 from realtime.kafka.pool import Pool
 from realtime.kafka.reading.size_limits import Limits
 from shardlayer import ShardedChannelLayer
@@ -48,4 +49,21 @@ def configured_pool(settings: Conf, layer: ShardedChannelLayer, options: Mapping
         instance=options["instance_id"],
         terminal=sys.stdout if sys.stdout.isatty() else None,
         options=settings.kafka_consumer_options,
+    )
+
+
+def configured_postbox(settings: Conf, topics: Sequence[str] | None = None) -> Postbox:
+    """Return the dead letters of some topics; of those of the settings if None.
+
+    Raises:
+        KafkaSettingsError: None are kept, or Kafka can't be reached as the settings say.
+    """
+    if settings.kafka_dead_letter_suffix is None:
+        raise KafkaSettingsError("REALTIME['KAFKA_DEAD_LETTER_SUFFIX'] is None: none are kept.")
+    return Postbox(
+        brokers=brokers_of(settings),
+        topics=settings.kafka_topics if topics is None else topics,
+        suffix=settings.kafka_dead_letter_suffix,
+        group=settings.kafka_group,
+        limit=settings.kafka_max_dead_letter,
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from aiokafka.errors import KafkaError
 
-from realtime.kafka.replay import Postbox
+from realtime.kafka.letters.postbox import Postbox
 
 logger = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from realtime.kafka.publishing.commits import Commits
 from realtime.kafka.publishing.dispatch import MakeDispatch
 from realtime.kafka.publishing.marks import PartitionMarks
 from realtime.kafka.publishing.partitions import PartitionWork, Slice, fitting, source_of
+from realtime.kafka.publishing.pause_notes import PauseNotes
 from realtime.kafka.reading.closing import close_consumer
 from realtime.kafka.reading.consumer import Consumer, NameTaken
 from realtime.kafka.reporting import Progress
@@ -111,6 +112,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned = asyncio.Event()  # the work is that of the consumer's assignment
         self._changed = asyncio.Event()  # work ended, or will not for now
         self._failure: BaseException | None = None
+        self._notes = PauseNotes(lambda: self._consumer.member)
         self._paused: set[TopicPartition] = set()
 
     @property
@@ -215,6 +217,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         for work in before.values():
             work.dropped = True
         self._unmarked.clear()
+        self._notes.forget()
         self._marks_due = asyncio.get_running_loop().time() + MARKS_WAIT
         self._marks.drop()
         self._identified.clear()
@@ -335,7 +338,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                 if work.begin is None or self._work.get(partition) is not work:
                     continue
             if work.pass_over(position) and work.done is not None:
-                self._commits.note(partition, work.done)
+                self._commit(work)
 
     async def _begin_of(self, work: PartitionWork, position: int) -> int | None:
         """Return where a partition without a record begins; None: that is not to be said yet.
@@ -399,7 +402,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
     def _done(self, done: Slice) -> None:
         work = done.work
         if work.done is not None:
-            self._commits.note(work.partition, work.done)
+            self._commit(work)
         self._progress.took(done.records, done.rooms, oldest=done.oldest)
         self._changed.set()
 
@@ -417,4 +420,11 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._paused = blocked
         self._consumer.pause(*blocked - paused)
         self._consumer.resume(*(paused & assigned) - blocked)
+        for work in self._notes.changed(blocked, self._work):
+            self._commit(work)
         self._changed.set()
+
+    def _commit(self, work: PartitionWork) -> None:
+        """Have committed how far a partition has come, and whether it is paused."""
+        if work.position is not None:
+            self._commits.note(work.partition, work.position, self._notes.text(work.partition))

@@ -16,21 +16,20 @@ from typing import Any, TextIO
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from realtime.kafka.advice import advice_on, reason_of
 from realtime.kafka.brokers import (
     Brokers,
-    advice_on,
     check_arguments,
-    reason_of,
     wait_for_topics,
     watch,
 )
 from realtime.kafka.deadletter_counts import COUNT_INTERVAL, DeadLetterCounts
 from realtime.kafka.deadletters import DeadLetters
+from realtime.kafka.letters.postbox import Postbox
 from realtime.kafka.membership import GroupMembership, Rejoin
 from realtime.kafka.publishing.dispatch import Dispatch
 from realtime.kafka.reading.consumer import NameTaken
 from realtime.kafka.reading.size_limits import Limits
-from realtime.kafka.replay import Postbox
 from realtime.kafka.reporting import Progress, SkippedRecords, quiet_aiokafka
 from realtime.kafka.routing.header_rules import Route
 from realtime.kafka.routing.route_calls import Router

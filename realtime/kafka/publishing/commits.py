@@ -11,6 +11,9 @@ from aiokafka.errors import KafkaError
 
 logger = logging.getLogger(__name__)
 
+Position = tuple[int, str]
+"""An offset, and the text that Kafka keeps beside it."""
+
 INTERVAL = 0.1  # seconds between two commits: a late one costs reading again, and nothing else
 
 
@@ -28,8 +31,8 @@ class Commits:
     def __init__(
         self, consumer: AIOKafkaConsumer, *, on_error: Callable[[BaseException], None]
     ) -> None:
-        self._waiting: dict[TopicPartition, int] = {}  # partition -> the offset to commit
-        self._under_way: dict[TopicPartition, int] = {}
+        self._waiting: dict[TopicPartition, Position] = {}
+        self._under_way: dict[TopicPartition, Position] = {}
         self._consumer = consumer
         self._on_error = on_error
         self._held = False
@@ -37,9 +40,9 @@ class Commits:
         self._pump: asyncio.Task[None] | None = None
         self._commit: asyncio.Task[None] | None = None
 
-    def note(self, partition: TopicPartition, offset: int) -> None:
-        """Have an offset committed soon."""
-        self._waiting[partition] = offset
+    def note(self, partition: TopicPartition, offset: int, text: str = "") -> None:
+        """Have an offset committed soon, and a text beside it, which replaces that of before."""
+        self._waiting[partition] = (offset, text)
         if self._pump is None and not self._held:
             self._pump = asyncio.create_task(self._run(), name="realtime: commit to Kafka")
 
@@ -64,7 +67,7 @@ class Commits:
         self._held = False
         waiting, self._waiting = self._waiting, {}
         for partition in waiting.keys() & set(partitions):
-            self.note(partition, waiting[partition])
+            self.note(partition, *waiting[partition])
 
     async def aclose(self) -> None:
         """End; to be called when the consumer is closed, which ends a commit under way."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from realtime.kafka.brokers import advice_on, reason_of
+from realtime.kafka.advice import advice_on, reason_of
 from realtime.kafka.deadletters import DeadLetters, Letter
 from realtime.kafka.publishing.deliveries import DeliveryQueue, Item, Parcel
 from realtime.kafka.publishing.marks import announcements_of

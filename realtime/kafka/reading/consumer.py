@@ -46,7 +46,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._budget = Budget(max_unpacked)
         self._suspects = Suspects()
         self._passed_over: set[TopicPartition] = set()
-        self._member = ""  # as the group knows it
+        self._member = ""  # as the group knew it at the last fetch
         self._seen_at = 0.0  # loop's time of the last fetch
         self._fetched: dict[TopicPartition, bytes] = {}  # what an answer brought
         self._send = self._client.send
@@ -56,6 +56,11 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
     def has_fetched(self) -> bool:
         """Whether a broker has answered a fetch of a partition that is assigned."""
         return any(self.highwater(partition) is not None for partition in self.assignment())
+
+    @property
+    def member(self) -> str:
+        """The id that the group gave it; it gets another when it joins again."""
+        return str(self._coordinator.member_id)
 
     async def fetch(
         self, partitions: Sequence[TopicPartition], *, wait: int, most: int

@@ -13,7 +13,8 @@ from realtime.management.extras import command_extra
 from realtime.management.tables import harmless
 
 if TYPE_CHECKING:
-    from realtime.kafka.replay import Filed, Postbox, Replayed
+    from realtime.kafka.letters.filed_letters import Filed
+    from realtime.kafka.letters.postbox import Postbox, Replayed
 
 FIRST_BYTES = 60  # of a payload that are shown
 LIST_LIMIT = 100  # letters
@@ -46,24 +47,15 @@ class DeadLettersCommand(BaseCommand):
     def handle(self, *args: Any, action: str, topics: list[str], **options: Any) -> None:
         """Do it, once."""
         with command_extra("kafka"):
-            from realtime.kafka.brokers import FAILURES, KafkaSettingsError, brokers_of
-            from realtime.kafka.replay import Postbox
+            from realtime.kafka.advice import FAILURES, told
+            from realtime.kafka.brokers import KafkaSettingsError
+            from realtime.kafka.configured import configured_postbox
             from realtime.kafka.reporting import quiet_aiokafka
-        settings = conf()
-        if settings.kafka_dead_letter_suffix is None:
-            raise CommandError("REALTIME['KAFKA_DEAD_LETTER_SUFFIX'] is None: none are kept.")
         quiet_aiokafka()
         try:
-            brokers = brokers_of(settings)
+            postbox = configured_postbox(conf(), topics)
         except KafkaSettingsError as error:
             raise CommandError(str(error)) from error
-        postbox = Postbox(
-            brokers=brokers,
-            topics=topics,
-            suffix=settings.kafka_dead_letter_suffix,
-            group=settings.kafka_group,
-            limit=settings.kafka_max_dead_letter,
-        )
         limit: int | None = options["limit"]
         try:
             if action == "list":
@@ -71,7 +63,7 @@ class DeadLettersCommand(BaseCommand):
             else:
                 self._tell(asyncio.run(postbox.replay(limit)))
         except FAILURES as error:
-            raise CommandError(f"{brokers}: {str(error) or type(error).__name__}") from error
+            raise CommandError(f"{postbox}: {told(error)}") from error
 
     async def _list(self, postbox: Postbox, limit: int) -> None:
         shown = total = 0

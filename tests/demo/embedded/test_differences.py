@@ -18,6 +18,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from demo.embedded import EmbeddedTansu
+from realtime.kafka.brokers import Brokers
+from realtime.kafka.group_questions import asking, committed_by, members_of
 from tests.apache_kafka import APACHE, ApacheKafka
 
 pytestmark = pytest.mark.kafka
@@ -127,6 +129,36 @@ async def records_outlive_a_restart(broker: Broker, topic: str) -> bool:
         return bool(await consumer.getmany(timeout_ms=int(LONG * 1000)))
 
 
+async def text_stays_beside_an_offset(broker: Broker, topic: str) -> bool:
+    """Say whether what a group writes beside an offset is there afterwards."""
+    partition = TopicPartition(topic, 0)
+    group = f"group-{uuid4().hex}"
+    async with AIOKafkaConsumer(
+        bootstrap_servers=broker.bootstrap_servers, group_id=group, enable_auto_commit=False
+    ) as consumer:
+        consumer.assign([partition])
+        await consumer.commit({partition: (0, "a note")})
+    async with asking(Brokers(servers=[broker.bootstrap_servers], options={})) as admin:
+        return (await committed_by(admin, group, [partition]))[partition].text == "a note"
+
+
+async def members_partitions_are_told(broker: Broker, topic: str) -> bool:
+    """Say whether the broker tells what a group's members read."""
+    group = f"group-{uuid4().hex}"
+    async with (
+        AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=broker.bootstrap_servers,
+            group_id=group,
+            session_timeout_ms=int(LONG * 1000),
+            heartbeat_interval_ms=int(LONG * 200),
+        ),
+        asking(Brokers(servers=[broker.bootstrap_servers], options={})) as admin,
+    ):
+        _, [member] = await members_of(admin, group)
+    return member.partitions == {TopicPartition(topic, 0)}
+
+
 DIFFERENCES = [
     end_is_known,
     producer_can_be_idempotent,
@@ -134,6 +166,8 @@ DIFFERENCES = [
     group_begins_at_once,
     group_outlives_its_members,
     records_outlive_a_restart,
+    text_stays_beside_an_offset,
+    members_partitions_are_told,
 ]
 
 

@@ -27,13 +27,15 @@ class RecordingConsumer:
     """What commits see of a consumer; a commit ends when it is let go.
 
     Attributes:
-        committed: What each request brought.
+        committed: The offsets that each request brought.
+        texts: What it brought beside them.
         failure: What requests raise.
         gate: Requests wait until it is set.
     """
 
     def __init__(self) -> None:
         self.committed: list[Mapping[TopicPartition, int]] = []
+        self.texts: list[Mapping[TopicPartition, str]] = []
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -42,9 +44,10 @@ class RecordingConsumer:
         """Return both partitions."""
         return {FIRST, SECOND}
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         """Note the offsets."""
-        self.committed.append(dict(offsets))
+        self.committed.append({key: offset for key, (offset, _) in offsets.items()})
+        self.texts.append({key: text for key, (_, text) in offsets.items()})
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
@@ -64,6 +67,15 @@ async def commits(consumer: RecordingConsumer) -> AsyncIterator[Commits]:
     yield commits
     await commits.aclose()
     assert errors == []
+
+
+async def test_text_goes_with_its_offset(consumer: RecordingConsumer, commits: Commits) -> None:
+    """What is noted last counts, also of the text; one without takes the text of before away."""
+    commits.note(FIRST, 1, "paused")
+    await until(lambda: len(consumer.committed) == 1)
+    commits.note(FIRST, 1)
+    await until(lambda: len(consumer.committed) == 2)
+    assert consumer.texts == [{FIRST: "paused"}, {FIRST: ""}]
 
 
 async def test_newest_offsets_go_together(consumer: RecordingConsumer, commits: Commits) -> None:

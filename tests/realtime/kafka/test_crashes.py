@@ -16,7 +16,7 @@ from pytest_django import Settings
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.deadletters import DeadLetters
-from realtime.kafka.replay import Postbox
+from realtime.kafka.letters.postbox import Postbox
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka

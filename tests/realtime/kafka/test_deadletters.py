@@ -9,8 +9,9 @@ from aiokafka import AIOKafkaProducer
 
 from realtime.kafka.brokers import Brokers, make_topic
 from realtime.kafka.deadletters import Letter
+from realtime.kafka.letters.filed_letters import Filed
+from realtime.kafka.letters.postbox import Postbox, Replayed
 from realtime.kafka.reading.size_limits import Limits
-from realtime.kafka.replay import Filed, Postbox, Replayed
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE
 from tests.realtime.kafka.bad import records_in, write_bad

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from demo.embedded import EmbeddedValkey
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.deadletters import DeadLetters, Letter
-from realtime.kafka.replay import Postbox
+from realtime.kafka.letters.postbox import Postbox
 from shardlayer import ShardedChannelLayer
 from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.core.sharding import hash_tags

@@ -1,0 +1,1 @@
+"""Reading the topics of dead letters, and sending what lies there again."""

@@ -1,0 +1,53 @@
+"""What a pool writes beside an offset, so that Kafka's brokers know of its pauses.
+
+The commit after the pause takes the note away. One that is left by a member of before says nothing:
+it names that member, and each joining gets another id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from aiokafka import TopicPartition
+
+from realtime.kafka.publishing.partitions import PartitionWork
+
+_PAUSED = "paused by "
+
+
+class PauseNotes:
+    """What stands beside the offsets of one membership.
+
+    Args:
+        member: Returns its id in the group.
+    """
+
+    def __init__(self, member: Callable[[], str]) -> None:
+        self._member = member
+        self._noted: set[TopicPartition] = set()
+
+    def text(self, partition: TopicPartition) -> str:
+        """Return what is committed beside a partition's offset."""
+        return _PAUSED + self._member() if partition in self._noted else ""
+
+    def forget(self) -> None:
+        """Begin anew, with other partitions."""
+        self._noted.clear()
+
+    def changed(
+        self, paused: set[TopicPartition], work: Mapping[TopicPartition, PartitionWork]
+    ) -> Iterator[PartitionWork]:
+        """Note which partitions are paused; yield the work of those that have to be committed.
+
+        Not of one that has not begun: what is committed says from where it may.
+        """
+        for partition in sorted(paused ^ self._noted):
+            one = work.get(partition)
+            if one is not None and one.begin is not None and one.begin >= 0:
+                self._noted ^= {partition}
+                yield one
+
+
+def is_paused_by(text: str, member: str) -> bool:
+    """Tell whether a text beside an offset says that this member has paused."""
+    return text == _PAUSED + member
