@@ -141,7 +141,7 @@ def test_missing_extra_is_one_line_that_names_it(environment: Get) -> None:
     assert done.returncode != 0
     assert "pip install 'shardlayer[server]'" in done.stderr
     assert done.stderr.count("\n") == 1
-    for command in (["runkafka"], ["deadletters", "list"]):
+    for command in (["runkafka"], ["realtime", "deadletters", "list"]):
         done = alone.attempt("python", "-c", MANAGE, *command)
         assert done.returncode != 0
         assert "CommandError: aiokafka is not installed: " in done.stderr
