@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -107,12 +107,18 @@ async def committed_by(
     partitions = list(partitions)
     if not partitions:
         return {}
-    found = await _of_coordinator(
-        lambda: admin.list_consumer_group_offsets(group, partitions=partitions)
-    )
+
+    async def ask() -> Mapping[TopicPartition, Any]:
+        found = await admin.list_consumer_group_offsets(group, partitions=partitions)
+        if found.keys() < set(partitions):
+            # aiokafka does not look at the error of the whole answer: nothing is told of any then.
+            raise GroupLoadInProgressError(group)
+        return found
+
+    found = await _of_coordinator(ask)
     return {
         partition: Committed(offset=told.offset, text=told.metadata or "")
-        if (told := found.get(partition)) and told.offset >= 0
+        if (told := found[partition]).offset >= 0
         else Committed()
         for partition in partitions
     }
@@ -124,10 +130,15 @@ async def members_of(admin: AIOKafkaAdminClient, group: str) -> tuple[str, list[
     Raises:
         KafkaError: The group's coordinator does not answer, or does not allow it.
     """
-    [response] = await _of_coordinator(lambda: admin.describe_consumer_groups([group]))
-    [(code, _, state, _, _, members, *_)] = response.groups
-    if code:
-        raise for_code(code)(group)
+
+    async def ask() -> tuple[str, Sequence[Any]]:
+        [response] = await admin.describe_consumer_groups([group])
+        [(code, _, state, _, _, members, *_)] = response.groups
+        if code:
+            raise for_code(code)(group)
+        return state, members
+
+    state, members = await _of_coordinator(ask)
     return state, sorted(map(_member, members), key=lambda member: (member.client, member.id))
 
 
