@@ -109,7 +109,9 @@ async def committed_by(
         return {}
 
     async def ask() -> Mapping[TopicPartition, Any]:
-        found = await admin.list_consumer_group_offsets(group, partitions=partitions)
+        found: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(
+            group, partitions=partitions
+        )
         if found.keys() < set(partitions):
             # aiokafka does not look at the error of the whole answer: nothing is told of any then.
             raise GroupLoadInProgressError(group)
