@@ -166,7 +166,7 @@ class Postbox:
         deadline = None if within is None else loop.time() + within
         done = Replayed()
         async with self._replaying() as (consumer, sender, known, sent):
-            seen = Seen()
+            seen = MetLetters()
             around = {key: _around(each, known[key].start) for key, each in sent.items()}
             await self._meet(consumer, around, sent, seen)
             ranges = {key: range(sent[key].below, each.stop) for key, each in known.items()}
@@ -207,7 +207,7 @@ class Postbox:
             if offset in sent[at]:
                 return False
             begin, end = known[at].start, known[at].stop
-            seen = Seen()
+            seen = MetLetters()
             around = range(max(begin, offset - LOOK_AROUND), min(end, offset + LOOK_AROUND))
             found = await self._meet(consumer, {at: [around]}, sent, seen, wanted=offset)
             if not found or found[0].letter is None:
@@ -248,7 +248,7 @@ class Postbox:
         consumer: AIOKafkaConsumer,
         ranges: Mapping[TopicPartition, Sequence[range]],
         sent: Mapping[TopicPartition, SentOffsets],
-        seen: Seen,
+        seen: MetLetters,
         *,
         wanted: int | None = None,
     ) -> list[Filed]:
@@ -267,7 +267,7 @@ class Postbox:
         return found
 
 
-class Seen:
+class MetLetters:
     """The letters that a replay has met: the last REMEMBERED."""
 
     def __init__(self) -> None:
@@ -288,7 +288,7 @@ class Seen:
         return is_new
 
 
-def _fresh(filed: Sequence[Filed], seen: Seen, done: Replayed) -> Iterator[Letter]:
+def _fresh(filed: Sequence[Filed], seen: MetLetters, done: Replayed) -> Iterator[Letter]:
     """Yield the letters that were not met before; what is passed over is counted."""
     for item in filed:
         if item.letter is None:

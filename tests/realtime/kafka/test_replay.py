@@ -267,7 +267,7 @@ async def test_of_two_replays_the_later_goes_on(
 async def test_what_a_replay_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """It knows the last letters that it met, and no more."""
     monkeypatch.setattr(postbox_module, "REMEMBERED", 3)
-    seen: Any = postbox_module.Seen()
+    seen: Any = postbox_module.MetLetters()
     assert [seen.is_new(letter("a", n)) for n in range(5)] == [True] * 5
     assert not seen.is_new(letter("a", 4))
     assert seen.is_new(letter("a", 0))
