@@ -224,6 +224,10 @@ class Conf:
     outbox_poll: float = _setting(0.1, _SECONDS)  # seconds, where the database tells no commits
     outbox_lease: float = _setting(10.0, _SECONDS)  # seconds until another relay takes over
 
+    # The HTTP API
+    api_max_body: int = _setting(2 * 1024 * 1024, _LIMIT)  # bytes of a request
+    api_max_items: int = _setting(1_000, _LIMIT)  # publications of a batch
+
     # Looking at Redis: health, admin, checks
     check_timeout: float = _setting(1.0, _SECONDS)  # seconds
     ready_dead_share: float = _setting(0.5, _SHARE)  # of the servers, that may be dead

@@ -1,9 +1,11 @@
-"""The tables of realtime: the outbox's. Rooms live in Redis, and the admin's pages need none."""
+"""The tables of realtime: the outbox's and the API's keys. Rooms live in Redis: none for them."""
 
 from __future__ import annotations
 
+from django.core.validators import MinValueValidator
 from django.db import models
 
+from realtime.api.room_patterns import patterns_of, validate_patterns
 from realtime.rooms.room_names import MAX_ROOM_NAME
 
 
@@ -129,3 +131,51 @@ class OutboxLease(models.Model):
 
     def __str__(self) -> str:
         return self.source
+
+
+class ApiKey(models.Model):
+    """A key of the HTTP API: who may publish what, and how often.
+
+    Attributes:
+        name: What service has it, for people.
+        rooms: Patterns of the rooms that it opens, one a line.
+        announces: Whether it may announce to all clients.
+        rate: Publications a second, in each process; 0: no limit.
+        digest: The SHA-256 of the key, in hexadecimal. The key itself is kept nowhere.
+        hint: How the key begins, by which people recognise it.
+        created_at: When it was made.
+        used_at: When it was last used, to the minute; None if never.
+        revoked_at: Since when it counts no more; None while it counts.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=100, unique=True)
+    rooms = models.TextField(
+        blank=True,
+        validators=[validate_patterns],
+        help_text="Patterns of the rooms that it opens, one a line: orders.*",
+    )
+    announces = models.BooleanField(
+        default=False, help_text="Whether it may announce to all clients."
+    )
+    rate = models.FloatField(
+        default=100.0,
+        validators=[MinValueValidator(0)],
+        help_text="Publications a second, in each process; 0 is no limit.",
+    )
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    hint = models.CharField(max_length=16, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    used_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def patterns(self) -> list[str]:
+        """The patterns of the rooms that it opens."""
+        return patterns_of(self.rooms)

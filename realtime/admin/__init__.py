@@ -8,17 +8,19 @@ from __future__ import annotations
 from django.contrib import admin
 
 from realtime.admin.admin_page import AdminPage
+from realtime.admin.keys_admin import ApiKeyAdmin
 from realtime.admin.overview_admin import OverviewAdmin
 from realtime.admin.rooms_admin import RoomAdmin
-from realtime.models import OverviewPage, Room
+from realtime.models import ApiKey, OverviewPage, Room
 
-__all__ = ["AdminPage", "RoomAdmin", "register_pages"]
+__all__ = ["AdminPage", "ApiKeyAdmin", "OverviewAdmin", "RoomAdmin", "register_pages"]
 
 
 def register_pages(site: admin.AdminSite) -> None:
     """Register every page about realtime with an admin site."""
     site.register(OverviewPage, OverviewAdmin)
     site.register(Room, RoomAdmin)
+    site.register(ApiKey, ApiKeyAdmin)
 
 
 register_pages(admin.site)

@@ -21,6 +21,7 @@ SUBCOMMANDS: Mapping[str, str] = {
     "announce": f"{_HERE}.announce_command.AnnounceCommand",
     "disconnect": f"{_HERE}.disconnect_command.DisconnectCommand",
     "unsubscribe": f"{_HERE}.unsubscribe_command.UnsubscribeCommand",
+    "apikey": f"{_HERE}.apikey_command.ApikeyCommand",
     "deadletters": f"{_HERE}.deadletters_command.DeadLettersCommand",
     "targeted": f"{_HERE}.targeted_command.TargetedCommand",
 }

@@ -1,0 +1,42 @@
+"""What the HTTP API did in this process, since it started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class ApiCounters:
+    """Counts.
+
+    Attributes:
+        published: Publications and announcements that Redis acknowledged.
+        failed: Those that may be lost, as Redis did not answer in time.
+        keys_refused: Requests without a key that counts.
+        forbidden: Requests for what their key does not open.
+        limited: Requests past the rate of their key.
+        refused: Requests that were wrong in another way, or too large.
+    """
+
+    published: int = 0
+    failed: int = 0
+    keys_refused: int = 0
+    forbidden: int = 0
+    limited: int = 0
+    refused: int = 0
+
+    def count(self, code: str) -> None:
+        """Count a request that was answered with the code of an ApiError."""
+        name = _COUNTER_OF.get(code, "refused")
+        setattr(self, name, getattr(self, name) + 1)
+
+
+_COUNTER_OF = {
+    "bad_key": "keys_refused",
+    "forbidden": "forbidden",
+    "rate": "limited",
+    "unavailable": "failed",
+    "internal": "failed",
+}
+
+counters = ApiCounters()
