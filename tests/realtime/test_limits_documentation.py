@@ -21,6 +21,8 @@ OF_THE_SERVER = "°"
 
 # Of REALTIME: what limits no client.
 OTHER_SETTINGS = {
+    "API_MAX_BODY",
+    "API_MAX_ITEMS",
     "MAX_ON_COMMIT_WAITING",  # a publishing process's own
     *("ADMIN_MAX_ROOMS", "ADMIN_MAX_LIVE"),  # of the staff's pages
 }
