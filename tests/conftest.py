@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from uuid import uuid4
 
 import hypothesis
@@ -127,6 +127,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if tools.must_have_all():
             pytest.fail(f"{reason}, and CI leaves nothing out", pytrace=False)
         pytest.skip(tools.LEFT_OUT + reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have what a test logged be text that can be sent: a half surrogate pair ended whole runs."""
+    report = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
