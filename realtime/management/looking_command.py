@@ -36,11 +36,12 @@ class LookingCommand(BaseCommand):
     A subclass says what (`look`), and how (`lines`, `why_unknown`).
     """
 
+    json_help = "All of it as one line of JSON."
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take in which form, and how often."""
-        parser.add_argument("--json", action="store_true", help="All of it as one line of JSON.")
+        parser.add_argument("--json", action="store_true", help=self.json_help)
         parser.add_argument(
             "--watch",
             type=seconds,
@@ -70,25 +71,33 @@ class LookingCommand(BaseCommand):
         found = self.look(**options)
         why = self.why_unknown(found)
         if json:
-            self.stdout.write(orjson.dumps(self.for_json(found), option=JSON_OPTIONS).decode())
+            for line in self.json_lines(found):
+                self.stdout.write(orjson.dumps(line, option=JSON_OPTIONS).decode())
         else:
             # In one piece, so that nothing flickers.
             text = "\n".join(self.lines(found))
             if clears and self.stdout.isatty():
                 text = HOME_AND_CLEAR + text
-            self.stdout.write(text)
+            if text:
+                self.stdout.write(text)
             if clears and why:
                 self.stdout.write(self.style.ERROR(why))
         self.stdout.flush()
+        if said := self.remark(found):
+            self.stderr.write(said)
         return why
 
     def look(self, **options: Any) -> Any:
         """Return what is to be shown."""
         raise NotImplementedError
 
-    def for_json(self, found: Any) -> object:
-        """Return it as orjson writes it."""
-        return found
+    def json_lines(self, found: Any) -> Iterator[object]:
+        """Yield what is a line of JSON each: all of it as one."""
+        yield found
+
+    def remark(self, found: Any) -> str:
+        """Return what is to be said of it on standard error; empty: nothing."""
+        return ""
 
     def lines(self, found: Any) -> Iterator[str]:
         """Yield it as lines."""

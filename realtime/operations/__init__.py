@@ -4,13 +4,14 @@
     nodes()     -> NodesStatus   `nodes`: a NodeStatus for each process, of all machines
     shards()    -> ShardsStatus  `shards`: a ShardStatus each; `servers`: a ServerStatus each
     kafka()     -> KafkaStatus   `members`, `partitions`, `dead_letters` of the pool
+    rooms(…)    -> FoundRooms    all rooms that fit, in an order; takes seconds where there are many
     drain(id, by=name) -> DrainAnswer  has a worker, on whichever machine, do as on SIGTERM
 
-Each has an asynchronous twin (`aoverview`, `anodes`, `ashards`, `akafka`, `adrain`), takes
-`using=`, the alias of a channel layer, and returns within about `CHECK_TIMEOUT`. None is unknown,
-not 0; where `is_known` is False all of it is unknown, and `why` says why.
+Each has an asynchronous twin (`aoverview`, `anodes`, `ashards`, `akafka`, `arooms`, `adrain`) and
+takes `using=`, the alias of a channel layer. All but `rooms` return within about `CHECK_TIMEOUT`.
+None is unknown, not 0; where `is_known` is False all of it is unknown, and `why` says why.
 
-Rooms are in `realtime/rooms/listing.py`.
+One room is read by `realtime/rooms/listing.py`.
 """
 
 from realtime.operations.draining import CannotDrain, DrainAnswer, adrain, drain
@@ -27,11 +28,14 @@ from realtime.operations.looking import (
 )
 from realtime.operations.node_status import NodesStatus, NodeStatus
 from realtime.operations.overview_status import Overview, RecentTotals, Trouble
+from realtime.operations.room_list import FoundRoom, FoundRooms, arooms, rooms
 from realtime.operations.shard_status import ServerStatus, ShardsStatus, ShardStatus
 
 __all__ = [
     "CannotDrain",
     "DrainAnswer",
+    "FoundRoom",
+    "FoundRooms",
     "KafkaStatus",
     "NodeStatus",
     "NodesStatus",
@@ -47,10 +51,12 @@ __all__ = [
     "akafka",
     "anodes",
     "aoverview",
+    "arooms",
     "ashards",
     "drain",
     "kafka",
     "nodes",
     "overview",
+    "rooms",
     "shards",
 ]

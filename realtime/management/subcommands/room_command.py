@@ -60,10 +60,10 @@ class RoomCommand(LookingCommand):
             ) from error
         return found
 
-    def for_json(self, found: LookedAt) -> object:
-        """Return the room as JSON has it."""
+    def json_lines(self, found: LookedAt) -> Iterator[object]:
+        """Yield the room as JSON has it."""
         newest = [publication_fields(item) for item in found.publications]
-        return room_fields(found.info) | {"publications": newest[::-1]}
+        yield room_fields(found.info) | {"publications": newest[::-1]}
 
     def lines(self, found: LookedAt) -> Iterator[str]:
         """Yield facts, nodes and publications."""

@@ -2,71 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-import orjson
-from asgiref.sync import async_to_sync
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from realtime.conf import conf
 from realtime.management.arguments import count
+from realtime.management.figures_text import NOTHING, UNKNOWN, duration, rate
+from realtime.management.looking_command import LookingCommand
 from realtime.management.tables import table
-from realtime.rooms.listing import RoomList, list_rooms, room_fields
-from realtime.sharded_layer import sharded_layer
+from realtime.operations import FoundRoom, FoundRooms, rooms
+from realtime.rooms.listing import room_fields
+from realtime.rooms.room_index import SORTS
 
 LIMIT = 1_000  # rooms
 
-HEAD = ("Room", "Shard", "Nodes", "Members", "Last offset", "History")
+HEAD = (
+    *("Room", "Shard", "Nodes", "Members", "Last offset", "History"),
+    *("Messages/s", "Last message"),
+)
 
 
-class RoomsCommand(BaseCommand):
+class RoomsCommand(LookingCommand):
     """Looks at every Redis server, and at no process."""
 
     help = "Show the rooms: where they are, who is in them, and what they remember."
-    requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
+    json_help = "A line of JSON for each room."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take how much, and in which form."""
+        """Take which ones, how many, and in which form."""
+        parser.add_argument(
+            "--prefix", default="", metavar="TEXT", help="Those whose names begin so."
+        )
+        parser.add_argument("--shard", type=int, help="Those of this shard.")
+        parser.add_argument(
+            "--sort",
+            choices=SORTS,
+            default="name",
+            help="Those with the most members or the most messages first, which takes two looks "
+            "some seconds apart; or by name (default).",
+        )
         parser.add_argument(
             "--limit", type=count, default=LIMIT, help="Rooms at most (default: %(default)s)."
         )
-        parser.add_argument("--json", action="store_true", help="A line of JSON for each room.")
+        super().add_arguments(parser)
 
-    def handle(self, *args: Any, limit: int, json: bool, **options: Any) -> None:
-        """Print the rooms by name; fails, after that, if a server did not answer."""
-        found = async_to_sync(_list)(limit)
-        if json:
-            for room in found.rooms:
-                self.stdout.write(orjson.dumps(room_fields(room)).decode())
-        elif found.rooms:
-            rows = [
-                (
-                    room.room,
-                    room.shard,
-                    len(room.nodes),
-                    room.members,
-                    room.offset or "none",
-                    room.history_length,
-                )
-                for room in found.rooms
-            ]
-            for line in table(HEAD, rows):
-                self.stdout.write(line)
-        elif not found.silent:
-            self.stdout.write("No rooms: nobody has subscribed to one or published to one.")
-        if found.more:
-            self.stderr.write(f"There are more; these are the first {limit:,} that were found.")
-        if found.silent:
-            servers = "; ".join(f"{server} ({why})" for server, why in found.silent.items())
-            raise CommandError(f"Not answered, so its rooms are not shown: {servers}.")
-
-
-async def _list(limit: int) -> RoomList:
-    settings = conf()
-    layer = sharded_layer()
-    try:
-        return await list_rooms(
-            layer, limit=limit, count=settings.admin_page_size, within=settings.check_timeout
+    def look(self, **options: Any) -> FoundRooms:
+        """Return the rooms."""
+        sort: str = options["sort"]
+        return rooms(
+            prefix=options["prefix"],
+            shard=options["shard"],
+            sort=sort,
+            limit=options["limit"],
+            with_rates=sort == "rate",
         )
-    finally:
-        await layer.close()
+
+    def json_lines(self, found: FoundRooms) -> Iterator[object]:
+        """Yield each room as JSON has it."""
+        for room in found.rooms:
+            known = (
+                {"room": room.name, "shard": room.shard}
+                if room.info is None
+                else (room_fields(room.info))
+            )
+            yield known | {"rate": room.rate, "idle": room.idle}
+
+    def lines(self, found: FoundRooms) -> Iterator[str]:
+        """Yield a table of them."""
+        if found.rooms:
+            yield from table(HEAD, [_row(room) for room in found.rooms])
+        elif not found.silent:
+            yield "No rooms: nobody has subscribed to one or published to one."
+
+    def remark(self, found: FoundRooms) -> str:
+        """Say that there are more."""
+        if found.total > len(found.rooms):
+            return f"There are more: {found.total:,}. These are the first {len(found.rooms):,}."
+        if found.is_cut:
+            return f"There are more than the {conf().admin_max_rooms:,} that were looked at."
+        return ""
+
+    def why_unknown(self, found: FoundRooms) -> str:
+        """Say whose rooms are not shown."""
+        servers = "; ".join(f"{server} ({why})" for server, why in found.silent.items())
+        return f"Not answered, so its rooms are not shown: {servers}." if servers else ""
+
+
+def _row(room: FoundRoom) -> tuple[object, ...]:
+    info = room.info
+    if info is None:
+        known: tuple[object, ...] = (UNKNOWN,) * 4
+    else:
+        known = (len(info.nodes), info.members, info.offset or "none", info.history_length)
+    idle = NOTHING if room.idle is None else f"{duration(room.idle)} ago"
+    return (room.name, room.shard, *known, rate(room.rate), idle)
