@@ -17,6 +17,7 @@ http = get_asgi_application()  # loads the apps, so it goes before realtime's im
 
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
 
+from realtime.event_streams.event_stream_gate import EventStreamGate  # noqa: E402
 from realtime.health.health_gate import HealthGate  # noqa: E402
 from realtime.lifespan import lifespan  # noqa: E402
 from realtime.metrics.metrics_gate import MetricsGate  # noqa: E402
@@ -28,7 +29,7 @@ if settings.SERVE_STATIC:
 application = ProtocolTypeRouter(
     {
         "lifespan": lifespan,
-        "http": HealthGate(MetricsGate(http)),
+        "http": HealthGate(MetricsGate(EventStreamGate(http))),
         "websocket": websocket_application,
     }
 )

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
         disconnect_session,
         unsubscribe,
     )
+    from realtime.html_changes import html_change
+    from realtime.live_models import live_model, publish_changes
+    from realtime.live_rooms import LiveRoom, aposition, live, position
     from realtime.on_commit import apublish_on_commit, publish_on_commit
     from realtime.past import PastPublication, RoomPast, ahistory, history
     from realtime.people.asking import (
@@ -73,6 +76,9 @@ _PLACES = {
         "disconnect_session",
         "unsubscribe",
     ),
+    "realtime.html_changes": ("html_change",),
+    "realtime.live_models": ("live_model", "publish_changes"),
+    "realtime.live_rooms": ("LiveRoom", "aposition", "live", "position"),
     "realtime.on_commit": ("apublish_on_commit", "publish_on_commit"),
     "realtime.people.asking": (
         "PersonHere",
@@ -105,6 +111,7 @@ _PLACE_OF = {name: module for module, names in _PLACES.items() for name in names
 __all__ = [
     "CLIENT_HEADER",
     "ClientRefused",
+    "LiveRoom",
     "MessageTooLarge",
     "PastPublication",
     "PersonHere",
@@ -118,6 +125,7 @@ __all__ = [
     "adisconnect_session",
     "ahistory",
     "announce",
+    "aposition",
     "apresence",
     "apresence_stats",
     "apublish",
@@ -131,10 +139,15 @@ __all__ = [
     "disconnect",
     "disconnect_session",
     "history",
+    "html_change",
     "issue_token",
+    "live",
+    "live_model",
+    "position",
     "presence",
     "presence_stats",
     "publish",
+    "publish_changes",
     "publish_many",
     "publish_on_commit",
     "publish_to_user",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.apps import apps
 
-from realtime.clients.asgi_sink import Send
 from realtime.clients.gateway import refuse
+from realtime.clients.queued_sink import Send
 from realtime.consumers import Receive, Scope
 
 

@@ -17,6 +17,11 @@ def path_read(scope: Scope) -> str | None:
     """
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return None
+    return path_of(scope)
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path of a request, below the root and without slashes at its ends."""
     root: str = scope.get("root_path", "").rstrip("/")
     path: str = scope["path"]
     return path.removeprefix(root).strip("/")

@@ -192,6 +192,8 @@ class Conf:
     max_user_publishes: float = _setting(100, _RATE)  # a second and user, in a process
     max_user_connections: int = _setting(100, _LIMIT)  # connections of one user in a process
     subscribe_timeout: float = _setting(60.0, _TIME_LIMIT)  # seconds
+    max_event_streams: int = _setting(2_000, _LIMIT)  # streams in a process
+    event_stream_comment: float = _setting(15.0, _DURATION)  # seconds between two comments
     ws_max_connections: int = _setting(12_000, _LIMIT)  # of a machine's workers, by its balancer
     ws_reserved_connections: int = _setting(100, _LIMIT_COUNT)  # beyond that, for pages
     join_concurrency: int = _setting(64, _LIMIT)  # joins of all clients under way in a process
@@ -221,6 +223,7 @@ class Conf:
 
     # Publishing with a transaction
     max_on_commit_waiting: int = _setting(10_000, _LIMIT)  # publications under way in a process
+    position_timeout: float = _setting(1.0, _TIME_LIMIT)  # seconds that a page waits for it
     outbox_poll: float = _setting(0.1, _SECONDS)  # seconds, where the database tells no commits
     outbox_lease: float = _setting(10.0, _SECONDS)  # seconds until another relay takes over
 

@@ -16,11 +16,12 @@ from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs
 
 from realtime.access.anonymous import User
-from realtime.clients.asgi_sink import AsgiSink, ClientSink, Send
+from realtime.clients.asgi_sink import AsgiSink
 from realtime.clients.protocol import replies
-from realtime.clients.protocol.commands import CLOSE_BINARY, CLOSE_EXPIRED, ProtocolError
+from realtime.clients.protocol.commands import CLOSE_BINARY
 from realtime.clients.protocol.parsing import may_name_command
 from realtime.clients.protocol.subprotocols import acceptance, offered_token
+from realtime.clients.queued_sink import ClientSink, Send
 from realtime.clients.session import NO_COMMANDS, ClientSession
 from realtime.conf import conf
 
@@ -158,7 +159,9 @@ class RoomConsumer:
         session = await ClientSession.begin(self._scope, sink, max_text, own)
         self._session = session
         try:
-            if self._scope.get("subprotocols") and not await _sign_in(self._scope, session, sink):
+            offered = self._scope.get("subprotocols")
+            token = offered_token(offered) if offered else None
+            if token is not None and not await session.sign_in_first(token):
                 return
             if not await session.enter(rooms_of_url(self._scope)):
                 return
@@ -171,21 +174,6 @@ class RoomConsumer:
                     return
         finally:
             await session.end()
-
-
-async def _sign_in(scope: Scope, session: ClientSession, sink: ClientSink) -> bool:
-    """Sign in whoever brings a token with the handshake; return whether to go on."""
-    token = offered_token(scope["subprotocols"])
-    if token is None:
-        return True
-    try:
-        await session.sign_in(token)
-    except ProtocolError as error:
-        error.id = 0
-        session.push(replies.error(error))
-        sink.close(CLOSE_EXPIRED, error.message)
-        return False
-    return True
 
 
 def rooms_of_url(scope: Scope) -> list[str]:

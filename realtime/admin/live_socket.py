@@ -28,8 +28,8 @@ from realtime.access.session_users import session_users
 from realtime.admin.admin_page import AdminPage, LiveView, Memory, look_in_time
 from realtime.admin.admin_permissions import Permission, allowed, may
 from realtime.admin.live_tickets import LiveTicket, read_ticket
-from realtime.clients.asgi_sink import Send
 from realtime.clients.client_counters import counters
+from realtime.clients.queued_sink import Send
 from realtime.conf import conf
 from realtime.consumers import Receive, Scope
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.client_counters import counters
 from realtime.clients.protocol.commands import CLOSE_FAILED
+from realtime.clients.queued_sink import ClientSink
 from shardlayer import Joined, Node, ShardUnavailable
 
 logger = logging.getLogger(__name__)

@@ -52,6 +52,10 @@ class ClientCounters:
         expired_closed: Clients closed with 4001 because they did not.
         notes_taken: Clients that came back with a note, and were asked nothing.
         notes_refused: Notes that did not count: too old, not ours, taken back.
+        streams: Streams of events that were begun.
+        streams_open: Those that are open now.
+        streams_full: Streams that were not, as the process had as many as may be, or was full.
+        streams_resumed: Those that began where another ended.
     """
 
     slow_closed: int = 0
@@ -95,6 +99,10 @@ class ClientCounters:
     expired_closed: int = 0
     notes_taken: int = 0
     notes_refused: int = 0
+    streams: int = 0
+    streams_open: int = 0
+    streams_full: int = 0
+    streams_resumed: int = 0
 
 
 counters = ClientCounters()

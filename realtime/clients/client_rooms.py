@@ -8,13 +8,13 @@ from typing import Final
 
 from realtime.access.client_permissions import Permissions
 from realtime.access.identity import Identity
-from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.catchup import CatchUp
 from realtime.clients.client_counters import counters
 from realtime.clients.client_signals import ToldClient
 from realtime.clients.failures import as_protocol_error
 from realtime.clients.places import check_place
 from realtime.clients.protocol.commands import ProtocolError, Refused, Wanted
+from realtime.clients.queued_sink import ClientSink
 from realtime.clients.request_rates import ClientLimits
 from realtime.clients.round_robin import turns_of
 from realtime.conf import conf

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from realtime.access.origins import is_allowed, origin_of
-from realtime.clients.asgi_sink import Send
 from realtime.clients.client_counters import counters
+from realtime.clients.queued_sink import Send
 from realtime.consumers import Application, Receive, Scope
 
 

@@ -14,7 +14,6 @@ from realtime.access.client_permissions import Permissions
 from realtime.access.identity import Identity, name_of
 from realtime.access.notes import write_note
 from realtime.access.users import is_user_room, user_room
-from realtime.clients.asgi_sink import ClientSink
 from realtime.clients.client_counters import counters
 from realtime.clients.client_rooms import ClientRooms
 from realtime.clients.client_signals import ToldClient
@@ -23,6 +22,7 @@ from realtime.clients.history_answer import history_answer
 from realtime.clients.newcomers import newcomers_of
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import (
+    CLOSE_EXPIRED,
     CLOSE_RATE,
     CLOSE_UNUSED,
     CLOSE_USER,
@@ -39,6 +39,7 @@ from realtime.clients.protocol.commands import (
     Unsubscribe,
 )
 from realtime.clients.protocol.parsing import parse, subscribe_to, too_many_rooms
+from realtime.clients.queued_sink import ClientSink
 from realtime.clients.request_rates import ClientLimits, buckets_of
 from realtime.clients.sign_in import SignIn
 from realtime.clients.sign_in_watch import watch_of
@@ -52,6 +53,7 @@ from shardlayer import (
     Broadcast,
     ClientName,
     Node,
+    Position,
     ShardedChannelLayer,
 )
 
@@ -177,10 +179,11 @@ class ClientSession:
         signs_in = isinstance(command, Connect) and (command.token or command.note)
         return len(self._rooms) if signs_in else 0
 
-    async def enter(self, rooms: Sequence[str]) -> bool:
+    async def enter(self, rooms: Sequence[str], since: Sequence[Position | None] = ()) -> bool:
         """Join the rooms of the URL, if there are any; say whether to go on.
 
-        From here on the client has its time to subscribe, publish or sign in, if it has not yet.
+        `since` may say for each where the client is. From here on the client has its time to
+        subscribe, publish or sign in, if it has not yet.
         """
         most = self._conf.max_rooms_per_frame
         if 0 < most < len(rooms):
@@ -188,7 +191,7 @@ class ClientSession:
             self._write(replies.error(too_many_rooms(most, 0)))
             goes_on = True
         elif rooms:
-            goes_on = await self.do(subscribe_to(rooms))
+            goes_on = await self.do(subscribe_to(rooms, since))
         else:
             user = self._identity.known_user
             goes_on = user is None or self._meet(user)
@@ -311,6 +314,17 @@ class ClientSession:
         is_same = before in (None, self._identity.credential.user_id)
         self._permissions.forget(keep_opened=is_same)
         await self.check_rooms(stays_on_error=is_same)
+
+    async def sign_in_first(self, token: str) -> bool:
+        """Sign in whoever brings a token with the request; say whether to go on."""
+        try:
+            await self.sign_in(token)
+        except ProtocolError as error:
+            error.id = 0
+            self.push(replies.error(error))
+            self.close(CLOSE_EXPIRED, error.message)
+            return False
+        return True
 
     async def check_rooms(self, *, stays_on_error: bool = True) -> None:
         """Ask again whether the client may be in its rooms; put it out of those where it may not.

@@ -105,6 +105,14 @@ def _each(path: str, *names: str) -> Callable[[Sources], Found]:
     return read
 
 
+def _stream_outcomes(sources: Sources) -> Found:
+    clients = sources.clients
+    if clients is None:
+        return None
+    new = clients.streams - clients.streams_resumed
+    return {"new": new, "resumed": clients.streams_resumed, "full": clients.streams_full}
+
+
 FIGURES: tuple[Figure, ...] = (
     # Connections
     _gauge("connections", "Connections that the server holds", _of("worker.held")),
@@ -122,6 +130,13 @@ FIGURES: tuple[Figure, ...] = (
         "websockets_total",
         "WebSocket handshakes, by what became of them",
         _each("server", "accepted", "rejected", "refused_stopping", "full"),
+        label="outcome",
+    ),
+    _gauge("event_streams", "Streams of events that are open", _of("clients.streams_open")),
+    _counter(
+        "event_streams_total",
+        "Streams of events that were asked for, by what became of them",
+        _stream_outcomes,
         label="outcome",
     ),
     _counter(
@@ -265,6 +280,11 @@ FIGURES: tuple[Figure, ...] = (
         "Publications of publish_on_commit, by what became of them",
         _each("on_commit", "published", "failed", "dropped"),
         label="outcome",
+    ),
+    _counter(
+        "positions_unknown_total",
+        "Pages that got no position, as Redis did not answer in time",
+        _of("positions.unknown"),
     ),
     # Shards
     _gauge("shard_up", "1 if this process hears the shard", _of("shards_up"), label="shard"),

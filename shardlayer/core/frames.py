@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 _FIN_TEXT = 0x81  # FIN set, opcode 1
 _SHORT = 125  # the longest payload whose length fits the second byte
@@ -35,9 +36,13 @@ class Broadcast:
         frames: The same messages as text frames, joined. Built once, written to all.
         offsets: For each message its offset in the room's history, in ascending order; 0 for a
             message that has none. May be left empty if no message has one.
+        event_stream: What an embedder's sinks make of it, once for all of them, if there are such.
+            Not set at first, and nothing to whoever has no such sinks.
     """
 
-    __slots__ = ("frames", "offsets", "texts")
+    __slots__ = ("event_stream", "frames", "offsets", "texts")
+
+    event_stream: Any
 
     def __init__(self, texts: Sequence[bytes], offsets: Sequence[int] = ()) -> None:
         self.texts = tuple(texts)

@@ -11,7 +11,14 @@ from shardlayer.core.exceptions import ShardLayerError, ShardUnavailable
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.reserved_rooms import reserved_rooms
 from shardlayer.core.sharding import by_shard
-from shardlayer.core.types import HistoryPage, Publication, RoomInfo, RoomSummary
+from shardlayer.core.types import (
+    BEGINNING,
+    HistoryPage,
+    Position,
+    Publication,
+    RoomInfo,
+    RoomSummary,
+)
 from shardlayer.layer.engine import Engine
 from shardlayer.layer.engines import Engines
 from shardlayer.layer.layer_counters import ShardCounters
@@ -147,6 +154,30 @@ class LayerInspection:
         shard = self.shard_of(room)
         if not await self._engines.run(lambda engine: engine.backend.clear_history(shard, room)):
             raise ValueError("This broker can't clear a history.")
+
+    async def position(self, room: str, *, within: float = 0.0) -> Position | None:
+        """Return where a room is: what is published from now on comes after it.
+
+        `BEGINNING` if nothing was published yet, None if the room keeps no history.
+
+        Raises:
+            ShardUnavailable: If the room's server did not answer within so many seconds; 0: within
+                the layer's `publish_timeout`.
+        """
+        self.require_valid_group_name(room)
+        if not self.options.policy_of(room).keeps:
+            return None
+        shard = self.shard_of(room)
+
+        async def work(engine: Engine) -> Position | None:
+            try:
+                async with asyncio.timeout(within or None):
+                    return (await engine.backend.positions(shard, [room]))[0]
+            except TimeoutError:
+                reason = f"no answer within {within:g} s"
+                raise engine.backend.unavailable(shard, reason) from None
+
+        return await self._engines.run(work) or BEGINNING
 
     async def history(self, room: str, limit: int = HISTORY_LIMIT) -> list[Publication]:
         """Return a room's newest publications, at most `limit`, oldest first."""

@@ -19,6 +19,7 @@ from shardlayer.server.connection import CLOSE_TIMEOUT
 from shardlayer.server.handshake import plain_response
 from shardlayer.server.http_channel import let_go
 from shardlayer.server.proxy import ROOT_PATH, proxy_headers, root_path_of, trusts_proxy
+from shardlayer.server.response_pace import ResponsePace
 from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import Transport, addresses, is_plain
 
@@ -41,6 +42,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
     def __init__(self, connection: HTTPConnection, channel: Any, *args: Any) -> None:
         super().__init__(channel, *args)
         self._connection = connection
+        self._pace: ResponsePace | None = None
         connection.request_began()
         if isinstance(channel, HTTPChannel):
             channel.totalHeadersSize = self.server.limits.http_head_size or sys.maxsize
@@ -110,8 +112,16 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
             self.channel.requests.remove(self)
             self._connection.let_go()
 
+    def pace(self) -> ResponsePace:
+        """Return what tells how fast the client reads the response, which has to begin and end."""
+        if self._pace is None:
+            self._pace = ResponsePace(self)
+        return self._pace
+
     def finish(self) -> None:
         """End the answer."""
+        if self._pace is not None:
+            self._pace.end()
         super().finish()
         self._connection.request_ended()
 
@@ -127,6 +137,8 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
             self._abort_timer.cancel()
         if isinstance(self.channel, HTTPChannel):
             let_go(self.channel)
+        if self._pace is not None:
+            self._pace.end()
         super().connectionLost(reason)
 
     def _check_arrival(self, taken: float) -> None:

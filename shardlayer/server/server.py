@@ -209,8 +209,9 @@ class Server(DaphneServer):  # type: ignore[misc]
         return self.websocket_max_message_size or None, self.websocket_max_frame_size or None
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """Run the application for an HTTP request, which may ask how this worker does."""
-        scope.setdefault("extensions", {})["shardlayer"] = {"worker": self._view}
+        """Run the application for an HTTP request, which may ask how worker and client do."""
+        extension = {"worker": self._view, "pace": protocol.pace()}
+        scope.setdefault("extensions", {})["shardlayer"] = extension
         self._lifespan.share_state(scope)
         return super().create_application(protocol, scope)
 

@@ -23,7 +23,7 @@ OF_THE_SERVER = "°"
 OTHER_SETTINGS = {
     "API_MAX_BODY",
     "API_MAX_ITEMS",
-    "MAX_ON_COMMIT_WAITING",  # a publishing process's own
+    *("MAX_ON_COMMIT_WAITING", "POSITION_TIMEOUT"),  # of those who publish, or render
     *("ADMIN_MAX_ROOMS", "ADMIN_MAX_LIVE"),  # of the staff's pages
 }
 
@@ -43,6 +43,7 @@ OTHER_COUNTERS = {
     "sign_outs_untold",
     "admin_pages_refused",
     *("signed_out", "put_out", "renewals_asked"),
+    *("streams", "streams_open", "streams_resumed"),
     *("expired_closed", "notes_taken", "notes_refused"),
     *("accepted°", "adopted°", "drained°", "refused_stopping°", "loop_blocked°"),
 }

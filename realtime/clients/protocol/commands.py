@@ -32,6 +32,7 @@ CLOSE_ABUSE: Final = 4009  # did what the protocol forbids: don't come back
 CLOSE_RATE: Final = 4010  # sent too many commands: come back later
 CLOSE_UNUSED: Final = 4011  # subscribed to nothing in time: come back later
 CLOSE_USER: Final = 4012  # one connection of its user too many: come back later
+LATER_CODES: Final = frozenset({CLOSE_RATE, CLOSE_UNUSED, CLOSE_USER})
 
 
 class ProtocolError(Exception):

@@ -82,13 +82,21 @@ def too_many_rooms(most: int, id: int) -> ProtocolError:
     return ProtocolError("limit", f"A message names at most {most} rooms.", id)
 
 
-def subscribe_to(rooms: Sequence[str]) -> Subscribe:
+def subscribe_to(rooms: Sequence[str], since: Sequence[Position | None] = ()) -> Subscribe:
     """Return the command that the `?room=` parameters of a URL stand for: id 0, a list.
 
-    Each is a room's name, or `NAME~TOKEN`.
+    Each is a room's name, or `NAME~TOKEN`. Where the client is in each may stand in `since`.
     """
     bodies = [_of_parameter(room) for room in rooms]
+    for body, position in zip(bodies, since, strict=False):
+        if position is not None:
+            body |= position._asdict()
     return Subscribe(id=0, rooms=_listed(bodies), many=True)
+
+
+def room_of_parameter(text: str) -> str:
+    """Return the room that a `?room=` parameter names."""
+    return text.partition(ROOM_END)[0]
 
 
 def _of_parameter(text: str) -> dict[str, Any]:

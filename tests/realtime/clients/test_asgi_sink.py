@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from realtime.clients import asgi_sink
-from realtime.clients.asgi_sink import PACED_SIZE, AsgiSink
+from realtime.clients import queued_sink
+from realtime.clients.asgi_sink import AsgiSink
 from realtime.clients.client_counters import counters
+from realtime.clients.queued_sink import PACED_SIZE
 from shardlayer import Broadcast
 
 LIMIT = 100  # bytes
@@ -220,7 +221,7 @@ async def test_finish_ends_the_task() -> None:
 
 async def test_finish_does_not_wait_forever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A close that a stalled client does not take is given up."""
-    monkeypatch.setattr(asgi_sink, "FLUSH_TIMEOUT", 0.01)
+    monkeypatch.setattr(queued_sink, "FLUSH_TIMEOUT", 0.01)
     server = Server()
     server.reading.clear()
     sink = AsgiSink(server.send, limit=LIMIT)

@@ -9,8 +9,8 @@ import pytest
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.test import override_settings
 
-from realtime.clients.asgi_sink import Send
 from realtime.clients.gateway import Gateway
+from realtime.clients.queued_sink import Send
 from realtime.consumers import Application, Receive, Scope
 
 ORIGINS = [

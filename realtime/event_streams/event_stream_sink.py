@@ -1,0 +1,133 @@
+"""Where pushes go for a stream of events."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from realtime.clients.protocol.commands import LATER_CODES
+from realtime.clients.queued_sink import PACED_SIZE, QueuedSink, Send
+from realtime.event_streams.event_text import (
+    COMMENT,
+    close_event,
+    events_of,
+    format_positions,
+    subscribed_rooms,
+)
+from shardlayer import Broadcast, Position
+
+RETRY = (1_000, 5_000)  # milliseconds: between these a stream that is lost comes back
+PASSING_ERRORS: Final = frozenset({"rate", "full", "unavailable", "internal"})  # of rooms
+RETRY_LATER = (20_000, 40_000)  # milliseconds: after what the client has brought on itself
+
+
+class EventStreamSink(QueuedSink):
+    """A sink over the body of a response, see `event_text`.
+
+    Args:
+        send: ASGI's.
+        rooms: Those of the URL, in its order.
+        limit: Bytes that may wait; 0: any amount.
+        wait_sent: Awaited after each write, for a server whose `send` does not wait for the client.
+
+    Attributes:
+        lacks_rooms: Whether a room was refused for what may soon be over.
+    """
+
+    __slots__ = ("_positions", "_retry", "_wait_sent", "lacks_rooms")
+
+    def __init__(
+        self,
+        send: Send,
+        rooms: Sequence[str],
+        *,
+        limit: int,
+        wait_sent: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(send, limit=limit)
+        self._positions: dict[str, Position | None] = dict.fromkeys(rooms)
+        self._wait_sent = wait_sent
+        self.lacks_rooms = False
+        self._retry: int | None = None  # milliseconds, once it is known
+
+    def say_retry(self) -> None:
+        """Say how long a browser that loses the stream waits, each another time."""
+        self._add(b"retry: %d\n\n" % between(RETRY))
+
+    def begin_at(self, positions: Sequence[Position | None]) -> None:
+        """Take where the client is in the rooms, in the URL's order."""
+        self._positions = dict(zip(self._positions, positions, strict=True))
+
+    def comment(self) -> None:
+        """Have something sent, unless something waits anyway, so that no proxy gives up."""
+        if self._close is None and not self._texts:
+            self._add(COMMENT)
+
+    def leave(self, code: int, reason: str, seconds: float) -> None:
+        """Close the stream, and have its client come back after so many seconds."""
+        self._retry = round(seconds * 1000)
+        self.close(code, reason)
+
+    @property
+    def sending(self) -> asyncio.Task[None]:
+        """Is done when all is sent that will be: the stream was closed, or can't be written."""
+        return self._task
+
+    def _add(self, text: bytes) -> None:
+        self._pending += len(text)
+        self._texts.append(text)
+        self._wake.set()
+
+    def _texts_of(self, broadcast: Broadcast) -> Sequence[bytes]:
+        """Return the events, which all streams share, with this one's ids between."""
+        texts: list[bytes] = []
+        for event, text in zip(events_of(broadcast), broadcast.texts, strict=True):
+            if event.room in self._positions:
+                before = self._positions[event.room]
+                epoch = event.epoch or (before.epoch if before is not None else "")
+                self._positions[event.room] = Position(event.offset, epoch)
+                texts.append(self._id())
+            elif not event.room and (rooms := subscribed_rooms(text)):
+                self._joined(rooms)
+                texts.append(self._id())
+            texts.append(event.lines)
+        return texts
+
+    def _joined(self, rooms: Sequence[Mapping[str, Any]]) -> None:
+        for item in rooms:
+            if "error" in item:
+                self.lacks_rooms |= item["error"]["code"] in PASSING_ERRORS
+            else:
+                at = Position(item["offset"], item["epoch"]) if "offset" in item else None
+                self._positions[item["room"]] = at
+
+    def _id(self) -> bytes:
+        return b"id: %b\n" % format_positions(self._positions.values()).encode("ascii")
+
+    def _next(self) -> bytes:
+        """Take as much as makes a good piece."""
+        texts, size = [self._texts.popleft()], 0
+        while self._texts and (size := size + len(texts[-1])) < PACED_SIZE:
+            texts.append(self._texts.popleft())
+        joined = b"".join(texts)
+        self._took(len(joined))
+        return joined
+
+    async def _send_text(self, text: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": text, "more_body": True})
+        if self._wait_sent is not None:
+            await self._wait_sent()
+
+    async def _send_close(self, code: int, reason: str) -> None:
+        retry = self._retry
+        if retry is None:
+            retry = between(RETRY_LATER if code in LATER_CODES else RETRY)
+        last = close_event(code, reason, retry)
+        await self._send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def between(bounds: tuple[int, int]) -> int:
+    """Return a random whole number within the bounds."""
+    return random.randint(*bounds)  # noqa: S311 (nobody gains by knowing it)
