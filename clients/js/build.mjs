@@ -18,9 +18,10 @@ const STATIC = join(HERE, "../../realtime/static/realtime");
 
 /** Members that only the client's own files call, and no browser or protocol has: they get short names. */
 const INTERNAL = [
-  "abandon", "accept", "beat", "check", "complete", "dataAge", "deliveries", "fail", "fetchesToken", "forget",
-  "heard", "hold", "interval", "joinAll", "mayRenewToken", "onDead", "onEnd", "onError", "onLag", "onMessage",
-  "onReady", "overhear", "pongLate", "putOut", "ready", "refuse", "renewToken", "settle", "start",
+  "abandon", "accept", "ask", "beat", "check", "complete", "dataAge", "deliveries", "fail", "fetchesToken",
+  "forget", "heard", "hold", "interval", "joinAll", "leave", "mayRenewToken", "onDead", "onEnd", "onError",
+  "onLag", "onMessage", "onReady", "overhear", "pongLate", "putOut", "ready", "refuse", "renewToken", "settle",
+  "start", "stop", "tell",
 ];
 
 /** What `import("./NAME.js")` in the sources fetches is a file of its own. */
@@ -78,6 +79,7 @@ const SCRIPT = { banner: { js: "(()=>{" }, footer: { js: "})();" } };
 const FILES = await Promise.all([
   built("index", "client"),
   built("global", "client.iife", SCRIPT),
+  built("element", "element", { external: ["./client.js"] }), // which stands beside it
   ...PARTS.map((part) => built(part, `client-${part}`)),
 ]);
 

@@ -7,8 +7,8 @@ import json
 from tests import tools
 from tests.javascript.conftest import PACKAGE, run
 
-SCRIPTS = ("client.js", "client.iife.js", "client-shared.js")
-TYPES = {"types/client.d.ts"}
+SCRIPTS = ("client.js", "client.iife.js", "client-shared.js", "element.js")
+TYPES = {"types/client.d.ts", "types/element.d.ts"}
 
 
 def test_node_tests_pass(node: str) -> None:

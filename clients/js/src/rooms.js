@@ -40,10 +40,10 @@ export class Rooms {
    * @param {import("./subscription.js").Options} [options]
    */
   subscribe(room, handler, options = {}) {
-    const subscription = new Subscription(room, handler, options, (left) => this.#leave(left));
+    const subscription = new Subscription(room, handler, options, this);
     if (!this.#rooms.has(room)) this.#rooms.set(room, new Set());
     this.#in(room).add(subscription);
-    this.#ask(room);
+    this.ask(room);
     return subscription;
   }
 
@@ -81,8 +81,9 @@ export class Rooms {
       }
       const { gap, recovered, replayed } = subscription.accept(reply, asked);
       const { position } = subscription;
-      this.#tell([subscription], "subscribed", { room, position, recovered, replayed });
-      if (gap !== null) this.#tell([subscription], "gap", { room, ...gap });
+      if (/** @type {string} */ (subscription.state) === "joining") continue; // it asks anew
+      this.tell([subscription], "subscribed", { room, position, recovered, replayed });
+      if (gap !== null) this.tell([subscription], "gap", { room, ...gap });
     }
     return others;
   }
@@ -93,14 +94,14 @@ export class Rooms {
    */
   overhear(reply) {
     for (const subscription of this.#in(reply.room)) {
-      if (subscription.overhear(reply)) this.#ask(reply.room);
+      if (subscription.overhear(reply)) this.ask(reply.room);
     }
   }
 
   /** @param {import("./protocol.js").Push} push */
   push(push) {
     for (const subscription of this.#in(push.room)) {
-      if (subscription.push(push)) this.#ask(push.room);
+      if (subscription.push(push)) this.ask(push.room);
     }
   }
 
@@ -117,14 +118,14 @@ export class Rooms {
   reset({ room, reset: position }) {
     for (const subscription of this.#in(room)) {
       const gap = subscription.reset(position);
-      if (gap !== null) this.#tell([subscription], "gap", { room, ...gap });
+      if (gap !== null) this.tell([subscription], "gap", { room, ...gap });
     }
   }
 
   /** @param {{room: string, presence: import("./protocol.js").PresenceNews}} push */
   presence({ room, presence }) {
     const here = this.#in(room);
-    if (here.size > 0) this.#tell(here, "presence", { room, ...presence });
+    if (here.size > 0) this.tell(here, "presence", { room, ...presence });
   }
 
   /** @param {string} room @returns {Set<Subscription>} */
@@ -132,8 +133,8 @@ export class Rooms {
     return this.#rooms.get(room) ?? new Set();
   }
 
-  /** @param {string} room */
-  #ask(room) {
+  /** @internal Ask the server for a room, at the end of this turn. @param {string} room */
+  ask(room) {
     if (!this.#connection()?.ready) return; // `joinAll` will, when there is a connection
     if (this.#asking.size === 0) {
       queueMicrotask(() => {
@@ -238,14 +239,14 @@ export class Rooms {
     if (!isPassing) this.#rooms.delete(room);
     else {
       setTimeout(() => {
-        for (const { state } of this.#in(room)) if (state === "joining") this.#ask(room);
+        for (const { state } of this.#in(room)) if (state === "joining") this.ask(room);
       }, backoffDelay(PASSING_ATTEMPT));
     }
-    this.#tell(subscriptions, "error", error);
+    this.tell(subscriptions, "error", error);
   }
 
-  /** @param {Subscription} subscription */
-  #leave(subscription) {
+  /** @internal @param {Subscription} subscription */
+  leave(subscription) {
     const { room } = subscription;
     const others = this.#in(room);
     if (!others.delete(subscription) || others.size > 0) return;
@@ -255,8 +256,8 @@ export class Rooms {
     this.#connection()?.request({ unsubscribe: { room } }).catch(() => {});
   }
 
-  /** @param {Iterable<Subscription>} subscriptions @param {string} type @param {unknown} detail */
-  #tell(subscriptions, type, detail) {
+  /** @internal @param {Iterable<Subscription>} subscriptions @param {string} type @param {unknown} detail */
+  tell(subscriptions, type, detail) {
     for (const each of subscriptions) each.dispatchEvent(new CustomEvent(type, { detail }));
     this.#emit(type, detail);
   }

@@ -2,16 +2,20 @@
  * One room, as one handler follows it, across connections.
  */
 
+import { backoffDelay } from "./backoff.js";
 import { RealtimeError } from "./protocol.js";
 import { countBetween, judge, merge } from "./recovery.js";
 
-/** So many messages wait for a loop that is slower than its room; one more ends it. */
+/** So many messages wait for a loop that is slower than its room; one more ends it. As for the state. */
 export const WAITING_LIMIT = 10_000;
 
 /** @typedef {import("./protocol.js").Position} Position */
 /** @typedef {import("./protocol.js").Push} Push */
 /** @typedef {import("./protocol.js").Subscribed} Subscribed */
 /** @typedef {import("./recovery.js").Delivery} Delivery */
+
+/** The attempt whose backoff follows the first failure to load: up to 2 s, then 4 s, 8 s … 20 s. */
+const FIRST_ATTEMPT = 2;
 
 /**
  * What a handler gets beside the data.
@@ -25,11 +29,21 @@ export const WAITING_LIMIT = 10_000;
 /** @typedef {Origin & {data: any}} Message What a loop over the subscription gets. */
 
 /**
+ * Fetches the state behind a room, such as rows, and shows it. `since` is where the room was before;
+ * `null` in a room that keeps no history. It may return the position that the server took before its
+ * query, as a view with `live()` answers it: nothing up to there is handed on, since the state has it.
+ * @typedef {(since: Position | null) => any} Load
+ */
+
+/**
  * @typedef {object} Options
  * @property {Position | null} [since] Go on from there; `BEGINNING` for all that the room still
  *   holds. Without it, from now on.
  * @property {string | (() => string | Promise<string>)} [token] Opens the room; the server's page
  *   has it. A function is asked for one each time that the room is joined.
+ * @property {Load} [state] Loads what the room's publications change. Called when the room is joined,
+ *   unless `since` says from where and nothing is missing since; and again whenever something was
+ *   missed, in place of a `gap`. What is published meanwhile waits.
  */
 
 /**
@@ -45,8 +59,10 @@ export const WAITING_LIMIT = 10_000;
  * Events, each with the room in `detail`: `subscribed` ({room, position, recovered, replayed}; after
  * every connect), `gap` ({room, since, position, missed}, see Gap: publications were missed that
  * nobody can bring back, or may have been in a room that keeps no history), `presence` ({room,
- * people, came, went, more}, see PresenceNews: who came and who went), `error` (a RealtimeError: the
- * server said no; the subscription is over), `left` (it is over, whoever ended it).
+ * people, came, went, more}, see PresenceNews: who came and who went), `loaded` ({room, position}:
+ * the state was loaded, see Options), `error` (a RealtimeError: the server said no, and the
+ * subscription is over; or, with the code `state`, loading failed and is tried again), `left` (it is
+ * over, whoever ended it).
  */
 export class Subscription extends EventTarget {
   /** @type {"joining" | "joined" | "left"} */
@@ -66,23 +82,27 @@ export class Subscription extends EventTarget {
   #handlers;
   /** @type {RealtimeError | null} Why it is over, if not by the page's will. */
   #failure = null;
-  #leave;
+  #rooms;
+  #load;
+  /** @type {Delivery[] | null} Published while the state is loaded; another list for each load. */
+  #waiting = null;
 
   /**
    * Made by `RealtimeClient.subscribe`.
    * @param {string} room
    * @param {Handler | undefined} handler
    * @param {Options} options
-   * @param {(subscription: Subscription) => void} leave
+   * @param {import("./rooms.js").Rooms} rooms
    */
-  constructor(room, handler, { since = null, token }, leave) {
+  constructor(room, handler, { since = null, token, state }, rooms) {
     super();
     this.room = room;
     this.#handlers = handler === undefined ? [] : [handler];
     this.#position = since;
     if (typeof token === "function") this.#fetchToken = token;
     else this.#token = token;
-    this.#leave = leave;
+    this.#rooms = rooms;
+    this.#load = state;
   }
 
   /** Where this stands: what a later `subscribe(room, handler, {since})` would go on from. */
@@ -94,7 +114,7 @@ export class Subscription extends EventTarget {
   unsubscribe() {
     if (this.state === "left") return;
     this.refuse();
-    this.#leave(this);
+    this.#rooms.leave(this);
   }
 
   /**
@@ -174,13 +194,20 @@ export class Subscription extends EventTarget {
     // no beginning that could be, and where no history is kept nobody can know: so, a gap.
     const expected = this.#joinedBefore || Boolean(since?.epoch);
     const isWhole = since !== null && position !== null && complete;
-    const gap = expected && !isWhole ? gapBetween(since, position, deliveries.length) : null;
+    const loads = this.#load !== undefined && !isWhole;
+    if (loads && since !== null && position !== null) {
+      this.#joinAnew(); // from now on: what the history still has is in the state
+      return { gap: null, recovered: false, replayed: 0 };
+    }
+    const isGap = expected && !isWhole && !loads;
+    const gap = isGap ? gapBetween(since, position, deliveries.length) : null;
     this.#held = [];
     this.state = "joined";
     this.#joinedBefore = true;
     this.#tokenRefused = false;
     this.#position = position;
-    for (const delivery of deliveries) this.#deliver(delivery);
+    if (loads) void this.#loadState(position); // which begins now, and so has all that came before
+    else for (const delivery of deliveries) this.#deliver(delivery);
     const replayed = deliveries.filter((each) => each.replayed).length;
     return { gap, recovered: reply.recovered === true, replayed };
   }
@@ -241,13 +268,57 @@ export class Subscription extends EventTarget {
   reset(position) {
     this.#held = []; // numbered before the reset
     if (this.state !== "joined") return null;
+    if (this.#load !== undefined) {
+      this.#joinAnew();
+      return null;
+    }
     const gap = gapBetween(this.#position, position, 0);
     this.#position = position;
     return gap;
   }
 
+  /** Have the server say where the room is now, and load the state from there. */
+  #joinAnew() {
+    this.#position = null;
+    this.#waiting = []; // so the load that is under way, if any, is over
+    this.hold();
+    this.#rooms.ask(this.room);
+  }
+
+  /**
+   * The room is joined, which captured a position: load the state behind it, hand on what was published
+   * since, and then what comes. A load that fails is tried again; one that was overtaken by another, begun
+   * after something was missed, has nothing to say any more.
+   * @param {Position | null} since
+   */
+  async #loadState(since) {
+    const { room } = this;
+    /** @type {Delivery[]} */
+    const waiting = (this.#waiting = []);
+    const isOver = () => this.#waiting !== waiting || this.state === "left";
+    for (let attempt = FIRST_ATTEMPT; !isOver(); attempt++) {
+      try {
+        const reached = await this.#load?.(since);
+        if (isOver()) return;
+        this.#waiting = null;
+        this.#rooms.tell([this], "loaded", { room, position: since });
+        const has = (reached?.epoch === since?.epoch && reached?.offset) || 0;
+        for (const each of waiting) if ((each.offset ?? has + 1) > has) this.#deliver(each);
+      } catch (cause) {
+        if (isOver()) return;
+        this.#rooms.tell([this], "error", new RealtimeError("state", `${cause}`, room));
+        await new Promise((resolve) => setTimeout(resolve, backoffDelay(attempt)));
+      }
+    }
+  }
+
   /** @param {Delivery} delivery */
-  #deliver({ data, offset, replayed }) {
+  #deliver(delivery) {
+    if (this.#waiting !== null) {
+      if (this.#waiting.push(delivery) > WAITING_LIMIT) this.#joinAnew(); // and so begin to load anew
+      return;
+    }
+    const { data, offset, replayed } = delivery;
     for (const handler of this.#handlers) {
       if (this.state === "left") return;
       try {

@@ -75,6 +75,12 @@ export interface SubscribeOptions {
   since?: Position | null;
   /** Opens the room, if its rules don't. */
   token?: Token;
+  /**
+   * Loads what the room's publications change: when the room is joined, unless `since` says from where
+   * and nothing is missing since, and again whenever something was missed for good, in place of a `gap`.
+   * What is published meanwhile waits. It may return the position that the server took before it read.
+   */
+  state?: (since: Position | null) => Promise<unknown>;
 }
 
 export interface PublishOptions {
@@ -134,7 +140,7 @@ export interface Identity {
 export type ErrorCode =
   | "anonymous" | "bad_frame" | "bad_json" | "bad_request" | "bad_room" | "bad_token" | "closed" | "expired"
   | "forbidden" | "full" | "internal" | "limit" | "lost" | "not_subscribed" | "offline" | "rate" | "slow"
-  | "timeout" | "token" | "too_large" | "unavailable" | "unknown_command"
+  | "state" | "timeout" | "token" | "too_large" | "unavailable" | "unknown_command"
   | (string & {});
 
 export class RealtimeError extends Error {
@@ -157,6 +163,8 @@ export interface SubscriptionEvents {
     went: string[];
     more?: number;
   }>;
+  /** The `state` of the room was loaded. */
+  loaded: CustomEvent<{ room: string; position: Position | null }>;
   error: CustomEvent<RealtimeError>;
 }
 

@@ -1,0 +1,142 @@
+/**
+ * `<realtime-room>`: an element whose content changes with a room, without a line of JavaScript.
+ *
+ *     {% load realtime static %}
+ *     <script type="module" src="{% static 'realtime/element.js' %}"></script>
+ *     <realtime-room {% realtime_room "orders" html=True %} target="ul"><ul>…</ul></realtime-room>
+ *
+ * The rows that the server rendered stay until something changes, and without JavaScript. Each
+ * publication that `html_change` made appends, prepends, replaces or removes an element. Where
+ * publications were missed for good, the page is fetched again, and the element's content taken out
+ * of it. HTML is code: it is taken only with `data-html`, which the template tag writes for rooms
+ * that clients can't publish to.
+ */
+
+import { RealtimeClient } from "./client.js";
+
+/** @typedef {{html?: string, swap?: string, id?: string}} Change */
+
+/** @type {Map<string, RealtimeClient>} One for each address, for all elements of the page. */
+const clients = new Map();
+
+/** @param {string} url */
+function clientOf(url) {
+  let client = clients.get(url);
+  if (client === undefined) {
+    client = new RealtimeClient(url);
+    clients.set(url, client);
+    client.connect();
+  }
+  return client;
+}
+
+/**
+ * What an element says that `{% realtime_room %}` was written into: which room, and from where.
+ * @param {Element} element
+ * @returns {{room: string, since: {offset: number, epoch: string} | null, token: string | undefined}}
+ */
+export function roomOf(element) {
+  const { room = "", offset, epoch, token } = /** @type {HTMLElement} */ (element).dataset;
+  const since = offset !== undefined && epoch !== undefined;
+  return { room, since: since ? { offset: Number(offset), epoch } : null, token };
+}
+
+/** @type {{createHTML(text: string): string} | undefined} Trusted Types, where a browser has them. */
+const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("shardlayer", {
+  createHTML: (/** @type {string} */ text) => text,
+});
+
+/** @param {string} html @returns {DocumentFragment} */
+function parse(html) {
+  const template = document.createElement("template");
+  template.innerHTML = policy?.createHTML(html) ?? html;
+  return template.content;
+}
+
+/**
+ * Put a change into a container. What comes twice changes nothing the second time.
+ * @param {Element} container
+ * @param {Change} change
+ */
+export function apply(container, { html, swap = "append", id }) {
+  const old = id === undefined ? null : container.querySelector(`#${CSS.escape(id)}`);
+  if (swap === "remove") old?.remove();
+  else if (html === undefined) return;
+  else if (old !== null) old.replaceWith(parse(html));
+  else if (swap === "append") container.append(parse(html));
+  else if (swap === "prepend") container.prepend(parse(html));
+}
+
+/**
+ * Attributes: those of `{% realtime_room %}`; `target`, a selector of the element inside, or
+ * anywhere in the page, that has the rows (default: this one); `src`, the page to fetch again (default:
+ * this one); `url`, the WebSocket (default: `/ws/`).
+ *
+ * Events, which bubble: `realtime-change` (detail: {data, origin}), before a publication is put in,
+ * which does not happen after `preventDefault()`; `realtime-loaded`, after the content was fetched
+ * again; `realtime-error` (detail: a RealtimeError).
+ */
+export class RealtimeRoom extends HTMLElement {
+  /** @type {import("./subscription.js").Subscription | null} */
+  #subscription = null;
+
+  connectedCallback() {
+    const { room, since, token } = roomOf(this);
+    const client = clientOf(this.getAttribute("url") ?? "/ws/");
+    const subscription = client.subscribe(room, (data, origin) => this.#change(data, origin), {
+      since,
+      token,
+      // The page that has this element has the state; a room without history can't say more.
+      state: () => this.#load(),
+    });
+    subscription.addEventListener("error", (event) => {
+      this.#tell("error", /** @type {CustomEvent} */ (event).detail);
+    });
+    this.#subscription = subscription;
+  }
+
+  disconnectedCallback() {
+    this.#subscription?.unsubscribe();
+    this.#subscription = null;
+  }
+
+  /** The element that has the rows. */
+  get container() {
+    return containerOf(this, document);
+  }
+
+  /** @param {any} data @param {any} origin */
+  #change(data, origin) {
+    if (!this.#tell("change", { data, origin })) return;
+    if (this.dataset.html !== undefined && data?.swap !== undefined) apply(this.container, data);
+  }
+
+  async #load() {
+    const page = this.getAttribute("src") ?? location.href;
+    const response = await fetch(page, { headers: { accept: "text/html" } });
+    if (!response.ok) throw new Error(`${page} answered ${response.status}.`);
+    const text = await response.text();
+    const parsed = new DOMParser().parseFromString(policy?.createHTML(text) ?? text, "text/html");
+    const room = CSS.escape(this.dataset.room ?? "");
+    const fresh = parsed.querySelector(`realtime-room[data-room="${room}"]`);
+    if (fresh === null) throw new Error(`${page} has no element of this room.`);
+    this.container.replaceChildren(...containerOf(fresh, parsed).childNodes);
+    this.#tell("loaded", {});
+    return roomOf(fresh).since;
+  }
+
+  /** @param {string} type @param {unknown} detail @returns {boolean} Whether to go on. */
+  #tell(type, detail) {
+    const init = { bubbles: true, cancelable: true, detail };
+    return this.dispatchEvent(new CustomEvent(`realtime-${type}`, init));
+  }
+}
+
+/** @param {Element} element @param {Document} page @returns {Element} */
+function containerOf(element, page) {
+  const target = element.getAttribute("target");
+  if (target === null) return element;
+  return element.querySelector(target) ?? page.querySelector(target) ?? element;
+}
+
+customElements.define("realtime-room", RealtimeRoom);
