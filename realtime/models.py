@@ -24,6 +24,7 @@ class Room(models.Model):
             ("publish_room", "Can publish to rooms, and clear their history"),
             ("disconnect_room", "Can disconnect members of rooms"),
             ("drain_node", "Can drain a node"),
+            ("replay_letter", "Can replay dead letters of Kafka"),
         ]
 
     def __str__(self) -> str:

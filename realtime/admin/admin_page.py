@@ -26,6 +26,7 @@ from django.urls import NoReverseMatch, URLPattern, get_script_prefix, path, rev
 from realtime.admin.admin_permissions import Permission, allowed, may
 from realtime.admin.live_tickets import LiveTicket, write_ticket
 from realtime.conf import conf
+from realtime.operations.kafka_failures import KafkaUnavailable
 from shardlayer import ShardUnavailable
 
 if TYPE_CHECKING:
@@ -199,9 +200,10 @@ class AdminPage(_ModelAdmin):
         entry = self.log_change(request, subject, deed)
         try:
             result = action()
-        except ShardUnavailable as error:
+        except (ShardUnavailable, KafkaUnavailable) as error:
+            service = "Redis" if isinstance(error, ShardUnavailable) else "Kafka"
             if entry is not None:
-                entry.change_message = f"{deed} Redis did not answer: it may not have happened."
+                entry.change_message = f"{deed} {service} did not answer: it may not have happened."
                 entry.save(update_fields=["change_message"])
             messages.warning(request, f"Nobody knows whether this was done. {error}")
             return None

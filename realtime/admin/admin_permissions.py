@@ -15,6 +15,7 @@ class Permission(StrEnum):
     PUBLISH = "realtime.publish_room"  # also to everybody; also to clear a history
     DISCONNECT = "realtime.disconnect_room"
     DRAIN = "realtime.drain_node"
+    REPLAY = "realtime.replay_letter"
 
 
 def may(user: AbstractBaseUser | AnonymousUser, permission: Permission) -> bool:
