@@ -22,6 +22,8 @@ from benchmarks.arguments import Arguments, read_arguments
 from benchmarks.balancer.plans import run_balancer
 from benchmarks.balancer.targets import balancer_table, balancer_targets
 from benchmarks.broadcast import SCENARIOS
+from benchmarks.calm.plans import run_calm
+from benchmarks.calm.targets import calm_table, calm_targets
 from benchmarks.children import ChildFailed
 from benchmarks.connect import Connections
 from benchmarks.faults.run import run_faults
@@ -182,6 +184,15 @@ def _presence(asked: Arguments, run: dict[str, Any], folder: Path, console: Cons
     return figures, presence_targets(figures), presence_table(figures)
 
 
+def _calm(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions(VERSIONS, binary())
+    figures = []
+    for figure in run_calm(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
+        figures.append(figure)
+        _show(figure, console)
+    return figures, calm_targets(figures), calm_table(figures)
+
+
 def _observing(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
     run["versions"] = describe_versions(VERSIONS, binary())
     figures = []
@@ -256,6 +267,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "layer": _layer,
     "history": _history,
     "presence": _presence,
+    "calm": _calm,
     "observing": _observing,
     "balancer": _balancer,
     "rolling": _rolling,

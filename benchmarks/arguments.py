@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.balancer.plans import PLANS as BALANCER
 from benchmarks.broadcast import SCENARIOS
+from benchmarks.calm.plans import PLANS as CALM
 from benchmarks.faults.brokers import APACHE, EMBEDDED
 from benchmarks.faults.run import NAMES as FAULTS
 from benchmarks.history.run import PLANS
@@ -25,6 +26,7 @@ _MEASURES = {
     "layer": tuple(NAMES),
     "history": tuple(PLANS),
     "presence": tuple(PRESENCE),
+    "calm": tuple(CALM),
     "balancer": tuple(BALANCER),
     "rolling": tuple(ROLLING),
     "observing": tuple(OBSERVING),
@@ -87,6 +89,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("rolling", "what clients see of a rolling restart, and how fast all come back"),
         ("hostile", "what strangers send: does the worker stand it, and do others notice?"),
         ("presence", "what it costs to know who is in a room, and what a dead node leaves"),
+        ("calm", "what a room that is written to seldom saves a worker"),
         ("observing", "what it costs a worker that its figures are kept and read"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
@@ -164,7 +167,7 @@ def _faults(asked: argparse.Namespace) -> Arguments:
 def _choices(benchmark: str) -> Iterable[str]:
     if benchmark == "layer":
         return LAYERS
-    if benchmark in ("history", "presence", "observing", "balancer", "rolling", "hostile"):
+    if benchmark in ("history", "presence", "calm", "observing", "balancer", "rolling", "hostile"):
         return ()
     return (peer for peer in PEERS if peer not in _WITHOUT[benchmark])
 

@@ -1,0 +1,1 @@
+"""`calm`: what a calm room saves a worker."""
