@@ -19,6 +19,7 @@ DOTTED = re.compile(r"(?<![\w./-])(?:shardlayer|realtime)(?:\.\w+)+")
 NOT_A_MODULE = re.compile(r"(realtime|shardlayer)\.[EW]\d+")  # the ids of system checks
 FILE = re.compile(r"(?<![\w./*{-])(?!test_)[\w/]+\.(?:py|lua)\b")  # also by its last part alone
 NOT_OURS = {"manage.py", "_state.py"}  # a project's; h11's
+EXAMPLE = "shop/"  # begins the files of the project that the docs make up
 LINK = re.compile(r"\]\((?!https?:)([^)]+)\)")
 
 
@@ -59,7 +60,8 @@ def files() -> frozenset[str]:
 
 def missing_files(text: str) -> set[str]:
     """Return which source files a text names that are not there."""
-    return set(FILE.findall(text)) - files() - NOT_OURS
+    named = {name for name in FILE.findall(text) if not name.startswith(EXAMPLE)}
+    return named - files() - NOT_OURS
 
 
 @cache
