@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from demo.embedded import EmbeddedValkey
-from realtime.operations import CannotDrain, NodeStatus, drain, nodes, overview, shards
+from realtime.operations import CannotDrain, NodeStatus, drain, kafka, nodes, overview, shards
 from shardlayer import __version__
 from shardlayer.core.sharding import shard_of
 from tests.realtime.conftest import channel_layers
@@ -211,6 +212,29 @@ def test_dead_redis_is_unknown_in_time(
         return shard.state == "up" and shard.since is not None and shard.since > stopped
 
     wait_until(is_back)
+
+
+def test_hanging_redis_is_unknown_in_time(
+    deployment: Deployment, workers: list[tuple[Process, int]], settings: Settings
+) -> None:
+    """A server that takes connections and answers nothing is waited for once, and no longer."""
+    settings.REALTIME = {"CHECK_TIMEOUT": 0.5}
+    assert nodes().is_known
+    server = deployment.redis.pid
+    assert server is not None
+    os.kill(server, signal.SIGSTOP)
+    try:
+        for look in (nodes, shards, kafka, overview):
+            begun = time.monotonic()
+            found = look()
+            assert time.monotonic() - begun < 0.5 + 5  # a busy machine
+            assert len(found.silent) == 1
+            assert "0.5 s" in next(iter(found.silent.values()))
+        assert overview().connections is None
+    finally:
+        os.kill(server, signal.SIGCONT)
+    settings.REALTIME = {"CHECK_TIMEOUT": 10}
+    wait_until(lambda: len(nodes().nodes) == 2)
 
 
 def test_nothing_is_told_where_it_is_off(deployment: Deployment, settings: Settings) -> None:
