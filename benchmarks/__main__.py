@@ -18,6 +18,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.admin.plans import run_admin
+from benchmarks.admin.targets import admin_table, admin_targets
 from benchmarks.arguments import Arguments, read_arguments
 from benchmarks.balancer.plans import run_balancer
 from benchmarks.balancer.targets import balancer_table, balancer_targets
@@ -202,6 +204,15 @@ def _observing(asked: Arguments, run: dict[str, Any], folder: Path, console: Con
     return figures, observing_targets(figures), observing_table(figures)
 
 
+def _admin(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions(VERSIONS, binary())
+    figures = []
+    for figure in run_admin(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
+        figures.append(figure)
+        _show(figure, console)
+    return figures, admin_targets(figures), admin_table(figures)
+
+
 def _balancer(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
     run["versions"] = describe_versions(VERSIONS, binary())
     figures = []
@@ -269,6 +280,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "presence": _presence,
     "calm": _calm,
     "observing": _observing,
+    "admin": _admin,
     "balancer": _balancer,
     "rolling": _rolling,
     "hostile": _hostile,

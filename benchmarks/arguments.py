@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.admin.plans import PLANS as ADMIN
 from benchmarks.balancer.plans import PLANS as BALANCER
 from benchmarks.broadcast import SCENARIOS
 from benchmarks.calm.plans import PLANS as CALM
@@ -30,6 +31,7 @@ _MEASURES = {
     "balancer": tuple(BALANCER),
     "rolling": tuple(ROLLING),
     "observing": tuple(OBSERVING),
+    "admin": tuple(ADMIN),
 }
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
 _SEEDS = 10_000  # to choose from: short enough to be typed again
@@ -44,11 +46,12 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast", "connect", "layer", "history", "presence", "observing", "balancer",
-            "rolling", "hostile" or "faults".
+        benchmark: "broadcast", "connect", "layer", "history", "presence", "observing", "admin",
+            "balancer", "rolling", "hostile" or "faults".
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
-        measures: Names, of `layer`, `history`, `presence`, `observing`, `balancer` and `rolling`.
+        measures: Names, of `layer`, `history`, `presence`, `observing`, `admin`, `balancer` and
+            `rolling`.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
@@ -91,6 +94,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("presence", "what it costs to know who is in a room, and what a dead node leaves"),
         ("calm", "what a room that is written to seldom saves a worker"),
         ("observing", "what it costs a worker that its figures are kept and read"),
+        ("admin", "how long the list of 100,000 rooms takes, and holds up Redis"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
         command.add_argument("--quick", action="store_true", help="small, one round: does it work?")
@@ -167,7 +171,7 @@ def _faults(asked: argparse.Namespace) -> Arguments:
 def _choices(benchmark: str) -> Iterable[str]:
     if benchmark == "layer":
         return LAYERS
-    if benchmark in ("history", "presence", "calm", "observing", "balancer", "rolling", "hostile"):
+    if benchmark in (*_MEASURES, "hostile"):
         return ()
     return (peer for peer in PEERS if peer not in _WITHOUT[benchmark])
 
