@@ -140,6 +140,7 @@ def test_nobody_is_left_out(visitors: Visitors, site: Workers, how: dict[str, ob
     page = enter(visitors, site, PAGES[0], **how)
     if forced:
         page.emulate_media(forced_colors="active")
+    expect_live(page)  # nothing that it loads is cut off
     axe = (files("axe_playwright_python") / "axe.min.js").read_text()
     for path in PAGES:
         page.goto(f"{site.first.url}admin/realtime/{path}")
