@@ -22,7 +22,7 @@ BURSTS = "worker CPU per delivery in bursts of 20, 500 clients"
 CONNECT = "worker CPU per connect with a subscription"
 OFF, ON = "figures off", "figures on"
 
-SCRAPE = 1.0  # seconds between two scrapes of /metrics; Prometheus' default is a minute
+SCRAPE = 5.0  # seconds between two scrapes of /metrics; deploy/prometheus asks each 15 s
 SIZE = 250  # bytes of a message's data
 
 SEEN = replace(
@@ -44,7 +44,7 @@ SIDES: Sequence[tuple[str, Peer]] = ((OFF, UNSEEN), (ON, SEEN))
 
 @contextmanager
 def scraped(rig: Rig) -> Iterator[None]:
-    """Ask a server for its figures each second, inside the block.
+    """Ask a server for its figures every few seconds, inside the block.
 
     Raises:
         OSError: It did not answer.

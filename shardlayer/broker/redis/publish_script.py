@@ -56,7 +56,11 @@ def publish(
     latest_keys: list[str] = []
     numbers: list[int] = []  # of each publication's group
     details: list[bytes] = []
-    is_plain = not [item for item in batch.items if item.mark is not None or item.idempotency_key]
+    is_plain = not [
+        item
+        for item in batch.items
+        if item.mark is not None or item.idempotency_key or item.preface
+    ]
     for item in batch.items:
         groups = kept if item.policy.keeps else passing
         number = groups.get(item.group)
@@ -111,7 +115,7 @@ def publish(
         _packed(numbers),
         b"".join(details),
         milliseconds(meta_ttl_per_publication),
-        _prefaces(batch.items),
+        b"" if is_plain else _prefaces(batch.items),
     ]
     bodies = [item.body for item in batch.items]
     return Call(
