@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -13,110 +16,131 @@ from urllib.request import urlopen
 
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
-from benchmarks.peers.base import Peer
 from benchmarks.peers.ours.peer import OURS
 from benchmarks.rig import Rig
 
 DELIVER = "worker CPU per delivery, 500 clients"
 BURSTS = "worker CPU per delivery in bursts of 20, 500 clients"
 CONNECT = "worker CPU per connect with a subscription"
+SECOND = "idle worker CPU a second, scraped each 5 s"
 OFF, ON = "figures off", "figures on"
 
 SCRAPE = 5.0  # seconds between two scrapes of /metrics; deploy/prometheus asks each 15 s
 SIZE = 250  # bytes of a message's data
+PAUSE = 0.02  # seconds for a signal to arrive
 
-SEEN = replace(
+SWITCHED = replace(
     OURS,
-    name="ours-seen",
-    environment={**OURS.environment, "METRICS_DIRECTORY": "{folder}/metrics"},
-)
-UNSEEN = replace(
-    OURS,
-    name="ours-unseen",
+    name="ours-switched",
     command=(
         *(sys.executable, "-m", "shardlayer.server"),
         *("-v", "0", "-b", "127.0.0.1", "-p", "{port}"),
-        "benchmarks.observing.unseen_application:application",
+        "benchmarks.observing.switched_application:application",
     ),
+    environment={**OURS.environment, "METRICS_DIRECTORY": "{folder}/metrics"},
 )
-SIDES: Sequence[tuple[str, Peer]] = ((OFF, UNSEEN), (ON, SEEN))
 
 
-@contextmanager
-def scraped(rig: Rig) -> Iterator[None]:
-    """Ask a server for its figures every few seconds, inside the block.
+class SwitchedRig(Rig):
+    """A worker whose figures can be switched on and off; while they are on it is scraped."""
 
-    Raises:
-        OSError: It did not answer.
+    def __init__(self, placement: Placement, folder: Path, *, samples: bool = False) -> None:
+        environment = {**SWITCHED.environment, "OBSERVING_SAMPLES": str(int(samples))}
+        super().__init__(replace(SWITCHED, environment=environment), placement, folder)
+        self._is_on = threading.Event()
+        self._is_on.set()
+
+    def switch(self, side: str) -> None:
+        """Switch the figures `ON` or `OFF`."""
+        os.kill(self.server.pid, signal.SIGUSR1 if side == ON else signal.SIGUSR2)
+        if side == ON:
+            self._is_on.set()
+        else:
+            self._is_on.clear()
+        time.sleep(PAUSE)
+
+    @contextmanager
+    def scraped(self) -> Iterator[None]:
+        """Ask for the figures every few seconds in which they are on, inside the block.
+
+        Raises:
+            OSError: The worker did not answer.
+        """
+        stop = threading.Event()
+        failures: list[OSError] = []
+
+        def scrape() -> None:
+            seconds = SCRAPE
+            while not stop.wait(STEP):
+                seconds += STEP if self._is_on.is_set() else 0
+                if seconds < SCRAPE or not self._is_on.is_set():
+                    continue
+                seconds = 0.0
+                try:
+                    with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+                        answer.read()
+                except OSError as error:
+                    failures.append(error)
+                    return
+
+        thread = threading.Thread(target=scrape)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+        if failures:
+            raise failures[0]
+
+
+STEP = 0.05  # seconds between two looks whether it is time to scrape
+
+
+def there_and_back(pairs: int, first: int = 1) -> Iterator[tuple[int, str]]:
+    """Yield the order of turns: each pair has both sides, and what comes first changes.
+
+    Each side comes with the number of its pair, from `first` on; only they are compared.
     """
-    stop = threading.Event()
-    failures: list[OSError] = []
-
-    def scrape() -> None:
-        while not stop.is_set():
-            try:
-                with urlopen(f"http://127.0.0.1:{rig.port}/metrics", timeout=10) as answer:
-                    answer.read()
-            except OSError as error:
-                failures.append(error)
-                return
-            stop.wait(SCRAPE)
-
-    thread = threading.Thread(target=scrape)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    if failures:
-        raise failures[0]
-
-
-def there_and_back(round: int) -> Sequence[tuple[int, int]]:
-    """Return the order of two sides in four turns: a steady drift favours none of them.
-
-    Each with the number of the pair of turns that are compared.
-    """
-    order = (0, 1, 1, 0) if round % 2 else (1, 0, 0, 1)
-    return [(2 * round - 1 + turn // 2, side) for turn, side in enumerate(order)]
+    for pair in range(first, first + pairs):
+        for side in (OFF, ON) if pair % 2 else (ON, OFF):
+            yield pair, side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliveries:
-    """Both stand side by side, and take turns; each round starts new processes."""
+    """One worker, switched on and off in short turns; each round starts a new one."""
 
     members: int = 500
-    seconds: float = 2.0
-    rounds: int = 5
+    seconds: float = 0.6  # of a turn
+    pairs: int = 25  # of turns in a round
+    rounds: int = 4
 
     def quick(self) -> Self:
         """Return the same for a look whether all of it works."""
-        return replace(self, members=50, seconds=0.3, rounds=1)
+        return replace(self, members=50, seconds=0.2, pairs=2, rounds=1)
 
     def run(self, placement: Placement, folder: Path) -> Iterator[Figure]:
         """Yield the figures of all rounds."""
-        for round in range(1, self.rounds + 1):
-            with ExitStack() as stack:
-                rigs = [stack.enter_context(Rig(peer, placement, folder)) for _, peer in SIDES]
-                stack.enter_context(scraped(rigs[1]))
-                for rig in rigs:
-                    rig.connect(self.members)
-                    rig.verify()
-                    rig.one_by_one(burst=20, size=SIZE, seconds=min(0.5, self.seconds))
+        for round in range(self.rounds):
+            with SwitchedRig(placement, folder) as rig:
+                rig.connect(self.members)
+                rig.verify()
+                rig.one_by_one(burst=20, size=SIZE, seconds=min(0.5, self.seconds))
+                rig.settle()
                 for measure, burst in ((DELIVER, 1), (BURSTS, 20)):
-                    for pair, side in there_and_back(round):
-                        yield self._turn(rigs[side], SIDES[side][0], measure, burst, pair)
+                    for pair, side in there_and_back(self.pairs, 1 + round * self.pairs):
+                        rig.switch(side)
+                        yield self._turn(rig, side, measure, burst, pair)
 
-    def _turn(self, rig: Rig, name: str, measure: str, burst: int, round: int) -> Figure:
-        rig.settle()
+    def _turn(self, rig: SwitchedRig, side: str, measure: str, burst: int, pair: int) -> Figure:
         before = rig.usage().server
         found = rig.one_by_one(burst=burst, size=SIZE, seconds=self.seconds)
         deliveries = found["published"] * rig.members
         return Figure(
             measure=measure,
-            layer=name,
-            round=round,
+            layer=side,
+            round=pair,
             value=(rig.usage().server - before) / deliveries / 1e3,
             unit="µs",
             calls=deliveries,
@@ -126,34 +150,31 @@ class Deliveries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connects:
-    """Clients connect to the one and to the other in turns, some hundred at a time, and stay."""
+    """Clients connect to a worker that is switched on and off in turns, and stay."""
 
     warm_up: int = 200
-    count: int = 400  # in one turn
-    rounds: int = 5
+    count: int = 100  # in one turn
+    pairs: int = 9
+    rounds: int = 6
 
     def quick(self) -> Self:
         """Return the same for a look whether all of it works."""
-        return replace(self, warm_up=50, count=100, rounds=1)
+        return replace(self, warm_up=50, count=50, pairs=2, rounds=1)
 
     def run(self, placement: Placement, folder: Path) -> Iterator[Figure]:
         """Yield the figures of all rounds."""
-        for round in range(1, self.rounds + 1):
-            with ExitStack() as stack:
-                rigs = [stack.enter_context(Rig(peer, placement, folder)) for _, peer in SIDES]
-                stack.enter_context(scraped(rigs[1]))
-                for rig in rigs:
-                    rig.connect(self.warm_up)
-                    rig.verify()
-                for pair, side in there_and_back(round):
-                    rig = rigs[side]
-                    rig.settle()
+        for round in range(self.rounds):
+            with SwitchedRig(placement, folder) as rig:
+                rig.connect(self.warm_up)
+                rig.verify()
+                rig.settle()
+                for pair, side in there_and_back(self.pairs, 1 + round * self.pairs):
+                    rig.switch(side)
                     before = rig.usage().server
                     rig.connect(self.count)
-                    rig.settle()
                     yield Figure(
                         measure=CONNECT,
-                        layer=SIDES[side][0],
+                        layer=side,
                         round=pair,
                         value=(rig.usage().server - before) / self.count / 1e3,
                         unit="µs",
@@ -161,9 +182,43 @@ class Connects:
                     )
 
 
-Plan = Deliveries | Connects
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seconds:
+    """A worker with clients to whom nothing is published: what sampling and scrapes cost it."""
 
-PLANS: Mapping[str, Callable[[], Plan]] = {"deliveries": Deliveries, "connects": Connects}
+    members: int = 500
+    seconds: float = 10.0  # of a turn: twice `SCRAPE`
+    pairs: int = 4
+    rounds: int = 2
+
+    def quick(self) -> Self:
+        """Return the same for a look whether all of it works."""
+        return replace(self, members=50, seconds=2.0, pairs=1, rounds=1)
+
+    def run(self, placement: Placement, folder: Path) -> Iterator[Figure]:
+        """Yield the figures of all rounds."""
+        for round in range(self.rounds):
+            with SwitchedRig(placement, folder, samples=True) as rig, rig.scraped():
+                rig.connect(self.members)
+                rig.settle()
+                for pair, side in there_and_back(self.pairs, 1 + round * self.pairs):
+                    rig.switch(side)
+                    before = rig.usage()
+                    time.sleep(self.seconds)
+                    after = rig.usage()
+                    used = (after.server - before.server) / (after.wall - before.wall)
+                    yield Figure(
+                        measure=SECOND, layer=side, round=pair, value=used * 1e3, unit="ms", calls=1
+                    )
+
+
+Plan = Deliveries | Connects | Seconds
+
+PLANS: Mapping[str, Callable[[], Plan]] = {
+    "deliveries": Deliveries,
+    "connects": Connects,
+    "seconds": Seconds,
+}
 """What can be asked for."""
 
 

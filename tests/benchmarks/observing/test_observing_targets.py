@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.layer.figures import Figure
-from benchmarks.observing.plans import OFF, ON, there_and_back
+from benchmarks.observing.plans import OFF, ON, SECOND, there_and_back
 from benchmarks.observing.targets import LIMITS, observing_targets
 
 
@@ -13,13 +13,19 @@ def figures(on: float) -> list[Figure]:
     """Return one pair of turns of everything."""
     return [
         Figure(measure=measure, layer=layer, round=1, value=value, unit="µs", calls=1)
-        for measure in LIMITS
+        for measure in (*LIMITS, SECOND)
         for layer, value in ((OFF, 100.0), (ON, on))
     ]
 
 
 @pytest.mark.parametrize(
-    ("on", "expected"), [(102, [True] * 3), (103, [False, False, True]), (104, [False] * 3)]
+    ("on", "expected"),
+    [
+        (102, [True] * 4),
+        (103, [False, False, True, True]),
+        (104, [False, False, False, True]),
+        (106, [False] * 4),
+    ],
 )
 def test_what_is_reached(on: float, expected: list[bool]) -> None:
     """Each limit counts by itself."""
@@ -28,5 +34,6 @@ def test_what_is_reached(on: float, expected: list[bool]) -> None:
 
 def test_turns_are_compared_in_pairs() -> None:
     """Each side once in each pair, and the pairs of all rounds have numbers of their own."""
-    turns = [turn for round in (1, 2) for turn in there_and_back(round)]
-    assert sorted(turns) == [(pair, side) for pair in (1, 2, 3, 4) for side in (0, 1)]
+    turns = [*there_and_back(2), *there_and_back(2, 3)]
+    assert sorted(turns) == [(pair, side) for pair in (1, 2, 3, 4) for side in (OFF, ON)]
+    assert [side for _, side in turns[:4]] == [OFF, ON, ON, OFF]
