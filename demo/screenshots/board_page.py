@@ -27,7 +27,7 @@ _FIELD = re.compile(r"\{\{(\w+)\}\}")
 
 
 def dashboards() -> Sequence[Any]:
-    """Return what deploy/grafana/dashboards.py makes the files of."""
+    """Return what the files in deploy/grafana are made of."""
     found: Sequence[Any] = runpy.run_path(str(SOURCE), run_name="dashboards")["DASHBOARDS"]
     return found
 

@@ -58,8 +58,12 @@ PICTURES: Sequence[Picture] = (
         width=1100,
         height=1000,
     ),
+    _admin("overview", "overviewpage/", height=720),
     _admin("rooms", "room/", height=760),
     _admin("room", "room/chat.lobby/", height=1000),
+    _admin("shards", "shardspage/", height=900),
+    _admin("nodes", "nodespage/", height=560),
+    _admin("kafka", "kafkapage/", height=900),
     *(
         Picture(name=f"dashboard-{name}", shows="dashboard", path=f"shardlayer-{name}", width=1240)
         for name in ("overview", "node", "shard", "kafka")
