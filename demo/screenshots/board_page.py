@@ -16,7 +16,7 @@ from urllib.request import urlopen
 from demo.screenshots.panel_chart import COLOURS, Series, legend_of, panel_chart
 
 HERE = Path(__file__).resolve().parent
-SOURCE = HERE.parents[1] / "deploy" / "grafana" / "dashboards.py"
+SOURCE = (HERE.parents[1] / "deploy" / "grafana" / "dashboards").with_suffix(".py")
 RATE = "10s"  # what Grafana's $__rate_interval is here: scraped each second
 SPAN = 75.0  # seconds that a chart shows
 STEP = 1  # seconds
