@@ -71,8 +71,6 @@ export class RealtimeClient extends EventTarget {
   #attempt = 0;
   /** @type {number | null} Milliseconds: when the server that goes wants this client back. */
   #returnIn = null;
-  /** @type {{connection: Connection | null, client: string} | null} Whose id is known. */
-  #named = null;
   /** @type {number | undefined} */
   #retryTimer;
   /** @type {number | undefined} */
@@ -166,13 +164,7 @@ export class RealtimeClient extends EventTarget {
    *   share the connection: what left it out would be missing in the others.
    */
   async connectionId() {
-    if (this.#shared !== null) return "";
-    const connection = this.#connection;
-    if (connection === null || connection !== this.#named?.connection) {
-      const { client } = await this.identity();
-      this.#named = { connection: this.#connection, client };
-    }
-    return this.#named.client;
+    return this.#shared === null ? (await this.identity()).client : "";
   }
 
   /**
@@ -189,6 +181,16 @@ export class RealtimeClient extends EventTarget {
     const publish = { room, data, key: key ?? (retryFor > 0 ? newKey() : undefined) };
     const send = () => this.#request({ publish });
     return (await sendUntilTaken(send, retryFor, this.#options.random)).published;
+  }
+
+  /**
+   * Send a command of the site's own (a `RoomConsumer` with `command_NAME`); never queued.
+   * @param {string} name
+   * @param {unknown} value Anything that JSON can say.
+   * @returns {Promise<any>} What it answers; rejects with `refused` where the site says no.
+   */
+  async command(name, value) {
+    return (await this.#request({ [name]: value }))[name];
   }
 
   /**

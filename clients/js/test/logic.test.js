@@ -36,6 +36,25 @@ for (const [offset, verdict] of [
   });
 }
 
+for (const [name, push, verdict] of [
+  ["a push of a conflated room follows what it names", { offset: 9, after: 5 }, "deliver"],
+  ["or what is behind that", { offset: 9, after: 3 }, "deliver"],
+  ["but not what lies before", { offset: 9, after: 6 }, "resync"],
+  ["nor what is there already", { offset: 5, after: 3 }, "resync"],
+]) {
+  test(name, () => {
+    const got = { room: "r", data: {}, ...push };
+    assert.equal(judge({ offset: 5, epoch: "a" }, got), verdict);
+  });
+}
+
+test("a held push without data moves the position and is not handed on; one of a conflated room is no hole", () => {
+  const held = [{ room: "r", offset: 8 }, { room: "r", offset: 12, after: 8, data: 12 }];
+  const merged = merge(since(7), reply(7), held);
+  assert.deepEqual(merged.deliveries.map(({ offset }) => offset), [12]);
+  assert.deepEqual([merged.position, merged.complete], [since(12), true]);
+});
+
 test("what another subscription missed is dropped by one that has it", () => {
   const replayed = (offset) => judge({ offset: 5, epoch: "a" }, { room: "r", offset, data: {}, replayed: true });
   assert.deepEqual([4, 5, 6, 7].map(replayed), ["drop", "drop", "deliver", "resync"]);

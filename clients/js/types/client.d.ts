@@ -130,6 +130,8 @@ export interface Presence {
 export interface Identity {
   /** The worker that answers. */
   node: string;
+  /** The connection's id, by which a publication may leave this client out. */
+  client: string;
   /** The user's name; `null` for an anonymous client. */
   user: string | null;
   /** The user's own room. */
@@ -232,6 +234,10 @@ export interface RealtimeClient extends Emits<ClientEvents> {
   presence(room: string, options?: { limit?: number; after?: string }): Promise<Presence>;
   /** Who the server takes this client for. */
   identity(): Promise<Identity>;
+  /** The present connection's id, for the header `X-Realtime-Client`. */
+  connectionId(): Promise<string>;
+  /** A command of the site's own; never queued. */
+  command<T = unknown>(name: string, value: unknown): Promise<T>;
   /** Milliseconds there and back. */
   ping(): Promise<number>;
 }
