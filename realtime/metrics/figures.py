@@ -282,6 +282,12 @@ FIGURES: tuple[Figure, ...] = (
         label="outcome",
     ),
     _counter(
+        "reports_total",
+        "Reports that this process made of itself, by whether every server that keeps them did",
+        _each("reports", "taken", "missed"),
+        label="outcome",
+    ),
+    _counter(
         "positions_unknown_total",
         "Pages that got no position, as Redis did not answer in time",
         _of("positions.unknown"),

@@ -13,6 +13,8 @@ from realtime.clients.client_counters import ClientCounters
 from realtime.clients.client_counters import counters as client_counters
 from realtime.live_rooms import PositionCounters
 from realtime.live_rooms import counters as position_counters
+from realtime.nodes.report_counters import ReportCounters
+from realtime.nodes.report_counters import counters as report_counters
 from realtime.on_commit import OnCommitCounters
 from realtime.on_commit import counters as on_commit_counters
 from shardlayer import (
@@ -115,6 +117,7 @@ class Sources:
         is_worker = process.role == "worker"
         self.clients: ClientCounters | None = client_counters if is_worker else None
         self.on_commit: OnCommitCounters = on_commit_counters
+        self.reports: ReportCounters = report_counters
         self.positions: PositionCounters = position_counters
         # Only a process of our own server has it; importing it here would install its reactor.
         server = sys.modules.get("shardlayer.server.server_counters")

@@ -13,6 +13,7 @@ from realtime.conf import conf
 from realtime.metrics.metric_sources import Process, Sources
 from realtime.nodes.node_report import NodeIdentity, compose, totals_of
 from realtime.nodes.readings import NodeReading
+from realtime.nodes.report_counters import counters
 from shardlayer import Tasks, Throttle, new_process
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,10 @@ class Reporter:
             within=self._within,
         )
         readings.append(now)
+        if silent:
+            counters.missed += 1
+        else:
+            counters.taken += 1
         if silent and self._complaint.is_due():
             said = "; ".join(f"{server}: {why}" for server, why in silent.items())
             logger.info("What is told of this process was not taken by %s", said)

@@ -13,6 +13,7 @@ from pytest_django import Settings
 from realtime.metrics.metric_sources import Process, Sources
 from realtime.nodes.node_report import NodeIdentity, compose
 from realtime.nodes.readings import NodeReading
+from realtime.nodes.report_counters import counters
 from realtime.nodes.reporter import Reporter
 from realtime.operations import anodes
 from shardlayer import MAX_REPORT, ShardedChannelLayer
@@ -89,7 +90,8 @@ async def test_dead_redis_harms_nothing(settings: Settings) -> None:
     process = Process(role="worker", layer=layer, node=await layer.node())
     reporter = Reporter(process, interval=0.05, within=0.2)
     reporter.start()
-    await until(lambda: len(reporter._readings) >= 3)
+    missed = counters.missed
+    await until(lambda: counters.missed >= missed + 3)
     assert not [name for name in layer.failing_tasks if "tell of this process" in name]
     begun = time.monotonic()
     await reporter.aclose()
@@ -153,3 +155,18 @@ async def test_what_others_wrote_is_no_fault(
     await (await reporter_of(memory_layer)).report()
     await memory_layer.report_process("odd", body, ttl=30, within=5)
     assert [each.id for each in (await anodes()).nodes if each.role == "worker"]
+
+
+async def test_one_process_more_than_are_kept(
+    memory_layer: ShardedChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is counted as missed, harms nothing, and is taken once there is room."""
+    monkeypatch.setattr("shardlayer.broker.memory.memory_inspection.MAX_REPORTS", 1)
+    await memory_layer.report_process("other", b"{}", ttl=30, within=5)
+    reporter = await reporter_of(memory_layer)
+    taken, missed = counters.taken, counters.missed
+    await reporter.report()
+    assert (counters.taken, counters.missed) == (taken, missed + 1)
+    await memory_layer.forget_process("other", within=5)
+    await reporter.report()
+    assert (counters.taken, counters.missed) == (taken + 1, missed + 1)
