@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ from shardlayer.core.sharding import shard_of
 from tests.realtime.conftest import channel_layers
 from tests.realtime.operations.deployment import INTERVAL, LEASE, Deployment, wait_for
 from tests.realtime.process import Process
+from tests.server.client import RawClient, request
 from tests.waiting import PATIENCE, wait_until
 
 ROOM = "machine.m"
@@ -68,7 +70,11 @@ def test_each_worker_is_seen(workers: list[tuple[Process, int]]) -> None:
         for number in range(20):
             command = {"id": number + 1, "publish": {"room": ROOM, "data": number}}
             one.send(json.dumps(command))
-        wait_until(lambda: (node := of(first)) is not None and bool(node.deliveries))
+        wait_until(
+            lambda: (node := of(first)) is not None
+            and (node.connections, node.subscriptions) == (2, 2)
+            and bool(node.deliveries and node.publications)
+        )
         node = of(first)
         assert node is not None
         assert (node.role, node.version, node.capacity) == ("worker", __version__, 50)
@@ -170,12 +176,16 @@ def test_worker_is_drained_from_here(workers: list[tuple[Process, int]]) -> None
 
 def test_signal_after_an_order_does_not_cut_it_short(workers: list[tuple[Process, int]]) -> None:
     """A supervisor that stops a worker which drains already waits for it, and kills nobody."""
-    (first, _), _ = workers
+    (first, port), _ = workers
     node = of(first)
     assert node is not None
-    drain(node.id, by="ada")
-    first.send(signal.SIGTERM)
-    wait_until(lambda: not first.runs())
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    opening = request(f"/ws/?room={ROOM}", Origin=f"http://127.0.0.1:{port}")
+    with RawClient(connection, opening) as silent:  # it answers no close, and is waited for
+        assert silent.status == 101
+        drain(node.id, by="ada")
+        first.send(signal.SIGTERM)
+        wait_until(lambda: not first.runs())
     assert first._process is not None
     assert first._process.returncode == 0, first.output()
 
