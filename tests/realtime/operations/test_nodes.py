@@ -71,9 +71,11 @@ def test_each_worker_is_seen(workers: list[tuple[Process, int]]) -> None:
             command = {"id": number + 1, "publish": {"room": ROOM, "data": number}}
             one.send(json.dumps(command))
         wait_until(
-            lambda: (node := of(first)) is not None
-            and (node.connections, node.subscriptions) == (2, 2)
-            and bool(node.deliveries and node.publications)
+            lambda: (
+                (node := of(first)) is not None
+                and (node.connections, node.subscriptions) == (2, 2)
+                and bool(node.deliveries and node.publications)
+            )
         )
         node = of(first)
         assert node is not None
