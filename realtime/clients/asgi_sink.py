@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from realtime.clients.protocol.commands import CLOSE_ABUSE, CLOSE_BINARY, CLOSE_FAILED
 from realtime.clients.queued_sink import QueuedSink
@@ -26,8 +27,8 @@ class AsgiSink(QueuedSink):
     def _texts_of(self, broadcast: Broadcast) -> Sequence[bytes]:
         return broadcast.texts
 
-    async def _send_text(self, text: bytes) -> None:
-        await self._send({"type": "websocket.send", "text": text.decode()})
+    def _event_of(self, text: bytes) -> dict[str, Any]:
+        return {"type": "websocket.send", "text": text.decode()}
 
     async def _send_close(self, code: int, reason: str) -> None:
         try:

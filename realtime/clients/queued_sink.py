@@ -82,8 +82,8 @@ class QueuedSink(ABC):
         """Return what is sent of a broadcast."""
 
     @abstractmethod
-    async def _send_text(self, text: bytes) -> None:
-        """Send one of these."""
+    def _event_of(self, text: bytes) -> dict[str, Any]:
+        """Return the ASGI event that sends one of these."""
 
     @abstractmethod
     async def _send_close(self, code: int, reason: str) -> None:
@@ -150,7 +150,7 @@ class QueuedSink(ABC):
         try:
             while True:
                 while self._texts:
-                    await self._send_text(self._next())
+                    await self._send(self._event_of(self._next()))
                 if self._close is not None:
                     await self._send_close(*self._close)
                     return

@@ -12,6 +12,7 @@ from realtime.access.origins import is_allowed, origin_of
 from realtime.asgi_answers import Scope, path_of, send_answer, worker_of
 from realtime.clients.client_counters import counters
 from realtime.clients.protocol.parsing import room_of_parameter
+from realtime.clients.queued_sink import Send
 from realtime.clients.session import ClientSession
 from realtime.conf import conf
 from realtime.consumers import rooms_of_url
@@ -126,14 +127,8 @@ async def _serve(scope: Scope, receive: Any, send: Any) -> None:
 
 async def _stream(scope: Scope, receive: Any, send: Any, streams: OpenStreams) -> None:
     settings, rooms = conf(), rooms_of_url(scope)
-    pace = scope.get("extensions", {}).get("shardlayer", {}).get("pace")
     names = list(dict.fromkeys(map(room_of_parameter, rooms)))
-    sink = EventStreamSink(
-        send,
-        names,
-        limit=settings.max_client_buffer,
-        wait_sent=None if pace is None else pace.wait_drained,
-    )
+    sink = EventStreamSink(_paced(scope, send), names, limit=settings.max_client_buffer)
     gone = asyncio.create_task(_gone(receive), name="realtime: the client of a stream goes")
     streams.add(sink, settings.event_stream_comment)
     session = None
@@ -157,6 +152,19 @@ async def _stream(scope: Scope, receive: Any, send: Any, streams: OpenStreams) -
         if session is not None:
             await session.end()
         await sink.finish()
+
+
+def _paced(scope: Scope, send: Send) -> Send:
+    """Return a `send` that waits for the client to read: our own server's does not by itself."""
+    pace = scope.get("extensions", {}).get("shardlayer", {}).get("pace")
+    if pace is None:
+        return send
+
+    async def send_paced(event: dict[str, Any]) -> None:
+        await send(event)
+        await pace.wait_drained()
+
+    return send_paced
 
 
 async def _gone(receive: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from realtime.clients.protocol.commands import LATER_CODES
@@ -30,25 +30,16 @@ class EventStreamSink(QueuedSink):
         send: ASGI's.
         rooms: Those of the URL, in its order.
         limit: Bytes that may wait; 0: any amount.
-        wait_sent: Awaited after each write, for a server whose `send` does not wait for the client.
 
     Attributes:
         lacks_rooms: Whether a room was refused for what may soon be over.
     """
 
-    __slots__ = ("_positions", "_retry", "_wait_sent", "lacks_rooms")
+    __slots__ = ("_positions", "_retry", "lacks_rooms")
 
-    def __init__(
-        self,
-        send: Send,
-        rooms: Sequence[str],
-        *,
-        limit: int,
-        wait_sent: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
+    def __init__(self, send: Send, rooms: Sequence[str], *, limit: int) -> None:
         super().__init__(send, limit=limit)
         self._positions: dict[str, Position | None] = dict.fromkeys(rooms)
-        self._wait_sent = wait_sent
         self.lacks_rooms = False
         self._retry: int | None = None  # milliseconds, once it is known
 
@@ -115,10 +106,8 @@ class EventStreamSink(QueuedSink):
         self._took(len(joined))
         return joined
 
-    async def _send_text(self, text: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": text, "more_body": True})
-        if self._wait_sent is not None:
-            await self._wait_sent()
+    def _event_of(self, text: bytes) -> dict[str, Any]:
+        return {"type": "http.response.body", "body": text, "more_body": True}
 
     async def _send_close(self, code: int, reason: str) -> None:
         retry = self._retry

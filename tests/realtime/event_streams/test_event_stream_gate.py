@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -319,6 +320,32 @@ class TestLimits:
             await joined(stream)
             assert (node.members("a"), len(streams_of(node))) == (1, 1)
         assert (node.members("a"), len(streams_of(node))) == (0, 0)
+
+    @pytest.mark.parametrize(
+        ("is_draining", "is_full", "code"), [(True, False, 1012), (False, True, 1013)]
+    )
+    async def test_a_worker_that_takes_no_websocket_takes_no_stream(
+        self, memory_layer: ShardedChannelLayer, is_draining: bool, is_full: bool, code: int
+    ) -> None:
+        """Whoever comes to a worker that stops, or is full, is sent on at once."""
+        worker = SimpleNamespace(is_draining=is_draining, is_full=is_full)
+        more = {"extensions": {"shardlayer": {"worker": worker}}}
+        async with Stream("room=a", more=more) as stream:
+            last = await stream.message()
+            await stream.ended()
+        assert (last.type, last.data["code"]) == ("close", code)
+
+    async def test_a_worker_that_begins_to_stop_ends_its_streams(
+        self, memory_layer: ShardedChannelLayer
+    ) -> None:
+        """Our own server says so in the scope."""
+        worker = SimpleNamespace(is_draining=False, is_full=False)
+        more = {"extensions": {"shardlayer": {"worker": worker}}}
+        async with Stream("room=a", more=more) as stream:
+            await joined(stream)
+            worker.is_draining = True
+            assert (await stream.message()).data["code"] == 1012
+            await stream.ended()
 
     async def test_the_server_sends_streams_away(self, memory_layer: ShardedChannelLayer) -> None:
         """Each with a time to come back of its own; who comes meanwhile is sent on at once."""
