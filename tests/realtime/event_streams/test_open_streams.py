@@ -44,16 +44,23 @@ async def test_each_stream_gets_comments_unless_there_are_none() -> None:
     assert (len(streams), len(silent)) == (0, 0)
 
 
-async def test_streams_leave_a_few_at_a_time() -> None:
-    """Each once, and each with a wait of its own."""
+async def test_streams_leave_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once, and each with a wait of its own; one look takes no more than its part."""
+    left_before_look: list[int] = []
+    look = OpenStreams._look
+
+    def noted(streams: OpenStreams) -> None:
+        left_before_look.append(len(streams))
+        look(streams)
+
+    monkeypatch.setattr(OpenStreams, "_look", noted)
     streams, everybody = OpenStreams(), [Told() for _ in range(3 * LEAST_LEAVING)]
     for told in everybody:
         streams.add(told, 0)
     streams.end()
     streams.end()
-    await until(lambda: len(streams) < len(everybody))
-    assert len(streams) >= LEAST_LEAVING
     await until(lambda: not len(streams))
+    assert left_before_look[:3] == [3 * LEAST_LEAVING, 2 * LEAST_LEAVING, LEAST_LEAVING]
     waits = [wait for told in everybody for wait in told.waits]
     assert len(waits) == len(set(waits)) == len(everybody)
     assert 0 <= min(waits) < max(waits) <= RETURN_WITHIN
