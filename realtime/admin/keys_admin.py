@@ -24,9 +24,10 @@ class ApiKeyAdmin(_ApiKeyAdmin):
 
     fields = ("name", "rooms", "announces", "rate")
     list_display = (
-        *("name", "hint", "rooms", "announces", "rate"),
-        *("created_at", "used_at", "revoked_at"),
+        *("name", "hint", "rooms", "counts", "used_at"),
+        *("rate", "announces", "created_at", "revoked_at"),
     )
+    ordering = ("name",)
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "announces")
     search_fields = ("name", "hint")
     actions = ("revoke",)
@@ -48,6 +49,11 @@ class ApiKeyAdmin(_ApiKeyAdmin):
             ),
             messages.WARNING,
         )
+
+    @admin.display(boolean=True)
+    def counts(self, key: ApiKey) -> bool:
+        """Show whether a key has not been revoked."""
+        return key.revoked_at is None
 
     @admin.action(description="Revoke the chosen keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
