@@ -28,7 +28,7 @@ from realtime.operations.dead_letters import (
     replay_letter,
     replay_letters,
 )
-from realtime.operations.kafka_look import KafkaLook, look_at_kafka
+from realtime.operations.kafka_look import KAFKA_FACTOR, KafkaLook, look_at_kafka
 from realtime.operations.kafka_partitions import kafka_partitions
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ TEXT_SHOWN = 2_000  # characters of a payload
 KEY_SHOWN = 120  # characters of a key, or of a header
 HEADERS_SHOWN = 20  # of a letter
 ASK_PAUSE = 5.0  # seconds between two questions to the brokers, of a page that is open
-KAFKA_FACTOR = 2  # times CHECK_TIMEOUT that Kafka may take: one thing is asked after another
 REPLAY_TIME = 10.0  # seconds that a replay of all may take before its page says what is left
 
 

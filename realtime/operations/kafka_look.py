@@ -12,6 +12,8 @@ from realtime.operations.kafka_failures import KafkaUnavailable, kafka_failures
 if TYPE_CHECKING:
     from realtime.kafka.group_look import GroupLook
 
+KAFKA_FACTOR = 2  # times CHECK_TIMEOUT that Kafka may take: one thing is asked after another
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaLook:
