@@ -86,6 +86,8 @@ def run_workers(
                 f"worker-{i}=http://127.0.0.1:{port}" for i, port in enumerate(ports, 1)
             ),
         }
+        if kafka is not None:
+            environment["KAFKA_BOOTSTRAP_SERVERS"] = kafka.bootstrap_servers
         first, second = (
             running.enter_context(
                 Worker(
@@ -98,7 +100,6 @@ def run_workers(
             for i, port in enumerate(ports, 1)
         )
         if kafka is not None:
-            environment["KAFKA_BOOTSTRAP_SERVERS"] = kafka.bootstrap_servers
             for command in ("runkafka", "demofeed"):
                 running.enter_context(_run(command, directory, environment))
         yield Workers(redis=redis, first=first, second=second, environment=environment)

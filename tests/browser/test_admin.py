@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
-from importlib.resources import files
-from urllib.parse import urlencode
-
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.operators import (
+    IN_EVERY_LOOK,
+    PATIENCE,
+    enter,
+    expect_live,
+    expect_nobody_left_out,
+    make_operator,
+)
 from tests.browser.stack import Workers
-from tests.browser.visitors import DESKTOP, PHONE, Visitors
+from tests.browser.visitors import Visitors
 
-PATIENCE = 30_000  # milliseconds
-NAME, PASSWORD = "operator", "a long password"
 PAGES = ("overviewpage/", "room/", "room/?q=chat.&sort=rate", "room/chat.lobby/", "room/nobody/")
-
-OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
 def site(workers: Workers) -> Workers:
     """The workers, with somebody of the staff in their database."""
-    environment = {**os.environ, **workers.environment, "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
-    for words in (
-        ["migrate", "--verbosity", "0"],
-        ["createsuperuser", "--noinput", "--username", NAME, "--email", "operator@example.org"],
-        ["realtime", "publish", "chat.lobby", '{"text": "hello"}'],
-    ):
-        command = [sys.executable, "-m", "django", *words]
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    make_operator(workers)
     return workers
-
-
-def enter(visitors: Visitors, site: Workers, path: str, **how: object) -> Page:
-    """Sign in, and open a page of the admin."""
-    visitors.expected.append("favicon.ico")  # the admin has none
-    address = f"{site.first.url}admin/login/?{urlencode({'next': f'/admin/realtime/{path}'})}"
-    page = visitors.open(address, **how)  # type: ignore[arg-type]
-    page.get_by_label("Username").fill(NAME)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.locator("#content-main")).to_be_visible()
-    return page
-
-
-def expect_live(page: Page) -> None:
-    """Wait until the page refreshes itself."""
-    expect(page.locator("#realtime-state")).to_have_text("Refreshes itself.", timeout=PATIENCE)
 
 
 def publish(page: Page, text: str) -> None:
@@ -124,29 +97,7 @@ def test_signing_out_ends_it(visitors: Visitors, site: Workers) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"size": DESKTOP},
-        {"size": DESKTOP, "colours": "dark"},
-        {"size": PHONE},
-        {"size": DESKTOP, "forced": True},
-    ],
-    ids=["light", "dark", "phone", "forced colours"],
-)
+@IN_EVERY_LOOK
 def test_nobody_is_left_out(visitors: Visitors, site: Workers, how: dict[str, object]) -> None:
     """axe-core finds nothing, and no page is wider than its window."""
-    forced = how.pop("forced", False)
-    page = enter(visitors, site, PAGES[0], **how)
-    if forced:
-        page.emulate_media(forced_colors="active")
-    expect_live(page)  # nothing that it loads is cut off
-    axe = (files("axe_playwright_python") / "axe.min.js").read_text()
-    for path in PAGES:
-        page.goto(f"{site.first.url}admin/realtime/{path}")
-        expect_live(page)
-        page.evaluate(axe)
-        # Without `preload`, which fetches what style sheets import from the wrong place.
-        found = page.evaluate("axe.run('#content-main', {preload: false})")
-        assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    expect_nobody_left_out(visitors, site, PAGES, how)

@@ -1,0 +1,85 @@
+"""Somebody of the staff with a browser, in the admin of a running site."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.stack import Workers
+from tests.browser.visitors import DESKTOP, PHONE, Visitors
+
+PATIENCE = 30_000  # milliseconds
+NAME, PASSWORD = "operator", "a long password"
+
+IN_EVERY_LOOK = pytest.mark.parametrize(
+    "how",
+    [
+        {"size": DESKTOP},
+        {"size": DESKTOP, "colours": "dark"},
+        {"size": PHONE},
+        {"size": DESKTOP, "forced": True},
+    ],
+    ids=["light", "dark", "phone", "forced colours"],
+)
+
+
+def make_operator(workers: Workers) -> None:
+    """Put a superuser into the workers' database, and a publication into chat.lobby."""
+    environment = {**os.environ, **workers.environment, "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+    for words in (
+        ["migrate", "--verbosity", "0"],
+        ["createsuperuser", "--noinput", "--username", NAME, "--email", "operator@example.org"],
+        ["realtime", "publish", "chat.lobby", '{"text": "hello"}'],
+    ):
+        command = [sys.executable, "-m", "django", *words]
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def enter(visitors: Visitors, site: Workers, path: str, **how: object) -> Page:
+    """Sign in, and open a page of the admin."""
+    visitors.expected.append("favicon.ico")  # the admin has none
+    address = f"{site.first.url}admin/login/?{urlencode({'next': f'/admin/realtime/{path}'})}"
+    page = visitors.open(address, **how)  # type: ignore[arg-type]
+    page.get_by_label("Username").fill(NAME)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("#content-main")).to_be_visible()
+    return page
+
+
+def expect_live(page: Page) -> None:
+    """Wait until the page refreshes itself."""
+    expect(page.locator("#realtime-state")).to_have_text("Refreshes itself.", timeout=PATIENCE)
+
+
+def expect_nobody_left_out(
+    visitors: Visitors, site: Workers, paths: Sequence[str], how: dict[str, object]
+) -> None:
+    """See that axe-core finds nothing, and that no page is wider than its window.
+
+    Args:
+        paths: Pages of the admin that refresh themselves.
+        how: One of IN_EVERY_LOOK.
+    """
+    how = dict(how)
+    forced = how.pop("forced", False)
+    page = enter(visitors, site, paths[0], **how)
+    if forced:
+        page.emulate_media(forced_colors="active")
+    expect_live(page)  # nothing that it loads is cut off
+    axe = (files("axe_playwright_python") / "axe.min.js").read_text()
+    for path in paths:
+        page.goto(f"{site.first.url}admin/realtime/{path}")
+        expect_live(page)
+        page.evaluate(axe)
+        # Without `preload`, which fetches what style sheets import from the wrong place.
+        found = page.evaluate("axe.run('#content-main', {preload: false})")
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
