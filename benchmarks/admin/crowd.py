@@ -13,7 +13,8 @@ import django
 
 from shardlayer import ShardUnavailable
 
-AT_ONCE = 200
+AT_ONCE = 200  # rooms
+TRIES = 10
 
 
 class Nobody:
@@ -34,11 +35,12 @@ async def main(rooms: int) -> None:
     node, sink = await layer.node(), Nobody()
 
     async def fill(number: int) -> None:
-        while True:
+        for _ in range(TRIES):
             with suppress(ShardUnavailable):  # a busy machine; nothing of this is measured
                 (await node.join(f"room.{number:06}", sink)).release()
                 await layer.publish(f"room.{number:06}", b'{"number": 1}')
                 return
+        raise SystemExit(f"room.{number:06} could not be filled.")
 
     for begin in range(0, rooms, AT_ONCE):
         await asyncio.gather(*(fill(each) for each in range(begin, min(rooms, begin + AT_ONCE))))

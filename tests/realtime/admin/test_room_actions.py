@@ -153,3 +153,10 @@ def test_dead_redis_is_told(operator: Client, settings: Settings) -> None:
     [(_, text)] = logged()
     assert "may not have happened" in text
     assert "Nobody knows whether this was done" in told(operator)
+
+
+def test_link_of_a_person_fills_in_the_form(operator: Client) -> None:
+    """Whoever is in the room can be chosen from the list: the form has their key, escaped."""
+    page = body(operator, f"{ROOM}?user=7%22%3E")
+    assert 'value="7&quot;&gt;"' in page
+    assert "<details open>" in page
