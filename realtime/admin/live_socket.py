@@ -171,7 +171,8 @@ def _render(
     request = HttpRequest()
     request.user = user
     request.current_app = page.admin_site.name
-    context = {"opts": page.opts, "allowed": allowed(user), "query": query} | dict(found)
+    context = {"opts": page.opts, "allowed": allowed(user), "query": query, "live": True}
+    context |= found
     return {
         name: render_to_string(template, context, request=request)
         for name, template in live.parts.items()

@@ -183,7 +183,8 @@ class RoomIndex:
         wanted = [index for index, cursor in enumerate(round_.cursors) if cursor is not None]
         await asyncio.gather(*(self._scan(round_, server) for server in wanted))
         is_last = all(cursor is None for cursor in round_.cursors)
-        await self._survey(round_, everything=is_last)
+        # The first rooms of all are not kept waiting until they fill a call.
+        await self._survey(round_, everything=is_last or not self.rooms)
         round_.worked += self._clock() - begun
         if is_last:
             self._finish(round_)

@@ -166,6 +166,15 @@ async def test_round_goes_on_where_it_was_left(
     assert len(index.rooms) == 100
 
 
+async def test_first_step_finds_rooms(index: RoomIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is not empty though it can wait for one step only."""
+    monkeypatch.setattr(module, "SCANNED", 50)
+    await fill(*(f"room.{number}" for number in range(100)))
+    await index.refresh(0)
+    assert not index.is_whole
+    assert index.rooms
+
+
 async def test_two_do_not_do_it_twice(index: RoomIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who comes while another looks waits for that one."""
     await fill("room")
