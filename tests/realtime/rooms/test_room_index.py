@@ -244,12 +244,27 @@ def test_rate_is_of_one_count(offset: int, epoch: str, passed: float, rate: floa
     assert rate_between(before, after, 100.0 + passed) == rate
 
 
-def test_order_ends_somewhere() -> None:
+def test_order_ends_somewhere(settings: Settings) -> None:
     """Nobody turns ten thousand pages: so many rooms are put in order, and all are counted."""
-    index = RoomIndex.__new__(RoomIndex)
+    settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://order"])
+    index = RoomIndex(sharded_layer())
     index.rooms = {str(n): KnownRoom(0, n, 0, "", None, None, 0.0) for n in range(DEEPEST + 50)}
     found = select(index, page=10**9, size=100)
     assert (found.total, found.pages) == (DEEPEST + 50, DEEPEST // 100)
+
+
+async def test_order_is_that_of_the_last_round(index: RoomIndex, clock: FakeClock) -> None:
+    """It is kept from look to look, for pages further down as well, and made anew by a round."""
+    await fill("b", "c")
+    await index.refresh(PATIENCE)
+    assert select(index, sort="name", size=1).names == ["b"]
+    assert select(index, sort="name", size=1, page=2).names == ["c"]
+    await fill("a")
+    assert select(index, sort="name", size=1).names == ["b"]
+    clock.now += FRESH + 5
+    await index.refresh(PATIENCE)
+    assert select(index, sort="name", size=1).names == ["a"]
+    assert select(index, sort="name", size=1, page=3).names == ["c"]
 
 
 def test_layer_has_one_index(settings: Settings) -> None:
