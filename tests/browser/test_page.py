@@ -255,7 +255,7 @@ def test_it_names_workers(workers: list[tuple[str, str]], shown: bool) -> None:
     """The row of workers is there when there are others to go to."""
     peers = [{"name": name, "url": url, "current": False} for name, url in workers]
     context = {"worker": "worker-1", "workers": peers, "websocket_path": "/ws/"}
-    assert ("Served by" in render_to_string("demo/index.html", context)) is shown
+    assert ("Page from" in render_to_string("demo/index.html", context)) is shown
 
 
 def colour(page: Page, name: str) -> tuple[float, ...]:
