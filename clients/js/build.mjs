@@ -25,7 +25,7 @@ const INTERNAL = [
 ];
 
 /** What `import("./NAME.js")` in the sources fetches is a file of its own. */
-const PARTS = ["shared"];
+const PARTS = ["shared", "sse"];
 
 const partsApart = {
   name: "parts apart",

@@ -14,7 +14,7 @@
 import { backoffDelay, returnDelay } from "./backoff.js";
 import { Connection } from "./connection.js";
 import { Lag } from "./lag.js";
-import { loadShared } from "./parts.js";
+import { loadShared, loadSse } from "./parts.js";
 import { RealtimeError, websocketUrl } from "./protocol.js";
 import { newKey, sendUntilTaken } from "./publishing.js";
 import { Resuming } from "./resuming.js";
@@ -25,6 +25,9 @@ export const STABLE_AFTER = 5_000;
 
 /** What arrives so late is called behind, in milliseconds. */
 export const BEHIND_AFTER = 2_000;
+
+/** After so many attempts without success, every second one is by Server-Sent Events. */
+const FALLBACK_AFTER = 3;
 
 /** The attempt whose backoff a client waits that was sent away for sending too much: 0 to 16 s. */
 const LATER_ATTEMPT = 5;
@@ -38,6 +41,7 @@ const LATER_ATTEMPT = 5;
  * @property {number | null} retryAt When the next attempt starts, as `Date.now()` counts; if any.
  * @property {boolean} final Offline, and no attempt will follow until `connect()`.
  * @property {string} reason Why it is offline, for people.
+ * @property {"websocket" | "sse"} transport By what the last attempt was made.
  */
 
 /**
@@ -47,6 +51,8 @@ const LATER_ATTEMPT = 5;
  * @property {number} [behindAfter] See BEHIND_AFTER.
  * @property {() => number} [random] The chance in the waits.
  * @property {(url: string) => Socket} [socket] Makes the WebSocket; where there is none of its own, say.
+ * @property {string | false} [sse] The address of the stream of events, for networks that let no
+ *   WebSocket through; false: none. By default `../sse/` beside the WebSocket's.
  * @property {string} [share] Who the page's user is: all tabs that say the same use one connection.
  */
 
@@ -61,14 +67,20 @@ const LATER_ATTEMPT = 5;
  */
 export class RealtimeClient extends EventTarget {
   /** @type {Readonly<Status>} */
-  #status = { state: "offline", lag: 0, retryAt: null, final: true, reason: "" };
+  #status = { state: "offline", lag: 0, retryAt: null, final: true, reason: "", transport: "websocket" };
   /** @type {Connection | null} */
   #connection = null;
   /** @type {ReturnType<typeof import("./shared.js").share>} */
   #shared = null;
+  /** @type {"websocket" | "sse"} */
+  #transport = "websocket";
+  /** @type {typeof import("./sse.js") | null} */
+  #sse = null;
   #wanted = false;
   #listening = new AbortController();
   #attempt = 0;
+  /** Attempts since the last one that came to be live. */
+  #failures = 0;
   /** @type {number | null} Milliseconds: when the server that goes wants this client back. */
   #returnIn = null;
   /** @type {number | undefined} */
@@ -161,10 +173,11 @@ export class RealtimeClient extends EventTarget {
    * The id of the present connection, for the header `X-Realtime-Client` of a request: what its view
    * then publishes can leave this client out. Waits for the connection. Each connection has another.
    * @returns {Promise<string>} Rejects with `offline` unless `connect()` was called. Empty where tabs
-   *   share the connection: what left it out would be missing in the others.
+   *   share the connection, since the others would miss what leaves it out, and in a stream of events.
    */
   async connectionId() {
-    return this.#shared === null ? (await this.identity()).client : "";
+    const isOneWay = this.#transport === "sse";
+    return this.#shared !== null || isOneWay ? "" : (await this.identity()).client;
   }
 
   /**
@@ -260,9 +273,18 @@ export class RealtimeClient extends EventTarget {
     }
   }
 
-  /** @returns {Socket} */
+  /** @returns {Socket} A WebSocket; or, where none gets through, what looks like one. */
   #socket() {
-    return this.#options.socket?.(this.#url) ?? /** @type {Socket} */ (new WebSocket(this.#url));
+    const { socket, sse = "../sse/" } = this.#options;
+    const failures = this.#failures++;
+    if (failures > 0 && sse !== false) void loadSse().then((part) => (this.#sse = part), () => {});
+    const isTurn = failures >= FALLBACK_AFTER && failures % 2 === FALLBACK_AFTER % 2;
+    if (isTurn && sse !== false && this.#sse !== null) {
+      this.#transport = "sse";
+      return this.#sse.openStream(new URL(sse, this.#url).href.replace(/^ws/, "http"));
+    }
+    this.#transport = "websocket";
+    return socket?.(this.#url) ?? /** @type {Socket} */ (new WebSocket(this.#url));
   }
 
   /** @param {string} name */
@@ -277,8 +299,9 @@ export class RealtimeClient extends EventTarget {
   #open() {
     clearTimeout(this.#retryTimer);
     this.#returnIn = null;
+    const socket = this.#shared?.open() ?? this.#socket();
     this.#become({ state: "connecting", retryAt: null, final: false });
-    this.#connection = new Connection(this.#shared?.open() ?? this.#socket(), this.#options, this.#resuming, {
+    this.#connection = new Connection(socket, this.#options, this.#resuming, {
       onReady: () => this.#joinAll(),
       onMessage: (message) => this.#receive(message),
       onLag: (lag) => this.#lag.pongLate(lag),
@@ -315,7 +338,8 @@ export class RealtimeClient extends EventTarget {
   }
 
   /** The network is back, or someone looks at the page again: find out now, don't wait. */
-  #wake = () => {
+  #wake = (/** @type {Event} */ { type }) => {
+    if (type === "online") this.#failures = 0; // another network, maybe
     if (globalThis.document?.visibilityState === "hidden") return;
     if (this.#connection === null) this.#open();
     else this.#connection.check();
@@ -327,6 +351,7 @@ export class RealtimeClient extends EventTarget {
     if (connection === null || connection !== this.#connection) return;
     this.#stableTimer = setTimeout(() => (this.#attempt = 0), STABLE_AFTER);
     this.#resuming.start(async () => (await connection.request({ note: {} })).note);
+    this.#failures = this.#transport === "sse" ? FALLBACK_AFTER : 0;
     this.#become({ state: "live", lag: 0, reason: "" });
   }
 
@@ -361,7 +386,7 @@ export class RealtimeClient extends EventTarget {
 
   /** @param {Partial<Status>} change */
   #become(change) {
-    this.#status = Object.freeze({ ...this.#status, ...change });
+    this.#status = Object.freeze({ ...this.#status, ...change, transport: this.#transport });
     this.#emit("state", this.#status);
   }
 

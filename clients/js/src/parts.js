@@ -3,3 +3,4 @@
  */
 
 export const loadShared = () => import("./shared.js");
+export const loadSse = () => import("./sse.js");

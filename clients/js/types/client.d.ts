@@ -38,6 +38,8 @@ export interface Status {
   readonly final: boolean;
   /** Why it is offline, for people. */
   readonly reason: string;
+  /** By what it connects: where no WebSocket gets through, by Server-Sent Events. */
+  readonly transport: "websocket" | "sse";
 }
 
 /** A token, or a function that fetches one and is asked whenever one is needed. */
@@ -64,6 +66,8 @@ export interface ClientOptions {
    * the same address, use one connection. Without it each client has its own.
    */
   share?: string;
+  /** The address of the Server-Sent Events. Default: `../sse/` beside the WebSocket's. */
+  sse?: string | false;
   /** Makes the WebSocket. Default: `new WebSocket(url)`. */
   socket?: (url: string) => any;
   /** The chance in the waits. Default: `Math.random`. */
@@ -141,8 +145,8 @@ export interface Identity {
 /** The codes of the server (docs/protocol.md) and those of the client (docs/client.md). */
 export type ErrorCode =
   | "anonymous" | "bad_frame" | "bad_json" | "bad_request" | "bad_room" | "bad_token" | "closed" | "expired"
-  | "forbidden" | "full" | "internal" | "limit" | "lost" | "not_subscribed" | "offline" | "rate" | "slow"
-  | "state" | "timeout" | "token" | "too_large" | "unavailable" | "unknown_command"
+  | "forbidden" | "full" | "internal" | "limit" | "lost" | "not_subscribed" | "offline" | "one_way" | "rate"
+  | "slow" | "state" | "timeout" | "token" | "too_large" | "unavailable" | "unknown_command"
   | (string & {});
 
 export class RealtimeError extends Error {
@@ -234,7 +238,10 @@ export interface RealtimeClient extends Emits<ClientEvents> {
   presence(room: string, options?: { limit?: number; after?: string }): Promise<Presence>;
   /** Who the server takes this client for. */
   identity(): Promise<Identity>;
-  /** The present connection's id, for the header `X-Realtime-Client`. */
+  /**
+   * For the header `X-Realtime-Client` of a request, whose view can then leave this client out of what it
+   * publishes. Empty where tabs share the connection, and in a stream of events.
+   */
   connectionId(): Promise<string>;
   /** A command of the site's own; never queued. */
   command<T = unknown>(name: string, value: unknown): Promise<T>;
