@@ -8,9 +8,10 @@ from typing import Any
 from django import template
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from realtime.client_script import client_script
 from realtime.html_changes import require_trusted
 from realtime.live_models import html_id
 from realtime.live_rooms import LiveRoom, captured, live
@@ -87,3 +88,17 @@ def realtime_room(
         require_trusted(taken.room)
         made = format_html("{} data-html", made)
     return made
+
+
+@register.simple_tag(takes_context=True)
+def realtime_client(context: Mapping[str, Any]) -> SafeString:
+    """Return the `<script>` of the JavaScript client: then `Shardlayer.RealtimeClient` is there.
+
+    It has an `integrity`, and the nonce of Django's Content Security Policy where the template
+    knows `csp_nonce`.
+    """
+    script = client_script()
+    attributes = {"src": script.url, "integrity": script.integrity, "crossorigin": "anonymous"}
+    attributes["nonce"] = str(context.get("csp_nonce") or "")
+    written = format_html_join("", ' {}="{}"', ((k, v) for k, v in attributes.items() if v))
+    return format_html("<script{}></script>", written)
