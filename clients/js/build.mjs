@@ -24,6 +24,9 @@ const INTERNAL = [
   "start", "stop", "tell",
 ];
 
+/** Each a way into the package of its own; what it is for comes from the application. */
+const FRAMEWORKS = ["react", "vue", "svelte"];
+
 /** What `import("./NAME.js")` in the sources fetches is a file of its own. */
 const PARTS = ["shared", "sse"];
 
@@ -83,9 +86,18 @@ const FILES = await Promise.all([
   ...PARTS.map((part) => built(part, `client-${part}`)),
 ]);
 
+/** What only npm's package has. */
+const FOR_NPM = await Promise.all(
+  FRAMEWORKS.map((framework) => built(framework, framework, { external: FRAMEWORKS })),
+);
+
 const [folder] = process.argv.slice(2);
 if (folder === undefined) rmSync(join(HERE, "dist"), { recursive: true, force: true });
-for (const into of folder === undefined ? [join(HERE, "dist"), STATIC] : [folder]) {
+write(folder ?? join(HERE, "dist"), [...FILES, ...FOR_NPM]);
+if (folder === undefined) write(STATIC, FILES);
+
+/** @param {string} into @param {[string, string][][]} files */
+function write(into, files) {
   mkdirSync(into, { recursive: true });
-  for (const [name, contents] of FILES.flat()) writeFileSync(join(into, name), contents);
+  for (const [name, contents] of files.flat()) writeFileSync(join(into, name), contents);
 }

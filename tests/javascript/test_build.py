@@ -13,7 +13,7 @@ from tests.javascript.conftest import PACKAGE, run
 
 STATIC = PACKAGE.parents[1] / "realtime" / "static" / "realtime"
 PAGES_LOAD = ("client.js", "client.iife.js")
-SERVED = (*PAGES_LOAD, "client-shared.js", "element.js")
+SERVED = (*PAGES_LOAD, "client-shared.js", "client-sse.js", "element.js")
 LIMIT = 6 * 1024  # bytes, gzipped
 
 

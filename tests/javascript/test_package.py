@@ -7,8 +7,10 @@ import json
 from tests import tools
 from tests.javascript.conftest import PACKAGE, run
 
-SCRIPTS = ("client.js", "client.iife.js", "client-shared.js", "element.js")
-TYPES = {"types/client.d.ts", "types/element.d.ts"}
+FRAMEWORKS = ("react", "vue", "svelte")
+PARTS = ("client.js", "client.iife.js", "client-shared.js", "client-sse.js", "element.js")
+SCRIPTS = (*PARTS, *(f"{framework}.js" for framework in FRAMEWORKS))
+TYPES = {f"types/{name}.d.ts" for name in ("client", "element", "watch", *FRAMEWORKS)}
 
 
 def test_node_tests_pass(node: str) -> None:

@@ -63,3 +63,20 @@ orders.addEventListener("error", ({ detail }) => {
 });
 // @ts-expect-error there is no such option
 new RealtimeClient("/ws/", { hartbeat: 5_000 });
+
+import { useRoom, useStatus } from "@shardlayer/client/react";
+import { roomStore, statusStore } from "@shardlayer/client/svelte";
+import { useRoom as useVueRoom } from "@shardlayer/client/vue";
+
+export function drawn(): [number, boolean] {
+  const newest: Order | undefined = useRoom<Order>(client, "orders").value;
+  const { value, missed } = useRoom(client, "orders", {
+    initial: [] as Order[],
+    reduce: (all, order: Order) => [...all, order],
+  });
+  const paid: boolean | undefined = useVueRoom<Order>(client, () => "orders").value.value?.paid;
+  roomStore<Order>(client, "orders").subscribe(({ value: last }) => last?.id);
+  statusStore(client).subscribe(({ transport }) => transport === "sse");
+  void [newest, paid, useStatus(client).state];
+  return [value.length, missed];
+}
