@@ -21,7 +21,7 @@ const INTERNAL = [
   "abandon", "accept", "ask", "beat", "check", "complete", "dataAge", "deliveries", "fail", "fetchesToken",
   "forget", "heard", "hold", "interval", "joinAll", "leave", "mayRenewToken", "onDead", "onEnd", "onError",
   "onLag", "onMessage", "onReady", "overhear", "pongLate", "putOut", "ready", "refuse", "renewToken", "settle",
-  "start", "stop", "tell",
+  "start", "stop", "tell", "timer",
 ];
 
 /** Each a way into the package of its own; what it is for comes from the application. */
@@ -64,7 +64,7 @@ async function built(source, name, more = {}) {
   const { outputFiles } = await build({ ...OPTIONS, entryPoints, outfile, ...more });
   const text = (/** @type {string} */ end) => outputFiles.find(({ path }) => path.endsWith(end)).text;
   const { code, map } = await minify(text(".js"), {
-    compress: { passes: 3 },
+    compress: { passes: 3, pure_getters: true, unsafe_methods: true, keep_fargs: false },
     ecma: 2020,
     module: true,
     sourceMap: { content: text(".map"), includeSources: true, url: `${name}.js.map` },

@@ -11,7 +11,8 @@ PATIENCE = 30_000  # milliseconds
 START = """
 async ([rooms, options, since]) => {
   const { RealtimeClient } = await import("/static/realtime/client.js");
-  const client = new RealtimeClient("/ws/", { random: () => 0.2, ...options });
+  const { url = "/ws/", ...more } = options;
+  const client = new RealtimeClient(url, { random: () => 0.2, ...more });
   const told = { states: [], events: [], data: [] };
   const count = () => { document.title = `${told.states.at(-1)} ${told.data.length}`; };
   client.addEventListener("state", ({ detail }) => {
@@ -50,7 +51,7 @@ class RecordingClient:
         tab: A page of a worker.
         rooms: Subscribed at the start.
         since: From where; by default from now on.
-        options: The client's options.
+        options: The client's options, and its `url`.
     """
 
     def __init__(

@@ -26,8 +26,8 @@ export const STABLE_AFTER = 5_000;
 /** What arrives so late is called behind, in milliseconds. */
 export const BEHIND_AFTER = 2_000;
 
-/** After so many attempts without success, every second one is by Server-Sent Events. */
-const FALLBACK_AFTER = 3;
+/** After so many attempts without success a stream of events has its turn, see sse.js. */
+const FAILURES_OF_WEBSOCKETS = 3;
 
 /** The attempt whose backoff a client waits that was sent away for sending too much: 0 to 16 s. */
 const LATER_ATTEMPT = 5;
@@ -176,8 +176,8 @@ export class RealtimeClient extends EventTarget {
    *   share the connection, since the others would miss what leaves it out, and in a stream of events.
    */
   async connectionId() {
-    const isOneWay = this.#transport === "sse";
-    return this.#shared !== null || isOneWay ? "" : (await this.identity()).client;
+    if (this.#shared !== null || this.#transport === "sse") return "";
+    return (await this.identity()).client;
   }
 
   /**
@@ -217,16 +217,14 @@ export class RealtimeClient extends EventTarget {
    */
   async history(room, options) {
     const { history } = await this.#ask({ history: { ...options, room } });
-    const { publications, epoch } = history;
-    let { more } = history;
-    while (more > 0 && publications.length > 0) {
-      const rest = { ...options, room, limit: more, before: publications[0].offset };
-      const page = (await this.#ask({ history: rest })).history;
-      if (page.epoch !== epoch) break; // the room was begun anew: this is of another count
-      publications.unshift(...page.publications);
-      more = page.publications.length > 0 ? page.more : 0;
-    }
+    const { publications, epoch, more } = history;
     delete history.more;
+    if (more > 0 && publications.length > 0) {
+      const before = publications[0].offset;
+      const rest = await this.history(room, { ...options, limit: more, before });
+      // Of another epoch: the room was begun anew, and this is of another count.
+      if (rest.epoch === epoch) publications.unshift(...rest.publications);
+    }
     return history;
   }
 
@@ -276,20 +274,14 @@ export class RealtimeClient extends EventTarget {
   /** @returns {Socket} A WebSocket; or, where none gets through, what looks like one. */
   #socket() {
     const { socket, sse = "../sse/" } = this.#options;
-    const failures = this.#failures++;
-    if (failures > 0 && sse !== false) void loadSse().then((part) => (this.#sse = part), () => {});
-    const isTurn = failures >= FALLBACK_AFTER && failures % 2 === FALLBACK_AFTER % 2;
-    if (isTurn && sse !== false && this.#sse !== null) {
-      this.#transport = "sse";
-      return this.#sse.openStream(new URL(sse, this.#url).href.replace(/^ws/, "http"));
-    }
-    this.#transport = "websocket";
-    return socket?.(this.#url) ?? /** @type {Socket} */ (new WebSocket(this.#url));
+    if (++this.#failures > 1 && sse) void loadSse().then((part) => (this.#sse = part), () => {});
+    const stream = sse && this.#sse?.open(sse, this.#url, this.#failures);
+    this.#transport = stream ? "sse" : "websocket";
+    return stream || (socket?.(this.#url) ?? /** @type {Socket} */ (new WebSocket(this.#url)));
   }
 
   /** @param {string} name */
   async #openShared(name) {
-    this.#become({ state: "connecting", retryAt: null, final: false });
     const shared = await loadShared().catch(() => null);
     if (!this.#wanted || this.#connection !== null) return; // closed meanwhile
     this.#shared ??= shared?.share(`${this.#url} ${name}`, () => this.#socket()) ?? null;
@@ -351,7 +343,7 @@ export class RealtimeClient extends EventTarget {
     if (connection === null || connection !== this.#connection) return;
     this.#stableTimer = setTimeout(() => (this.#attempt = 0), STABLE_AFTER);
     this.#resuming.start(async () => (await connection.request({ note: {} })).note);
-    this.#failures = this.#transport === "sse" ? FALLBACK_AFTER : 0;
+    this.#failures = this.#transport === "sse" ? FAILURES_OF_WEBSOCKETS : 0;
     this.#become({ state: "live", lag: 0, reason: "" });
   }
 

@@ -18,6 +18,9 @@ export const OPEN_TIMEOUT = 10_000;
 /** How long a reply may take, in milliseconds. */
 export const REQUEST_TIMEOUT = 10_000;
 
+/** A ping waits so long for its pong: Heartbeat judges what is late. In milliseconds. */
+const A_DAY = 86_400_000;
+
 /**
  * What a connection needs of a WebSocket.
  * @typedef {object} Socket
@@ -74,12 +77,12 @@ export class Connection {
     this.#heartbeat = new Heartbeat({
       interval: options.heartbeat ?? HEARTBEAT,
       timeout: options.pongTimeout ?? PONG_TIMEOUT,
-      ping: () => this.#send({ ping: {} }, Infinity),
+      ping: () => this.#send({ ping: {} }, A_DAY),
       onLag: events.onLag,
-      onDead: () => this.#end("The connection went silent.", true),
+      onDead: () => this.#end("The server is silent.", true),
     });
     const openTimeout = options.openTimeout ?? OPEN_TIMEOUT;
-    this.#openTimer = setTimeout(() => this.#end("The server did not answer.", true), openTimeout);
+    this.#openTimer = setTimeout(() => this.#end("No answer.", true), openTimeout);
     this.#socket = socket;
     this.#socket.onopen = () => this.#opened();
     this.#socket.onmessage = ({ data }) => this.#received(data);
@@ -121,7 +124,7 @@ export class Connection {
   /** @param {string} reason @param {boolean} comeBack @param {boolean} [later] */
   #end(reason, comeBack, later = false) {
     if (this.#over) return;
-    this.#release(new RealtimeError("lost", `${reason} It may or may not have arrived.`));
+    this.#release(new RealtimeError("lost", `${reason} It may have arrived.`));
     this.#events.onEnd(reason, comeBack, later);
   }
 
@@ -164,7 +167,7 @@ export class Connection {
   async renew() {
     try {
       if (this.#options.token === undefined) {
-        throw new RealtimeError("expired", "What signed this client in has expired.");
+        throw new RealtimeError("expired", "The sign-in has expired.");
       }
       await this.#bringToken();
     } catch (cause) {
@@ -212,7 +215,7 @@ export class Connection {
     try {
       message = JSON.parse(String(frame));
     } catch {
-      this.#events.onError(new RealtimeError("bad_frame", "The server sent what is not JSON."));
+      this.#events.onError(new RealtimeError("bad_frame", "The server sent no JSON."));
       return;
     }
     if (message.id > 0) this.#requests.settle(message);

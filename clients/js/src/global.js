@@ -6,4 +6,4 @@ import { RealtimeClient } from "./client.js";
 import { BEGINNING, RealtimeError } from "./protocol.js";
 import { newKey } from "./publishing.js";
 
-Object.assign(globalThis, { Shardlayer: { BEGINNING, RealtimeClient, RealtimeError, newKey } });
+/** @type {any} */ (globalThis).Shardlayer = { BEGINNING, RealtimeClient, RealtimeError, newKey };

@@ -21,7 +21,7 @@ const LAST_LONGER_WAIT = 3;
 export function newKey() {
   // Not `crypto.randomUUID`, which pages without TLS don't have.
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Array.from(bytes, (byte) => (byte + 256).toString(16).slice(1)).join("");
 }
 
 /**
@@ -35,7 +35,7 @@ export function newKey() {
  */
 export async function sendUntilTaken(send, retryFor, random = Math.random) {
   if (!(retryFor >= 0 && retryFor <= LONGEST_RETRY)) {
-    throw new RangeError(`retryFor is ${retryFor}; it takes 0 to ${LONGEST_RETRY} ms.`);
+    throw new RangeError(`retryFor takes 0 to ${LONGEST_RETRY} ms.`);
   }
   const ends = performance.now() + retryFor;
   for (let attempt = 0; ; attempt += 1) {

@@ -18,24 +18,26 @@ export class Requests {
 
   /**
    * @param {(id: number) => void} send Sends the command under this id.
-   * @param {number} timeout Milliseconds until a reply is given up; Infinity waits on.
+   * @param {number} timeout Milliseconds until a reply is given up.
    * @returns {Promise<any>} The whole reply; rejects with a RealtimeError.
    */
   start(send, timeout) {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      const giveUp = () => {
+      const giveUp = (/** @type {unknown} */ error) => {
+        clearTimeout(timer);
         this.#pending.delete(id);
-        reject(new RealtimeError("timeout", `No reply within ${timeout / 1000} s.`));
+        reject(error);
       };
-      const timer = timeout === Infinity ? undefined : setTimeout(giveUp, timeout);
+      const timer = setTimeout(
+        () => giveUp(new RealtimeError("timeout", `No reply within ${timeout / 1000} s.`)),
+        timeout,
+      );
       this.#pending.set(id, { resolve, reject, timer });
       try {
         send(id);
       } catch (error) {
-        this.#pending.delete(id);
-        clearTimeout(timer);
-        reject(error);
+        giveUp(error);
       }
     });
   }

@@ -79,10 +79,10 @@ export class Rooms {
         others = true;
         continue;
       }
-      const { gap, recovered, replayed } = subscription.accept(reply, asked);
-      const { position } = subscription;
-      if (/** @type {string} */ (subscription.state) === "joining") continue; // it asks anew
-      this.tell([subscription], "subscribed", { room, position, recovered, replayed });
+      const accepted = subscription.accept(reply, asked);
+      if (accepted === null) continue;
+      const { gap, ...more } = accepted;
+      this.tell([subscription], "subscribed", { room, position: subscription.position, ...more });
       if (gap !== null) this.tell([subscription], "gap", { room, ...gap });
     }
     return others;
@@ -111,7 +111,7 @@ export class Rooms {
    * @param {string} code
    */
   putOut(room, code) {
-    this.#refused(room, new RealtimeError(code, "The server has ended the subscription.", room));
+    this.#refused(room, new RealtimeError(code, "The server ended the subscription.", room));
   }
 
   /** @param {import("./protocol.js").Reset} push */
@@ -185,7 +185,7 @@ export class Rooms {
       // has not understood: a new connection is the way out of both.
       if (connection !== this.#connection()) return;
       this.#emit("error", error);
-      connection.abandon("The rooms could not be joined.");
+      connection.abandon("No rooms could be joined.");
     }
   }
 

@@ -150,9 +150,14 @@ class EventStream {
 }
 
 /**
- * @param {string} url Of the stream, absolute: `https://host/sse/`.
- * @returns {import("./connection.js").Socket}
+ * The stream's turn comes after three attempts without success. Then each second one is by WebSocket
+ * again: where the server is away, both fail.
+ * @param {string} path Where the stream is, as seen from the WebSocket.
+ * @param {string} url The WebSocket's, absolute.
+ * @param {number} attempt The first without success is 1.
+ * @returns {import("./connection.js").Socket | null}
  */
-export function openStream(url) {
-  return new EventStream(url);
+export function open(path, url, attempt) {
+  if (attempt <= 3 || attempt % 2 === 1) return null;
+  return new EventStream(new URL(path, url).href.replace(/^ws/, "http"));
 }

@@ -128,7 +128,7 @@ export class Subscription extends EventTarget {
     let wake = () => {};
     this.#handlers.push((data, origin) => {
       if (waiting.push({ data, ...origin }) > WAITING_LIMIT) {
-        this.#failure = new RealtimeError("slow", `${WAITING_LIMIT} messages wait.`, this.room);
+        this.#failure = new RealtimeError("slow", "Too much waits.", this.room);
         this.unsubscribe();
       }
       wake();
@@ -184,10 +184,11 @@ export class Subscription extends EventTarget {
    * @internal Take the server's reply: hands on what was missed, then what was held.
    * @param {Subscribed} reply
    * @param {Position | null} asked The position that the server was asked with.
-   * @returns {{gap: Gap | null, recovered: boolean, replayed: number}} `gap`: tell the user.
+   * @returns {{gap: Gap | null, recovered: boolean, replayed: number} | null} `gap`: tell the user.
+   *   Null: it is over, or has to be asked for anew.
    */
   accept(reply, asked) {
-    if (this.state === "left") return { gap: null, recovered: false, replayed: 0 };
+    if (this.state === "left") return null;
     const since = this.#position;
     const { deliveries, position, complete } = merge(since, reply, this.#held, asked !== since);
     // Whoever was here before, or named a place, is told of what is missing. "All there is" has
@@ -197,7 +198,7 @@ export class Subscription extends EventTarget {
     const loads = this.#load !== undefined && !isWhole;
     if (loads && since !== null && position !== null) {
       this.#joinAnew(); // from now on: what the history still has is in the state
-      return { gap: null, recovered: false, replayed: 0 };
+      return null;
     }
     const isGap = expected && !isWhole && !loads;
     const gap = isGap ? gapBetween(since, position, deliveries.length) : null;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, test } from "node:test";
 
-import { openStream } from "../src/sse.js";
+import { open } from "../src/sse.js";
 import { eventsIn } from "../src/stream.js";
 
 let server;
@@ -23,7 +23,7 @@ beforeEach(async () => {
     requests.push({ request, response, rooms: searchParams.getAll("room"), since: searchParams.get("since") });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  stream = openStream(`http://127.0.0.1:${server.address().port}/sse/`);
+  stream = open("../sse/", `ws://127.0.0.1:${server.address().port}/ws/`, 4);
   stream.onmessage = ({ data }) => heard.push(JSON.parse(data));
   stream.onclose = (event) => heard.push(event);
   await new Promise((resolve) => (stream.onopen = resolve));
@@ -127,7 +127,7 @@ test("a stream that breaks off, and a server that does not serve it, are lost co
   assert.equal(heard[0].code, 1006);
   server.removeAllListeners("request");
   server.on("request", (_, response) => response.writeHead(404).end());
-  const other = openStream(`http://127.0.0.1:${server.address().port}/sse/`);
+  const other = open("../sse/", `ws://127.0.0.1:${server.address().port}/ws/`, 4);
   const closed = new Promise((resolve) => (other.onclose = resolve));
   other.send(JSON.stringify({ id: 1, subscribe: { room: "a" } }));
   assert.deepEqual(await closed, { code: 1006, reason: "The server answered 404." });
@@ -149,6 +149,11 @@ test("a subscription is answered by the stream that replaced the one that it ask
   say(requests.find(({ rooms }) => rooms.length === 2), { id: 0, subscribed: [replyOf("a", 1), replyOf("b", 2)] });
   await until(() => heard.length === 2);
   assert.deepEqual(heard, [{ id: 1, subscribed: replyOf("a", 1) }, { id: 2, subscribed: [replyOf("b", 2)] }]);
+});
+
+test("the stream has its turn after three attempts, and then every second time", () => {
+  const turns = [1, 2, 3, 4, 5, 6].filter((attempt) => open("../sse/", "wss://h/ws/", attempt) !== null);
+  assert.deepEqual(turns, [4, 6]);
 });
 
 test("what only a WebSocket can do is refused", async () => {
