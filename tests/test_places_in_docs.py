@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
 PATH = re.compile(
-    r"(?<![\w./:-])(?:shardlayer|realtime|clients|demo|config|tests|benchmarks|bin|docs|\.ci)/[\w./*-]*[\w*/]"
+    r"(?<![\w./:@-])(?:shardlayer|realtime|clients|demo|config|tests|benchmarks|bin|docs|\.ci)/[\w./*-]*[\w*/]"
 )
 STATIC = re.compile(r"\{% static '(realtime/[^']+)' %\}")
 DOTTED = re.compile(r"(?<![\w./-])(?:shardlayer|realtime)(?:\.\w+)+")
