@@ -11,7 +11,7 @@ from math import ceil, floor, isfinite, log2, log10
 from typing import NamedTuple
 
 HEIGHT = 170  # of the drawing, in pixels
-LEFT, TOP, BOTTOM = 52, 8, 20  # what stands around the chart itself
+LEFT, TOP, BOTTOM = 62, 8, 20  # what stands around the chart itself
 COLOURS = 8  # series of one panel that have a colour of their own
 GRID = 4  # lines, about
 

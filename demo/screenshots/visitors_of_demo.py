@@ -17,7 +17,7 @@ VISITORS = 60  # over all workers
 ROOMS = ("machine.cpu", "machine.memory", "machine.network", "machine.disk")
 CHATS = ("chat.lobby", "chat.kitchen", "chat.garden", "chat.library", "chat.workshop")
 LINES = (
-    ("Ada", "The CPU panel follows within some milliseconds."),
+    ("Ada", "Hello! All the figures here come through Kafka."),
     ("Grace", "And after a restart of the worker?"),
     ("Ada", "It goes on where it was. Nothing is missing."),
     ("Linus", "I see it on my phone as well."),

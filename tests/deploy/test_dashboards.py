@@ -17,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 from aiokafka import AIOKafkaProducer
+from jsonschema import Draft202012Validator
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
@@ -152,6 +153,30 @@ def test_files_are_what_their_source_makes() -> None:
     folder = DEPLOY / "grafana" / "dashboards"
     made = {f"{each.uid}.json": MADE["text_of"](each) for each in MADE["DASHBOARDS"]}
     assert {path.name: path.read_text() for path in folder.iterdir()} == made
+
+
+@pytest.mark.parametrize(
+    "path", sorted((DEPLOY / "grafana" / "dashboards").iterdir()), ids=lambda path: path.stem
+)
+def test_files_are_dashboards_to_grafana(path: Path) -> None:
+    """By its schema; panels have numbers of their own, and none lies on another."""
+    dashboard = json.loads(path.read_text())
+    schema = json.loads(Path(__file__).with_name("grafana-dashboard.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(dashboard)
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        taken |= cells
 
 
 @pytest.mark.needs("prometheus")

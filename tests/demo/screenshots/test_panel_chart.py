@@ -26,7 +26,7 @@ def lines(svg: str) -> list[list[tuple[float, float]]]:
 def test_a_series_goes_from_left_to_right_and_up() -> None:
     """The highest value is within the chart, 0 is at its bottom."""
     (line,) = lines(panel_chart([Series("a", [(0, 0), (60, 95)])], "ops", 0, 60, 400))
-    assert [*line[0]] == [52, 150]
+    assert [*line[0]] == [62, 150]
     assert line[-1][0] == 394
     assert 8 <= line[-1][1] < 16
 
