@@ -121,15 +121,16 @@ def test_last_minutes_outlive_a_worker(workers: list[tuple[Process, int]]) -> No
         for number in range(10):
             command = {"id": number + 1, "publish": {"room": ROOM, "data": number}}
             one.send(json.dumps(command))
-        wait_until(lambda: (node := of(first)) is not None and bool(node.deliveries))
-    first.send(signal.SIGKILL)
+        for _ in range(20):  # the answers, and the pushes
+            one.recv(PATIENCE)
 
     def delivered() -> float:
         recent = overview().recent
         assert recent is not None
         return sum(value or 0 for value in recent.series["deliveries"]) * recent.step
 
-    wait_until(lambda: delivered() >= 10)  # once its step is over
+    wait_until(lambda: delivered() >= 10)  # once it was told, and its step is over
+    first.send(signal.SIGKILL)
     wait_until(lambda: of(first) is None)
     assert delivered() >= 10
     assert second.runs()
