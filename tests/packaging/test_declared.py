@@ -19,7 +19,7 @@ OWN = {"shardlayer", "realtime"}
 # Where an extra's packages may be imported; what is nowhere here needs no extra.
 PLACES = {
     "server": ("shardlayer/server/",),
-    "kafka": ("realtime/kafka/",),
+    "kafka": ("realtime/kafka/", "realtime/operations/dead_letters.py"),
     "metrics": ("realtime/metrics/",),
     "jwt": ("realtime/access/jwt_",),
     "otel": ("realtime/tracing/opentelemetry_tracer.py",),
