@@ -264,3 +264,29 @@ def test_leaving_and_joining_in_one_turn(tab: Page) -> None:
     client.run("() => { told.room.unsubscribe(); client.subscribe('chat.q', () => {}); }")
     client.publish("chat.o", "still there")
     client.wait("live", 1)
+
+
+def test_a_network_that_is_cut_and_a_laptop_that_sleeps(
+    tab: Page, other: Page, visitors: Visitors
+) -> None:
+    """What is published while nothing in the page runs, or it has no network, comes afterwards."""
+    visitors.expected.append(WORKER_IS_DOWN)
+    client = RecordingClient(tab, "chat.z", heartbeat=300, pongTimeout=1_000)
+    client.wait("live", 0)
+    publisher = RecordingClient(other)
+    publisher.wait("live", 0)
+    session = tab.context.new_cdp_session(tab)
+    session.send("Debugger.enable")
+    session.send("Debugger.pause")  # nothing in the page runs, as while a laptop sleeps
+    publisher.publish("chat.z", "asleep")
+    session.send("Debugger.resume")
+    session.send("Debugger.disable")
+    client.wait("live", 1)
+    tab.context.set_offline(True)
+    client.run("client.close(), client.connect()")
+    tab.wait_for_function("told.states.at(-1) !== 'live'")
+    publisher.publish("chat.z", "offline")
+    tab.context.set_offline(False)
+    client.wait("live", 2)
+    assert client.data == ["asleep", "offline"]
+    assert client.events("gap") == []

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, WebSocket
 
+from shardlayer import ShardedChannelLayer
 from tests.browser.recorder import RecordingClient
 from tests.browser.stack import Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
@@ -215,3 +219,27 @@ def test_a_worker_is_killed(
     for client in clients:
         client.wait("live", 1)
         assert client.events("gap") == []
+
+
+def test_a_thousand_messages_a_second(open_tab: Open, workers: Workers) -> None:
+    """Two tabs on one connection get 5,000 messages in some seconds: each once, in order."""
+    first = follower(open_tab(), "chat.s8")
+    first.wait("live", 0)
+    second = follower(open_tab(), "chat.s8")
+    second.wait("live", 0)
+    layer = ShardedChannelLayer(hosts=[workers.redis.url])
+    failures: list[BaseException | None] = []
+    begun = time.monotonic()
+    try:
+        for n in range(5_000):
+            layer.publish_soon("chat.s8", b'{"n":%d}' % n, told=failures.append)
+            time.sleep(max(0, begun + n / 1_000 - time.monotonic()))  # a thousand a second
+        for client in (first, second):
+            client.wait("live", 5_000)
+    finally:
+        with ThreadPoolExecutor(1) as thread:  # Playwright's event loop runs in this one
+            thread.submit(asyncio.run, layer.close()).result()
+    assert set(failures) == {None}
+    for client in (first, second):
+        assert [each["n"] for each in client.data] == list(range(5_000))
+        assert client.events("gap") == client.events("error") == []
