@@ -82,7 +82,7 @@ async def numbers(layer: ShardedChannelLayer, room: str) -> list[int]:
 
 
 async def are_complete(layer: ShardedChannelLayer, rooms: list[str], count: int) -> bool:
-    """Say whether each room's last record is there; a server that has just come back may be slow."""
+    """Say whether each room's last record is there; a server that is just back may be slow."""
     try:
         return all([(await numbers(layer, room))[-1:] == [count - 1] for room in rooms])
     except ShardUnavailable:
