@@ -59,16 +59,7 @@ class LiveSocket:
         if (await self._receive())["type"] != "websocket.connect":
             return
         await self._send({"type": "websocket.accept"})
-        most = conf().admin_max_live
-        if most and LiveSocket.open >= most:
-            counters.admin_pages_refused += 1
-            await self._close(CLOSE_BUSY)
-            return
-        LiveSocket.open += 1
-        try:
-            await self._serve()
-        finally:
-            LiveSocket.open -= 1
+        await self._serve()
 
     async def _serve(self) -> None:
         try:
@@ -85,7 +76,20 @@ class LiveSocket:
         if live is None or page is None or ticket is None:
             await self._close(CLOSE_REFUSED)
             return
-        await self._show(ticket, page, live)
+        if not await self._is_allowed():
+            await self._close(CLOSE_REFUSED)
+            return
+        # Only now: strangers, who get no further, must not take the places of the staff.
+        most = conf().admin_max_live
+        if most and LiveSocket.open >= most:
+            counters.admin_pages_refused += 1
+            await self._close(CLOSE_BUSY)
+            return
+        LiveSocket.open += 1
+        try:
+            await self._show(ticket, page, live)
+        finally:
+            LiveSocket.open -= 1
 
     async def _show(self, ticket: LiveTicket, page: AdminPage, live: LiveView) -> None:
         prefix = get_script_prefix(self._scope)

@@ -199,10 +199,18 @@ async def test_so_many_pages_refresh_themselves(viewer: User, settings: Settings
     async with OpenPage(viewer) as page:
         await page.show(ROOMS)
         async with OpenPage(viewer) as another:
-            event = await another.receive()
+            event = await another.say(write_ticket(ROOMS) or "")
             assert event == {"type": "websocket.close", "code": live_socket.CLOSE_BUSY}
     assert counters.admin_pages_refused == before + 1
     async with OpenPage(viewer) as page:
+        assert await page.show(ROOMS)
+
+
+async def test_strangers_take_no_places(viewer: User, settings: Settings) -> None:
+    """Who has shown no ticket, or may not look, does not keep the staff's pages from refreshing."""
+    settings.REALTIME = {"ADMIN_REFRESH": 0.01, "ADMIN_MAX_LIVE": 1}
+    guest = await sync_to_async(_guest)()
+    async with OpenPage(None), OpenPage(guest), OpenPage(None), OpenPage(viewer) as page:
         assert await page.show(ROOMS)
 
 
