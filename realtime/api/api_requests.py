@@ -107,7 +107,10 @@ def _publication(body: dict[str, Any], header_key: str | None) -> ApiPublication
 def _data(body: dict[str, Any]) -> bytes:
     if "data" not in body:
         raise ApiError("bad_request", "'data' is missing: any JSON value.")
-    return orjson.dumps(body["data"])
+    try:
+        return orjson.dumps(body["data"])
+    except orjson.JSONEncodeError as error:  # what is read may be nested deeper than is written
+        raise ApiError("bad_request", "'data' is nested too deep.") from error
 
 
 def require_key(key: object) -> None:

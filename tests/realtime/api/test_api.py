@@ -138,6 +138,12 @@ def test_key_opens_its_rooms_alone() -> None:
         assert error_of(post("publish", {"room": room, "data": 1}, every)) == (403, "forbidden")
 
 
+def test_data_that_are_nested_too_deep() -> None:
+    """What can be read but not written is an error of the request."""
+    body = b'{"room":"a","data":' + b"[" * 400 + b"]" * 400 + b"}"
+    assert error_of(post("publish", body, new_key())) == (400, "bad_request")
+
+
 def test_announces_with_leave() -> None:
     """Only a key that may; it takes no idempotency key, since nothing is kept."""
     key = new_key(announces=True)
