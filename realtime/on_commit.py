@@ -20,7 +20,7 @@ from django.db import router, transaction
 from realtime.client_header import require_client_id
 from realtime.conf import conf
 from realtime.json_values import encode
-from realtime.rooms.room_names import require_room_name
+from realtime.rooms.room_names import require_open_room
 from realtime.sharded_layer import sharded_layer
 from shardlayer import MessageTooLarge, ShardedChannelLayer, Throttle
 
@@ -79,13 +79,13 @@ def publish_on_commit(
             routers name for writing the outbox, which is usually `default`.
 
     Raises:
-        ValueError: The room's name breaks the rules, or `exclude` is no client's id, or goes with
-            `outbox`.
+        ValueError: The room's name breaks the rules, the room is the workers' own, or `exclude` is
+            no client's id, or goes with `outbox`.
         TypeError: The data have no JSON form, or the layer is none of ours.
         MessageTooLarge: Their JSON is larger than the layer takes.
         DatabaseError: The outbox can't be written.
     """
-    require_room_name(room)
+    require_open_room(room)
     left_out = require_client_id(exclude)
     if left_out and outbox:
         raise ValueError("The outbox leaves nobody out: give exclude or outbox=True, not both.")

@@ -14,7 +14,7 @@ from realtime.access.anonymous import User
 from realtime.access.users import user_room
 from realtime.client_header import require_client_id
 from realtime.json_values import encode
-from realtime.rooms.room_names import require_room_name
+from realtime.rooms.room_names import require_open_room
 from realtime.sharded_layer import sharded_layer
 from realtime.twins import LayerCall, twins
 from shardlayer import Position
@@ -61,12 +61,13 @@ def _publish(
         The publication's position; None in a room that keeps no history.
 
     Raises:
-        ValueError: The room's name breaks the rules, or `exclude` is no client's id.
+        ValueError: The room's name breaks the rules, the room is the workers' own (access.md), or
+            `exclude` is no client's id.
         TypeError: The data have no JSON form, or the key is no key.
         MessageTooLarge: Their JSON is larger than the layer takes.
         ShardUnavailable: Redis did not answer in time; it may or may not have it.
     """
-    require_room_name(room)
+    require_open_room(room)
     left_out, layer, encoded = require_client_id(exclude), sharded_layer(using), encode(data)
     return LayerCall(
         layer,
@@ -109,7 +110,7 @@ def _publish_many(
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise TypeError(f"publish_many takes pairs of a room and its data, not {item!r:.200}.")
         room, data = item
-        require_room_name(room)
+        require_open_room(room)
         if id(data) not in encoded:
             encoded[id(data)] = data, encode(data)
         outgoing.append((room, encoded[id(data)][1]))

@@ -14,6 +14,7 @@ from realtime.admin.admin_page import AdminPage
 from realtime.admin.admin_permissions import Permission
 from realtime.connections import disconnect, unsubscribe
 from realtime.models import Room
+from realtime.rooms.room_names import require_open_room
 from realtime.sending import announce, publish
 from realtime.sharded_layer import sharded_layer
 
@@ -34,8 +35,11 @@ class PublishForm(forms.Form):
         """Return what the text says; refuse what is no JSON, and say where."""
         try:
             value: object = orjson.loads(self.cleaned_data["json"])
+            orjson.dumps(value)
         except orjson.JSONDecodeError as error:
             raise forms.ValidationError(f"That is no JSON: {error}.") from error
+        except orjson.JSONEncodeError as error:  # more is read than is written
+            raise forms.ValidationError("That is nested too deep.") from error
         return value
 
 
@@ -110,8 +114,10 @@ def _deed(action: str, room: str, form: forms.Form | None) -> Deed:
                 do=lambda: disconnect(said["user"]),
             )
         case _:
-            layer = sharded_layer()
-            return Deed(
-                text=f"Cleared the history of {room}.",
-                do=lambda: layer.wait_for(lambda: layer.clear_history(room)),
-            )
+            return Deed(text=f"Cleared the history of {room}.", do=lambda: _clear_history(room))
+
+
+def _clear_history(room: str) -> None:
+    require_open_room(room)  # else what was issued to who is signed out would count again
+    layer = sharded_layer()
+    layer.wait_for(lambda: layer.clear_history(room))

@@ -25,6 +25,7 @@ from realtime.outage import Outage, pause
 from realtime.outbox.lanes import Lane
 from realtime.outbox.notifications import Notifications
 from realtime.outbox.outbox_store import LeaseLost, OutboxStore
+from realtime.rooms.room_names import require_open_room
 from shardlayer import MessageTooLarge, ShardedChannelLayer, ShardUnavailable, Tasks
 
 logger = logging.getLogger(__name__)
@@ -244,7 +245,8 @@ class OutboxRelay:
 
 
 def _require_publishable(layer: ShardedChannelLayer, entry: OutboxEntry) -> None:
-    """Raise TypeError or MessageTooLarge for what the layer does not take."""
+    """Raise ValueError, TypeError or MessageTooLarge for what is not to be published."""
+    require_open_room(entry.room)
     layer.require_valid_group_name(entry.room)
     size, limit = len(entry.data.encode()), layer.options.max_message_size
     if size > limit:

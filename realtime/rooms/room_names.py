@@ -18,6 +18,7 @@ NODES_ROOM = "realtime-nodes"
 """Where workers are told to drain. No client gets into it, whatever a rule says."""
 
 OWN_ROOMS = frozenset({CONTROL_ROOM, NODES_ROOM})
+OWN_ROOM_RULE = "Only the workers themselves publish to their own rooms."
 
 _NAMES = 8_192  # texts of which it is remembered whether they name a room
 _ROOM = re.compile(rf"[a-zA-Z0-9._-]{{1,{MAX_ROOM_NAME}}}")
@@ -43,6 +44,22 @@ def require_room_name(value: object) -> None:
     """Raise ValueError, which says the rule, if `value` may not name a room."""
     if not is_room_name(value):
         raise ValueError(f"{value!r} can't name a room. {ROOM_RULE}")
+
+
+def is_open_room(value: object) -> bool:
+    """Return whether `value` names a room that a project may publish to."""
+    return is_room_name(value) and value not in OWN_ROOMS
+
+
+def require_open_room(value: object) -> None:
+    """Raise ValueError, which says the rule, if a project may not publish to `value`.
+
+    Else whoever names the room in which a view, a service or a record publishes, a client perhaps,
+    could sign others out.
+    """
+    require_room_name(value)
+    if value in OWN_ROOMS:
+        raise ValueError(f"{value!r} can't be published to. {OWN_ROOM_RULE}")
 
 
 class RoomGlobs:

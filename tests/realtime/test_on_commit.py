@@ -125,6 +125,8 @@ def test_bad_input_is_told_to_the_caller(outbox: bool) -> None:
     """Before the commit: a view's mistake is not lost in the background."""
     with pytest.raises(ValueError, match="room"):
         publish_on_commit("no room!", 1, outbox=outbox)
+    with pytest.raises(ValueError, match="own rooms"):
+        publish_on_commit("realtime-control", 1, outbox=outbox)
     with pytest.raises(TypeError, match="JSON"):
         publish_on_commit("orders", object(), outbox=outbox)
     with pytest.raises(MessageTooLarge):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from io import StringIO
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from realtime import (
     publish,
     publish_many,
 )
+from realtime.rooms.room_names import OWN_ROOMS
 from realtime.sharded_layer import sharded_layer
 from shardlayer import MessageTooLarge, ShardedChannelLayer, ShardUnavailable
 from tests.realtime.conftest import channel_layers
@@ -142,6 +144,12 @@ async def test_bad_input_is_refused(memory_layer: ShardedChannelLayer) -> None:
     """A bad name, data without a JSON form or too large: an error, and nothing is sent."""
     with pytest.raises(ValueError, match="'no room'"):
         await apublish("no room", 1)
+    for room in OWN_ROOMS:
+        with pytest.raises(ValueError, match="own rooms"):
+            await apublish(room, {"at": time.time(), "user": "7"})
+        with pytest.raises(ValueError, match="own rooms"):
+            await apublish_many([("general", 1), (room, 1)])
+        assert await memory_layer.history(room) == []
     with pytest.raises(TypeError, match="JSON"):
         await apublish("general", object())
     with pytest.raises(TypeError, match="idempotency key"):

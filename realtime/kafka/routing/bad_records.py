@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from realtime.kafka.routing.header_rules import Record
-from realtime.rooms.room_names import is_room_name
+from realtime.rooms.room_names import OWN_ROOM_RULE, is_open_room, is_room_name
 
 _SHOWN = 120  # characters of what a route returned or raised
 
@@ -32,7 +32,7 @@ def judged(answer: object, *, most: int) -> Sequence[str]:
         BadRecord: It is something else, names no room or one that can't be, or too many.
         Exception: What reading it raised.
     """
-    if type(answer) is list and len(answer) == 1 and is_room_name(answer[0]):
+    if type(answer) is list and len(answer) == 1 and is_open_room(answer[0]):
         return answer  # what most routes return
     if isinstance(answer, str | bytes | bytearray | Mapping) or not isinstance(answer, Iterable):
         raise BadRecord(f"the route returned {shown(answer)}, not a list of rooms")
@@ -44,6 +44,8 @@ def judged(answer: object, *, most: int) -> Sequence[str]:
     for room in rooms:
         if not is_room_name(room):
             raise BadRecord(f"{shown(room)} can't name a room")
+        if not is_open_room(room):
+            raise BadRecord(f"{shown(room)} can't be published to. {OWN_ROOM_RULE}")
     return rooms if len(rooms) == 1 else list(dict.fromkeys(rooms))
 
 

@@ -27,7 +27,7 @@ from django.db import close_old_connections
 from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.routing.bad_records import BadRecord, failed, judged
 from realtime.kafka.routing.header_rules import EVERYBODY, Record, Route, is_announcement, route
-from realtime.rooms.room_names import MAX_ROOM_NAME, is_room_name
+from realtime.rooms.room_names import MAX_ROOM_NAME, is_open_room
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class Router:
 def _named_by(key: bytes) -> tuple[str] | None:
     """Return the room that a key names, as `route` has it, if it may be one."""
     name = key.decode("utf-8", "replace")
-    return (name,) if is_room_name(name) else None
+    return (name,) if is_open_room(name) else None
 
 
 class _Overrun(BaseException):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
+import orjson
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 from pytest_django import Settings
 
 from demo.embedded import free_port
-from realtime import history, publish
-from realtime.rooms.room_names import CONTROL_ROOM
+from realtime import disconnect, history, publish
+from realtime.rooms.room_names import CONTROL_ROOM, OWN_ROOMS
 from realtime.sharded_layer import sharded_layer
 from tests.realtime.admin.staff import body, make_staff
 from tests.realtime.conftest import channel_layers
@@ -49,13 +52,15 @@ def test_publishing(operator: Client) -> None:
     assert "<b>&quot;" not in page
 
 
-@pytest.mark.parametrize("text", ["{not json}", "", "<script>alert(1)</script>"])
+@pytest.mark.parametrize(
+    "text", ["{not json}", "", "<script>alert(1)</script>", "[" * 400 + "]" * 400]
+)
 def test_what_is_no_json_is_not_published(operator: Client, text: str) -> None:
     """The page says what is wrong and keeps what was typed, escaped."""
     answer = operator.post(ROOM, {"action": "publish", "json": text})
     assert answer.status_code == 200
     page = answer.content.decode()
-    assert "That is no JSON" in page or "required" in page
+    assert any(word in page for word in ("That is no JSON", "required", "nested too deep"))
     assert "<script>alert" not in page
     assert logged() == []
     assert history("chat.lobby").publications == []
@@ -83,6 +88,22 @@ def test_disconnecting(operator: Client, action: str, text: str) -> None:
     [order] = layer.wait_for(lambda: layer.history(CONTROL_ROOM))
     assert b'"7"' in order.data
     assert (b"chat.lobby" in order.data) == (action == "put_out")
+
+
+@pytest.mark.parametrize("room", sorted(OWN_ROOMS))
+def test_the_workers_own_rooms_are_left_alone(client: Client, room: str) -> None:
+    """Who may publish can neither sign somebody out by that, nor have it forgotten who was."""
+    disconnect(8)
+    client.force_login(make_staff("view_room", "publish_room"))
+    forged = orjson.dumps({"at": time.time(), "user": "7"}).decode()
+    for action in ("publish", "clear"):
+        answer = client.post(f"/admin/realtime/room/{room}/", {"action": action, "json": forged})
+        assert answer.status_code == 302
+        assert "own rooms" in body(client, ROOM)
+    assert logged() == []
+    layer = sharded_layer()
+    [order] = layer.wait_for(lambda: layer.history(CONTROL_ROOM))
+    assert b'"8"' in order.data
 
 
 @pytest.mark.parametrize("user", ["", "nobody", "x" * 300])

@@ -61,6 +61,8 @@ class Shy:
         ([Shy()], "a Shy can't name a room"),
         (["no room"], "'no room' can't name a room"),
         (["a", "\ufffd"], "can't name"),
+        (["realtime-control"], "'realtime-control' can't be published to. Only the workers"),
+        (["a", "realtime-nodes"], "'realtime-nodes' can't be published to"),
         (["x" * 1_000_000], "can't name"),
         (["a"] * (MOST + 1), "names more than 5 rooms"),
         (repeat("a"), "names more than 5 rooms"),

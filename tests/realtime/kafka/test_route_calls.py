@@ -15,10 +15,12 @@ from realtime.kafka.routing import route_calls as module
 from realtime.kafka.routing.bad_records import BadRecord, judged
 from realtime.kafka.routing.header_rules import EVERYBODY, Record, route
 from realtime.kafka.routing.route_calls import Router
+from realtime.rooms.room_names import OWN_ROOMS
 from tests.realtime.kafka.records import FakeRecord, with_room
 from tests.waiting import until
 
 MOST = 10  # rooms
+WORKERS_OWN = [room.encode() for room in sorted(OWN_ROOMS)]
 SECONDS = 1.0  # that a route may take; a busy machine may let its thread wait for a while
 FOREVER = 60.0  # seconds
 
@@ -67,7 +69,9 @@ async def test_own_route_is_not_asked_in_a_thread(make: MakeRouter) -> None:
     assert set(threading.enumerate()) <= before
 
 
-@pytest.mark.parametrize("key", [b"a", b"a b", b"", b"caf\xe9", b"x" * 99, b"x" * 100])
+@pytest.mark.parametrize(
+    "key", [b"a", b"a b", b"", b"caf\xe9", b"x" * 99, b"x" * 100, *WORKERS_OWN]
+)
 async def test_what_a_key_names_is_remembered(make: MakeRouter, key: bytes) -> None:
     """Asked twice, a key without headers gets what the rules say of it."""
     try:

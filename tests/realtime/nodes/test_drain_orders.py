@@ -10,7 +10,6 @@ import pytest
 from django.core import signing
 from pytest_django import Settings
 
-from realtime import apublish
 from realtime.nodes.drain_orders import ORDER_LIFETIME, DrainOrders, drain_order, read_order
 from realtime.rooms.room_names import NODES_ROOM
 from shardlayer import ShardedChannelLayer
@@ -77,8 +76,8 @@ async def test_only_who_is_meant_drains(memory_layer: ShardedChannelLayer) -> No
     drained: list[Any] = []
     orders = DrainOrders(memory_layer, node, worker, on_drain=lambda: drained.append(1))
     await until(lambda: node.members(NODES_ROOM) == 1)
-    await apublish(NODES_ROOM, {"drain": str(node.id), "by": "a client"})
-    await apublish(NODES_ROOM, {"order": "forged"})
+    await memory_layer.publish(NODES_ROOM, orjson.dumps({"drain": str(node.id), "by": "a client"}))
+    await memory_layer.publish(NODES_ROOM, b'{"order":"forged"}')
     await memory_layer.publish(NODES_ROOM, drain_order("another", "ada"))
     await memory_layer.publish(NODES_ROOM, b"1e999")
     assert worker.told == 0
