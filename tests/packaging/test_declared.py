@@ -26,7 +26,10 @@ PLACES = {
     "encryption": ("shardlayer/",),
 }
 # Imported only where a project has it loaded; nothing of ours needs it.
-LOOKED_FOR = {"shardlayer/aio/native_threads.py": {"gevent"}}
+LOOKED_FOR = {
+    "shardlayer/aio/native_threads.py": {"gevent"},
+    "realtime/pytest_plugin.py": {"pytest"},
+}
 # Declared and imported by nothing of ours.
 NAMED_BY_PROJECTS = {"django-prometheus", "opentelemetry-sdk"}  # in their settings
 
