@@ -67,7 +67,7 @@ def _telling(revocation: Revocation) -> LayerCall[None]:
     layer = sharded_layer()
 
     async def work() -> None:
-        await layer.publish(CONTROL_ROOM, orjson.dumps(revocation.to_json()))
+        await layer.publish_reserved(CONTROL_ROOM, orjson.dumps(revocation.to_json()))
 
     return LayerCall(layer, work)
 

@@ -183,7 +183,7 @@ class RevocationLog:
     async def _begin(self) -> float:
         """Mark where a new log begins: an old one may have been lost."""
         mark = Revocation(at=time.time())
-        await self._layer.publish(CONTROL_ROOM, orjson.dumps(mark.to_json()))
+        await self._layer.publish_reserved(CONTROL_ROOM, orjson.dumps(mark.to_json()))
         return mark.at
 
     def _take(self, push: dict[str, Any], skew: float) -> None:

@@ -65,7 +65,7 @@ async def adrain(node_id: str, *, by: str, using: str = DEFAULT_CHANNEL_LAYER) -
         )
     try:
         async with asyncio.timeout(within):
-            await sharded_layer(using).publish(NODES_ROOM, drain_order(node_id, by))
+            await sharded_layer(using).publish_reserved(NODES_ROOM, drain_order(node_id, by))
     except TimeoutError:
         raise CannotDrain(f"Redis did not take the order within {within:g} s.") from None
     except ShardLayerError as error:

@@ -18,7 +18,8 @@ _reserved: dict[str, PolicySource] = {}
 def reserve_room(room: str, policy: PolicySource) -> None:
     """Have a room remember what `policy()` says when a layer first asks, in all layers.
 
-    No count and no list of rooms has it: it is none of the project's.
+    No count and no list of rooms has it: it is none of the project's. Only `publish_reserved` of a
+    layer publishes to it.
     """
     _reserved[room] = policy
 

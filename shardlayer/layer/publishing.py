@@ -16,6 +16,7 @@ from shardlayer.core import tracing, wire
 from shardlayer.core.client_names import is_client_name, without
 from shardlayer.core.exceptions import MessageTooLarge
 from shardlayer.core.options import LayerOptions
+from shardlayer.core.reserved_rooms import reserved_rooms
 from shardlayer.core.room_options import NO_HISTORY
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import HistoryPolicy, Mark, Position
@@ -66,7 +67,8 @@ class Publishing:
         the room now. Who reads the history gets it all the same.
 
         Raises:
-            TypeError: If the room's name, the key, the owner or the client's name is not valid.
+            TypeError: If the room's name, the key, the owner or the client's name is not valid, or
+                the room is reserved (see `publish_reserved`).
             MessageTooLarge: If `data` is larger than `max_message_size`.
             ShardUnavailable: If it was not acknowledged within `publish_timeout`; whether it was
                 published is then unknown.
@@ -109,6 +111,19 @@ class Publishing:
             return await _publish_parts(outgoing, bundles, engine.publisher.publish_all)
 
         return await self._engines.run(work)
+
+    async def publish_reserved(self, room: str, data: bytes) -> Position | None:
+        """Publish to a room that the application keeps for itself, see `reserve_room`.
+
+        No other call does: a caller of those may have the room's name from a stranger. Returns and
+        raises like `publish`; TypeError if the room is not reserved.
+        """
+        if room not in reserved_rooms():
+            raise TypeError(f"{room!r:.200} is not reserved: it is published to by publish().")
+        self._check_size(data)
+        body = wire.pack_head(wire.Kind.PUBLICATION, room) + data
+        item = Outgoing(self.shard_of(room), room, body, self.options.policy_of(room))
+        return (await self._engines.run(lambda engine: engine.publisher.publish(item))).position
 
     async def publish_marked(
         self,
@@ -287,7 +302,7 @@ class Publishing:
     def _destination(self) -> Callable[[str], tuple[int, bytes, HistoryPolicy]]:
         """What is the same for all publications to a room: where, how they begin, what is kept.
 
-        Raises TypeError for what is no room's name.
+        Raises TypeError for what is no room's name, and for a reserved room.
         """
         options = self.options
         require_valid = WeakMethod(self.require_valid_group_name)  # a cycle would outlive its users
@@ -296,6 +311,8 @@ class Publishing:
         def destination(room: str) -> tuple[int, bytes, HistoryPolicy]:
             if (require := require_valid()) is not None:
                 require(room)
+            if room in reserved_rooms():
+                raise TypeError(f"{room!r} is reserved: only publish_reserved() publishes to it.")
             head = wire.pack_head(wire.Kind.PUBLICATION, room)
             return shard_of(room, options.shards), head, options.policy_of(room)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import orjson
@@ -79,6 +79,11 @@ async def test_hears_what_is_published(layer: ShardedChannelLayer) -> None:
         assert not follower.log.known.opens(Credential(user_id="8", issued=before), "orders")
 
 
+async def publish_entries(layer: ShardedChannelLayer, entries: Sequence[bytes]) -> None:
+    """Publish entries to the log, in their order, together."""
+    await asyncio.gather(*(layer.publish_reserved(CONTROL_ROOM, entry) for entry in entries))
+
+
 async def test_node_that_starts_later_knows(layer: ShardedChannelLayer) -> None:
     """What was published before a node began is read from the history, however much it is."""
     async with following(layer):
@@ -86,11 +91,10 @@ async def test_node_that_starts_later_knows(layer: ShardedChannelLayer) -> None:
     await asyncio.sleep(CLOCK_SKEW)  # past the beginning of the log
     issued = time.time()
     entries = [
-        (CONTROL_ROOM, orjson.dumps(Revocation(at=issued, user=f"{n}-{'x' * 99}").to_json()))
-        for n in range(3_000)
+        orjson.dumps(Revocation(at=issued, user=f"{n}-{'x' * 99}").to_json()) for n in range(3_000)
     ]
     for start in range(0, len(entries), 250):  # each part has its own time to be published in
-        await layer.publish_many(entries[start : start + 250])
+        await publish_entries(layer, entries[start : start + 250])
     await adisconnect(7)
     async with following(layer) as follower:
         assert follower.verdict(issued) is Verdict.REVOKED
@@ -106,10 +110,9 @@ async def test_log_that_was_trimmed_says_so(
     monkeypatch.setattr("realtime.access.revocation_log.MAX_REVOCATIONS", 50)
     began = time.time()
     entries = [
-        (CONTROL_ROOM, orjson.dumps(Revocation(at=began + n / 100, user=f"u{n}").to_json()))
-        for n in range(1_000)
+        orjson.dumps(Revocation(at=began + n / 100, user=f"u{n}").to_json()) for n in range(1_000)
     ]
-    await layer.publish_many(entries)
+    await publish_entries(layer, entries)
     async with following(layer) as follower:
         assert 50 <= len(follower.told) < 1_000
         oldest = follower.told[0].at
@@ -132,7 +135,7 @@ async def test_rubbish_is_left_out(layer: ShardedChannelLayer) -> None:
     """What is no revocation is logged and changes nothing."""
     async with following(layer) as follower:
         for data in (b"1", b'"x"', b"[]", b'{"at":null}', b'{"at":1e999}'):
-            await layer.publish(CONTROL_ROOM, data)
+            await layer.publish_reserved(CONTROL_ROOM, data)
         await adisconnect(7)
         await until(lambda: bool(follower.told))
         assert [entry.user for entry in follower.told] == ["7"]

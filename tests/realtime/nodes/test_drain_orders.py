@@ -76,13 +76,15 @@ async def test_only_who_is_meant_drains(memory_layer: ShardedChannelLayer) -> No
     drained: list[Any] = []
     orders = DrainOrders(memory_layer, node, worker, on_drain=lambda: drained.append(1))
     await until(lambda: node.members(NODES_ROOM) == 1)
-    await memory_layer.publish(NODES_ROOM, orjson.dumps({"drain": str(node.id), "by": "a client"}))
-    await memory_layer.publish(NODES_ROOM, b'{"order":"forged"}')
-    await memory_layer.publish(NODES_ROOM, drain_order("another", "ada"))
-    await memory_layer.publish(NODES_ROOM, b"1e999")
+    await memory_layer.publish_reserved(
+        NODES_ROOM, orjson.dumps({"drain": str(node.id), "by": "a client"})
+    )
+    await memory_layer.publish_reserved(NODES_ROOM, b'{"order":"forged"}')
+    await memory_layer.publish_reserved(NODES_ROOM, drain_order("another", "ada"))
+    await memory_layer.publish_reserved(NODES_ROOM, b"1e999")
     assert worker.told == 0
     for _ in range(2):
-        await memory_layer.publish(NODES_ROOM, drain_order(str(node.id), "ada"))
+        await memory_layer.publish_reserved(NODES_ROOM, drain_order(str(node.id), "ada"))
     await until(lambda: worker.told)
     assert (worker.told, drained) == (1, [1])
     await orders.aclose()

@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from shardlayer import HistoryPolicy, ShardedChannelLayer, reserve_room
+from shardlayer import HistoryPolicy, Mark, ShardedChannelLayer, reserve_room
 from shardlayer.core import reserved_rooms
+from shardlayer.core.client_names import new_client_name
 from shardlayer.core.options import LayerOptions
 from tests.shardlayer.fakes import RecordingSink
 
@@ -38,9 +39,32 @@ async def test_it_is_not_counted_and_not_listed() -> None:
         assert node.hears("own")
         assert node.rooms() == 1
         assert layer.stats()["rooms"] == 1
-        assert await layer.publish("own", b"1") is not None
+        assert await layer.publish_reserved("own", b"1") is not None
         assert await layer.publish("other", b"1") is None
         _, listed = await layer.scan_rooms(0)
         assert [room.room for room in listed] == ["other"]
+    finally:
+        await layer.close()
+
+
+async def test_only_the_application_publishes_to_it() -> None:
+    """Whoever publishes where a stranger says does not reach it, by whichever call."""
+    layer = ShardedChannelLayer(hosts=[f"memory://{uuid4().hex}"])
+    mark = Mark(source="log", offset=1)
+    try:
+        for send in (
+            lambda: layer.publish("own", b"1"),
+            lambda: layer.publish("own", b"1", exclude=new_client_name()),
+            lambda: layer.publish_many([("other", b"1"), ("own", b"1")]),
+            lambda: layer.publish_marked([("own", b"1", mark)]),
+        ):
+            with pytest.raises(TypeError, match="'own' is reserved"):
+                await send()
+        with pytest.raises(TypeError, match="'other' is not reserved"):
+            await layer.publish_reserved("other", b"1")
+        assert await layer.history("own") == []
+        assert await layer.history("other") == []
+        assert await layer.publish_reserved("own", b"2") is not None
+        assert [item.data for item in await layer.history("own")] == [b"2"]
     finally:
         await layer.close()
