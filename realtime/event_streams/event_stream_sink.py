@@ -13,7 +13,7 @@ from realtime.event_streams.event_text import (
     COMMENT,
     close_event,
     events_of,
-    format_positions,
+    format_position,
     subscribed_rooms,
 )
 from shardlayer import Broadcast, Position
@@ -35,11 +35,13 @@ class EventStreamSink(QueuedSink):
         lacks_rooms: Whether a room was refused for what may soon be over.
     """
 
-    __slots__ = ("_positions", "_retry", "lacks_rooms")
+    __slots__ = ("_epochs", "_places", "_retry", "lacks_rooms")
 
     def __init__(self, send: Send, rooms: Sequence[str], *, limit: int) -> None:
         super().__init__(send, limit=limit)
-        self._positions: dict[str, Position | None] = dict.fromkeys(rooms)
+        # As an id has them: each event says all of them, and changes one.
+        self._places: dict[str, str] = dict.fromkeys(rooms, format_position(None))
+        self._epochs: dict[str, str] = dict.fromkeys(rooms, "")
         self.lacks_rooms = False
         self._retry: int | None = None  # milliseconds, once it is known
 
@@ -49,7 +51,8 @@ class EventStreamSink(QueuedSink):
 
     def begin_at(self, positions: Sequence[Position | None]) -> None:
         """Take where the client is in the rooms, in the URL's order."""
-        self._positions = dict(zip(self._positions, positions, strict=True))
+        for room, at in zip(tuple(self._places), positions, strict=True):
+            self._be_at(room, at)
 
     def comment(self) -> None:
         """Have something sent, unless something waits anyway, so that no proxy gives up."""
@@ -75,10 +78,9 @@ class EventStreamSink(QueuedSink):
         """Return the events, which all streams share, with this one's ids between."""
         texts: list[bytes] = []
         for event, text in zip(events_of(broadcast), broadcast.texts, strict=True):
-            if event.room in self._positions:
-                before = self._positions[event.room]
-                epoch = event.epoch or (before.epoch if before is not None else "")
-                self._positions[event.room] = Position(event.offset, epoch)
+            if event.room in self._places:
+                epoch = event.epoch or self._epochs[event.room]
+                self._be_at(event.room, Position(event.offset, epoch))
                 texts.append(self._id())
             elif not event.room and (rooms := subscribed_rooms(text)):
                 self._joined(rooms)
@@ -92,10 +94,14 @@ class EventStreamSink(QueuedSink):
                 self.lacks_rooms |= item["error"]["code"] in PASSING_ERRORS
             else:
                 at = Position(item["offset"], item["epoch"]) if "offset" in item else None
-                self._positions[item["room"]] = at
+                self._be_at(item["room"], at)
+
+    def _be_at(self, room: str, at: Position | None) -> None:
+        self._places[room] = format_position(at)
+        self._epochs[room] = "" if at is None else at.epoch
 
     def _id(self) -> bytes:
-        return b"id: %b\n" % format_positions(self._positions.values()).encode("ascii")
+        return b"id: %b\n" % ",".join(self._places.values()).encode("ascii")
 
     def _next(self) -> bytes:
         """Take as much as makes a good piece."""

@@ -71,7 +71,12 @@ def subscribed_rooms(text: bytes) -> Sequence[Mapping[str, Any]]:
 
 def format_positions(positions: Iterable[Position | None]) -> str:
     """Return the id that says where a client is in each of its rooms."""
-    return ",".join(NOWHERE if at is None else f"{at.offset}.{at.epoch}" for at in positions)
+    return ",".join(map(format_position, positions))
+
+
+def format_position(at: Position | None) -> str:
+    """Return what an id says of one room."""
+    return NOWHERE if at is None else f"{at.offset}.{at.epoch}"
 
 
 def parse_positions(text: str, rooms: int) -> list[Position | None]:
