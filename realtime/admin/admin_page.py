@@ -27,7 +27,7 @@ from realtime.admin.admin_permissions import Permission, allowed, may
 from realtime.admin.live_tickets import LiveTicket, write_ticket
 from realtime.conf import conf
 from realtime.operations.kafka_failures import KafkaUnavailable
-from shardlayer import ShardUnavailable
+from shardlayer import MessageTooLarge, ShardUnavailable
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[models.Model]
@@ -192,7 +192,7 @@ class AdminPage(_ModelAdmin):
         Args:
             subject: What it is done to; it needs no table.
             deed: What is done, as the log has it: "Published 12 bytes."
-            action: Does it. A ValueError or TypeError says why it can't be done.
+            action: Does it. A ValueError, TypeError or MessageTooLarge says why it can't be done.
 
         Returns:
             What the action returned; None also if it failed.
@@ -210,7 +210,7 @@ class AdminPage(_ModelAdmin):
         except Exception as error:
             if entry is not None:
                 entry.delete()
-            if not isinstance(error, ValueError | TypeError):
+            if not isinstance(error, ValueError | TypeError | MessageTooLarge):
                 raise
             messages.error(request, str(error))
             return None

@@ -66,6 +66,15 @@ def test_what_is_no_json_is_not_published(operator: Client, text: str) -> None:
     assert history("chat.lobby").publications == []
 
 
+@pytest.mark.parametrize("action", ["publish", "announce"])
+def test_what_is_too_large_is_said(operator: Client, action: str) -> None:
+    """The page says so, and nothing is logged."""
+    answer = operator.post(ROOM, {"action": action, "json": f'"{"x" * 1_100_000}"'})
+    assert answer.status_code == 302
+    assert "the limit is 1,048,576 bytes" in told(operator)
+    assert logged() == []
+
+
 def test_announcing(operator: Client) -> None:
     """An announcement is kept in no room, and logged."""
     operator.post(ROOM, {"action": "announce", "json": "7"})
