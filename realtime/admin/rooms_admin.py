@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from django.contrib.admin.utils import unquote
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 
 from realtime.admin.admin_page import AdminPage, LiveView, Memory, Query
 from realtime.admin.admin_permissions import Permission
 from realtime.admin.room_actions import PublishForm, do_to_room
+from realtime.admin.room_keys import room_of
 from realtime.admin.room_page import look_at_room
 from realtime.admin.rooms_page import look_at_rooms
 from realtime.rooms.room_names import is_room_name
@@ -50,7 +50,7 @@ class RoomAdmin(AdminPage):
     def room_view(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show one room, or do something to it."""
         self.require(request, Permission.VIEW)
-        name = unquote(key)
+        name = room_of(key)
         if not is_room_name(name):
             raise Http404("That can't name a room.")
         form = None
