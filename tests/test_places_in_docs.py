@@ -21,7 +21,7 @@ NOT_A_MODULE = re.compile(  # the ids of system checks; what the pytest fixture 
 )
 FILE = re.compile(r"(?<![\w./*{-])(?!test_)[\w/]+\.(?:py|lua)\b")  # also by its last part alone
 NOT_OURS = {"manage.py", "_state.py"}  # a project's; h11's
-EXAMPLE = "shop/"  # begins the files of the project that the docs make up
+EXAMPLES = ("shop/", "mysite/")  # begin the files of projects that the docs make up
 LINK = re.compile(r"\]\((?!https?:)([^)]+)\)")
 
 
@@ -62,7 +62,7 @@ def files() -> frozenset[str]:
 
 def missing_files(text: str) -> set[str]:
     """Return which source files a text names that are not there."""
-    named = {name for name in FILE.findall(text) if not name.startswith(EXAMPLE)}
+    named = {name for name in FILE.findall(text) if not name.startswith(EXAMPLES)}
     return named - files() - NOT_OURS
 
 
