@@ -34,7 +34,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 CHANNEL_LAYERS = {"default": {"BACKEND": "shardlayer.layer.ShardedChannelLayer",
                               "CONFIG": {"hosts": [os.environ["REDIS_URL"]]}}}
-REALTIME = {"ROOMS": {"*": {"subscribe": "anyone"}}}
 """
 
 URLS = """
@@ -67,6 +66,13 @@ def blocks(section: str, language: str) -> list[str]:
     return found
 
 
+def rules() -> str:
+    """Return the settings that the guide begins with."""
+    found = re.search(r"^```python\n(.*?)^```", GUIDE.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
 def files(way: str) -> dict[str, str]:
     """Return the project's files for one of the guide's ways."""
     view, *_ = blocks("State without a race", "python")
@@ -89,7 +95,7 @@ def files(way: str) -> dict[str, str]:
         page = f'{page}<script type="module">{script}</script>'
     return {
         "project/__init__.py": "",
-        "project/settings.py": SETTINGS,
+        "project/settings.py": SETTINGS + rules(),
         "project/urls.py": URLS,
         "project/asgi.py": asgi.replace(LOADED, LOADED + STATIC_FILES),
         "shop/__init__.py": "",
@@ -168,7 +174,7 @@ def shows(page: Page, *rows: str) -> None:
 def test_the_guides_page_shows_what_becomes_of_the_rows(
     shop: tuple[Shop, ShopServer], visitors: Visitors
 ) -> None:
-    """Rows that were there, new ones, and changed ones; each once."""
+    """Rows that were there, new ones, changed ones and deleted ones; each once."""
     project, server = shop
     visitors.expected.append("favicon.ico")
     project.run("Order.objects.create()")
@@ -178,3 +184,5 @@ def test_the_guides_page_shows_what_becomes_of_the_rows(
     shows(page, "1: new", "2: new")
     project.run("order = Order.objects.get(pk=1); order.status = 'paid'; order.save()")
     shows(page, "1: paid", "2: new")
+    project.run("Order.objects.get(pk=2).delete()")
+    shows(page, "1: paid")
