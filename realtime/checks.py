@@ -4,7 +4,7 @@
 |---|---|
 | realtime.E001 | REALTIME has a key that is none of its settings, or is no dictionary |
 | realtime.E002 | a value in REALTIME has the wrong form |
-| realtime.E003 | a dotted path in REALTIME leads nowhere |
+| realtime.E003 | a dotted path in REALTIME can't be imported |
 | realtime.E004 | CHANNEL_LAYERS has no layer for the rooms |
 
 shardlayer looks at what CHANNEL_LAYERS says (`shardlayer.layer.layer_checks`), which is registered
@@ -85,7 +85,7 @@ def _dead_paths(values: Mapping[str, Any]) -> Iterator[Error]:
             import_string(path)
         except ImportError as error:
             yield Error(
-                f"REALTIME[{key!r}] leads nowhere: {error}",
+                f"REALTIME[{key!r}] can't be imported: {error}",
                 hint="Name a function by its module and name, as 'package.module.function'.",
                 id="realtime.E003",
             )

@@ -2,7 +2,7 @@
 
 | id | what |
 |---|---|
-| realtime.E003 | a rule's dotted path leads nowhere |
+| realtime.E003 | a rule's dotted path can't be imported |
 | realtime.E005 | what a rule's path, or `on_publish`, names is no function of the right arguments |
 | realtime.E006 | a rule names a permission of an app that is not installed |
 | realtime.E007 | CHANNEL_LAYERS and ROOMS contradict each other about histories |
@@ -109,7 +109,7 @@ def _check_rule(where: str, text: str) -> Iterator[Error]:
         app = text.removeprefix(PERMISSION).partition(".")[0]
         if not apps.is_installed(app) and app not in apps.app_configs:
             yield Error(
-                f"{where} asks for a permission of {app!r}, and no such app is installed.",
+                f"{where} asks for a permission of the app {app!r}, which is not installed.",
                 hint="Name it by its app's label and its codename: 'permission:shop.view_order'.",
                 id="realtime.E006",
             )
@@ -130,7 +130,7 @@ def _check_function(
         )
     except Exception as error:  # whatever importing the project's module raises
         yield Error(
-            f"{where} leads nowhere: {type(error).__name__}: {error}",
+            f"{where} can't be imported: {type(error).__name__}: {error}",
             hint="Name a function by its module and name, as 'package.module.function'.",
             id="realtime.E003",
         )

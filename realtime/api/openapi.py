@@ -12,7 +12,7 @@ from shardlayer import __version__
 
 _WHAT: Final = {
     400: "The request is wrong, or names no room.",
-    401: "There is no key that counts.",
+    401: "The API key is missing or not valid.",
     403: "The key does not open the room, or may not announce.",
     413: "The body, the batch or the data of a publication are too large.",
     415: "The body is no JSON.",

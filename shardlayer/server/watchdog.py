@@ -84,7 +84,7 @@ class Watchdog:
         if 0 < self._blocking <= blocked:
             counters.loop_blocked += 1
             if self.shows_stacks and self._shown != self._beats:
-                text = "The event loop was blocked for %.2f s by what is over now."
+                text = "The event loop was blocked for %.2f s; it runs again."
                 logger.warning(text, blocked)
         self._beaten_at = now
         self._beats += 1

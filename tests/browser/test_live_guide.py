@@ -68,7 +68,9 @@ def blocks(section: str, language: str) -> list[str]:
 
 def rules() -> str:
     """Return the settings that the guide begins with."""
-    found = re.search(r"^```python\n(.*?)^```", GUIDE.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    found = re.search(
+        r"^```python\n(.*?)^```", GUIDE.partition("\n## ")[0], re.MULTILINE | re.DOTALL
+    )
     assert found is not None
     return found[1]
 

@@ -245,7 +245,7 @@ class TestCommand:
         settings.CHANNEL_LAYERS = channel_layers(hosts=[f"memory://{uuid4().hex}"])
         out = StringIO()
         call_command("realtime", "announce", '{"text": "Soon."}', stdout=out)
-        assert out.getvalue() == "Announced to all that are connected.\n"
+        assert out.getvalue() == "Announced to all connected clients.\n"
         with pytest.raises(CommandError, match="Not JSON"):
             call_command("realtime", "announce", "Soon.")
         settings.CHANNEL_LAYERS = channel_layers(

@@ -31,7 +31,7 @@ class AnnounceCommand(BaseCommand):
             async_to_sync(_announce)(fragment)
         except (TypeError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write("Announced to all that are connected.")
+        self.stdout.write("Announced to all connected clients.")
 
 
 async def _announce(data: orjson.Fragment) -> None:

@@ -45,7 +45,7 @@ class ApikeyCommand(BaseCommand):
         )
         listing = _action(actions, "list", "List all keys.")
         listing.add_argument("--json", action="store_true", help="All of it as one line of JSON.")
-        revoke = _action(actions, "revoke", "Have a key count no more.")
+        revoke = _action(actions, "revoke", "Revoke a key.")
         revoke.add_argument("name", metavar="NAME")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
@@ -97,8 +97,8 @@ class ApikeyCommand(BaseCommand):
             revoked_at=timezone.now()
         )
         if not revoked:
-            raise CommandError(f"There is no key {name!r} that counts.")
-        self.stdout.write(f"The key {name} counts no more.")
+            raise CommandError(f"There is no valid key {name!r}.")
+        self.stdout.write(f"Revoked the key {name}.")
 
 
 def _action(actions: Any, name: str, help: str) -> argparse.ArgumentParser:

@@ -15,8 +15,8 @@ class DisconnectCommand(BaseCommand):
     """Signs a user's connections out."""
 
     help = (
-        "Close all connections of a user, on whichever node. Resume notes and tokens that were "
-        "issued until now count no more; a session still signs in."
+        "Close all connections of a user, on all nodes. Resume notes and tokens issued until now "
+        "are no longer valid; a session still signs in."
     )
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
 
@@ -30,4 +30,4 @@ class DisconnectCommand(BaseCommand):
             disconnect(named_user(user, is_key))
         except (ValueError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"All workers are told: the connections of {user} end.")
+        self.stdout.write(f"Told all workers to close the connections of {user}.")

@@ -15,8 +15,8 @@ class TargetedCommand(BaseCommand):
     """Has a part of the rooms told to just the workers that have members of them."""
 
     help = (
-        "Tell this percentage of the rooms, by a hash of their names, to just the workers that "
-        "have members, and the others to all workers. It is 100 unless it was set."
+        "Send the publications of this percentage of the rooms, chosen by a hash of their names, "
+        "only to workers that have members; those of other rooms to all workers. Default: 100."
     )
     requires_system_checks: list[str] = []  # they would ask Redis what setting it finds out anyway
 
@@ -30,7 +30,7 @@ class TargetedCommand(BaseCommand):
             async_to_sync(_set)(percent)
         except (ValueError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{percent} percent of the rooms are told to just their workers.")
+        self.stdout.write(f"Targeted dispatch is on for {percent} percent of the rooms.")
 
 
 async def _set(percent: int) -> None:

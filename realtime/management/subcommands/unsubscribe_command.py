@@ -15,8 +15,8 @@ class UnsubscribeCommand(BaseCommand):
     """Has a user's connections leave a room."""
 
     help = (
-        "Put all connections of a user out of a room, on whichever node. Who asks for the room "
-        "again is decided by the rules; a resume note or a token of before does not open it."
+        "Put all connections of a user out of a room, on all nodes. If they ask for the room "
+        "again, the rules decide; resume notes and tokens from before do not open it."
     )
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
 
@@ -31,4 +31,4 @@ class UnsubscribeCommand(BaseCommand):
             unsubscribe(named_user(user, is_key), room)
         except (ValueError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"All workers are told: {user} is out of {room}.")
+        self.stdout.write(f"Told all workers to put {user} out of {room}.")

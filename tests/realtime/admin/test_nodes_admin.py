@@ -65,7 +65,7 @@ def test_nodes_are_rows(staff: Client, worker: tuple[Process, str]) -> None:
 
 def test_nobody_tells_of_itself(staff: Client, here: None) -> None:
     """Without processes the page says so in words."""
-    assert "No process tells of itself" in body(staff, NODES)
+    assert "No process has reported" in body(staff, NODES)
 
 
 def test_drain_from_the_page(operator: Client, worker: tuple[Process, str]) -> None:
@@ -119,7 +119,7 @@ def test_dead_redis_is_unknown(operator: Client, settings: Settings) -> None:
         page = body(operator, path)
         assert "Which nodes there are is unknown." in page
         assert "secret" not in page
-        assert "No process tells" not in page
+        assert "No process has reported" not in page
     assert str(port) in body(operator, NODES)
     page = operator.post(f"{NODES}some-node/drain/", follow=True).content.decode()
     assert "It is not known which workers there are." in page

@@ -22,7 +22,7 @@ def test_overview_shows_the_totals(staff: Client) -> None:
     page = body(staff, OVERVIEW)
     assert "Redis servers up" in page
     assert "unknown" in page
-    assert "No worker tells of itself" in page
+    assert "No worker has reported" in page
 
 
 def test_dead_redis_is_told(staff: Client, settings: Settings) -> None:

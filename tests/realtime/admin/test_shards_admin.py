@@ -28,7 +28,7 @@ def test_all_shards_are_rows(staff: Client, redis_of_admin: None) -> None:
     page = body(staff, SHARDS)
     assert page.count('<th scope="row" class="number">') == 32
     assert page.count("<td>up") + len(re.findall(r"<td>\s+up", page)) == 32
-    assert "No process tells of itself" in page
+    assert "No process has reported" in page
     assert "unknown" in page
     assert '<td class="number">0</td>' not in page
 
@@ -45,7 +45,7 @@ def test_figures_of_processes(
         wait_until(lambda: len(nodes().nodes) == 1)
         wait_until(lambda: shards().shards[0].publications is not None)
         page = body(staff, SHARDS)
-    assert "No process tells of itself" not in page
+    assert "No process has reported" not in page
     assert page.count('class="realtime-bars"') == 3
     assert 'aria-label="Publications a second: at most' in page
 

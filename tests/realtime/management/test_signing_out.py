@@ -41,7 +41,7 @@ async def told(layer: ShardedChannelLayer, *command: str) -> tuple[str, dict[str
 async def test_disconnect(ada: User, redis_layer: ShardedChannelLayer) -> None:
     """By name or by key, it is said to all nodes."""
     written, entry = await told(redis_layer, "disconnect", "ada")
-    assert written == "All workers are told: the connections of ada end.\n"
+    assert written == "Told all workers to close the connections of ada.\n"
     assert entry == {"user": str(ada.pk)}
     assert (await told(redis_layer, "disconnect", "77", "--key"))[1] == {"user": "77"}
 
@@ -49,7 +49,7 @@ async def test_disconnect(ada: User, redis_layer: ShardedChannelLayer) -> None:
 async def test_unsubscribe(ada: User, redis_layer: ShardedChannelLayer) -> None:
     """Likewise, with the room."""
     written, entry = await told(redis_layer, "unsubscribe", "ada", "orders")
-    assert written == "All workers are told: ada is out of orders.\n"
+    assert written == "Told all workers to put ada out of orders.\n"
     assert entry == {"user": str(ada.pk), "room": "orders"}
 
 

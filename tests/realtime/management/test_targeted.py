@@ -16,7 +16,7 @@ def test_sets_every_shard(settings: Settings, redis_server: EmbeddedValkey) -> N
     """All 32 shards go by it from the next publication on."""
     settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
     assert lines_of("realtime", "targeted", "25") == [
-        "25 percent of the rooms are told to just their workers."
+        "Targeted dispatch is on for 25 percent of the rooms."
     ]
     with Redis.from_url(redis_server.url) as redis:
         keys = list(redis.scan_iter(match="*:targeted"))
