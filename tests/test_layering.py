@@ -25,7 +25,7 @@ LAYERS = (
     {"delivery"},
     {"channels"},
     {"layer"},
-    {"consumers", "server", "balancer", "testing"},  # adapters: none imports another
+    {"consumers", "server", "balancer", "client", "testing"},  # adapters: none imports another
 )
 ADAPTERS = LAYERS[-1]
 BROKERS = ("shardlayer.broker.memory", "shardlayer.broker.redis")
@@ -40,6 +40,7 @@ UNKNOWN_TO_SHARDLAYER = (
     "prometheus_client",
     "django_prometheus",
 )
+CLIENT_MAY = ("shardlayer.client", "shardlayer.core", "shardlayer.aio")
 COMMANDS = "realtime.management.commands"  # start servers, so they may import these:
 SERVERS = ("shardlayer.server", "shardlayer.balancer")
 
@@ -90,6 +91,12 @@ def _complaint(module: str, target: str, exported: frozenset[str]) -> str:
         return "config names things by dotted string and is imported by nobody: read a setting."
     if within(target, "demo") and within(module, "realtime"):
         return "realtime is shipped and the demo is not: move what both need into realtime."
+    if within(module, "shardlayer.client") and (
+        within(target, "django")
+        or within(target, "channels")
+        or (within(target, "shardlayer") and not any(within(target, x) for x in CLIENT_MAY))
+    ):
+        return "The client runs without a project: it imports from shardlayer.core and .aio alone."
     if within(module, "shardlayer"):
         return _complaint_in_shardlayer(module, target)
     if within(module, "demo.embedded"):
@@ -233,6 +240,9 @@ def test_modules_of_shardlayer_have_a_layer() -> None:
 @pytest.mark.parametrize(
     ("module", "source", "says"),
     [
+        ("shardlayer.client.room_client", "import django.conf", "without a project"),
+        ("shardlayer.client.room_client", "from channels.layers import x", "without a project"),
+        ("shardlayer.client.room_client", "from shardlayer.layer import x", "without a project"),
         (
             "shardlayer.core.wire",
             "from shardlayer.layer import ShardedChannelLayer",
@@ -299,6 +309,7 @@ def test_made_up_violation_is_caught(module: str, source: str, says: str) -> Non
         ("shardlayer.core.wire", "import struct\nfrom shardlayer.core.types import Publication"),
         ("shardlayer.broker.redis.calls", "from shardlayer.broker.redis.keys import Keys"),
         ("shardlayer.server.cli", "from shardlayer.server.sink import SocketSink"),
+        ("shardlayer.client.room_client", "from shardlayer.core.types import Position"),
         ("shardlayer.layer", "from django.core.exceptions import ImproperlyConfigured"),
         ("realtime.health", "from shardlayer import Position"),
         ("realtime.health", "from shardlayer.consumers import OldConnections"),

@@ -20,6 +20,7 @@ OWN = {"shardlayer", "realtime"}
 PLACES = {
     "server": ("shardlayer/server/",),
     "kafka": ("realtime/kafka/", "realtime/operations/dead_letters.py"),
+    "client": ("shardlayer/client/",),
     "metrics": ("realtime/metrics/",),
     "jwt": ("realtime/access/jwt_",),
     "otel": ("realtime/tracing/opentelemetry_tracer.py",),
@@ -80,7 +81,7 @@ def test_what_is_declared_is_imported() -> None:
     """No dependency stays behind when its last import goes."""
     used = NAMED_BY_PROJECTS.union(*(names for _, names in imported()))
     all_declared = declared().union(
-        *map(declared, ("server", "kafka", "encryption", "metrics", "jwt", "otel"))
+        *map(declared, ("server", "kafka", "client", "encryption", "metrics", "jwt", "otel"))
     )
     assert all_declared <= used, all_declared - used
 
@@ -88,7 +89,7 @@ def test_what_is_declared_is_imported() -> None:
 def test_all_names_every_extra_of_users() -> None:
     """`shardlayer[all]` is all the extras of users together."""
     assert PROJECT["optional-dependencies"]["all"] == [
-        "shardlayer[server,kafka,metrics,jwt,encryption,otel]"
+        "shardlayer[server,kafka,client,metrics,jwt,encryption,otel]"
     ]
 
 
