@@ -101,6 +101,14 @@ class Postbox:
     def __str__(self) -> str:
         return str(self._brokers)
 
+    async def probe(self) -> None:
+        """See that a broker answers, within seconds; aiokafka's clients take 40 to give one up.
+
+        Raises:
+            OSError, KafkaError: None does.
+        """
+        await self._brokers.probe()
+
     async def letters(self) -> AsyncIterator[Filed]:
         """Yield all dead letters, each partition's in order.
 

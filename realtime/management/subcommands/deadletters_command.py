@@ -61,11 +61,14 @@ class DeadLettersCommand(BaseCommand):
             if action == "list":
                 asyncio.run(self._list(postbox, limit or LIST_LIMIT))
             else:
-                self._tell(asyncio.run(postbox.replay(limit)))
+                self._tell(asyncio.run(self._replay(postbox, limit)))
+        except TimeoutError as error:
+            raise CommandError(f"{postbox}: no answer in time") from error
         except FAILURES as error:
             raise CommandError(f"{postbox}: {told(error)}") from error
 
     async def _list(self, postbox: Postbox, limit: int) -> None:
+        await postbox.probe()
         shown = total = 0
         async for item in postbox.letters():
             total += 1
@@ -73,6 +76,10 @@ class DeadLettersCommand(BaseCommand):
                 shown += 1
                 self.stdout.write(_line(item))
         self.stdout.write(f"{total} dead letters" + (f", {shown} shown." if shown < total else "."))
+
+    async def _replay(self, postbox: Postbox, limit: int | None) -> Replayed:
+        await postbox.probe()
+        return await postbox.replay(limit)
 
     def _tell(self, done: Replayed) -> None:
         self.stdout.write(f"Sent {done.sent} dead letters again; {done.left} are left.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from uuid import uuid4
 
 import pytest
@@ -95,6 +97,19 @@ def test_kafka_is_away(settings: Settings) -> None:
     settings.REALTIME = {"KAFKA_BOOTSTRAP_SERVERS": [f"127.0.0.1:{free_port()}"]}
     with pytest.raises(CommandError, match=r"Kafka at 127\.0\.0\.1"):
         lines_of("realtime", "deadletters", "list")
+
+
+@pytest.mark.parametrize("action", ["list", "replay"])
+def test_kafka_hangs(settings: Settings, action: str) -> None:
+    """A broker that takes connections and says nothing is given up in seconds, not in 40."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.REALTIME = {
+            "KAFKA_BOOTSTRAP_SERVERS": [f"127.0.0.1:{silent.getsockname()[1]}"],
+        }
+        begun = time.monotonic()
+        with pytest.raises(CommandError, match=r"Kafka at 127\.0\.0\.1:\d+: no answer in time"):
+            lines_of("realtime", "deadletters", action)
+        assert time.monotonic() - begun < 20
 
 
 def test_letters_are_switched_off(settings: Settings) -> None:
