@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from channels.layers import get_channel_layer
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.management.subcommands.registry import SUBCOMMANDS, subcommand
+from shardlayer import ShardedChannelLayer
 
 # Django's own options, which may stand behind the subcommand as well.
 _DJANGOS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -43,9 +45,20 @@ class Command(BaseCommand):
         """Do it; what can't be done is one line."""
         command = subcommand(options.pop("subcommand"))()
         command.stdout, command.stderr, command.style = self.stdout, self.stderr, self.style
+        self._warn_of_memory()
         try:
             command.handle(*args, **options)
         except TypeError as error:
             if "CHANNEL_LAYERS" not in str(error):
                 raise
             raise CommandError(str(error)) from error
+
+    def _warn_of_memory(self) -> None:
+        """Say that what follows is of this process alone, where no other can see its layer."""
+        layer = get_channel_layer()
+        if isinstance(layer, ShardedChannelLayer) and layer.servers()[0].startswith("memory:"):
+            self.stderr.write(
+                "The layer is in memory: this command neither sees nor reaches other processes. "
+                "With a Redis in 'hosts' of CHANNEL_LAYERS it does.",
+                self.style.WARNING,
+            )

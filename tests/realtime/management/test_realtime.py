@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -231,3 +232,19 @@ def test_terminal_gets_colours_and_a_clean_screen(
     assert b"\x1b[32" in text
     assert b"Nothing is down" in text
     assert command.returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("rooms", "--json"), ("publish", "a", "1")])
+def test_memory_is_of_one_process(settings: Settings, arguments: tuple[str, ...]) -> None:
+    """A layer in memory has no others: a command says so, beside figures that would mislead."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[f"memory://{uuid4().hex}"])
+    errors = StringIO()
+    lines_of("realtime", *arguments, stderr=errors)
+    assert "neither sees nor reaches other processes" in errors.getvalue()
+
+
+def test_redis_is_no_memory(layer: None) -> None:
+    """Where a server is shared, nothing is said."""
+    errors = StringIO()
+    lines_of("realtime", "rooms", stderr=errors)
+    assert errors.getvalue() == ""
