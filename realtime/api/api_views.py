@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 from channels import DEFAULT_CHANNEL_LAYER
 from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -51,7 +52,7 @@ def endpoint(work: Work) -> View:
         try:
             if request.method != "POST":
                 raise ApiError("method", "Send a POST.", headers={"Allow": "POST"})
-            key = await key_of_header(request.headers.get("Authorization"))
+            key = await _key(request)
             body = read_json(_body(request))
             return _answer(200, await work(key, body, request.headers.get(KEY_HEADER)))
         except ApiError as error:
@@ -140,6 +141,15 @@ async def _publish(key: ApiKey, item: ApiPublication) -> dict[str, object]:
 
 def _fields(position: Position | None) -> dict[str, object]:
     return {} if position is None else {"offset": position.offset, "epoch": position.epoch}
+
+
+async def _key(request: HttpRequest) -> ApiKey:
+    try:
+        return await key_of_header(request.headers.get("Authorization"))
+    except DatabaseError as error:
+        logger.exception("A key of the API can't be looked up.")
+        words = "The database with the keys did not answer. Nothing was published: send it again."
+        raise ApiError("unavailable", words, headers={"Retry-After": "1"}) from error
 
 
 def _require_size(item: ApiPublication) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from realtime.management.subcommands.registry import SUBCOMMANDS, subcommand
 from shardlayer import ShardedChannelLayer
@@ -48,6 +49,8 @@ class Command(BaseCommand):
         self._warn_of_memory()
         try:
             command.handle(*args, **options)
+        except DatabaseError as error:
+            raise CommandError(f"The database can't be used: {error}") from error
         except TypeError as error:
             if "CHANNEL_LAYERS" not in str(error):
                 raise

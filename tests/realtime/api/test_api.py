@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import AsyncClient, Client
 from django.urls import include, path
 from django.utils import timezone
@@ -282,3 +284,18 @@ def test_redis_is_away(settings: Settings) -> None:
     (result,) = orjson.loads(answer.content)["results"]
     assert result["error"]["code"] == "unavailable"
     assert counters.failed == failed + 3
+
+
+def test_database_is_away() -> None:
+    """Where nobody can be asked for the key, that is said in JSON: nothing was published."""
+    key = new_key()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE realtime_apikey RENAME TO away")
+        try:
+            answer = post("publish", {"room": "a", "data": 1}, key)
+            with pytest.raises(CommandError, match="database"):
+                call_command("realtime", "apikey", "list")
+        finally:
+            cursor.execute("ALTER TABLE away RENAME TO realtime_apikey")
+    assert error_of(answer) == (503, "unavailable")
+    assert answer["Retry-After"] == "1"
