@@ -12,6 +12,7 @@ from channels.sessions import SessionMiddlewareStack
 from pytest_django import Settings
 
 from tests.shardlayer.consumers.client import Client, members
+from tests.waiting import until
 
 
 def echo(base: Any) -> Any:
@@ -59,7 +60,11 @@ async def test_consumer_joins_its_groups_and_leaves_them(bases: Any, layer: Any)
     await layer.group_send("chat", {"type": "websocket.receive", "text": "to the group"})
     assert await client.receive_from() == "to the group"
     await client.disconnect()
-    assert await members(layer, "chat") == 0
+
+    async def left() -> bool:
+        return await members(layer, "chat") == 0
+
+    await until(left)
 
 
 async def test_message_to_its_channel_reaches_the_consumer(bases: Any, layer: Any) -> None:
