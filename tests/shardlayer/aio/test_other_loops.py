@@ -193,12 +193,14 @@ def test_thread_does_not_wait_for_a_loop_that_was_closed() -> None:
 
     def stop_too_early() -> None:
         loop.run_until_complete(asyncio.sleep(0))
+        stopped.set()
         asked.wait()
         loop.close()
 
-    asked = threading.Event()
+    asked, stopped = threading.Event(), threading.Event()
     thread = threading.Thread(target=stop_too_early)
     thread.start()
+    assert stopped.wait(30)
     threading.Timer(0.1, asked.set).start()
 
     async def work() -> None:
