@@ -12,9 +12,9 @@ from django.urls import URLPattern, path
 from realtime.admin.admin_page import AdminPage, LiveView, Memory, Query
 from realtime.admin.admin_permissions import Permission
 from realtime.admin.room_actions import PublishForm, do_to_room
-from realtime.rooms.room_keys import room_of
 from realtime.admin.room_page import look_at_room
 from realtime.admin.rooms_page import look_at_rooms
+from realtime.rooms.room_keys import room_of
 from realtime.rooms.room_names import is_room_name
 
 WATCH_PAUSE = 0.3  # seconds between two looks at a room that somebody watches
