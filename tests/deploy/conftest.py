@@ -11,9 +11,11 @@ from tests.deploy.nodes import ONE, TWO, ProxiedNode, running_nodes
 
 
 @pytest.fixture(scope="session")
-def nodes(
-    valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, ProxiedNode]]:
-    """Two nodes that no test stops."""
-    with running_nodes(tmp_path_factory.mktemp("nodes"), valkey.url, (ONE, TWO)) as running:
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ProxiedNode]]:
+    """Two nodes that no test stops, on a server of their own: other tests count what is there."""
+    directory = tmp_path_factory.mktemp("nodes")
+    with (
+        EmbeddedValkey(directory=directory) as valkey,
+        running_nodes(directory, valkey.url, (ONE, TWO)) as running,
+    ):
         yield running
