@@ -51,6 +51,7 @@ from benchmarks.observing.plans import run_observing
 from benchmarks.observing.targets import observing_table, observing_targets
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, Unavailable
+from benchmarks.plans import sized
 from benchmarks.presence.plans import run_presence
 from benchmarks.presence.targets import presence_table, presence_targets
 from benchmarks.results import Samples, write_results
@@ -168,74 +169,27 @@ def _layer(asked: Arguments, run: dict[str, Any], folder: Path, console: Console
     return figures, layer_targets(figures), layer_table(figures)
 
 
-def _history(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
-    run["versions"] = describe_versions(VERSIONS, binary())
-    figures = []
-    for figure in run_history(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
-        figures.append(figure)
-        _show(figure, console)
-    return figures, history_targets(figures), history_table(figures)
+def _of_plans(
+    run_them: Callable[..., Iterator[Figure]],
+    targets: Callable[[Sequence[Figure]], list[Target]],
+    table: Callable[[Sequence[Figure]], Table],
+) -> Callable[[Arguments, dict[str, Any], Path, Console], Outcome]:
+    """Return what measures by plans of benchmarks.plans."""
 
+    def measure(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+        run["versions"] = describe_versions(VERSIONS, binary())
+        figures = []
+        for figure in run_them(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
+            figures.append(figure)
+            _show(figure, console)
+        return figures, targets(figures), table(figures)
 
-def _presence(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
-    run["versions"] = describe_versions(VERSIONS, binary())
-    figures = []
-    for figure in run_presence(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
-        figures.append(figure)
-        _show(figure, console)
-    return figures, presence_targets(figures), presence_table(figures)
-
-
-def _calm(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
-    run["versions"] = describe_versions(VERSIONS, binary())
-    figures = []
-    for figure in run_calm(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
-        figures.append(figure)
-        _show(figure, console)
-    return figures, calm_targets(figures), calm_table(figures)
-
-
-def _observing(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
-    run["versions"] = describe_versions(VERSIONS, binary())
-    figures = []
-    for figure in run_observing(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
-        figures.append(figure)
-        _show(figure, console)
-    return figures, observing_targets(figures), observing_table(figures)
-
-
-def _admin(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
-    run["versions"] = describe_versions(VERSIONS, binary())
-    figures = []
-    for figure in run_admin(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
-        figures.append(figure)
-        _show(figure, console)
-    return figures, admin_targets(figures), admin_table(figures)
-
-
-def _balancer(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
-    run["versions"] = describe_versions(VERSIONS, binary())
-    figures = []
-    for figure in run_balancer(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
-        figures.append(figure)
-        _show(figure, console)
-    return figures, balancer_targets(figures), balancer_table(figures)
-
-
-def _rolling(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
-    run["versions"] = describe_versions(VERSIONS, binary())
-    figures = []
-    for figure in run_rolling(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
-        figures.append(figure)
-        _show(figure, console)
-    return figures, rolling_targets(figures), rolling_table(figures)
+    return measure
 
 
 def _hostile(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
     run["versions"] = describe_versions((*VERSIONS, "hypothesis"), binary())
-    plan = Hostile().quick() if asked.quick else Hostile()
-    if asked.rounds is not None:
-        plan = replace(plan, rounds=asked.rounds)
+    plan = sized(Hostile(), rounds=asked.rounds, quick=asked.quick)
     figures = []
     for figure in plan.run(Placement.of_machine(), folder):
         figures.append(figure)
@@ -276,13 +230,13 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "broadcast": _broadcast,
     "connect": _connect,
     "layer": _layer,
-    "history": _history,
-    "presence": _presence,
-    "calm": _calm,
-    "observing": _observing,
-    "admin": _admin,
-    "balancer": _balancer,
-    "rolling": _rolling,
+    "history": _of_plans(run_history, history_targets, history_table),
+    "presence": _of_plans(run_presence, presence_targets, presence_table),
+    "calm": _of_plans(run_calm, calm_targets, calm_table),
+    "observing": _of_plans(run_observing, observing_targets, observing_table),
+    "admin": _of_plans(run_admin, admin_targets, admin_table),
+    "balancer": _of_plans(run_balancer, balancer_targets, balancer_table),
+    "rolling": _of_plans(run_rolling, rolling_targets, rolling_table),
     "hostile": _hostile,
     "faults": _faults,
 }

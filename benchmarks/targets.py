@@ -49,6 +49,14 @@ class Target:
         return (self.measured.high if self.always else self.measured.median) <= self.limit
 
 
+def none_target(measure: str, counts: Sequence[float], *, promise: bool = True) -> Target:
+    """Return the target of what must not happen at all: every count is 0."""
+    measured = Spread.of(counts) if counts else None
+    return Target(
+        measure=measure, limit=0, unit="", measured=measured, always=True, promise=promise
+    )
+
+
 def broadcast_targets(samples: Sequence[Delivered]) -> list[Target]:
     """Return the targets of `broadcast`."""
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ import redis
 
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
+from benchmarks.plans import run_plans
 from benchmarks.valkey import valkey
 
 FIRST = "rooms page, the process's first look"
@@ -96,18 +98,8 @@ PLANS = {"rooms": RoomsPage}
 """What can be asked for."""
 
 
-def run_admin(
-    names: Sequence[str], folder: Path, *, rounds: int | None, quick: bool
-) -> Iterator[Figure]:
-    """Yield the figures of all rounds of all measures: see `run_history`."""
-    placement = Placement.of_machine()
-    for name in names:
-        plan = PLANS[name]()
-        if quick:
-            plan = plan.quick()
-        if rounds is not None:
-            plan = replace(plan, rounds=rounds)
-        yield from plan.run(placement, folder)
+run_admin = partial(run_plans, PLANS)
+"""Runs those named."""
 
 
 def _environment(urls: Sequence[str], folder: Path) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 
@@ -10,8 +10,7 @@ from benchmarks.admin.plans import FIRST, LONGEST
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
 from benchmarks.layer.targets import value_target
-from benchmarks.statistics import Spread
-from benchmarks.targets import Target
+from benchmarks.targets import Target, none_target
 
 
 def admin_targets(figures: Sequence[Figure]) -> list[Target]:
@@ -20,21 +19,11 @@ def admin_targets(figures: Sequence[Figure]) -> list[Target]:
     return [
         value_target(figures, FIRST, 300, "ms"),
         value_target(figures, LONGEST, 5, "ms"),
-        Target(
-            measure="rooms that were not found",
-            limit=0,
-            unit="",
-            measured=Spread.of(lost) if lost else None,
-            always=True,
-            promise=True,
-        ),
+        none_target("rooms that were not found", lost),
     ]
 
 
 def admin_table(figures: Sequence[Figure]) -> Table:
     """Return one line per measure."""
 
-    def titles(measure: str) -> Mapping[str, str]:
-        return {figure.layer: figure.layer for figure in figures if figure.measure == measure}
-
-    return figures_table("Admin", "beside", figures, titles)
+    return figures_table("Admin", "beside", figures)

@@ -20,6 +20,7 @@ from benchmarks.balancer.house import ECHO, House
 from benchmarks.children import Child, Servant
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
+from benchmarks.plans import sized
 from benchmarks.swarm.client import upgrade_request
 from demo.embedded import free_port
 
@@ -232,14 +233,10 @@ PLANS: Mapping[str, Callable[[], Plan]] = {
 def run_balancer(
     names: Sequence[str], folder: Path, *, rounds: int | None, quick: bool
 ) -> Iterator[Figure]:
-    """Yield the figures of all rounds of all measures: see `run_history`."""
+    """Yield the figures of all rounds of all measures: see `benchmarks.plans.sized`."""
     placement = Placement.of_machine()
     for name in names:
-        plan = PLANS[name]()
-        if quick:
-            plan = plan.quick()
-        if rounds is not None:
-            plan = replace(plan, rounds=rounds)
+        plan = sized(PLANS[name](), rounds=rounds, quick=quick)
         here = folder / name
         os.mkdir(here)
         yield from plan.run(placement, here)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 
@@ -20,7 +20,7 @@ from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
 from benchmarks.layer.targets import ratios
 from benchmarks.statistics import Spread
-from benchmarks.targets import Target
+from benchmarks.targets import Target, none_target
 
 
 def balancer_targets(figures: Sequence[Figure]) -> list[Target]:
@@ -64,21 +64,11 @@ def balancer_targets(figures: Sequence[Figure]) -> list[Target]:
             always=True,
             promise=True,
         ),
-        Target(
-            measure="connections that failed, and broadcasts that were lost",
-            limit=0,
-            unit="",
-            measured=Spread.of(mishaps) if mishaps else None,
-            always=True,
-            promise=True,
-        ),
+        none_target("connections that failed, and broadcasts that were lost", mishaps),
     ]
 
 
 def balancer_table(figures: Sequence[Figure]) -> Table:
     """Return one line per measure and what was measured beside each other."""
 
-    def titles(measure: str) -> Mapping[str, str]:
-        return {figure.layer: figure.layer for figure in figures if figure.measure == measure}
-
-    return figures_table("Balancer", "through", figures, titles)
+    return figures_table("Balancer", "through", figures)

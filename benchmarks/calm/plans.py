@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -11,6 +12,7 @@ from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
 from benchmarks.peers.base import Peer
 from benchmarks.peers.ours.peer import OURS
+from benchmarks.plans import run_plans
 from benchmarks.rig import Rig
 
 AT_ONCE, JOINED, CONFLATED = "each at once", "4 writes/s, joined", "4 writes/s, conflated"
@@ -79,15 +81,5 @@ class CalmRoom:
 PLANS: Final = {"room": CalmRoom}
 
 
-def run_calm(
-    names: Sequence[str], folder: Path, *, rounds: int | None, quick: bool
-) -> Iterator[Figure]:
-    """Yield the figures of all rounds of all measures: see `run_history`."""
-    placement = Placement.of_machine()
-    for name in names:
-        plan = PLANS[name]()
-        if quick:
-            plan = plan.quick()
-        if rounds is not None:
-            plan = replace(plan, rounds=rounds)
-        yield from plan.run(placement, folder)
+run_calm = partial(run_plans, PLANS)
+"""Runs those named."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 
@@ -10,8 +10,7 @@ from benchmarks.calm.plans import AT_ONCE, CONFLATED, JOINED, RATES, measure_of
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
 from benchmarks.layer.targets import ratios
-from benchmarks.statistics import Spread
-from benchmarks.targets import Target
+from benchmarks.targets import Target, none_target
 
 LIMITS = {JOINED: 0.5, CONFLATED: 0.5}  # of what each at once costs, at the highest rate
 
@@ -30,21 +29,11 @@ def calm_targets(figures: Sequence[Figure]) -> list[Target]:
             )
             for calm, limit in LIMITS.items()
         ),
-        Target(
-            measure="messages of rooms that are not conflated that a client did not get",
-            limit=0,
-            unit="",
-            measured=Spread.of(mishaps) if mishaps else None,
-            always=True,
-            promise=True,
-        ),
+        none_target("messages of rooms that are not conflated that a client did not get", mishaps),
     ]
 
 
 def calm_table(figures: Sequence[Figure]) -> Table:
     """Return one line per rate, and what was measured beside each other."""
 
-    def titles(measure: str) -> Mapping[str, str]:
-        return {figure.layer: figure.layer for figure in figures if figure.measure == measure}
-
-    return figures_table("Calm rooms", "beside", figures, titles)
+    return figures_table("Calm rooms", "beside", figures)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.history.calls import Publish, RedisCpu
@@ -13,6 +12,7 @@ from benchmarks.history.slow import Slow
 from benchmarks.history.slow_node import SlowNode
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
+from benchmarks.plans import sized
 
 Plan = Publish | RedisCpu | KafkaToRooms | Outage | Slow | SlowNode
 
@@ -40,9 +40,5 @@ def run_history(
     """
     placement = Placement.of_machine()
     for name in names:
-        plan = PLANS[name]()
-        if quick:
-            plan = plan.quick()
-        if rounds is not None:
-            plan = replace(plan, rounds=rounds)
+        plan = sized(PLANS[name](), rounds=rounds, quick=quick)
         yield from plan.run(folder) if isinstance(plan, Outage) else plan.run(placement, folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 
@@ -13,7 +13,4 @@ from benchmarks.layer.tables import figures_table
 def history_table(figures: Sequence[Figure]) -> Table:
     """Return one line per measure and what was measured beside each other."""
 
-    def titles(measure: str) -> Mapping[str, str]:
-        return {figure.layer: figure.layer for figure in figures if figure.measure == measure}
-
-    return figures_table("History", "beside", figures, titles)
+    return figures_table("History", "beside", figures)

@@ -22,13 +22,17 @@ def layer_table(figures: Sequence[Figure]) -> Table:
 
 
 def figures_table(
-    title: str, kind: str, figures: Sequence[Figure], titles_of: Callable[[str], Mapping[str, str]]
+    title: str,
+    kind: str,
+    figures: Sequence[Figure],
+    titles_of: Callable[[str], Mapping[str, str]] | None = None,
 ) -> Table:
     """Return one line per measure and layer. Calls that raised are named, not hidden.
 
     Args:
         kind: What `layer` names in these figures.
-        titles_of: Returns the titles of a measure's layers, in order.
+        titles_of: Returns the titles of a measure's layers, in order; None: as the figures name
+            them.
     """
     table = Table(title=f"{title}: median of the rounds (smallest … largest)")
     for heading in ("measure", kind):
@@ -39,7 +43,8 @@ def figures_table(
     for figure in figures:
         lines.setdefault((figure.measure, figure.layer), []).append(figure)
     for measure in dict.fromkeys(figure.measure for figure in figures):
-        titles = titles_of(measure)
+        named = {layer: layer for of, layer in lines if of == measure}
+        titles = named if titles_of is None else titles_of(measure)
         for layer in titles:
             if (measure, layer) in lines:
                 table.add_row(measure, titles[layer], *_cells(lines[measure, layer]))

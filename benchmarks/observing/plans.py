@@ -7,9 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 from urllib.request import urlopen
@@ -17,6 +18,7 @@ from urllib.request import urlopen
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
 from benchmarks.peers.ours.peer import OURS
+from benchmarks.plans import run_plans
 from benchmarks.rig import Rig
 
 DELIVER = "worker CPU per delivery, 500 clients"
@@ -222,15 +224,5 @@ PLANS: Mapping[str, Callable[[], Plan]] = {
 """What can be asked for."""
 
 
-def run_observing(
-    names: Sequence[str], folder: Path, *, rounds: int | None, quick: bool
-) -> Iterator[Figure]:
-    """Yield the figures of all rounds of all measures: see `run_history`."""
-    placement = Placement.of_machine()
-    for name in names:
-        plan = PLANS[name]()
-        if quick:
-            plan = plan.quick()
-        if rounds is not None:
-            plan = replace(plan, rounds=rounds)
-        yield from plan.run(placement, folder)
+run_observing = partial(run_plans, PLANS)
+"""Runs those named."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 
@@ -51,7 +51,4 @@ def _more(figures: Sequence[Figure]) -> Spread | None:
 def observing_table(figures: Sequence[Figure]) -> Table:
     """Return one line per measure, on and off beside each other."""
 
-    def titles(measure: str) -> Mapping[str, str]:
-        return {figure.layer: figure.layer for figure in figures if figure.measure == measure}
-
-    return figures_table("Observing", "beside", figures, titles)
+    return figures_table("Observing", "beside", figures)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from benchmarks.children import Servant
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
 from benchmarks.peers.ours.peer import OURS
+from benchmarks.plans import run_plans
 from benchmarks.rig import Rig
 from benchmarks.valkey import valkey
 
@@ -207,15 +209,5 @@ PLANS: Mapping[str, Callable[[], Plan]] = {
 """What can be asked for."""
 
 
-def run_presence(
-    names: Sequence[str], folder: Path, *, rounds: int | None, quick: bool
-) -> Iterator[Figure]:
-    """Yield the figures of all rounds of all measures: see `run_history`."""
-    placement = Placement.of_machine()
-    for name in names:
-        plan = PLANS[name]()
-        if quick:
-            plan = plan.quick()
-        if rounds is not None:
-            plan = replace(plan, rounds=rounds)
-        yield from plan.run(placement, folder)
+run_presence = partial(run_plans, PLANS)
+"""Runs those named."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 
@@ -10,8 +10,7 @@ from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
 from benchmarks.layer.targets import ratios, value_target
 from benchmarks.presence.plans import CONNECT, KILLED, OFF, ON, PAGE, REDIS
-from benchmarks.statistics import Spread
-from benchmarks.targets import Target
+from benchmarks.targets import Target, none_target
 
 
 def presence_targets(figures: Sequence[Figure]) -> list[Target]:
@@ -27,21 +26,11 @@ def presence_targets(figures: Sequence[Figure]) -> list[Target]:
         ratio(REDIS, 1.5),
         value_target(figures, PAGE, 50, "ms"),
         value_target(figures, KILLED, 1.0, ""),
-        Target(
-            measure="people or rooms that were not as they should be",
-            limit=0,
-            unit="",
-            measured=Spread.of(mishaps) if mishaps else None,
-            always=True,
-            promise=True,
-        ),
+        none_target("people or rooms that were not as they should be", mishaps),
     ]
 
 
 def presence_table(figures: Sequence[Figure]) -> Table:
     """Return one line per measure and what was measured beside each other."""
 
-    def titles(measure: str) -> Mapping[str, str]:
-        return {figure.layer: figure.layer for figure in figures if figure.measure == measure}
-
-    return figures_table("Presence", "beside", figures, titles)
+    return figures_table("Presence", "beside", figures)

@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 from benchmarks.children import Servant
 from benchmarks.greeting import Greeting, Step
 from benchmarks.layer.figures import Figure
+from benchmarks.plans import Sized, sized
 from benchmarks.rolling.fleet import WORKERS, Fleet
 from shardlayer import Position
 from shardlayer.server.drain import LOWEST_RATE, RETURN_WITHIN
@@ -29,10 +30,9 @@ STORM_CPU = "CPU of workers, balancer and Redis for that"
 _PATIENCE = 60.0  # seconds
 
 
-class Plan(Protocol):
+class Plan(Sized, Protocol):
     """One of the measures."""
 
-    def quick(self) -> Self: ...
     def run(self, folder: Path) -> Iterator[Figure]: ...
 
 
@@ -184,11 +184,7 @@ def run_rolling(
 ) -> Iterator[Figure]:
     """Yield the figures of the measures named."""
     for name in measures:
-        plan: Any = PLANS[name]()
-        if quick:
-            plan = plan.quick()
-        if rounds is not None:
-            plan = replace(plan, rounds=rounds)
+        plan = sized(PLANS[name](), rounds=rounds, quick=quick)
         (folder / name).mkdir(exist_ok=True)
         yield from plan.run(folder / name)
 

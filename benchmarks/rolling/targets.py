@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 
@@ -10,8 +10,7 @@ from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
 from benchmarks.layer.targets import value_target
 from benchmarks.rolling.plans import HEALTH_P99, PEAK, STORM
-from benchmarks.statistics import Spread
-from benchmarks.targets import Target
+from benchmarks.targets import Target, none_target
 
 STORM_LIMIT = 1.5  # seconds for all to be back
 HEALTH_LIMIT = 50  # ms, under 10,000 deliveries a second
@@ -23,14 +22,7 @@ def rolling_targets(figures: Sequence[Figure]) -> list[Target]:
 
     lost = [float(figure.lost + figure.repeated) for figure in figures]
     return [
-        Target(
-            measure="publications lost or repeated",
-            limit=0,
-            unit="",
-            measured=Spread.of(lost) if lost else None,
-            always=True,
-            promise=True,
-        ),
+        none_target("publications lost or repeated", lost),
         value_target(figures, PEAK, PEAK_LIMIT, "x", always=True),
         value_target(figures, STORM, STORM_LIMIT, "s"),
         value_target(figures, HEALTH_P99, HEALTH_LIMIT, "ms"),
@@ -40,7 +32,4 @@ def rolling_targets(figures: Sequence[Figure]) -> list[Target]:
 def rolling_table(figures: Sequence[Figure]) -> Table:
     """Return one line per measure and what was measured beside each other."""
 
-    def titles(measure: str) -> Mapping[str, str]:
-        return {figure.layer: figure.layer for figure in figures if figure.measure == measure}
-
-    return figures_table("Rolling restart", "while", figures, titles)
+    return figures_table("Rolling restart", "while", figures)

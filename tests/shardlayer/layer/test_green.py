@@ -18,9 +18,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from redis import Redis
 
 from demo.embedded import EmbeddedValkey, free_port
-from tests.connections import layer_connections
 from tests.waiting import wait_until
 
 PATIENCE = 40  # seconds
@@ -240,9 +240,10 @@ def test_views_of_gunicorns_gevent_workers(redis_server: EmbeddedValkey, preload
             found: dict[str, int] = json.load(answer)
         return found
 
-    before = layer_connections(redis_server)
     with gunicorn(redis_server, *options, **environ) as url, ThreadPoolExecutor(20) as pool:
         found = list(pool.map(ask, range(REQUESTS)))
     first = 3 if preload else 2
     assert sorted(each["offset"] for each in found) == list(range(first, first + REQUESTS))
-    wait_until(lambda: layer_connections(redis_server) <= before)
+    with Redis.from_url(redis_server.url) as redis:
+        left = [entry for entry in redis.client_list() if entry["name"] == "shardlayer"]
+    assert left == []

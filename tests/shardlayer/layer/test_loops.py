@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 import pytest
 from asgiref.sync import async_to_sync
+from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from shardlayer.layer import ShardedChannelLayer
-from tests.connections import layer_connections
 from tests.waiting import wait_until
 
 LOOPS = 1_000
@@ -63,6 +63,12 @@ def nothing_is_left_but(before: Left) -> bool:
     return all(now <= then for now, then in zip(what_is_left(), before, strict=True))
 
 
+def connections(server: EmbeddedValkey) -> set[str]:
+    """Return the ids of the connections that layers have to a server now."""
+    with Redis.from_url(server.url) as redis:
+        return {entry["id"] for entry in redis.client_list() if entry["name"] == "shardlayer"}
+
+
 async def talk_to_oneself(layer: ShardedChannelLayer) -> None:
     channel = await layer.new_channel()
     await layer.group_add("g", channel)
@@ -77,7 +83,7 @@ def test_a_thousand_loops_leave_nothing(
 ) -> None:
     """A loop per call, as tests and views have: no socket, thread or task stays of any."""
     asyncio.run(layer.group_send("g", {"type": "x"}))  # starts the background thread
-    before, before_connections = what_is_left(), layer_connections(redis_server)
+    before, before_connections = what_is_left(), connections(redis_server)
     for number in range(LOOPS):
         if number % LOOPS_PER_NODE:
             asyncio.run(layer.send(f"normal.{number}", {"type": "x"}))
@@ -85,7 +91,7 @@ def test_a_thousand_loops_leave_nothing(
             asyncio.run(talk_to_oneself(layer))
     # The background thread may still be at what it does by itself now and then.
     wait_until(lambda: nothing_is_left_but(before), what=f"{what_is_left()} is left, not {before}")
-    wait_until(lambda: layer_connections(redis_server) <= before_connections)
+    assert connections(redis_server) == before_connections
 
 
 def test_loop_that_says_so_sends_by_itself(
@@ -101,10 +107,9 @@ def test_loop_that_says_so_sends_by_itself(
         return threads
 
     before, threads = what_is_left(), set(threading.enumerate())
-    connected = layer_connections(redis_server)
     assert not [thread for thread in asyncio.run(send()) - threads if thread.name == "shardlayer"]
     wait_until(lambda: nothing_is_left_but(before), what=f"{what_is_left()} is left, not {before}")
-    wait_until(lambda: layer_connections(redis_server) <= connected)
+    assert connections(redis_server) == set()
 
 
 @pytest.mark.parametrize("ending", ["close", "cancelled close", "cancelled work", "end of loop"])
