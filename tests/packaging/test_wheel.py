@@ -146,8 +146,7 @@ def test_missing_extra_is_one_line_that_names_it(environment: Get) -> None:
         assert done.returncode != 0
         assert "CommandError: aiokafka is not installed: " in done.stderr
         assert "pip install 'shardlayer[kafka]'" in done.stderr
-        lines = done.stderr.splitlines()
-        assert len([line for line in lines if "The layer is in memory" not in line]) == 1
+        assert done.stderr.count("\n") == 1
         assert "usage: " in alone.run("python", "-c", MANAGE, command[0], "--help")
     for module in ("shardlayer.testing", "shardlayer.server.live"):
         done = alone.attempt("python", "-c", f"import {module}")

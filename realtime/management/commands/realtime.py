@@ -23,7 +23,10 @@ _DJANGOS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 class Command(BaseCommand):
-    """Hands on to the subcommands that registry.py names."""
+    """Hands on to the subcommands that registry.py names.
+
+    One that has nothing to do with the channel layer says so by `uses_layer = False`.
+    """
 
     help = "Look at the rooms, nodes, shards and Kafka of the whole deployment, and act on them."
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
@@ -46,7 +49,8 @@ class Command(BaseCommand):
         """Do it; what can't be done is one line."""
         command = subcommand(options.pop("subcommand"))()
         command.stdout, command.stderr, command.style = self.stdout, self.stderr, self.style
-        self._warn_of_memory()
+        if getattr(command, "uses_layer", True):
+            self._warn_of_memory()
         try:
             command.handle(*args, **options)
         except DatabaseError as error:

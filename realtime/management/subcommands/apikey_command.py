@@ -22,6 +22,7 @@ class ApikeyCommand(BaseCommand):
 
     help = "Make, list and revoke the keys of the HTTP API."
     requires_system_checks: list[str] = []
+    uses_layer = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take what to do, and with which key."""

@@ -25,6 +25,7 @@ class DeadLettersCommand(BaseCommand):
 
     help = "Show the records that could not be published, or send them to their topics again."
     requires_system_checks: list[str] = []  # they would ask Redis, which has no part in this
+    uses_layer = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take what to do, with which topics and how many letters."""
