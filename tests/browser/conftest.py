@@ -71,5 +71,4 @@ def visitors(browser: Browser) -> Iterator[Visitors]:
 def tab(visitors: Visitors, workers: Workers) -> Page:
     """An empty page of a worker, whose modules it can import."""
     visitors.expected.append("favicon.ico")  # it has none, being no page for people
-    visitors.expected.append("client-sse.js")  # what a client asks for whose worker is down
     return visitors.open(f"{workers.first.url}health/live")

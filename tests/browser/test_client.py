@@ -28,7 +28,7 @@ def other(tab: Page, visitors: Visitors, workers: Workers) -> Page:
 @pytest.fixture
 def restartable(workers: Workers, visitors: Visitors) -> Iterator[Worker]:
     """The worker that serves `tab`, for a test that stops it; afterwards it runs again."""
-    visitors.expected.append(WORKER_IS_DOWN)
+    visitors.expected += WORKER_IS_DOWN
     yield workers.first
     if workers.first.pid is None:
         workers.first.start()
@@ -270,7 +270,7 @@ def test_a_network_that_is_cut_and_a_laptop_that_sleeps(
     tab: Page, other: Page, visitors: Visitors
 ) -> None:
     """What is published while nothing in the page runs, or it has no network, comes afterwards."""
-    visitors.expected.append(WORKER_IS_DOWN)
+    visitors.expected += WORKER_IS_DOWN
     client = RecordingClient(tab, "chat.z", heartbeat=300, pongTimeout=1_000)
     client.wait("live", 0)
     publisher = RecordingClient(other)

@@ -17,7 +17,7 @@ BEGINNING = {"offset": 0, "epoch": ""}
 @pytest.fixture(autouse=True)
 def expected_faults(visitors: Visitors) -> None:
     """Refused WebSockets, and streams that are ended or given up."""
-    visitors.expected += [WORKER_IS_DOWN, "/sse/"]
+    visitors.expected += [*WORKER_IS_DOWN, "/sse/"]
 
 
 @pytest.fixture

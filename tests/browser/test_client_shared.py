@@ -200,7 +200,7 @@ def test_a_worker_is_killed(
     open_tab: Open, sockets: Sockets, workers: Workers, visitors: Visitors
 ) -> None:
     """All tabs come back on one new connection, with nothing lost."""
-    visitors.expected += [WORKER_IS_DOWN, "client-sse.js"]
+    visitors.expected += WORKER_IS_DOWN
     pages = [open_tab()]
     clients = [follower(pages[0], "chat.s7")]
     clients[0].wait("live", 0)

@@ -49,7 +49,7 @@ def behind(balancer: BalancerProcess, tmp_path: Path) -> Iterator[Workers]:
 @pytest.fixture
 def balanced_tab(balancer: BalancerProcess, behind: Workers, visitors: Visitors) -> Page:
     """An empty page, served through the balancer."""
-    visitors.expected += ["favicon.ico", WORKER_IS_DOWN, "Failed to load resource"]
+    visitors.expected += ["favicon.ico", *WORKER_IS_DOWN, "Failed to load resource"]
     host, port = balancer.address
     return visitors.open(f"http://{host}:{port}/health/live")
 

@@ -106,7 +106,7 @@ def test_an_event_source_comes_back_by_itself(
     tab: Page, workers: Workers, visitors: Visitors
 ) -> None:
     """A browser's own EventSource goes on by Last-Event-ID after its worker was killed."""
-    visitors.expected += [WORKER_IS_DOWN, "/sse/", "client-sse.js"]
+    visitors.expected += [*WORKER_IS_DOWN, "/sse/"]
     room = f"chat.{uuid4().hex}"
     tab.evaluate(STREAM, room)
     tab.evaluate("publish(1, 3)")

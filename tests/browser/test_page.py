@@ -178,7 +178,7 @@ def test_nothing_to_send(demo: Workers, visitors: Visitors) -> None:
 @pytest.mark.timeout(120)  # seconds; the wait between two attempts grows to 20
 def test_its_worker_dies(demo: Workers, visitors: Visitors) -> None:
     """The page says that it is cut off, comes back by itself, and has missed nothing."""
-    visitors.expected += [WORKER_IS_DOWN, "client-sse.js"]
+    visitors.expected += WORKER_IS_DOWN
     page, other = visitors.open(demo.first.url), visitors.open(demo.second.url)
     be_live(page)
     be_live(other)

@@ -105,7 +105,7 @@ def test_the_workers_own_rooms_are_left_alone(client: Client, room: str) -> None
     layer = sharded_layer()
     disconnect(8)
     before = layer.wait_for(lambda: layer.history(CONTROL_ROOM))
-    assert b'"8"' in before[0].data + before[-1].data
+    assert any(b'"8"' in order.data for order in before)
     client.force_login(make_staff("view_room", "publish_room"))
     forged = orjson.dumps({"at": time.time(), "user": "7"}).decode()
     for action in ("publish", "clear"):

@@ -42,7 +42,7 @@ def test_figures_of_processes(
     process, port = Deployment(redis_server, tmp_path).worker()
     with process:
         wait_for(process, port)
-        wait_until(lambda: process.pid in [node.pid for node in nodes().nodes])
+        wait_until(lambda: [node.pid for node in nodes().nodes] == [process.pid])
         wait_until(lambda: shards().shards[0].publications is not None)
         page = body(staff, SHARDS)
     assert "No process has reported" not in page
