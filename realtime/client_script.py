@@ -22,7 +22,7 @@ from django.templatetags.static import static
 logger = logging.getLogger(__name__)
 
 CLIENT: Final = "realtime/client.iife.js"  # among the static files
-_PACKAGE: Final = Path(__file__).parent / "static"
+PACKAGED_FILES: Final = Path(__file__).parent / "static"
 
 
 class ClientScript(NamedTuple):
@@ -57,7 +57,7 @@ def _described(url: str) -> ClientScript:
 def _served() -> set[bytes]:
     """Return what may be served at the address: one text, if that is certain."""
     if not apps.is_installed("django.contrib.staticfiles"):
-        return {(_PACKAGE / CLIENT).read_bytes()}
+        return {(PACKAGED_FILES / CLIENT).read_bytes()}
     from django.contrib.staticfiles import finders
     from django.contrib.staticfiles.storage import staticfiles_storage
 

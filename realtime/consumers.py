@@ -35,6 +35,10 @@ READ_FACTOR = 2
 
 COMMAND: Final = "command_"  # begins the methods that are commands of a project's
 
+# The extension of a scope by which this process asks, and no client, whether it comes to a
+# consumer: a function that is called with its class. Nothing is accepted then, and nobody joins.
+PROBE: Final = "realtime.probe"
+
 _is_plain = re.compile(rb"room=[-._~0-9A-Za-z]+").fullmatch  # one room, and nothing to decode
 
 
@@ -121,11 +125,15 @@ class RoomConsumer:
         """Serve the connection until it ends; leaves every room, also when cancelled."""
         if (await self._receive())["type"] != "websocket.connect":
             return
-        offered = self._scope.get("extensions", {}).get("shardlayer")
+        extensions = self._scope.get("extensions", {})
+        offered = extensions.get("shardlayer")
         if offered is not None:
             sink = offered["sink"]
             sink.limit_messages(conf().max_client_message * READ_FACTOR)
             sink.take_leave_with(replies.reconnect)
+        elif PROBE in extensions:
+            extensions[PROBE](type(self))
+            return
         if self._scope.get("subprotocols"):
             await self._send(acceptance(self._scope["subprotocols"]))
         else:

@@ -6,6 +6,7 @@ What stands here is the public API; the modules below are where it lives.
 from shardlayer.aio.backoff import Backoff
 from shardlayer.aio.deadlines import Deadlines
 from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
+from shardlayer.aio.open_files import room_for_connections
 from shardlayer.aio.run_until_stopped import run_until_stopped
 from shardlayer.aio.tallies import Tally
 from shardlayer.aio.tasks import Tasks
@@ -20,6 +21,7 @@ from shardlayer.broker.process_reports import (
 )
 from shardlayer.broker.publisher_histograms import BATCH_ITEMS, CALL_SECONDS
 from shardlayer.broker.redis.server_report import ServerReport, probe
+from shardlayer.broker.redis.server_survey import ServerSurvey, survey
 from shardlayer.broker.values import PAGE, Page
 from shardlayer.core.channel_names import new_process
 from shardlayer.core.client_addresses import address_key
@@ -38,6 +40,7 @@ from shardlayer.core.exceptions import (
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.histogram import Histogram, doubling
 from shardlayer.core.hosts import Host
+from shardlayer.core.json_formatter import JsonFormatter
 from shardlayer.core.optional_packages import MissingExtra, needs_extra
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.reserved_rooms import reserve_room
@@ -90,6 +93,7 @@ __all__ = [
     "HistoryPolicy",
     "Host",
     "Joined",
+    "JsonFormatter",
     "KnownReports",
     "LayerHistograms",
     "LayerOptions",
@@ -109,6 +113,7 @@ __all__ = [
     "ScriptFailed",
     "ServerMemory",
     "ServerReport",
+    "ServerSurvey",
     "ShardCounters",
     "ShardLayerError",
     "ShardPlace",
@@ -133,9 +138,11 @@ __all__ = [
     "probe",
     "register_scheme",
     "reserve_room",
+    "room_for_connections",
     "run_until_stopped",
     "set_room_source",
     "set_tracer",
     "spare_collections",
+    "survey",
     "tell_event",
 ]

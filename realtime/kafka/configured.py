@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,9 @@ from realtime.kafka.pool import Pool
 from realtime.kafka.reading.size_limits import Limits
 from shardlayer import ShardedChannelLayer
 
+# org.apache.kafka.common.internals.Topic: what may be a topic's name.
+_is_topic = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}").fullmatch
+
 
 def configured_pool(settings: Conf, layer: ShardedChannelLayer, options: Mapping[str, Any]) -> Pool:
     """Return the pool that settings and the options of `runkafka` ask for.
@@ -23,6 +27,14 @@ def configured_pool(settings: Conf, layer: ShardedChannelLayer, options: Mapping
         KafkaSettingsError: They ask for what can't be.
     """
     brokers = brokers_of(settings, options["bootstrap"].split(","))
+    for topic in options["topics"]:
+        if not _is_topic(topic):
+            raise KafkaSettingsError(
+                f"{topic!r} names no topic of Kafka: 1 to 249 letters, digits, periods, "
+                "underscores and hyphens."
+            )
+    if not options["group"]:
+        raise KafkaSettingsError("The consumer group needs a name.")
     try:
         route = import_string(settings.kafka_route)
     except ImportError as error:

@@ -34,7 +34,7 @@ class Slot:
     """
 
     def __init__(self, directory: Path, role: str) -> None:
-        _require_own(directory)
+        require_own(directory)
         for number in range(MAX_SLOTS):
             try:
                 lock = _lock(directory / f"{role}-{number}.lock")
@@ -87,7 +87,12 @@ def is_held(directory: Path, name: str) -> bool:
         os.close(lock)
 
 
-def _require_own(directory: Path) -> None:
+def require_own(directory: Path) -> None:
+    """Make a directory for this user alone, if there is none.
+
+    Raises:
+        MetricsDirectoryError: It can't be made, is another user's, or others may write to it.
+    """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = directory.stat()

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from typing import NoReturn
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,13 @@ def stack_of(thread: int, *, within: str = "") -> str:
         inside = [number for number, each in enumerate(stack) if f"/{within}/" in each.filename]
         del stack[: inside[-1] + 1 if inside and inside[-1] + 1 < len(stack) else 0]
     return "".join(stack.format())
+
+
+def exit_now(code: int) -> NoReturn:
+    """End the process with a code, whatever its threads do; what it has written is written."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def end_process(reason: str, thread: int) -> None:

@@ -52,6 +52,11 @@ def unpack(codec: int, packed: memoryview, *, limit: int) -> Unpacked:
     return _into_scratch(cramjam.lz4 if codec == LZ4 else cramjam.zstd, packed, limit)
 
 
+def missing_codecs() -> tuple[str, ...]:
+    """Return the names of the codecs whose batches can't be unpacked here."""
+    return () if cramjam is not None else ("snappy", "lz4", "zstd")
+
+
 def _gunzip(packed: memoryview, limit: int) -> Unpacked:
     found = b""
     left: bytes | memoryview = packed

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from channels.layers import get_channel_layer
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
+from realtime.checkup.running_checks import are_running
+from realtime.management.settings_errors import settings_errors
+from realtime.management.subcommand_parser import SubcommandParser
 from realtime.management.subcommands.registry import SUBCOMMANDS, subcommand
 from shardlayer import ShardedChannelLayer
-
-# Django's own options, which may stand behind the subcommand as well.
-_DJANGOS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("--settings", {}),
-    ("--pythonpath", {}),
-    ("--traceback", {"action": "store_true"}),
-    ("--no-color", {"action": "store_true"}),
-    ("--force-color", {"action": "store_true"}),
-)
+from shardlayer.server.last_resort import exit_now
 
 
 class Command(BaseCommand):
@@ -34,16 +28,26 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the subcommand and its arguments."""
         parsers = parser.add_subparsers(
-            dest="subcommand", metavar="SUBCOMMAND", required=True, title="subcommands"
+            dest="subcommand",
+            metavar="SUBCOMMAND",
+            required=True,
+            title="subcommands",
+            parser_class=SubcommandParser,
         )
         for name in SUBCOMMANDS:
             command = subcommand(name)()
             own = parsers.add_parser(name, help=command.help, description=command.help)
-            for option, arguments in _DJANGOS:
-                own.add_argument(
-                    option, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **arguments
-                )
             command.add_arguments(own)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run as a program, which ends also while a check hangs that nobody waits for."""
+        try:
+            with settings_errors(self):
+                super().run_from_argv(argv)
+        except SystemExit as ended:
+            if are_running():
+                exit_now(ended.code if isinstance(ended.code, int) else 1)
+            raise
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it; what can't be done is one line."""

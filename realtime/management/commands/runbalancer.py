@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from realtime.conf import conf
+from realtime.management.lasting_command import LastingCommand
 from realtime.process_events import told_as_running
 from shardlayer import ShardLayerError
 from shardlayer.balancer.balancer_arguments import add_arguments, options_of
 from shardlayer.balancer.serving import run_balancer
 
 
-class Command(BaseCommand):
+class Command(LastingCommand):
     """Runs until SIGTERM or SIGINT. Connections that workers hold go on without it."""
 
     help = "Accept connections on one port, and hand each to the least loaded worker."

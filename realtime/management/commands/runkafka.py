@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from realtime.conf import conf
 from realtime.management.arguments import count
 from realtime.management.extras import command_extra
+from realtime.management.lasting_command import LastingCommand
 from realtime.metrics.metric_sources import Process
 from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.nodes.reporter import start_reports, stop_reports
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from realtime.kafka.pool import Pool
 
 
-class Command(BaseCommand):
+class Command(LastingCommand):
     """Runs until SIGTERM or SIGINT; then finishes its batches, commits and leaves the group."""
 
     help = "Publish the records of Kafka topics to rooms, from a pool of consumers in one group."

@@ -7,10 +7,11 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from realtime.conf import conf
+from realtime.management.lasting_command import LastingCommand
 from realtime.metrics.metric_sources import Process
 from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.nodes.reporter import start_reports, stop_reports
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 STOP_TIMEOUT = 15.0  # seconds from the signal to the end of the process, whatever it does
 
 
-class Command(BaseCommand):
+class Command(LastingCommand):
     """Runs one relay. Any number may run beside it, each waiting to take over."""
 
     help = "Publish what transactions have written into the outbox, until stopped."

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from realtime.api.api_keys import make_key
+from realtime.management.subcommand_parser import SubcommandParser
 from realtime.management.tables import table
 from realtime.models import ApiKey
 
@@ -26,7 +27,9 @@ class ApikeyCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take what to do, and with which key."""
-        actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+        actions = parser.add_subparsers(
+            dest="action", metavar="ACTION", required=True, parser_class=SubcommandParser
+        )
         create = _action(actions, "create", "Make a key, and show it once.")
         create.add_argument("name", metavar="NAME", help="What service has it.")
         create.add_argument(

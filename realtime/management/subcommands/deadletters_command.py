@@ -29,15 +29,13 @@ class DeadLettersCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take what to do, with which topics and how many letters."""
-        settings = conf()
         parser.add_argument("action", choices=("list", "replay"))
         parser.add_argument(
             "--topic",
             nargs="+",
             dest="topics",
-            default=list(settings.kafka_topics),
             metavar="TOPIC",
-            help="Whose dead letters, by the topics' own names (default: %(default)s).",
+            help="Whose dead letters, by the topics' own names (default: KAFKA_TOPICS).",
         )
         parser.add_argument(
             "--limit",
@@ -45,7 +43,7 @@ class DeadLettersCommand(BaseCommand):
             help=f"Letters at most (default: list shows {LIST_LIMIT}, replay sends all).",
         )
 
-    def handle(self, *args: Any, action: str, topics: list[str], **options: Any) -> None:
+    def handle(self, *args: Any, action: str, topics: list[str] | None, **options: Any) -> None:
         """Do it, once."""
         with command_extra("kafka"):
             from realtime.kafka.advice import FAILURES, told

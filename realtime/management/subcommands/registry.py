@@ -10,6 +10,7 @@ from django.utils.module_loading import import_string
 _HERE = "realtime.management.subcommands"
 
 SUBCOMMANDS: Mapping[str, str] = {
+    "check": f"{_HERE}.check_command.CheckCommand",
     "status": f"{_HERE}.status_command.StatusCommand",
     "rooms": f"{_HERE}.rooms_command.RoomsCommand",
     "room": f"{_HERE}.room_command.RoomCommand",

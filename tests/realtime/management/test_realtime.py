@@ -248,3 +248,18 @@ def test_redis_is_no_memory(layer: None) -> None:
     errors = StringIO()
     lines_of("realtime", "rooms", stderr=errors)
     assert errors.getvalue() == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--settings=config.settings", "--pythonpath=.", "--verbosity=0", "-v2", "--traceback"),
+        *("--no-color", "--force-color", "--skip-checks"),
+    ],
+)
+def test_djangos_options_are_taken_everywhere(option: str) -> None:
+    """Behind the subcommand, and behind the subcommand's own."""
+    assert lines_of("realtime", "apikey", "list", option)
+    assert lines_of("realtime", "apikey", option, "list")
+    assert lines_of("realtime", "check", "origin", option)

@@ -1,0 +1,60 @@
+"""Keeps the secrets of the settings out of what is shown.
+
+What checks say has none by itself. Errors of libraries are shown as well, and may quote what they
+were given. So what is a secret in the settings is looked for in every text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, unquote, urlsplit
+
+from django.conf import settings
+
+HIDDEN = "…"
+SHORTEST = 4  # characters; what is shorter is part of any text
+
+_NAMES = re.compile(r"pass|secret|token|private|credential|api_?key|_keys?$|^keys?$", re.IGNORECASE)
+_SETTINGS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASES", "CHANNEL_LAYERS", "REALTIME")
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with each secret of the settings replaced by `…`."""
+    for secret in sorted(set(_secrets()), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _secrets() -> Iterator[str]:
+    for name in _SETTINGS:
+        for secret in _within(getattr(settings, name, None), is_secret=name.startswith("SECRET")):
+            for form in (secret, quote(secret, safe=""), unquote(secret)):
+                if len(form) >= SHORTEST:
+                    yield form
+
+
+def _within(value: object, *, is_secret: bool) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from _within(entry, is_secret=is_secret or bool(_NAMES.search(str(key))))
+    elif isinstance(value, list | tuple | set):
+        for entry in value:
+            yield from _within(entry, is_secret=is_secret)
+    elif isinstance(value, bytes):
+        yield from _within(value.decode("latin-1"), is_secret=is_secret)
+    elif isinstance(value, str):
+        if is_secret:
+            yield value
+        elif "://" in value and "@" in value:
+            yield from _of_url(value)
+
+
+def _of_url(url: str) -> Iterator[str]:
+    _, _, rest = url.partition("://")
+    login = rest.rpartition("@")[0]
+    yield login.partition(":")[2]  # also where the password is not quoted
+    try:
+        yield urlsplit(url).password or ""
+    except ValueError:
+        return

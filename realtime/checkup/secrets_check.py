@@ -1,0 +1,92 @@
+"""Whether what is to be secret is: it is never shown, only how long it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from django.conf import settings
+
+from realtime.checkup.finding import CheckRequest, Finding, fault, ok, warning
+from realtime.checkup.our_layers import our_servers
+from realtime.conf import conf
+from shardlayer import Host
+
+SHORTEST_KEY = 50  # characters, as Django's own security.W009
+SHORTEST_HMAC = 32  # bytes; RFC 7518 3.2: as long as the hash of HS256
+_MADE_BY_DJANGO = "django-insecure-"
+_NEW_KEY = (
+    "Make one by: python -c 'from django.core.management.utils import get_random_secret_key; "
+    "print(get_random_secret_key())', and keep it out of the repository."
+)
+
+
+def check_secrets(asked: CheckRequest) -> Iterator[Finding]:
+    """Yield what strangers could guess or read on the way."""
+    found = [*_of_django(), *_of_jwt(), *_of_redis(), *_of_kafka()]
+    yield from found
+    if not found:
+        words = "fit for development" if settings.DEBUG else "long enough"
+        yield ok(f"SECRET_KEY and the keys in REALTIME are {words}; passwords stay on safe ways.")
+
+
+def _of_django() -> Iterator[Finding]:
+    if settings.DEBUG:
+        return
+    key = settings.SECRET_KEY
+    if key.startswith(_MADE_BY_DJANGO) or len(key) < SHORTEST_KEY:
+        yield fault(
+            "Strangers may guess SECRET_KEY, which signs sessions, tokens and orders to workers: "
+            f"it is shorter than {SHORTEST_KEY} characters, or the one of startproject.",
+            _NEW_KEY,
+        )
+
+
+def _of_jwt() -> Iterator[Finding]:
+    configured = conf()
+    if configured.jwt_algorithm != "HS256":
+        return
+    short = [key for key in configured.jwt_keys if len(key.encode()) < SHORTEST_HMAC]
+    if short:
+        yield fault(
+            f"{len(short)} of the JWT_KEYS are shorter than {SHORTEST_HMAC} bytes, so that they "
+            "can be guessed from one token.",
+            "Have the issuer use a longer secret, or RS256 or ES256.",
+        )
+
+
+def _of_redis() -> Iterator[Finding]:
+    for host, _ in our_servers():
+        if not is_near(host) and not _is_locked(host):
+            yield warning(
+                f"{host.address} is reached without a password: who reaches it reads and "
+                "publishes everything.",
+                "Set 'requirepass' or an ACL there and the password in 'hosts'; use rediss:// "
+                "where others share the network.",
+            )
+
+
+def _of_kafka() -> Iterator[Finding]:
+    configured = conf()
+    if configured.kafka_sasl_mechanism and not configured.kafka_tls:
+        yield warning(
+            "The login to Kafka goes over the network unencrypted.",
+            "Set KAFKA_TLS to True, unless the network is yours alone.",
+        )
+
+
+def is_near(host: Host) -> bool:
+    """Tell whether a server is on this machine, where others can't listen on the way."""
+    if host.master_name:
+        return False
+    if host.is_unix or host.hostname == "localhost":
+        return True
+    try:
+        return ip_address(host.hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_locked(host: Host) -> bool:
+    named = {"password", "credential_provider", "username", "ssl_certfile"} & set(host.arguments)
+    return bool(named) or "@" in host.url or "password=" in host.url
