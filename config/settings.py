@@ -22,6 +22,7 @@
 | SHARDLAYER_WORKER | worker-1 | this worker's name on the demo page |
 | SHARDLAYER_WORKERS | | all workers, as name=address, comma separated |
 | LOG_LEVEL | INFO | of shardlayer, realtime and the demo |
+| SHARDLAYER_DEMO | 1 | 0: addresses that are not set are not those of the `bin/dev` that runs |
 | LOG_JSON | 0 | 1: log lines are JSON, and tell who was refused and closed |
 """
 
@@ -33,11 +34,12 @@ from typing import Any
 
 from config.environment import count, flag, listed, named, require_secret, whole
 from config.redis import redis_config
+from demo.devserver.running_demo import with_running_demo
 from demo.embedded.private import make_private_folder
 from realtime.metrics.django_figures import share_django_figures
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-_env = os.environ
+_env = with_running_demo(os.environ, BASE_DIR / "var")
 
 # --- Security ---------------------------------------------------------------------------------
 DEBUG = flag(_env, "DJANGO_DEBUG", default=True)

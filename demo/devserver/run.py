@@ -18,6 +18,7 @@ from demo.devserver.plan import HOST, REDIS, Plan, make_plan
 from demo.devserver.processes import holder_of
 from demo.devserver.procfile import read_procfile
 from demo.devserver.readiness import gets_live_data, is_up
+from demo.devserver.running_demo import noted_as_running
 from demo.devserver.steps import Steps, say
 from demo.devserver.supervisor import LOGS, Supervisor, socket_path
 from demo.devserver.watch import Watch
@@ -54,10 +55,11 @@ def run(environ: Mapping[str, str]) -> NoReturn:
         # The parts derive the rest from PORT, as they do under honcho.
         supervisor = Supervisor(configuration, {**environ, "PORT": str(plan.port)})
         try:
-            ready = _start(plan, supervisor, environ)
-            watch = Watch(supervisor)  # before anybody hears that it watches
-            say(ready)
-            watch.forever()
+            with noted_as_running(VAR, plan.environment(), environ):
+                ready = _start(plan, supervisor, environ)
+                watch = Watch(supervisor)  # before anybody hears that it watches
+                say(ready)
+                watch.forever()
         finally:
             steps = Steps()
             steps.begin("stopped")

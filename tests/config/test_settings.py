@@ -24,7 +24,7 @@ def run(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run Python in an environment with just these variables."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        env={"PATH": os.environ["PATH"], **environ},
+        env={"PATH": os.environ["PATH"], "SHARDLAYER_DEMO": "0", **environ},
         cwd=ROOT,
         capture_output=True,
         text=True,

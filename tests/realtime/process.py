@@ -36,7 +36,12 @@ class Process:
     def __init__(self, command: list[str], *, log: Path, **environ: str) -> None:
         self._command = command
         self._log = log
-        self._environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **environ}
+        self._environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONUNBUFFERED": "1",
+            "SHARDLAYER_DEMO": "0",  # somebody may have started one in this checkout
+            **environ,
+        }
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

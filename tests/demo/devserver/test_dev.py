@@ -17,6 +17,7 @@ import pytest
 from redis import AuthenticationError, Redis
 
 from demo.devserver.plan import KAFKA_OFFSET, REDIS_OFFSET
+from demo.devserver.running_demo import NOTE
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from demo.embedded.ports import LOOPBACK, is_free
 from tests.demo.devserver.session import PATIENCE, STOP_LIMIT, Session, fetch
@@ -63,9 +64,21 @@ def test_starts_serves_stops_and_starts_again(checkout: Path, port: int) -> None
                 assert (status, "<html" in page) == (200, True)
             assert fetch(port, "/admin/login/")[0] == 200
             assert re.search(r"(?m)^  live data +\d+\.\d s ", dev.output)
+            assert "machine." in in_a_shell(checkout, "realtime", "rooms")
             assert dev.press_ctrl_c() == 0
             assert dev.left_behind() == []
+            assert not (checkout / "var" / NOTE).exists()
             assert all_free(port)
+
+
+def in_a_shell(checkout: Path, *arguments: str) -> str:
+    """Return what a management command prints in a shell that knows no address."""
+    command = [str(checkout / ".venv" / "bin" / "python"), "manage.py", *arguments]
+    done = subprocess.run(
+        command, cwd=checkout, env={}, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_other_users_see_nothing(checkout: Path, port: int) -> None:
