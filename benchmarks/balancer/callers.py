@@ -12,9 +12,9 @@ import time
 from typing import Any
 
 from benchmarks.conversation import obey
-from benchmarks.frames import TEXT, masked_frame
 from benchmarks.statistics import percentile
 from benchmarks.swarm.client import HEADERS_END, upgrade_request
+from realtime.loadtest.client_frames import TEXT, masked_frame
 
 PATIENCE = 60.0  # seconds without any event
 READ_SIZE = 64 * 1024  # bytes

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from typing import ClassVar
 
-from benchmarks.frames import CLOSE, PING, PONG, TEXT, masked_frame, split_frames
 from benchmarks.greeting import Greeting, Step
+from realtime.loadtest.client_frames import CLOSE, PING, PONG, TEXT, masked_frame, split_frames
 
 # What Chromium sends, except the offer to compress: some peers would take it.
 _REQUEST = (

@@ -19,7 +19,12 @@ OWN = {"shardlayer", "realtime"}
 # Where an extra's packages may be imported; what is nowhere here needs no extra.
 PLACES = {
     "server": ("shardlayer/server/",),
-    "kafka": ("realtime/kafka/", "realtime/operations/dead_letters.py"),
+    "kafka": (
+        "realtime/kafka/",
+        "realtime/operations/dead_letters.py",
+        "realtime/loadtest/publishing/kafka_way.py",
+    ),
+    "loadtest": ("realtime/loadtest/reporting/rich_view.py",),
     "client": ("shardlayer/client/",),
     "metrics": ("realtime/metrics/",),
     "jwt": ("realtime/access/jwt_",),
@@ -81,7 +86,7 @@ def test_what_is_declared_is_imported() -> None:
     """No dependency stays behind when its last import goes."""
     used = NAMED_BY_PROJECTS.union(*(names for _, names in imported()))
     all_declared = declared().union(
-        *map(declared, ("server", "kafka", "client", "encryption", "metrics", "jwt", "otel"))
+        *map(declared, PLACES),
     )
     assert all_declared <= used, all_declared - used
 
@@ -89,7 +94,7 @@ def test_what_is_declared_is_imported() -> None:
 def test_all_names_every_extra_of_users() -> None:
     """`shardlayer[all]` is all the extras of users together."""
     assert PROJECT["optional-dependencies"]["all"] == [
-        "shardlayer[server,kafka,client,metrics,jwt,encryption,otel]"
+        "shardlayer[server,kafka,client,metrics,jwt,encryption,otel,loadtest]"
     ]
 
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import orjson
 
-from benchmarks.frames import CLOSE, PING, PONG, TEXT, masked_frame, split_frames
 from benchmarks.swarm.client import HEADERS_END, upgrade_request
+from realtime.loadtest.client_frames import CLOSE, PING, PONG, TEXT, masked_frame, split_frames
 
 # As client.js has them, in seconds.
 OPEN_TIMEOUT = 10.0

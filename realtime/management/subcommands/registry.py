@@ -24,6 +24,7 @@ SUBCOMMANDS: Mapping[str, str] = {
     "unsubscribe": f"{_HERE}.unsubscribe_command.UnsubscribeCommand",
     "apikey": f"{_HERE}.apikey_command.ApikeyCommand",
     "deadletters": f"{_HERE}.deadletters_command.DeadLettersCommand",
+    "loadtest": f"{_HERE}.loadtest_command.LoadtestCommand",
     "targeted": f"{_HERE}.targeted_command.TargetedCommand",
 }
 """By name, in the order of the help: a subclass of BaseCommand, as a dotted path."""

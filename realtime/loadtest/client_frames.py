@@ -11,7 +11,7 @@ _NO_MASK = b"\0\0\0\0"
 
 
 class UnexpectedFrame(ValueError):
-    """The server sent what no peer of these benchmarks should."""
+    """The server sent what none of the peers should."""
 
 
 def masked_frame(opcode: int, payload: bytes) -> bytes:
@@ -20,7 +20,7 @@ def masked_frame(opcode: int, payload: bytes) -> bytes:
     The masking key is zero: legal for a server to receive, and free for us to apply.
     """
     if len(payload) > _LONGEST:
-        raise ValueError("clients of these benchmarks send short frames only")
+        raise ValueError("such clients send short frames only")
     if len(payload) > _SHORT:
         length = bytes((_MASKED | 126,)) + len(payload).to_bytes(2)
     else:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.frames import PONG, TEXT, UnexpectedFrame, masked_frame, split_frames
+from realtime.loadtest.client_frames import PONG, TEXT, UnexpectedFrame, masked_frame, split_frames
 from shardlayer.core.frames import text_frame
 
 

@@ -1,0 +1,1 @@
+"""The processes that a load test has, as the command sees them, and what they all report."""

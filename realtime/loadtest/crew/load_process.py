@@ -1,0 +1,79 @@
+"""A process of this machine that takes part in a load test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Self
+
+from realtime.loadtest.crew.load_helper import LONGEST_LINE, LoadHelper, Report
+from realtime.loadtest.load_failed import LoadFailed
+
+_ENDS_WITHIN = 5.0  # seconds
+_KEPT = 4_000  # characters of what it complains of
+
+
+class LoadProcess(LoadHelper):
+    """A child process; it ends when this process does, as its standard input ends then."""
+
+    def __init__(self, name: str, on_report: Report, process: asyncio.subprocess.Process) -> None:
+        super().__init__(name, on_report)
+        self._process = process
+        self._complaint = ""
+        self._readers = (
+            asyncio.create_task(self._read()),
+            asyncio.create_task(self._read_complaints()),
+        )
+
+    @classmethod
+    async def start(cls, name: str, module: str, on_report: Report) -> Self:
+        """Start `python -m module`, which finds the packages that this process finds."""
+        path = os.pathsep.join(filter(None, sys.path)) or "."
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+            limit=LONGEST_LINE,
+            start_new_session=True,  # ctrl-C is for the command, which ends them
+        )
+        return cls(name, on_report, process)
+
+    async def _write(self, line: bytes) -> None:
+        if self._process.stdin is None:
+            raise LoadFailed(f"{self.name} can't be asked.")
+        self._process.stdin.write(line + b"\n")
+        await self._process.stdin.drain()
+
+    async def _read(self) -> None:
+        if self._process.stdout is None:
+            return
+        try:
+            while line := await self._process.stdout.readline():
+                self._take(line)
+        except Exception as error:  # whatever it is, whoever waits for an answer must hear of it
+            self._gone(f"{self.name} can't be understood: {error!r}")
+            raise
+        await self._process.wait()
+        await self._readers[1]
+        why = self._complaint.strip() or f"exit code {self._process.returncode}"
+        self._gone(f"{self.name} ended: {why}")
+
+    async def _read_complaints(self) -> None:
+        if self._process.stderr is None:
+            return
+        while text := await self._process.stderr.read(_KEPT):
+            self._complaint = (self._complaint + text.decode(errors="replace"))[-_KEPT:]
+
+    async def aclose(self) -> None:
+        """Have it end; it is killed if it does not."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            async with asyncio.timeout(_ENDS_WITHIN):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+        await asyncio.gather(*self._readers, return_exceptions=True)

@@ -1,0 +1,58 @@
+"""One run of a scenario, from the first process to the report."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from time import monotonic
+
+import django
+
+from realtime.loadtest.load_session import LoadSession, SessionOptions
+from realtime.loadtest.reporting.live_view import LiveView
+from realtime.loadtest.reporting.load_report import LoadReport
+from realtime.loadtest.reporting.report_parts import (
+    plot_samples,
+    tell_connections,
+    tell_faults,
+    tell_places,
+    tell_processes,
+)
+from realtime.loadtest.scenarios.load_scenario import LoadScenario
+from shardlayer import __version__
+
+
+async def run_scenario(
+    name: str,
+    scenario: LoadScenario,
+    options: SessionOptions,
+    view: LiveView,
+    called_with: Mapping[str, str],
+) -> LoadReport:
+    """Run a scenario and return what it found.
+
+    Raises:
+        LoadFailed: The load test itself failed.
+    """
+    report = LoadReport(
+        scenario=name,
+        target=options.target.url,
+        began=datetime.now().astimezone().isoformat(timespec="seconds"),
+        options=dict(called_with),
+        versions={
+            "Shardlayer": __version__,
+            "Python": platform.python_version(),
+            "Django": django.get_version(),
+        },
+    )
+    began = monotonic()
+    async with LoadSession(options, view) as session:
+        await scenario.run(session, report)
+        report.seconds = monotonic() - began
+        plot_samples(session, report)
+        tell_connections(session, report)
+        tell_places(session, report)
+        tell_faults(session, report)
+        tell_processes(session, report)
+    return report

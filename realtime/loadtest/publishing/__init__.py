@@ -1,0 +1,1 @@
+"""What publishes in a load test: a process of its own, which keeps pace, and the ways it takes."""

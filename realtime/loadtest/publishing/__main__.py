@@ -1,0 +1,103 @@
+"""The process that publishes: `python -m realtime.loadtest.publishing`."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import time
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from realtime.loadtest.line_link import LineLink
+from realtime.loadtest.publishing.paced_publisher import PacedPublisher
+from realtime.loadtest.publishing.publishing_ways import PublishingWay
+
+_HERE = "realtime.loadtest.publishing"
+_WAYS = {
+    "publish": f"{_HERE}.publishing_ways.LayerWay",
+    "kafka": f"{_HERE}.kafka_way.KafkaWay",  # needs aiokafka
+    "api": f"{_HERE}.publishing_ways.ApiWay",
+    "client": f"{_HERE}.client_way.ClientWay",
+}
+_REPORT_EVERY = 0.5  # seconds
+
+
+class PublishingProcess:
+    """Does what the command asks until it asks no more.
+
+    Args:
+        link: Where it asks.
+    """
+
+    def __init__(self, link: LineLink) -> None:
+        self._link = link
+        self._publisher: PacedPublisher | None = None
+        self._way: PublishingWay | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve."""
+        arrived = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._link.fileno(), self._read, arrived)
+        reports = asyncio.create_task(self._report())
+        while not self._link.ended:
+            await arrived.wait()
+            arrived.clear()
+            while asked := self._link.take():
+                task = asyncio.create_task(self._do(asked.id, asked.do, asked.arguments))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        reports.cancel()
+        if self._way is not None:
+            await self._way.aclose()
+
+    def _read(self, arrived: asyncio.Event) -> None:
+        self._link.read()
+        if self._link.ended:
+            asyncio.get_running_loop().remove_reader(self._link.fileno())
+        arrived.set()
+
+    async def _do(self, number: int, do: str, arguments: dict[str, Any]) -> None:
+        try:
+            answer = await getattr(self, f"_do_{do}")(**arguments)
+        except Exception as error:  # the command tells it
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        self._link.answer(number, answer)
+
+    async def _do_setup(self, *, way: str, first_room: str, **arguments: Any) -> dict[str, Any]:
+        self._way = import_string(_WAYS[way])(**arguments)
+        await self._way.start()
+        # The first call makes connections: that is not what is measured, nor where it should fail.
+        await self._way.publish([(first_room, b"{}")])
+        self._publisher = PacedPublisher(self._way)
+        return {}
+
+    async def _do_publish(self, **arguments: Any) -> dict[str, Any]:
+        if self._publisher is None:
+            raise RuntimeError("setup comes first")
+        began = time.monotonic()
+        await self._publisher.publish(**arguments)
+        return {
+            "numbers": {str(room): count for room, count in self._publisher.numbers.items()},
+            "seconds": time.monotonic() - began,
+            "failures": dict(self._publisher.failures),
+            "uncertain": self._publisher.uncertain,
+            "latest": self._publisher.latest,
+        }
+
+    async def _report(self) -> None:
+        while True:
+            usage = resource.getrusage(resource.RUSAGE_SELF)
+            told = self._publisher.report() if self._publisher else {}
+            told = {"acknowledged": {"largest": 0.0, "counts": []}, **told}
+            cpu = usage.ru_utime + usage.ru_stime
+            self._link.report({**told, "cpu": cpu, "at": time.monotonic()})
+            await asyncio.sleep(_REPORT_EVERY)
+
+
+if __name__ == "__main__":
+    import django
+
+    django.setup()
+    asyncio.run(PublishingProcess(LineLink()).run())

@@ -1,0 +1,72 @@
+"""Shows a load test while it runs: tables of all, of nodes, of shards, that renew themselves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.columns import Columns
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+
+from realtime.loadtest.crew.load_figures import LoadFigures, LoadSample
+from realtime.loadtest.reporting.live_view import LiveView, in_ms
+
+_SHOWN: Final = 12  # nodes, or shards
+
+
+class RichView(LiveView):
+    """A table of all, of nodes and of shards, in place."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+        self._live = Live(auto_refresh=False)
+        self._live.start()
+
+    def phase(self, text: str) -> None:
+        """Show it above the tables."""
+        self._phase = text
+
+    def show(self, figures: LoadFigures, sample: LoadSample) -> None:
+        """Draw the tables."""
+        self._live.update(self._tables(figures, sample), refresh=True)
+
+    def _tables(self, figures: LoadFigures, sample: LoadSample) -> Group:
+        whole = Table(title=self._phase, title_justify="left", expand=False)
+        for name in ("s", "connected", "published/s", "deliveries/s", "p50", "p95", "p99 ms"):
+            whole.add_column(name, justify="right")
+        for name in ("missed", "busiest process"):
+            whole.add_column(name, justify="right")
+        whole.add_row(
+            f"{sample.at:.0f}",
+            f"{sample.connected:,}",
+            f"{sample.published:,.0f}",
+            f"{sample.deliveries:,.0f}",
+            *map(in_ms, (sample.p50, sample.p95, sample.p99)),
+            f"{sample.missed:,}",
+            f"{sample.busiest:.0%}",
+            style="red" if sample.missed else None,
+        )
+        percents = (50, 95, 99)
+        nodes = Table("node", "connected", "deliveries", "p50", "p95", "p99 ms", "missed")
+        for name, place in sorted(figures.nodes.items())[:_SHOWN]:
+            nodes.add_row(
+                name,
+                f"{sum(place.connected.values()):,}",
+                f"{place.delays.total:,}",
+                *(in_ms(place.delays.percentile(percent)) for percent in percents),
+                f"{place.missed:,}",
+            )
+        shards = Table("shard", "deliveries", "p50", "p95", "p99 ms", "missed")
+        for shard, place in sorted(figures.shards.items())[:_SHOWN]:
+            shards.add_row(
+                "unknown" if shard < 0 else str(shard),
+                f"{place.delays.total:,}",
+                *(in_ms(place.delays.percentile(percent)) for percent in percents),
+                f"{place.missed:,}",
+            )
+        return Group(whole, Columns([nodes, shards]))
+
+    def close(self) -> None:
+        """Leave the last tables where they are."""
+        self._live.stop()

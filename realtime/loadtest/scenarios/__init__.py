@@ -1,0 +1,1 @@
+"""What a load test does: one scenario a file, by name in `registry.py`."""

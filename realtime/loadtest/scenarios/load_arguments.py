@@ -1,0 +1,140 @@
+"""Arguments and limits that several scenarios take."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from realtime.loadtest.load_session import Finish, LoadSession
+from realtime.loadtest.reporting.load_report import LoadCheck, LoadReport
+from realtime.management.arguments import count
+
+
+def share(text: str) -> float:
+    """Return a number from 0 on."""
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError("a number from 0 on")
+    return number
+
+
+def add_crowd(parser: argparse.ArgumentParser, *, clients: int, rooms: int) -> None:
+    """Take how many clients there are, and how they connect."""
+    parser.add_argument("--clients", type=count, default=clients, help="How many connect.")
+    parser.add_argument(
+        "--rooms", type=count, default=rooms, help="Rooms that the clients are spread over."
+    )
+    parser.add_argument(
+        "--pace",
+        type=share,
+        default=0,
+        metavar="A_SECOND",
+        help="Connections that begin in a second (default 0: 64 are under way at a time).",
+    )
+
+
+def add_stream(parser: argparse.ArgumentParser, *, rate: float, seconds: float) -> None:
+    """Take what is published."""
+    parser.add_argument(
+        "--rate",
+        type=share,
+        default=rate,
+        help=f"Publications a second, over all rooms (default {rate:g}).",
+    )
+    parser.add_argument(
+        "--seconds", type=share, default=seconds, help=f"How long (default {seconds:g})."
+    )
+    parser.add_argument(
+        "--size", type=count, default=250, help="Bytes of a publication's data (default 250)."
+    )
+
+
+def add_delivery_limits(parser: argparse.ArgumentParser) -> None:
+    """Take what clients must get, and how soon."""
+    limits = parser.add_argument_group("limits, of which one that is not kept is exit code 1")
+    for name in ("p50", "p95", "p99"):
+        limits.add_argument(
+            f"--max-{name}",
+            type=share,
+            metavar="MS",
+            help=f"Milliseconds from the call that publishes to the client, {name}.",
+        )
+    limits.add_argument(
+        "--max-lost",
+        type=share,
+        default=0,
+        metavar="N",
+        help="Publications that a client never got, over all clients (default 0).",
+    )
+    limits.add_argument(
+        "--max-wrong",
+        type=share,
+        default=0,
+        metavar="N",
+        help="Publications that came twice, or to a client that is not in the room (default 0).",
+    )
+    limits.add_argument(
+        "--max-failed",
+        type=share,
+        default=0,
+        metavar="N",
+        help="Publications that the deployment did not take (default 0).",
+    )
+    limits.add_argument(
+        "--min-deliveries",
+        type=share,
+        metavar="A_SECOND",
+        help="Deliveries a second, on average.",
+    )
+
+
+def add_connect_limits(parser: argparse.ArgumentParser) -> None:
+    """Take who must get in."""
+    parser.add_argument(
+        "--max-refused",
+        type=share,
+        default=0,
+        metavar="N",
+        help="Clients that do not get in (default 0).",
+    )
+
+
+def check_deliveries(
+    options: Mapping[str, Any],
+    session: LoadSession,
+    report: LoadReport,
+    finish: Finish,
+    *,
+    seconds: float,
+) -> None:
+    """Write down whether the limits of `add_delivery_limits` are kept."""
+    figures = session.figures
+    for name, percent in (("p50", 50), ("p95", 95), ("p99", 99)):
+        limit = options[f"max_{name}"]
+        if limit is not None:
+            delay = figures.delays.percentile(percent)
+            found = None if delay is None else delay * 1e3
+            report.checks.append(LoadCheck(name=name, limit=limit, found=found, unit="ms"))
+    counts = figures.counted("counts")
+    wrong = counts["wrong"] + counts["doubled"]
+    report.checks.append(LoadCheck(name="lost", limit=options["max_lost"], found=finish.missing))
+    report.checks.append(LoadCheck(name="wrong", limit=options["max_wrong"], found=wrong))
+    limit = options["max_failed"]
+    report.checks.append(LoadCheck(name="failed", limit=limit, found=figures.failed))
+    if options["min_deliveries"] is not None:
+        found = figures.deliveries / seconds if seconds else None
+        report.checks.append(
+            LoadCheck(
+                name="deliveries a second",
+                limit=options["min_deliveries"],
+                found=found,
+                at_least=True,
+            )
+        )
+
+
+def check_refused(options: Mapping[str, Any], report: LoadReport, ready: int) -> None:
+    """Write down whether the limit of `add_connect_limits` is kept."""
+    refused = options["clients"] - ready
+    report.checks.append(LoadCheck(name="refused", limit=options["max_refused"], found=refused))

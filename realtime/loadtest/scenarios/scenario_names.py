@@ -1,0 +1,23 @@
+"""The scenarios of `manage.py realtime loadtest`: a new one is a line here and a file beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils.module_loading import import_string
+
+from realtime.loadtest.scenarios.load_scenario import LoadScenario
+
+_HERE = "realtime.loadtest.scenarios"
+
+SCENARIOS: Mapping[str, str] = {
+    "connect": f"{_HERE}.connect_scenario.ConnectScenario",
+    "broadcast": f"{_HERE}.broadcast_scenario.BroadcastScenario",
+}
+"""By name, in the order of the help: a subclass of LoadScenario, as a dotted path."""
+
+
+def scenario(name: str) -> type[LoadScenario]:
+    """Return the class of a scenario."""
+    found: type[LoadScenario] = import_string(SCENARIOS[name])
+    return found

@@ -1,0 +1,228 @@
+"""`manage.py realtime loadtest SCENARIO`: a load test of a deployment that runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from realtime.conf import conf
+from realtime.loadtest.load_failed import LoadFailed
+from realtime.loadtest.load_run import run_scenario
+from realtime.loadtest.load_session import SessionOptions
+from realtime.loadtest.load_target import BadTarget, LoadTarget, read_target, require_ours
+from realtime.loadtest.reporting.live_view import LiveView, PlainView, QuietView
+from realtime.loadtest.reporting.load_report import LoadReport
+from realtime.loadtest.reporting.report_page import report_page
+from realtime.loadtest.reporting.report_text import report_text
+from realtime.loadtest.scenarios.scenario_names import SCENARIOS, scenario
+from realtime.management.arguments import count
+
+WAYS = ("publish", "kafka", "api", "client")
+NOT_KEPT = 1  # exit code: the deployment does not keep a limit
+FAILED = 3  # exit code: the load test itself failed; 2 is argparse's
+_SECRET = frozenset({"api_key", "token"})
+_DEFAULT_URL = "ws://127.0.0.1:8000/ws/"
+
+
+class LoadtestCommand(BaseCommand):
+    """Runs one scenario, and says by its exit code whether all limits are kept."""
+
+    help = "Test a running deployment with many clients; see docs/loadtest.md."
+    requires_system_checks: list[str] = []
+    uses_layer = False  # a layer in memory is told of where it matters
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the scenario with its own arguments."""
+        parsers = parser.add_subparsers(
+            dest="scenario", metavar="SCENARIO", required=True, title="scenarios"
+        )
+        for name in SCENARIOS:
+            kind = scenario(name)
+            own = parsers.add_parser(name, help=kind.help, description=kind.help)
+            self._add_common(own, publishes=kind.publishes)
+            kind.add_arguments(own)
+
+    @staticmethod
+    def _add_common(parser: argparse.ArgumentParser, *, publishes: bool) -> None:
+        parser.add_argument(
+            "--url", default=_DEFAULT_URL, help=f"The WebSocket (default {_DEFAULT_URL})."
+        )
+        parser.add_argument(
+            "--yes-i-own-it",
+            metavar="HOST",
+            help="Says that the host of --url, which is not this machine, is yours to test.",
+        )
+        parser.add_argument(
+            "--processes",
+            type=count,
+            default=max(1, (os.cpu_count() or 2) // 2),
+            help="Processes that hold the clients (default: half of the CPUs).",
+        )
+        parser.add_argument(
+            "--room-prefix",
+            default="loadtest",
+            help='How the rooms\' names begin (default "loadtest"); each run makes new ones.',
+        )
+        parser.add_argument(
+            "--no-room-tokens",
+            action="store_true",
+            help="The deployment's rules open the rooms. Else tokens do, which SECRET_KEY signs.",
+        )
+        parser.add_argument("--origin", help="The Origin of the handshakes (default: the host's).")
+        parser.add_argument(
+            "--per-address",
+            type=int,
+            default=400,
+            metavar="N",
+            help="On loopback: connections from one address, as servers limit them (default 400; "
+            "0: all come from 127.0.0.1).",
+        )
+        parser.add_argument("--html", type=Path, metavar="FILE", help="Write a page with plots.")
+        parser.add_argument(
+            "--json", action="store_true", help="Print the report as JSON, and nothing else."
+        )
+        if publishes:
+            _add_ways(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run the scenario, and tell what it found."""
+        name: str = options["scenario"]
+        try:
+            target = read_target(options["url"])
+            require_ours(target, options["yes_i_own_it"])
+            session = SessionOptions(
+                target=target,
+                origin=options["origin"] or target.http,
+                processes=options["processes"],
+                room_prefix=options["room_prefix"],
+                signs_rooms=not options["no_room_tokens"],
+                way=_way(target, options),
+                per_address=options["per_address"],
+            )
+            called = {
+                option.replace("_", "-"): str(value)
+                for option, value in options.items()
+                if value is not None and option not in _SECRET and option not in _DJANGOS
+            }
+            running = run_scenario(
+                name, scenario(name)(options), session, self._view(json=options["json"]), called
+            )
+            report = asyncio.run(running)
+        except BadTarget as error:
+            raise CommandError(str(error), returncode=FAILED) from error
+        except LoadFailed as error:
+            raise CommandError(f"The load test failed. {error}", returncode=FAILED) from error
+        self._tell(report, options)
+
+    def _view(self, *, json: bool) -> LiveView:
+        if json:
+            return QuietView()
+        if self.stdout.isatty() and importlib.util.find_spec("rich") is not None:
+            from realtime.loadtest.reporting.rich_view import RichView
+
+            return RichView()
+        return PlainView(self._write)
+
+    def _write(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+    def _tell(self, report: LoadReport, options: Mapping[str, Any]) -> None:
+        page: Path | None = options["html"]
+        if page is not None:
+            page.write_text(report_page(report))
+        if options["json"]:
+            self.stdout.write(orjson.dumps(report.as_json()).decode())
+        else:
+            for line in report_text(report):
+                self.stdout.write(line)
+            for check in report.checks:
+                style = self.style.SUCCESS if check.is_kept else self.style.ERROR
+                self.stdout.write(
+                    style(f"{'kept' if check.is_kept else 'NOT KEPT':<9} {check.text}")
+                )
+            if page is not None:
+                self.stdout.write(f"The report is in {page}.")
+        missed = [check.text for check in report.checks if not check.is_kept]
+        if missed:
+            raise CommandError(f"Not kept: {'; '.join(missed)}", returncode=NOT_KEPT)
+
+
+_DJANGOS = frozenset(
+    {"settings", "pythonpath", "traceback", "no_color", "force_color", "verbosity", "skip_checks"}
+    | {"json", "html", "scenario"}
+)
+
+
+def _add_ways(parser: argparse.ArgumentParser) -> None:
+    ways = parser.add_argument_group("how it is published")
+    ways.add_argument(
+        "--through",
+        choices=WAYS,
+        default="publish",
+        help="publish: realtime.publish_many with this project's settings (default); kafka: "
+        "records that the deployment's pool reads; api: the HTTP API; client: a WebSocket.",
+    )
+    ways.add_argument("--topic", help="kafka: where to (default: the first of KAFKA_TOPICS).")
+    ways.add_argument(
+        "--bootstrap", metavar="HOST:PORT,…", help="kafka: the brokers (default: the settings')."
+    )
+    ways.add_argument("--api", metavar="URL", help="api: of /api/batch (default: at --url's host).")
+    ways.add_argument(
+        "--api-key",
+        default=os.environ.get("LOADTEST_API_KEY"),
+        help="api: a key that opens the rooms (default: the variable LOADTEST_API_KEY).",
+    )
+    ways.add_argument(
+        "--token",
+        default=os.environ.get("LOADTEST_TOKEN", ""),
+        help="client: signs the publishing client in (default: the variable LOADTEST_TOKEN).",
+    )
+
+
+def _way(target: LoadTarget, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the name of the way to publish, with its arguments.
+
+    Raises:
+        LoadFailed: Something is missing.
+    """
+    through = options.get("through", "publish")
+    if through == "kafka":
+        if importlib.util.find_spec("aiokafka") is None:
+            raise LoadFailed("--through kafka needs: pip install 'shardlayer[kafka]'")
+        brokers = options["bootstrap"]
+        return {
+            "way": "kafka",
+            "topic": options["topic"] or conf().kafka_topics[0],
+            "bootstrap": brokers.split(",") if brokers else list(conf().kafka_bootstrap_servers),
+        }
+    if through == "api":
+        if not options["api_key"]:
+            raise LoadFailed(
+                "--through api needs --api-key, which `manage.py realtime apikey create` makes."
+            )
+        url = options["api"] or f"{target.http}/api/batch"
+        return {"way": "api", "url": url, "key": options["api_key"]}
+    if through == "client":
+        return {
+            "way": "client",
+            "target": {
+                "address": target.address,
+                "host": target.host,
+                "port": target.port,
+                "tls": target.tls,
+                "path": target.path,
+                "authority": target.authority,
+                "origin": options["origin"] or target.http,
+            },
+            "token": options["token"],
+        }
+    return {"way": "publish"}

@@ -1,0 +1,118 @@
+"""A small deployment for load tests: a Redis, and workers that nobody else uses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from demo.embedded import EmbeddedValkey, free_port
+from demo.embedded.ports import answers
+from tests.realtime.process import BIN, ROOT, Process, manage
+from tests.waiting import wait_until
+
+PATIENCE = 60.0  # seconds
+
+
+class Tested:
+    """What a run of the command came to.
+
+    Args:
+        done: The process.
+    """
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code = done.returncode
+        self.output = done.stdout
+        self.errors = done.stderr
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What `--json` printed."""
+        assert self.output, self.errors
+        found: dict[str, Any] = orjson.loads(self.output)
+        return found
+
+    def table(self, title: str) -> list[list[str]]:
+        """Return the rows of a table of the report."""
+        [rows] = [each["rows"] for each in self.report["tables"] if each["title"] == title]
+        return list(rows)
+
+    def found(self, check: str) -> float | None:
+        """Return what was found for a limit."""
+        [value] = [each["found"] for each in self.report["checks"] if each["name"] == check]
+        return None if value is None else float(value)
+
+
+class LoadSite:
+    """Two workers of one Redis.
+
+    Args:
+        folder: Where logs and the database are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+        self.redis = EmbeddedValkey(directory=folder)
+        self.ports = [free_port(), free_port()]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What each process of it gets to know."""
+        return {
+            "DJANGO_SETTINGS_MODULE": "tests.realtime.loadtest.loadtest_settings",
+            "REDIS_URL": self.redis.url,
+            "DATABASE_URL": f"sqlite:///{self._folder}/db.sqlite3",
+            "METRICS_DIRECTORY": str(self._folder / "metrics"),
+        }
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.redis)
+        workers = [
+            self._stack.enter_context(
+                Process(
+                    [str(BIN / "shardlayer-daphne"), "-p", str(port), "config.asgi:application"],
+                    log=self._folder / f"worker-{port}.log",
+                    **self.environment,
+                )
+            )
+            for port in self.ports
+        ]
+        for port, worker in zip(self.ports, workers, strict=True):
+            wait_until(lambda port=port, worker=worker: answers(port) or not worker.runs())  # type: ignore[misc]
+            assert worker.runs(), worker.output()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def url(self, worker: int = 0) -> str:
+        """Return the address of a worker."""
+        return f"ws://127.0.0.1:{self.ports[worker]}/ws/"
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command."""
+        return subprocess.run(
+            manage(*arguments),
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+
+    def test(self, scenario: str, *arguments: str, url: str = "") -> Tested:
+        """Run a load test."""
+        command = ("realtime", "loadtest", scenario, "--url", url or self.url(), *arguments)
+        return Tested(self.manage(*command))

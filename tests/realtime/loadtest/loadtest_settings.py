@@ -1,0 +1,13 @@
+"""The project's settings, with an API and with rooms that clients may publish to."""
+
+from config.settings import *  # noqa: F403
+from config.settings import REALTIME
+
+ROOT_URLCONF = "tests.realtime.loadtest.loadtest_urls"
+REALTIME |= {
+    "ROOMS": {
+        "open.*": {"subscribe": "anyone", "publish": "anyone"},
+        "*": {"subscribe": "signed_in"},
+    },
+    "MAX_USER_PUBLISHES": 0,
+}

@@ -1,0 +1,91 @@
+"""`manage.py realtime loadtest` against workers that run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.realtime.loadtest.load_site import LoadSite
+
+pytestmark = pytest.mark.xdist_group("loadtest")
+
+SHORT = ("--clients", "24", "--rooms", "3", "--rate", "60", "--seconds", "1")
+
+
+def test_connect_says_who_got_in(load_site: LoadSite) -> None:
+    """All, where, and how long it took them."""
+    tested = load_site.test("connect", "--clients", "24", "--hold", "1", "--json")
+    assert tested.code == 0, tested.errors
+    assert tested.report["figures"]["stayed"] == 24
+    assert tested.table("Connections") == [["subscribed", "24"]]
+    [[node, clients, *_]] = tested.table("By node")
+    assert node
+    assert clients == "24"
+
+
+def test_connect_counts_who_did_not(load_site: LoadSite) -> None:
+    """Rooms that no token opens: each client is counted, and the exit code says it."""
+    tested = load_site.test(
+        "connect", "--clients", "5", "--hold", "1", "--no-room-tokens", "--json"
+    )
+    assert tested.code == 1
+    assert tested.table("Connections") == [["refused: forbidden", "5"]]
+    assert tested.found("refused") == 5
+
+
+def test_broadcast_is_complete_but_late(load_site: LoadSite, tmp_path: Path) -> None:
+    """Every client has every number. No delivery takes less than a microsecond: exit code 1."""
+    page = tmp_path / "report.html"
+    tested = load_site.test("broadcast", *SHORT, "--html", str(page), "--max-p50", "0.001")
+    assert tested.code == 1
+    assert "24 of 24 clients" in tested.output
+    assert "kept      lost ≤ 0: 0" in tested.output
+    assert "connected" in tested.output  # while it ran
+    assert "NOT KEPT  p50 ≤ 0.001 ms: " in tested.output
+    assert "CommandError: Not kept: p50" in tested.errors
+    assert "Not all limits are kept." in page.read_text()
+
+
+def test_clients_publish(load_site: LoadSite) -> None:
+    """Where the rules let them."""
+    tested = load_site.test(
+        "broadcast", *SHORT, "--through", "client", "--room-prefix", "open.load", "--json"
+    )
+    assert tested.code == 0, tested.errors
+    assert tested.report["figures"]["deliveries"] == 60 * 8
+
+
+def test_refused_publisher_is_a_line(load_site: LoadSite) -> None:
+    """The rules let no client publish here."""
+    tested = load_site.test("broadcast", *SHORT, "--through", "client")
+    assert tested.code == 3
+    assert tested.errors.startswith(
+        "CommandError: The load test failed. It can't be published: LoadFailed: refused: forbidden"
+    )
+
+
+def test_api_publishes(load_site: LoadSite) -> None:
+    """With a key."""
+    load_site.manage("migrate", "realtime", "--verbosity", "0")
+    key = load_site.manage("realtime", "apikey", "create", "load", "--room", "loadtest.*")
+    assert key.returncode == 0, key.stderr
+    [line] = [line for line in key.stdout.split() if line.startswith("slk_")]
+    tested = load_site.test("broadcast", *SHORT, "--through", "api", "--api-key", line, "--json")
+    assert tested.code == 0, tested.errors
+    assert tested.report["figures"]["lost"] == 0
+    assert line not in tested.output
+
+
+def test_nobody_there_is_said(load_site: LoadSite) -> None:
+    """No client gets in where nothing listens."""
+    tested = load_site.test("broadcast", *SHORT, "--json", url="ws://127.0.0.1:9/ws/")
+    assert tested.code == 1
+    assert tested.report["findings"][0] == "No client got in, so nothing was published."
+
+
+def test_another_machine_is_refused(load_site: LoadSite) -> None:
+    """Before any process is started."""
+    tested = load_site.test("connect", url="ws://192.0.2.1/ws/")
+    assert tested.code == 3
+    assert "--yes-i-own-it 192.0.2.1" in tested.errors
