@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 
-class Asked(NamedTuple):
+class HelperTask(NamedTuple):
     """What the command wants done.
 
     Attributes:
@@ -52,12 +52,12 @@ class LineLink:
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._lines.extend(lines)
 
-    def take(self) -> Asked | None:
+    def take(self) -> HelperTask | None:
         """Return what is asked next; None: nothing now."""
         if not self._lines:
             return None
         asked = orjson.loads(self._lines.popleft())
-        return Asked(asked["id"], asked["do"], asked["with"])
+        return HelperTask(asked["id"], asked["do"], asked["with"])
 
     def answer(self, number: int, value: dict[str, Any]) -> None:
         """Answer what was asked under this id."""

@@ -10,7 +10,7 @@ from time import monotonic
 import django
 
 from realtime.loadtest.load_session import LoadSession, SessionOptions
-from realtime.loadtest.reporting.live_view import LiveView
+from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.reporting.report_parts import (
     plot_samples,
@@ -27,7 +27,7 @@ async def run_scenario(
     name: str,
     scenario: LoadScenario,
     options: SessionOptions,
-    view: LiveView,
+    view: LoadView,
     called_with: Mapping[str, str],
 ) -> LoadReport:
     """Run a scenario and return what it found.

@@ -14,7 +14,7 @@ from realtime.loadtest.crew.load_helper import LoadHelper
 from realtime.loadtest.crew.load_process import LoadProcess
 from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.load_target import LoadTarget
-from realtime.loadtest.reporting.live_view import LiveView
+from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.swarm.load_person import UNKNOWN
 from realtime.room_tokens import sign_room
 from realtime.sharded_layer import sharded_layer
@@ -25,7 +25,7 @@ _FOREVER: Final = 7 * 24 * 3600.0  # seconds; each connection gives up long befo
 _SOURCES: Final = 200  # loopback addresses that clients come from
 
 
-class Person(NamedTuple):
+class LoadClient(NamedTuple):
     """A client that is to connect.
 
     Attributes:
@@ -113,7 +113,7 @@ class LoadSession:
         latest: The largest time by which the publisher was late, in seconds.
     """
 
-    def __init__(self, options: SessionOptions, view: LiveView) -> None:
+    def __init__(self, options: SessionOptions, view: LoadView) -> None:
         self.options = options
         self.view = view
         self.figures = LoadFigures()
@@ -188,7 +188,9 @@ class LoadSession:
             reconnects=reconnects,
         )
 
-    async def open(self, people: Sequence[Person], *, pace: float = 0, at_once: int = 64) -> int:
+    async def open(
+        self, people: Sequence[LoadClient], *, pace: float = 0, at_once: int = 64
+    ) -> int:
         """Connect clients, and return how many are subscribed when all are settled.
 
         Args:

@@ -12,7 +12,7 @@ _BRIEFLY: Final = 30  # lines that come each second; then each ten
 _SELDOM: Final = 10
 
 
-class LiveView(ABC):
+class LoadView(ABC):
     """Is told each second."""
 
     @abstractmethod
@@ -35,7 +35,7 @@ def in_ms(seconds: float | None) -> str:
     return f"{seconds * 1e3:,.1f}" if seconds < 0.1 else f"{seconds * 1e3:,.0f}"
 
 
-class PlainView(LiveView):
+class PlainView(LoadView):
     """A line each second, later each ten seconds.
 
     Args:
@@ -63,7 +63,7 @@ class PlainView(LiveView):
         )
 
 
-class QuietView(LiveView):
+class QuietView(LoadView):
     """Shows nothing."""
 
     def phase(self, text: str) -> None:

@@ -10,12 +10,12 @@ from rich.live import Live
 from rich.table import Table
 
 from realtime.loadtest.crew.load_figures import LoadFigures, LoadSample
-from realtime.loadtest.reporting.live_view import LiveView, in_ms
+from realtime.loadtest.reporting.live_view import LoadView, in_ms
 
 _SHOWN: Final = 12  # nodes, or shards
 
 
-class RichView(LiveView):
+class RichView(LoadView):
     """A table of all, of nodes and of shards, in place."""
 
     def __init__(self) -> None:

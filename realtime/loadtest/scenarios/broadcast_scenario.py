@@ -6,7 +6,7 @@ import time
 from argparse import ArgumentParser
 
 from realtime.loadtest.load_failed import LoadFailed
-from realtime.loadtest.load_session import LoadSession, Person
+from realtime.loadtest.load_session import LoadClient, LoadSession
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.reporting.report_parts import tell_deliveries
 from realtime.loadtest.scenarios.load_arguments import (
@@ -46,7 +46,7 @@ class BroadcastScenario(LoadScenario):
         options = self.options
         rooms: int = options["rooms"]
         await session.prepare(rooms)
-        people = [Person(number, [number % rooms]) for number in range(options["clients"])]
+        people = [LoadClient(number, [number % rooms]) for number in range(options["clients"])]
         session.view.phase(f"{len(people):,} clients connect to {rooms} rooms.")
         ready = await session.open(people, pace=options["pace"])
         if not ready:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from argparse import ArgumentParser
 
-from realtime.loadtest.load_session import LoadSession, Person
+from realtime.loadtest.load_session import LoadClient, LoadSession
 from realtime.loadtest.reporting.live_view import in_ms
 from realtime.loadtest.reporting.load_report import LoadCheck, LoadReport
 from realtime.loadtest.scenarios.load_arguments import (
@@ -50,7 +50,7 @@ class ConnectScenario(LoadScenario):
         options, figures = self.options, session.figures
         rooms: int = options["rooms"]
         await session.prepare(rooms)
-        people = [Person(number, [number % rooms]) for number in range(options["clients"])]
+        people = [LoadClient(number, [number % rooms]) for number in range(options["clients"])]
         session.view.phase(f"{len(people):,} clients connect to {rooms} rooms.")
         began = time.monotonic()
         ready = await session.open(people, pace=options["pace"])

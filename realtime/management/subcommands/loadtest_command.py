@@ -18,7 +18,7 @@ from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.load_run import run_scenario
 from realtime.loadtest.load_session import SessionOptions
 from realtime.loadtest.load_target import BadTarget, LoadTarget, read_target, require_ours
-from realtime.loadtest.reporting.live_view import LiveView, PlainView, QuietView
+from realtime.loadtest.reporting.live_view import LoadView, PlainView, QuietView
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.reporting.report_page import report_page
 from realtime.loadtest.reporting.report_text import report_text
@@ -122,7 +122,7 @@ class LoadtestCommand(BaseCommand):
             raise CommandError(f"The load test failed. {error}", returncode=FAILED) from error
         self._tell(report, options)
 
-    def _view(self, *, json: bool) -> LiveView:
+    def _view(self, *, json: bool) -> LoadView:
         if json:
             return QuietView()
         if self.stdout.isatty() and importlib.util.find_spec("rich") is not None:
