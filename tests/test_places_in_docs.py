@@ -21,7 +21,12 @@ NOT_A_MODULE = re.compile(  # the ids of system checks; what the pytest fixture 
 )
 FILE = re.compile(r"(?<![\w./*{-])(?!test_)[\w/]+\.(?:py|lua)\b")  # also by its last part alone
 NOT_OURS = {"manage.py", "_state.py"}  # a project's; h11's
-EXAMPLES = ("shop/", "mysite/")  # begin the files of projects that the docs make up
+EXAMPLES = (
+    "shop/",
+    "mysite/",
+    "myproject/",
+    "chat/",
+)  # begin the files of projects that the docs make up
 LINK = re.compile(r"\]\((?!https?:)([^)]+)\)")
 
 

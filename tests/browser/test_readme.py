@@ -1,0 +1,108 @@
+"""The code of README.md, in a project that `startproject` made, and a browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+from playwright.sync_api import expect
+
+from demo.embedded import EmbeddedServer, EmbeddedValkey, free_port
+from tests.browser.visitors import Visitors
+from tests.docs.blocks import ROOT, all_blocks
+
+PATIENCE = 30_000  # milliseconds
+
+# What the README leaves to the project: a page with the template.
+URLS = """
+from django.http import HttpResponse
+from django.template import engines
+from django.urls import path
+
+def page(request):
+    text = open("page.html").read()
+    return HttpResponse("<!doctype html>" + engines["django"].from_string(text).render({}, request))
+
+urlpatterns = [path("", page)]
+"""
+
+
+def environment(project: Path) -> dict[str, str]:
+    """Return the variables of the reader's shell, which has nothing of this repository's tests."""
+    kept = {name: text for name, text in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    return {**kept, "PYTHONPATH": os.pathsep.join([str(project), str(ROOT)])}
+
+
+class RunServer(EmbeddedServer):
+    """`manage.py runserver`, as the README starts it, on a port that is free here."""
+
+    name = "The README's site"
+
+    def command(self, port: int) -> list[str]:
+        """Return the program and its arguments."""
+        project = self.directory.parent
+        variables = ["-u", "DJANGO_SETTINGS_MODULE", f"PYTHONPATH={project}{os.pathsep}{ROOT}"]
+        runserver = ["manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
+        return ["env", "-C", str(project), *variables, sys.executable, *runserver]
+
+    def is_up(self) -> bool:
+        """Say whether it shows its page."""
+        try:
+            with urlopen(f"http://{self.address}/", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+def test_twenty_lines_work(
+    tmp_path: Path, redis_server: EmbeddedValkey, visitors: Visitors
+) -> None:
+    """What the README's command publishes appears in the page that its lines make."""
+    blocks = [block for block in all_blocks() if block.page == "README.md"]
+    lines = [
+        line
+        for block in blocks
+        if block.file or "<ul" in block.code
+        for line in block.code.splitlines()
+    ]
+    assert len([line for line in lines if re.search(r"\w", line)]) <= 20
+
+    def run(*words: str) -> None:
+        subprocess.run(
+            [sys.executable, *words],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            check=True,
+            timeout=120,
+        )
+
+    run("-m", "django", "startproject", "mysite", ".")
+    (tmp_path / "mysite" / "urls.py").write_text(URLS)
+    visitors.expected.append("favicon.ico")
+    for block in blocks:
+        if block.file:
+            path = tmp_path / block.file
+            code = block.code.replace("redis://127.0.0.1:6379", redis_server.url)
+            path.write_text(path.read_text() + code)
+        elif block.language == "html+django":
+            (tmp_path / "page.html").write_text(block.code)
+    commands = [
+        shlex.split(line)[2:]
+        for block in blocks
+        for line in block.code.splitlines()
+        if line.startswith("$ python")
+    ]
+    assert [words[1] for words in commands] == ["migrate", "runserver", "realtime"]
+    migrate, _, publish = commands
+    run(*migrate)
+    with RunServer(directory=tmp_path / "server", port=free_port()) as site:
+        page = visitors.open(f"http://{site.address}/")
+        page.wait_for_function("client.status.state === 'live'", timeout=PATIENCE)
+        run(*publish)
+        expect(page.locator("#news")).to_have_text("Hello", timeout=PATIENCE)
+        page.close()  # before its server is gone
