@@ -82,6 +82,7 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -115,6 +116,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LANGUAGE_CODE = "en-us"
+LANGUAGES = [("en", "English"), ("de", "German")]  # those that the page and the admin speak
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -161,6 +163,7 @@ REALTIME: dict[str, Any] = {
         },
         "*": {"subscribe": "signed_in"},
     },
+    "PRESENCE_INFO": "demo.consumers.presence_info",
     "KAFKA_BOOTSTRAP_SERVERS": listed(_env, "KAFKA_BOOTSTRAP_SERVERS", default=["127.0.0.1:9092"]),
     # A real broker takes 6000 at least; the embedded one lets a consumer wait half of it to join.
     "KAFKA_CONSUMER_OPTIONS": {

@@ -8,6 +8,8 @@ from django.shortcuts import render
 
 from realtime.routing import WEBSOCKET_PATH
 
+DOCS = "https://github.com/shardlayer/shardlayer/tree/main/docs"
+
 
 def index(request: HttpRequest) -> HttpResponse:
     """Show the demo page and say which worker serves it."""
@@ -21,6 +23,7 @@ def index(request: HttpRequest) -> HttpResponse:
                 {"name": name, "url": url, "current": name == worker}
                 for name, url in workers.items()
             ],
+            "docs": DOCS,
             "websocket_path": f"{request.META.get('SCRIPT_NAME', '')}/{WEBSOCKET_PATH}",
         },
     )

@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from asgiref.sync import async_to_sync
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, get_script_prefix, path, reverse
+from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import gettext as _
 
 from realtime.admin.admin_permissions import Permission, allowed, may
 from realtime.admin.live_tickets import LiveTicket, write_ticket
@@ -73,7 +77,7 @@ class AdminPage(_ModelAdmin):
         parts: See `LiveView`; `{% live_part "id" %}` puts one into the page.
     """
 
-    page_title: ClassVar[str]
+    page_title: ClassVar[str | Promise]
     page_template: ClassVar[str]
     parts: ClassVar[Mapping[str, str]] = {}
 
@@ -162,7 +166,13 @@ class AdminPage(_ModelAdmin):
         }
         if live is not None and live.parts and conf().admin_refresh:
             model = str(self.opts.model_name)
-            ticket = LiveTicket(site=self.admin_site.name, model=model, view=view, query=asked)
+            ticket = LiveTicket(
+                site=self.admin_site.name,
+                model=model,
+                view=view,
+                query=asked,
+                language=get_language() or settings.LANGUAGE_CODE,
+            )
             common["live"] = write_ticket(ticket)
             common["live_address"] = f"{get_script_prefix()}{LIVE_PATH}"
         return TemplateResponse(request, template, common | dict(found) | dict(context))
@@ -203,9 +213,10 @@ class AdminPage(_ModelAdmin):
         except (ShardUnavailable, KafkaUnavailable) as error:
             service = "Redis" if isinstance(error, ShardUnavailable) else "Kafka"
             if entry is not None:
-                entry.change_message = f"{deed} {service} did not answer: it may not have happened."
+                doubt = _("%(service)s did not answer: it may not have happened.")
+                entry.change_message = f"{deed} {doubt % {'service': service}}"
                 entry.save(update_fields=["change_message"])
-            messages.warning(request, f"Nobody knows whether this was done. {error}")
+            messages.warning(request, f"{_('Nobody knows whether this was done.')} {error}")
             return None
         except Exception as error:
             if entry is not None:
@@ -225,14 +236,17 @@ async def look_in_time(live: LiveView, query: Query, memory: Memory) -> Mapping[
         async with asyncio.timeout(limit):
             return await live.look(query, memory)
     except TimeoutError:
-        return {"unavailable": f"There was no answer within {limit:g} s."}
+        return {
+            "unavailable": _("There was no answer within %(seconds)s s.")
+            % {"seconds": f"{limit:g}"}
+        }
     except ShardUnavailable as error:
         return {"unavailable": str(error)}
 
 
-def page_links(request: HttpRequest, site: str) -> list[tuple[str, str, bool]]:
+def page_links(request: HttpRequest, site: str) -> list[tuple[str | Promise, str, bool]]:
     """Return the pages that an admin site has: title, address, and whether it is the one shown."""
-    found = []
+    found: list[tuple[str | Promise, str, bool]] = []
     for title, model in PAGES:
         try:
             address = reverse(f"admin:realtime_{model}_changelist", current_app=site)
@@ -243,10 +257,10 @@ def page_links(request: HttpRequest, site: str) -> list[tuple[str, str, bool]]:
 
 
 PAGES = (
-    ("Overview", "overviewpage"),
-    ("Rooms", "room"),
-    ("Shards", "shardspage"),
-    ("Nodes", "nodespage"),
-    ("Kafka", "kafkapage"),
+    (gettext_lazy("Overview"), "overviewpage"),
+    (gettext_lazy("Rooms"), "room"),
+    (gettext_lazy("Shards"), "shardspage"),
+    (gettext_lazy("Nodes"), "nodespage"),
+    (gettext_lazy("Kafka"), "kafkapage"),
 )
 """The pages in the order in which they are linked, and the model of each."""

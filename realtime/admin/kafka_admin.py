@@ -16,6 +16,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.datastructures import MultiValueDictKeyError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from realtime.admin.admin_page import AdminPage, Memory, Query
 from realtime.admin.admin_permissions import Permission
@@ -30,6 +32,7 @@ from realtime.operations.dead_letters import (
 )
 from realtime.operations.kafka_look import KAFKA_FACTOR, KafkaLook, look_at_kafka
 from realtime.operations.kafka_partitions import kafka_partitions
+from realtime.templatetags.realtime_admin import count
 
 if TYPE_CHECKING:
     from realtime.kafka.letters.filed_letters import Filed
@@ -71,7 +74,7 @@ class ShownLetter:
             offset=item.offset,
             written=datetime.fromtimestamp(max(0, item.record.timestamp) / 1000, UTC),
             record="" if letter is None else f"{letter.topic}/{letter.partition}, {letter.offset}",
-            reason="no dead letter: somebody else wrote it" if letter is None else letter.error,
+            reason=_("no dead letter: somebody else wrote it") if letter is None else letter.error,
             key=None if item.record.key is None else _text(item.record.key)[:KEY_SHOWN],
             headers=tuple(
                 (name[:KEY_SHOWN], _text(value)[:KEY_SHOWN])
@@ -87,7 +90,7 @@ class ShownLetter:
 class KafkaAdmin(AdminPage):
     """Kafka: the group's members, its partitions, dead letters."""
 
-    page_title = "Kafka"
+    page_title = gettext_lazy("Kafka")
     page_template = "admin/realtime/kafka.html"
     parts: ClassVar[Mapping[str, str]] = {"kafka": "admin/realtime/parts/kafka.html"}
 
@@ -142,7 +145,7 @@ class KafkaAdmin(AdminPage):
             return redirect(self.address("kafkapage"))
         found: LettersLook = async_to_sync(look_at_letters)(count=1, within=_patience())
         context = {
-            "title": "Replay all dead letters",
+            "title": _("Replay all dead letters"),
             "waiting": None if found.page is None else found.page.waiting,
             "why": found.why,
             "topics": conf().kafka_topics,
@@ -154,24 +157,35 @@ class KafkaAdmin(AdminPage):
             topic = request.POST["topic"]
             partition, offset = (int(request.POST[name]) for name in ("partition", "offset"))
         except (MultiValueDictKeyError, ValueError):
-            messages.error(request, "There is no such dead letter.")
+            messages.error(request, _("There is no such dead letter."))
             return
-        name = f"{topic}/{partition}, offset {offset}"
+        name = _("%(topic)s/%(partition)s, offset %(offset)s") % {
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+        }
         replay = partial(replay_letter, topic, partition, offset, within=REPLAY_TIME)
         subject = KafkaPage(name=name[:KEY_SHOWN])
-        deed = f"Sent the dead letter {name[:KEY_SHOWN]} to its topic again."
+        deed = _("Sent the dead letter %(letter)s to its topic again.") % {
+            "letter": name[:KEY_SHOWN]
+        }
         if self.act(request, subject, deed, async_to_sync(replay)) is False:
-            messages.info(request, "A replay had sent it before: it was not sent twice.")
+            messages.info(request, _("A replay had sent it before: it was not sent twice."))
 
     def _replay_all(self, request: HttpRequest) -> None:
         topics = ", ".join(conf().kafka_topics)
         replay = partial(replay_letters, within=REPLAY_TIME)
-        deed = f"Sent the dead letters of {topics} to their topics again."
+        deed = _("Sent the dead letters of %(topics)s to their topics again.") % {"topics": topics}
         done = self.act(request, KafkaPage(name=topics[:KEY_SHOWN]), deed, async_to_sync(replay))
         if done is not None:
-            said = f"{done.sent:,} were sent, {done.left:,} are left."
+            said = _("%(sent)s were sent, %(left)s are left.") % {
+                "sent": count(done.sent),
+                "left": count(done.left),
+            }
             if done.repeats:
-                said += f" {done.repeats:,} were there twice, and were sent once."
+                said += " " + _("%(repeats)s were there twice, and were sent once.") % {
+                    "repeats": count(done.repeats)
+                }
             messages.info(request, said)
 
 

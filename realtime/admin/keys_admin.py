@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from realtime.api.api_keys import make_key
 from realtime.models import ApiKey
@@ -43,7 +45,7 @@ class ApiKeyAdmin(_ApiKeyAdmin):
         self.message_user(
             request,
             format_html(
-                "The key of {} is <code>{}</code>. Copy it now: it is shown only once.",
+                _("The key of {} is <code>{}</code>. Copy it now: it is shown only once."),
                 obj.name,
                 text,
             ),
@@ -55,12 +57,17 @@ class ApiKeyAdmin(_ApiKeyAdmin):
         """Show whether a key has not been revoked."""
         return key.revoked_at is None
 
-    @admin.action(description="Revoke the chosen keys", permissions=["change"])
+    @admin.action(description=gettext_lazy("Revoke the chosen keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """Have keys count no more, at once."""
         chosen = list(queryset.filter(revoked_at=None))
         for key in chosen:
             key.revoked_at = timezone.now()
             key.save(update_fields=["revoked_at"])
-            self.log_change(request, key, "Revoked.")
-        self.message_user(request, f"{len(chosen)} revoked.", messages.SUCCESS)
+            self.log_change(request, key, _("Revoked."))
+        self.message_user(
+            request,
+            ngettext("%(count)s key revoked.", "%(count)s keys revoked.", len(chosen))
+            % {"count": len(chosen)},
+            messages.SUCCESS,
+        )

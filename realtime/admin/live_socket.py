@@ -21,6 +21,7 @@ from django.core.handlers.asgi import get_script_prefix
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import set_script_prefix
+from django.utils import translation
 
 from realtime.access.anonymous import User
 from realtime.access.identity import session_key
@@ -87,7 +88,8 @@ class LiveSocket:
             return
         LiveSocket.open += 1
         try:
-            await self._show(ticket, page, live)
+            with translation.override(ticket.language):  # of this connection alone
+                await self._show(ticket, page, live)
         finally:
             LiveSocket.open -= 1
 

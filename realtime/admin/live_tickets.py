@@ -25,26 +25,28 @@ class LiveTicket:
         model: The name of its model.
         view: Which of the page's live views.
         query: What the page was asked.
+        language: In which language it is.
     """
 
     site: str
     model: str
     view: str
     query: Mapping[str, str]
+    language: str = "en"
 
 
 def write_ticket(ticket: LiveTicket) -> str | None:
     """Return a ticket as a text; None if what its page was asked is too long."""
     if sum(len(name) + len(value) for name, value in ticket.query.items()) > MAX_QUERY:
         return None
-    fields = [ticket.site, ticket.model, ticket.view, dict(ticket.query)]
+    fields = [ticket.site, ticket.model, ticket.view, dict(ticket.query), ticket.language]
     return signing.dumps(fields, salt=SALT)
 
 
 def read_ticket(text: str) -> LiveTicket | None:
     """Return what a ticket says; None if it is none of ours, or too old."""
     try:
-        site, model, view, query = signing.loads(text, salt=SALT, max_age=MAX_AGE)
+        site, model, view, query, language = signing.loads(text, salt=SALT, max_age=MAX_AGE)
     except (signing.BadSignature, ValueError):
         return None
-    return LiveTicket(site=site, model=model, view=view, query=query)
+    return LiveTicket(site=site, model=model, view=view, query=query, language=language)

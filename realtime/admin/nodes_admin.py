@@ -12,6 +12,8 @@ from django.contrib.admin.utils import quote, unquote
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from realtime.admin.admin_page import AdminPage, Memory, Query
 from realtime.admin.admin_permissions import Permission
@@ -24,7 +26,7 @@ MAX_ID = 200  # characters of a node's id
 class NodesAdmin(AdminPage):
     """The processes that tell of themselves."""
 
-    page_title = "Nodes"
+    page_title = gettext_lazy("Nodes")
     page_template = "admin/realtime/nodes.html"
     parts: ClassVar[Mapping[str, str]] = {"nodes": "admin/realtime/parts/nodes.html"}
 
@@ -50,7 +52,7 @@ class NodesAdmin(AdminPage):
             return redirect(self.address("nodespage"))
         found = async_to_sync(anodes)()
         context = {
-            "title": "Drain a node",
+            "title": _("Drain a node"),
             "node_id": node_id,
             "node": next((node for node in found.nodes if node.id == node_id), None),
             "found": found,
@@ -58,7 +60,7 @@ class NodesAdmin(AdminPage):
         return self.show(request, "admin/realtime/drain.html", context, view="drain")
 
     def _drain(self, request: HttpRequest, node_id: str) -> None:
-        deed = f"Told the node {node_id} to drain."
+        deed = _("Told the node %(node)s to drain.") % {"node": node_id}
         name = request.user.get_username()
         answer = self.act(request, NodesPage(name=node_id), deed, partial(_drain, node_id, name))
         if answer is not None:
@@ -75,8 +77,8 @@ def _drain(node_id: str, by: str) -> DrainAnswer:
 def _told(answer: DrainAnswer) -> str:
     name = _name(answer.node)
     if answer.is_draining:
-        return f"{name} drains: it sends its clients away, and ends."
-    return f"{name} was told, and has not said yet that it drains."
+        return _("%(node)s drains: it sends its clients away, and ends.") % {"node": name}
+    return _("%(node)s was told, and has not said yet that it drains.") % {"node": name}
 
 
 def _name(node: NodeStatus) -> str:

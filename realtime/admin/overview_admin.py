@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from realtime.admin.admin_page import AdminPage, Memory, Query
 from realtime.operations import Overview, aoverview
-from realtime.templatetags.realtime_admin import count, rate, size
+from realtime.templatetags.realtime_admin import count, rate, size, unknown
 
 Points = tuple[float | None, ...]
 
@@ -27,6 +30,11 @@ class Total(NamedTuple):
     more: str = ""
     points: Points = ()
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anybody knows the figure."""
+        return self.value != unknown()
+
 
 PAGES = {
     "server": "shardspage",
@@ -40,7 +48,7 @@ PAGES = {
 class OverviewAdmin(AdminPage):
     """The first page."""
 
-    page_title = "Overview"
+    page_title = gettext_lazy("Overview")
     page_template = "admin/realtime/overview.html"
     parts: ClassVar[Mapping[str, str]] = {"overview": "admin/realtime/parts/overview.html"}
 
@@ -74,20 +82,24 @@ def totals(found: Overview, recent: Mapping[str, Points]) -> list[Total]:
         return recent.get(name, ())
 
     is_limited = bool(found.capacity)
-    fill = f"of {count(found.capacity)}" if is_limited else ""
+    fill = _of(count(found.capacity)) if is_limited else ""
     rooms = count(found.rooms)
     if found.rooms is not None and found.rooms_most not in (None, found.rooms):
-        rooms = f"{rooms} to {count(found.rooms_most)}"
+        rooms = _("%(least)s to %(most)s") % {"least": rooms, "most": count(found.rooms_most)}
     return [
-        Total("Connections", count(found.connections), fill, points("connections")),
-        Total("In rooms", count(found.subscriptions), "", points("subscriptions")),
-        Total("Rooms with members", rooms),
-        Total("Delivered/s", rate(found.deliveries), "", points("deliveries")),
-        Total("Published/s", rate(found.publications), "", points("publications")),
-        Total("Records of Kafka/s", rate(found.records), "", points("records")),
-        Total("Records that wait", count(found.lag), "", points("lag")),
-        Total("Workers", count(found.workers)),
-        Total("Redis servers up", count(found.servers_up), f"of {count(found.servers)}"),
-        Total("Shards up", count(found.shards_up), f"of {count(found.shards)}"),
-        Total("Memory of Redis", size(found.memory)),
+        Total(_("Connections"), count(found.connections), fill, points("connections")),
+        Total(_("In rooms"), count(found.subscriptions), "", points("subscriptions")),
+        Total(_("Rooms with members"), rooms),
+        Total(_("Delivered/s"), rate(found.deliveries), "", points("deliveries")),
+        Total(_("Published/s"), rate(found.publications), "", points("publications")),
+        Total(_("Records of Kafka/s"), rate(found.records), "", points("records")),
+        Total(_("Records that wait"), count(found.lag), "", points("lag")),
+        Total(_("Workers"), count(found.workers)),
+        Total(_("Redis servers up"), count(found.servers_up), _of(count(found.servers))),
+        Total(_("Shards up"), count(found.shards_up), _of(count(found.shards))),
+        Total(_("Memory of Redis"), size(found.memory)),
     ]
+
+
+def _of(whole: str) -> str:
+    return _("of %(whole)s") % {"whole": whole}

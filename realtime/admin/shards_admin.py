@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from realtime.admin.admin_page import AdminPage, Memory, Query
 from realtime.operations import ShardsStatus, ShardStatus, ashards
 
@@ -48,7 +51,7 @@ class Spread:
 class ShardsAdmin(AdminPage):
     """The shards and their servers."""
 
-    page_title = "Shards"
+    page_title = gettext_lazy("Shards")
     page_template = "admin/realtime/shards.html"
     parts: ClassVar[Mapping[str, str]] = {"shards": "admin/realtime/parts/shards.html"}
 
@@ -66,7 +69,9 @@ class ShardsAdmin(AdminPage):
 def spreads(found: ShardsStatus) -> list[Spread]:
     """Return how evenly the shards are used."""
     return [
-        Spread(name="Publications a second", values=[shard.publications for shard in found.shards]),
-        Spread(name="Rooms", values=[shard.rooms for shard in found.shards]),
-        Spread(name="Members of rooms", values=[shard.subscriptions for shard in found.shards]),
+        Spread(
+            name=_("Publications a second"), values=[shard.publications for shard in found.shards]
+        ),
+        Spread(name=_("Rooms"), values=[shard.rooms for shard in found.shards]),
+        Spread(name=_("Members of rooms"), values=[shard.subscriptions for shard in found.shards]),
     ]

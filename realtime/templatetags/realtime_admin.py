@@ -11,76 +11,91 @@ from typing import Any
 from django import template
 from django.http import QueryDict
 from django.template import Context
+from django.utils.formats import get_format, number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, gettext_noop
 
 from realtime.rooms.room_keys import room_key
 
 register = template.Library()
 register.filter(room_key)
 
-UNKNOWN = "unknown"
-
 SPARK_WIDTH, SPARK_HEIGHT = 100, 20  # units of the picture, without one on the page
 BAR_WIDTH, BARS_HEIGHT = 10, 40
 
 _SIZES = ("B", "kB", "MB", "GB", "TB")
 _AGES = (
-    (60, 1, "s"),
-    (3600, 60, "min"),
-    (2 * 86_400, 3600, "h"),
-    (float("inf"), 86_400, "days"),
-)  # below so many seconds, in units of so many, named
+    (60, 1, gettext_noop("%(count)s s")),
+    (3600, 60, gettext_noop("%(count)s min")),
+    (2 * 86_400, 3600, gettext_noop("%(count)s h")),
+    (float("inf"), 86_400, gettext_noop("%(count)s days")),
+)  # below so many seconds, in units of so many, in words
+
+
+def unknown() -> str:
+    """Return what stands where a figure is not known."""
+    return gettext("unknown")
+
+
+def _number(value: float, digits: int = 0) -> str:
+    """Return a number as the reader's language writes it, with its thousands apart."""
+    return number_format(value, digits, use_l10n=True, force_grouping=True)
+
+
+def _short(value: float, figures: int) -> str:
+    """Return a number with so many figures, as `:g` has them, and the language's own point."""
+    return f"{value:.{figures}g}".replace(".", get_format("DECIMAL_SEPARATOR"))
 
 
 @register.filter
 def count(value: float | None) -> str:
     """Return a whole number with its thousands apart: 12,345."""
-    return UNKNOWN if value is None else f"{value:,.0f}"
+    return unknown() if value is None else _number(value)
 
 
 @register.filter
 def rate(value: float | None) -> str:
     """Return a number a second, with as many digits as it takes to tell it from 0."""
     if value is None:
-        return UNKNOWN
-    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.2g}"
+        return unknown()
+    return _number(value) if value >= 100 or value == 0 else _short(value, 2)
 
 
 @register.filter
 def age(seconds: float | None) -> str:
     """Return how long ago something was: `now`, `12 s`, `5 min`."""
     if seconds is None:
-        return UNKNOWN
+        return unknown()
     if seconds < 1:
-        return "now"
-    unit, name = next(each[1:] for each in _AGES if seconds < each[0])
-    return f"{seconds // unit:.0f} {name}"
+        return gettext("now")
+    unit, words = next(each[1:] for each in _AGES if seconds < each[0])
+    return gettext(words) % {"count": f"{seconds // unit:.0f}"}
 
 
 @register.filter
 def size(value: float | None) -> str:
     """Return a number of bytes: `512 B`, `3.4 MB`."""
     if value is None:
-        return UNKNOWN
+        return unknown()
     power = 0
     while value >= 1000 and power < len(_SIZES) - 1:
         value /= 1000
         power += 1
-    shown = f"{value:.0f}" if power == 0 or value >= 100 else f"{value:.3g}"
+    shown = f"{value:.0f}" if power == 0 or value >= 100 else _short(value, 3)
     return f"{shown} {_SIZES[power]}"
 
 
 @register.filter
 def duration_ms(seconds: float | None) -> str:
     """Return a short time in milliseconds: `0.42 ms`."""
-    return UNKNOWN if seconds is None else f"{seconds * 1000:.3g} ms"
+    return unknown() if seconds is None else f"{_short(seconds * 1000, 3)} ms"
 
 
 @register.filter
 def percent(share: float | None) -> str:
     """Return a share from 0 to 1 as a percentage."""
-    return UNKNOWN if share is None else f"{share * 100:.0f} %"
+    return unknown() if share is None else f"{share * 100:.0f} %"
 
 
 @register.simple_tag
@@ -104,7 +119,12 @@ def sparkline(values: Sequence[float | None], label: str = "") -> SafeString:
     lines = format_html_join(
         "", '<polyline points="{}"/>', ((" ".join(run),) for run in runs if run)
     )
-    said = _said(f"{label}: {rate(known[-1])} now, at most {rate(top)}" if label else "")
+    said = _said(
+        gettext("%(label)s: %(now)s now, at most %(most)s")
+        % {"label": label, "now": rate(known[-1]), "most": rate(top)}
+        if label
+        else ""
+    )
     return format_html(
         '<svg class="realtime-spark" viewBox="0 0 {} {}" preserveAspectRatio="none" {}>{}</svg>',
         SPARK_WIDTH,
@@ -143,7 +163,11 @@ def bars(
             for height in (BARS_HEIGHT if value is None else max(value / top * BARS_HEIGHT, 0.5),)
         ),
     )
-    said = _said(f"{label}: at most {rate(top)}" if label else "")
+    said = _said(
+        gettext("%(label)s: at most %(most)s") % {"label": label, "most": rate(top)}
+        if label
+        else ""
+    )
     return format_html(
         '<svg class="realtime-bars" viewBox="0 0 {} {}" preserveAspectRatio="none" {}>{}</svg>',
         len(values) * BAR_WIDTH,

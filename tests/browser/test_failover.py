@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.recorder import RecordingClient
 from tests.browser.stack import Workers, run_workers
@@ -71,3 +72,23 @@ def test_its_worker_dies(balancer: BalancerProcess, behind: Workers, balanced_ta
     cuts = client.run("cuts")
     assert cuts, "no worker was the client's"
     assert max(cuts) < BACK_WITHIN, cuts
+
+
+@pytest.mark.timeout(120)
+def test_the_page_tells_of_its_workers(
+    balancer: BalancerProcess, behind: Workers, visitors: Visitors
+) -> None:
+    """The demo's page names the worker of its connection, and after a kill who took over."""
+    visitors.expected += [*WORKER_IS_DOWN, "Failed to load resource"]
+    host, port = balancer.address
+    page = visitors.open(f"http://{host}:{port}/")
+    worker = page.locator("[data-part=worker]")
+    expect(worker).to_have_text(re.compile("^worker-[12]$"), timeout=30_000)
+    name = worker.inner_text()
+    other = {"worker-1": "worker-2", "worker-2": "worker-1"}[name]
+    (behind.first if name == "worker-1" else behind.second).kill()
+    expect(worker).to_have_text(other, timeout=30_000)
+    expect(page.locator("[data-part=cut-words]")).to_have_text(
+        re.compile(rf"^Away for \d+\.\d s: from {name} to {other}\.$")
+    )
+    expect(page.locator("[data-part=lost]")).to_have_text("0")

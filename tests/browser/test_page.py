@@ -91,7 +91,7 @@ def test_it_says_how_many_are_here(demo: Workers, visitors: Visitors) -> None:
 
 
 def test_it_says_who_serves(demo: Workers, visitors: Visitors) -> None:
-    """The page names its worker and links to the other, which serves the same page."""
+    """The page names the worker of its connection and links to the other, with the same page."""
     page = visitors.open(demo.first.url)
     expect(part(page, "worker")).to_have_text("worker-1")
     assert page.get_by_role("link", name="worker-2").get_attribute("href") == (
@@ -193,6 +193,7 @@ def test_its_worker_dies(demo: Workers, visitors: Visitors) -> None:
         expect(said(other, f"Meanwhile {number}")).to_have_count(1)
     demo.first.start()
     expect(state(page)).to_have_text("Live", timeout=45_000)
+    expect(page.get_by_role("alert")).to_have_text("")  # it is not cut off any more
     for number in range(3):
         expect(said(page, f"Meanwhile {number}")).to_have_count(1)
     texts = page.get_by_role("log").locator(".said__text").all_inner_texts()
@@ -227,6 +228,8 @@ def test_light_and_dark(demo: Workers, visitors: Visitors) -> None:
         page = visitors.open(demo.first.url, colours=colours)
         ground = colour(page, "--sheet")
         grounds.add(luminance(ground) > 0.5)
+        for paper in (ground, colour(page, "--paper")):
+            assert contrast(colour(page, "--field"), paper) >= 3, f"borders in {colours}"
         for name in ("--ink", "--muted", "--trace", "--trace-low", "--cut", "--live", "--behind"):
             for paper in (ground, colour(page, "--paper")):
                 assert contrast(colour(page, name), paper) >= 4.5, f"{name} in {colours}"
@@ -243,7 +246,7 @@ def test_less_motion(demo: Workers, visitors: Visitors) -> None:
 def test_everything_has_a_name(demo: Workers, visitors: Visitors) -> None:
     """Charts, fields and regions can be found by those who do not see them."""
     page = visitors.open(demo.first.url)
-    expect(page.get_by_role("img")).to_have_count(4)
+    expect(page.get_by_role("img")).to_have_count(5)
     expect(page.get_by_role("img", name="Processor over the last 60 seconds")).to_be_visible()
     expect(page.get_by_role("log", name="Lobby")).to_have_attribute("aria-busy", "false")
     expect(page.get_by_role("status")).to_have_text("Live", timeout=PATIENCE)
@@ -252,10 +255,10 @@ def test_everything_has_a_name(demo: Workers, visitors: Visitors) -> None:
 
 @pytest.mark.parametrize(("workers", "shown"), [([], False), ([("worker-2", "/two")], True)])
 def test_it_names_workers(workers: list[tuple[str, str]], shown: bool) -> None:
-    """The row of workers is there when there are others to go to."""
+    """The workers have links when there are others to go to."""
     peers = [{"name": name, "url": url, "current": False} for name, url in workers]
     context = {"worker": "worker-1", "workers": peers, "websocket_path": "/ws/"}
-    assert ("Page from" in render_to_string("demo/index.html", context)) is shown
+    assert ("Go to worker-2" in render_to_string("demo/index.html", context)) is shown
 
 
 def colour(page: Page, name: str) -> tuple[float, ...]:

@@ -34,12 +34,25 @@ class Visitors:
         size: tuple[int, int] = DESKTOP,
         colours: Literal["light", "dark"] = "light",
         still: bool = False,
+        forced: bool = False,
+        scripts: bool = True,
+        language: str = "en-US",
     ) -> Page:
-        """Open a page of `size` CSS pixels; `still`: its reader asked for less motion."""
+        """Open a page of `size` CSS pixels.
+
+        Args:
+            still: Its reader asked for less motion.
+            forced: Its reader has the browser force colours.
+            scripts: Whether JavaScript is on.
+            language: What the browser asks servers for.
+        """
         context = self._browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme=colours,
             reduced_motion="reduce" if still else "no-preference",
+            forced_colors="active" if forced else "none",
+            java_script_enabled=scripts,
+            locale=language,
         )
         self._contexts.append(context)
         page = context.new_page()

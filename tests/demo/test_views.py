@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.staticfiles import finders
 from django.test import Client
 from pytest_django import Settings
 
@@ -26,3 +27,17 @@ def test_page_under_a_root_path(client: Client) -> None:
     """Behind a proxy that serves it below a path, the WebSocket's path follows."""
     response = client.get("/", SCRIPT_NAME="/demo")
     assert response.context["websocket_path"] == "/demo/ws/"
+
+
+def test_browsers_find_an_icon(client: Client) -> None:
+    """Also those that look for one by themselves, as on the admin's pages."""
+    response = client.get("/favicon.ico")
+    assert response.status_code == 302
+    assert finders.find(response["Location"].removeprefix("/static/")) is not None
+
+
+def test_it_leads_on(client: Client) -> None:
+    """The page has links to the documentation and the admin."""
+    page = client.get("/").content.decode()
+    assert 'href="/admin/"' in page
+    assert 'href="https://github.com/shardlayer/shardlayer/tree/main/docs"' in page

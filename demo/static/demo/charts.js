@@ -9,8 +9,9 @@
  * frame in which neither it nor the data changed costs a comparison.
  */
 
+import { fill, gettext } from "./page/language.js";
 import { Sheet } from "./charts/sheet.js";
-import { SPAN, Track, niceCeiling, runs } from "./charts/track.js";
+import { SPAN, Track, heightFor, niceCeiling, runs } from "./charts/track.js";
 
 /** Seconds between two rules of the paper. */
 const RULE = 10;
@@ -60,7 +61,8 @@ export class StripChart {
     const top = 1.5 * density;
     const bottom = height - (RUG + GAP) * density;
     const base = mirrored ? (top + bottom) / 2 : bottom;
-    const limit = max ?? niceCeiling(Math.max(floor, this.track.peak()));
+    const values = max === undefined ? this.track.values() : [];
+    const limit = max ?? niceCeiling(Math.max(floor, heightFor(values)));
     const y = [
       (/** @type {number} */ value) => base - (Math.min(value, limit) / limit) * (base - top),
       (/** @type {number} */ value) => base + (Math.min(value, limit) / limit) * (bottom - base),
@@ -86,6 +88,7 @@ export class StripChart {
         this.#line(xs, ys, colours[trace]);
       }
     }
+    this.#spikes(x, limit, [top, bottom]);
     this.#rug(x);
     this.#pen(x, y);
     this.#captions(x, now);
@@ -125,7 +128,7 @@ export class StripChart {
     const { context, palette, density } = this.#sheet;
     for (const { start, end } of this.track.cuts) {
       const left = x(start) + 5 * density;
-      const words = `cut off ${Math.round((end ?? now) - start)} s`;
+      const words = fill(gettext("cut off %(seconds)s s"), { seconds: Math.round((end ?? now) - start) });
       if (left + context.measureText(words).width > x(end ?? now)) continue;
       this.#sheet.print(words, left, 5 * density, "top", palette?.cut);
     }
@@ -151,6 +154,36 @@ export class StripChart {
     context.lineWidth = 1.4 * density;
     context.strokeStyle = colour;
     context.stroke();
+  }
+
+  /**
+   * A mark on the edge for what is above the axis, and the highest in figures.
+   * @param {(t: number) => number} x @param {number} limit @param {number[]} edges One for each trace.
+   */
+  #spikes(x, limit, edges) {
+    const { context, palette, density, width } = this.#sheet;
+    edges.forEach((edge, trace) => {
+      const inwards = trace === 0 ? 1 : -1;
+      /** @type {{left: number, value: number} | null} */
+      let highest = null;
+      for (const { t, values } of this.track.readings) {
+        const value = values[trace] ?? 0;
+        if (value <= limit || x(t) < 0) continue;
+        const left = x(t);
+        context.fillStyle = (trace === 0 ? palette?.trace : palette?.low) ?? "";
+        context.beginPath();
+        context.moveTo(left, edge);
+        context.lineTo(left - 3 * density, edge + inwards * 5 * density);
+        context.lineTo(left + 3 * density, edge + inwards * 5 * density);
+        context.fill();
+        if (highest === null || value > highest.value) highest = { left, value };
+      }
+      if (highest === null) return;
+      const words = this.#scale.label(highest.value);
+      const room = context.measureText(words).width + 6 * density;
+      const left = highest.left + room > width ? highest.left - room : highest.left + 6 * density;
+      this.#sheet.print(words, left, edge + inwards * 3 * density, trace === 0 ? "top" : "bottom");
+    });
   }
 
   /** @param {(t: number) => number} x */
@@ -219,9 +252,11 @@ export class Recorder {
   /** @param {{draw(now: number): void, repaint(): void}[]} charts */
   constructor(charts) {
     this.#charts = charts;
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      for (const chart of charts) chart.repaint();
-    });
+    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+      matchMedia(query).addEventListener("change", () => {
+        for (const chart of charts) chart.repaint();
+      });
+    }
     requestAnimationFrame(this.#frame); // never called in a page that is hidden
   }
 

@@ -5,14 +5,20 @@
 import { Recorder, TimeAxis } from "./charts.js";
 import { RealtimeClient } from "../realtime/client.js";
 import { Announcements } from "./page/announcements.js";
+import { Cable } from "./page/cable.js";
 import { Chat } from "./page/chat.js";
 import { Figures } from "./page/figures.js";
+import { Histogram } from "./page/histogram.js";
 import { PeopleHere } from "./page/people-here.js";
 import { RoomPanel } from "./page/room-panel.js";
-import { ageWords, connectionMood, connectionWords, rateWords } from "./page/words.js";
+import { Unread } from "./page/unread.js";
+import { ageWords, rateWords, standingOf } from "./page/words.js";
 
 /** Time between two looks at the figures, in milliseconds: figures that can still be read. */
 const REFRESH = 250;
+
+/** The room whose members are the people here. Its name for others is told when it is joined. */
+const PEOPLE_ROOM = "chat.people";
 
 /** @param {string} selector @returns {HTMLElement} */
 function find(selector) {
@@ -21,24 +27,45 @@ function find(selector) {
   return found;
 }
 
+/** @param {string} name */
+const part = (name) => find(`[data-part='${name}']`);
+
 const page = find("[data-websocket-path]");
 const client = new RealtimeClient(page.dataset.websocketPath ?? "/ws/", {
   heartbeat: 5_000, // a page that shows the connection's state should know it soon
   sentAt: (data, room) => (room.startsWith("machine.") ? data.t * 1000 : undefined),
 });
 const figures = new Figures(performance.now());
-const panels = [...document.querySelectorAll("[data-room^='machine.']")].map(
-  (element) =>
-    new RoomPanel(/** @type {HTMLElement} */ (element), client, (age) => {
-      figures.record(performance.now(), age);
-    }),
-);
-new Announcements(find("[data-part='announcements']"), client);
-new PeopleHere(find("[data-room='chat.lobby'] [data-part='people']"), client, "chat.lobby");
-new Chat(find("[data-room='chat.lobby']"), client);
-const axis = new TimeAxis(/** @type {HTMLCanvasElement} */ (find("[data-part='axis']")));
+const histogram = new Histogram(part("histogram"));
+const cable = new Cable(client, {
+  worker: part("worker"),
+  cut: part("cut"),
+  missed: part("missed"),
+  fetched: part("fetched"),
+  lost: part("lost"),
+  "cut-words": part("cut-words"),
+});
+const panels = [...document.querySelectorAll("[data-room^='machine.']")].map((found) => {
+  const element = /** @type {HTMLElement} */ (found);
+  return new RoomPanel(element, client, ({ offset, replayed, age }) => {
+    cable.note(element.dataset.room ?? "", offset, replayed);
+    if (replayed) return;
+    const now = performance.now();
+    figures.record(now, age);
+    histogram.record(now, age);
+  });
+});
+new Announcements(part("announcements"), client);
+const chat = new Chat(find("[data-room='chat.lobby']"), client);
+const people = { count: part("people"), names: part("names") };
+const here = new PeopleHere(people, client, PEOPLE_ROOM, chat.name);
+chat.onName = (name) => void here.rename(name);
+const unread = new Unread(part("unread"), find(".chat"));
+chat.onMessage = () => unread.more();
+const axis = new TimeAxis(/** @type {HTMLCanvasElement} */ (part("axis")));
 new Recorder([...panels.map(({ chart }) => chart), axis]);
 
+const begun = performance.now();
 let isLive = false;
 let wasLive = false;
 
@@ -55,31 +82,39 @@ client.addEventListener("state", () => {
   refresh();
 });
 
-const state = find("[data-part='state']");
-const spoken = find("[data-part='spoken']");
-const reason = find("[data-part='reason']");
-const lead = find("[data-part='lead']");
-const again = find("[data-part='again']");
-const allRate = find("[data-part='all-rate']");
-const allP50 = find("[data-part='all-p50']");
-const allP95 = find("[data-part='all-p95']");
+const state = part("state");
+const spoken = part("spoken");
+const reason = part("reason");
+const lead = part("lead");
+const again = part("again");
+const allRate = part("all-rate");
+const allP50 = part("all-p50");
+const allP95 = part("all-p95");
 again.addEventListener("click", () => client.connect());
 
 /** Put the present state and figures in place. */
 function refresh() {
   const { status } = client;
-  const mood = connectionMood(status, wasLive);
-  state.textContent = connectionWords(status, wasLive, Date.now());
+  const now = performance.now();
+  const silence = wasLive ? Math.min(...panels.map((panel) => panel.silence(now))) : now - begun;
+  const { backAt } = cable;
+  const standing = standingOf(status, { wasLive, silence, now: Date.now(), backAt });
+  state.textContent = standing.words;
   // A countdown that is read out each second helps nobody: say the state when it changes.
-  if (page.dataset.mood !== mood) spoken.textContent = state.textContent;
-  page.dataset.mood = mood;
-  reason.textContent = status.reason;
-  lead.hidden = status.reason !== "";
-  again.hidden = !status.final;
-  const { rate, p50, p95 } = figures.summary(performance.now());
+  if (page.dataset.mood !== standing.mood || spoken.textContent === "") {
+    spoken.textContent = standing.words;
+    if (standing.mood === "live") chat.recovered();
+  }
+  page.dataset.mood = standing.mood;
+  reason.textContent = standing.reason;
+  lead.hidden = standing.reason !== "";
+  again.hidden = !status.final || backAt !== null;
+  const { rate, p50, p95 } = figures.summary(now);
   allRate.textContent = rateWords(rate);
   allP50.textContent = ageWords(p50);
   allP95.textContent = ageWords(p95);
+  histogram.refresh(now);
+  cable.refresh();
   for (const panel of panels) panel.refresh(status);
 }
 

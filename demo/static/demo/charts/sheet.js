@@ -80,8 +80,13 @@ export class Sheet {
   /** @returns {Palette} */
   #readPalette() {
     const style = getComputedStyle(this.canvas);
-    /** @param {string} name */
-    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    /** As the browser has it at last: in forced colours it is one of the reader's own. @param {string} name */
+    const colour = (name) => {
+      this.canvas.style.color = `var(--${name})`;
+      const { color } = style;
+      this.canvas.style.color = "";
+      return color;
+    };
     return {
       muted: colour("muted"),
       edge: colour("edge"),

@@ -21,7 +21,7 @@ export const HOLE = 1.5;
 /** @typedef {{start: number, end: number | null}} Cut Seconds; `null` while it lasts. */
 
 export class Track {
-  /** @type {Reading[]} In the order of arrival, which is that of time. */
+  /** @type {Reading[]} In the order of time, whatever the order of arrival; each time once. */
   readings = [];
   /** @type {Cut[]} */
   cuts = [];
@@ -30,7 +30,10 @@ export class Track {
 
   /** @param {Reading} reading */
   add(reading) {
-    this.readings.push(reading);
+    let place = this.readings.length; // nearly always: messages arrive as they were made
+    while (place > 0 && this.readings[place - 1].t > reading.t) place -= 1;
+    if (this.readings[place - 1]?.t === reading.t) return; // the same again, say after a repair
+    this.readings.splice(place, 0, reading);
     this.version += 1;
     // Drawing trims, but nothing is drawn while the page is hidden.
     if (this.version % 100 === 0) this.trim(reading.t);
@@ -59,12 +62,29 @@ export class Track {
     this.cuts = this.cuts.filter(({ end }) => end === null || end > start);
   }
 
-  /** The largest value now held, of all traces. */
-  peak() {
-    let peak = 0;
-    for (const { values } of this.readings) for (const value of values) peak = Math.max(peak, value);
-    return peak;
+  /** All values now held, of all traces. @returns {number[]} */
+  values() {
+    return this.readings.flatMap(({ values }) => values);
   }
+}
+
+/** A value is a spike if it is so many times the one that nearly all stay below. */
+const SPIKE = 4;
+
+/** The share of the values that an axis has to have room for. */
+const NEARLY_ALL = 0.97;
+
+/**
+ * How high an axis has to be for nearly all of the values: one spike does not flatten the rest. All
+ * fit unless the largest is a spike; then what is above the axis is cut off and marked.
+ * @param {number[]} values
+ */
+export function heightFor(values) {
+  if (values.length === 0) return 0;
+  const sorted = values.toSorted?.((a, b) => a - b) ?? [...values].sort((a, b) => a - b);
+  const peak = sorted[sorted.length - 1];
+  const usual = sorted[Math.ceil(sorted.length * NEARLY_ALL) - 1];
+  return peak > SPIKE * usual && usual > 0 ? 2 * usual : peak;
 }
 
 /**

@@ -2,13 +2,13 @@
  * Announcements: what the operators say to everybody, above the page until it is dismissed.
  */
 
+import { clock, gettext } from "./language.js";
+
 /** Announcements shown at a time; a further one takes the place of the oldest. */
 const SHOWN = 3;
 
 /** Characters of one. */
 const TEXT_LENGTH = 500;
-
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 /**
  * The text of an announcement, or `null` if there is none to show: a text, or an object with `text`.
@@ -41,14 +41,14 @@ export class Announcements {
     const time = document.createElement("time");
     time.className = "announcement__time";
     time.dateTime = now.toISOString();
-    time.textContent = CLOCK.format(now);
+    time.textContent = clock(now);
     const words = document.createElement("p");
     words.className = "announcement__text";
     words.textContent = text;
     const button = document.createElement("button");
     button.className = "announcement__dismiss";
     button.type = "button";
-    button.textContent = "Dismiss";
+    button.textContent = gettext("Dismiss");
     button.addEventListener("click", () => this.#dismiss(item));
     item.append(time, words, button);
     this.#element.append(item);

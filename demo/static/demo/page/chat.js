@@ -1,52 +1,41 @@
 /**
- * The chat: what was said, and saying something. All that others wrote enters as text, never as
- * markup.
+ * The chat: reading what was said, as far back as the room remembers, and saying something.
  */
 
-import { BEGINNING, newKey } from "../../realtime/client.js";
+import { newKey } from "../../realtime/client.js";
+import { ChatLog } from "./chat-log.js";
+import { fill, gettext } from "./language.js";
 
-/** Messages kept in the page. */
-const SHOWN = 200;
-
-/** Characters, also where the field's own limit was gone around. */
-const NAME_LENGTH = 40;
-const TEXT_LENGTH = 1_000;
+/** Messages fetched at a time: the newest, and each page of older ones. */
+export const PAGE = 30;
 
 const NAME_KEY = "shardlayer.chat.name";
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-
-/** Why it was not sent, in words; anything else in the server's own. @type {Record<string, string>} */
-const TROUBLE = {
-  offline: "Not sent: you are cut off. Your message stays here; send it again once you are live.",
-  lost: "The connection went while this was sent. Send it again: it will not appear twice.",
-  timeout: "No answer from the server. Send it again: it will not appear twice.",
-};
-
-/**
- * A chat message as anybody may have published it, or `null` if it is none.
- * @param {any} data
- * @returns {{name: string, text: string, at: Date} | null}
- */
-export function readMessage(data) {
-  if (typeof data?.text !== "string" || typeof data?.name !== "string") return null;
-  const text = data.text.trim().slice(0, TEXT_LENGTH);
-  if (text === "") return null;
-  const at = new Date(typeof data.t === "number" ? data.t * 1000 : NaN);
-  return { name: data.name.trim().slice(0, NAME_LENGTH) || "Somebody", text, at };
-}
+/** What a failure means for who sends, by its code; of others the server's own words are shown. */
+const troubles = () => /** @type {Record<string, string>} */ ({
+  offline: gettext("Not sent: you are cut off. Your message stays here; send it again once you are live."),
+  lost: gettext("The connection went while this was sent. Send it again: it will not appear twice."),
+  timeout: gettext("No answer from the server. Send it again: it will not appear twice."),
+  unavailable: gettext("Not sent: Redis does not answer. Send it again: it will not appear twice."),
+  rate: gettext("Not sent: that was too much at once. Wait a moment."),
+});
 
 export class Chat {
   #client;
   #log;
+  #scroller;
   #empty;
-  #newer;
+  #older;
   #form;
   #name;
   #text;
   #trouble;
-  #lastName = "";
   #room;
+  #troubleIsCut = false;
+  /** Told of each new message that somebody else wrote. */
+  onMessage = () => {};
+  /** Told of what the visitor is called from now on. @type {(name: string) => void} */
+  onName = () => {};
   /** What is sent, until the server has it: sent again as it is, it keeps its key. */
   #unsent = { name: "", text: "", key: "" };
 
@@ -60,43 +49,92 @@ export class Chat {
     };
     this.#client = client;
     this.#room = element.dataset.room ?? "";
-    this.#log = find("log", HTMLElement);
+    this.#scroller = find("log", HTMLElement);
+    this.#log = new ChatLog({
+      log: this.#scroller,
+      list: find("list", HTMLElement),
+      newer: find("newer", HTMLButtonElement),
+    });
     this.#empty = find("empty", HTMLElement);
-    this.#newer = find("newer", HTMLButtonElement);
+    this.#older = find("older", HTMLButtonElement);
     this.#form = find("form", HTMLFormElement);
     this.#name = find("name", HTMLInputElement);
     this.#text = find("text", HTMLInputElement);
     this.#trouble = find("trouble", HTMLElement);
     this.#name.value = recall();
+    this.#name.addEventListener("change", () => this.#named());
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#send();
     });
-    this.#newer.addEventListener("click", () => this.#toEnd());
-    this.#log.addEventListener("scroll", () => this.#atEnd() && (this.#newer.hidden = true));
-    const handler = (/** @type {unknown} */ data) => this.#show(data);
-    const subscription = client.subscribe(this.#room, handler, { since: BEGINNING });
+    this.#older.addEventListener("click", () => void this.#back());
     // The history is there to be read, not to be read out.
-    this.#log.setAttribute("aria-busy", "true");
-    subscription.addEventListener("subscribed", () => {
-      this.#log.setAttribute("aria-busy", "false");
-      this.#empty.textContent = "Nobody has said anything yet. Be the first.";
-    });
-    subscription.addEventListener("gap", () => {
-      this.#note("Some messages were missed while you were cut off.");
-    });
+    this.#scroller.setAttribute("aria-busy", "true");
+    const subscription = client.subscribe(
+      this.#room,
+      (data, { offset }) => {
+        if (!this.#log.append({ data, offset }, this.name)) return;
+        this.#empty.hidden = true;
+        if (data.name !== this.name) this.onMessage();
+      },
+      { state: () => this.#load() },
+    );
     subscription.addEventListener("error", (event) => {
-      const { message } = /** @type {CustomEvent} */ (event).detail;
-      this.#tell(`The chat can't be joined: ${message}`);
+      const { code, message } = /** @type {CustomEvent} */ (event).detail;
+      if (code === "state") return; // it is tried again
+      this.#tell(fill(gettext("The chat can’t be joined: %(reason)s"), { reason: message }));
     });
+    this.#form.addEventListener("input", () => this.#troubleIsCut || this.#tell(""));
+  }
+
+  /** All is well again: what was wrong because of a cut is no more. */
+  recovered() {
+    if (this.#troubleIsCut) this.#tell("");
+  }
+
+  /** What this visitor is called; empty so far. */
+  get name() {
+    return this.#name.value.trim();
+  }
+
+  /** Show the newest page; messages that come meanwhile wait for it. */
+  async #load() {
+    const { publications, offset, epoch } = await this.#client.history(this.#room, { limit: PAGE });
+    this.#log.begin(publications, this.name);
+    this.#empty.textContent = gettext("Nobody has said anything yet. Be the first.");
+    this.#empty.hidden = publications.length > 0;
+    this.#older.hidden = publications.length < PAGE;
+    this.#scroller.setAttribute("aria-busy", "false");
+    return { offset, epoch };
+  }
+
+  /** Show the page before the oldest that is shown. */
+  async #back() {
+    const before = this.#log.oldest;
+    if (before === null || this.#older.ariaDisabled === "true") return;
+    this.#older.ariaDisabled = "true"; // it keeps the focus
+    this.#scroller.setAttribute("aria-busy", "true");
+    try {
+      const { publications } = await this.#client.history(this.#room, { limit: PAGE, before });
+      this.#log.prepend(publications, this.name);
+      if (publications.length < PAGE) {
+        this.#older.hidden = true;
+        this.#scroller.focus({ preventScroll: true });
+      }
+    } catch (error) {
+      const { message } = /** @type {Error} */ (error);
+      this.#tell(fill(gettext("No older messages: %(reason)s"), { reason: message }), true);
+    }
+    this.#scroller.setAttribute("aria-busy", "false");
+    this.#older.ariaDisabled = "false";
   }
 
   async #send() {
-    const name = this.#name.value.trim();
+    const { name } = this;
     const text = this.#text.value.trim();
-    if (name === "") return this.#ask(this.#name, "Who are you? Put in a name first.");
-    if (text === "") return this.#ask(this.#text, "There is nothing to send yet.");
-    remember(name);
+    if (name === "") return this.#ask(this.#name, gettext("Who are you? Put in a name first."));
+    if (text === "") return this.#ask(this.#text, gettext("There is nothing to send yet."));
+    this.#named();
     this.#tell("");
     this.#form.ariaBusy = "true";
     if (this.#unsent.name !== name || this.#unsent.text !== text) {
@@ -107,62 +145,19 @@ export class Chat {
       await this.#client.publish(this.#room, { t: Date.now() / 1000, name, text }, { key });
       if (this.#unsent.key === key) this.#unsent = { name: "", text: "", key: "" };
       if (this.#text.value.trim() === text) this.#text.value = "";
-      this.#toEnd();
+      this.#log.toEnd();
     } catch (error) {
       const { code, message } = /** @type {import("../../realtime/client.js").RealtimeError} */ (error);
-      this.#tell(TROUBLE[code] ?? `Not sent: ${message}`);
+      const words = troubles()[code] ?? fill(gettext("Not sent: %(reason)s"), { reason: message });
+      this.#tell(words, ["offline", "lost", "timeout", "unavailable"].includes(code));
     }
     this.#form.ariaBusy = "false";
     this.#text.focus();
   }
 
-  /** @param {unknown} data */
-  #show(data) {
-    const message = readMessage(data);
-    if (message === null) return;
-    const { name, text, at } = message;
-    const item = document.createElement("li");
-    item.className = "said";
-    item.classList.toggle("said--own", name === this.#name.value.trim());
-    item.classList.toggle("said--on", name === this.#lastName);
-    this.#lastName = name;
-    const author = child(item, "span", "said__name", name);
-    child(author, "span", "unseen", ":"); // for those who hear it
-    child(item, "span", "said__text", text);
-    if (!Number.isNaN(at.valueOf())) {
-      const time = child(item, "time", "said__time", CLOCK.format(at));
-      time.setAttribute("datetime", at.toISOString());
-    }
-    this.#add(item);
-  }
-
-  /** @param {string} text */
-  #note(text) {
-    const item = document.createElement("li");
-    item.className = "said said--note";
-    item.textContent = text;
-    this.#lastName = "";
-    this.#add(item);
-  }
-
-  /** @param {HTMLLIElement} item */
-  #add(item) {
-    const follow = this.#atEnd();
-    this.#empty.hidden = true;
-    this.#log.append(item);
-    if (this.#log.childElementCount > SHOWN) this.#log.firstElementChild?.remove();
-    if (follow) this.#toEnd();
-    else this.#newer.hidden = false;
-  }
-
-  #atEnd() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#log;
-    return scrollHeight - scrollTop - clientHeight < 32; // CSS pixels: half a message
-  }
-
-  #toEnd() {
-    this.#log.scrollTop = this.#log.scrollHeight;
-    this.#newer.hidden = true;
+  #named() {
+    remember(this.name);
+    this.onName(this.name);
   }
 
   /** @param {HTMLInputElement} field @param {string} words */
@@ -171,19 +166,11 @@ export class Chat {
     field.focus();
   }
 
-  /** @param {string} words */
-  #tell(words) {
+  /** @param {string} words @param {boolean} [isCut] It is over when the connection is back. */
+  #tell(words, isCut = false) {
     this.#trouble.textContent = words;
+    this.#troubleIsCut = isCut;
   }
-}
-
-/** @param {HTMLElement} parent @param {string} tag @param {string} name @param {string} text */
-function child(parent, tag, name, text) {
-  const element = document.createElement(tag);
-  element.className = name;
-  element.textContent = text;
-  parent.append(element);
-  return element;
 }
 
 // Storage may be forbidden; then the name is asked for each time.

@@ -5,19 +5,17 @@
 import { BEGINNING } from "../../realtime/client.js";
 import { StripChart } from "../charts.js";
 import { Figures } from "./figures.js";
-import { ageWords, byteWords, rateWords } from "./words.js";
-
-/** Without a message for so long a room is called quiet, in milliseconds. */
-const QUIET_AFTER = 2_500;
+import { fill, gettext, ngettext, number } from "./language.js";
+import { QUIET_AFTER, ageWords, behindWords, byteWords, rateWords, seconds } from "./words.js";
 
 /** How long it is said that messages were missed, in milliseconds. */
 const GAP_SHOWN = 15_000;
 
 /** @param {number} value */
-const percent = (value) => `${value} %`;
+const percent = (value) => `${number(value)} %`;
 
 /** @param {number} value */
-const bytesPerSecond = (value) => `${byteWords(value).join(" ").replace(".0 ", " ")}/s`;
+const bytesPerSecond = (value) => `${byteWords(value).join(" ").replace(/[.,]0 /, " ")}/s`;
 
 /**
  * What a room's data means: how to draw it, and which figures to show.
@@ -50,15 +48,23 @@ const KINDS = {
     values: (data) => [data.percent],
     band: ({ per_cpu: cores }) =>
       cores?.length > 1 ? [Math.min(...cores), Math.max(...cores)] : null,
-    figures: (data) => [[data.percent.toFixed(1), "%"]],
-    note: ({ load, per_cpu: cores }) => `load ${load.toFixed(2)} on ${cores.length} cores`,
+    figures: (data) => [[number(data.percent, 1), "%"]],
+    note: ({ load, per_cpu: cores }) =>
+      fill(ngettext("load %(load)s on %(count)s core", "load %(load)s on %(count)s cores", cores.length), {
+        load: number(load, 1),
+        count: cores.length,
+      }),
   },
   "machine.memory": {
     scale: { max: 100, label: percent },
     values: (data) => [data.percent],
     band: () => null,
-    figures: (data) => [[data.percent.toFixed(1), "%"]],
-    note: ({ used, total }) => `${byteWords(used).join(" ")} of ${byteWords(total).join(" ")}`,
+    figures: (data) => [[number(data.percent, 1), "%"]],
+    note: ({ used, total }) =>
+      fill(gettext("%(used)s of %(total)s"), {
+        used: byteWords(used).join(" "),
+        total: byteWords(total).join(" "),
+      }),
   },
   "machine.network": flow("received", "sent"),
   "machine.disk": flow("read", "written"),
@@ -78,7 +84,8 @@ export class RoomPanel {
   /**
    * @param {HTMLElement} element With `data-room`, and its parts marked by `data-part`.
    * @param {import("../../realtime/client.js").RealtimeClient} client
-   * @param {(age: number) => void} onPush Told of each message that came as it happened.
+   * @param {(message: {offset: number | null, replayed: boolean, age: number}) => void} onPush Told
+   *   of each message; its age counts unless it was replayed.
    */
   constructor(element, client, onPush) {
     this.element = element;
@@ -89,9 +96,10 @@ export class RoomPanel {
     // The paper starts filled with what the room still holds.
     this.#subscription = client.subscribe(
       element.dataset.room ?? "",
-      (data, { replayed }) => {
+      (data, { offset, replayed }) => {
         const age = Date.now() - data.t * 1000;
-        this.#data = data;
+        // The newest is of now, in whichever order they come.
+        if (this.#data === null || data.t >= this.#data.t) this.#data = data;
         this.chart.track.add({
           t: data.t,
           values: this.#kind.values(data),
@@ -99,10 +107,10 @@ export class RoomPanel {
           from: replayed ? (this.#joined ? "recovered" : "earlier") : "live",
           age,
         });
+        onPush({ offset, replayed, age });
         if (replayed) return;
         this.#lastAt = performance.now();
         this.#figures.record(this.#lastAt, age);
-        onPush(age);
       },
       { since: BEGINNING },
     );
@@ -112,6 +120,11 @@ export class RoomPanel {
       this.#figures.restart(performance.now());
       this.#lastAt = performance.now();
     });
+  }
+
+  /** Milliseconds since the last message, or since the room was joined. @param {number} now */
+  silence(now) {
+    return this.#joined ? now - this.#lastAt : 0;
   }
 
   /** Put the present figures in place. @param {import("../../realtime/client.js").Status} status */
@@ -134,15 +147,19 @@ export class RoomPanel {
 
   /** @param {import("../../realtime/client.js").Status} status @param {number} now @returns {[string, string]} */
   #condition(status, now) {
-    if (status.state === "connecting" || status.state === "offline") return ["cut", "Cut off"];
-    if (this.#subscription.state === "left") return ["cut", "Refused"];
-    if (this.#subscription.state === "joining") return ["connecting", "Joining…"];
-    if (now - this.#gapAt < GAP_SHOWN) return ["behind", "Missed some while away"];
-    const silence = now - this.#lastAt;
-    if (this.#data === null) return ["connecting", "Waiting for a first message"];
-    if (silence > QUIET_AFTER) return ["behind", `Quiet for ${Math.round(silence / 1000)} s`];
-    if (status.state === "behind") return ["behind", `Behind by ${Math.round(status.lag / 1000)} s`];
-    return ["live", "Live"];
+    if (status.state === "connecting" || status.state === "offline") {
+      return this.#joined ? ["cut", gettext("Cut off")] : ["connecting", gettext("Joining…")];
+    }
+    if (this.#subscription.state === "left") return ["cut", gettext("Refused")];
+    if (this.#subscription.state === "joining") return ["connecting", gettext("Joining…")];
+    const silence = this.silence(now);
+    if (silence > QUIET_AFTER) {
+      return ["quiet", fill(gettext("Quiet for %(seconds)s s"), { seconds: seconds(silence) })];
+    }
+    if (now - this.#gapAt < GAP_SHOWN) return ["behind", gettext("Missed some")];
+    if (this.#data === null) return ["connecting", gettext("Waiting for a first message")];
+    if (status.state === "behind") return ["behind", behindWords(status.lag)];
+    return ["live", gettext("Live")];
   }
 }
 

@@ -12,6 +12,10 @@ const CLOSE_BUSY = 1013; // as many pages refresh themselves as may
 const page = document.getElementById("content-main");
 const state = document.getElementById("realtime-state");
 const button = document.getElementById("realtime-pause");
+const words = {}; // in the reader's language
+for (const { dataset, textContent } of document.getElementById("realtime-words").content.children) {
+  words[dataset.word] = textContent;
+}
 
 let socket = null;
 let retry = FIRST_RETRY;
@@ -41,7 +45,7 @@ function connect() {
     retry = FIRST_RETRY;
     if (isPaused) return;
     for (const [id, html] of Object.entries(JSON.parse(data))) renew(document.getElementById(id), html);
-    say("Refreshes itself.");
+    say(words.fresh);
     ask();
   };
   socket.onclose = ({ code }) => {
@@ -49,16 +53,12 @@ function connect() {
     if (code === CLOSE_REFUSED) {
       isRefused = true;
       button.hidden = true;
-      say("Not refreshed any more: sign in again, and load the page anew.");
+      say(words.refused);
       return;
     }
     if (!isWanted()) return;
     if (code === CLOSE_BUSY) retry = LAST_RETRY;
-    say(
-      code === CLOSE_BUSY
-        ? "Not refreshed: too many pages of the admin are open. It is tried again."
-        : "Not refreshed: the connection is gone. It is tried again.",
-    );
+    say(code === CLOSE_BUSY ? words.busy : words.lost);
     timer = setTimeout(connect, retry * (0.5 + Math.random() / 2));
     retry = Math.min(2 * retry, LAST_RETRY);
   };
@@ -73,8 +73,8 @@ function goOn() {
 button.hidden = false;
 button.addEventListener("click", () => {
   isPaused = !isPaused;
-  button.textContent = isPaused ? "Go on" : "Pause";
-  if (isPaused) say("Paused.");
+  button.textContent = isPaused ? words.resume : words.pause;
+  if (isPaused) say(words.paused);
   else goOn();
 });
 document.addEventListener("visibilitychange", goOn);
