@@ -27,6 +27,8 @@ from benchmarks.broadcast import SCENARIOS
 from benchmarks.calm.plans import run_calm
 from benchmarks.calm.targets import calm_table, calm_targets
 from benchmarks.children import ChildFailed
+from benchmarks.compression.plans import run_compression
+from benchmarks.compression.targets import compression_table, compression_targets
 from benchmarks.connect import Connections
 from benchmarks.faults.run import run_faults
 from benchmarks.faults.tables import COLUMNS, cells, faults_table
@@ -233,6 +235,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "history": _of_plans(run_history, history_targets, history_table),
     "presence": _of_plans(run_presence, presence_targets, presence_table),
     "calm": _of_plans(run_calm, calm_targets, calm_table),
+    "compression": _of_plans(run_compression, compression_targets, compression_table),
     "observing": _of_plans(run_observing, observing_targets, observing_table),
     "admin": _of_plans(run_admin, admin_targets, admin_table),
     "balancer": _of_plans(run_balancer, balancer_targets, balancer_table),

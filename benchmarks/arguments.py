@@ -13,6 +13,7 @@ from benchmarks.admin.plans import PLANS as ADMIN
 from benchmarks.balancer.plans import PLANS as BALANCER
 from benchmarks.broadcast import SCENARIOS
 from benchmarks.calm.plans import PLANS as CALM
+from benchmarks.compression.plans import PLANS as COMPRESSION
 from benchmarks.faults.brokers import APACHE, EMBEDDED
 from benchmarks.faults.run import NAMES as FAULTS
 from benchmarks.history.run import PLANS
@@ -28,6 +29,7 @@ _MEASURES = {
     "history": tuple(PLANS),
     "presence": tuple(PRESENCE),
     "calm": tuple(CALM),
+    "compression": tuple(COMPRESSION),
     "balancer": tuple(BALANCER),
     "rolling": tuple(ROLLING),
     "observing": tuple(OBSERVING),
@@ -93,6 +95,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("hostile", "what strangers send: does the worker stand it, and do others notice?"),
         ("presence", "what it costs to know who is in a room, and what a dead node leaves"),
         ("calm", "what a room that is written to seldom saves a worker"),
+        ("compression", "what it costs to compress a room's messages, and what it saves"),
         ("observing", "what it costs a worker that its figures are kept and read"),
         ("admin", "how long the list of 100,000 rooms takes, and holds up Redis"),
     ):

@@ -33,6 +33,7 @@ class Greeting:
             as the pings of Engine.IO.
         cookies: Cookie headers of the handshakes, taken in turn; none: they have none.
         addresses: Where the clients come from, as a proxy would forward it, taken in turn.
+        offers: Whether a client offers to take compressed messages, taken in turn.
         openings: What a client says first, right after the handshake, taken in turn.
     """
 
@@ -42,6 +43,7 @@ class Greeting:
     cookies: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     openings: tuple[str, ...] = ()
+    offers: tuple[bool, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -57,4 +59,5 @@ class Greeting:
             cookies=tuple(value["cookies"]),
             addresses=tuple(value["addresses"]),
             openings=tuple(value["openings"]),
+            offers=tuple(value["offers"]),
         )

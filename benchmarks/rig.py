@@ -204,6 +204,10 @@ class Rig(Assembly):
         )
         return {**sent, **arrived}
 
+    def bytes_read(self) -> int:
+        """Return the bytes that the clients have read up to now."""
+        return int(self._clients.ask("bytes_read", _PATIENCE)["bytes"])
+
     def usage(self) -> Usage:
         """Return what has been used up to now."""
         return Usage(

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import socket
+import zlib
 from typing import ClassVar
 
 from benchmarks.greeting import Greeting, Step
-from realtime.loadtest.client_frames import CLOSE, PING, PONG, TEXT, masked_frame, split_frames
+from realtime.loadtest.client_frames import (
+    CLOSE,
+    COMPRESSED,
+    PING,
+    PONG,
+    TEXT,
+    masked_frame,
+    split_frames,
+)
 
-# What Chromium sends, except the offer to compress: some peers would take it.
+# What Chromium sends, except the offer to compress, which some peers would take: it is sent where
+# a greeting says so.
 _REQUEST = (
     "GET {path} HTTP/1.1\r\n"
     "Host: 127.0.0.1:{port}\r\n"
@@ -26,13 +36,22 @@ _REQUEST = (
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "\r\n"
 )
+_OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+_END_OF_DEFLATED = b"\x00\x00\xff\xff"  # what RFC 7692 leaves out
 IP_BIND_ADDRESS_NO_PORT = 24  # of linux/in.h
 HEADERS_END = b"\r\n\r\n"
 
 
-def upgrade_request(path: str, port: int, cookie: str = "", address: str = "") -> bytes:
-    """Return a browser's request for a WebSocket; with an address, as a proxy passes it on."""
+def upgrade_request(
+    path: str, port: int, cookie: str = "", address: str = "", *, offers: bool = False
+) -> bytes:
+    """Return a browser's request for a WebSocket; with an address, as a proxy passes it on.
+
+    `offers` says whether it offers to take compressed messages.
+    """
     lines = f"Cookie: {cookie}\r\n" if cookie else ""
+    if offers:
+        lines += _OFFER
     if address:
         lines += f"X-Forwarded-For: {address}\r\n"
     return _REQUEST.format(path=path, port=port, more=lines).encode()
@@ -59,6 +78,7 @@ class Client:
         "_address",
         "_cookie",
         "_greeting",
+        "_offers",
         "_opening",
         "_rest",
         "_step",
@@ -72,6 +92,7 @@ class Client:
     # One loop reads one socket after the other, so all share what they read into.
     BUFFER: ClassVar[bytearray] = bytearray(512 * 1024)
     VIEW: ClassVar[memoryview] = memoryview(BUFFER)
+    bytes_read: ClassVar[int] = 0  # by all of them
 
     def __init__(
         self, port: int, greeting: Greeting, number: int, source: str | None = None
@@ -93,6 +114,8 @@ class Client:
         self._address = addresses[number % len(addresses)] if addresses else ""
         openings = greeting.openings
         self._opening = openings[number % len(openings)] if openings else ""
+        offers = greeting.offers
+        self._offers = bool(offers) and offers[number % len(offers)]
         self._steps = iter(greeting.steps)
         self._step: Step | None = None
         self._upgraded = False
@@ -108,7 +131,11 @@ class Client:
         if error:
             raise Refused(f"connect failed: errno {error}")
         port = self.socket.getpeername()[1]
-        self.socket.send(upgrade_request(self._greeting.path, port, self._cookie, self._address))
+        self.socket.send(
+            upgrade_request(
+                *(self._greeting.path, port, self._cookie, self._address), offers=self._offers
+            )
+        )
 
     def read(self) -> list[tuple[int, int]]:
         """Read once and return where in BUFFER the texts of a subscriber are.
@@ -129,14 +156,17 @@ class Client:
         if not count:
             raise Refused("the server closed the connection")
         end = kept + count
+        Client.bytes_read += count
         if not self._upgraded:
             head = self.BUFFER.find(HEADERS_END, 0, end)
             if head < 0:
                 self._rest = bytes(self.BUFFER[:end])
                 return []
             end = self._upgrade(head + len(HEADERS_END), end)
-        frames, taken = split_frames(self.BUFFER, end)
+        frames, taken = split_frames(self.BUFFER, end, compressed=self._offers)
         self._rest = bytes(self.BUFFER[taken:end]) if taken < end else b""
+        if self._offers:
+            frames = self._inflated(frames)
         if self.ready and not self._greeting.answers:
             texts = [(start, stop) for opcode, start, stop in frames if opcode == TEXT]
             if len(texts) == len(frames):
@@ -156,6 +186,23 @@ class Client:
             self.socket.send(masked_frame(TEXT, self._opening.encode()))
         self.BUFFER[: end - head] = self.BUFFER[head:end]
         return end - head
+
+    def _inflated(self, frames: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+        """Put the texts of compressed frames in the place of what came."""
+        if not any(opcode & COMPRESSED for opcode, _, _ in frames):
+            return frames
+        payloads = []
+        for opcode, start, stop in frames:
+            payload = bytes(self.BUFFER[start:stop])
+            if opcode & COMPRESSED:
+                payload = zlib.decompressobj(-15).decompress(payload + _END_OF_DEFLATED)
+            payloads.append((opcode & ~COMPRESSED, payload))
+        found, at = [], 0
+        for opcode, payload in payloads:
+            self.BUFFER[at : at + len(payload)] = payload
+            found.append((opcode, at, at + len(payload)))
+            at += len(payload)
+        return found
 
     def _advance(self) -> None:
         self._step = next(self._steps, None)

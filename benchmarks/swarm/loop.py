@@ -50,6 +50,8 @@ class Swarm:
                     self._instructions.answer(self._open(**asked["with"]))
                 case "expect":
                     self._instructions.answer(self._expect(**asked["with"]))
+                case "bytes_read":
+                    self._instructions.answer({"bytes": Client.bytes_read})
                 case "collect":
                     self._instructions.answer(self._collect(**asked["with"]))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
+COMPRESSED = 0x40  # RSV1, as permessage-deflate has it
+
 _FIN = 0x80
 _MASKED = 0x80
 _SHORT, _LONGEST = 125, 65_535  # bytes whose number one byte holds, and two
@@ -28,11 +30,14 @@ def masked_frame(opcode: int, payload: bytes) -> bytes:
     return bytes((_FIN | opcode,)) + length + _NO_MASK + payload
 
 
-def split_frames(buffer: bytearray, end: int) -> tuple[list[tuple[int, int, int]], int]:
+def split_frames(
+    buffer: bytearray, end: int, *, compressed: bool = False
+) -> tuple[list[tuple[int, int, int]], int]:
     """Return the whole frames in `buffer[:end]`, and how many bytes they take.
 
     Each frame is (opcode, start of the payload, end of the payload). Bytes after the last whole
-    frame belong to one that has not arrived in full.
+    frame belong to one that has not arrived in full. With `compressed`, the opcode of a compressed
+    message has the bit COMPRESSED.
 
     Raises:
         UnexpectedFrame: A frame is masked, compressed or a fragment.
@@ -41,7 +46,7 @@ def split_frames(buffer: bytearray, end: int) -> tuple[list[tuple[int, int, int]
     at = 0
     while end - at >= 2:
         first = buffer[at]
-        if first & 0xF0 != _FIN:
+        if first & 0xF0 != _FIN and not (compressed and first & 0xF0 == _FIN | COMPRESSED):
             raise UnexpectedFrame(f"first byte {first:#04x}: a fragment, or an extension is in use")
         length = buffer[at + 1]
         start = at + 2
@@ -60,6 +65,6 @@ def split_frames(buffer: bytearray, end: int) -> tuple[list[tuple[int, int, int]
         stop = start + length
         if stop > end:
             break
-        frames.append((first & 0x0F, start, stop))
+        frames.append((first & 0x4F, start, stop))
         at = stop
     return frames, at

@@ -182,6 +182,11 @@ FIGURES: tuple[Figure, ...] = (
         "Bytes of WebSocket frames written to members of rooms",
         _stat("written_bytes"),
     ),
+    _counter(
+        "compression_saved_bytes_total",
+        "Bytes by which these are fewer because broadcasts were compressed",
+        _stat("saved_bytes"),
+    ),
     _gauge(
         "backlog_bytes",
         "Bytes of publications that arrived here and are not written yet",

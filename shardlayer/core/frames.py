@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 _FIN_TEXT = 0x81  # FIN set, opcode 1
+COMPRESSED_TEXT = 0xC1  # the same with RSV1: the first byte of a compressed text (RFC 7692, 6)
 _SHORT = 125  # the longest payload whose length fits the second byte
 _MEDIUM = 0xFFFF  # the longest payload whose length fits two more bytes
 
@@ -18,14 +19,17 @@ _medium_header = struct.Struct("!BBH").pack
 _long_header = struct.Struct("!BBQ").pack
 
 
-def text_frame(payload: bytes) -> bytes:
-    """Return `payload`, which must be UTF-8, as one whole text frame (RFC 6455, 5.2)."""
+def text_frame(payload: bytes, first: int = _FIN_TEXT) -> bytes:
+    """Return `payload` as one whole text frame (RFC 6455, 5.2).
+
+    It must be UTF-8, or where the first byte says that it is compressed, what that was made of.
+    """
     length = len(payload)
     if length <= _SHORT:
-        return bytes((_FIN_TEXT, length)) + payload
+        return bytes((first, length)) + payload
     if length <= _MEDIUM:
-        return _medium_header(_FIN_TEXT, 126, length) + payload
-    return _long_header(_FIN_TEXT, 127, length) + payload
+        return _medium_header(first, 126, length) + payload
+    return _long_header(first, 127, length) + payload
 
 
 class Broadcast:
@@ -34,13 +38,15 @@ class Broadcast:
     Attributes:
         texts: The messages in order, each UTF-8. For sinks that frame for themselves.
         frames: The same messages as text frames, joined. Built once, written to all.
+        compressed: The same for clients that agreed on compression, some or all messages
+            compressed; None where that is not worth it. See compression.py.
         offsets: For each message its offset in the room's history, in ascending order; 0 for a
             message that has none. May be left empty if no message has one.
         event_stream: What an embedder's sinks make of it, once for all of them, if there are such.
             Not set at first, and nothing to whoever has no such sinks.
     """
 
-    __slots__ = ("event_stream", "frames", "offsets", "texts")
+    __slots__ = ("compressed", "event_stream", "frames", "offsets", "texts")
 
     event_stream: Any
 
@@ -48,6 +54,7 @@ class Broadcast:
         self.texts = tuple(texts)
         self.offsets = tuple(offsets)
         self.frames = b"".join(map(text_frame, self.texts))
+        self.compressed: bytes | None = None
 
     def after(self, offset: int) -> Broadcast | None:
         """Return the part that comes after `offset`; None if nothing does.

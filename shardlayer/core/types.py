@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
 
 if TYPE_CHECKING:
+    from shardlayer.core.compression import Compression
     from shardlayer.core.frames import Broadcast
 
 NodeId = NewType("NodeId", str)
@@ -226,9 +227,14 @@ class FrameSink(Sink, Protocol):
         send_frames: Sends as much as can be sent now of whole text frames and returns how many
             bytes that was, or raises. It is exchanged as the sink's state changes: fetch it for
             each write.
+        compression: How broadcasts to it are compressed, if its client has agreed to that: it may
+            be sent `Broadcast.compressed` as well. None: plain frames alone. Never changes.
     """
 
     send_frames: Callable[[bytes], int]
+
+    @property
+    def compression(self) -> Compression | None: ...
 
     def settle(self, frames: bytes, sent: int, error: Exception | None) -> None:
         """Take over what a call of `send_frames` did not send, and its error if it raised.

@@ -33,13 +33,20 @@ def slices(members: Mapping[Sink, Sink], size: int) -> Iterator[Callable[[], lis
         yield lambda part=part: [members[sink] for sink in part if sink in members]  # type: ignore[misc]
 
 
-def fan_out(sinks: Sequence[Sink], broadcast: Broadcast) -> list[Failure]:
-    """Write a broadcast to each sink, in order, and return those for which that raised."""
+def fan_out(
+    sinks: Sequence[Sink], broadcast: Broadcast, frames: bytes | None = None
+) -> list[Failure]:
+    """Write a broadcast to each sink, in order, and return those for which that raised.
+
+    `frames` is what is sent where sinks show the call that sends; None: the broadcast's own.
+    """
     try:
         sends = list(map(_send_of, sinks))
     except AttributeError:
         return _write_each(sinks, broadcast)
-    return _send_each(cast(Sequence[FrameSink], sinks), sends, broadcast.frames)
+    return _send_each(
+        cast(Sequence[FrameSink], sinks), sends, broadcast.frames if frames is None else frames
+    )
 
 
 def _write_each(sinks: Sequence[Sink], broadcast: Broadcast) -> list[Failure]:

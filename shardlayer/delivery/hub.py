@@ -27,6 +27,7 @@ from time import perf_counter, time
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.values import JoinReply
 from shardlayer.core import tracing
+from shardlayer.core.compression import Compression, apart
 from shardlayer.core.frames import Broadcast, joined
 from shardlayer.core.histogram import Histogram, doubling
 from shardlayer.core.pushes import PresencePush, Reset, encode_push, encode_replayed
@@ -75,6 +76,7 @@ class Hub:
             counts them here: a sum over all rooms would cost a busy node too much.
         delivered: Messages written to members.
         written_bytes: Bytes of the frames that were written to members.
+        saved_bytes: Bytes by which these are fewer since they were compressed.
         ages: Seconds from the moment at which a publication began its way until all members were
             written to; one value for each round, as the batch says with which it began. Clocks of
             two machines may differ; a negative age counts as none.
@@ -106,6 +108,7 @@ class Hub:
         self.members = 0
         self.delivered = 0
         self.written_bytes = 0
+        self.saved_bytes = 0
         self.ages = Histogram(END_TO_END_SECONDS)
         self.delays = Histogram(DELIVERY_SECONDS)
         self.resets = 0
@@ -125,6 +128,7 @@ class Hub:
         self.calm = CalmRooms(self._exclusions, on_calm, limit=max_backlog // CALM_SHARE)
         self._waiting: deque[Arrived] = deque()
         self._taken: Arrived | None = None  # last
+        self._compression: Compression | None = None  # of the server, once a sink has it
         self._traced: list[Arrived] = []  # of this round: what has publications with traces
         self._waiting_size = 0  # bytes, as the next two
         self._writing_size = 0
@@ -147,6 +151,10 @@ class Hub:
         gate = Gate(room, sink)
         if sink not in room.sinks:
             self.members += 1
+            compression = getattr(sink, "compression", None)
+            if compression is not None:
+                self._compression = compression
+                room.compressing += 1
         room.sinks[sink] = gate
         return gate
 
@@ -155,7 +163,7 @@ class Hub:
         room = self.rooms.get(name)
         # Gone already if writing to it had failed.
         if room is not None and room.sinks.pop(sink, None) is not None:
-            self.members -= 1
+            self._count_out(room, sink)
         return room
 
     def forget(self, room: LocalRoom) -> None:
@@ -272,6 +280,8 @@ class Hub:
                         for broadcast in broadcasts:
                             if perf_counter() >= turns.ends:
                                 yield
+                            if room.compressing and self._compression is not None:
+                                yield from self._compression.prepare(broadcast, room.compressing)
                             if len(room.sinks) <= self._slice_size:
                                 self._write_slice(room, list(room.sinks.values()), broadcast)
                             else:
@@ -516,14 +526,27 @@ class Hub:
             writers, excluded = broadcast.split(writers, room.sinks)
             if excluded is not None and broadcast.instead is not None:
                 self._write_slice(room, [excluded], broadcast.instead)
-        for writer, error in fan_out(writers, broadcast):
+        if broadcast.compressed is None:
+            self._write(room, writers, broadcast, broadcast.frames)
+            return
+        compressing, plain = apart(writers)
+        self._write(room, compressing, broadcast, broadcast.compressed)
+        if plain:
+            self._write(room, plain, broadcast, broadcast.frames)
+        saved = len(broadcast.frames) - len(broadcast.compressed)
+        self.saved_bytes += len(compressing) * saved
+
+    def _write(
+        self, room: LocalRoom, writers: Sequence[Sink], broadcast: Broadcast, frames: bytes
+    ) -> None:
+        for writer, error in fan_out(writers, broadcast, frames):
             self._remove(room, writer)
             logger.error(
                 "A member of %s can't be written to and was removed", room.name, exc_info=error
             )
         count = len(writers)
         self.delivered += count * len(broadcast.texts)
-        self.written_bytes += count * len(broadcast.frames)
+        self.written_bytes += count * len(frames)
 
     def _remove(self, room: LocalRoom, writer: Sink) -> None:
         """Remove the member that is written to by `writer`. O(n), to keep writing cheap."""
@@ -531,5 +554,10 @@ class Hub:
         for sink, its_writer in room.sinks.items():
             if its_writer is writer:
                 del room.sinks[sink]
-                self.members -= 1
+                self._count_out(room, sink)
                 return
+
+    def _count_out(self, room: LocalRoom, sink: Sink) -> None:
+        self.members -= 1
+        if room.compressing and getattr(sink, "compression", None) is not None:
+            room.compressing -= 1

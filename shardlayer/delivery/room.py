@@ -164,10 +164,14 @@ class LocalRoom:
         position: Where the room's members are; None if it keeps no history, or is new.
         held: Publications that wait for an answer, in the order in which they were heard.
         asked: How many of these were heard before the last question was put.
+        compressing: How many of its sinks take compressed frames.
         special: What it does beside delivering; None for most.
     """
 
-    __slots__ = ("asked", "channels", "held", "name", "position", "sinks", "special", "state")
+    __slots__ = (
+        *("asked", "channels", "compressing", "held", "name", "position", "sinks"),
+        *("special", "state"),
+    )
 
     def __init__(self, name: str, special: SpecialRoom | None = None) -> None:
         self.name = name
@@ -178,6 +182,7 @@ class LocalRoom:
         self.position: Position | None = None
         self.held: list[Publication] = []
         self.asked = 0
+        self.compressing = 0
 
     def __len__(self) -> int:
         """Return the number of members."""

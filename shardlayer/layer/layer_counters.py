@@ -35,6 +35,7 @@ class LayerCounters:
     Attributes:
         delivered: Messages written to members of rooms.
         written_bytes: Bytes of the frames that were written to members of rooms.
+        saved_bytes: Bytes by which these are fewer because broadcasts were compressed.
         backlog_bytes: Bytes of publications that arrived and are not written yet, now.
         unwanted: Publications that came for a room whose last member had just left.
         failed_members: Members that were removed because writing to them raised.
@@ -66,6 +67,7 @@ class LayerCounters:
 
     delivered: int = 0
     written_bytes: int = 0
+    saved_bytes: int = 0
     backlog_bytes: int = 0
     unwanted: int = 0
     failed_members: int = 0

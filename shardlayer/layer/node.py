@@ -146,6 +146,7 @@ class Node(Hearing):
         return LayerCounters(
             delivered=sum(hub.delivered for hub in hubs),
             written_bytes=sum(hub.written_bytes for hub in hubs),
+            saved_bytes=sum(hub.saved_bytes for hub in hubs),
             backlog_bytes=sum(hub.backlog for hub in hubs),
             unwanted=sum(hub.unwanted for hub in hubs),
             failed_members=sum(hub.failed for hub in hubs) + self._announcements.failed,

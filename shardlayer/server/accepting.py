@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from shardlayer.core.client_addresses import AddressKey
 from shardlayer.server import server_events
 from shardlayer.server.connection import ConnectionState
+from shardlayer.server.deflate import Inflating
 from shardlayer.server.handshake import NO_HEADERS, Opening
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.inbox import Message
@@ -53,6 +54,10 @@ class Accepting(Reading):
         self._opening = None
         self._frames = opening.frames
         self._frames.extensions = [self._reader]
+        if opening.agreement is not None:
+            self._inflating = Inflating(opening.agreement)
+            self._frames.extensions.append(self._inflating)
+            counters.compressed += 1
         self.state = ConnectionState.OPEN
         counters.accepted += 1
         self.sink.send_soon(answer)

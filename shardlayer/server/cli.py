@@ -17,6 +17,7 @@ from daphne.server import Server as DaphneServer
 
 from shardlayer.aio.garbage import GC_THRESHOLD, exit_quickly, spare_collections
 from shardlayer.aio.open_files import raise_file_limit, room_for_connections
+from shardlayer.core.compression import MAX_LEVEL, MIN_CLIENTS, MIN_SIZE, Compression
 from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.drain import DRAIN_SECONDS
 from shardlayer.server.endpoints import BACKLOG
@@ -56,6 +57,22 @@ _LIMITS = (
         *("--capacity", "CONNECTIONS", 0),
         "How many connections it may hold, at most what its limit on open files has room for; a "
         "WebSocket beyond them is answered with 503",
+    ),
+)
+
+_OF_COMPRESSION = (
+    (
+        *("--websocket-compression", "LEVEL", 0),
+        "How broadcasts are compressed for WebSocket clients that offer permessage-deflate, once "
+        "for all of a room: 1 is fast, 9 compresses best, 0 is not at all",
+    ),
+    (
+        *("--websocket-compression-min-size", "BYTES", MIN_SIZE),
+        "From which size on a message is compressed",
+    ),
+    (
+        *("--websocket-compression-min-clients", "CLIENTS", MIN_CLIENTS),
+        "With how many clients here that take it a room's messages are compressed",
     ),
 )
 
@@ -125,6 +142,14 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
                 help=f"{text}; 0 is no limit (default: %(default)s)",
                 default=default,
             )
+        for name, unit, default, text in _OF_COMPRESSION:
+            self.parser.add_argument(
+                name,
+                type=_not_negative,
+                metavar=unit,
+                help=f"{text} (default: %(default)s)",
+                default=default,
+            )
         self.parser.add_argument(
             "--backlog",
             type=_positive,
@@ -170,12 +195,15 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
                 f"--drain-seconds {options.drain_seconds:g} needs --shutdown-timeout "
                 f"{options.drain_seconds + RESERVED:g} or more: what follows takes time as well"
             )
+        if options.websocket_compression > MAX_LEVEL:
+            self.parser.error(f"--websocket-compression is at most {MAX_LEVEL}")
         listens = options.balancer is None or _names_endpoint(options)
         self.server_class = partial(
             self.server_class,
             client_buffer_limit=options.client_buffer_limit,
             client_frame_rate=options.client_frame_rate,
             client_message_timeout=options.client_message_timeout,
+            compression=_compression(options),
             http_max_body_size=options.http_max_body_size,
             http_request_timeout=options.http_request_timeout,
             limits=ConnectionLimits(**{name: getattr(options, name) for name in _OF_CONNECTIONS}),
@@ -207,6 +235,16 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
         # Before the server listens: it takes a tenth of a second.
         self._process.enter_context(spare_collections(self._gc_threshold))
         return application
+
+
+def _compression(options: argparse.Namespace) -> Compression | None:
+    if not options.websocket_compression:
+        return None
+    return Compression(
+        level=options.websocket_compression,
+        min_size=options.websocket_compression_min_size,
+        min_clients=options.websocket_compression_min_clients,
+    )
 
 
 def _names_endpoint(options: argparse.Namespace) -> bool:

@@ -14,6 +14,7 @@ import asyncio
 import sys
 from enum import IntEnum
 
+from shardlayer.core.compression import Compression
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.inbox import Inbox
 from shardlayer.server.sink import SocketSink
@@ -100,11 +101,14 @@ class Connection:
         else:
             self._transport.loseConnection()
 
-    def _attach(self, transport: Transport, *, follows_http: bool) -> None:
+    def _attach(
+        self, transport: Transport, *, follows_http: bool, compression: Compression | None
+    ) -> None:
         self._transport = transport
         self.inbox = Inbox(self)
         sink_class = SocketSink if is_plain(transport) else TransportSink
-        self.sink = sink_class(self, transport, self._server.client_buffer_limit or sys.maxsize)
+        limit = self._server.client_buffer_limit or sys.maxsize
+        self.sink = sink_class(self, transport, limit, compression)
         if follows_http:
             self.sink.follow()
 

@@ -25,6 +25,7 @@ from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+from shardlayer.server.deflate import Agreement, MalformedOffer, agree
 from shardlayer.server.opening_check import check_opening
 from shardlayer.server.parser import let_go
 from shardlayer.server.request import BadHead, Head, read_head
@@ -39,6 +40,7 @@ MessageLimits = tuple[int | None, int | None]
 
 HeaderList = Iterable[Iterable[bytes]]
 
+_EXTENSIONS = "Sec-WebSocket-Extensions"
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -76,6 +78,7 @@ class Opening:
         offered: The subprotocols that the client offers, in its order of preference.
         early: Bytes that the client sent before it had an answer.
         denial: The head of the denial response that the application has begun; empty when sent.
+        agreement: What was agreed on of compression, if anything.
         follows_http: Whether the connection has served HTTP before, so that an answer may still
             be on its way.
     """
@@ -83,6 +86,7 @@ class Opening:
     __slots__ = (
         "_accept_key",
         "_server_name",
+        "agreement",
         "denial",
         "early",
         "follows_http",
@@ -92,9 +96,17 @@ class Opening:
     )
 
     def __init__(
-        self, data: bytes, server_name: str, limits: MessageLimits, *, follows_http: bool = False
+        self,
+        data: bytes,
+        server_name: str,
+        limits: MessageLimits,
+        *,
+        follows_http: bool = False,
+        compresses: bool = False,
     ) -> None:
         """Read and check a request's head, blank line included.
+
+        `compresses` says whether compression is agreed on with a client that offers it.
 
         Raises:
             HandshakeRefused: If it is no valid opening handshake.
@@ -107,9 +119,14 @@ class Opening:
         frames = ServerProtocol(state=OPEN, max_size=limits, logger=PROTOCOL_LOGGER)
         try:
             self._accept_key, self.offered = check_opening(head, frames)
+            self.agreement: Agreement | None = agree(head) if compresses else None
         except InvalidHandshake as error:
             let_go(frames)
             raise HandshakeRefused(_refusal(error, server_name)) from error
+        except MalformedOffer as error:
+            let_go(frames)
+            refusal = _refusal(InvalidHeader(_EXTENSIONS), server_name)
+            raise HandshakeRefused(refusal) from error
         self.frames = frames
         self.head: Head | None = head
         self._server_name = server_name
@@ -129,6 +146,8 @@ class Opening:
         lines = [_SWITCHING + self._accept_key]
         if subprotocol is not None:
             lines.append(f"{_SUBPROTOCOL}: {self._as_offered(subprotocol)}")
+        if self.agreement is not None:
+            lines.append(f"{_EXTENSIONS}: {self.agreement.answer}")
         server_name = self._server_name
         for name, value in checked_headers(headers):
             if name.lower() in _OWN_HEADERS:

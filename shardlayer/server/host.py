@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from shardlayer.core.compression import Compression
 from shardlayer.server.address_limits import AddressLimits
 from shardlayer.server.awaited_requests import AwaitedRequests
 from shardlayer.server.connection_limits import ConnectionLimits
@@ -46,6 +47,7 @@ class WebSocketHost(ScopeOptions, Protocol):
     client_buffer_limit: int
     client_frame_rate: int
     client_message_timeout: float
+    compression: Compression | None
     is_draining: bool
     ping_interval: float
     ping_timeout: float

@@ -35,7 +35,19 @@ class MessageReader(Extension):
         self._is_text = False
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """Return the frame as it is; raise UnicodeDecodeError for text that isn't UTF-8."""
+        """Return the frame as it is; raise UnicodeDecodeError for text that isn't UTF-8.
+
+        Raises ProtocolError for that if the frame has a reserved bit set: who compresses without
+        an agreement is told so (RFC 7692, 6).
+        """
+        try:
+            self._check_text(frame)
+        except UnicodeDecodeError:
+            frame.check()
+            raise
+        return frame
+
+    def _check_text(self, frame: Frame) -> None:
         opcode = frame.opcode
         if opcode is Opcode.TEXT:
             if frame.fin:
@@ -47,7 +59,6 @@ class MessageReader(Extension):
             self._decoder.decode(bytes(frame.data), frame.fin)
             if frame.fin:
                 self._decoder = None
-        return frame
 
     def encode(self, frame: Frame) -> Frame:
         """Return the frame as it is."""

@@ -51,7 +51,7 @@ def ordinary_accept_key(head: Head) -> str | None:
     ):
         return None
     key = values.get(b"sec-websocket-key", b"")
-    # No extension is ever agreed on, and whose pages may connect is for the application to say.
+    # Extensions are looked at elsewhere; whose pages may connect is for the application to say.
     return accept_key(key.decode("ascii")) if _is_key(key) else None
 
 

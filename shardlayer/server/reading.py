@@ -15,6 +15,7 @@ from websockets.frames import Frame
 from websockets.server import ServerProtocol
 
 from shardlayer.server.connection import Connection, ConnectionState
+from shardlayer.server.deflate import Inflating
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.keepalive import Keepalive
 from shardlayer.server.messages import MessageReader
@@ -35,6 +36,7 @@ class Reading(Connection):
 
     __slots__ = (
         "_frames",
+        "_inflating",
         "_keepalive",
         "_paid_until",
         "_reader",
@@ -47,6 +49,7 @@ class Reading(Connection):
         super().__init__(server)
         self._frames: ServerProtocol | None = None  # from acceptance on
         self._reader = MessageReader()
+        self._inflating: Inflating | None = None  # where compression was agreed on
         self._keepalive = Keepalive(now)
         self._rest = b""  # read and not parsed
         self._turn: asyncio.Handle | None = None  # that parses more of it
@@ -116,7 +119,10 @@ class Reading(Connection):
             self._transport.resumeProducing()
 
     def _take(self, frames: ServerProtocol, data: bytes, now: float) -> int:
-        """Parse bytes, pass on the messages that they complete, and return how many frames."""
+        """Parse bytes, pass on the messages that they complete, and return how many frames.
+
+        What a compressed message grows by counts as more frames.
+        """
         frames.receive_data(data)
         events = frames.events_received()
         is_open = self.state is ConnectionState.OPEN
@@ -132,9 +138,12 @@ class Reading(Connection):
             self._unfinished_since = None
         elif completed or self._unfinished_since is None:
             self._unfinished_since = now
-        if events:
-            self._charge(frames, len(events), now)
-        return len(events)
+        count = len(events)
+        if self._inflating is not None:
+            count += self._inflating.take_work()
+        if count:
+            self._charge(frames, count, now)
+        return count
 
     def _charge(self, frames: ServerProtocol, count: int, now: float) -> None:
         """Close a client that sends more frames than it may."""

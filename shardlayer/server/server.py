@@ -20,6 +20,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 
 from shardlayer.aio.deadlines import Deadlines
+from shardlayer.core.compression import Compression
 from shardlayer.server.address_limits import AddressLimits
 from shardlayer.server.adopting import adopt
 from shardlayer.server.awaited_requests import AwaitedRequests
@@ -59,6 +60,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         client_frame_rate: Frames a second, on average over 10 s, that a client may send before it
             is closed with 4029.
         client_message_timeout: Seconds that a message may take to arrive, else 1008.
+        compression: How broadcasts are compressed for clients that offer it; None: not.
         http_max_body_size: Bytes of a request's body, past which it is refused with 413.
         http_request_timeout: Seconds that a request may take to arrive, else 408.
         limits: On connections.
@@ -87,6 +89,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         client_buffer_limit: int = CLIENT_BUFFER_LIMIT,
         client_frame_rate: int = FRAME_RATE,
         client_message_timeout: float = MESSAGE_TIMEOUT,
+        compression: Compression | None = None,
         http_max_body_size: int = HTTP_MAX_BODY_SIZE,
         http_request_timeout: float = HTTP_REQUEST_TIMEOUT,
         drain_seconds: float = DRAIN_SECONDS,
@@ -109,6 +112,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         self.client_buffer_limit: int = client_buffer_limit
         self.client_frame_rate = client_frame_rate
         self.client_message_timeout = client_message_timeout
+        self.compression = compression
         self.http_max_body_size = http_max_body_size
         self.http_request_timeout = http_request_timeout
         self.limits = limits

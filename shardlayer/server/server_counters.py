@@ -11,6 +11,7 @@ class ServerCounters:
 
     Attributes:
         accepted: WebSockets that the application accepted.
+        compressed: Of these, those whose client takes compressed messages.
         rejected: Handshakes answered with anything but 101: bad ones and denied ones.
         slow_closed: Clients closed with 4008 because too many bytes waited for them.
         fast_closed: Clients closed with 4029 because they sent too many frames.
@@ -34,6 +35,7 @@ class ServerCounters:
     """
 
     accepted: int = 0
+    compressed: int = 0
     rejected: int = 0
     slow_closed: int = 0
     fast_closed: int = 0

@@ -19,6 +19,7 @@ import errno
 from collections.abc import Callable
 from typing import Protocol
 
+from shardlayer.core.compression import Compression
 from shardlayer.core.frames import Broadcast
 from shardlayer.server.client_backlog import Backlog
 from shardlayer.server.scope_part import ScopePart
@@ -45,10 +46,17 @@ class SocketSink(ScopePart):
 
     __slots__ = (
         "_backlog", "_drained", "_early", "_farewell", "_finished", "_limit", "_owner", "_paced",
-        "_transport", "_waits", "send_frames",
+        "_transport", "_waits", "compression", "send_frames",
     )  # fmt: skip
 
-    def __init__(self, owner: SinkOwner, transport: Transport, limit: int) -> None:
+    def __init__(
+        self,
+        owner: SinkOwner,
+        transport: Transport,
+        limit: int,
+        compression: Compression | None = None,
+    ) -> None:
+        self.compression = compression
         self._owner: SinkOwner | None = owner
         self._transport = transport
         self._limit = limit
@@ -68,7 +76,10 @@ class SocketSink(ScopePart):
 
         A client for which more than the limit waits already is closed with 4008 instead.
         """
-        self.send_data(broadcast.frames)
+        if self.compression is not None and broadcast.compressed is not None:
+            self.send_data(broadcast.compressed)
+        else:
+            self.send_data(broadcast.frames)
 
     def settle(self, frames: bytes, sent: int, error: Exception | None) -> None:
         """Queue what the kernel did not take; drop all that comes if the client is gone."""

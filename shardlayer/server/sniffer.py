@@ -168,7 +168,11 @@ def open_websocket(
         return
     try:
         opening = Opening(
-            head, server.server_name, server.message_limits, follows_http=follows_http
+            head,
+            server.server_name,
+            server.message_limits,
+            follows_http=follows_http,
+            compresses=server.compression is not None,
         )
     except HandshakeRefused as refusal:
         counters.rejected += 1

@@ -50,7 +50,8 @@ class WebSocketProtocol(Accepting):
         client, host = addresses(transport)
         if host is not None:
             transport.setTcpNoDelay(True)
-        self._attach(transport, follows_http=opening.follows_http)
+        compression = None if opening.agreement is None else server.compression
+        self._attach(transport, follows_http=opening.follows_http, compression=compression)
         head, opening.head = opening.head, None
         self._client = client
         try:
@@ -223,7 +224,7 @@ class WebSocketProtocol(Accepting):
         text, data = message.get("text"), message.get("bytes")
         if text is not None and data is None:
             if frames.state is WebSocketState.OPEN:
-                # Without a wire extension, and none is ever agreed on, it is what a hub writes.
+                # What a hub writes. A message need not be compressed where that was agreed on.
                 self.sink.send_paced(text_frame(text.encode()))
                 return
             frames.send_text(text.encode())  # which says what is wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shardlayer.core.compression import Compression
 from shardlayer.server.client_backlog import Backlog
 from shardlayer.server.sink import SinkOwner, SocketSink
 from shardlayer.server.transports import Transport
@@ -21,8 +22,14 @@ class TransportSink(SocketSink):
     def _sender(self) -> Callable[[bytes], int]:
         return self._pass_on
 
-    def __init__(self, owner: SinkOwner, transport: Transport, limit: int) -> None:
-        super().__init__(owner, transport, limit)
+    def __init__(
+        self,
+        owner: SinkOwner,
+        transport: Transport,
+        limit: int,
+        compression: Compression | None = None,
+    ) -> None:
+        super().__init__(owner, transport, limit, compression)
         self._paused = False
         transport.registerProducer(self, True)
 

@@ -31,6 +31,8 @@ OTHER_SETTINGS = {
 OTHER_OPTIONS = {
     *("--blocking-threshold", "--drain-seconds", "--hang-timeout", "--shutdown-timeout"),
     *("--gc-threshold", "--fd", "--port", "--verbosity"),
+    "--websocket-compression",
+    *("--websocket-compression-min-size", "--websocket-compression-min-clients"),
 }
 
 # What is counted, and is no limit.
@@ -45,7 +47,7 @@ OTHER_COUNTERS = {
     *("signed_out", "put_out", "renewals_asked"),
     *("streams", "streams_open", "streams_resumed"),
     *("expired_closed", "notes_taken", "notes_refused"),
-    *("accepted°", "adopted°", "drained°", "refused_stopping°", "loop_blocked°"),
+    *("accepted°", "adopted°", "drained°", "refused_stopping°", "loop_blocked°", "compressed°"),
 }
 
 

@@ -32,3 +32,11 @@ def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
     """A server that believes its proxy."""
     with ServerProcess(tmp_path_factory.mktemp("proxy"), *LOOPBACK, "--proxy-headers") as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def compressing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that agrees on compression."""
+    options = ("--websocket-compression", "6", "--websocket-max-message-size", "100000")
+    with ServerProcess(tmp_path_factory.mktemp("deflate"), *LOOPBACK, *options) as process:
+        yield process

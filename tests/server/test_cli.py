@@ -46,6 +46,9 @@ def test_options() -> None:
         "--http-max-body-size",
         "--http-request-timeout",
         "--shutdown-timeout",
+        "--websocket-compression",
+        "--websocket-compression-min-clients",
+        "--websocket-compression-min-size",
         "--worker-name",
     }
     assert options(daphnes) <= options(ours)
@@ -71,6 +74,10 @@ def test_options() -> None:
         ("--shutdown-timeout", "17"),
         ("--hang-timeout", "nan"),
         ("--blocking-threshold", "-0.1"),
+        ("--websocket-compression", "-1"),
+        ("--websocket-compression", "10"),
+        ("--websocket-compression-min-size", "-1"),
+        ("--websocket-compression-min-clients", "some"),
     ],
 )
 def test_bad_value(option: str, value: str) -> None:

@@ -1,0 +1,137 @@
+"""permessage-deflate (RFC 7692) between a client and the server: the agreement, and what comes in.
+
+What goes out is in shardlayer/core/compression.py. Neither side keeps its window from one message
+to the next: the server promises it (`server_no_context_takeover`) so that one compressed frame is
+for all clients, and asks for it (`client_no_context_takeover`) so that an idle connection holds no
+window of 32 KiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from http import HTTPStatus
+from typing import NamedTuple
+
+from websockets.datastructures import Headers
+from websockets.exceptions import NegotiationError
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import (
+    PerMessageDeflate,
+    ServerPerMessageDeflateFactory,
+)
+from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import ExtensionParameter
+
+from shardlayer.core.compression import WINDOW_BITS
+from shardlayer.server.request import Head
+
+_EXTENSIONS = "Sec-WebSocket-Extensions"
+_SAME_WORK = 16 * 1024  # bytes that a client's messages grow by, which count as one more frame
+
+
+class Agreement(NamedTuple):
+    """What was agreed on with a client.
+
+    Attributes:
+        answer: The header of the 101 response that says so.
+        client_window_bits: The window of the client's messages.
+    """
+
+    answer: str
+    client_window_bits: int
+
+
+class MalformedOffer(ValueError):
+    """What the client offers is no list of extensions."""
+
+
+class Inflating(PerMessageDeflate):
+    """Takes a client's messages, compressed or not; what goes out is not touched.
+
+    A message that grows past the connection's limit ends the connection with 1009 when it does so,
+    one that is not compressed as agreed with 1002.
+    """
+
+    def __init__(self, agreement: Agreement) -> None:
+        super().__init__(
+            remote_no_context_takeover=True,
+            local_no_context_takeover=True,
+            remote_max_window_bits=agreement.client_window_bits,
+            local_max_window_bits=WINDOW_BITS,
+        )
+        self._grown = 0  # bytes, by which messages have
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
+        """Return the frame without compression."""
+        decoded = super().decode(frame, max_size=max_size)
+        self._grown += len(decoded.data) - len(frame.data)
+        return decoded
+
+    def encode(self, frame: Frame) -> Frame:
+        """Return the frame as it is: an application's own message is for one client."""
+        return frame
+
+    def take_work(self) -> int:
+        """Return how many frames the work was worth since the last call, beside those that came.
+
+        A client may make a server work by 1,000 bytes for each that it sends.
+        """
+        frames, self._grown = divmod(max(self._grown, 0), _SAME_WORK)
+        return frames
+
+
+def agree(head: Head) -> Agreement | None:
+    """Return what can be agreed on with a client that asks so; None if nothing.
+
+    Raises:
+        MalformedOffer: A client must not be served then (RFC 6455, 9.1).
+    """
+    offers = [value for name, value in head.headers if name == b"sec-websocket-extensions"]
+    return _agreement_on(b", ".join(offers)) if offers else None
+
+
+@lru_cache(maxsize=256)  # clients of one kind offer the same; a head's limit is that of an entry
+def _agreement_on(offers: bytes) -> Agreement | None:
+    protocol = ServerProtocol(extensions=[_Factory()])
+    response = protocol.accept(Request("/", _handshake(offers)))
+    if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        raise MalformedOffer
+    for extension in protocol.extensions:
+        if isinstance(extension, PerMessageDeflate):
+            return Agreement(response.headers[_EXTENSIONS], extension.remote_max_window_bits)
+    return None
+
+
+class _Factory(ServerPerMessageDeflateFactory):
+    """Declines an offer (RFC 7692, 7.1) that asks for a smaller window than ours has."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            server_no_context_takeover=True,
+            client_no_context_takeover=True,
+            server_max_window_bits=WINDOW_BITS,
+        )
+
+    def process_request_params(
+        self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
+    ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
+        answer, extension = super().process_request_params(params, accepted_extensions)
+        if extension.local_max_window_bits < WINDOW_BITS:
+            raise NegotiationError("the client takes smaller windows alone")
+        return answer, extension
+
+
+def _handshake(offers: bytes) -> Headers:
+    """Return the headers of a good handshake that offers these extensions."""
+    return Headers(
+        {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+            "Sec-WebSocket-Version": "13",
+            _EXTENSIONS: offers.decode("latin-1"),
+        }
+    )
