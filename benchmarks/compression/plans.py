@@ -42,7 +42,7 @@ def _peer(name: str, number: int) -> Peer:
     options = (
         ()
         if name == OFF
-        else ("--websocket-compression=1", "--websocket-compression-min-clients=1")
+        else ("--websocket-compression=6", "--websocket-compression-min-clients=1")
     )
     return replace(
         OURS,

@@ -26,10 +26,11 @@ def table(stamp: str, size: int = SIZE) -> bytes:
         rows.append(
             {
                 "id": chance.randrange(10_000_000),
-                "customer": f"{chance.choice(_NAMES)} {chance.choice(_NAMES)}",
-                "state": chance.choice(_STATES),
-                "total": chance.randrange(100_000) / 100,
-                "at": f"2026-11-{chance.randrange(1, 31):02}T{chance.randrange(24):02}:"
+                "customer_name": f"{chance.choice(_NAMES)} {chance.choice(_NAMES)}",
+                "status": chance.choice(_STATES),
+                "total_amount": chance.randrange(100_000) / 100,
+                "currency": "EUR",
+                "created_at": f"2026-11-{chance.randrange(1, 31):02}T{chance.randrange(24):02}:"
                 f"{chance.randrange(60):02}:{chance.randrange(60):02}Z",
             }
         )

@@ -18,7 +18,7 @@ from typing import TypeVar
 from shardlayer.core.frames import COMPRESSED_TEXT, Broadcast, text_frame
 
 WINDOW_BITS = 12  # a window of 4 KiB: a client that can take less is written plain frames
-_MEMORY_LEVEL = 7  # of zlib: 1 to 9; larger ones take longer to set up than they save
+_MEMORY_LEVEL = 5  # of zlib: 1 to 9; larger ones bring nothing with so small a window
 _STEP = 65_536  # bytes that are compressed before the event loop gets a turn
 _TAIL = len(b"\x00\x00\xff\xff")  # what ends a message, and is not sent (RFC 7692, 7.2.1)
 
@@ -42,7 +42,7 @@ class Compression:
             the room's messages are sent as they are, since so few don't pay for compressing them.
     """
 
-    level: int = 1
+    level: int = 6
     min_size: int = MIN_SIZE
     min_clients: int = MIN_CLIENTS
 
