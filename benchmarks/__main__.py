@@ -56,6 +56,8 @@ from benchmarks.peers.base import Peer, Unavailable
 from benchmarks.plans import sized
 from benchmarks.presence.plans import run_presence
 from benchmarks.presence.targets import presence_table, presence_targets
+from benchmarks.regression.plans import run_regression
+from benchmarks.regression.targets import regression_table, regression_targets
 from benchmarks.results import Samples, write_results
 from benchmarks.rig import NotDelivering
 from benchmarks.rolling.plans import run_rolling
@@ -239,6 +241,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "observing": _of_plans(run_observing, observing_targets, observing_table),
     "admin": _of_plans(run_admin, admin_targets, admin_table),
     "balancer": _of_plans(run_balancer, balancer_targets, balancer_table),
+    "regression": _of_plans(run_regression, regression_targets, regression_table),
     "rolling": _of_plans(run_rolling, rolling_targets, rolling_table),
     "hostile": _hostile,
     "faults": _faults,

@@ -22,6 +22,7 @@ from benchmarks.layer.run import NAMES
 from benchmarks.observing.plans import PLANS as OBSERVING
 from benchmarks.peers import PEERS
 from benchmarks.presence.plans import PLANS as PRESENCE
+from benchmarks.regression.plans import PLANS as REGRESSION
 from benchmarks.rolling.plans import PLANS as ROLLING
 
 _MEASURES = {
@@ -32,6 +33,7 @@ _MEASURES = {
     "compression": tuple(COMPRESSION),
     "balancer": tuple(BALANCER),
     "rolling": tuple(ROLLING),
+    "regression": tuple(REGRESSION),
     "observing": tuple(OBSERVING),
     "admin": tuple(ADMIN),
 }
@@ -92,6 +94,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("history", "what it costs to keep publications, and what outages and slow clients do"),
         ("balancer", "one port for many workers, beside HAProxy and stock Daphne"),
         ("rolling", "what clients see of a rolling restart, and how fast all come back"),
+        ("regression", "does it still cost what it did? for continuous integration"),
         ("hostile", "what strangers send: does the worker stand it, and do others notice?"),
         ("presence", "what it costs to know who is in a room, and what a dead node leaves"),
         ("calm", "what a room that is written to seldom saves a worker"),

@@ -17,6 +17,7 @@ from benchmarks.peers.signed_in.peers import (
 )
 from benchmarks.peers.socketio.peer import SOCKETIO
 from benchmarks.peers.stock.peer import STOCK
+from benchmarks.peers.uvloop.peer import UVLOOP
 
 PEERS: dict[str, Peer] = {
     peer.name: peer
@@ -24,6 +25,7 @@ PEERS: dict[str, Peer] = {
         *(OURS, SEND, IDLE_DAPHNE, STOCK, SOCKETIO),
         *(SIGNED_ROOM, SESSION, STOCK_SESSION, TOKEN, JWT, NOTE),
         *(GUARDED, UNGUARDED),
+        UVLOOP,
     )
 }
 """By name, in the order of the tables."""

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.loadtest.client_frames import PONG, TEXT, UnexpectedFrame, masked_frame, split_frames
+from realtime.loadtest.client_frames import (
+    COMPRESSED,
+    PONG,
+    TEXT,
+    UnexpectedFrame,
+    masked_frame,
+    split_frames,
+)
 from shardlayer.core.frames import text_frame
 
 
@@ -55,3 +62,12 @@ def test_a_long_client_frame_is_refused() -> None:
     """The clients only ever send commands."""
     with pytest.raises(ValueError, match="short"):
         masked_frame(TEXT, b"x" * 65_536)
+
+
+def test_compressed_frames() -> None:
+    """Who asks for them is told which they are; for others they are an error."""
+    buffer = bytearray(b"\x81\x01a" + b"\xc1\x02bc")
+    found, _ = split_frames(buffer, len(buffer), compressed=True)
+    assert found == [(TEXT, 2, 3), (TEXT | COMPRESSED, 5, 7)]
+    with pytest.raises(UnexpectedFrame):
+        split_frames(buffer, len(buffer))

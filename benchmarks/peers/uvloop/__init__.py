@@ -1,0 +1,1 @@
+"""Us on uvloop's event loop."""

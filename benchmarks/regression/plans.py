@@ -1,0 +1,83 @@
+"""The measures of `regression`: ratios to what stands beside us and stays as it is.
+
+A machine's speed drifts, and that of a busy one by a factor of two, so nothing is said by a time.
+What can't become slower has its turns between ours: a C program for deliveries. Each pair of turns
+gives a ratio, and the median of many is what is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final, Self
+
+from benchmarks.broadcast import SIZE
+from benchmarks.layer.figures import Figure
+from benchmarks.machine import Placement
+from benchmarks.peers.base import Peer
+from benchmarks.peers.ours.peer import OURS
+from benchmarks.peers.send.peer import SEND
+from benchmarks.plans import Plan, run_plans
+from benchmarks.rig import Rig
+
+DELIVERY = "CPU per delivery / send(2)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Messages one by one to a room, as in `broadcast`, by us and by a loop of send(2) in C.
+
+    Attributes:
+        members: Clients of the room.
+        seconds: Of a turn.
+        pairs: Turns of each in a round, whose processes are new.
+        rounds: How often there are new processes, whose luck differs.
+    """
+
+    members: int = 500
+    seconds: float = 0.6
+    pairs: int = 9
+    rounds: int = 2
+
+    def quick(self) -> Self:
+        """Return the same for a look whether all of it works."""
+        return replace(self, members=50, seconds=0.1, pairs=2, rounds=1)
+
+    def run(self, placement: Placement, folder: Path) -> Iterator[Figure]:
+        """Yield the ratio of each pair of turns."""
+        SEND.build(folder)
+        peers = (OURS, SEND)
+        for round in range(self.rounds):
+            with ExitStack() as stack:
+                rigs = [stack.enter_context(Rig(peer, placement, folder)) for peer in peers]
+                for rig in rigs:
+                    rig.connect(self.members)
+                    rig.verify()
+                    self._turn(rig)  # warms it up
+                for pair in range(self.pairs):
+                    turns = rigs if pair % 2 else rigs[::-1]
+                    used = {rig.peer.name: self._turn(rig) for rig in turns}
+                    yield self._figure(used, peers, 1 + pair + round * self.pairs)
+
+    def _turn(self, rig: Rig) -> float:
+        """Return the nanoseconds that a delivery took of the server's CPU."""
+        rig.settle()
+        before = rig.usage().server
+        figures = rig.one_by_one(burst=1, size=SIZE, seconds=self.seconds)
+        return (rig.usage().server - before) / max(figures["received"], 1)
+
+    def _figure(self, used: Mapping[str, float], peers: tuple[Peer, Peer], pair: int) -> Figure:
+        ours, other = (used[peer.name] for peer in peers)
+        return Figure(
+            measure=DELIVERY, layer=OURS.name, round=pair, value=ours / other, unit="x", calls=1
+        )
+
+
+PLANS: Final[Mapping[str, Callable[[], Plan]]] = {"delivery": Delivery}
+"""By name. Another has its row in recorded.json too: its measure, and the ratio that is usual."""
+
+run_regression = partial(run_plans, PLANS)
+"""Runs those named."""

@@ -1,0 +1,46 @@
+"""What is still as good as it was; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from benchmarks.layer.figures import Figure
+from benchmarks.layer.tables import figures_table
+from benchmarks.statistics import Spread
+from benchmarks.targets import Target
+
+TOLERANCE = 1.25  # of what is recorded
+RECORDED = Path(__file__).with_name("recorded.json")
+
+
+def recorded() -> Mapping[str, float]:
+    """Return the usual ratio of each measure. Who makes it smaller writes the new one there."""
+    found: dict[str, float] = json.loads(RECORDED.read_text())
+    return found
+
+
+def regression_targets(figures: Sequence[Figure]) -> list[Target]:
+    """Return one target for each measure that is recorded."""
+    return [
+        Target(
+            measure=f"{measure}, recorded {usual:g}",
+            limit=usual * TOLERANCE,
+            unit="x",
+            measured=_spread(figures, measure),
+        )
+        for measure, usual in recorded().items()
+    ]
+
+
+def _spread(figures: Sequence[Figure], measure: str) -> Spread | None:
+    ratios = [each.value for each in figures if each.measure == measure and each.value is not None]
+    return Spread.of(ratios) if ratios else None
+
+
+def regression_table(figures: Sequence[Figure]) -> Table:
+    """Return one line per measure."""
+    return figures_table("Regression", "of", figures)

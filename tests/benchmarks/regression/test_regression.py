@@ -1,0 +1,67 @@
+"""A regression is caught: `regression` fails when we cost more than is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks.layer.figures import Figure
+from benchmarks.regression.plans import DELIVERY
+from benchmarks.regression.targets import TOLERANCE, recorded, regression_targets
+
+ROOT = Path(__file__).parents[3]
+
+
+def figures(ratios: list[float], measure: str = DELIVERY) -> list[Figure]:
+    """Return a figure for each pair of turns."""
+    return [
+        Figure(measure=measure, layer="ours", round=pair, value=ratio, unit="x", calls=1)
+        for pair, ratio in enumerate(ratios, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("factors", "is_reached"),
+    [
+        ([1.0] * 9, True),
+        ([1.2] * 9, True),
+        ([1.3] * 9, False),
+        ([1.0] * 5 + [9.0] * 4, True),  # noise in less than half of the pairs
+        ([1.3] * 5 + [1.0] * 4, False),
+    ],
+)
+def test_the_median_is_judged(factors: list[float], is_reached: bool) -> None:
+    """Past the tolerance it fails; single pairs do not matter."""
+    assert TOLERANCE == 1.25
+    usual = recorded()[DELIVERY]
+    targets = regression_targets(figures([usual * factor for factor in factors]))
+    found = {target.measure.partition(",")[0]: target.reached for target in targets}
+    assert found[DELIVERY] is is_reached
+    assert all(reached is None for name, reached in found.items() if name != DELIVERY)
+
+
+@pytest.mark.parametrize(("factor", "code"), [(1.0, 0), (1.3, 1)])
+def test_the_command_fails(
+    factor: float, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exit code is what continuous integration looks at."""
+
+    def measured(*_: Any, **__: Any) -> Iterator[Figure]:
+        for measure, usual in recorded().items():
+            yield from figures([usual * factor] * 3, measure)
+
+    monkeypatch.setitem(
+        command._MEASURE,  # type: ignore[index]
+        "regression",
+        command._of_plans(measured, regression_targets, command.regression_table),
+    )
+    assert command.main(["regression", "--json", str(tmp_path / "found.json")]) == code
+
+
+def test_continuous_integration_runs_it() -> None:
+    """With what bin/test has set up."""
+    assert "-m benchmarks regression" in (ROOT / ".ci" / "run").read_text()
