@@ -67,7 +67,7 @@ class Delivery:
         rig.settle()
         before = rig.usage().server
         figures = rig.one_by_one(burst=1, size=SIZE, seconds=self.seconds)
-        return (rig.usage().server - before) / max(figures["received"], 1)
+        return (rig.usage().server - before) / max(int(figures["received"]), 1)
 
     def _figure(self, used: Mapping[str, float], peers: tuple[Peer, Peer], pair: int) -> Figure:
         ours, other = (used[peer.name] for peer in peers)

@@ -11,7 +11,12 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.layer.figures import Figure
 from benchmarks.regression.plans import DELIVERY
-from benchmarks.regression.targets import TOLERANCE, recorded, regression_targets
+from benchmarks.regression.targets import (
+    TOLERANCE,
+    recorded,
+    regression_table,
+    regression_targets,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,9 +60,9 @@ def test_the_command_fails(
             yield from figures([usual * factor] * 3, measure)
 
     monkeypatch.setitem(
-        command._MEASURE,  # type: ignore[index]
+        command._MEASURE,
         "regression",
-        command._of_plans(measured, regression_targets, command.regression_table),
+        command._of_plans(measured, regression_targets, regression_table),
     )
     assert command.main(["regression", "--json", str(tmp_path / "found.json")]) == code
 
