@@ -1,4 +1,4 @@
-from __future__ import annotations
+"""What clients that only count know of RFC 6455."""
 
 from __future__ import annotations
 
