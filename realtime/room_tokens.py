@@ -61,7 +61,7 @@ def sign_room(
     connection stays in the room when it has expired; who joins again needs a new one.
 
     Args:
-        room: The room's name; no user's private room, whose rule is fixed.
+        room: The room's name; no user's own room, whose rule is fixed.
         user: The only user who may use it; a connection's user is found by its session, or by the
             token that it signed in with. Without it, or if anonymous, whoever has it may.
         session_key: A session of that user. A connection with its cookie is known to be theirs, and

@@ -125,7 +125,7 @@ def _publish_to_user(
     idempotency_key: str | None = None,
     using: str = DEFAULT_CHANNEL_LAYER,
 ) -> LayerCall[Position | None]:
-    """Publish `data` to a user's private room, and so to all of their devices.
+    """Publish `data` to a user's own room, and so to all of their devices.
 
     `user` is a user, or the primary key of one, which is not looked up. Takes, returns and raises
     what `publish` does. With `exclude` the other devices of the sender get it.

@@ -45,7 +45,7 @@ def issue_token(
 
     Args:
         user: A user who is saved.
-        rooms: Globs of rooms that it opens, whatever the rules say; no user's private room.
+        rooms: Globs of rooms that it opens, whatever the rules say; no user's own room.
         claims: What the rules get to know of its bearer, as JSON has it.
         expires: Seconds from now until it ends; at most, and without it, `TOKEN_MAX_AGE`.
 

@@ -28,7 +28,7 @@ PresenceMode = Literal["off", "kept", "told"]
 class Permissions:
     """Decides for one connection, by `REALTIME["ROOMS"]`.
 
-    A user's private room is decided first, and no rule is asked: only its user subscribes and sees
+    A user's own room is decided first, and no rule is asked: only its user subscribes and sees
     which devices are there, and no client publishes. A token may open rooms to its bearer. What a
     project's function or Django's permissions answered counts for RULE_MAX_AGE.
     """

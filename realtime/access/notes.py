@@ -65,7 +65,7 @@ def write_note(
     `is_signed` says of a room whether a token of its own opened it: no rule is asked about it.
 
     Rooms for which there is no place are left out: their rules are asked when the client is back.
-    Users' private rooms are, too: who they belong to is known without.
+    Users' own rooms are, too: who they belong to is known without.
     """
     payload: dict[str, Any] = {"i": time.time(), "m": credential.method, "f": _fingerprint(conf())}
     said: dict[str, Any] = {

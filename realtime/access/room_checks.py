@@ -6,7 +6,7 @@
 | realtime.E005 | what a rule's path, or `on_publish`, names is no function of the right arguments |
 | realtime.E006 | a rule names a permission of an app that is not installed |
 | realtime.E007 | CHANNEL_LAYERS and ROOMS contradict each other about histories |
-| realtime.E008 | a rule for users' private rooms, whose rule is fixed |
+| realtime.E008 | a rule for users' own rooms, whose rule is fixed |
 | realtime.W001 | AUTHORIZE and CLIENT_PUBLISH, which ROOMS replaces |
 | realtime.W002 | with --deploy: anyone may subscribe to some rooms, or see who is there |
 | realtime.W003 | with --deploy: anyone may publish to some rooms |

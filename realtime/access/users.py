@@ -1,4 +1,4 @@
-"""The private room of each user: what the server has to say to one person, on all their devices.
+"""The own room of each user: what the server has to say to one person, on all their devices.
 
 A room like any other, with history and offsets, but for two rules that nothing in `ROOMS`
 loosens: only its user subscribes to it, and only the server publishes to it. Every name
@@ -22,7 +22,7 @@ _is_plain = re.compile(r"[a-zA-Z0-9_-]{1,64}").fullmatch  # without periods, see
 
 
 def user_room(user: User | object) -> str:
-    """Return the name of a user's private room: the prefix and the primary key, `user.7`.
+    """Return the name of a user's own room: the prefix and the primary key, `user.7`.
 
     Takes a user, or the primary key of one, in any form that the key's field takes.
 

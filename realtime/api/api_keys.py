@@ -82,7 +82,7 @@ async def key_of_header(authorization: str | None) -> ApiKey:
 def require_room(key: ApiKey, room: str) -> None:
     """Raise ApiError unless a key opens a room.
 
-    A user's private room is opened only by a pattern that begins with USER_ROOM_PREFIX: `*` does
+    A user's own room is opened only by a pattern that begins with USER_ROOM_PREFIX: `*` does
     not reach into them. The workers' own rooms are opened by none.
     """
     prefix = conf().user_room_prefix

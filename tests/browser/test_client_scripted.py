@@ -462,7 +462,7 @@ client.subscribeToUser((data) => told.data.push(data))
 
 
 def test_following_ones_own_room(tab: Page) -> None:
-    """The private room's name is asked for, again if the connection went meanwhile."""
+    """The own room's name is asked for, again if the connection went meanwhile."""
 
     def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
         if "connect" not in command:

@@ -1,4 +1,4 @@
-"""The private room of each user: whose it is, who gets in, and what arrives there."""
+"""The own room of each user: whose it is, who gets in, and what arrives there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.realtime.users import cookie_of
 
 
 async def allow_all(user: object, room: str, claims: object) -> bool:
-    """Allow everything, as a project does that has not thought of private rooms."""
+    """Allow everything, as a project does that has not thought of own rooms."""
     return True
 
 
