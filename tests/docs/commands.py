@@ -77,7 +77,7 @@ def check_command(line: str, *, whole: bool = True) -> None:
         Refused: There is no such program, subcommand or option.
     """
     if "manage.py " in line:
-        line = _PLACEHOLDERS.sub(" ", line).replace(" SUBCOMMAND", " rooms")
+        line = _PLACEHOLDERS.sub(" ", line)
     words = shlex.split(line, comments=True)
     while words and re.fullmatch(r"\w+=.*", words[0]):  # variables
         words = words[1:]
@@ -124,7 +124,8 @@ def _check_django(name: str, arguments: list[str], *, whole: bool) -> None:
         parser.parse_args(arguments)
     except (CommandError, SystemExit) as error:
         asks_for_help = isinstance(error, SystemExit) and not error.code
-        if asks_for_help or (not whole and "arguments are required" in str(error)):
+        is_part = re.search(r"arguments are required|invalid choice: '[A-Z]+'", str(error))
+        if asks_for_help or (not whole and is_part):
             return
         raise Refused(f"manage.py {name} {' '.join(arguments)}: {error}") from error
 

@@ -24,7 +24,7 @@ from demo.embedded import EmbeddedValkey
 from tests import tools
 from tests.docs.blocks import PAGES, ROOT, Block, all_blocks, blocks_of
 from tests.docs.commands import Refused, check_command, check_grammar, commands_of
-from tests.docs.ways import EXCEPTIONS, OWN_TESTS, exception_of, way_of
+from tests.docs.ways import EXCEPTIONS, OWN_TESTS, blocks_by, exception_of, way_of
 
 SETTINGS = """
 import os
@@ -58,14 +58,9 @@ def owns_order(user, room, claims):
 """
 
 
-def of(way: str) -> list[Block]:
-    """Return the blocks that are run in one way."""
-    return [block for block in all_blocks() if way_of(block) == way]
-
-
 def places(way: str) -> pytest.MarkDecorator:
     """Have a test run for each block of a way."""
-    return pytest.mark.parametrize("block", of(way), ids=lambda block: block.place)
+    return pytest.mark.parametrize("block", blocks_by(way), ids=lambda block: block.place)
 
 
 def test_every_block_is_run_in_some_way() -> None:
@@ -101,7 +96,7 @@ def test_exceptions() -> None:
     """Few, each with a reason, and each still there."""
     assert len(EXCEPTIONS) == 4, "say here that there is one more, or one less"
     assert all(EXCEPTIONS.values())
-    found = Counter(exception_of(block) for block in of("exception"))
+    found = Counter(exception_of(block) for block in blocks_by("exception"))
     assert found == Counter(dict.fromkeys(EXCEPTIONS, 1))
 
 
@@ -119,7 +114,9 @@ def test_ways_have_tests() -> None:
     folders = (ROOT / "tests" / "docs", ROOT / "tests" / "javascript")
     sources = "".join(path.read_text() for folder in folders for path in folder.glob("test_*.py"))
     assert not {
-        way for way in ways if f'of("{way}")' not in sources and f'places("{way}")' not in sources
+        way
+        for way in ways
+        if f'blocks_by("{way}")' not in sources and f'places("{way}")' not in sources
     }
 
 
@@ -146,7 +143,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) -> dic
             "file": block.file,
         }
         for block in all_blocks()
-        if way_of(block) in ("python", "diff")
+        if block in blocks_by("python") + blocks_by("diff")
     ]
     done = subprocess.run(
         [sys.executable, "-m", "tests.docs.run_blocks"],
@@ -183,7 +180,9 @@ def code_of(block: Block, redis_url: str) -> str:
     return code.replace('("127.0.0.1", 6379)', f'"{redis_url}"')
 
 
-@pytest.mark.parametrize("block", of("python") + of("diff"), ids=lambda block: block.place)
+@pytest.mark.parametrize(
+    "block", blocks_by("python") + blocks_by("diff"), ids=lambda block: block.place
+)
 def test_python_runs(block: Block, ran: dict[str, str]) -> None:
     """In the page's order, with a real Redis; settings are loaded and checked."""
     assert block.place not in ran, ran[block.place]

@@ -15,8 +15,8 @@ from realtime.clients.protocol.parsing import parse
 from realtime.room_tokens import sign_room
 from realtime.testing import RealtimeCommunicator, memory_rooms
 from realtime.tokens import issue_token
-from tests.docs.blocks import ROOT, Block, all_blocks
-from tests.docs.ways import way_of
+from tests.docs.blocks import ROOT, Block
+from tests.docs.ways import blocks_by
 
 EPOCH = "k3xw91ab"  # that of the examples
 PUSHES = "".join(
@@ -58,11 +58,6 @@ def _whole(text: str) -> str:
     return "".join(parts)
 
 
-def of(way: str) -> list[Block]:
-    """Return the blocks that are run in one way."""
-    return [block for block in all_blocks() if way_of(block) == way]
-
-
 def lacking(shown: Any, real: Any, path: str = "") -> list[str]:
     """Return which fields the docs show, and what was really sent has not."""
     if isinstance(shown, dict):
@@ -86,7 +81,7 @@ def test_field_that_is_not_there_is_found_out() -> None:
     assert lacking({"a": [{"b": 1}], "d": 1}, {"a": [{"c": 3}]}) == [".a[].b", ".d"]
 
 
-@pytest.mark.parametrize("block", of("frames"), ids=lambda block: block.place)
+@pytest.mark.parametrize("block", blocks_by("frames"), ids=lambda block: block.place)
 def test_frames_are_json(block: Block) -> None:
     """What clients send, the server can read; what the server sends has words that it uses."""
     frames = frames_of(block.code)
@@ -112,7 +107,7 @@ def fetch(keys: list[str]) -> dict[str, dict[str, str]]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "block",
-    [block for block in of("frames") if "→" in block.code and "←" in block.code],
+    [block for block in blocks_by("frames") if "→" in block.code and "←" in block.code],
     ids=lambda block: block.place,
 )
 async def test_replies_have_what_is_shown(block: Block, settings: Settings) -> None:
@@ -155,7 +150,7 @@ def _without_errors(frame: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("block", of("event stream"), ids=lambda block: block.place)
+@pytest.mark.parametrize("block", blocks_by("event stream"), ids=lambda block: block.place)
 def test_event_stream_is_one(block: Block) -> None:
     """Fields of Server-Sent Events, whose data are frames."""
     for line in block.code.splitlines():

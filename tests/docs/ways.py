@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tests.docs.blocks import Block
+from tests.docs.blocks import Block, all_blocks
 
 # Pages whose tests run these languages: as a project of their own, with servers and a browser.
 OWN_TESTS: Mapping[tuple[str, str], str] = MappingProxyType(
@@ -73,6 +73,18 @@ def exception_of(block: Block) -> tuple[str, str] | None:
         if page == block.page and line.strip() in block.code:
             return page, line
     return None
+
+
+def blocks_by(way: str) -> list[Block]:
+    """Return the blocks that are run in one way; "unknown" are those that nothing runs."""
+    return [block for block in all_blocks() if _way_or_unknown(block) == way]
+
+
+def _way_or_unknown(block: Block) -> str:
+    try:
+        return way_of(block)
+    except LookupError:
+        return "unknown"
 
 
 def way_of(block: Block) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import Block, all_blocks
-from tests.docs.ways import way_of
+from tests.docs.blocks import all_blocks
+from tests.docs.ways import blocks_by
 from tests.javascript.conftest import PACKAGE
 
 # What the text speaks of and a block does not declare itself.
@@ -31,11 +31,6 @@ GIVEN = {
     "Table": "declare function Table(properties: any): any;",
 }
 SCRIPT = re.compile(r"<script(?! type=\"application)[^>]*>(.+?)</script>", re.DOTALL)
-
-
-def of(way: str) -> list[Block]:
-    """Return the blocks that are run in one way."""
-    return [block for block in all_blocks() if way_of(block) == way]
 
 
 # JavaScript does not say what the data of a room or an element is.
@@ -136,7 +131,7 @@ def compiled(node: str, folder: Path, files: dict[str, str]) -> str:
 
 def test_scripts_fit_the_client(said: str) -> None:
     """Each `script` and `typescript` block, and the scripts inside pages."""
-    assert len(scripts()) >= len(of("script")) + len(of("typescript")) + 2
+    assert len(scripts()) >= len(blocks_by("script")) + len(blocks_by("typescript")) + 2
     assert said == ""
 
 
