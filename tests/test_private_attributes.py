@@ -49,7 +49,7 @@ USED = {
     # aiokafka's in two: reading, and ending what Kafka does not let go.
     "realtime/kafka/reading/closing.py": (
         {
-            *("_client", "_coordinator", "_fetcher", "_sender"),
+            *("_client", "_coordinator", "_fetcher", "_pending_tasks", "_sender"),
             *("_stop_heartbeat_task", "_stop_commit_offsets_refresh_task"),
         },
         "tests/realtime/kafka/test_closing.py",

@@ -61,7 +61,9 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     Given back, a partition's work is finished and committed, unless its destination does not
     answer. What is left then is kept in case the partition comes back, which it does behind it,
-    paused; else it is dropped, and whoever has the partition begins with it.
+    paused; else it is dropped, and whoever has the partition begins with it. A partition that comes
+    back in the group's next generation goes on behind what was taken, committed or not: nobody else
+    had it.
 
     Args:
         topics: What to read.
@@ -108,6 +110,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._identified = asyncio.Event()  # whether they are those of what is assigned
         self._identifying: asyncio.Task[None] | None = None  # and sees that they stay so
         self._generation = 0  # of assignments
+        self._group_generation = 0  # as the group counts them
         self._passed_over = 0.0  # loop's time
         self._assigned = asyncio.Event()  # the work is that of the consumer's assignment
         self._changed = asyncio.Event()  # work ended, or will not for now
@@ -166,11 +169,11 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         except (Stopped, Rejoin) as reason:
             if isinstance(reason, MadeAgain):
                 self._begin_anew(reason.topics)
-            await self._settle()
+            await self._settle(insist=True)
             if isinstance(reason, Rejoin):
                 raise
         else:
-            await self._settle()
+            await self._settle(insist=True)
 
     async def aclose(self) -> None:
         """Leave the group and end everything, answered or not."""
@@ -207,10 +210,15 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation += 1
         logger.info("Reading %d partition(s) of %s.", len(assigned), ", ".join(self._topics))
         before, self._work = self._work, {}
+        generation = self._consumer.generation
+        nobody_else = generation == self._group_generation + 1  # had what we had and have
+        self._group_generation = generation
+        goes_on = set()
         for partition in assigned:
             work = before.pop(partition, None)
-            if work is not None and work.end is not None and not work.is_idle:
-                self._consumer.seek(partition, work.end)
+            if work is not None and work.end is not None and (nobody_else or not work.is_idle):
+                self._consumer.seek(partition, max(work.end, work.done or 0))
+                goes_on.add(partition)
             else:
                 work = PartitionWork(partition)
             self._work[partition] = work
@@ -224,7 +232,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._identifying is not None:
             self._identifying.cancel()
         self._identifying = asyncio.create_task(self._identify(), name="realtime: identify topics")
-        self._commits.release(assigned)
+        self._commits.release(goes_on if nobody_else else ())
         self._sync_pauses()
 
     async def _identify(self) -> None:
@@ -285,7 +293,10 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._changed.wait()
             return
         batches = await self._consumer.fetch(ready, wait=MAX_WAIT, most=MAX_RECORDS)
+        generation = self._generation
         await self._look_around(batches)
+        if generation != self._generation:
+            return  # given back meanwhile; what is behind what was taken is fetched again
         if batches and not self._assigned.is_set():  # aiokafka had told us of no assignment yet
             raise Rejoin("Records came before their partitions")
         # Asked for before anything is waited for: an assignment begins without knowing them.
@@ -359,7 +370,9 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         """Say whether a new partition's first records may be published now.
 
         Its marks are looked at first. While a shard is away they may stay unknown: a partition
-        that goes on where the group had committed may begin all the same, another is held.
+        whose log reaches as far as the group has committed may begin all the same, another is held.
+        Not only one that begins exactly there: a commit of before may have come later than the
+        question where to begin.
         """
         partition = work.partition
         await self._identified.wait()
@@ -370,7 +383,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         if known:
             await self._marks.settle(partition, log_end=log_end)
             return True
-        if await self._consumer.committed(partition) == offset:
+        committed = await self._consumer.committed(partition)
+        if committed is not None and committed <= log_end:
             return True
         if self._work.get(partition) is work:
             self._consumer.seek(partition, offset)
@@ -383,7 +397,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._unmarked.clear()
         self._sync_pauses()
 
-    async def _settle(self) -> None:
+    async def _settle(self, *, insist: bool = False) -> None:
         """Wait for what is under way, as far as it goes on, and commit."""
         deadline = asyncio.get_running_loop().time() + SETTLE_GRACE
         try:
@@ -393,7 +407,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._changed.wait()
         except TimeoutError:
             pass  # a destination is slow; what it has not acknowledged is not committed
-        await self._commits.flush(COMMIT_GRACE)
+        await self._commits.flush(COMMIT_GRACE, insist=insist)
 
     def _under_way(self) -> bool:
         busy = {partition for partition, work in self._work.items() if not work.is_idle}

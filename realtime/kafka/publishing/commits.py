@@ -46,10 +46,15 @@ class Commits:
         if self._pump is None and not self._held:
             self._pump = asyncio.create_task(self._run(), name="realtime: commit to Kafka")
 
-    async def flush(self, grace: float) -> None:
+    async def flush(self, grace: float, *, insist: bool = False) -> None:
         """Commit all that waits, and hold what comes from now on until `release`.
 
         A Kafka that does not answer in `grace` seconds is left to it.
+
+        Args:
+            grace: Seconds.
+            insist: Try again what fails, while there is time: the group may be between two
+                assignments. Not to be used while it waits for the caller.
         """
         self._held = True
         try:
@@ -58,12 +63,17 @@ class Commits:
                     if self._commit is None:
                         self._begin()
                     elif not await self._ended(self._commit):
-                        break
+                        if not insist:
+                            break
+                        await asyncio.sleep(INTERVAL)
         except TimeoutError:
             logger.warning("A commit failed, records will be read again: no answer from Kafka.")
 
     def release(self, partitions: Collection[TopicPartition]) -> None:
-        """Go on, with these partitions only: of the others somebody else commits."""
+        """Go on, and forget what waits of all partitions but these.
+
+        Somebody else may have had the others since, and have committed more.
+        """
         self._held = False
         waiting, self._waiting = self._waiting, {}
         for partition in waiting.keys() & set(partitions):

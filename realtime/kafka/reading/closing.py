@@ -24,8 +24,12 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, grace: float) -> bool:
     """
     stopping = asyncio.ensure_future(consumer.stop())
     done, _ = await asyncio.wait([stopping], timeout=grace)
-    if done:
+    if done and not stopping.cancelled():
         stopping.result()
+        return True
+    if done:  # it left the group, and then fell over a fetch that waited for its next try
+        await _end_fetches(consumer)
+        await consumer._client.close()
         return True
     await consumer._client.close()  # stop() would do it last
     done, _ = await asyncio.wait([stopping], timeout=CLOSING)
@@ -42,10 +46,20 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, grace: float) -> bool:
             )
         if fetcher is not None:
             await asyncio.wait([asyncio.ensure_future(fetcher.close())])
+            await _end_fetches(consumer)
     elif not stopping.cancelled():
         stopping.exception()  # of a request that was failed: told above
     await consumer._client.close()  # what was connected anew meanwhile
     return False
+
+
+async def _end_fetches(consumer: AIOKafkaConsumer) -> None:
+    """End all fetches: aiokafka's fetcher ends at the first that was cancelled while it slept."""
+    fetches = [task for task in consumer._fetcher._pending_tasks if not task.done()]
+    for task in fetches:
+        task.cancel()
+    if fetches:
+        await asyncio.wait(fetches)
 
 
 async def close_producer(producer: AIOKafkaProducer, *, grace: float) -> None:

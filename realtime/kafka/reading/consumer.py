@@ -62,6 +62,11 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         """The id that the group gave it; it gets another when it joins again."""
         return str(self._coordinator.member_id)
 
+    @property
+    def generation(self) -> int:
+        """The group's count of its assignments, of the one that this member knows."""
+        return int(self._coordinator.generation)
+
     async def fetch(
         self, partitions: Sequence[TopicPartition], *, wait: int, most: int
     ) -> Mapping[TopicPartition, Sequence[Any]]:

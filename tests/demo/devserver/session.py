@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import psutil
 
-from demo.embedded.ports import LOOPBACK, answers
+from demo.embedded.ports import LOOPBACK
 from tests.waiting import wait_until
 
 PATIENCE = 60.0  # seconds for a line to come, on a loaded machine
@@ -67,13 +68,13 @@ class Session:
             )
         assert text in self.output, f"{text!r} did not come in:\n{self.output}"
 
-    def wait_until_answers(self, port: int) -> None:
-        """Wait until a port takes connections.
+    def wait_until_serves(self, port: int) -> None:
+        """Wait until a port serves pages: a balancer's is open before it has a worker.
 
         Raises:
             AssertionError: The command ended before, or PATIENCE is over.
         """
-        wait_until(lambda: answers(port) or self._ended, within=PATIENCE)
+        wait_until(lambda: serves(port) or self._ended, within=PATIENCE, what=self.output)
         assert not self._ended, self.output
 
     def wait(self) -> int:
@@ -136,3 +137,15 @@ def fetch(port: int, path: str = "/") -> tuple[int, str]:
     """Return status and body of a page."""
     with urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=10) as response:
         return response.status, response.read().decode()
+
+
+def serves(port: int) -> bool:
+    """Say whether a worker answers there, itself or by its balancer."""
+    try:
+        return fetch(port, "/health/live")[0] == 200
+    except HTTPError as error:
+        if error.code != 503:  # the balancer's own, while it has no worker
+            raise
+        return False
+    except OSError:
+        return False

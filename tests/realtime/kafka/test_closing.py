@@ -14,6 +14,8 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
 
+GRACE = 20.0  # seconds, on a busy machine
+
 
 def connected(client: Any) -> int:
     """Return how many connections a client of aiokafka holds open."""
@@ -48,6 +50,22 @@ async def test_consumer_that_can_not_leave_its_group(brokers: Brokers, topic: st
     assert running()
     consumer._coordinator._maybe_leave_group = never
     assert not await close_consumer(consumer, grace=0.0)
+    assert running() == set()
+    assert connected(consumer._client) == 0
+
+
+async def test_consumer_whose_fetches_failed(brokers: Brokers, topic: str) -> None:
+    """aiokafka ends at the first fetch that is cancelled while it waits for its next try."""
+    consumer = AIOKafkaConsumer(
+        topic, **brokers.arguments(), group_id=topic, enable_auto_commit=False
+    )
+    await consumer.start()
+    await until(lambda: connected(consumer._client) >= 2)
+    fetches = {asyncio.create_task(never()) for _ in range(2)}
+    await asyncio.sleep(0)
+    consumer._fetcher._pending_tasks |= fetches
+    assert await close_consumer(consumer, grace=GRACE)
+    assert all(fetch.cancelled() for fetch in fetches)
     assert running() == set()
     assert connected(consumer._client) == 0
 

@@ -108,6 +108,21 @@ async def test_flush_commits_what_waits(consumer: RecordingConsumer, commits: Co
     assert {FIRST: 3} not in consumer.committed
 
 
+async def test_failed_commit_ends_with_its_assignment(
+    consumer: RecordingConsumer, commits: Commits
+) -> None:
+    """Who had the partition since then may have committed more, which it would take back."""
+    consumer.failure = CommitFailedError()
+    commits.note(FIRST, 1)
+    commits.note(SECOND, 2)
+    await commits.flush(GRACE)
+    consumer.failure = None
+    commits.release([SECOND])
+    await until(lambda: consumer.committed[-1] == {SECOND: 2})
+    await commits.flush(GRACE)
+    assert consumer.committed == [{FIRST: 1, SECOND: 2}, {SECOND: 2}]
+
+
 async def test_failed_commit_goes_with_the_next(
     consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,6 +134,20 @@ async def test_failed_commit_goes_with_the_next(
     commits.note(SECOND, 2)
     await until(lambda: consumer.committed[-1] == {FIRST: 1, SECOND: 2})
     assert caplog.messages == ["A commit failed, records will be read again: CommitFailedError."]
+
+
+async def test_last_flush_insists(consumer: RecordingConsumer, commits: Commits) -> None:
+    """A group between two assignments takes no commit, and does a moment later."""
+    consumer.failure = CommitFailedError()
+    commits.note(FIRST, 1)
+    flushing = asyncio.create_task(commits.flush(GRACE, insist=True))
+    await until(lambda: len(consumer.committed) >= 2)
+    consumer.failure = None
+    await flushing
+    assert consumer.committed[-1] == {FIRST: 1}
+    consumer.failure = CommitFailedError()
+    commits.note(FIRST, 2)
+    await commits.flush(0.05, insist=True)  # nor does it insist for longer
 
 
 async def test_flush_does_not_wait_forever(

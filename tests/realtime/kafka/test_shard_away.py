@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
 from realtime.kafka.brokers import Brokers
+from realtime.kafka.reading.consumer import Consumer
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer, ShardUnavailable
 from tests.realtime.conftest import channel_layers
@@ -147,6 +148,7 @@ async def test_rebalance_while_it_is_away(
 ) -> None:
     """Partitions that wait keep waiting, here or in another pool; the others go on in both."""
     caplog.set_level(logging.INFO, "realtime")
+    pools.session_timeout = 3000  # on a busy machine one of 1 s is not kept, again and again
     rooms = rooms_of(layer)
     alive = rooms[::2]
     await produce(brokers, topic, rooms, 10)
@@ -184,6 +186,43 @@ async def test_start_while_it_is_away(
     async with pools.running():
         await produce(brokers, topic, rooms, 100)
         await until(lambda: are_complete(layer, alive, 100), PATIENCE)
+        os.kill(second_server.pid, signal.SIGCONT)
+        await until(lambda: are_complete(layer, rooms, 100), PATIENCE)
+    await assert_once(layer, rooms, 10, 100)
+
+
+@pytest.mark.parametrize("late", [4, 60], ids=["backward", "forward"])
+async def test_start_while_it_is_away_and_a_commit_comes_late(
+    late: int,
+    brokers: Brokers,
+    topic: str,
+    layer: ShardedChannelLayer,
+    second_server: EmbeddedValkey,
+    pools: Pools,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One of before, which lands after the pool asked where to begin, holds no partition."""
+    rooms = rooms_of(layer)
+    alive = rooms[::2]
+    await produce(brokers, topic, rooms, 10)
+    async with pools.running():
+        await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
+    assert second_server.pid is not None
+    os.kill(second_server.pid, signal.SIGSTOP)
+    await produce(brokers, topic, rooms, 100)
+    moved = set()
+    committed = Consumer.committed
+
+    async def committed_meanwhile(self: Consumer, partition: TopicPartition) -> int | None:
+        moved.add(partition)
+        await self.commit({partition: (late, "")})
+        found: int | None = await committed(self, partition)
+        return found
+
+    monkeypatch.setattr(Consumer, "committed", committed_meanwhile)
+    async with pools.running():
+        await until(lambda: are_complete(layer, alive, 100), PATIENCE)
+        assert moved >= {TopicPartition(topic, number) for number in range(0, PARTITIONS, 2)}
         os.kill(second_server.pid, signal.SIGCONT)
         await until(lambda: are_complete(layer, rooms, 100), PATIENCE)
     await assert_once(layer, rooms, 10, 100)
