@@ -27,7 +27,11 @@ class RealtimeConfig(AppConfig):
         from realtime.rooms.layer_rooms import options_of_rooms
         from realtime.rooms.room_names import CONTROL_ROOM, NODES_ROOM
         from realtime.tracing.begin_tracing import begin_tracing
-        from shardlayer import reserve_room, set_room_source  # whose import registers its own
+        from shardlayer import (
+            ShardedChannelLayer,  # noqa: F401  # whose import registers its own checks
+            reserve_room,
+            set_room_source,
+        )
 
         set_room_source(options_of_rooms)
         reserve_room(CONTROL_ROOM, policy)

@@ -25,7 +25,8 @@ LAYERS = (
     {"delivery"},
     {"channels"},
     {"layer"},
-    {"consumers", "server", "balancer", "client", "testing"},  # adapters: none imports another
+    # Adapters: none imports another.
+    {"consumers", "server", "balancer", "client", "testing", "apps"},
 )
 ADAPTERS = LAYERS[-1]
 BROKERS = ("shardlayer.broker.memory", "shardlayer.broker.redis")

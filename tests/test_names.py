@@ -8,7 +8,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Django names what is in these, and their classes.
-DJANGOS = (ROOT / "realtime" / "management" / "commands", ROOT / "realtime" / "migrations")
+DJANGOS = (
+    *(ROOT / "realtime" / "management" / "commands", ROOT / "realtime" / "migrations"),
+    *(ROOT / "realtime" / "apps.py", ROOT / "shardlayer" / "apps.py"),
+)
 
 SOURCES = [
     path

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+ENDPOINTS: Final = ("publish", "announce", "batch")
+DONE: Final = "ok"
+PARTLY_DONE: Final = "partial"  # a batch of which some items failed
 
 
 @dataclass(slots=True)
@@ -16,6 +22,7 @@ class ApiCounters:
         forbidden: Requests for what their key does not open.
         limited: Requests past the rate of their key.
         refused: Requests that were wrong in another way, or too large.
+        requests: Requests by endpoint and outcome: `ok`, `partial`, or the code of an ApiError.
     """
 
     published: int = 0
@@ -24,6 +31,9 @@ class ApiCounters:
     forbidden: int = 0
     limited: int = 0
     refused: int = 0
+    requests: Counter[tuple[str, str]] = field(
+        default_factory=lambda: Counter({(endpoint, DONE): 0 for endpoint in ENDPOINTS})
+    )
 
     def count(self, code: str) -> None:
         """Count a request that was answered with the code of an ApiError."""

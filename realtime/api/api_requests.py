@@ -8,10 +8,11 @@ from typing import Any, Final
 import orjson
 
 from realtime.api.api_errors import ApiError
-from realtime.rooms.room_names import ROOM_RULE, is_room_name
+from realtime.rooms.room_names import ROOM_RULE, is_room_name, room_name_problem
 from shardlayer import is_client_name
 
 MAX_KEY: Final = 100  # characters of an idempotency key
+MAX_SHOWN: Final = 50  # characters of a wrong room's name that an error quotes
 
 _PUBLICATION: Final = frozenset(("room", "data", "exclude", "idempotency_key"))
 
@@ -90,8 +91,13 @@ def read_batch(
 def _publication(body: dict[str, Any], header_key: str | None) -> ApiPublication:
     _require_known(body, _PUBLICATION)
     room, exclude, key = body.get("room"), body.get("exclude"), body.get("idempotency_key")
+    if "room" not in body:
+        raise ApiError("bad_room", "'room' is missing: the name of the room to publish to.")
     if not isinstance(room, str) or not is_room_name(room):
-        raise ApiError("bad_room", f"'room' can't name a room. {ROOM_RULE}")
+        shown = repr(room[:MAX_SHOWN]) if isinstance(room, str) and room else "The room"
+        raise ApiError(
+            "bad_room", f"{shown} can't name a room: {room_name_problem(room)}. {ROOM_RULE}"
+        )
     if exclude is not None and not is_client_name(exclude):
         raise ApiError("bad_request", "'exclude' must be the id of a client's connection.")
     if key is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from realtime.api.api_counters import counters
+from realtime.api.api_counters import DONE, PARTLY_DONE, counters
 from realtime.api.api_errors import ApiError
 from realtime.api.api_keys import key_of_header, require_announcing, require_room, take_rate
 from realtime.api.api_requests import (
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 KEY_HEADER: Final = "Idempotency-Key"
 
 View = Callable[[HttpRequest], Coroutine[Any, Any, HttpResponse]]
-Work = Callable[[ApiKey, dict[str, Any], str | None], Awaitable[object]]
+Work = Callable[[ApiKey, dict[str, Any], str | None], Coroutine[Any, Any, Mapping[str, Any]]]
 """Does a request: takes its key, its body and its idempotency key; returns what is answered."""
 
 
@@ -49,24 +49,35 @@ def endpoint(work: Work) -> View:
     @never_cache
     @wraps(work)
     async def view(request: HttpRequest) -> HttpResponse:
+        outcome = "internal"  # unless it is known better
         try:
             if request.method != "POST":
                 raise ApiError("method", "Send a POST.", headers={"Allow": "POST"})
             key = await _key(request)
             body = read_json(_body(request))
-            return _answer(200, await work(key, body, request.headers.get(KEY_HEADER)))
+            found = await work(key, body, request.headers.get(KEY_HEADER))
+            outcome = PARTLY_DONE if _has_errors(found) else DONE
+            return _answer(200, found)
         except ApiError as error:
+            outcome = error.code
             counters.count(error.code)
             answer = _answer(error.status, {"error": error.body()})
             for name, value in error.headers.items():
                 answer[name] = value
             return answer
+        finally:
+            counters.requests[work.__name__, outcome] += 1
 
     return view
 
 
+def _has_errors(found: Mapping[str, Any]) -> bool:
+    """Tell whether some items of a batch failed."""
+    return any("error" in result for result in found.get("results", ()))
+
+
 @endpoint
-async def publish(key: ApiKey, body: dict[str, Any], header_key: str | None) -> object:
+async def publish(key: ApiKey, body: dict[str, Any], header_key: str | None) -> Mapping[str, Any]:
     """Publish to one room."""
     publication = read_publication(body, header_key)
     require_room(key, publication.room)
@@ -75,7 +86,7 @@ async def publish(key: ApiKey, body: dict[str, Any], header_key: str | None) -> 
 
 
 @endpoint
-async def announce(key: ApiKey, body: dict[str, Any], header_key: str | None) -> object:
+async def announce(key: ApiKey, body: dict[str, Any], header_key: str | None) -> Mapping[str, Any]:
     """Announce to every client that is connected."""
     data = read_announcement(body, header_key)
     require_announcing(key)
@@ -89,7 +100,7 @@ async def announce(key: ApiKey, body: dict[str, Any], header_key: str | None) ->
 
 
 @endpoint
-async def batch(key: ApiKey, body: dict[str, Any], header_key: str | None) -> object:
+async def batch(key: ApiKey, body: dict[str, Any], header_key: str | None) -> Mapping[str, Any]:
     """Publish to several rooms: nothing if one item is wrong, else all are tried."""
     items = read_batch(body, header_key, most=conf().api_max_items)
     for number, item in enumerate(items):

@@ -75,12 +75,13 @@ def _family(figure: Figure, found: Sequence[tuple[tuple[str, ...], Any]]) -> Met
         for labels, value in found:
             histogram.add_metric(labels, _buckets(value), value["sum"])
         return histogram
-    labels = (*OURS, figure.label) if figure.label else OURS
+    labels = (*OURS, *figure.labels)
     family: Any = _FAMILIES[figure.kind](name.removesuffix("_total"), help, labels=labels)
     for ours, value in found:
         if isinstance(value, Mapping):
             for label, number in value.items():
-                family.add_metric((*ours, label), number)
+                values = label.split(",") if len(figure.labels) > 1 else (label,)
+                family.add_metric((*ours, *values), number)
         else:
             family.add_metric(ours, value)
     made: Metric = family

@@ -32,6 +32,7 @@ class Figure:
         help: One sentence, without the period.
         read: Returns what this process has of it.
         label: The name of its own label; empty if it has none. All have `role` and `worker` beside.
+            Two names have a comma between them, and so have the values that are read then.
     """
 
     name: str
@@ -39,6 +40,11 @@ class Figure:
     help: str
     read: Callable[[Sources], Found]
     label: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of its own labels."""
+        return tuple(self.label.split(",")) if self.label else ()
 
 
 def _counter(name: str, help: str, read: Callable[[Sources], Found], label: str = "") -> Figure:
@@ -111,6 +117,13 @@ def _stream_outcomes(sources: Sources) -> Found:
         return None
     new = clients.streams - clients.streams_resumed
     return {"new": new, "resumed": clients.streams_resumed, "full": clients.streams_full}
+
+
+def _api_requests(sources: Sources) -> Found:
+    api = sources.api
+    if api is None:
+        return None
+    return {f"{endpoint},{outcome}": count for (endpoint, outcome), count in api.requests.items()}
 
 
 FIGURES: tuple[Figure, ...] = (
@@ -285,6 +298,12 @@ FIGURES: tuple[Figure, ...] = (
         "Publications of publish_on_commit, by what became of them",
         _each("on_commit", "published", "failed", "dropped"),
         label="outcome",
+    ),
+    _counter(
+        "api_requests_total",
+        "Requests of the HTTP API, by endpoint and what became of them",
+        _api_requests,
+        label="endpoint,outcome",
     ),
     _counter(
         "reports_total",

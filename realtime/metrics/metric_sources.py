@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from realtime.api.api_counters import ApiCounters
+from realtime.api.api_counters import counters as api_counters
 from realtime.clients.client_counters import ClientCounters
 from realtime.clients.client_counters import counters as client_counters
 from realtime.live_rooms import PositionCounters
@@ -116,6 +118,7 @@ class Sources:
         self.histograms: LayerHistograms = process.layer.histograms()
         is_worker = process.role == "worker"
         self.clients: ClientCounters | None = client_counters if is_worker else None
+        self.api: ApiCounters | None = api_counters if is_worker else None
         self.on_commit: OnCommitCounters = on_commit_counters
         self.reports: ReportCounters = report_counters
         self.positions: PositionCounters = position_counters

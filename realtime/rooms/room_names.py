@@ -40,6 +40,27 @@ def _is_name(text: str) -> bool:
     return _ROOM.fullmatch(text) is not None
 
 
+def room_name_problem(value: object) -> str:
+    """Return what keeps `value` from naming a room, as the end of a sentence; empty: nothing."""
+    if is_room_name(value):
+        return ""
+    if not isinstance(value, str):
+        return f"it is no text, but {_KINDS.get(type(value), type(value).__name__)}"
+    if not value:
+        return "it is empty"
+    wrong = next((place for place in enumerate(value) if not _CHARACTER.match(place[1])), None)
+    if wrong is not None:
+        return f"its character {wrong[0] + 1} is {wrong[1]!r}"
+    return f"it has {len(value):,} characters"
+
+
+_CHARACTER = re.compile(r"[a-zA-Z0-9._-]")
+_KINDS = {type(None): "null", bool: "a boolean", int: "a number", float: "a number"} | {
+    list: "a list",
+    dict: "an object",
+}
+
+
 def require_room_name(value: object) -> None:
     """Raise ValueError, which says the rule, if `value` may not name a room."""
     if not is_room_name(value):

@@ -15,9 +15,11 @@ from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
 from realtime.access.users import user_room
-from realtime.api import api_keys
+from realtime.api import api_keys, api_views
 from realtime.api.api_counters import counters
+from realtime.api.api_errors import ApiError
 from realtime.api.api_keys import digest_of, make_key
+from realtime.api.api_requests import ApiPublication
 from realtime.models import ApiKey
 from realtime.past import history
 from tests.realtime.client import Client as RoomClient
@@ -299,3 +301,60 @@ def test_database_is_away() -> None:
             cursor.execute("ALTER TABLE away RENAME TO realtime_apikey")
     assert error_of(answer) == (503, "unavailable")
     assert answer["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"data": 1}, "'room' is missing"),
+        ({"room": None, "data": 1}, "The room can't name a room: it is no text, but null."),
+        ({"room": 7, "data": 1}, "it is no text, but a number."),
+        ({"room": "", "data": 1}, "The room can't name a room: it is empty."),
+        ({"room": "a b", "data": 1}, "'a b' can't name a room: its character 2 is ' '."),
+        ({"room": "x" * 100, "data": 1}, "it has 100 characters."),
+    ],
+)
+def test_wrong_room_is_told_what_is_wrong(body: dict[str, Any], says: str) -> None:
+    """And the rule behind it, where the name can't be; never all of a long text."""
+    answer = post("publish", body, new_key())
+    assert error_of(answer) == (400, "bad_room")
+    message = orjson.loads(answer.content)["error"]["message"]
+    assert says in message
+    assert len(message) < 300
+
+
+def test_requests_are_counted_by_endpoint_and_outcome() -> None:
+    """Each once, whatever becomes of it; neither rooms nor keys are named."""
+    before = dict(counters.requests)
+    key = new_key("a")
+    post("publish", {"room": "a", "data": 1}, key)
+    post("publish", {"room": "b", "data": 1}, key)
+    post("announce", {"data": 1})
+    post("batch", {"items": [{"room": "a", "data": 1}] * 2}, key)
+    found = {
+        place: count - before.get(place, 0)
+        for place, count in counters.requests.items()
+        if count != before.get(place, 0)
+    }
+    assert found == {
+        ("publish", "ok"): 1,
+        ("publish", "forbidden"): 1,
+        ("announce", "bad_key"): 1,
+        ("batch", "ok"): 1,
+    }
+
+
+def test_batch_of_which_some_failed_is_counted_as_partial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its status is 200 all the same."""
+    before = counters.requests["batch", "partial"]
+    publish_one = api_views._publish
+
+    async def publish(key: ApiKey, item: ApiPublication) -> dict[str, object]:
+        if item.room == "b":
+            raise ApiError("unavailable", "Redis did not answer.")
+        return await publish_one(key, item)
+
+    monkeypatch.setattr(api_views, "_publish", publish)
+    items = [{"room": "a", "data": 1}, {"room": "b", "data": 1}]
+    assert post("batch", {"items": items}, new_key()).status_code == 200
+    assert counters.requests["batch", "partial"] == before + 1

@@ -17,7 +17,9 @@ from websockets.typing import Origin
 
 from demo.embedded import EmbeddedValkey, free_port
 from demo.embedded.ports import answers
+from realtime.metrics.exposition import exposition
 from realtime.metrics.figures import FIGURES, PREFIX
+from realtime.metrics.snapshots import Snapshot
 from shardlayer.core.sharding import shard_of
 from tests.realtime.process import BIN, Process, manage
 from tests.tools import find
@@ -257,6 +259,15 @@ def test_scrape_tells_eight_workers_apart(tmp_path: Path) -> None:
         env={"DJANGO_SETTINGS_MODULE": "tests.realtime.metrics.metrics_settings", "PATH": "/bin"},
     )
     assert done.stdout.split()[-1] == "8"
+
+
+def test_figure_with_two_labels_has_both() -> None:
+    """Its values are told apart by each of them."""
+    figures = {"api_requests_total": {"publish,ok": 3, "batch,too_large": 1}}
+    text, _ = exposition([Snapshot(role="worker", worker=2, figures=figures)], "")
+    for endpoint, outcome, count in (("publish", "ok", 3), ("batch", "too_large", 1)):
+        labels = f'endpoint="{endpoint}",outcome="{outcome}",role="worker",worker="2"'
+        assert f"shardlayer_api_requests_total{{{labels}}} {count}.0" in text.decode()
 
 
 def test_docs_have_each_figure() -> None:
