@@ -54,8 +54,8 @@ def check_jwt_is_for_us(
         return []
     return [
         Warning(
-            f"REALTIME has no {' and no '.join(missing)}: tokens count that were not made for "
-            f"this site.",
+            f"REALTIME has no {' and no '.join(missing)}: tokens that were not made for "
+            f"this site are accepted.",
             hint="Set both to what your issuer writes into aud and iss.",
             id="realtime.W004",
         )
@@ -86,8 +86,8 @@ def _problems(settings: Conf) -> Iterator[CheckMessage]:
             reason = f"a secret of HS256 has {SHORTEST_SECRET} bytes at least"
         if reason:
             yield Error(
-                f"REALTIME['JWT_KEYS'] has a key, number {number}, that is none for {algorithm}: "
-                f"{reason}.",
+                f"REALTIME['JWT_KEYS'] has a key, number {number}, that is not valid for "
+                f"{algorithm}: {reason}.",
                 hint="RS256 and ES256 take public keys in PEM.",
                 id="realtime.E011",
             )

@@ -153,7 +153,7 @@ def _check_histories() -> Iterator[Error]:
             yield Error(
                 f"CHANNEL_LAYERS[{alias!r}]['CONFIG']['history'] and REALTIME['ROOMS'] say "
                 f"different things about what rooms remember.",
-                hint="Leave 'history' out of CONFIG: what ROOMS says counts then.",
+                hint="Remove 'history' from CONFIG. Then ROOMS counts.",
                 id="realtime.E007",
             )
 
@@ -170,8 +170,8 @@ def _check_private_rooms() -> Iterator[Error]:
             yield Error(
                 f"REALTIME['ROOMS'][{glob!r}] has no effect on {' and '.join(said)}: rooms that "
                 f"begin with {prefix!r} are users' own.",
-                hint="Only its user joins such a room, and only the server publishes to it. Name "
-                "your rooms otherwise, or set another USER_ROOM_PREFIX.",
+                hint="Only its user joins such a room, and only the server publishes to it. Give "
+                "your rooms other names, or set another USER_ROOM_PREFIX.",
                 id="realtime.E008",
             )
 

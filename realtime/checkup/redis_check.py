@@ -71,7 +71,7 @@ def _unreachable(where: str, error: str) -> Finding:
         )
     return fault(
         f"{where} does not answer: {error}",
-        "Start it, or correct 'hosts' of CHANNEL_LAYERS. Processes wait for it meanwhile.",
+        "Start it, or correct 'hosts' of CHANNEL_LAYERS. Until then, processes wait for it.",
     )
 
 
@@ -81,7 +81,7 @@ def _unfit(found: ServerSurvey, *, is_cluster: bool) -> Iterator[Finding]:
     if report.is_too_old:
         yield fault(
             f"{where} is {report.software} {report.version}, which is too old.",
-            "Redis 7.0 or Valkey 7.2 and later will do.",
+            "Use Redis 7.0 or Valkey 7.2, or later.",
         )
     if report.is_cluster != is_cluster:
         is_one = "a node" if report.is_cluster else "no node"

@@ -85,7 +85,7 @@ def _told(run: Run, deadline: float) -> list[Finding]:
         found.append(
             fault(
                 f"No answer within {deadline:g} s.",
-                "Something that it asks hangs. --timeout gives it more time.",
+                "Something that the check asks does not answer. --timeout gives it more time.",
             )
         )
     return [

@@ -48,7 +48,7 @@ class LookingCommand(BaseCommand):
             nargs="?",
             const=WATCH_INTERVAL,
             metavar="SECONDS",
-            help=f"Show it again and again, until Ctrl-C (default: every {WATCH_INTERVAL:g} s).",
+            help=f"Repeat until Ctrl-C (default: every {WATCH_INTERVAL:g} s).",
         )
 
     def handle(self, *args: Any, json: bool, watch: float | None, **options: Any) -> None:

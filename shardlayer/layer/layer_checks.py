@@ -114,14 +114,14 @@ def _judge(report: ServerReport) -> Iterator[CheckMessage]:
     if report.error:
         yield Warning(
             f"CHANNEL_LAYERS: the Redis server {report.address} does not answer: {report.error}",
-            hint="Start it, or correct 'hosts' in CONFIG. Processes wait for it meanwhile.",
+            hint="Start it, or correct 'hosts' in CONFIG. Until then, processes wait for it.",
             id="shardlayer.W001",
         )
     if report.is_too_old:
         yield Error(
             f"CHANNEL_LAYERS: the Redis server {report.address} is {report.software} "
             f"{report.version}, which is too old.",
-            hint="Redis 7.0 or Valkey 7.2 and later will do.",
+            hint="Use Redis 7.0 or Valkey 7.2, or later.",
             id="shardlayer.E002",
         )
     if report.evicts:

@@ -51,14 +51,14 @@ class Command(LastingCommand):
             "--bootstrap",
             default=",".join(settings.kafka_bootstrap_servers),
             metavar="HOST:PORT,…",
-            help="Brokers to find the others by (default: %(default)s).",
+            help="Brokers that are asked first; they name the others (default: %(default)s).",
         )
         parser.add_argument(
             "--from",
             dest="auto_offset_reset",
             choices=("earliest", "latest"),
             default=settings.kafka_auto_offset_reset,
-            help="Where a group that never committed starts (default: %(default)s).",
+            help="Where a group starts that has never committed (default: %(default)s).",
         )
 
         parser.add_argument(

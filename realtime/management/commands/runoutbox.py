@@ -50,7 +50,7 @@ class Command(LastingCommand):
         parser.add_argument(
             "--retry-failed",
             action="store_true",
-            help="Have what was put aside go again, say how much that is, and end.",
+            help="Try again what was put aside, print how many that are, and end.",
         )
 
     def check_migrations(self) -> None:

@@ -38,9 +38,9 @@ class ApikeyCommand(BaseCommand):
             default=[],
             dest="rooms",
             metavar="PATTERN",
-            help="Rooms that it opens, such as 'orders.*'. May be given several times.",
+            help="Rooms that the key opens, such as 'orders.*'. May be given several times.",
         )
-        create.add_argument("--announce", action="store_true", help="It may announce as well.")
+        create.add_argument("--announce", action="store_true", help="The key may also announce.")
         create.add_argument(
             "--rate",
             type=float,
@@ -73,7 +73,7 @@ class ApikeyCommand(BaseCommand):
             raise CommandError(" ".join(error.messages)) from error
         made.save()
         self.stdout.write(text)
-        self.stderr.write("Copy the key now: it is kept nowhere, and is not shown again.")
+        self.stderr.write("Copy the key now: it is not stored, and is not shown again.")
 
     def _list(self, *, json: bool, **_: Any) -> None:
         keys = ApiKey.objects.order_by("name")

@@ -43,7 +43,7 @@ class CheckCommand(BaseCommand):
             "checks",
             nargs="*",
             metavar="CHECK",
-            help=f"Look at these alone: {', '.join(CHECKS)}.",
+            help=f"Do only these checks: {', '.join(CHECKS)}.",
         )
         parser.add_argument("--json", action="store_true", help="All of it as one line of JSON.")
         parser.add_argument(

@@ -40,7 +40,7 @@ class DeadLettersCommand(BaseCommand):
         parser.add_argument(
             "--limit",
             type=count,
-            help=f"Letters at most (default: list shows {LIST_LIMIT}, replay sends all).",
+            help=f"How many letters at most (default: list shows {LIST_LIMIT}, replay sends all).",
         )
 
     def handle(self, *args: Any, action: str, topics: list[str] | None, **options: Any) -> None:
@@ -85,7 +85,7 @@ class DeadLettersCommand(BaseCommand):
         if done.repeats:
             self.stdout.write(f"{done.repeats} were there twice, and were sent once.")
         if done.strangers:
-            self.stdout.write(f"{done.strangers} were no dead letters, and were passed over.")
+            self.stdout.write(f"{done.strangers} were no dead letters, and were skipped.")
 
 
 def _line(item: Filed) -> str:

@@ -32,7 +32,7 @@ class HistoryCommand(BaseCommand):
             "--limit",
             type=count,
             default=LIMIT,
-            help="Publications at most (default: %(default)s).",
+            help="How many publications at most (default: %(default)s).",
         )
         parser.add_argument("--json", action="store_true", help="All of it as one line of JSON.")
 

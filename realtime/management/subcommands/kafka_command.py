@@ -54,7 +54,7 @@ class KafkaCommand(LookingCommand):
         parser.add_argument(
             "--brokers",
             action="store_true",
-            help="Ask Kafka's brokers: all partitions, though no pool runs and Redis is away.",
+            help="Ask Kafka's brokers for all partitions. This works without a pool or Redis, too.",
         )
 
     def look(self, *, brokers: bool = False, **options: Any) -> KafkaStatus | BrokersView:
@@ -73,8 +73,8 @@ class KafkaCommand(LookingCommand):
     def why_unknown(self, found: KafkaStatus | BrokersView) -> str:
         """Say why it is not known what the pool does."""
         if isinstance(found, BrokersView):
-            return found.why and f"Unknown what Kafka's brokers know. {found.why}"
-        return "" if found.is_known else f"Unknown what the pool does. {found.why}"
+            return found.why and f"The state of Kafka's brokers is unknown. {found.why}"
+        return "" if found.is_known else f"The state of the pool is unknown. {found.why}"
 
     def lines(self, found: KafkaStatus | BrokersView) -> Iterator[str]:
         """Yield a table of members, one of partitions, and the dead letters."""

@@ -32,8 +32,8 @@ class NodesCommand(LookingCommand):
         parser.add_argument(
             "--drain",
             metavar="ID",
-            help="Have the worker of this id (its first characters will do) send its clients away "
-            "and end, as on SIGTERM; its supervisor starts it again.",
+            help="Drain the worker with this id, as SIGTERM does: its clients reconnect elsewhere, and "
+            "it ends. Its supervisor starts it again. The first characters of the id are enough.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,7 +60,7 @@ class NodesCommand(LookingCommand):
     def why_unknown(self, found: NodesStatus) -> str:
         """Say why it is not known which processes there are."""
         if not found.is_known:
-            return f"Unknown which processes there are. {found.why}"
+            return f"The list of processes is unknown. {found.why}"
         return ""
 
     def lines(self, found: NodesStatus) -> Iterator[str]:

@@ -43,7 +43,7 @@ class RoomCommand(LookingCommand):
             "--limit",
             type=count,
             default=LIMIT,
-            help="Publications at most (default: %(default)s).",
+            help="How many publications at most (default: %(default)s).",
         )
         super().add_arguments(parser)
 

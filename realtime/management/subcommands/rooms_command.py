@@ -33,18 +33,21 @@ class RoomsCommand(LookingCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Take which ones, how many, and in which form."""
         parser.add_argument(
-            "--prefix", default="", metavar="TEXT", help="Those whose names begin so."
+            "--prefix", default="", metavar="TEXT", help="Only rooms whose names begin with this."
         )
         parser.add_argument("--shard", type=int, help="Those of this shard.")
         parser.add_argument(
             "--sort",
             choices=SORTS,
             default="name",
-            help="Those with the most members or the most messages first, which takes two looks "
-            "some seconds apart; or by name (default).",
+            help="What comes first: the rooms with the most members, or with the most messages "
+            "(measured over some seconds), or by name (default).",
         )
         parser.add_argument(
-            "--limit", type=count, default=LIMIT, help="Rooms at most (default: %(default)s)."
+            "--limit",
+            type=count,
+            default=LIMIT,
+            help="How many rooms at most (default: %(default)s).",
         )
         super().add_arguments(parser)
 
