@@ -23,7 +23,7 @@ CLIENT_HEADER: Final = "X-Realtime-Client"
 def client_of(request: HttpRequest) -> str | None:
     """Return the id in a request's `X-Realtime-Client` header.
 
-    None if there is none, or what is there is no id: anybody may send anything.
+    None if there is none, or if it is not the id of a connection: anybody may send anything.
     """
     value = request.headers.get(CLIENT_HEADER)
     return value if is_client_name(value) else None

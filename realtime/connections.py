@@ -22,8 +22,8 @@ from realtime.twins import LayerCall, twins
 def _disconnect(user: User | object) -> LayerCall[None]:
     """Close all connections of a user with 4002, on whichever node, within a second.
 
-    What was issued to the user until now counts no more: resume notes and tokens. A session still
-    signs in. It is remembered for as long as notes and tokens live (`RESUME_TTL`, `TOKEN_MAX_AGE`),
+    Notes and tokens that the user got until now are no longer valid. A session still signs
+    in. It is remembered for as long as notes and tokens live (`RESUME_TTL`, `TOKEN_MAX_AGE`),
     so a node that starts later knows as well. Returns once Redis has it.
 
     Args:

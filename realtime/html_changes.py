@@ -30,19 +30,19 @@ def html_change(
     swap: Swap = "append",
     id: str | None = None,
 ) -> dict[str, object]:
-    """Return data to publish, by which the pages that follow the room change.
+    """Return data that, once published, change the pages that follow the room.
 
-    The template is rendered now, once for everybody: without a request, so that nothing of one
-    user comes into it. It is escaped as any template.
+    The template is rendered now, once for everybody. It gets no request, so nothing of one user
+    is in it. It is escaped as any template.
 
         publish("orders", html_change("orders/_row.html", {"order": order}, id="order-7"))
 
     Args:
         template: Its name; None to remove.
-        context: What it gets; beside it `id`, if that is given.
-        swap: "append" and "prepend" put it at an end of the room's element, or in the place of what
-            has the same id there, so that it may come twice. "replace" does so only where that is.
-            "remove" takes it away.
+        context: The template's context. `id` is added to it, if that is given.
+        swap: "append" and "prepend" insert it at the end or the beginning of the room's element. If
+            an element with the same id is there, they replace that, so a change may come twice.
+            "replace" only replaces. "remove" removes the element.
         id: Of the HTML element that changes. The template gives it to its element: `id="{{ id }}"`.
 
     Raises:

@@ -94,21 +94,21 @@ def live_model(
         @live_model(rooms=lambda order: [f"order.{order.pk}", "orders"], fields=["status", "total"])
         class Order(models.Model): ...
 
-    What is published: `{"event": "updated", "model": "shop.order", "pk": 7, "fields": {…}}`. With a
-    template also what `html_change` makes of it, for `<realtime-room>`: the template gets the row
+    This is published: `{"event": "updated", "model": "shop.order", "pk": 7, "fields": {…}}`. With a
+    template, the data of `html_change` are added, for `<realtime-room>`: the template gets the row
     as `object` and under the model's name, and the `id` that its element must have
     (`html_id(row)`, such as `order-7`).
 
     Args:
-        rooms: Returns the names of a row's rooms; none for a row that nobody is told of.
+        rooms: Returns the names of a row's rooms; None if nobody is to be told of the row.
         fields: Names of fields, and of attributes and properties, that are published. A foreign key
             is published as the key. Whoever may follow the room sees them.
         template: Rendered once for each change.
         swap: Where the HTML of a created row goes.
         moves: Whether an update may change the row's rooms. Then the row is read before each
-            update, which is a query more; the rooms that it leaves are told "deleted", and those
-            that it comes to "created". False where the rooms depend on the primary key alone.
-        outbox: As `publish_on_commit` has it: exactly once, by `manage.py runoutbox`.
+            update, which takes one more query. The rooms that it leaves get "deleted", and those
+            that it enters get "created". False where the rooms depend on the primary key alone.
+        outbox: Whether to publish exactly once, through the outbox: see `publish_on_commit`.
         using: The alias of the channel layer.
 
     Subclasses and proxies of the model are published as well, unless they have their own.
@@ -137,7 +137,7 @@ def live_model(
 
 
 def publish_changes(change: Change, rows: Iterable[Model], *, database: str | None = None) -> None:
-    """Publish a change of rows that Django's signals did not tell of.
+    """Publish a change of rows for which Django sent no signals.
 
         orders = list(Order.objects.filter(status="new"))
         Order.objects.filter(pk__in=[order.pk for order in orders]).update(status="paid")
@@ -147,7 +147,7 @@ def publish_changes(change: Change, rows: Iterable[Model], *, database: str | No
 
     Args:
         change: "created", "updated" or "deleted".
-        rows: Of models that are live. Call it for deleted rows before they are, in the transaction.
+        rows: Rows of live models. For rows that you delete, call this before, in the transaction.
         database: The alias of the database whose transaction it is. Default: each row's.
 
     Raises:

@@ -51,7 +51,7 @@ counters = PositionCounters()
 
 
 def _position(room: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> LayerCall[Position | None]:
-    """Return where a room is now, for a client that is to go on from there.
+    """Return a room's position now, so that a client can continue from it.
 
     A client that subscribes from it gets every publication that Redis takes after this call.
 
@@ -61,7 +61,7 @@ def _position(room: str, *, using: str = DEFAULT_CHANNEL_LAYER) -> LayerCall[Pos
 
     Returns:
         The offset of the newest publication, with its epoch; offset 0 and an empty epoch if there
-        was none yet. None in a room that keeps no history: nobody can go on there.
+        was none yet. None in a room that keeps no history.
 
     Raises:
         ValueError: The room's name breaks the rules.
@@ -77,12 +77,12 @@ position, aposition = twins(_position)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRoom:
-    """A room, and where it was when the page began: what its client has to know.
+    """A room, and its position when the page was begun: what the client has to know.
 
     Attributes:
         room: The room's name.
-        position: Where it was; None in a room that keeps no history. `UNKNOWN` if Redis did not
-            answer: then the client hears at once that something may be missing, and loads again.
+        position: Its position; None in a room that keeps no history. `UNKNOWN` if Redis did not
+            answer: then the client is told at once that something may be missing, and loads again.
     """
 
     room: str
@@ -106,15 +106,15 @@ class LiveRoom:
 
 @dataclass(slots=True)
 class live:  # noqa: N801 (it reads as a statement: `with live("orders") as room:`)
-    """Take a room's position before a view's queries, for the client to go on from.
+    """Take a room's position before a view's queries, so that the client can continue from it.
 
         with live("orders") as room:
             orders = list(Order.objects.all())
             return render(request, "orders.html", {"room": room, "orders": orders})
 
-    In the template `<tbody {% realtime_room room %}>` says it to the client; inside the block
-    `{% realtime_room "orders" %}` does so too. `async with` is for asynchronous views. If Redis
-    does not answer within `POSITION_TIMEOUT` the page is made all the same, with the position
+    In the template, `<tbody {% realtime_room room %}>` passes it to the client. Inside the block
+    `{% realtime_room "orders" %}` does so, too. `async with` is for asynchronous views. If Redis
+    does not answer within `POSITION_TIMEOUT` the page is still made, with the position
     `UNKNOWN`. Queries that are lazy may run after the block, but none may have run before it: read
     from the primary database, and begin no transaction before the block where the isolation is
     "repeatable read".

@@ -67,12 +67,12 @@ def publish_on_commit(
 
     Args:
         room: As `publish` takes it.
-        data: What has a JSON form. It is encoded now: later changes are not published.
-        exclude: As `publish` takes it. The outbox does not take it: who caused its rows may be gone
-            when they are published.
-        outbox: Whether it is written into the outbox, in the same transaction: it is then published
-            exactly once, by `manage.py runoutbox`, whatever fails. Without, it is published in the
-            background of this process, and lost if Redis stays away for longer than the layer's
+        data: A value with a JSON form. It is encoded now: later changes are not published.
+        exclude: As in `publish`. Not with the outbox, whose rows may be published when that client
+            is gone.
+        outbox: Whether it is written into the outbox, in the same transaction. Then it is published
+            exactly once, by `manage.py runoutbox`, whatever fails. Otherwise this process publishes
+            it in the background. It is lost if Redis stays away for longer than the layer's
             `publish_timeout`, if the process is killed, or if too many others wait.
         using: The alias of the channel layer.
         database: The alias of the database whose transaction it is. Default: the one that the

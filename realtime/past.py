@@ -24,7 +24,7 @@ MOST_BYTES = 16 * 1024 * 1024  # of publications of one call
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastPublication:
-    """A publication that a room still holds: its `offset`, and its `data` as JSON says them."""
+    """A publication in a room's history: its `offset`, and its `data` as parsed from JSON."""
 
     offset: int
     data: Any
@@ -36,8 +36,8 @@ class RoomPast:
 
     Attributes:
         publications: Oldest first.
-        position: Where the room stands after them: who subscribes from there misses nothing. None
-            in a room that keeps no history; offset 0 and an empty epoch before the first.
+        position: The room's position after them: a client that subscribes from it misses nothing.
+            None in a room that keeps no history; offset 0 and an empty epoch before the first.
         more: How many of those asked for did not fit into one answer.
     """
 
@@ -53,8 +53,8 @@ def _history(
 
     Args:
         room: The room's name.
-        limit: How many, at most: 1 to 1,000. They have 16 MiB together, at most.
-        before: The offset before which they stand; 0: the newest of all.
+        limit: How many at most, 1 to 1,000. Together they have at most 16 MiB.
+        before: Return those before this offset; 0: the newest of all.
         using: The alias of the channel layer.
 
     Raises:

@@ -41,20 +41,19 @@ def _publish(
 ) -> LayerCall[Position | None]:
     """Publish `data` to everybody in `room`, and return once Redis has it.
 
-    The data are written as JSON once, by `realtime.json_values.encode`. What one caller publishes
-    to one room, each after the other's return, arrives in order.
+    The data are written as JSON once, by `realtime.json_values.encode`. If a caller waits for each
+    call before the next, its publications to one room arrive in order.
 
     Args:
         room: 1 to 99 ASCII letters, digits, hyphens, underscores and periods.
-        data: What has a JSON form.
+        data: A value with a JSON form.
         exclude: The client that does not get it, usually the one whose request this is: see
             `client_of`. None: all get it. When that client comes back and reads what it missed, it
             gets this as well.
-        idempotency_key: Names this publication. Published again to the room under the same key
-            within `idempotency_ttl` (5 minutes), it is not published but answered with the first
-            one's position: so a caller can try again after ShardUnavailable, or run twice.
-            1 to 128 characters; an empty one is refused, lest a field that was left empty pass for
-            a name.
+        idempotency_key: Names this publication, in 1 to 128 characters. A second call with the same
+            key and room within `idempotency_ttl` (5 minutes) publishes nothing, and returns the
+            position of the first. So a caller may try again after ShardUnavailable, or run twice.
+            An empty key is refused, because a field may have been left empty by mistake.
         using: The alias of the channel layer.
 
     Returns:
@@ -83,8 +82,8 @@ def _publish_many(
 ) -> LayerCall[list[Position | None]]:
     """Publish to several rooms in one call, and return once Redis has all of it.
 
-    It costs about what one publication costs, for each of Redis's servers. All of them are tried,
-    whatever becomes of the others; nothing is sent if one of the items is wrong. They are not one
+    It costs about what one publication costs, for each of Redis's servers. If one fails, the
+    others are still published; but if one of the items is wrong, nothing is sent. They are not one
     transaction: a client may see one before another is published.
 
     Args:
@@ -140,7 +139,7 @@ def _publish_to_user(
 def _announce(data: object, *, using: str = DEFAULT_CHANNEL_LAYER) -> LayerCall[None]:
     """Announce `data` to every client that is connected now, whichever rooms it is in.
 
-    Returns once Redis has it. It is kept nowhere: each client gets it once, or not at all if its
+    Returns once Redis has it. It is not kept: each client gets it once, or not at all if its
     worker can't hear Redis at the moment.
 
     Raises:

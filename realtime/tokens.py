@@ -46,8 +46,8 @@ def issue_token(
     Args:
         user: A user who is saved.
         rooms: Globs of rooms that it opens, whatever the rules say; no user's own room.
-        claims: What the rules get to know of its bearer, as JSON has it.
-        expires: Seconds from now until it ends; at most, and without it, `TOKEN_MAX_AGE`.
+        claims: What rules get as `claims`: values with a JSON form.
+        expires: Seconds until it expires, at most `TOKEN_MAX_AGE`, which is also the default.
 
     Raises:
         ValueError: The user is not saved, or the token would be longer than `MAX_TOKEN`.

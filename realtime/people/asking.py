@@ -27,8 +27,8 @@ class PersonHere:
             nobody is signed in on. It stays the same while the person is there.
         user: The user's primary key as text; None if nobody is signed in.
         connections: On how many connections the person is in the room, such as tabs and devices.
-        infos: What these carry, see PRESENCE_INFO; at most 16 of each worker.
-        fields: What PRESENCE_FETCH says of the user; None where it says nothing.
+        infos: What PRESENCE_INFO returned for these; at most 16 of each worker.
+        fields: What PRESENCE_FETCH returned for the user; None if it returned nothing.
     """
 
     person: str
@@ -46,7 +46,7 @@ class RoomPresence:
         people: How many people are in the room, exactly. Several devices of a user are one.
         connections: How many connections they have there.
         persons: Some of them, in the order of the bytes of `person`.
-        next: What to ask for as `after` to get those behind; None if these are the last.
+        next: What to pass as `after` to get the next ones; None if these are the last.
     """
 
     people: int
@@ -68,12 +68,12 @@ def _presence(
 ) -> LayerCall[RoomPresence]:
     """Return who is in `room`, on all workers: a page of them, and how many there are.
 
-    Only rooms are known whose `presence` in `ROOMS` is not `nobody`; any other is empty.
+    Only rooms with a `presence` rule in `ROOMS` other than `nobody` are known; others are empty.
 
     Args:
         room: The room's name.
-        limit: How many people to name, at most; 500 are named at most. 0: only counts.
-        after: The person behind whom the page begins: the `next` of the page before.
+        limit: How many people to name, 500 at most. 0: only counts.
+        after: The `next` of the page before.
         using: The alias of the channel layer.
 
     Raises:

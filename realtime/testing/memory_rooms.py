@@ -148,8 +148,8 @@ _active: MemoryRooms | None = None
 def memory_rooms() -> Iterator[MemoryRooms]:
     """Keep the rooms of all layers in memory within the block. They are empty in the beginning.
 
-    The rest of CHANNEL_LAYERS counts, and may be overridden within the block. Inside another such
-    block it is that one's rooms.
+    The rest of CHANNEL_LAYERS still applies, and may be overridden within the block. Nested
+    blocks share the rooms of the outer one.
     """
     global _active
     if _active is not None:

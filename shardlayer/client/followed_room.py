@@ -42,7 +42,7 @@ class RoomGap:
     Attributes:
         room: Where.
         since: The last position before the gap; None in a room that keeps no history.
-        position: From where the client goes on; None in a room that keeps no history.
+        position: Where the client continues; None in a room that keeps no history.
         missed: How many are missing; None where that is not known.
     """
 

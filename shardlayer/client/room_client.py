@@ -32,12 +32,12 @@ class RoomClient:
     Args:
         url: Of the server's WebSocket: `wss://example.org/ws/`.
         token: Signs in; or a function, or an async function, that returns one. A function is
-            asked whenever a token is needed, so that it can renew what ran out.
+            called whenever a token is needed, so that it can return a new one.
         headers: Sent with the handshake, such as `{"Cookie": "sessionid=…"}`.
         cookies: The same for single cookies, by name.
         origin: The `Origin` to send; by default the server's own, which lets it in.
         timeout: How long a command waits for a connection, and then for its reply, in seconds.
-        on_announcement: Called with what the operators say to everybody.
+        on_announcement: Called with each announcement.
         connect_options: More for `websockets.connect`, such as `ssl` or `proxy`.
 
     Raises:

@@ -35,8 +35,8 @@ class RoomSubscription:
 
     Attributes:
         room: The name of the room.
-        position: Where the loop stands: behind the last message that it took. A later
-            `subscribe(room, since=position)` goes on from there. None without history, and before
+        position: The position of the last message that the loop took. A later
+            `subscribe(room, since=position)` continues from there. None without history, and before
             the server has answered.
     """
 

@@ -22,7 +22,7 @@ class Position(NamedTuple):
 
     Attributes:
         offset: The number of the room's last publication; the first has 1, 0 means none yet.
-        epoch: Names one life of the room's numbering. Offsets of two epochs can't be compared.
+        epoch: Names one count of the room's offsets. Offsets of two epochs can't be compared.
     """
 
     offset: int

@@ -139,7 +139,7 @@ class History:
         id: The command's id.
         room: Whose history.
         limit: How many, at most.
-        before: The offset before which they stand; 0: the newest of all.
+        before: Return those before this offset; 0: the newest of all.
         token: Opens the room, if the client has one.
     """
 

@@ -32,8 +32,8 @@ class NodesCommand(LookingCommand):
         parser.add_argument(
             "--drain",
             metavar="ID",
-            help="Drain the worker with this id, as SIGTERM does: its clients reconnect elsewhere, and "
-            "it ends. Its supervisor starts it again. The first characters of the id are enough.",
+            help="Drain the worker with this id, as SIGTERM does: its clients reconnect elsewhere, "
+            "and it ends. Its supervisor starts it again. The first characters of the id will do.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
