@@ -1,4 +1,4 @@
-"""What the documentation's site needs beside Markdown: links to files that are no pages."""
+"""What the site needs beside Markdown: links to files that are no pages; nothing of other sites."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 # A link to a file by a path that climbs; as on GitHub, it is relative to the page.
 CLIMBING = re.compile(r"\]\((\.\./[^)#\s]+)(#[^)\s]*)?\)")
+
+_COUNTED = ' data-md-component="source"'  # marks a link whose repository's figures are fetched
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
@@ -25,3 +27,13 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
         return f"]({config.repo_url}/blob/main/{'/'.join(parts)}{link[2] or ''})"
 
     return CLIMBING.sub(absolute, markdown)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Have no reader's browser ask GitHub how many stars there are, as the theme's script would."""
+    return output.replace(_COUNTED, "")
+
+
+def on_post_template(output_content: str, **_: Any) -> str:
+    """The same for the page of errors."""
+    return output_content.replace(_COUNTED, "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -95,3 +97,23 @@ def test_broken_link_fails(tmp_path: Path) -> None:
     assert built.returncode == 1
     assert "nowhere" in built.stderr
     assert "gone.md" in built.stderr
+
+
+def test_nothing_is_asked_of_other_sites(site: Path) -> None:
+    """No page loads anything from elsewhere, and the theme's script asks GitHub for no figures."""
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        assert 'data-md-component="source"' not in text
+        loads = r'<(?:script|img|source|iframe)[^>]*(?:src|srcset)="(?:https?:)?//'
+        assert not re.search(loads, text)
+        assert not re.search(
+            r'<link rel="(?:stylesheet|preconnect)"[^>]*href="(?:https?:)?//', text
+        )
+
+
+def test_search_has_every_page(site: Path) -> None:
+    """Its index has text of each page."""
+    index = json.loads((site / "search" / "search_index.json").read_text())
+    found = {entry["location"].partition("#")[0] for entry in index["docs"]}
+    pages = {str(page.relative_to(site)) for page in site.rglob("*.html")} - {"404.html"}
+    assert pages <= found | {""}
