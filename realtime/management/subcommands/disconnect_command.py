@@ -15,7 +15,7 @@ class DisconnectCommand(BaseCommand):
     """Signs a user's connections out."""
 
     help = (
-        "Close all connections of a user, on all nodes. Resume notes and tokens issued until now "
+        "Close all connections of a user, on all nodes. Notes and tokens issued until now "
         "are no longer valid; a session still signs in."
     )
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
