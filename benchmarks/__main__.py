@@ -51,6 +51,8 @@ from benchmarks.machine import (
 )
 from benchmarks.observing.plans import run_observing
 from benchmarks.observing.targets import observing_table, observing_targets
+from benchmarks.outbox.plans import run_outbox
+from benchmarks.outbox.targets import outbox_table, outbox_targets
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, Unavailable
 from benchmarks.plans import sized
@@ -239,6 +241,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "calm": _of_plans(run_calm, calm_targets, calm_table),
     "compression": _of_plans(run_compression, compression_targets, compression_table),
     "observing": _of_plans(run_observing, observing_targets, observing_table),
+    "outbox": _of_plans(run_outbox, outbox_targets, outbox_table),
     "admin": _of_plans(run_admin, admin_targets, admin_table),
     "balancer": _of_plans(run_balancer, balancer_targets, balancer_table),
     "regression": _of_plans(run_regression, regression_targets, regression_table),

@@ -20,6 +20,7 @@ from benchmarks.history.run import PLANS
 from benchmarks.layer.layers import LAYERS
 from benchmarks.layer.run import NAMES
 from benchmarks.observing.plans import PLANS as OBSERVING
+from benchmarks.outbox.plans import PLANS as OUTBOX
 from benchmarks.peers import PEERS
 from benchmarks.presence.plans import PLANS as PRESENCE
 from benchmarks.regression.plans import PLANS as REGRESSION
@@ -35,6 +36,7 @@ _MEASURES = {
     "rolling": tuple(ROLLING),
     "regression": tuple(REGRESSION),
     "observing": tuple(OBSERVING),
+    "outbox": tuple(OUTBOX),
     "admin": tuple(ADMIN),
 }
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
@@ -50,12 +52,12 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast", "connect", "layer", "history", "presence", "observing", "admin",
-            "balancer", "rolling", "hostile" or "faults".
+        benchmark: "broadcast", "connect", "layer", "history", "presence", "observing", "outbox",
+            "admin", "balancer", "rolling", "hostile" or "faults".
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
-        measures: Names, of `layer`, `history`, `presence`, `observing`, `admin`, `balancer` and
-            `rolling`.
+        measures: Names, of `layer`, `history`, `presence`, `observing`, `outbox`, `admin`,
+            `balancer` and `rolling`.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
@@ -100,6 +102,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("calm", "what a room that is written to seldom saves a worker"),
         ("compression", "what it costs to compress a room's messages, and what it saves"),
         ("observing", "what it costs a worker that its figures are kept and read"),
+        ("outbox", "how long it takes from a commit until a browser has its publication"),
         ("admin", "how long the list of 100,000 rooms takes, and holds up Redis"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)

@@ -36,6 +36,7 @@ class CheckCommand(BaseCommand):
         "missing and how to mend it."
     )
     uses_layer = False  # of a layer in memory it speaks itself
+    completions = tuple(CHECKS)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take what to look at, and in which form to show it."""

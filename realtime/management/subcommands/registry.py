@@ -26,6 +26,7 @@ SUBCOMMANDS: Mapping[str, str] = {
     "deadletters": f"{_HERE}.deadletters_command.DeadLettersCommand",
     "loadtest": f"{_HERE}.loadtest_command.LoadtestCommand",
     "targeted": f"{_HERE}.targeted_command.TargetedCommand",
+    "completion": f"{_HERE}.completion_command.CompletionCommand",
 }
 """By name, in the order of the help: a subclass of BaseCommand, as a dotted path."""
 

@@ -1,0 +1,1 @@
+"""`outbox`: how long it takes from a commit until a browser has its publication."""
