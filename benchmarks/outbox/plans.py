@@ -68,7 +68,7 @@ def _figures(round: int, count: int, delays: list[float], repeated: int) -> Iter
             measure=measure,
             layer=POSTGRESQL,
             round=round,
-            value=cuts and cuts[place],
+            value=None if cuts is None else cuts[place],
             unit="ms",
             calls=len(delays),
             lost=count - len(delays),
