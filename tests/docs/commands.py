@@ -81,6 +81,8 @@ def check_command(line: str, *, whole: bool = True) -> None:
     words = shlex.split(line, comments=True)
     while words and re.fullmatch(r"\w+=.*", words[0]):  # variables
         words = words[1:]
+    if ">" in words:  # its output goes to a file
+        words = words[: words.index(">")]
     if not words:
         return
     if words[0] == "python":
