@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from django.apps import AppConfig
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
 
 
 class RealtimeConfig(AppConfig):
@@ -14,7 +15,7 @@ class RealtimeConfig(AppConfig):
     """
 
     name = "realtime"
-    verbose_name = "Realtime"
+    verbose_name = _("Realtime")
 
     def ready(self) -> None:
         """Register what registers itself on import, and say to the layer what rooms remember."""

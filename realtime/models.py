@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from realtime.api.room_patterns import patterns_of, validate_patterns
 from realtime.rooms.room_names import MAX_ROOM_NAME
@@ -15,10 +16,12 @@ class Room(models.Model):
     Rooms live in Redis alone: there is no table, and no row to load or save.
     """
 
-    name = models.CharField(max_length=MAX_ROOM_NAME, primary_key=True)
+    name = models.CharField(_("name"), max_length=MAX_ROOM_NAME, primary_key=True)
 
     class Meta:
         managed = False
+        verbose_name = _("room")
+        verbose_name_plural = _("rooms")
         default_permissions = ("view",)
         permissions = [
             ("publish_room", "Can publish to rooms, and clear their history"),
@@ -41,7 +44,7 @@ class Subject(models.Model):
         name: What something was done to: a node's id, a shard's number, a topic.
     """
 
-    name = models.CharField(max_length=200, primary_key=True)
+    name = models.CharField(_("name"), max_length=200, primary_key=True)
 
     class Meta:
         abstract = True
@@ -56,28 +59,28 @@ class OverviewPage(Subject):
     """The admin's overview."""
 
     class Meta(Subject.Meta):
-        verbose_name_plural = "overview"
+        verbose_name = verbose_name_plural = _("overview")
 
 
 class ShardsPage(Subject):
     """The admin's page of shards."""
 
     class Meta(Subject.Meta):
-        verbose_name_plural = "shards"
+        verbose_name = verbose_name_plural = _("shards")
 
 
 class NodesPage(Subject):
     """The admin's page of nodes."""
 
     class Meta(Subject.Meta):
-        verbose_name_plural = "nodes"
+        verbose_name = verbose_name_plural = _("nodes")
 
 
 class KafkaPage(Subject):
     """The admin's page of what is read from Kafka."""
 
     class Meta(Subject.Meta):
-        verbose_name_plural = "Kafka"
+        verbose_name = verbose_name_plural = _("Kafka")
 
 
 class OutboxEntry(models.Model):
@@ -105,7 +108,8 @@ class OutboxEntry(models.Model):
 
     class Meta:
         default_permissions = ("view", "delete")
-        verbose_name_plural = "outbox entries"
+        verbose_name = _("outbox entry")
+        verbose_name_plural = _("outbox entries")
 
     def __str__(self) -> str:
         return f"{self.pk} to {self.room}"
@@ -150,28 +154,31 @@ class ApiKey(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(_("name"), max_length=100, unique=True)
     rooms = models.TextField(
+        _("rooms"),
         blank=True,
         validators=[validate_patterns],
-        help_text="Patterns of the rooms that it opens, one a line: orders.*",
+        help_text=_("Patterns of the rooms that it opens, one a line: orders.*"),
     )
     announces = models.BooleanField(
-        default=False, help_text="Whether it may announce to all clients."
+        _("announces"), default=False, help_text=_("Whether it may announce to all clients.")
     )
     rate = models.FloatField(
+        _("rate"),
         default=100.0,
         validators=[MinValueValidator(0)],
-        help_text="Publications a second, in each process; 0 is no limit.",
+        help_text=_("Publications a second, in each process; 0 is no limit."),
     )
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    hint = models.CharField(max_length=16, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    used_at = models.DateTimeField(null=True, editable=False)
-    revoked_at = models.DateTimeField(null=True, editable=False)
+    hint = models.CharField(_("hint"), max_length=16, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
 
     class Meta:
-        verbose_name = "API key"
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
 
     def __str__(self) -> str:
         return self.name

@@ -216,7 +216,8 @@ class AdminPage(_ModelAdmin):
                 doubt = _("%(service)s did not answer: it may not have happened.")
                 entry.change_message = f"{deed} {doubt % {'service': service}}"
                 entry.save(update_fields=["change_message"])
-            messages.warning(request, f"{_('Nobody knows whether this was done.')} {error}")
+            unknown = _("Nobody knows whether this was done.")
+            messages.warning(request, f"{unknown} {error}")
             return None
         except Exception as error:
             if entry is not None:

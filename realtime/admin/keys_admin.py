@@ -52,7 +52,7 @@ class ApiKeyAdmin(_ApiKeyAdmin):
             messages.WARNING,
         )
 
-    @admin.display(boolean=True)
+    @admin.display(boolean=True, description=gettext_lazy("counts"))
     def counts(self, key: ApiKey) -> bool:
         """Show whether a key has not been revoked."""
         return key.revoked_at is None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from realtime.admin.admin_page import AdminPage, Memory, Query
 from realtime.operations import Overview, aoverview
@@ -45,6 +45,21 @@ PAGES = {
 """Which page says more of a trouble, by where it is: the model of each."""
 
 
+KIND_WORDS = {
+    "down": pgettext_lazy("trouble", "down"),
+    "failing": pgettext_lazy("trouble", "failing"),
+    "full": pgettext_lazy("trouble", "full"),
+    "late": pgettext_lazy("trouble", "late"),
+    "paused": pgettext_lazy("trouble", "paused"),
+    "lag": pgettext_lazy("trouble", "lag"),
+    "slow": pgettext_lazy("trouble", "slow"),
+    "letters": pgettext_lazy("trouble", "letters"),
+    "draining": pgettext_lazy("trouble", "draining"),
+    "unknown": pgettext_lazy("trouble", "unknown"),
+}
+"""What is said of a trouble, by its kind."""
+
+
 class OverviewAdmin(AdminPage):
     """The first page."""
 
@@ -65,7 +80,11 @@ class OverviewAdmin(AdminPage):
             "totals": totals(found, recent),
             "minutes": minutes,
             "troubles": [
-                (trouble, self.address_of(PAGES.get(trouble.where, "")))
+                (
+                    trouble,
+                    KIND_WORDS.get(trouble.kind, trouble.kind),
+                    self.address_of(PAGES.get(trouble.where, "")),
+                )
                 for trouble in found.troubles
             ],
         }

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from realtime.admin.admin_page import AdminPage, LiveView, Memory, Query
 from realtime.admin.admin_permissions import Permission
@@ -23,7 +25,7 @@ WATCH_PAUSE = 0.3  # seconds between two looks at a room that somebody watches
 class RoomAdmin(AdminPage):
     """The list of rooms, and one room."""
 
-    page_title = "Rooms"
+    page_title = gettext_lazy("Rooms")
     page_template = "admin/realtime/rooms.html"
     parts: ClassVar[Mapping[str, str]] = {"rooms": "admin/realtime/parts/rooms.html"}
 
@@ -52,7 +54,7 @@ class RoomAdmin(AdminPage):
         self.require(request, Permission.VIEW)
         name = room_of(key)
         if not is_room_name(name):
-            raise Http404("That can't name a room.")
+            raise Http404(_("That can't name a room."))
         form = None
         if request.method == "POST":
             form = do_to_room(self, request, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 MOST = 100  # patterns of a key
 
@@ -20,10 +21,13 @@ def validate_patterns(text: str) -> None:
     """Raise ValidationError if one of the patterns can match no room, or there are too many."""
     found = patterns_of(text)
     if len(found) > MOST:
-        raise ValidationError(f"A key has at most {MOST} patterns.")
+        raise ValidationError(_("A key has at most %(most)s patterns.") % {"most": MOST})
     for pattern in found:
         if not _is_pattern(pattern):
             raise ValidationError(
-                f"{pattern!r} matches no room. A pattern has the characters of a room's name, and "
-                f"* ? [ ]."
+                _(
+                    "“%(pattern)s” matches no room. A pattern has the characters of a room's name, "
+                    "and * ? [ ]."
+                )
+                % {"pattern": pattern}
             )

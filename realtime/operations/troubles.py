@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from django.utils.translation import gettext as _
+
 from realtime.operations.kafka_status import KafkaStatus
 from realtime.operations.node_status import NodesStatus, NodeStatus
 from realtime.operations.overview_status import Trouble
@@ -53,11 +55,22 @@ def _trouble(kind: str, where: str, name: str, text: str) -> Trouble:
 def _of_server(server: ServerStatus) -> Iterator[Trouble]:
     name = server.address
     if server.why:
-        yield _trouble("down", "server", name, f"{name} does not answer: {server.why}")
+        yield _trouble(
+            "down",
+            "server",
+            name,
+            _("%(name)s does not answer: %(why)s") % {"name": name, "why": server.why},
+        )
     if server.memory is not None and server.memory_limit:
         share = server.memory / server.memory_limit
         if share >= FULL:
-            yield _trouble("full", "server", name, f"{name} has used {share:.0%} of its memory.")
+            yield _trouble(
+                "full",
+                "server",
+                name,
+                _("%(name)s has used %(share)s of its memory.")
+                % {"name": name, "share": f"{share:.0%}"},
+            )
 
 
 def _of_shards(shards: Sequence[ShardStatus]) -> Iterator[Trouble]:
@@ -68,44 +81,83 @@ def _of_shards(shards: Sequence[ShardStatus]) -> Iterator[Trouble]:
     for bundle, those in slow.items():
         milliseconds = (those[0].call_p99 or 0) * 1_000
         numbers = ", ".join(str(shard.shard) for shard in those)
-        text = f"Of 100 calls to shards {numbers}, one takes {milliseconds:.0f} ms or more."
+        text = _("Of 100 calls to shards %(shards)s, one takes %(ms)s ms or more.") % {
+            "shards": numbers,
+            "ms": f"{milliseconds:.0f}",
+        }
         yield _trouble("slow", "shard", str(bundle), text)
 
 
 def _of_node(node: NodeStatus) -> Iterator[Trouble]:
     name = f"{node.role} {node.host}:{node.pid}"
 
-    def of(kind: str, text: str) -> Trouble:
-        return _trouble(kind, "node", node.id, f"{name} {text}")
+    def of(kind: str, text: str, **values: object) -> Trouble:
+        return _trouble(kind, "node", node.id, text % {"node": name, **values})
 
     if node.unheard:
-        yield of("down", f"can't hear {', '.join(node.unheard)}.")
+        yield of("down", _("%(node)s can't hear %(servers)s."), servers=", ".join(node.unheard))
     if node.failing:
-        yield of("failing", f"has tasks that fail: {', '.join(node.failing)}.")
+        yield of(
+            "failing", _("%(node)s has tasks that fail: %(tasks)s."), tasks=", ".join(node.failing)
+        )
     if node.is_late:
-        yield of("late", f"has said nothing for {node.age:.0f} s: it may be gone, or hang.")
+        yield of(
+            "late",
+            _("%(node)s has said nothing for %(age)s s: it may be gone, or hang."),
+            age=f"{node.age:.0f}",
+        )
     if node.lease_age is not None and node.lease_ttl and node.lease_age > node.lease_ttl:
-        yield of("late", f"has not renewed a lease for {node.lease_age:.0f} s.")
+        yield of(
+            "late",
+            _("%(node)s has not renewed a lease for %(age)s s."),
+            age=f"{node.lease_age:.0f}",
+        )
     if node.fill is not None and node.fill >= FULL:
-        yield of("full", f"holds {node.connections:,} of {node.capacity:,} connections.")
+        yield of(
+            "full",
+            _("%(node)s holds %(part)s of %(whole)s connections."),
+            part=f"{node.connections:,}",
+            whole=f"{node.capacity:,}",
+        )
     if node.backlog is not None and node.backlog >= MUCH_BACKLOG:
-        yield of("slow", f"has {node.backlog / 2**20:.0f} MiB that wait to be written.")
+        yield of(
+            "slow",
+            _("%(node)s has %(size)s MiB that wait to be written."),
+            size=f"{node.backlog / 2**20:.0f}",
+        )
     if node.loop_delay is not None and node.loop_delay >= LATE_LOOP:
-        yield of("slow", f"has an event loop that is {node.loop_delay:.2f} s late.")
+        yield of(
+            "slow",
+            _("%(node)s has an event loop that is %(delay)s s late."),
+            delay=f"{node.loop_delay:.2f}",
+        )
     if node.cpu is not None and node.cpu >= BUSY_CPU:
-        yield of("slow", f"uses {node.cpu:.0f} % of a core.")
+        yield of("slow", _("%(node)s uses %(share)s %% of a core."), share=f"{node.cpu:.0f}")
     if node.is_draining:
-        yield of("draining", "sends its clients away and ends.")
+        yield of("draining", _("%(node)s sends its clients away and ends."))
 
 
 def _of_kafka(kafka: KafkaStatus) -> Iterator[Trouble]:
     for part in kafka.partitions:
         name = f"{part.topic}/{part.partition}"
         if part.is_paused:
-            text = f"{name} is paused: a shard, or its dead letters' topic, does not answer."
+            text = _(
+                "%(name)s is paused: a shard, or its dead letters' topic, does not answer."
+            ) % {"name": name}
             yield _trouble("paused", "kafka", part.topic, text)
         elif part.lag is not None and part.lag >= MUCH_LAG:
-            yield _trouble("lag", "kafka", part.topic, f"{part.lag:,} records wait in {name}.")
+            yield _trouble(
+                "lag",
+                "kafka",
+                part.topic,
+                _("%(lag)s records wait in %(name)s.") % {"lag": f"{part.lag:,}", "name": name},
+            )
     for topic, waiting in (kafka.dead_letters or {}).items():
         if waiting:
-            yield _trouble("letters", "kafka", topic, f"{topic} has {waiting:,} dead letters.")
+            yield _trouble(
+                "letters",
+                "kafka",
+                topic,
+                _("%(topic)s has %(waiting)s dead letters.")
+                % {"topic": topic, "waiting": f"{waiting:,}"},
+            )

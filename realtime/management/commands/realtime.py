@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from channels.layers import get_channel_layer
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    no_translations,
+)
 from django.db import DatabaseError
 
 from realtime.checkup.running_checks import are_running
@@ -49,6 +54,7 @@ class Command(BaseCommand):
                 exit_now(ended.code if isinstance(ended.code, int) else 1)
             raise
 
+    @no_translations  # what commands print is English, also where pages are not
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it; what can't be done is one line."""
         command = subcommand(options.pop("subcommand"))()
