@@ -47,9 +47,9 @@ def enter(visitors: Visitors, site: Workers, path: str, **how: object) -> Page:
     visitors.expected.append("favicon.ico")  # the admin has none
     address = f"{site.first.url}admin/login/?{urlencode({'next': f'/admin/realtime/{path}'})}"
     page = visitors.open(address, **how)  # type: ignore[arg-type]
-    page.get_by_label("Username").fill(NAME)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page.locator("[name=username]").fill(NAME)  # in whichever language
+    page.locator("[name=password]").fill(PASSWORD)
+    page.locator("#login-form [type=submit]").click()
     expect(page.locator("#content-main")).to_be_visible()
     return page
 

@@ -26,6 +26,7 @@ OWN_TESTS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("server.md", "python"): "tests/docs/test_server_page.py",
         ("python-client.md", "python"): "tests/docs/test_client_pages.py",
         ("protocol.md", "python"): "tests/docs/test_client_pages.py",
+        ("translate.md", "po"): "tests/translations/test_catalogues.py",
     }
 )
 

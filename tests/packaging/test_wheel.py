@@ -125,6 +125,8 @@ def test_wheel_holds_the_two_packages_alone(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"shardlayer", "realtime"}
     assert {"shardlayer/py.typed", "realtime/py.typed"} <= set(names)
     assert any(name.endswith("publish.lua") for name in names)
+    catalogues = {f"realtime/locale/de/LC_MESSAGES/django.{kind}" for kind in ("po", "mo")}
+    assert catalogues <= set(names)
 
 
 def test_layer_alone_sends_a_message(environment: Get, redis_server: EmbeddedValkey) -> None:
