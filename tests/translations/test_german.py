@@ -19,7 +19,7 @@ from realtime.management.commands import realtime as realtime_command
 from realtime.templatetags import realtime_admin
 from tests.realtime.admin.staff import make_staff
 
-GERMAN = {"headers": {"accept-language": "de"}}
+GERMAN = {"accept-language": "de"}
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_gettext_reads_what_is_compiled() -> None:
 
 def test_pages_of_the_admin(staff: Client) -> None:
     """The overview is in the reader's language, and its links; for others it is English."""
-    page = staff.get("/admin/realtime/overviewpage/", **GERMAN).content.decode()
+    page = staff.get("/admin/realtime/overviewpage/", headers=GERMAN).content.decode()
     for words in ("Übersicht", "Räume", "Verbindungen", "Probleme"):
         assert words in page
     assert "Connections" not in page
@@ -59,10 +59,10 @@ def test_pages_of_the_admin(staff: Client) -> None:
 
 def test_page_of_the_demo(client: Client) -> None:
     """The page, and the words of its scripts."""
-    page = client.get("/", **GERMAN).content.decode()
+    page = client.get("/", headers=GERMAN).content.decode()
     assert '<html lang="de">' in page
     assert "Zahlen von diesem Rechner" in page
-    assert "neuer Versuch in" in client.get("/words.js", **GERMAN).content.decode()
+    assert "neuer Versuch in" in client.get("/words.js", headers=GERMAN).content.decode()
 
 
 def test_figures() -> None:
@@ -78,9 +78,9 @@ def test_figures() -> None:
     ]
     for show, value, english, german in figures:
         with translation.override("en"):
-            assert show(value) == english  # type: ignore[operator]
+            assert show(value) == english
         with translation.override("de"):
-            assert show(value) == german  # type: ignore[operator]
+            assert show(value) == german
 
 
 def test_commands_stay_english(monkeypatch: pytest.MonkeyPatch) -> None:
