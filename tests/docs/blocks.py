@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _FENCE = re.compile(r"^ *```(.*)$")
-_FILE = re.compile(r"^(?:# |// |\{# )([\w/]+\.(?:py|js|html|toml|yml))\b")
+_FILE = re.compile(r"^(?:# |// |\{# )([\w/.@-]+\.(?:py|js|html|toml|yml|conf|service))\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

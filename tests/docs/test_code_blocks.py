@@ -270,6 +270,49 @@ def test_haproxy_takes_it(block: Block, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.needs("nginx")
+@places("nginx")
+def test_nginx_takes_it(block: Block, tmp_path: Path) -> None:
+    """As a file of conf.d, with a certificate that is there."""
+    key, certificate = tmp_path / "site.key", tmp_path / "site.pem"
+    request = [
+        *[
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ]
+    ]
+    request += [*["-subj", "/CN=shop.example", "-keyout"], str(key), "-out", str(certificate)]
+    subprocess.run(request, capture_output=True, check=True)
+    code = block.code.replace("/etc/ssl/shop.pem", str(certificate))
+    code = code.replace("/etc/ssl/shop.key", str(key))
+    path = tmp_path / "nginx.conf"
+    logs = f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\n"
+    path.write_text(f"{logs}events {{}}\nhttp {{\naccess_log off;\n{code}}}\n")
+    command = [tools.find("nginx") or "", "-t", "-c", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.needs("systemd-analyze")
+@places("units")
+def test_systemd_takes_it(block: Block, tmp_path: Path) -> None:
+    """With the programs of this environment; their options are looked at, too."""
+    assert block.file is not None
+    path = tmp_path / Path(block.file).name.replace("@.", "@1.")
+    path.write_text(block.code.replace("/srv/shop/.venv/bin", str(Path(sys.executable).parent)))
+    command = [tools.find("systemd-analyze") or "", "verify", "--man=no", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (started,) = re.findall(r"^ExecStart=/srv/shop/.venv/bin/(.*)$", block.code, re.MULTILINE)
+    check_command(started)
+
+
 @places("redis")
 def test_redis_takes_it(block: Block, redis_server: EmbeddedValkey) -> None:
     """The user can be made as it is written."""

@@ -64,6 +64,8 @@ _BY_LANGUAGE: Mapping[str, str] = MappingProxyType(
         "tsx": "typescript",
         "diff": "diff",
         "haproxy": "haproxy",
+        "nginx": "nginx",
+        "ini": "units",
     }
 )
 
