@@ -13,10 +13,11 @@ import orjson
 from channels import DEFAULT_CHANNEL_LAYER
 
 from realtime.rooms.history import read_history
+from realtime.rooms.listing import source_of
 from realtime.rooms.room_names import require_room_name
 from realtime.sharded_layer import sharded_layer
 from realtime.twins import LayerCall, twins
-from shardlayer import Position
+from shardlayer import Position, Publication
 
 MOST = 1_000  # publications of one call
 MOST_BYTES = 16 * 1024 * 1024  # of publications of one call
@@ -24,10 +25,22 @@ MOST_BYTES = 16 * 1024 * 1024  # of publications of one call
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastPublication:
-    """A publication in a room's history: its `offset`, and its `data` as parsed from JSON."""
+    """A publication in a room's history.
+
+    Attributes:
+        offset: Its number in the room.
+        data: What was published, as parsed from JSON.
+        time: When, in Unix seconds by the clock of the room's server, to a tenth; None if a release
+            that did not keep it published it.
+        source: Where it came from: `events/0` for a partition of Kafka; None for no such place.
+        source_offset: The record's offset there.
+    """
 
     offset: int
     data: Any
+    time: float | None = None
+    source: str | None = None
+    source_offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +84,23 @@ def _history(
     async def read() -> RoomPast:
         found = await read_history(layer, room, limit=limit, before=before, max_bytes=MOST_BYTES)
         return RoomPast(
-            publications=[
-                PastPublication(offset=item.offset, data=orjson.loads(item.data))
-                for item in found.publications
-            ],
+            publications=[_past(item) for item in found.publications],
             position=found.position,
             more=found.left,
         )
 
     return LayerCall(layer, read)
+
+
+def _past(publication: Publication) -> PastPublication:
+    source, place = source_of(publication)
+    return PastPublication(
+        offset=publication.offset,
+        data=orjson.loads(publication.data),
+        time=publication.time,
+        source=source or None,
+        source_offset=place,
+    )
 
 
 history, ahistory = twins(_history)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import orjson
+from django.utils.timezone import localtime
 
 from shardlayer import Publication, RoomInfo, ShardedChannelLayer
 
@@ -45,4 +47,31 @@ def publication_fields(publication: Publication) -> dict[str, object]:
         orjson.loads(publication.data)
     except orjson.JSONDecodeError:
         data = publication.data.decode("utf-8", "replace")
-    return {"offset": publication.offset, "epoch": publication.epoch, "data": data}
+    source, place = source_of(publication)
+    return {
+        "offset": publication.offset,
+        "epoch": publication.epoch,
+        "time": publication.time,
+        "source": source or None,
+        "source_offset": place,
+        "data": data,
+    }
+
+
+def source_of(publication: Publication) -> tuple[str, int | None]:
+    """Return where a publication came from: `events/0` of Kafka, and the record's offset there.
+
+    Empty and None if it has no source, or none is known.
+    """
+    mark = publication.mark
+    if mark is None:
+        return "", None
+    return mark.source.partition("@")[0], mark.offset  # without the id that tells topics apart
+
+
+def local_time(seconds: float | None) -> str:
+    """Return a Unix time in Django's current time zone; empty if it is not known."""
+    if seconds is None:
+        return ""
+    at = localtime(datetime.fromtimestamp(seconds, UTC))
+    return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 100_000}"

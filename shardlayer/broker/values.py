@@ -202,11 +202,18 @@ def newest(group: str, entry: bytes) -> Publication:
     return publication(group, offset, entry[wire.HEAD_LENGTH :], epoch)
 
 
-def publication(group: str, offset: int, body: bytes, epoch: str) -> Publication:
+def publication(
+    group: str,
+    offset: int,
+    body: bytes,
+    epoch: str,
+    origin: tuple[float | None, Mark | None] = (None, None),
+) -> Publication:
     """Return the publication that a body from a group's history holds.
 
-    One that can't be pushed keeps its place, and is `wire.UNREADABLE`.
+    One that can't be pushed keeps its place, and is `wire.UNREADABLE`. `origin` is when it was
+    published and the mark that it had, as far as that is known.
     """
     entry = wire.unpack_body(body, offset=offset, epoch=epoch)
     data = entry.payload if wire.may_be_json(entry.payload) else wire.UNREADABLE
-    return Publication(group, data, offset, epoch, parted(entry.name)[1])
+    return Publication(group, data, offset, epoch, parted(entry.name)[1], *origin)

@@ -33,6 +33,20 @@ BEGINNING = Position(offset=0, epoch="")
 """Before everything that a room still holds, in whichever epoch: "send me all there is"."""
 
 
+class Mark(NamedTuple):
+    """Where a publication comes from: its place in a log that may be read again.
+
+    Attributes:
+        source: Names the log, such as `events/0` for a partition of Kafka.
+        offset: The record's number in it, from 0.
+        index: The publication's number among those of the record, from 0.
+    """
+
+    source: str
+    offset: int
+    index: int = 0  # type: ignore[assignment]  # hides tuple.index, which no mark needs
+
+
 class Publication(NamedTuple):
     """One message to a room.
 
@@ -42,6 +56,10 @@ class Publication(NamedTuple):
         offset: Its number in the room's history; 0 in a room that keeps none.
         epoch: The epoch of that number; empty in a room that keeps no history.
         exclude: The client that does not get it (see client_names.py); empty for none.
+        time: When it was published, in Unix seconds by the clock of the room's server, to a tenth.
+            Known of what `history` reads; None of what is delivered.
+        mark: Where it came from, such as a record of Kafka; None if it has no source. Known of what
+            `history` reads, too.
     """
 
     room: str
@@ -49,6 +67,8 @@ class Publication(NamedTuple):
     offset: int = 0
     epoch: str = ""
     exclude: str = ""
+    time: float | None = None
+    mark: Mark | None = None
 
 
 class HistoryPage(NamedTuple):
@@ -63,20 +83,6 @@ class HistoryPage(NamedTuple):
     position: Position
     publications: list[Publication]
     more: bool
-
-
-class Mark(NamedTuple):
-    """Where a publication comes from: its place in a log that may be read again.
-
-    Attributes:
-        source: Names the log, such as `events/0` for a partition of Kafka.
-        offset: The record's number in it, from 0.
-        index: The publication's number among those of the record, from 0.
-    """
-
-    source: str
-    offset: int
-    index: int = 0  # type: ignore[assignment]  # hides tuple.index, which no mark needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

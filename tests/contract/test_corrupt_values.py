@@ -17,6 +17,7 @@ import pytest
 from shardlayer.broker.presence_values import Announcement, Attendee
 from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.broker.redis.redis_broker import RedisBackend
+from shardlayer.core import wire
 from shardlayer.core.exceptions import ScriptFailed
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import hash_tags
@@ -134,6 +135,33 @@ async def test_foreign_entry_in_a_history(
     second = await promptly(layer, ROOM, b"2")
     assert second.epoch != first.epoch
     assert [each.data for each in await layer.history(ROOM)] == [b"2"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (),
+        ("t", "yesterday"),
+        ("t", "9" * 400),
+        ("other", "7"),
+        ("t", "7", b"\xff/0", "9" * 400),
+        ("t", "7", "events/0", ""),
+    ],
+)
+async def test_times_and_sources_that_say_nothing(
+    make_layer: MakeLayer, keys: ShardKeys, tell: Tell, fields: tuple[str | bytes, ...]
+) -> None:
+    """What an earlier release wrote, or somebody else, is read all the same, without a time."""
+    layer = make_layer()
+    first = await promptly(layer, ROOM, b"1")
+    body = wire.pack_body(wire.Kind.PUBLICATION, ROOM, b"2")
+    await tell("XADD", keys.history(ROOM), "2-0", "p", body, *fields)
+    await tell("SET", keys.meta(ROOM), f"2 {first.epoch} ")
+    held = await layer.history(ROOM)
+    assert [each.data for each in held] == [b"1", b"2"]
+    assert held[0].time is not None
+    assert held[1].mark is None
+    assert held[1].time == (2e9 + 0.7 if fields[:2] == ("t", "7") else None)
 
 
 async def use_everything(layer: ShardedChannelLayer, backend: RedisBackend, turn: int) -> None:

@@ -6,7 +6,7 @@ import itertools
 import time
 
 from shardlayer.broker.interface import Backend
-from shardlayer.core.types import Position
+from shardlayer.core.types import Mark, Position
 from tests.contract.asking import (
     HERE,
     POLICY,
@@ -49,6 +49,25 @@ async def test_many_groups_are_surveyed(backend: Backend) -> None:
     assert len(silent.epoch) == 8
     assert (nobody.members, nobody.nodes, nobody.offset, nobody.epoch) == (0, 0, 0, "")
     assert nobody.idle is None
+
+
+async def test_history_says_when_and_whence(backend: Backend) -> None:
+    """What is read of a history has its time, to a tenth, and its source if it has one."""
+    begun = time.time()
+    record, second = Mark("events/0@7a", 17), Mark("events/0@7a", 17, 1)
+    await publish(
+        backend,
+        outgoing("a", b"1"),
+        outgoing("a", b"2")._replace(mark=record),
+        outgoing("a", b"3")._replace(mark=second),
+    )
+    held = await backend.history(SHARD, "a", 10)
+    assert [item.mark for item in held] == [None, record, second]
+    for item in held:
+        assert item.time is not None
+        assert begun - 0.2 < item.time < time.time() + 0.2  # both cut to tenths
+    joined = await join(backend, "a", since=Position(0, "k3k3k3k3"))
+    assert [item.data for item in joined.publications] == [b"1", b"2", b"3"]
 
 
 async def test_survey_says_when_the_last_publication_was(make_backend: MakeBackend) -> None:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.conf import conf
 from realtime.management.arguments import count
-from realtime.management.tables import harmless
+from realtime.management.history_lines import history_lines
 from realtime.rooms.listing import publication_fields, room_fields, room_with_history
 from realtime.rooms.room_names import require_room_name
 from realtime.sharded_layer import sharded_layer
@@ -60,9 +60,8 @@ class HistoryCommand(BaseCommand):
             self.stdout.write(f"{name:<12} {value}")
         if publications:
             self.stdout.write("")
-            width = len(str(publications[-1].offset))
-            for item in publications:
-                self.stdout.write(f"{item.offset:>{width}}  {harmless(item.data)}")
+            for line in history_lines(publications):
+                self.stdout.write(line)
 
 
 async def _look(room: str, limit: int) -> tuple[RoomInfo, list[Publication]]:

@@ -7,6 +7,7 @@ in any threads and event loops, share a `MemoryServer` by its name.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 from shardlayer.aio.tasks import Tasks
@@ -14,7 +15,15 @@ from shardlayer.broker.interface import Backend, Listener
 from shardlayer.broker.memory.memory_inspection import MemoryInspection
 from shardlayer.broker.memory.memory_presence import MemoryPresence
 from shardlayer.broker.memory.memory_queues import MemoryQueues
-from shardlayer.broker.memory.store import Ear, Group, Known, MemoryServer, Shard, server
+from shardlayer.broker.memory.store import (
+    Ear,
+    Group,
+    KeptPublication,
+    Known,
+    MemoryServer,
+    Shard,
+    server,
+)
 from shardlayer.broker.values import (
     PAGE_BYTES,
     PAGE_OVERHEAD,
@@ -107,7 +116,8 @@ class MemoryBackend(MemoryPresence, MemoryQueues, MemoryInspection, Backend):
             group.begin(batch.epoch)
             group.offset += 1
             position = Position(offset=group.offset, epoch=group.epoch)
-            group.history.append((group.offset, item.body))
+            published = round(time.time(), 1)  # as exactly as Redis keeps it
+            group.history.append(KeptPublication(group.offset, item.body, published, item.mark))
             while len(group.history) > item.policy.size:
                 group.history.popleft()
             if item.policy.latest:
@@ -143,7 +153,8 @@ class MemoryBackend(MemoryPresence, MemoryQueues, MemoryInspection, Backend):
                 position=Position(offset=group.offset, epoch=group.epoch),
                 recovered=recovered,
                 publications=[
-                    publication(request.group, offset, body, group.epoch) for offset, body in missed
+                    publication(request.group, held.offset, held.body, group.epoch)
+                    for held in missed
                 ],
                 start=start,
                 newest=publication(request.group, *group.newest, group.epoch)
@@ -154,15 +165,15 @@ class MemoryBackend(MemoryPresence, MemoryQueues, MemoryInspection, Backend):
     @staticmethod
     def _missed(
         group: Group, since: Position | None, page: Page
-    ) -> tuple[bool, int, list[tuple[int, bytes]]]:
+    ) -> tuple[bool, int, list[KeptPublication]]:
         if since is None:
             return False, group.offset, []
         known = since.epoch in ("", group.epoch) and since.offset <= group.offset
         if known and since.offset == group.offset:
             return True, group.offset, []
         floor = since.offset if known else 0
-        missed = [held for held in group.history if held[0] > floor]
-        start = missed[0][0] - 1 if missed else group.offset
+        missed = [held for held in group.history if held.offset > floor]
+        start = missed[0].offset - 1 if missed else group.offset
         return known and start == since.offset, start, _page(missed, page)
 
     async def leave(self, shard: int, node: NodeId, groups: Sequence[str]) -> None:
@@ -196,11 +207,16 @@ class MemoryBackend(MemoryPresence, MemoryQueues, MemoryInspection, Backend):
     ) -> HistoryPage:
         with self._server.lock:
             state = self._shard(shard).group(group, self._server.clock())
-            held = [entry for entry in state.history if not before or entry[0] < before]
+            held = [entry for entry in state.history if not before or entry.offset < before]
             newest = _page(held[: -limit - 1 : -1], Page(max_bytes))
             return HistoryPage(
                 Position(offset=state.offset, epoch=state.epoch),
-                [publication(group, offset, body, state.epoch) for offset, body in newest[::-1]],
+                [
+                    publication(
+                        group, entry.offset, entry.body, state.epoch, (entry.time, entry.mark)
+                    )
+                    for entry in newest[::-1]
+                ],
                 len(newest) < len(held),
             )
 
@@ -251,12 +267,12 @@ class MemoryBackend(MemoryPresence, MemoryQueues, MemoryInspection, Backend):
                 self._server.listeners.pop(self._node, None)
 
 
-def _page(held: Sequence[tuple[int, bytes]], page: Page) -> list[tuple[int, bytes]]:
+def _page(held: Sequence[KeptPublication], page: Page) -> list[KeptPublication]:
     """Return as many of the first entries as a page may have."""
-    found: list[tuple[int, bytes]] = []
+    found: list[KeptPublication] = []
     size = 0
     for entry in held[:RECOVERY_LIMIT]:
-        size += len(entry[1]) + PAGE_OVERHEAD
+        size += len(entry.body) + PAGE_OVERHEAD
         if size > page.max_bytes and len(found) >= page.least:
             break
         found.append(entry)

@@ -5,6 +5,7 @@ The layouts are documented at the head of each script.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -27,6 +28,10 @@ from shardlayer.core.types import HistoryPage, Mark, NodeId, Position
 
 OFFSET_DIGITS = 16  # of the largest offset; Lua counts in doubles
 EXPIRES_BYTES = 8  # of a queue's element, before the message
+TIMES_BEGIN = 2_000_000_000  # Unix seconds; what an entry of a history says are tenths since then
+
+_TIME = re.compile(rb"-?[0-9]{1,11}")
+_PLACE = re.compile(rb"([0-9]{1,19})(?: ([0-9]{1,19}))?")
 
 Argument = str | bytes | int
 
@@ -114,7 +119,10 @@ def read_page(group: str, reply: Sequence[Any]) -> HistoryPage:
     """Return what the history script answered."""
     offset, epoch_bytes, more = reply[:3]
     epoch = text(epoch_bytes)
-    found = [publication(group, reply[at], reply[at + 1], epoch) for at in range(3, len(reply), 2)]
+    found = [
+        publication(group, reply[at], reply[at + 1], epoch, read_origin(*reply[at + 2 : at + 5]))
+        for at in range(3, len(reply), 5)
+    ]
     return HistoryPage(Position(offset=offset, epoch=epoch), found[::-1], bool(more))
 
 
@@ -150,6 +158,19 @@ def read_mark(source: str, value: bytes | None) -> Mark | None:
         return Mark(source, int(offset), int(index))
     except ValueError:
         return None
+
+
+def read_origin(time: bytes, source: bytes, place: bytes) -> tuple[float | None, Mark | None]:
+    """Return what an entry of a history says of when it was published, and where it came from.
+
+    None for what it does not say, or says as nobody does who is of the layer.
+    """
+    found = _TIME.fullmatch(time)
+    at = None if found is None else TIMES_BEGIN + int(time) / 10
+    numbers = _PLACE.fullmatch(place)
+    if numbers is None:
+        return at, None
+    return at, Mark(source.decode("utf-8", "replace"), int(numbers[1]), int(numbers[2] or 0))
 
 
 def prune(keys: ShardKeys, groups: Sequence[str]) -> Call:

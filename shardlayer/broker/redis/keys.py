@@ -18,7 +18,7 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:here:NODE`       | sorted set    | who is in which rooms there: see `presence_scripts.py`     |
 | `:people:ROOM`     | hash          | person -> how many connections to the room                 |
 | `:meta:GROUP`      | string        | the last offset, the epoch and the life that it is of       |
-| `:history:GROUP`   | stream        | id `OFFSET-0`, field `p`: the publication's body           |
+| `:history:GROUP`   | stream        | id `OFFSET-0`, fields: see publish.lua            |
 | `:latest:GROUP`    | string        | the newest publication of a group that keeps it: an entry   |
 | `:queue:CHANNEL`   | list          | a channel's messages, each after its expiry                |
 | `:waiting:CHANNEL` | sorted set    | node -> since when it waits for a message of a channel not |

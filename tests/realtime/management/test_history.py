@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import time
 
 import orjson
 import pytest
@@ -13,8 +15,11 @@ from pytest_django import Settings
 from demo.embedded import EmbeddedValkey, free_port
 from realtime import publish
 from realtime.sharded_layer import sharded_layer
+from shardlayer import Mark
 from tests.realtime.conftest import channel_layers
 from tests.realtime.management.output import lines_of
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d"
 
 
 @pytest.fixture
@@ -45,14 +50,27 @@ class TestHistory:
             ["Last", f"offset  12 in epoch {position.epoch}"],
             ["History", "12 publications"],
         ]
-        assert publications.splitlines()[0] == ' 1  {"n":0}'
-        assert publications.splitlines()[-1] == '12  {"n":11}'
+        first, *_, last = publications.splitlines()
+        assert re.fullmatch(rf' 1  {TIME}  {{"n":0}}', first)
+        assert re.fullmatch(rf'12  {TIME}  {{"n":11}}', last)
 
     def test_limit(self) -> None:
         """The newest are shown."""
         for number in range(5):
             publish("news", number)
-        assert lines_of("realtime", "history", "news", "--limit", "2")[-2:] == ["4  3", "5  4"]
+        lines = lines_of("realtime", "history", "news", "--limit", "2")[-2:]
+        assert [(line.split()[0], line.split()[-1]) for line in lines] == [("4", "3"), ("5", "4")]
+
+    def test_source(self) -> None:
+        """What came of Kafka is shown with its partition and the record's offset."""
+        layer, mark = sharded_layer(), Mark("events/0@0a1b2c", 17)
+        layer.wait_for(lambda: layer.publish_marked([("news", b"1", mark)]))
+        assert re.fullmatch(
+            rf"1  {TIME}  events/0:17  1", lines_of("realtime", "history", "news")[-1]
+        )
+        [line] = lines_of("realtime", "history", "news", "--json")
+        item = json.loads(line)["publications"][0]
+        assert (item["source"], item["source_offset"]) == ("events/0", 17)
 
     def test_json(self) -> None:
         """With --json it is one object, with the data byte by byte as they were published."""
@@ -62,12 +80,15 @@ class TestHistory:
         assert '"data":{"a": 1.0}' in line
         read = json.loads(line)
         assert (read["room"], read["offset"], read["history_length"]) == ("news", 1, 1)
-        assert [item["epoch"] for item in read["publications"]] == [position.epoch]
+        [item] = read["publications"]
+        assert item["epoch"] == position.epoch
+        assert abs(item["time"] - time.time()) < 60
+        assert (item["source"], item["source_offset"]) == (None, None)
 
     def test_what_is_not_json(self) -> None:
         """What a careless publisher sent is shown as a text, and can do nothing to a terminal."""
         publish("news", orjson.Fragment("{\x1b[2J\x9b2J}"))
-        assert lines_of("realtime", "history", "news")[-1] == r"1  {\u001b[2J\u009b2J}"
+        assert lines_of("realtime", "history", "news")[-1].endswith(r"  {\u001b[2J\u009b2J}")
         [line] = lines_of("realtime", "history", "news", "--json")
         assert json.loads(line)["publications"][0]["data"] == "{\x1b[2J\x9b2J}"
 

@@ -5,7 +5,8 @@
 --       2 the offset before which they stand; 0: the newest
 --       3 how many bytes of them to answer at most; one that is larger is answered alone
 -- Returns  {the group's last offset, its epoch ('' if it has none), 1 if older ones are held else 0,
---           then offset and body of each publication}
+--           then offset and body of each publication, when it was published, the name of its source
+--           and where it stands in that one, as publish.lua writes them; '' where that is not known}
 
 local CHUNK = 16  -- entries read at a time; those that the page can't hold were read in vain
 local OVERHEAD = 20  -- bytes that an entry counts for beside its body
@@ -26,7 +27,8 @@ local count, size, chunk = 0, 0, 1
 while true do
   local held = redis.call('XREVRANGE', KEYS[2], from, '-', 'COUNT', chunk)
   for i = 1, #held do
-    local at, body = tonumber(string.match(held[i][1], '^(%d+)-0$')), held[i][2][2]
+    local fields = held[i][2]
+    local at, body = tonumber(string.match(held[i][1], '^(%d+)-0$')), fields[2]
     local kind, length = string.byte(body, 1, 2)
     -- What somebody else wrote is left out.
     if at and kind == 0 and #body >= 2 + (length or #body) then
@@ -37,6 +39,9 @@ while true do
       end
       reply[#reply + 1] = at
       reply[#reply + 1] = body
+      reply[#reply + 1] = fields[3] == 't' and fields[4] or ''
+      reply[#reply + 1] = fields[5] or ''
+      reply[#reply + 1] = fields[6] or ''
       count = count + 1
     end
   end

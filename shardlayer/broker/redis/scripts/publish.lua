@@ -42,18 +42,32 @@
 -- appended, and the call then fails as a whole, with nothing published. Appending alone may fail
 -- later: a history of a wrong type, or one that is ahead of its meta. It fails for its own group
 -- only, whose history is removed and begins anew, under a new epoch.
+--
+-- An entry of a history has the publication's offset as its id and two or three fields, in this
+-- order: 'p', the body; 't', when it was published; and if it has a source, that one's name and the
+-- record's offset, with the index behind it if there is one. Releases that know only the first field
+-- read it all the same. The source names the field, not a value: a stream stores the names of the
+-- fields once for many entries that have the same.
 
-local call, byte = redis.call, string.byte  -- locals cost less than fields of globals
+-- Locals cost less than globals and their fields.
+local KEYS, ARGV = KEYS, ARGV
+local call, try, byte, format = redis.call, redis.pcall, string.byte, string.format
+local pack, unpacked = struct.pack, struct.unpack
 
 local FIXED = 14  -- arguments before those of the shards
 local NO_EPOCH = '\0\0\0\0\0\0\0\0'
 local CHANNEL_MARK = byte('#')
 
-local REPEATED = struct.pack('>I8c8I4', 0, NO_EPOCH, 0)  -- an entry's head
+local REPEATED = pack('>I8c8I4', 0, NO_EPOCH, 0)  -- an entry's head
 local META = '^(%d+) (%S%S%S%S%S%S%S%S) (.*)$'  -- an epoch has 8 characters: see the heads
 local SPAN = 1099511627776  -- offsets of one generation, see restarts.py
 local LARGEST = 9007199254740992  -- how far a double counts
 local CUTS_LENGTH = 100  -- characters of the ends of earlier generations; older ones go
+local TRIMMED = 2  -- publications of a room after which its history is trimmed: an XADD without
+                   -- MAXLEN costs a tenth less, which is what the time of an entry costs
+-- Times are tenths of seconds since then: until March 2040 they fit into 32 bits, which a stream
+-- stores in 6 bytes. Milliseconds would take 10.
+local TIMES_BEGIN = 2000000000  -- Unix seconds
 
 local function number_at(list, index)
   local high, low = byte(list, 2 * index - 1, 2 * index)
@@ -88,6 +102,7 @@ end
 
 local clock = call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local time = format('%d', (clock[1] - TIMES_BEGIN) * 10 + math.floor(clock[2] / 100000))
 
 -- What the registry of each shard says, and what was taken from each of its sources.
 local outboxes, everything, trusted, percent, life = {}, {}, {}, {}, {}
@@ -111,14 +126,14 @@ for s = 1, shards do
     end
   end
   if any_dead then
-    call('ZREMRANGEBYSCORE', alive, '-inf', string.format('%d', now))
+    call('ZREMRANGEBYSCORE', alive, '-inf', format('%d', now))
   end
   outboxes[s], everything[s] = boxes, {}
 
   -- A registry that was found new less than a lease ago may still lack nodes: publish to all.
   if not born then
     born = now
-    call('SET', KEYS[3 * s - 1], string.format('%d', now))
+    call('SET', KEYS[3 * s - 1], format('%d', now))
   end
   trusted[s] = any_alive and now - born >= lease_ttl
 
@@ -159,7 +174,7 @@ for g = 1, groups do
         local n = at % SPAN
         at = at - n + SPAN + n
         if string.sub(life[s], -1) ~= '!' then
-          cuts = (cuts and cuts ~= '' and cuts .. ',' or '') .. string.format('%d', n)
+          cuts = (cuts and cuts ~= '' and cuts .. ',' or '') .. format('%d', n)
           if #cuts > CUTS_LENGTH then
             cuts = string.match(cuts, ',(.*)$')
           end
@@ -219,18 +234,21 @@ local heads, repeats = {}, {}
 local mended, failed, failures, stopped  -- made when something fails
 local nothing_appended = true
 local targeted, fallback, repeated = 0, 0, 0
+local numbers, details = ARGV[11], ARGV[12]
 for i = 1, #ARGV - bodies do
-  local g, body = number_at(ARGV[11], i), ARGV[bodies + i]
+  local high, low = byte(numbers, 2 * i - 1, 2 * i)
+  local g, body = 256 * high + low, ARGV[bodies + i]
   local s = home[g]
+  local taken_at, taken_in = taken_offset[s], taken_index[s]
   local source, record, index, key = 0, 0, 0, 0
-  if ARGV[12] ~= '' then
-    source, record, index, key = struct.unpack('>I2i8i8I2', ARGV[12], 20 * i - 19)
+  if details ~= '' then
+    source, record, index, key = unpacked('>I2i8i8I2', details, 20 * i - 19)
   end
   local at, why = 0, failed and (failed[g] or source > 0 and stopped[65536 * s + source])
   if why then
     at = nil
-  elseif source > 0 and (record < taken_offset[s][source]
-      or record == taken_offset[s][source] and index <= taken_index[s][source]) then
+  elseif source > 0 and (record < taken_at[source]
+      or record == taken_at[source] and index <= taken_in[source]) then
     heads[i] = REPEATED
     repeated = repeated + 1
     at = nil
@@ -244,15 +262,28 @@ for i = 1, #ARGV - bodies do
     at = nil
   elseif offset[g] then
     at = offset[g] + 1
-    local added = redis.pcall('XADD', KEYS[rooms + 2 * g], 'MAXLEN', '~', size[g],
-                              string.format('%d-0', at), 'p', body)
+    local added
+    local history, id = KEYS[rooms + 2 * g], format('%d-0', at)
+    if source > 0 then
+      local name = ARGV[sources[s] + source]
+      local place = index > 0 and format('%d %d', record, index) or format('%d', record)
+      if at % TRIMMED == 0 then
+        added = try('XADD', history, 'MAXLEN', '~', size[g], id, 'p', body, 't', time, name, place)
+      else
+        added = try('XADD', history, id, 'p', body, 't', time, name, place)
+      end
+    elseif at % TRIMMED == 0 then
+      added = try('XADD', history, 'MAXLEN', '~', size[g], id, 'p', body, 't', time)
+    else
+      added = try('XADD', history, id, 'p', body, 't', time)
+    end
     if type(added) == 'table' then
       why = added.err
       if string.find(why, '^WRONGTYPE') or string.find(why, ' ID ', 1, true) then
         -- The history begins anew; `why` says why it can't either.
-        added = redis.pcall('UNLINK', KEYS[rooms + 2 * g])
+        added = try('UNLINK', history)
         if type(added) ~= 'table' then
-          added = redis.pcall('XADD', KEYS[rooms + 2 * g], '1-0', 'p', body)
+          added = try('XADD', history, '1-0', 'p', body, 't', time)
         end
         why = type(added) == 'table' and added.err
       elseif nothing_appended then  -- refused to everybody, as while the server's memory is full
@@ -274,7 +305,7 @@ for i = 1, #ARGV - bodies do
     end
   end
   if at then
-    local head = struct.pack('>I8c8I4', at, epoch[g], #body)
+    local head = pack('>I8c8I4', at, epoch[g], #body)
     heads[i] = head
     if newest[g] then
       newest[g] = head .. body
@@ -284,9 +315,12 @@ for i = 1, #ARGV - bodies do
     end
     if nodes[g] then
       targeted = targeted + 1
-      for _, outbox in ipairs(nodes[g]) do
-        outbox[#outbox + 1] = head
-        outbox[#outbox + 1] = body
+      local told = nodes[g]
+      for n = 1, #told do
+        local outbox = told[n]
+        local length = #outbox
+        outbox[length + 1] = head
+        outbox[length + 2] = body
       end
     else
       if size[g] ~= '-1' and not trusted[s] then
@@ -297,10 +331,10 @@ for i = 1, #ARGV - bodies do
       all[#all + 1] = body
     end
     if source > 0 then
-      taken_offset[s][source], taken_index[s][source] = record, index
+      taken_at[source], taken_in[source] = record, index
     end
     if key > 0 then
-      answers[key] = string.format('%d ', at) .. (at > 0 and epoch[g] or '')
+      answers[key] = format('%d ', at) .. (at > 0 and epoch[g] or '')
       call('SET', KEYS[onces + key], answers[key], 'PX', ARGV[7])
     end
   elseif why then
@@ -321,10 +355,10 @@ for g = 1, groups do
     if each > 0 and earned < longest and not newest[g] then
       earned = math.min(longest, math.max(tonumber(ttl[g]), earned))
       -- As text: Redis prints a number for its commands with 17 digits, which costs as much as a SET.
-      meta_ttl = string.format('%d', earned)
+      meta_ttl = format('%d', earned)
     end
     call('SET', KEYS[metas + g],
-               string.format('%d ', offset[g]) .. epoch[g] .. ' ' .. tail[g], 'PX', meta_ttl)
+               format('%d ', offset[g]) .. epoch[g] .. ' ' .. tail[g], 'PX', meta_ttl)
     call('PEXPIRE', KEYS[rooms + 2 * g], ttl[g])
   end
 end
@@ -340,7 +374,7 @@ for s = 1, shards do
   for i = 1, count do
     if taken_offset[s][i] >= 0 then
       call('HSET', KEYS[registries + 2 * s], ARGV[sources[s] + i],
-                 string.format('%d %d', taken_offset[s][i], taken_index[s][i]))
+                 format('%d %d', taken_offset[s][i], taken_index[s][i]))
     end
   end
   if count > 0 then
