@@ -24,7 +24,7 @@ class RealtimeConfig(AppConfig):
         from realtime.access import jwt_checks, room_checks  # noqa: F401
         from realtime.access.revocation_log import policy
         from realtime.access.sign_out_signals import connect_signals
-        from realtime.nodes.drain_orders import policy as orders_policy
+        from realtime.nodes.node_orders import policy as orders_policy
         from realtime.rooms.layer_rooms import options_of_rooms
         from realtime.rooms.room_names import CONTROL_ROOM, NODES_ROOM
         from realtime.tracing.begin_tracing import begin_tracing

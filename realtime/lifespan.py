@@ -14,7 +14,7 @@ from realtime.clients.sign_in_watch import end_watch, watch_of
 from realtime.conf import conf, room_settings
 from realtime.metrics.metric_sources import Process
 from realtime.metrics.sampling import start_sampling, stop_sampling
-from realtime.nodes.drain_orders import DrainOrders
+from realtime.nodes.node_orders import NodeOrders
 from realtime.nodes.reporter import start_reports, stop_reports
 from realtime.people.room_signals import send_room_signal
 from realtime.process_events import told_as_running
@@ -56,16 +56,13 @@ async def lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> No
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
     reporter = start_reports(process)
-    drains = None
-    if worker is not None:
-        drains = DrainOrders(layer, node, worker, on_drain=reporter.report_soon)
+    orders = NodeOrders(layer, node, worker, on_drain=reporter.report_soon)
     # Who comes back with a note at once is not to wait for the log.
     await watch_of(layer, node).log.settled(LOG_PATIENCE)
     with told_as_running("worker"):
         await send({"type": "lifespan.startup.complete"})
         await receive()  # lifespan.shutdown
-        if drains is not None:
-            await drains.aclose()
+        await orders.aclose()
         await stop_reports()
         await end_watch(node)
         await layer.close()

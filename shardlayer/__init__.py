@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         MAX_REPORT,
         TOTALS_STEP,
         TOTALS_STEPS,
+        ProcessReport,
         ServerMemory,
     )
     from shardlayer.broker.publisher_histograms import BATCH_ITEMS, CALL_SECONDS
@@ -111,6 +112,7 @@ __all__ = [
     "Person",
     "Position",
     "PresencePage",
+    "ProcessReport",
     "Publication",
     "PublishSpan",
     "RoomInfo",
@@ -188,6 +190,7 @@ _PLACES: Final = {
     "Person": "shardlayer.broker.presence_values",
     "Position": "shardlayer.core.types",
     "PresencePage": "shardlayer.broker.presence_values",
+    "ProcessReport": "shardlayer.broker.process_reports",
     "Publication": "shardlayer.core.types",
     "PublishSpan": "shardlayer.core.tracing",
     "RoomInfo": "shardlayer.core.types",

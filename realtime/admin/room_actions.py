@@ -14,6 +14,7 @@ from realtime.admin.admin_page import AdminPage
 from realtime.admin.admin_permissions import Permission
 from realtime.connections import disconnect, unsubscribe
 from realtime.models import Room
+from realtime.operations import disconnect_client
 from realtime.rooms.room_names import require_open_room
 from realtime.sending import announce, publish
 from realtime.sharded_layer import sharded_layer
@@ -49,6 +50,12 @@ class PersonForm(forms.Form):
     user = forms.CharField(max_length=MAX_KEY)
 
 
+class ConnectionForm(forms.Form):
+    """Which connection it concerns, whoever is on it."""
+
+    connection = forms.CharField(max_length=MAX_KEY)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
     """Something that is about to be done.
@@ -68,6 +75,7 @@ PERMISSIONS = {
     "clear": Permission.PUBLISH,
     "put_out": Permission.DISCONNECT,
     "disconnect": Permission.DISCONNECT,
+    "close": Permission.DISCONNECT,
 }
 """What may be done to a room, and who may do it."""
 
@@ -88,14 +96,16 @@ def do_to_room(page: AdminPage, request: HttpRequest, room: str) -> forms.Form |
         form = PublishForm(request.POST)
     elif action in ("put_out", "disconnect"):
         form = PersonForm(request.POST)
+    elif action == "close":
+        form = ConnectionForm(request.POST)
     if form is not None and not form.is_valid():
         return form
-    deed = _deed(action, room, form)
+    deed = _deed(action, room, form, by=request.user.get_username())
     page.act(request, Room(name=room), deed.text, deed.do)
     return None
 
 
-def _deed(action: str, room: str, form: forms.Form | None) -> Deed:
+def _deed(action: str, room: str, form: forms.Form | None, *, by: str) -> Deed:
     said = {} if form is None else form.cleaned_data
     size = f"{len(orjson.dumps(said['json'])):,} bytes" if "json" in said else ""
     match action:
@@ -112,6 +122,11 @@ def _deed(action: str, room: str, form: forms.Form | None) -> Deed:
             return Deed(
                 text=f"Disconnected user {said['user']} everywhere.",
                 do=lambda: disconnect(said["user"]),
+            )
+        case "close":
+            return Deed(
+                text=f"Told all workers to close the connection {said['connection']}.",
+                do=lambda: disconnect_client(said["connection"], by=by),
             )
         case _:
             return Deed(text=f"Cleared the history of {room}.", do=lambda: _clear_history(room))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from channels.db import database_sync_to_async
@@ -14,8 +15,9 @@ from django.core.exceptions import ValidationError
 
 from realtime.admin.admin_page import Memory, Query
 from realtime.conf import conf
+from realtime.operations import RoomMembers, aroom_members
 from realtime.people.persons import user_key_of
-from realtime.rooms.listing import room_with_history
+from realtime.rooms.listing import local_time, room_with_history, source_of
 from realtime.sharded_layer import sharded_layer
 from shardlayer import (
     PresencePage,
@@ -28,15 +30,31 @@ from shardlayer import (
 HISTORY_SHOWN = 50  # publications
 DATA_SHOWN = 20_000  # characters of one publication
 PEOPLE_SHOWN = 100
+MEMBERS_SHOWN = 100
+MEMBERS_PAUSE = 2.0  # seconds between two questions to the workers, however often the page looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPublication:
-    """A publication as the page shows it: its data indented, and cut if they are long."""
+    """A publication as the page shows it: its data indented, and cut if they are long.
+
+    Attributes:
+        offset: Its number.
+        text: Its data.
+        hidden: Characters of them that are not shown.
+        time: When it was published, in the time zone of the settings; empty if that is not known.
+        age: Seconds since then, by this machine's clock.
+        source: Where it came from: `events/0`; empty for no such place.
+        source_offset: The record's offset there.
+    """
 
     offset: int
     text: str
-    hidden: int  # characters
+    hidden: int
+    time: str
+    age: float | None
+    source: str
+    source_offset: int | None
 
     @classmethod
     def of(cls, publication: Publication) -> ShownPublication:
@@ -46,10 +64,16 @@ class ShownPublication:
             text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
         except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             text = publication.data.decode("utf-8", "replace")
+        source, place = source_of(publication)
+        at = publication.time
         return cls(
             offset=publication.offset,
             text=text[:DATA_SHOWN],
             hidden=max(0, len(text) - DATA_SHOWN),
+            time=local_time(at),
+            age=None if at is None else max(0.0, time.time() - at),
+            source=source,
+            source_offset=place,
         )
 
 
@@ -68,6 +92,29 @@ class ShownPerson:
     connections: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownMember:
+    """One connection to the room.
+
+    Attributes:
+        client: The connection's id.
+        user: The primary key as text; None if nobody is signed in, or nobody had to ask yet.
+        name: The user's name as the project has it; empty if the user is gone, or unknown.
+        address: Its IP address; empty if its server does not say.
+        node: The id of its worker.
+        age: Seconds since it connected, by the clocks of two machines.
+        waiting: Bytes that it has not taken yet.
+    """
+
+    client: str
+    user: str | None
+    name: str
+    address: str
+    node: str
+    age: float
+    waiting: int
+
+
 async def look_at_room(name: str, query: Query, memory: Memory) -> Mapping[str, Any]:
     """Return what the page's templates need."""
     layer, within = sharded_layer(), conf().check_timeout
@@ -80,22 +127,26 @@ async def look_at_room(name: str, query: Query, memory: Memory) -> Mapping[str, 
         "policy": policy,
     }
     try:
-        (info, history), survey, presence = await asyncio.gather(
+        (info, history), survey, presence, members = await asyncio.gather(
             room_with_history(layer, name, limit=HISTORY_SHOWN, within=within),
             layer.survey([name], within=within),
             _presence(layer, name, within),
+            _members(name, memory),
         )
     except TimeoutError:
         return context | {"unavailable": f"It did not answer within {within:g} s."}
     except ShardUnavailable as error:
         return context | {"unavailable": str(error)}
     summary = survey[name]
+    shown, people = await _named(members, presence)
     return context | {
         "room": info,
         "idle": summary.idle if isinstance(summary, RoomSummary) else None,
         "history": [ShownPublication.of(item) for item in history],
         "presence": presence,
-        "people": await _people(presence),
+        "people": people,
+        "members": members,
+        "connections": shown,
     }
 
 
@@ -104,10 +155,37 @@ async def _presence(layer: ShardedChannelLayer, name: str, within: float) -> Pre
         return await layer.presence(name, limit=PEOPLE_SHOWN)
 
 
-async def _people(page: PresencePage) -> list[ShownPerson]:
+async def _members(name: str, memory: Memory) -> RoomMembers:
+    """Ask the workers, but not each time that the page looks."""
+    asked, known = memory.get("members", (0.0, None))
+    if known is not None and time.monotonic() - asked < MEMBERS_PAUSE:
+        return cast(RoomMembers, known)
+    found = await aroom_members(name, limit=MEMBERS_SHOWN)
+    memory["members"] = (time.monotonic(), found)
+    return found
+
+
+async def _named(
+    members: RoomMembers, page: PresencePage
+) -> tuple[list[ShownMember], list[ShownPerson]]:
+    """Return connections and people with their users' names, which one query reads."""
     keys = [user_key_of(person.name) for person in page.persons]
-    names = await _names_of([key for key in keys if key is not None])
-    return [
+    wanted = {*keys, *(member.facts.user for member in members.members)}
+    names = await _names_of([key for key in wanted if key is not None])
+    now = time.time()
+    shown = [
+        ShownMember(
+            client=member.facts.client,
+            user=member.facts.user,
+            name=names.get(member.facts.user or "", ""),
+            address=member.facts.address or "",
+            node=member.node,
+            age=max(0.0, now - member.facts.since),
+            waiting=member.facts.waiting,
+        )
+        for member in members.members
+    ]
+    people = [
         ShownPerson(
             user=key,
             name="" if key is None else names.get(key, ""),
@@ -115,6 +193,7 @@ async def _people(page: PresencePage) -> list[ShownPerson]:
         )
         for key, person in zip(keys, page.persons, strict=True)
     ]
+    return shown, people
 
 
 @database_sync_to_async  # type: ignore[untyped-decorator]

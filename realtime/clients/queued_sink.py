@@ -26,7 +26,17 @@ PACED_SIZE = 64 * 1024  # bytes; a client that reads a long answer gets more whe
 
 
 class ClientSink(Sink, Protocol):
-    """A sink of which one can wait until its client has read, as our own server's too."""
+    """A sink of which one can wait until its client has read, as our own server's too.
+
+    Attributes:
+        client: The session that it writes for; None before and after.
+        waiting: Bytes that were written and are not sent yet.
+    """
+
+    client: object
+
+    @property
+    def waiting(self) -> int: ...
 
     async def wait_drained(self) -> None:
         """Return when little waits for the client, or it is gone."""
@@ -55,7 +65,7 @@ class QueuedSink(ABC):
 
     __slots__ = (
         "_close", "_drained", "_limit", "_on_failure", "_pending", "_send", "_task", "_texts",
-        "_wake", "max_text",
+        "_wake", "client", "max_text",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +77,7 @@ class QueuedSink(ABC):
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self.max_text = max_text
+        self.client: object = None
         self._send = send
         self._limit = limit
         self._on_failure = on_failure
@@ -104,6 +115,11 @@ class QueuedSink(ABC):
         self._pending += sum(sizes)
         self._texts.extend(texts)
         self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were written and that the server has not been given yet."""
+        return self._pending
 
     def close(self, code: int, reason: str = "") -> None:
         """Close the connection once what is queued is sent; nothing is queued from here on."""

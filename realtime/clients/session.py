@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from realtime.access.anonymous import User, anonymous_user
 from realtime.access.client_permissions import Permissions
-from realtime.access.identity import Identity, name_of
+from realtime.access.identity import Identity, key_of, name_of
 from realtime.access.notes import write_note
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.client_counters import counters
+from realtime.clients.client_facts import ClientFacts, described_members
 from realtime.clients.client_rooms import ClientRooms
 from realtime.clients.client_signals import ToldClient
 from realtime.clients.failures import as_protocol_error
@@ -90,6 +91,7 @@ class ClientSession:
         "_rooms",
         "_share",
         "_sign_in",
+        "_since",
         "_sink",
         "_told",
     )  # fmt: skip
@@ -124,6 +126,8 @@ class ClientSession:
         self._share: UserShare | None = None  # made when the user is known, or something published
         self._known_user: User | None = None  # for whom the connection counts
         self._is_new = False  # has a time to subscribe in
+        self._since = time.time()
+        sink.client = self
         node.attend(sink)
 
     @classmethod
@@ -140,7 +144,9 @@ class ClientSession:
         are the commands that the project has beside those of the protocol, by name.
         """
         layer = sharded_layer()
-        return cls(scope, sink, layer, await layer.node(), max_text, own)
+        node = await layer.node()
+        node.describe = described_members
+        return cls(scope, sink, layer, node, max_text, own)
 
     async def handle(self, text: str) -> bool:
         """Do the command in a text frame; say whether to go on.
@@ -223,6 +229,7 @@ class ClientSession:
         if self._sign_in is not None:
             self._sign_in.end()
         self._node.depart(self._sink)
+        self._sink.client = None  # which has this session, that has it
         if self._share is not None:
             self._share.leave()
         if self._is_new:
@@ -246,6 +253,17 @@ class ClientSession:
     def rooms(self) -> list[str]:
         """The rooms that the client is in now, in no order."""
         return list(self._rooms)
+
+    def describe(self) -> ClientFacts:
+        """Return what an operator is told of the client."""
+        user = self._identity.known_user
+        return ClientFacts(
+            client=self._named(),
+            user=self._identity.credential.user_id if user is None else key_of(user),
+            address=self._client[0] if self._client else None,
+            since=self._since,
+            waiting=self._sink.waiting,
+        )
 
     @property
     def client_id(self) -> str:

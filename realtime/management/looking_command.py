@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -106,6 +106,11 @@ class LookingCommand(BaseCommand):
     def why_unknown(self, found: Any) -> str:
         """Return why what is shown is not all, in a sentence; empty if it is."""
         return ""
+
+
+def not_answering(silent: Mapping[str, str]) -> str:
+    """Return which servers did not answer, and why, as a sentence; empty if all did."""
+    return "; ".join(f"{server} does not answer: {why}" for server, why in silent.items())
 
 
 async def _close() -> None:

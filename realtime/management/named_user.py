@@ -6,9 +6,11 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 
 
-def add_user(parser: CommandParser) -> None:
-    """Take `user` and `is_key`, which `named_user` reads."""
-    parser.add_argument("user", metavar="USER", help="The user's name.")
+def add_user(parser: CommandParser, *, optional: bool = False) -> None:
+    """Take `user` and `is_key`, which `named_user` reads; without a user it may be None."""
+    parser.add_argument(
+        "user", metavar="USER", nargs="?" if optional else None, help="The user's name."
+    )
     parser.add_argument(
         "--key",
         action="store_true",

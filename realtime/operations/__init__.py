@@ -5,10 +5,13 @@
     shards()    -> ShardsStatus  `shards`: a ShardStatus each; `servers`: a ServerStatus each
     kafka()     -> KafkaStatus   `members`, `partitions`, `dead_letters` of the pool
     rooms(…)    -> FoundRooms    all rooms that fit, in an order; takes seconds where there are many
+    room_members(room) -> RoomMembers  the connections in a room: user, address, since, what waits
     drain(id, by=name) -> DrainAnswer  has a worker, on whichever machine, do as on SIGTERM
+    disconnect_client(id, by=name)     closes one connection, on whichever machine
 
-Each has an asynchronous twin (`aoverview`, `anodes`, `ashards`, `akafka`, `arooms`, `adrain`) and
-takes `using=`, the alias of a channel layer. All but `rooms` return within about `CHECK_TIMEOUT`.
+Each has an asynchronous twin (`aoverview`, `anodes`, `ashards`, `akafka`, `arooms`,
+`aroom_members`, `adrain`, `adisconnect_client`) and takes `using=`, the alias of a channel layer.
+All but `rooms` return within about `CHECK_TIMEOUT`.
 None is unknown, not 0; where `is_known` is False all of it is unknown, and `why` says why.
 
 One room is read by `realtime/rooms/listing.py`.
@@ -29,6 +32,14 @@ from realtime.operations.looking import (
 from realtime.operations.node_status import NodesStatus, NodeStatus
 from realtime.operations.overview_status import Overview, RecentTotals, Trouble
 from realtime.operations.room_list import FoundRoom, FoundRooms, arooms, rooms
+from realtime.operations.room_members import (
+    RoomMember,
+    RoomMembers,
+    adisconnect_client,
+    aroom_members,
+    disconnect_client,
+    room_members,
+)
 from realtime.operations.shard_status import ServerStatus, ShardsStatus, ShardStatus
 
 __all__ = [
@@ -43,20 +54,26 @@ __all__ = [
     "PartitionStatus",
     "PoolMember",
     "RecentTotals",
+    "RoomMember",
+    "RoomMembers",
     "ServerStatus",
     "ShardStatus",
     "ShardsStatus",
     "Trouble",
+    "adisconnect_client",
     "adrain",
     "akafka",
     "anodes",
     "aoverview",
+    "aroom_members",
     "arooms",
     "ashards",
+    "disconnect_client",
     "drain",
     "kafka",
     "nodes",
     "overview",
+    "room_members",
     "rooms",
     "shards",
 ]

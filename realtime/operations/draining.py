@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 from channels import DEFAULT_CHANNEL_LAYER
 
 from realtime.conf import conf
-from realtime.nodes.drain_orders import drain_order
+from realtime.nodes.node_orders import drain_order
 from realtime.operations.looking import anodes
 from realtime.operations.node_status import NodeStatus
 from realtime.rooms.room_names import NODES_ROOM

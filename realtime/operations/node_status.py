@@ -35,6 +35,8 @@ class NodeStatus:
         lease_ttl: Seconds for which a lease counts.
         unheard: Servers that it listens to and can't hear.
         failing: Tasks that failed and are not known to work again.
+        is_lost: Whether it has said nothing for so long that it does not count any more, and did
+            not say that it ends: it was killed, or hangs. What stands here is what it said last.
     """
 
     id: str
@@ -61,6 +63,7 @@ class NodeStatus:
     lease_ttl: float | None = None
     unheard: tuple[str, ...] = ()
     failing: tuple[str, ...] = ()
+    is_lost: bool = False
 
     @property
     def fill(self) -> float | None:
@@ -81,6 +84,7 @@ class NodesStatus:
 
     Attributes:
         nodes: By role (workers first), host and process id.
+        lost: Those that were lost in the last minutes, in the same order. They count nowhere.
         silent: Servers that keep reports and did not answer, and why.
         is_known: Whether `nodes` is to be believed: a server answered, and processes are told to
             report. If not, `nodes` is empty, and that means "unknown".
@@ -88,6 +92,7 @@ class NodesStatus:
     """
 
     nodes: tuple[NodeStatus, ...] = ()
+    lost: tuple[NodeStatus, ...] = ()
     silent: Mapping[str, str]
     is_known: bool
     why: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from realtime.operations.node_status import NodesStatus, NodeStatus
-from shardlayer import KnownReports
+from shardlayer import KnownReports, ProcessReport
 
 ROLES = ("worker", "pool", "outbox")  # in the order in which they are shown
 
@@ -44,7 +44,11 @@ class Told:
 
 def read_all(known: KnownReports) -> list[Told]:
     """Return what the processes told that could be read: by role, host and process id."""
-    told = [_read(report.body, report.process, report.age) for report in known.reports]
+    return _sorted(known.reports)
+
+
+def _sorted(reports: Sequence[ProcessReport], *, is_lost: bool = False) -> list[Told]:
+    told = [_read(each.body, each.process, each.age, is_lost=is_lost) for each in reports]
     return sorted(
         (each for each in told if each is not None),
         key=lambda each: (
@@ -72,13 +76,14 @@ def nodes_status(known: KnownReports, told: Sequence[Told], *, is_on: bool) -> N
     why = why_unknown(known, is_on=is_on)
     return NodesStatus(
         nodes=() if why else tuple(each.node for each in told),
+        lost=() if why else tuple(each.node for each in _sorted(known.lost, is_lost=True)),
         silent=known.silent,
         is_known=not why,
         why=why,
     )
 
 
-def _read(body: bytes, process: str, age: float) -> Told | None:
+def _read(body: bytes, process: str, age: float, *, is_lost: bool) -> Told | None:
     """Return what a report says; None if it is none."""
     try:
         said = orjson.loads(body)
@@ -111,6 +116,7 @@ def _read(body: bytes, process: str, age: float) -> Told | None:
         lease_ttl=number(said.get("lease_ttl")),
         unheard=texts(said.get("unheard")),
         failing=texts(said.get("failing")),
+        is_lost=is_lost,
     )
     shards = _mapping(said.get("shards"))
     pool = said.get("pool")

@@ -39,6 +39,7 @@ def all_troubles(
     found = [
         *(trouble for server in servers for trouble in _of_server(server)),
         *_of_shards(shards),
+        *map(_of_lost, nodes.lost),
         *(trouble for node in nodes.nodes for trouble in _of_node(node)),
         *_of_kafka(kafka),
     ]
@@ -135,6 +136,12 @@ def _of_node(node: NodeStatus) -> Iterator[Trouble]:
         yield of("slow", _("%(node)s uses %(share)s %% of a core."), share=f"{node.cpu:.0f}")
     if node.is_draining:
         yield of("draining", _("%(node)s sends its clients away and ends."))
+
+
+def _of_lost(node: NodeStatus) -> Trouble:
+    name = f"{node.role} {node.host}:{node.pid}"
+    text = f"{name} is lost: it said nothing for {node.age:.0f} s, and not that it ends."
+    return _trouble("down", "node", node.id, text)
 
 
 def _of_kafka(kafka: KafkaStatus) -> Iterator[Trouble]:

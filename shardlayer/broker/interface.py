@@ -495,7 +495,7 @@ class Inspection(Role):
         return False
 
     async def forget_process(self, shard: int, process: str) -> None:
-        """Forget what a process said, if it did."""
+        """Forget what a process said, if it did: it ends, and is not lost."""
         return None
 
     async def process_reports(self, shard: int) -> ProcessReports | None:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 MAX_REPORTS = 1_000  # processes of which a shard keeps reports
+MAX_LOST = 200  # processes that it still tells of after that
+LOST_FOR = 300.0  # seconds that it tells of one that said nothing more, and was not forgotten
 MAX_REPORT = 32 * 1024  # bytes
 MAX_TOTALS = 16  # names
 TOTALS_STEP = 10.0  # seconds
@@ -41,11 +43,14 @@ class ProcessReports(NamedTuple):
         now: The broker's clock, in seconds.
         reports: Those that are not over, in no particular order.
         totals: Of the last TOTALS_STEPS steps.
+        lost: Those that are over since LOST_FOR at most and were not forgotten: the process was
+            killed, or hangs, or can't be heard.
     """
 
     now: float
     reports: Sequence[ProcessReport]
     totals: Totals
+    lost: Sequence[ProcessReport] = ()
 
 
 class ServerMemory(NamedTuple):

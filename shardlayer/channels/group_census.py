@@ -5,6 +5,9 @@
 
 No channel's name has a line feed. A process asks only when somebody wants to know, so being in a
 group costs nothing for it.
+
+`@` asks for the members of a room that are sinks: the answer is what the application says of them
+(`NodeParts.describe`), and empty where it says nothing, as in a release before.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 
-NAMES, NUMBER = b"*", b"#"
+NAMES, NUMBER, SINKS = b"*", b"#", b"@"
 
 
 def new_question(kind: bytes) -> bytes:

@@ -11,20 +11,20 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.interface import Backend
-from shardlayer.channels.group_census import answer_of
+from shardlayer.channels.group_census import SINKS, answer_of
 from shardlayer.core import wire
 from shardlayer.core.channel_names import node_of
 from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable, WireError
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
-from shardlayer.core.types import Publication
+from shardlayer.core.types import Publication, Sink
 from shardlayer.delivery.arrivals import Trace
 from shardlayer.delivery.presence_reports import Turned
 from shardlayer.layer.node_parts import NodeParts
@@ -39,7 +39,7 @@ _MESSAGE = int(wire.Kind.MESSAGE)
 _WAKE_UP = int(wire.Kind.WAKE_UP)
 _STAMP = int(wire.Kind.STAMP)
 _TRACE = int(wire.Kind.TRACE)
-_as_publication: Callable[[tuple[str, bytes, int, str, str]], Publication] = partial(
+_as_publication: Callable[[tuple[str, bytes, int, str, str, None, None]], Publication] = partial(
     tuple.__new__, Publication
 )
 
@@ -150,7 +150,9 @@ class Hearing(NodeParts):
         for kind, name, payload, offset, epoch in entries:
             if kind == _PUBLICATION:
                 if wire.may_be_json(payload):
-                    publications.append(_as_publication((name, payload, offset, epoch, "")))
+                    publications.append(
+                        _as_publication((name, payload, offset, epoch, "", None, None))
+                    )
                     continue
                 self._refuse(shard, name, "a publication is no JSON text in UTF-8")
                 if offset:  # it has a place, which the next one follows
@@ -224,7 +226,12 @@ class Hearing(NodeParts):
 
     async def _answer(self, shard: int, group: str, question: bytes) -> None:
         """Say which channels of a group are here; without an answer this node is left out."""
-        answer = answer_of(question, self.memberships.channels(group))
+        if question[:1] == SINKS:
+            room = self._rooms.find(group)
+            sinks: Collection[Sink] = () if room is None else room.sinks.keys()
+            answer = b"" if self.describe is None else self.describe(group, sinks)
+        else:
+            answer = answer_of(question, self.memberships.channels(group))
         with suppress(ShardUnavailable, ScriptFailed):
             await self._backend.census_answer(shard, question, self.id, answer)
 

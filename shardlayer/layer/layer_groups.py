@@ -1,13 +1,20 @@
-"""Who is in a group of Channels: its nodes are asked when somebody wants to know."""
+"""Who is in a group of Channels, or a room: its nodes are asked when somebody wants to know."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from shardlayer.aio.throttled_log import ThrottledLog
-from shardlayer.channels.group_census import NAMES, NUMBER, names_in, new_question, number_in
+from shardlayer.channels.group_census import (
+    NAMES,
+    NUMBER,
+    SINKS,
+    names_in,
+    new_question,
+    number_in,
+)
 from shardlayer.core.types import NodeId
 from shardlayer.layer.engine import Engine
 from shardlayer.layer.engines import Engines
@@ -39,31 +46,49 @@ class LayerGroups:
             TypeError: If the name is not valid.
             ShardUnavailable: If the group's server can't be reached.
         """
-        channels, answers = await self._ask(group, NAMES)
-        return sorted({*channels, *names_in(answers)})
+        channels, answers, _ = await self._ask(group, NAMES, ANSWER_TIMEOUT)
+        return sorted({*channels, *names_in(answers.values())})
 
     async def group_size(self, group: str) -> int:
         """Return how many channels are in a group, on all nodes. Asks and raises the same."""
-        channels, answers = await self._ask(group, NUMBER)
-        return len(channels) + number_in(answers)
+        channels, answers, _ = await self._ask(group, NUMBER, ANSWER_TIMEOUT)
+        return len(channels) + number_in(answers.values())
 
-    async def _ask(self, group: str, kind: bytes) -> tuple[list[str], Iterable[bytes]]:
+    async def room_answers(
+        self, room: str, *, within: float = ANSWER_TIMEOUT
+    ) -> Mapping[NodeId, bytes | None]:
+        """Ask the nodes that have members of a room about them; return what each answered.
+
+        That is what `Node.describe` says there. None is of a node that did not answer within so
+        many seconds, or has nothing to say. A node that can't hear the question is left out.
+
+        Raises:
+            TypeError: If the name is not valid.
+            ShardUnavailable: If the room's server can't be reached.
+        """
+        _, answers, missing = await self._ask(room, SINKS, within)
+        return {node: answer or None for node, answer in answers.items()} | dict.fromkeys(missing)
+
+    async def _ask(
+        self, group: str, kind: bytes, within: float
+    ) -> tuple[list[str], dict[NodeId, bytes], set[NodeId]]:
+        """Return the normal channels, the answers, and the nodes that have not answered."""
         self.require_valid_group_name(group)
         shard, question = self.shard_of(group), new_question(kind)
 
-        async def work(engine: Engine) -> tuple[list[str], Iterable[bytes]]:
+        async def work(engine: Engine) -> tuple[list[str], dict[NodeId, bytes], set[NodeId]]:
             backend = engine.backend
             asked = await backend.census(shard, group, question)
             answers: dict[NodeId, bytes] = {}
             missing, pause = set(asked.nodes), FIRST_LOOK
-            ends = engine.loop.time() + ANSWER_TIMEOUT
+            ends = engine.loop.time() + within
             while missing and engine.loop.time() < ends:
                 await asyncio.sleep(pause)
                 answers = await backend.census_answers(shard, question)
                 missing = set(asked.nodes) - set(answers)
                 pause = min(2 * pause, LAST_PAUSE)
             if missing:
-                _complain("Nodes did not say which channels of %s they have: %s", group, missing)
-            return asked.channels, answers.values()
+                _complain("Nodes did not say who of %s is there: %s", group, missing)
+            return asked.channels, answers, missing
 
         return await self._engines.run(work)

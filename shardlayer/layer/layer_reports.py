@@ -43,6 +43,7 @@ class KnownReports:
         now: The clock of one of them, in seconds; 0 if none answered.
         reports: The last of each process.
         totals: See `process_reports.Totals`.
+        lost: The last of each process that said nothing more, and did not say that it ends.
         silent: Those that did not answer, and why.
         asked: How many were asked.
         is_kept: Whether this broker keeps reports at all.
@@ -54,6 +55,7 @@ class KnownReports:
     silent: Mapping[str, str]
     asked: int
     is_kept: bool
+    lost: Sequence[ProcessReport] = ()
 
     @property
     def is_known(self) -> bool:
@@ -109,12 +111,11 @@ class LayerReports:
         answers = await self._engines.run(lambda engine: _ask_keepers(engine, read, within))
         known = [answer for answer in answers.values() if isinstance(answer, ProcessReports)]
         newest: dict[str, ProcessReport] = {}
+        lost: dict[str, ProcessReport] = {}
         totals: dict[int, dict[str, float]] = {}
         for kept in known:
-            for report in kept.reports:
-                other = newest.get(report.process)
-                if other is None or report.age < other.age:
-                    newest[report.process] = report
+            _take_newest(newest, kept.reports)
+            _take_newest(lost, kept.lost)
             for step, sums in kept.totals.items():
                 # A server that was away for a while lacks some.
                 most = totals.setdefault(step, {})
@@ -127,6 +128,7 @@ class LayerReports:
             silent={server: text for server, text in answers.items() if isinstance(text, str)},
             asked=len(answers),
             is_kept=bool(known) or any(isinstance(text, str) for text in answers.values()),
+            lost=[report for process, report in lost.items() if process not in newest],
         )
 
     async def server_memory(self, *, within: float) -> dict[str, ServerMemory | None]:
@@ -169,6 +171,13 @@ class LayerReports:
         A bundle is the shards that one call can publish to. From any thread.
         """
         return self._engines.bundle_histograms()
+
+
+def _take_newest(found: dict[str, ProcessReport], reports: Sequence[ProcessReport]) -> None:
+    for report in reports:
+        other = found.get(report.process)
+        if other is None or report.age < other.age:
+            found[report.process] = report
 
 
 async def _ask_keepers(

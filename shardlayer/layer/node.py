@@ -114,6 +114,10 @@ class Node(Hearing):
         self._rooms.clients[name] = sink
         return name
 
+    def client(self, name: ClientName) -> Sink | None:
+        """Return the sink that has a name; None if none here has. O(1)."""
+        return self._rooms.clients.get(name)
+
     def unname_client(self, name: ClientName) -> None:
         """Have a name stand for nobody. O(1), and again is no error."""
         self._rooms.clients.pop(name, None)

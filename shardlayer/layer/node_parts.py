@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.interface import Backend
@@ -10,6 +10,7 @@ from shardlayer.channels.group_members import GroupMembers
 from shardlayer.channels.mailboxes import Mailboxes
 from shardlayer.core.channel_names import new_node
 from shardlayer.core.options import LayerOptions
+from shardlayer.core.types import Sink
 from shardlayer.delivery.announcements import Announcements
 from shardlayer.delivery.leases import NodeLeases
 from shardlayer.delivery.member_reports import MemberCounts
@@ -30,7 +31,11 @@ class NodeParts:
         mailboxes: Where its channels are received.
         memberships: Of its channels in groups.
         presence: Who is in its rooms.
+        describe: Returns what an application says of a room's members here to who asks with
+            `room_answers`, as bytes; in an order of its own, and as many as it likes.
     """
+
+    describe: Callable[[str, Collection[Sink]], bytes] | None = None
 
     def __init__(
         self,

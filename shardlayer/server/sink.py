@@ -46,7 +46,7 @@ class SocketSink(ScopePart):
 
     __slots__ = (
         "_backlog", "_drained", "_early", "_farewell", "_finished", "_limit", "_owner", "_paced",
-        "_transport", "_waits", "compression", "send_frames",
+        "_transport", "_waits", "client", "compression", "send_frames",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +67,7 @@ class SocketSink(ScopePart):
         self._farewell: Callable[[float], bytes] | None = None
         self._waits = False  # for what others have written to the transport
         self._drained: asyncio.Event | None = None  # made when somebody waits
+        self.client: object = None  # whom the application serves: its own to set, and to take back
         self.send_frames: Callable[[bytes], int] = self._sender()
 
     # What the hub calls.
@@ -130,6 +131,11 @@ class SocketSink(ScopePart):
         self._waits = True
         self._transport.registerProducer(self, False)  # which asks for data at once
         self._transport.startWriting()  # so that it asks again even if it has nothing to send
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were written and that the kernel has not taken yet."""
+        return 0 if self._backlog is None else self._backlog.size
 
     @property
     def is_idle(self) -> bool:

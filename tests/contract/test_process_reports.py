@@ -51,8 +51,38 @@ async def test_report_is_over_by_itself(backend: Backend) -> None:
         return [each.process for each in (await kept(backend)).reports] == ["long"]
 
     await until(is_over)
+    [lost] = (await kept(backend)).lost
+    assert (lost.process, lost.body) == ("short", b"1")
     await backend.report_process(SHARD, "short", b"3", ttl=TTL)
-    assert len((await kept(backend)).reports) == 2
+    found = await kept(backend)
+    assert len(found.reports) == 2
+    assert found.lost == []
+
+
+async def test_who_is_lost_is_told_of_for_a_while(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for ever, not of more than so many, and never of who ended in order."""
+    for module in ("redis.report_scripts", "memory.store"):
+        monkeypatch.setattr(f"shardlayer.broker.{module}.LOST_FOR", 1.0)
+        monkeypatch.setattr(f"shardlayer.broker.{module}.MAX_LOST", 2)
+    for number in range(3):
+        await backend.report_process(SHARD, f"p{number}", b"1", ttl=0.01 * (number + 1))
+    await backend.report_process(SHARD, "ended", b"1", ttl=0.01)
+    await backend.forget_process(SHARD, "ended")
+
+    async def are_lost() -> bool:
+        found = await kept(backend)
+        return {each.process for each in found.lost} == {"p1", "p2"} and not found.reports
+
+    await until(are_lost)
+    await backend.report_process(SHARD, "living", b"1", ttl=TTL)
+
+    async def are_forgotten() -> bool:
+        return not (await kept(backend)).lost
+
+    await until(are_forgotten)
+    assert [each.process for each in (await kept(backend)).reports] == ["living"]
 
 
 async def test_process_is_forgotten(backend: Backend) -> None:

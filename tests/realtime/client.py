@@ -23,6 +23,8 @@ class RecordingSink:
         self.is_closed = asyncio.Event()
         self.message_limit: int | None = None
         self.farewell: Callable[[float], bytes] | None = None
+        self.client: object = None
+        self.waiting = 0
 
     def limit_messages(self, size: int) -> None:
         self.message_limit = size

@@ -1,4 +1,4 @@
-"""`manage.py realtime disconnect USER`: end all connections of a user."""
+"""`manage.py realtime disconnect USER`, or `--connection ID`: end connections."""
 
 from __future__ import annotations
 
@@ -8,26 +8,43 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.connections import disconnect
 from realtime.management.named_user import add_user, named_user
+from realtime.management.operator_name import operator_name
+from realtime.operations import disconnect_client
 from shardlayer import ShardLayerError
 
 
 class DisconnectCommand(BaseCommand):
-    """Signs a user's connections out."""
+    """Signs a user's connections out, or ends one."""
 
     help = (
         "Close all connections of a user, on all nodes. Notes and tokens issued until now "
-        "are no longer valid; a session still signs in."
+        "are no longer valid; a session still signs in. With --connection: close one connection, "
+        "whoever is on it; it may come back."
     )
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the user."""
-        add_user(parser)
+        """Take the user, or the connection."""
+        add_user(parser, optional=True)
+        parser.add_argument(
+            "--connection",
+            metavar="ID",
+            default="",
+            help="Instead of USER: the id of one connection, as `realtime room ROOM` shows it.",
+        )
 
-    def handle(self, *args: Any, user: str, is_key: bool, **options: Any) -> None:
+    def handle(
+        self, *args: Any, user: str | None, is_key: bool, connection: str, **options: Any
+    ) -> None:
         """Tell all nodes."""
+        if (user is None) == (not connection):
+            raise CommandError("Name either a USER or a --connection.")
         try:
-            disconnect(named_user(user, is_key))
+            if connection:
+                disconnect_client(connection, by=operator_name())
+                self.stdout.write(f"Told all workers to close the connection {connection}.")
+                return
+            disconnect(named_user(str(user), is_key))
         except (ValueError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Told all workers to close the connections of {user}.")

@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 
 from realtime.conf import conf
 from realtime.management.figures_text import UNKNOWN, duration, milliseconds, number, rate
-from realtime.management.looking_command import LookingCommand
+from realtime.management.looking_command import LookingCommand, not_answering
 from realtime.management.tables import table
 from realtime.operations import KafkaStatus, kafka
 from realtime.operations.kafka_look import KAFKA_FACTOR, look_at_kafka
@@ -74,7 +74,9 @@ class KafkaCommand(LookingCommand):
         """Say why it is not known what the pool does."""
         if isinstance(found, BrokersView):
             return found.why and f"The state of Kafka's brokers is unknown. {found.why}"
-        return "" if found.is_known else f"The state of the pool is unknown. {found.why}"
+        if not found.is_known:
+            return f"The state of the pool is unknown. {found.why}"
+        return not_answering(found.silent)
 
     def lines(self, found: KafkaStatus | BrokersView) -> Iterator[str]:
         """Yield a table of members, one of partitions, and the dead letters."""

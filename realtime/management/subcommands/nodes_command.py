@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +9,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from realtime.management.figures_text import duration, milliseconds, number, rate, size
-from realtime.management.looking_command import LookingCommand
+from realtime.management.looking_command import LookingCommand, not_answering
+from realtime.management.operator_name import operator_name
 from realtime.management.tables import table
 from realtime.operations import CannotDrain, NodesStatus, NodeStatus, drain, nodes
 
@@ -44,7 +43,7 @@ class NodesCommand(LookingCommand):
             return
         node = self._named(wanted)
         try:
-            answer = drain(node.id, by=f"manage.py ({_who()})")
+            answer = drain(node.id, by=operator_name())
         except CannotDrain as error:
             raise CommandError(str(error)) from error
         name = f"{node.role} {node.host}:{node.pid}"
@@ -61,27 +60,28 @@ class NodesCommand(LookingCommand):
         """Say why it is not known which processes there are."""
         if not found.is_known:
             return f"The list of processes is unknown. {found.why}"
-        return ""
+        return not_answering(found.silent)
 
     def lines(self, found: NodesStatus) -> Iterator[str]:
         """Yield a table of them."""
-        if found.nodes:
-            head, *rows = table(HEAD, [_row(node) for node in found.nodes])
+        shown = [*found.nodes, *found.lost]
+        if shown:
+            head, *rows = table(HEAD, [_row(node) for node in shown])
             yield head
-            for node, row in zip(found.nodes, rows, strict=True):
+            for node, row in zip(shown, rows, strict=True):
                 yield self._coloured(node, row)
         elif found.is_known:
             yield "No process runs, as far as Redis knows."
 
     def _coloured(self, node: NodeStatus, row: str) -> str:
-        if node.is_late or node.unheard or node.failing:
+        if node.is_lost or node.is_late or node.unheard or node.failing:
             return self.style.ERROR(row)
         return self.style.WARNING(row) if node.is_draining else row
 
     def _named(self, wanted: str) -> NodeStatus:
         known = nodes()
-        if why := self.why_unknown(known):
-            raise CommandError(why)
+        if not known.is_known:
+            raise CommandError(self.why_unknown(known))
         found = [node for node in known.nodes if node.id.startswith(wanted)] if wanted else []
         if len(found) != 1:
             several = "Several processes have" if found else "No process has"
@@ -113,6 +113,8 @@ def _row(node: NodeStatus) -> tuple[str, ...]:
 
 
 def _state(node: NodeStatus) -> str:
+    if node.is_lost:
+        return f"lost, silent for {duration(node.age)}"
     if node.is_late:
         return f"silent for {duration(node.age)}"
     if node.is_draining:
@@ -120,11 +122,3 @@ def _state(node: NodeStatus) -> str:
     if node.unheard:
         return "deaf"
     return "failing" if node.failing else "well"
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        user = "somebody"
-    return f"{user}@{socket.gethostname()}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,28 +13,32 @@ from django.core.management.base import CommandError, CommandParser
 
 from realtime.conf import conf
 from realtime.management.arguments import count
+from realtime.management.figures_text import duration, size
+from realtime.management.history_lines import history_lines
 from realtime.management.looking_command import LookingCommand
-from realtime.management.tables import harmless, table
-from realtime.operations import NodesStatus, anodes
+from realtime.management.tables import table
+from realtime.operations import NodesStatus, RoomMembers, anodes, aroom_members
 from realtime.rooms.listing import publication_fields, room_fields, room_with_history
 from realtime.rooms.room_names import require_room_name
 from realtime.sharded_layer import sharded_layer
 from shardlayer import Publication, RoomInfo
 
 LIMIT = 5  # publications
+MEMBER_HEAD = ("Connection", "User", "Address", "Connected", "Waiting", "Node")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedAt:
-    """A room, its newest publications, newest first, and the nodes that there are."""
+    """A room, its newest publications, newest first, the nodes that there are, and its members."""
 
     info: RoomInfo
     publications: list[Publication]
     nodes: NodesStatus
+    members: RoomMembers
 
 
 class RoomCommand(LookingCommand):
-    """Looks at the room's Redis server, and at no process."""
+    """Looks at the room's Redis server, and asks the workers that have members of the room."""
 
     help = "Show a room: where it is, who is in it on which node, and what was published last."
 
@@ -63,7 +69,12 @@ class RoomCommand(LookingCommand):
     def json_lines(self, found: LookedAt) -> Iterator[object]:
         """Yield the room as JSON has it."""
         newest = [publication_fields(item) for item in found.publications]
-        yield room_fields(found.info) | {"publications": newest[::-1]}
+        members = found.members
+        yield room_fields(found.info) | {
+            "connections": [{"node": each.node} | each.facts._asdict() for each in members.members],
+            "silent_nodes": members.silent,
+            "publications": newest[::-1],
+        }
 
     def lines(self, found: LookedAt) -> Iterator[str]:
         """Yield facts, nodes and publications."""
@@ -78,16 +89,41 @@ class RoomCommand(LookingCommand):
             places = {node.id: f"{node.host}:{node.pid}" for node in found.nodes.nodes}
             rows = [(node, places.get(node, "?"), members) for node, members in room.nodes.items()]
             yield from table(("Node", "Process", "Members"), rows)
+        yield from _member_lines(found.members)
         if newest:
             yield ""
-            width = len(str(newest[0].offset))
-            for item in newest[::-1]:
-                yield f"{item.offset:>{width}}  {harmless(item.data)}"
+            yield from history_lines(newest[::-1])
+
+
+def _member_lines(members: RoomMembers) -> Iterator[str]:
+    if members.members:
+        yield ""
+        now = time.time()
+        rows = [
+            (
+                each.facts.client,
+                each.facts.user or "-",
+                each.facts.address or "-",
+                f"{duration(now - each.facts.since)} ago",
+                size(each.facts.waiting),
+                each.node,
+            )
+            for each in members.members
+        ]
+        yield from table(MEMBER_HEAD, rows)
+    if members.total > len(members.members):
+        yield f"The first {len(members.members):,} of {members.total:,} are shown."
+    for node in members.silent:
+        yield f"Unknown who is on node {node}: it does not answer."
+    if members.why:
+        yield f"Unknown who is there. {members.why}"
 
 
 async def _look(room: str, limit: int) -> LookedAt:
     layer = sharded_layer()
-    info, publications = await room_with_history(
-        layer, room, limit=limit, within=conf().check_timeout
+    (info, publications), nodes, members = await asyncio.gather(
+        room_with_history(layer, room, limit=limit, within=conf().check_timeout),
+        anodes(),
+        aroom_members(room),
     )
-    return LookedAt(info=info, publications=publications, nodes=await anodes())
+    return LookedAt(info=info, publications=publications, nodes=nodes, members=members)

@@ -14,7 +14,7 @@ from realtime.management.figures_text import (
     rate,
     size,
 )
-from realtime.management.looking_command import LookingCommand
+from realtime.management.looking_command import LookingCommand, not_answering
 from realtime.management.tables import table
 from realtime.operations import ServerStatus, ShardsStatus, ShardStatus, shards
 
@@ -36,7 +36,7 @@ class ShardsCommand(LookingCommand):
 
     def why_unknown(self, found: ShardsStatus) -> str:
         """Say which servers did not answer."""
-        return "; ".join(f"{server} does not answer: {why}" for server, why in found.silent.items())
+        return not_answering(found.silent)
 
     def lines(self, found: ShardsStatus) -> Iterator[str]:
         """Yield a table of servers and one of shards."""

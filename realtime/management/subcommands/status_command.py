@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from realtime.management.figures_text import UNKNOWN, number, rate, size, sparkline
-from realtime.management.looking_command import LookingCommand
+from realtime.management.looking_command import LookingCommand, not_answering
 from realtime.operations import Overview, Trouble, overview
 
 SHOWN_TROUBLES = 20
@@ -30,7 +30,7 @@ class StatusCommand(LookingCommand):
 
     def why_unknown(self, found: Overview) -> str:
         """Say which servers did not answer."""
-        return "; ".join(f"{server} does not answer: {why}" for server, why in found.silent.items())
+        return not_answering(found.silent)
 
     def lines(self, found: Overview) -> Iterator[str]:
         """Yield totals, the last minutes, and troubles."""

@@ -127,7 +127,7 @@ class MemoryInspection(MemoryShards, Inspection):
             reports = state.living_reports(now)
             if process not in reports and len(reports) >= MAX_REPORTS:
                 return False
-            reports[process] = KeptReport(body, came=now, ends=now + ttl)
+            state.reports[process] = KeptReport(body, came=now, ends=now + ttl)
             if totals:
                 state.add_totals(int(now // TOTALS_STEP), totals)
             return True
@@ -147,6 +147,10 @@ class MemoryInspection(MemoryShards, Inspection):
                     for process, kept in state.living_reports(now).items()
                 ],
                 {step: dict(sums) for step, sums in state.totals.items() if step >= first},
+                [
+                    ProcessReport(process, kept.body, now - kept.came)
+                    for process, kept in state.lost_reports(now).items()
+                ],
             )
 
     async def flush(self, mark: bytes = b"") -> None:

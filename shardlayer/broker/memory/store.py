@@ -14,12 +14,21 @@ from zlib import crc32
 
 from shardlayer.broker.interface import Listener
 from shardlayer.broker.presence_values import Announced, Attendee
-from shardlayer.broker.process_reports import TOTALS_STEPS
+from shardlayer.broker.process_reports import LOST_FOR, MAX_LOST, TOTALS_STEPS
 from shardlayer.broker.values import Outgoing, Published
 from shardlayer.core.types import Mark, NodeId, Position
 
 Clock = Callable[[], float]
 """Seconds since some fixed moment."""
+
+
+class KeptPublication(NamedTuple):
+    """A publication in a history: its offset and body, when it was published, and its source."""
+
+    offset: int
+    body: bytes
+    time: float
+    mark: Mark | None
 
 
 @dataclass(slots=True)
@@ -31,7 +40,7 @@ class Group:
     epoch: str = ""
     offset: int = 0
     meta_ends: float = 0.0
-    history: deque[tuple[int, bytes]] = field(default_factory=deque)
+    history: deque[KeptPublication] = field(default_factory=deque)
     history_ends: float = 0.0
     newest: tuple[int, bytes] | None = None  # of a group that keeps it
 
@@ -160,9 +169,18 @@ class Shard:
 
     def living_reports(self, now: float) -> dict[str, KeptReport]:
         """Return what processes say of themselves, without what is over."""
-        for process in [name for name, kept in self.reports.items() if kept.ends <= now]:
-            del self.reports[process]
-        return self.reports
+        lost = self.lost_reports(now)
+        for process, kept in list(self.reports.items()):
+            if kept.ends <= now and process not in lost:
+                del self.reports[process]
+        return {name: kept for name, kept in self.reports.items() if kept.ends > now}
+
+    def lost_reports(self, now: float) -> dict[str, KeptReport]:
+        """Return what is over since a while and was not forgotten, the last to end first."""
+        over = [
+            (name, kept) for name, kept in self.reports.items() if now - LOST_FOR < kept.ends <= now
+        ]
+        return dict(sorted(over, key=lambda item: -item[1].ends)[:MAX_LOST])
 
     def add_totals(self, step: int, totals: Mapping[str, float]) -> None:
         """Add to the totals of a step of time; those that are too old go."""

@@ -132,14 +132,20 @@ class RedisInspection(ShardCalls, Inspection):
     async def process_reports(self, shard: int) -> ProcessReports:
         keys = self._keys[shard]
         reply = await self._call(shard, report_scripts.reports(keys))
-        now, names, totals = report_scripts.read_reports(reply)
+        now, names, totals, lost = report_scripts.read_reports(reply)
+        found = await self._read_reports(shard, names, now)
+        return ProcessReports(now, found, totals, await self._read_reports(shard, lost, now))
+
+    async def _read_reports(
+        self, shard: int, names: Sequence[str], now: float
+    ) -> list[ProcessReport]:
         found: list[ProcessReport] = []
         for begin in range(0, len(names), REPORTS_READ):
             some = names[begin : begin + REPORTS_READ]
-            values = await self._execute(shard, "HMGET", keys.reports, *some)
+            values = await self._execute(shard, "HMGET", self._keys[shard].reports, *some)
             each = map(report_scripts.read_report, some, values, repeat(now))
             found += [report for report in each if report is not None]
-        return ProcessReports(now, found, totals)
+        return found
 
     async def flush(self, mark: bytes = b"") -> None:
         await self._execute(0, "PING")  # a Cluster learns of its servers with the first command

@@ -7,6 +7,8 @@ from itertools import chain
 from typing import Any
 
 from shardlayer.broker.process_reports import (
+    LOST_FOR,
+    MAX_LOST,
     MAX_REPORTS,
     TOTALS_STEP,
     TOTALS_STEPS,
@@ -25,22 +27,30 @@ def report(
     pairs: list[Argument] = [
         *chain.from_iterable((name, repr(float(value))) for name, value in totals.items())
     ]
-    step = milliseconds(TOTALS_STEP)
+    step, lost = milliseconds(TOTALS_STEP), milliseconds(LOST_FOR)
     return Call(
         script("report"),
         [keys.reports, keys.reported, keys.totals],
-        [process, body, milliseconds(ttl), MAX_REPORTS, step, TOTALS_STEPS, *pairs],
+        [
+            *(process, body, milliseconds(ttl), MAX_REPORTS),
+            *(step, TOTALS_STEPS, lost, MAX_LOST),
+            *pairs,
+        ],
     )
 
 
 def reports(keys: ShardKeys) -> Call:
     """Return the call that says which reports are kept, and the totals."""
-    return Call(script("reports"), [keys.reported, keys.totals], [MAX_REPORTS])
+    limits: list[Argument] = [MAX_REPORTS, milliseconds(LOST_FOR), MAX_LOST]
+    return Call(script("reports"), [keys.reported, keys.totals], limits)
 
 
-def read_reports(reply: Sequence[Any]) -> tuple[float, list[str], Totals]:
-    """Return what the reports script answered: the clock in seconds, the processes, the totals."""
-    now, names, fields = reply
+def read_reports(reply: Sequence[Any]) -> tuple[float, list[str], Totals, list[str]]:
+    """Return what the reports script answered.
+
+    The clock in seconds, the processes, the totals, and the processes that are lost.
+    """
+    now, names, fields, lost = reply
     now = int(now) / 1_000
     last = int(now // TOTALS_STEP)
     totals: dict[int, dict[str, float]] = {}
@@ -54,7 +64,7 @@ def read_reports(reply: Sequence[Any]) -> tuple[float, list[str], Totals]:
             step_totals = totals.setdefault(step, {})
             if name:
                 step_totals[name] = amount
-    return now, [text(name) for name in names], totals
+    return now, [text(name) for name in names], totals, [text(name) for name in lost]
 
 
 def read_report(process: str, value: bytes | None, now: float) -> ProcessReport | None:

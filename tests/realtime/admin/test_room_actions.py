@@ -116,6 +116,16 @@ def test_the_workers_own_rooms_are_left_alone(client: Client, room: str) -> None
     assert layer.wait_for(lambda: layer.history(CONTROL_ROOM)) == before
 
 
+def test_closing_one_connection(operator: Client) -> None:
+    """All workers are told; what names no connection is refused."""
+    name = "Zk3xw91abQ0p-_7c"
+    operator.post(ROOM, {"action": "close", "connection": name})
+    assert logged() == [("chat.lobby", f"Told all workers to close the connection {name}.")]
+    answer = operator.post(ROOM, {"action": "close", "connection": "7"}, follow=True)
+    assert "no id of a connection" in answer.content.decode()
+    assert len(logged()) == 1
+
+
 @pytest.mark.parametrize("user", ["", "nobody", "x" * 300])
 def test_who_is_no_user_is_not_disconnected(operator: Client, user: str) -> None:
     """What can't be a primary key is said, and nothing is logged."""
@@ -138,8 +148,11 @@ def test_clearing_the_history(operator: Client) -> None:
 @pytest.mark.parametrize(
     ("permissions", "refused"),
     [
-        (("view_room",), ["publish", "announce", "clear", "put_out", "disconnect", "x", ""]),
-        (("view_room", "publish_room"), ["put_out", "disconnect", "x"]),
+        (
+            ("view_room",),
+            ["publish", "announce", "clear", "put_out", "disconnect", "close", "x", ""],
+        ),
+        (("view_room", "publish_room"), ["put_out", "disconnect", "close", "x"]),
         (("view_room", "disconnect_room"), ["publish", "announce", "clear"]),
         (("publish_room", "disconnect_room"), ["publish", "disconnect"]),
     ],

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from realtime.admin.room_page import ShownPerson, look_at_room
-from shardlayer import ShardedChannelLayer
+from shardlayer import Mark, ShardedChannelLayer
 from tests.realtime.client import Client
 from tests.realtime.users import cookie_of
 
@@ -45,3 +45,32 @@ async def test_users_who_are_gone_have_no_name(
         await User.objects.all().adelete()
         found = await look_at_room("general", {}, {})
     assert found["people"] == [ShownPerson(user=key, name="", connections=1)]
+
+
+async def test_history_says_when_and_whence(
+    settings: Settings, memory_layer: ShardedChannelLayer
+) -> None:
+    """A publication has its time and age, and its record if it came from Kafka."""
+    settings.REALTIME = {"ROOMS": {"*": {"subscribe": "anyone"}}}
+    await memory_layer.publish_marked([("general", b"1", Mark("events/0@7a", 17))])
+    await memory_layer.publish("general", b"2")
+    newest, oldest = (await look_at_room("general", {}, {}))["history"]
+    assert (oldest.source, oldest.source_offset) == ("events/0", 17)
+    assert (newest.source, newest.source_offset) == ("", None)
+    assert newest.time
+    assert newest.age < 60
+
+
+async def test_connections_are_shown(settings: Settings, memory_layer: ShardedChannelLayer) -> None:
+    """Each with its user's name, and asked for no more than every two seconds."""
+    settings.REALTIME = {"ROOMS": {"*": {"subscribe": "anyone"}}}
+    memory: dict[str, object] = {}
+    async with Client(more={"client": ("192.0.2.7", 5000)}) as stranger:
+        await stranger.ask(1, subscribe={"room": "general"})
+        [shown] = (await look_at_room("general", {}, memory))["connections"]
+        assert (shown.user, shown.name, shown.address) == (None, "", "192.0.2.7")
+        assert shown.node == str((await memory_layer.node()).id)
+        async with Client() as late:
+            await late.ask(1, subscribe={"room": "general"})
+            assert len((await look_at_room("general", {}, memory))["connections"]) == 1
+            assert len((await look_at_room("general", {}, {}))["connections"]) == 2

@@ -14,7 +14,8 @@ from django.core.management.base import CommandError
 from django.db import connections
 from pytest_django import Settings
 
-from realtime.rooms.room_names import CONTROL_ROOM
+from realtime.nodes.node_orders import read_order
+from realtime.rooms.room_names import CONTROL_ROOM, NODES_ROOM
 from shardlayer import ShardedChannelLayer
 
 
@@ -46,6 +47,23 @@ async def test_disconnect(ada: User, redis_layer: ShardedChannelLayer) -> None:
     assert (await told(redis_layer, "disconnect", "77", "--key"))[1] == {"user": "77"}
 
 
+async def test_disconnect_of_one_connection(
+    settings: Settings, redis_layer: ShardedChannelLayer
+) -> None:
+    """The order is signed, and names the connection and who gave it."""
+    written = StringIO()
+    name = "Zk3xw91abQ0p-_7c"
+    await sync_to_async(call_command)(
+        "realtime", "disconnect", "--connection", name, stdout=written
+    )
+    assert written.getvalue() == f"Told all workers to close the connection {name}.\n"
+    (newest,) = await redis_layer.history(NODES_ROOM, 1)
+    order = read_order(orjson.loads(newest.data))
+    assert order is not None
+    assert (order.close, order.drain) == (name, "")
+    assert order.by.startswith("manage.py (")
+
+
 async def test_unsubscribe(ada: User, redis_layer: ShardedChannelLayer) -> None:
     """Likewise, with the room."""
     written, entry = await told(redis_layer, "unsubscribe", "ada", "orders")
@@ -59,6 +77,9 @@ async def test_unsubscribe(ada: User, redis_layer: ShardedChannelLayer) -> None:
         (["disconnect", "eve"], "no user 'eve'"),
         (["disconnect", "ada", "--key"], "no primary key"),
         (["unsubscribe", "ada", "no room"], "can't name a room"),
+        (["disconnect"], "either a USER or a --connection"),
+        (["disconnect", "ada", "--connection", "a" * 16], "either a USER or a --connection"),
+        (["disconnect", "--connection", "a b"], "no id of a connection"),
     ],
 )
 async def test_what_can_not_be(ada: User, command: list[str], reason: str) -> None:

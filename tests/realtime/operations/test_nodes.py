@@ -18,7 +18,17 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from demo.embedded import EmbeddedValkey
-from realtime.operations import CannotDrain, NodeStatus, drain, kafka, nodes, overview, shards
+from realtime.operations import (
+    CannotDrain,
+    NodeStatus,
+    disconnect_client,
+    drain,
+    kafka,
+    nodes,
+    overview,
+    room_members,
+    shards,
+)
 from shardlayer import __version__
 from shardlayer.core.sharding import shard_of
 from tests.realtime.conftest import channel_layers
@@ -145,6 +155,11 @@ def test_killed_worker_is_gone_after_its_lease(workers: list[tuple[Process, int]
     wait_until(lambda: (node := of(first)) is None or node.is_late)
     wait_until(lambda: of(first) is None)
     assert time.monotonic() - died < LEASE + INTERVAL + 5  # a busy machine is slow to look
+    [lost] = nodes().lost
+    assert (lost.pid, lost.is_lost, lost.role) == (first.pid, True, "worker")
+    total = overview()
+    assert total.workers == 1
+    assert [(t.kind, t.name) for t in total.troubles if t.kind == "down"] == [("down", lost.id)]
     node = of(second)
     assert node is not None
     assert not node.is_late
@@ -154,7 +169,43 @@ def test_worker_that_ends_is_gone_at_once(workers: list[tuple[Process, int]]) ->
     """It takes its report with it."""
     (first, _), (second, _) = workers
     first.stop()
-    assert [node.pid for node in nodes().nodes] == [second.pid]
+    known = nodes()
+    assert [node.pid for node in known.nodes] == [second.pid]
+    assert known.lost == ()
+
+
+def test_workers_are_asked_about_a_room(workers: list[tuple[Process, int]]) -> None:
+    """Each says who its members are; of one that hangs it is unknown, and nobody waits long."""
+    (first, port), (second, other_port) = workers
+    with client(port) as one, client(other_port):
+        found = room_members(ROOM)
+        assert (found.total, found.silent, found.why) == (2, (), "")
+        mine, others = of(first), of(second)
+        assert mine is not None
+        assert others is not None
+        by_node = {member.node: member.facts for member in found.members}
+        assert by_node.keys() == {mine.id, others.id}
+        facts = by_node[mine.id]
+        assert (facts.user, facts.address, facts.waiting) == (None, "127.0.0.1", 0)
+        assert time.time() - 300 < facts.since <= time.time()
+        second.send(signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            found = room_members(ROOM)
+            took = time.monotonic() - begun
+        finally:
+            second.send(signal.SIGCONT)
+        assert ([member.node for member in found.members], found.silent) == (
+            [mine.id],
+            (others.id,),
+        )
+        assert took < 10  # a second, and a busy machine
+        disconnect_client(facts.client, by="ada")
+        with pytest.raises(ConnectionClosed):
+            one.recv(PATIENCE)
+        assert one.close_code == 4002
+    with pytest.raises(ValueError, match="no id of a connection"):
+        disconnect_client("short", by="ada")
 
 
 def test_worker_is_drained_from_here(workers: list[tuple[Process, int]]) -> None:

@@ -1,4 +1,4 @@
-"""Orders to drain: who can give one, and who can't."""
+"""Orders to drain and to close: who can give one, and who can't."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import pytest
 from django.core import signing
 from pytest_django import Settings
 
-from realtime.nodes.drain_orders import ORDER_LIFETIME, DrainOrders, drain_order, read_order
+from realtime.nodes.node_orders import (
+    ORDER_LIFETIME,
+    NodeOrder,
+    NodeOrders,
+    close_order,
+    drain_order,
+    read_order,
+)
 from realtime.rooms.room_names import NODES_ROOM
 from shardlayer import ShardedChannelLayer
 from tests.waiting import until
@@ -18,7 +25,8 @@ from tests.waiting import until
 
 def test_order_is_read() -> None:
     """As it was given."""
-    assert read_order(orjson.loads(drain_order("n1", "ada"))) == ("n1", "ada")
+    assert read_order(orjson.loads(drain_order("n1", "ada"))) == NodeOrder("ada", drain="n1")
+    assert read_order(orjson.loads(close_order("c1", "ada"))) == NodeOrder("ada", close="c1")
 
 
 @pytest.mark.parametrize(
@@ -30,6 +38,8 @@ def test_order_is_read() -> None:
         {"order": 7},
         {"order": "n1"},
         {"order": signing.dumps({"drain": "n1", "by": "ada"})},  # signed for something else
+        {"order": signing.dumps({"by": "ada"}, salt="realtime.nodes.drain")},
+        {"order": signing.dumps(["n1"], salt="realtime.nodes.drain")},
         {"order": signing.dumps({"drain": "n1", "by": "ada"}, key="another", salt="any")},
     ],
 )
@@ -74,7 +84,7 @@ async def test_only_who_is_meant_drains(memory_layer: ShardedChannelLayer) -> No
     node = await memory_layer.node()
     worker = RecordingWorker()
     drained: list[Any] = []
-    orders = DrainOrders(memory_layer, node, worker, on_drain=lambda: drained.append(1))
+    orders = NodeOrders(memory_layer, node, worker, on_drain=lambda: drained.append(1))
     await until(lambda: node.members(NODES_ROOM) == 1)
     await memory_layer.publish_reserved(
         NODES_ROOM, orjson.dumps({"drain": str(node.id), "by": "a client"})

@@ -1,7 +1,8 @@
-"""Having a worker end from afar: orders in a room that only workers are in.
+"""What workers are told from afar: orders in a room that only workers are in.
 
 A worker that is told to drain does as on SIGTERM: it leaves the balancer, sends its clients away
-over some seconds, and ends. Whoever supervises it starts it again.
+over some seconds, and ends. Whoever supervises it starts it again. Only our own server can.
+A worker that is told to close a connection, which is named by its id, does so if it has it.
 
 An order is signed with the project's `SECRET_KEY`. So it does not depend on who may publish to the
 room: a client may not, but a view or a Kafka record may publish where a client says.
@@ -12,14 +13,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.core import signing
 
+from realtime.clients.protocol.commands import CLOSE_SIGNED_OUT
 from realtime.rooms.room_names import NODES_ROOM
 from shardlayer import (
     Broadcast,
+    ClientName,
     HistoryPolicy,
     Node,
     ShardedChannelLayer,
@@ -33,7 +36,7 @@ logger = logging.getLogger(__name__)
 RETRY_PAUSE = 0.5  # seconds until a shard that did not answer is asked again
 ORDER_LIFETIME = 120  # seconds that an order counts, and is remembered
 MAX_ORDERS = 1_000  # that are remembered
-_SALT = "realtime.nodes.drain"
+_SALT = "realtime.nodes.drain"  # of all orders; named for the first that there was
 
 
 def policy() -> HistoryPolicy:
@@ -48,11 +51,24 @@ def drain_order(node: str, by: str) -> bytes:
         node: The id of its node.
         by: Who orders it, for its log.
     """
-    return orjson.dumps({"order": signing.dumps({"drain": node, "by": by}, salt=_SALT)})
+    return _written({"drain": node, "by": by})
 
 
-def read_order(data: object) -> tuple[str, str] | None:
-    """Return which node is to drain, and who ordered it; None if that is no order that counts."""
+def close_order(client: str, by: str) -> bytes:
+    """Return the order that a connection is closed, by its id, as JSON. See `drain_order`."""
+    return _written({"close": client, "by": by})
+
+
+class NodeOrder(NamedTuple):
+    """An order: who gave it, and either the node that drains or the connection that is closed."""
+
+    by: str
+    drain: str = ""
+    close: str = ""
+
+
+def read_order(data: object) -> NodeOrder | None:
+    """Return the order that a publication has; None if that is no order that counts."""
     text = data.get("order") if isinstance(data, dict) else None
     if not isinstance(text, str):
         return None
@@ -60,17 +76,25 @@ def read_order(data: object) -> tuple[str, str] | None:
         order = signing.loads(text, salt=_SALT, max_age=ORDER_LIFETIME)
     except signing.BadSignature:  # or too old
         return None
-    node, by = (order.get(key) if isinstance(order, dict) else None for key in ("drain", "by"))
-    return (node, by) if isinstance(node, str) and isinstance(by, str) else None
+    if not isinstance(order, dict):
+        return None
+    by, node, client = (order.get(key, "") for key in ("by", "drain", "close"))
+    if not all(isinstance(each, str) for each in (by, node, client)) or bool(node) == bool(client):
+        return None
+    return NodeOrder(by, node, client)
 
 
-class DrainOrders:
+def _written(order: dict[str, str]) -> bytes:
+    return orjson.dumps({"order": signing.dumps(order, salt=_SALT)})
+
+
+class NodeOrders:
     """Follows the orders for a worker, as a sink in their room. The owner must await `aclose()`.
 
     Args:
         layer: Whose room it is.
         node: The worker's; of the running loop.
-        worker: What drains.
+        worker: What drains; None: it can't be told to.
         on_drain: Called when it has been told to.
     """
 
@@ -78,7 +102,7 @@ class DrainOrders:
         self,
         layer: ShardedChannelLayer,
         node: Node,
-        worker: Worker,
+        worker: Worker | None,
         *,
         on_drain: Callable[[], object],
     ) -> None:
@@ -87,7 +111,7 @@ class DrainOrders:
         self._worker = worker
         self._complaint = Throttle()
         self._tasks = layer.branch_tasks()
-        self._tasks.supervise(self._join, "realtime: follow orders to drain")
+        self._tasks.supervise(self._join, "realtime: follow orders for workers")
 
     async def aclose(self) -> None:
         """Stop following."""
@@ -128,8 +152,14 @@ class DrainOrders:
             if self._complaint.is_due():
                 logger.warning("%s has what is no order, or one that is over.", NODES_ROOM)
             return
-        node, by = order
-        if node == self._node.id and not self._worker.is_draining:
-            logger.info("Told to drain by %s.", by)
-            self._worker.drain()
+        if order.close:
+            sink = self._node.client(ClientName(order.close))
+            if sink is not None:
+                logger.info("Told by %s to close the connection %s.", order.by, order.close)
+                sink.close(CLOSE_SIGNED_OUT, "disconnected by an operator")
+            return
+        worker = self._worker
+        if order.drain == self._node.id and worker is not None and not worker.is_draining:
+            logger.info("Told to drain by %s.", order.by)
+            worker.drain()
             self._on_drain()
