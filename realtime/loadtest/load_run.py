@@ -37,7 +37,7 @@ async def run_scenario(
     """
     report = LoadReport(
         scenario=name,
-        target=options.target.url,
+        target=", ".join(target.url for target in options.targets),
         began=datetime.now().astimezone().isoformat(timespec="seconds"),
         options=dict(called_with),
         versions={

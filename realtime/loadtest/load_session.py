@@ -14,6 +14,7 @@ from realtime.loadtest.crew.load_helper import LoadHelper
 from realtime.loadtest.crew.load_process import LoadProcess
 from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.load_target import LoadTarget
+from realtime.loadtest.metrics_reading import MetricsReader, MetricsReading
 from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.swarm.load_person import UNKNOWN
 from realtime.room_tokens import sign_room
@@ -79,21 +80,23 @@ class SessionOptions:
     """What every scenario takes.
 
     Attributes:
-        target: Who is tested.
-        origin: The header of the handshakes.
+        targets: Who is tested: the ways into one deployment, which clients take in turn.
+        origin: The header of the handshakes; empty: that of each target.
         processes: How many processes of this machine hold clients.
         room_prefix: How the names of the test's rooms begin.
         signs_rooms: Whether tokens open the rooms; else the deployment's rules must.
         way: How to publish: the name of a way, and its arguments.
+        metrics: Who asks `/metrics`.
         per_address: Connections from one address of loopback; 0: all come from the usual one.
     """
 
-    target: LoadTarget
+    targets: Sequence[LoadTarget]
     origin: str
     processes: int
     room_prefix: str
     signs_rooms: bool
     way: Mapping[str, Any]
+    metrics: MetricsReader
     per_address: int
 
 
@@ -172,16 +175,21 @@ class LoadSession:
         self.rooms = [f"{self.options.room_prefix}.{run}.{number}" for number in range(rooms)]
         layer = sharded_layer() if self.options.way["way"] == "publish" else None
         self.shards = [layer.shard_of(room) if layer else UNKNOWN for room in self.rooms]
-        signs, target = self.options.signs_rooms, self.options.target
+        signs = self.options.signs_rooms
         tokens = [sign_room(room, expires=_ROOM_OPEN_FOR) if signs else "" for room in self.rooms]
         await self._ask_swarms(
             "setup",
-            address=target.address,
-            port=target.port,
-            path=target.path,
-            host=target.authority,
-            origin=self.options.origin,
-            tls_name=target.host if target.tls else "",
+            targets=[
+                {
+                    "address": target.address,
+                    "port": target.port,
+                    "path": target.path,
+                    "host": target.authority,
+                    "origin": self.options.origin or target.http,
+                    "tls_name": target.host if target.tls else "",
+                }
+                for target in self.options.targets
+            ],
             rooms=list(zip(self.rooms, tokens, self.shards, strict=True)),
             offset=0,
             keeps_positions=keeps_positions,
@@ -219,8 +227,10 @@ class LoadSession:
 
     def _source(self, number: int) -> str:
         """Return the address a client comes from: a server limits what one may have."""
-        target, per_address = self.options.target, self.options.per_address
-        if not per_address or not target.address.startswith("127."):
+        per_address = self.options.per_address
+        if not per_address or not all(
+            target.address.startswith("127.") for target in self.options.targets
+        ):
             return ""
         # Clients take addresses in turn, so a quick start is spread over them too.
         return f"127.77.0.{number // per_address % _SOURCES + 1}"
@@ -303,6 +313,19 @@ class LoadSession:
             if "error" in answer:
                 raise LoadFailed(f"It can't be published: {answer['error']}")
         return self._publisher
+
+    async def metrics(self) -> MetricsReading:
+        """Return the figures of the deployment and of what publishes here.
+
+        Raises:
+            LoadFailed: `/metrics` can't be asked.
+        """
+        answer = await (await self._start_publisher()).ask("figures")
+        own = {
+            (name, frozenset(labels.items())): float(value)
+            for name, labels, value in answer["figures"]
+        }
+        return await self.options.metrics.read() + MetricsReading(own)
 
     async def begin(self) -> None:
         """Have all that is published from here on be expected, in rooms without history too."""

@@ -174,6 +174,10 @@ class LoadFigures:
         """Return the processes of the load test that may have been what was measured."""
         return [each for each in self.processes.values() if each.busiest > _BUSY]
 
+    def forget_connects(self) -> None:
+        """Begin to measure anew how long clients take to be subscribed."""
+        self.connects = DelayHistogram()
+
     def sample(self) -> LoadSample:
         """Return what came since the sample before, and keep it."""
         now = time.monotonic()

@@ -86,6 +86,9 @@ class PublishingProcess:
             "latest": self._publisher.latest,
         }
 
+    async def _do_figures(self) -> dict[str, Any]:
+        return {"figures": self._way.figures() if self._way else []}
+
     async def _report(self) -> None:
         while True:
             usage = resource.getrusage(resource.RUSAGE_SELF)

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import orjson
 from realtime.loadtest.load_failed import LoadFailed
 
 Item = tuple[str, bytes]  # a room, and JSON
+OwnFigure = tuple[str, dict[str, str], float]  # name without the prefix, labels, value
 
 
 class PublishingWay(ABC):
@@ -37,6 +39,10 @@ class PublishingWay(ABC):
         """Disconnect."""
         return
 
+    def figures(self) -> list[OwnFigure]:
+        """Return what this process would tell `/metrics`, which does not ask it."""
+        return []
+
 
 class LayerWay(PublishingWay):
     """`realtime.publish_many`, with the settings of this project."""
@@ -46,6 +52,27 @@ class LayerWay(PublishingWay):
         from realtime import apublish_many
 
         await apublish_many([(room, orjson.Fragment(data)) for room, data in items])
+
+    def figures(self) -> list[OwnFigure]:
+        """Return what the layer of this process did."""
+        from realtime.sharded_layer import sharded_layer
+
+        layer = sharded_layer()
+        stats, calls = layer.stats(), layer.histograms().call_seconds
+        targeted, fallback, published = (
+            stats[name] for name in ("targeted", "fallback", "published")
+        )
+        bounds = [*map(str, calls.bounds), "+Inf"]
+        return [
+            ("publications_total", {}, published),
+            ("dispatch_total", {"type": "targeted"}, targeted),
+            ("dispatch_total", {"type": "fallback"}, fallback),
+            ("dispatch_total", {"type": "broadcast"}, max(published - targeted - fallback, 0)),
+            *(
+                ("redis_lookup_duration_seconds_bucket", {"le": bound}, count)
+                for bound, count in zip(bounds, accumulate(calls.counts), strict=True)
+            ),
+        ]
 
     async def aclose(self) -> None:
         """Close the layer."""

@@ -65,7 +65,7 @@ class ConnectScenario(LoadScenario):
         ]
         counts = [sum(node.connected.values()) for node in figures.nodes.values()]
         uneven = max(counts) / max(1, min(counts)) if counts else None
-        check_refused(options, report, min(ready, stayed))
+        check_refused(report, len(people) - min(ready, stayed), options["max_refused"])
         if options["max_connect_p95"] is not None:
             found = None if connects[1] is None else connects[1] * 1e3
             limit = options["max_connect_p95"]

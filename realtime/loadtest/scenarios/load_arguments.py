@@ -21,10 +21,20 @@ def share(text: str) -> float:
 
 def add_crowd(parser: argparse.ArgumentParser, *, clients: int, rooms: int) -> None:
     """Take how many clients there are, and how they connect."""
-    parser.add_argument("--clients", type=count, default=clients, help="How many connect.")
     parser.add_argument(
-        "--rooms", type=count, default=rooms, help="Rooms that the clients are spread over."
+        "--clients", type=count, default=clients, help=f"How many connect (default {clients})."
     )
+    parser.add_argument(
+        "--rooms",
+        type=count,
+        default=rooms,
+        help=f"Rooms that the clients are spread over (default {rooms}).",
+    )
+    add_clients(parser)
+
+
+def add_clients(parser: argparse.ArgumentParser) -> None:
+    """Take how clients connect."""
     parser.add_argument(
         "--pace",
         type=share,
@@ -47,6 +57,17 @@ def add_stream(parser: argparse.ArgumentParser, *, rate: float, seconds: float) 
     )
     parser.add_argument(
         "--size", type=count, default=250, help="Bytes of a publication's data (default 250)."
+    )
+
+
+def add_patience(parser: argparse.ArgumentParser) -> None:
+    """Take how long clients may wait in the end."""
+    parser.add_argument(
+        "--patience",
+        type=share,
+        default=30,
+        metavar="S",
+        help="Seconds that clients may wait for the last publications (default 30).",
     )
 
 
@@ -134,7 +155,6 @@ def check_deliveries(
         )
 
 
-def check_refused(options: Mapping[str, Any], report: LoadReport, ready: int) -> None:
+def check_refused(report: LoadReport, refused: int, limit: float) -> None:
     """Write down whether the limit of `add_connect_limits` is kept."""
-    refused = options["clients"] - ready
-    report.checks.append(LoadCheck(name="refused", limit=options["max_refused"], found=refused))
+    report.checks.append(LoadCheck(name="refused", limit=limit, found=refused))

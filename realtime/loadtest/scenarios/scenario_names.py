@@ -13,6 +13,10 @@ _HERE = "realtime.loadtest.scenarios"
 SCENARIOS: Mapping[str, str] = {
     "connect": f"{_HERE}.connect_scenario.ConnectScenario",
     "broadcast": f"{_HERE}.broadcast_scenario.BroadcastScenario",
+    "targeted": f"{_HERE}.targeted_scenario.TargetedScenario",
+    "verify-routing": f"{_HERE}.verify_routing_scenario.VerifyRoutingScenario",
+    "dispatch-metrics": f"{_HERE}.dispatch_metrics_scenario.DispatchMetricsScenario",
+    "storm": f"{_HERE}.storm_scenario.StormScenario",
 }
 """By name, in the order of the help: a subclass of LoadScenario, as a dotted path."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
-from typing import ClassVar, Final
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
 
 from realtime.loadtest.client_frames import CLOSE, PING, PONG, TEXT, masked_frame, split_frames
 
@@ -35,47 +36,61 @@ def upgrade_request(path: str, host: str, origin: str) -> bytes:
     return _REQUEST.format(path=path, host=host, origin=origin).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class SwarmTarget:
+    """A server, as a connection needs it.
+
+    Attributes:
+        address: The IP address.
+        port: The port.
+        request: The request for the upgrade.
+        tls: A context, and the name that the certificate must have; None: plain TCP.
+    """
+
+    address: str
+    port: int
+    request: bytes
+    tls: tuple[ssl.SSLContext, str] | None
+
+    @classmethod
+    def of(
+        cls, *, address: str, port: int, path: str, host: str, origin: str, tls_name: str
+    ) -> Self:
+        """Return the server with this address, host, and name of its certificate; none: no TLS."""
+        tls = (ssl.create_default_context(), tls_name) if tls_name else None
+        return cls(address, port, upgrade_request(path, host, origin), tls)
+
+
 class LoadConnection:
     """A non-blocking socket.
 
     Args:
-        address: The IP address of the server.
-        port: Its port.
-        request: The request for the upgrade.
+        target: The server.
         source: The address to come from; empty: any.
-        tls: A context, and the name that the certificate must have; None: plain TCP.
 
     Attributes:
         is_open: Whether the handshake is behind.
     """
 
-    __slots__ = ("_request", "_rest", "_tls", "is_open", "socket")
+    __slots__ = ("_rest", "_target", "is_open", "socket")
 
     # One loop reads one socket after the other, so all share what they read into.
     BUFFER: ClassVar[bytearray] = bytearray(1024 * 1024)
     VIEW: ClassVar[memoryview] = memoryview(BUFFER)
 
-    def __init__(
-        self,
-        address: str,
-        port: int,
-        request: bytes,
-        source: str,
-        tls: tuple[ssl.SSLContext, str] | None,
-    ) -> None:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    def __init__(self, target: SwarmTarget, source: str) -> None:
+        family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
         self.socket: socket.socket | ssl.SSLSocket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._request = request
-        self._tls = tls
+        self._target = target
         self.is_open = False
         self._rest = b""  # of a frame, or of the handshake's response, that came in part
         if source:
             # The port when it is known where to: so each address has all ports for each server.
             self.socket.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
             self.socket.bind((source, 0))
-        self.socket.connect_ex((address, port))
+        self.socket.connect_ex((target.address, target.port))
 
     def connected(self) -> bool:
         """Go on when the socket is writable, or readable within TLS; True: the request is sent.
@@ -87,14 +102,14 @@ class LoadConnection:
         if error:
             raise Lost(f"no connection: errno {error}")
         try:
-            if self._tls is not None:
+            if self._target.tls is not None:
                 if not isinstance(self.socket, ssl.SSLSocket):
-                    context, name = self._tls
+                    context, name = self._target.tls
                     self.socket = context.wrap_socket(
                         self.socket, server_hostname=name, do_handshake_on_connect=False
                     )
                 self.socket.do_handshake()
-            self.socket.send(self._request)
+            self.socket.send(self._target.request)
         except _WAITS:
             return False
         except ssl.SSLError as problem:

@@ -7,20 +7,19 @@ import itertools
 import random
 import resource
 import select
-import ssl
 import time
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from realtime.loadtest.client_frames import UnexpectedFrame
 from realtime.loadtest.delay_histogram import DelayHistogram
 from realtime.loadtest.line_link import LineLink
 from realtime.loadtest.swarm.completeness import Completeness
 from realtime.loadtest.swarm.delivery_check import DeliveryCheck
-from realtime.loadtest.swarm.load_connection import LoadConnection, Lost, upgrade_request
+from realtime.loadtest.swarm.load_connection import LoadConnection, Lost, SwarmTarget
 from realtime.loadtest.swarm.load_person import UNKNOWN, LoadPerson
 from realtime.loadtest.swarm.swarm_answers import SwarmAnswers
 
@@ -47,6 +46,7 @@ class SwarmLoop:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_numbers = itertools.count()
         self._waiting: list[tuple[float, Callable[[bool], bool]]] = []
+        self._targets: list[SwarmTarget] = []
         self._at_once, self._pace, self._next = 32, 0.0, 0.0
         self._outcomes: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
@@ -92,21 +92,14 @@ class SwarmLoop:
         self,
         number: int,
         *,
-        address: str,
-        port: int,
-        path: str,
-        host: str,
-        origin: str,
-        tls_name: str,
+        targets: list[dict[str, Any]],
         rooms: list[tuple[str, str, int]],
         offset: int,
         keeps_positions: bool,
         reconnects: bool,
     ) -> None:
-        """Take the target and the rooms: name, token and shard of each."""
-        tls = (ssl.create_default_context(), tls_name) if tls_name else None
-        self._to = (address, port, upgrade_request(path, host, origin))
-        self._tls = tls
+        """Take the targets and the rooms: name, token and shard of each."""
+        self._targets[:] = [SwarmTarget.of(**target) for target in targets]
         self._check = DeliveryCheck(
             [(name, token) for name, token, _ in rooms],
             [shard for _, _, shard in rooms],
@@ -249,7 +242,8 @@ class SwarmLoop:
             self._turning += 1
             person.began = time.monotonic()
             try:
-                connection = LoadConnection(*self._to, person.source, self._tls)
+                target = self._targets[person.number % len(self._targets)]
+                connection = LoadConnection(target, person.source)
             except OSError as error:
                 self._settled(person, f"no connection: errno {error.errno}")
                 continue
@@ -281,7 +275,7 @@ class SwarmLoop:
             self._making.add(descriptor)
             self._open[descriptor] = person
             self._epoll.register(descriptor, select.EPOLLIN)
-        elif done or self._tls:
+        else:
             self._epoll.modify(descriptor, select.EPOLLIN)
         if done:
             self._making.discard(descriptor)

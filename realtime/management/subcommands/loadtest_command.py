@@ -18,6 +18,7 @@ from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.load_run import run_scenario
 from realtime.loadtest.load_session import SessionOptions
 from realtime.loadtest.load_target import BadTarget, LoadTarget, read_target, require_ours
+from realtime.loadtest.metrics_reading import MetricsReader
 from realtime.loadtest.reporting.live_view import LoadView, PlainView, QuietView
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.reporting.report_page import report_page
@@ -28,7 +29,7 @@ from realtime.management.arguments import count
 WAYS = ("publish", "kafka", "api", "client")
 NOT_KEPT = 1  # exit code: the deployment does not keep a limit
 FAILED = 3  # exit code: the load test itself failed; 2 is argparse's
-_SECRET = frozenset({"api_key", "token"})
+_SECRET = frozenset({"api_key", "token", "metrics_key"})
 _DEFAULT_URL = "ws://127.0.0.1:8000/ws/"
 
 
@@ -53,7 +54,10 @@ class LoadtestCommand(BaseCommand):
     @staticmethod
     def _add_common(parser: argparse.ArgumentParser, *, publishes: bool) -> None:
         parser.add_argument(
-            "--url", default=_DEFAULT_URL, help=f"The WebSocket (default {_DEFAULT_URL})."
+            "--url",
+            action="append",
+            help=f"The WebSocket (default {_DEFAULT_URL}); given again, another way into the same "
+            "deployment, which clients take in turn.",
         )
         parser.add_argument(
             "--yes-i-own-it",
@@ -85,6 +89,17 @@ class LoadtestCommand(BaseCommand):
             help="On loopback: connections from one address, as servers limit them (default 400; "
             "0: all come from 127.0.0.1).",
         )
+        parser.add_argument(
+            "--metrics",
+            action="append",
+            metavar="URL",
+            help="The /metrics of a machine (default: at --url's host); again for each other one.",
+        )
+        parser.add_argument(
+            "--metrics-key",
+            default=os.environ.get("LOADTEST_METRICS_KEY"),
+            help="Opens /metrics (default: the variable LOADTEST_METRICS_KEY, or HEALTH_KEY).",
+        )
         parser.add_argument("--html", type=Path, metavar="FILE", help="Write a page with plots.")
         parser.add_argument(
             "--json", action="store_true", help="Print the report as JSON, and nothing else."
@@ -96,15 +111,20 @@ class LoadtestCommand(BaseCommand):
         """Run the scenario, and tell what it found."""
         name: str = options["scenario"]
         try:
-            target = read_target(options["url"])
-            require_ours(target, options["yes_i_own_it"])
+            targets = [read_target(url) for url in options["url"] or [_DEFAULT_URL]]
+            for target in targets:
+                require_ours(target, options["yes_i_own_it"])
             session = SessionOptions(
-                target=target,
-                origin=options["origin"] or target.http,
+                targets=targets,
+                origin=options["origin"] or "",
                 processes=options["processes"],
                 room_prefix=options["room_prefix"],
                 signs_rooms=not options["no_room_tokens"],
-                way=_way(target, options),
+                way=_way(targets[0], options),
+                metrics=MetricsReader(
+                    options["metrics"] or [f"{targets[0].http}/metrics"],
+                    options["metrics_key"] or conf().health_key,
+                ),
                 per_address=options["per_address"],
             )
             called = {

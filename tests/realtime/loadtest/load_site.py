@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -87,6 +88,7 @@ class LoadSite:
         for port, worker in zip(self.ports, workers, strict=True):
             wait_until(lambda port=port, worker=worker: answers(port) or not worker.runs())  # type: ignore[misc]
             assert worker.runs(), worker.output()
+        self.started = time.monotonic()
         return self
 
     def __exit__(
@@ -101,6 +103,11 @@ class LoadSite:
         """Return the address of a worker."""
         return f"ws://127.0.0.1:{self.ports[worker]}/ws/"
 
+    @property
+    def both(self) -> tuple[str, ...]:
+        """The arguments that name both workers."""
+        return ("--url", self.url(), "--url", self.url(1))
+
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a management command."""
         return subprocess.run(
@@ -112,7 +119,7 @@ class LoadSite:
             timeout=PATIENCE,
         )
 
-    def test(self, scenario: str, *arguments: str, url: str = "") -> Tested:
-        """Run a load test."""
-        command = ("realtime", "loadtest", scenario, "--url", url or self.url(), *arguments)
-        return Tested(self.manage(*command))
+    def test(self, scenario: str, *arguments: str) -> Tested:
+        """Run a load test, of the first worker if the arguments name none."""
+        where = () if "--url" in arguments else ("--url", self.url())
+        return Tested(self.manage("realtime", "loadtest", scenario, *where, *arguments))

@@ -1,7 +1,10 @@
 """The project's settings, with an API and with rooms that clients may publish to."""
 
 from config.settings import *  # noqa: F403
-from config.settings import REALTIME
+from config.settings import CHANNEL_LAYERS, REALTIME
+
+LEASE = 3.0  # seconds; for one lease all nodes are told of everything
+CHANNEL_LAYERS["default"]["CONFIG"]["lease_ttl"] = LEASE
 
 ROOT_URLCONF = "tests.realtime.loadtest.loadtest_urls"
 REALTIME |= {

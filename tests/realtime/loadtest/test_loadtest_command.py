@@ -79,13 +79,13 @@ def test_api_publishes(load_site: LoadSite) -> None:
 
 def test_nobody_there_is_said(load_site: LoadSite) -> None:
     """No client gets in where nothing listens."""
-    tested = load_site.test("broadcast", *SHORT, "--json", url="ws://127.0.0.1:9/ws/")
+    tested = load_site.test("broadcast", *SHORT, "--json", "--url", "ws://127.0.0.1:9/ws/")
     assert tested.code == 1
     assert tested.report["findings"][0] == "No client got in, so nothing was published."
 
 
 def test_another_machine_is_refused(load_site: LoadSite) -> None:
     """Before any process is started."""
-    tested = load_site.test("connect", url="ws://192.0.2.1/ws/")
+    tested = load_site.test("connect", "--url", "ws://192.0.2.1/ws/")
     assert tested.code == 3
     assert "--yes-i-own-it 192.0.2.1" in tested.errors

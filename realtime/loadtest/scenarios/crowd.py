@@ -1,0 +1,42 @@
+"""Steps that several scenarios take: a crowd connects, and a stream is published to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from realtime.loadtest.load_failed import LoadFailed
+from realtime.loadtest.load_session import LoadClient, LoadSession
+from realtime.loadtest.reporting.load_report import LoadReport
+from realtime.loadtest.scenarios.load_arguments import check_refused
+
+
+async def connect_crowd(
+    session: LoadSession,
+    options: Mapping[str, Any],
+    report: LoadReport,
+    people: list[LoadClient],
+) -> bool:
+    """Connect all, and note who was refused; return whether anybody got in."""
+    session.view.phase(f"{len(people):,} clients connect to {len(session.rooms):,} rooms.")
+    ready = await session.open(people, pace=options["pace"])
+    check_refused(report, len(people) - ready, options["max_refused"])
+    if not ready:
+        report.findings.append("No client got in, so nothing was published.")
+        return False
+    await session.begin()
+    return True
+
+
+async def publish_stream(session: LoadSession, options: Mapping[str, Any]) -> float:
+    """Publish `--rate` a second for `--seconds`; return how long it took."""
+    count = round(options["rate"] * options["seconds"])
+    if not count:
+        raise LoadFailed("--rate and --seconds make no publication.")
+    session.view.phase(
+        f"{count:,} publications, {options['rate']:g} a second, through {options['through']}."
+    )
+    began = time.monotonic()
+    await session.publish(rate=options["rate"], count=count, size=options["size"])
+    return time.monotonic() - began
