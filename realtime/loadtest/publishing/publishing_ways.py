@@ -62,7 +62,7 @@ class LayerWay(PublishingWay):
         targeted, fallback, published = (
             stats[name] for name in ("targeted", "fallback", "published")
         )
-        bounds = [*map(str, calls.bounds), "+Inf"]
+        bounds = [*(f"{bound:g}" for bound in calls.bounds), "+Inf"]  # as /metrics has them
         return [
             ("publications_total", {}, published),
             ("dispatch_total", {"type": "targeted"}, targeted),
