@@ -106,7 +106,7 @@ class TargetedScenario(LoadScenario):
         if kinds.get("fallback"):
             report.findings.append(
                 f"{kinds['fallback']:,.0f} publications were told to all nodes, as the registry "
-                "could not be trusted. That is so for one lease (lease_ttl, 60 s) after Redis was new or "
-                "empty, or after a node could not renew its lease."
+                "could not be trusted. That is so for one lease (lease_ttl, 60 s) after Redis was "
+                "new or empty, or after a node could not renew its lease."
             )
         report.figures |= {"dispatch": kinds, "targeted_percent": targeted, "lookup_p99": lookup}
