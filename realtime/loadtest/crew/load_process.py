@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from typing import Self
 
 from realtime.loadtest.crew.load_helper import LONGEST_LINE, LoadHelper, Report
@@ -12,6 +13,28 @@ from realtime.loadtest.load_failed import LoadFailed
 
 _ENDS_WITHIN = 5.0  # seconds
 _KEPT = 4_000  # characters of what it complains of
+
+
+async def start_module(
+    module: str, *, stderr: int | None, environ: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    """Start `python -m module`, which finds the packages that this process finds.
+
+    Args:
+        module: What it runs.
+        stderr: Where it complains to: PIPE, or None for where this process does.
+        environ: What its environment has beside that of this process.
+    """
+    path = os.pathsep.join(filter(None, sys.path)) or "."
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
+        env={**os.environ, "PYTHONPATH": path, **(environ or {})},
+        limit=LONGEST_LINE,
+        start_new_session=True,  # ctrl-C is for the command, which ends them
+    )
 
 
 class LoadProcess(LoadHelper):
@@ -27,18 +50,15 @@ class LoadProcess(LoadHelper):
         )
 
     @classmethod
-    async def start(cls, name: str, module: str, on_report: Report) -> Self:
-        """Start `python -m module`, which finds the packages that this process finds."""
-        path = os.pathsep.join(filter(None, sys.path)) or "."
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-            limit=LONGEST_LINE,
-            start_new_session=True,  # ctrl-C is for the command, which ends them
-        )
+    async def start(
+        cls,
+        name: str,
+        module: str,
+        on_report: Report,
+        environ: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Start `python -m module`, with more in its environment if need be."""
+        process = await start_module(module, stderr=asyncio.subprocess.PIPE, environ=environ)
         return cls(name, on_report, process)
 
     async def _write(self, line: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -39,6 +40,8 @@ class LoadCheck:
         """The limit in a line."""
         unit = f" {self.unit}" if self.unit else ""
         found = "nothing measured" if self.found is None else f"{self.found:,.4g}{unit}"
+        if self.found == math.inf:
+            found = "more than the histogram's buckets hold"
         sign = "≥" if self.at_least else "≤"
         return f"{self.name} {sign} {self.limit:,.4g}{unit}: {found}"
 

@@ -154,6 +154,11 @@ def tell_processes(session: LoadSession, report: LoadReport) -> None:
             f"{each.name} used {each.busiest:.0%} of a CPU: delays and rates may be those of the "
             "load test. Take more --processes, or other machines by --agents."
         )
+    if session.clock_doubt:
+        report.findings.append(
+            "Delays of clients on other machines may be wrong by "
+            f"{session.clock_doubt * 1e3:.2f} ms, as their clocks were compared over the network."
+        )
     if session.latest > 0.1:
         report.findings.append(
             f"The publisher was {session.latest:.1f} s late: it could not keep the pace."

@@ -16,6 +16,8 @@ SCENARIOS: Mapping[str, str] = {
     "targeted": f"{_HERE}.targeted_scenario.TargetedScenario",
     "verify-routing": f"{_HERE}.verify_routing_scenario.VerifyRoutingScenario",
     "dispatch-metrics": f"{_HERE}.dispatch_metrics_scenario.DispatchMetricsScenario",
+    "capacity": f"{_HERE}.capacity_scenario.CapacityScenario",
+    "soak": f"{_HERE}.soak_scenario.SoakScenario",
     "storm": f"{_HERE}.storm_scenario.StormScenario",
 }
 """By name, in the order of the help: a subclass of LoadScenario, as a dotted path."""

@@ -48,6 +48,7 @@ class SwarmLoop:
         self._waiting: list[tuple[float, Callable[[bool], bool]]] = []
         self._targets: list[SwarmTarget] = []
         self._at_once, self._pace, self._next = 32, 0.0, 0.0
+        self._settlements = 0  # attempts to connect that came to an end
         self._outcomes: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
         self._connects: array[int] = array("q")
@@ -140,11 +141,10 @@ class SwarmLoop:
             person.ordered_off = False
             wanted.append(person)
         self._queue.extend(wanted)
-        before = self._outcomes.total()
-        goal = before + len(wanted)
+        goal = self._settlements + len(wanted)
 
         def settled(_: bool) -> bool:
-            if self._queue or self._turning or self._outcomes.total() < goal:
+            if self._queue or self._turning or self._settlements < goal:
                 return False
             ready = sum(person.is_ready for person in wanted)
             self._link.answer(number, {"ready": ready, "asked": len(wanted)})
@@ -237,7 +237,7 @@ class SwarmLoop:
                 self._next += 1 / self._pace
             person = self._queue.popleft()
             if person.connection is not None or person.ordered_off:
-                self._outcomes["was there already"] += 1
+                self._settlements += 1  # it is there already, or left meanwhile
                 continue
             self._turning += 1
             person.began = time.monotonic()
@@ -312,6 +312,7 @@ class SwarmLoop:
 
     def _settled(self, person: LoadPerson, outcome: str) -> None:
         self._turning -= 1
+        self._settlements += 1
         self._outcomes[outcome] += 1
 
     def _send(self, person: LoadPerson, command: bytes) -> None:

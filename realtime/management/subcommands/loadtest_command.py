@@ -14,6 +14,12 @@ import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.conf import conf
+from realtime.loadtest.agents.agent_arguments import (
+    add_agent,
+    add_agents,
+    agent_key,
+    run_agent,
+)
 from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.load_run import run_scenario
 from realtime.loadtest.load_session import SessionOptions
@@ -30,6 +36,7 @@ WAYS = ("publish", "kafka", "api", "client")
 NOT_KEPT = 1  # exit code: the deployment does not keep a limit
 FAILED = 3  # exit code: the load test itself failed; 2 is argparse's
 _SECRET = frozenset({"api_key", "token", "metrics_key"})
+_AGENT = "Hold clients for load tests that another machine leads."
 _DEFAULT_URL = "ws://127.0.0.1:8000/ws/"
 
 
@@ -48,8 +55,12 @@ class LoadtestCommand(BaseCommand):
         for name in SCENARIOS:
             kind = scenario(name)
             own = parsers.add_parser(name, help=kind.help, description=kind.help)
+            add_agents(own)
             self._add_common(own, publishes=kind.publishes)
             kind.add_arguments(own)
+
+        agent = parsers.add_parser("agent", help=_AGENT, description=_AGENT)
+        add_agent(agent)
 
     @staticmethod
     def _add_common(parser: argparse.ArgumentParser, *, publishes: bool) -> None:
@@ -67,8 +78,8 @@ class LoadtestCommand(BaseCommand):
         parser.add_argument(
             "--processes",
             type=count,
-            default=max(1, (os.cpu_count() or 2) // 2),
-            help="Processes that hold the clients (default: half of the CPUs).",
+            help="Processes of this machine that hold clients (default: half of the CPUs, or none "
+            "with --agents).",
         )
         parser.add_argument(
             "--room-prefix",
@@ -110,6 +121,9 @@ class LoadtestCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the scenario, and tell what it found."""
         name: str = options["scenario"]
+        if name == "agent":
+            self._be_agent(options)
+            return
         try:
             targets = [read_target(url) for url in options["url"] or [_DEFAULT_URL]]
             for target in targets:
@@ -117,7 +131,12 @@ class LoadtestCommand(BaseCommand):
             session = SessionOptions(
                 targets=targets,
                 origin=options["origin"] or "",
-                processes=options["processes"],
+                processes=options["processes"]
+                or (0 if options["agents"] else max(1, (os.cpu_count() or 2) // 2)),
+                agents=[
+                    agent for agent in options["agents"] for _ in range(options["agent_processes"])
+                ],
+                agent_key=agent_key(options) if options["agents"] else "",
                 room_prefix=options["room_prefix"],
                 signs_rooms=not options["no_room_tokens"],
                 way=_way(targets[0], options),
@@ -141,6 +160,14 @@ class LoadtestCommand(BaseCommand):
         except LoadFailed as error:
             raise CommandError(f"The load test failed. {error}", returncode=FAILED) from error
         self._tell(report, options)
+
+    def _be_agent(self, options: Mapping[str, Any]) -> None:
+        try:
+            asyncio.run(run_agent(options, self._write))
+        except LoadFailed as error:
+            raise CommandError(str(error), returncode=FAILED) from error
+        except KeyboardInterrupt:
+            self._write("Stopped.")
 
     def _view(self, *, json: bool) -> LoadView:
         if json:

@@ -3,7 +3,7 @@
 from config.settings import *  # noqa: F403
 from config.settings import CHANNEL_LAYERS, REALTIME
 
-LEASE = 3.0  # seconds; for one lease all nodes are told of everything
+LEASE = 6.0  # seconds; for one lease all nodes are told of everything
 CHANNEL_LAYERS["default"]["CONFIG"]["lease_ttl"] = LEASE
 
 ROOT_URLCONF = "tests.realtime.loadtest.loadtest_urls"

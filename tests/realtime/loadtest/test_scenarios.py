@@ -15,14 +15,18 @@ pytestmark = pytest.mark.xdist_group("loadtest")
 
 def test_targeted_asks_who_was_told(load_site: LoadSite) -> None:
     """Each user is on both nodes; once a lease is over, only nodes with members are told."""
-    wait_until(lambda: time.monotonic() > load_site.started + 2 * LEASE)
-    crowd = ("--users", "8", "--rate", "80", "--seconds", "1", "--max-lookup-p99", "9999")
-    tested = load_site.test("targeted", *crowd, *load_site.both, "--json")
-    assert tested.code == 0, tested.errors
+    wait_until(lambda: time.monotonic() > load_site.started + LEASE)
+    crowd = ("--users", "8", "--rate", "80", "--seconds", "1", "--max-lookup-p99", "0")
+    for _ in range(4):  # a node that was kept from its CPU for a lease has to be trusted again
+        tested = load_site.test("targeted", *crowd, *load_site.both, "--json")
+        if tested.code == 0:
+            break
+        assert "Not kept: targeted" in tested.errors, tested.errors
     assert tested.found("targeted") == 100
     assert ["Nodes of a user", "2.00 on average"] in tested.report["facts"]
-    assert tested.report["figures"]["deliveries"] == 160
-    assert tested.report["figures"]["lookup_p99"] > 0
+    figures = tested.report["figures"]
+    assert figures["deliveries"] + figures.get("recovered", 0) == 160
+    assert tested.report["figures"]["lookup_p99"] != 0  # null: more than the buckets hold
 
 
 def test_routing_is_right_under_churn(load_site: LoadSite) -> None:
@@ -55,3 +59,26 @@ def test_storm_brings_everybody_back(load_site: LoadSite) -> None:
     assert tested.report["figures"]["back"] == 24
     assert tested.report["figures"]["recovered"] > 0
     assert tested.report["figures"]["lost"] == 0
+
+
+def test_capacity_says_where_and_why(load_site: LoadSite) -> None:
+    """No delay is below a microsecond, so the first step is the last."""
+    crowd = ("--clients", "8", "--rooms", "2", "--step-seconds", "0.5", "--steps", "2")
+    tested = load_site.test("capacity", *crowd, "--max-p95", "0.001", "--json")
+    assert tested.code == 0, tested.errors
+    assert tested.report["figures"]["publications_a_second"] == 0
+    assert tested.report["figures"]["why"].startswith("p95 was ")
+    assert len(tested.table("Steps")) == 1
+
+
+def test_soak_tells_slopes(load_site: LoadSite) -> None:
+    """Of both workers and of Redis; a limit on what was not measured is not kept."""
+    crowd = ("--clients", "10", "--rooms", "4", "--rate", "40", "--seconds", "2.5")
+    tested = load_site.test("soak", *crowd, "--every", "0.3", "--json", *load_site.both)
+    assert tested.code == 0, tested.errors
+    [rows] = [
+        each["rows"] for each in tested.report["tables"] if each["title"].startswith("Growth")
+    ]
+    assert sum(row[0] == "descriptors" and row[1].startswith("worker ") for row in rows) == 2
+    assert any(row[0] == "memory of Redis, MiB" and float(row[3]) > 0 for row in rows)
+    assert tested.report["figures"]["descriptor_slopes"]
