@@ -138,7 +138,8 @@ def _tight(found: ServerSurvey) -> Iterator[Finding]:
             "Set 'maxmemory' in its configuration to what the machine can spare.",
         )
     if report.maxmemory and found.used_memory > NEARLY_FULL * report.maxmemory:
-        yield warning(
+        grade = fault if found.used_memory >= report.maxmemory else warning
+        yield grade(
             f"{where} uses {size(found.used_memory)} of {size(report.maxmemory)}; a full server "
             "refuses publications.",
             "Raise 'maxmemory', add a server, or have rooms remember less (ROOMS, 'history').",

@@ -100,6 +100,7 @@ def survey_of(**facts: object) -> ServerSurvey:
         ({"clock_ahead": -3.5}, Level.WARNING, "3.5 s behind"),
         ({"clock_ahead": 3.5}, Level.WARNING, "3.5 s ahead of"),
         ({"used_memory": 900}, Level.WARNING, "uses 900 B of 1000 B"),
+        ({"used_memory": 1000}, Level.FAULT, "refuses publications"),
         ({"clients": 90, "max_clients": 100}, Level.WARNING, "90 of 100 connections"),
         ({"seconds": 0.2}, Level.WARNING, "200.0 ms"),
         ({"disk_error": "writing a snapshot"}, Level.FAULT, "writing a snapshot"),
