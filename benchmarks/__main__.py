@@ -65,6 +65,8 @@ from benchmarks.rig import NotDelivering
 from benchmarks.rolling.plans import run_rolling
 from benchmarks.rolling.targets import rolling_table, rolling_targets
 from benchmarks.samples import Delivered
+from benchmarks.scale.plans import run_scale
+from benchmarks.scale.targets import scale_table, scale_targets
 from benchmarks.tables import broadcast_table, connect_table, targets_table
 from benchmarks.targets import Target, broadcast_targets, connect_targets
 from benchmarks.valkey import binary
@@ -245,6 +247,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "admin": _of_plans(run_admin, admin_targets, admin_table),
     "balancer": _of_plans(run_balancer, balancer_targets, balancer_table),
     "regression": _of_plans(run_regression, regression_targets, regression_table),
+    "scale": _of_plans(run_scale, scale_targets, scale_table),
     "rolling": _of_plans(run_rolling, rolling_targets, rolling_table),
     "hostile": _hostile,
     "faults": _faults,

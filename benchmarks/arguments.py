@@ -25,6 +25,7 @@ from benchmarks.peers import PEERS
 from benchmarks.presence.plans import PLANS as PRESENCE
 from benchmarks.regression.plans import PLANS as REGRESSION
 from benchmarks.rolling.plans import PLANS as ROLLING
+from benchmarks.scale.plans import PLANS as SCALE
 
 _MEASURES = {
     "layer": tuple(NAMES),
@@ -35,6 +36,7 @@ _MEASURES = {
     "balancer": tuple(BALANCER),
     "rolling": tuple(ROLLING),
     "regression": tuple(REGRESSION),
+    "scale": tuple(SCALE),
     "observing": tuple(OBSERVING),
     "outbox": tuple(OUTBOX),
     "admin": tuple(ADMIN),
@@ -96,6 +98,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("history", "what it costs to keep publications, and what outages and slow clients do"),
         ("balancer", "one port for many workers, beside HAProxy and stock Daphne"),
         ("rolling", "what clients see of a rolling restart, and how fast all come back"),
+        ("scale", "what a delivery costs with more nodes and more Redis"),
         ("regression", "does it still cost what it did? for continuous integration"),
         ("hostile", "what strangers send: does the worker stand it, and do others notice?"),
         ("presence", "what it costs to know who is in a room, and what a dead node leaves"),

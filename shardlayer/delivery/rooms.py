@@ -54,11 +54,12 @@ class Rooms:
         counts: MemberCounts,
         options: LayerOptions,
         *,
+        turns: TimeSlices,
         tasks: Tasks,
     ) -> None:
         self.misdirected = Misdirected()
         self.clients: dict[str, Sink] = {}
-        self.turns = turns = TimeSlices()
+        self.turns = turns
         self.hubs = [
             Hub(
                 slice_size=options.slice_size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from shardlayer.aio.tasks import Tasks
+from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.interface import Backend
 from shardlayer.channels.group_members import GroupMembers
 from shardlayer.channels.mailboxes import Mailboxes
@@ -52,8 +53,9 @@ class NodeParts:
         self._tasks = tasks.branch()
         self._leases = NodeLeases(self.id, backend, options, on_lapsed=self.resumed, tasks=tasks)
         self._registration = Registration(self.id, backend, self._leases, options, tasks=tasks)
-        self._counts = MemberCounts(self.id, backend, options, tasks=tasks)
-        self._rooms = Rooms(self._registration, self._counts, options, tasks=tasks)
+        turns = TimeSlices()
+        self._counts = MemberCounts(self.id, backend, options, turns=turns, tasks=tasks)
+        self._rooms = Rooms(self._registration, self._counts, options, turns=turns, tasks=tasks)
         self.mailboxes = Mailboxes(self.id, backend, options, tasks=tasks)
         self.memberships = GroupMembers(
             self.id, self._rooms, self.mailboxes, backend, expiry=options.group_expiry, tasks=tasks
@@ -61,7 +63,7 @@ class NodeParts:
         self._announcements = Announcements(
             slice_size=options.slice_size,
             max_backlog=options.max_backlog,
-            turns=self._rooms.turns,
+            turns=turns,
             tasks=tasks,
         )
         self.presence = NodePresence(

@@ -1,0 +1,1 @@
+"""`scale`: what a delivery costs with more nodes and more Redis, and a node with many rooms."""

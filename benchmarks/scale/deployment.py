@@ -1,0 +1,206 @@
+"""Several workers and several Redis servers, all of them of one deployment."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accounting import cpu_ns
+from benchmarks.assembly import Assembly
+from benchmarks.children import Child, Servant
+from benchmarks.greeting import Greeting, Step
+from benchmarks.machine import Placement
+from benchmarks.peers.base import REDIS_URL
+from benchmarks.peers.ours.peer import OURS
+from benchmarks.rig import NotDelivering
+from benchmarks.scale.emitters import ROOMS, room
+from benchmarks.valkey import valkey
+from demo.embedded import free_port
+
+SIZE = 250  # bytes of a message's data
+_PATIENCE = 60.0  # seconds
+_AT_ONCE = 32  # handshakes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What one slice cost, in nanoseconds of CPU, and what it brought.
+
+    Attributes:
+        workers: Of all workers.
+        redis: Of all Redis servers.
+        published: Publications.
+        delivered: Messages that clients got, each in order.
+        lost: Those that they did not get.
+    """
+
+    workers: int
+    redis: int
+    published: int
+    delivered: int
+    lost: int
+
+
+class Deployment(Assembly):
+    """Workers that share a CPU, Redis servers and clients that share the others.
+
+    Each client is in a room: all in one, or each in one of its own.
+
+    Args:
+        nodes: How many workers.
+        servers: How many Redis servers.
+        clients: Of each worker.
+        rooms: How many rooms there are; client i is in room i modulo their number.
+        placement: The CPUs.
+        folder: For logs.
+    """
+
+    def __init__(
+        self,
+        *,
+        nodes: int,
+        servers: int,
+        clients: int,
+        rooms: int,
+        placement: Placement,
+        folder: Path,
+    ) -> None:
+        self._nodes = nodes
+        self._servers = servers
+        self._clients_of_each = clients
+        self._rooms = rooms
+        self._placement = placement
+        self._folder = folder
+        self._next = 1
+
+    def _start(self, stack: ExitStack) -> None:
+        others = self._placement.others
+        servers = [
+            stack.enter_context(valkey(f"valkey-{number}", others, self._folder))
+            for number in range(self._servers)
+        ]
+        self._redis = [process for process, _ in servers]
+        environment = {
+            **OURS.environment,
+            REDIS_URL: ",".join(url for _, url in servers),
+            ROOMS: str(self._rooms),
+        }
+        ports = [free_port() for _ in range(self._nodes)]
+        program = [sys.executable, "-m", "shardlayer.server", "-v", "0", "-b", "127.0.0.1"]
+        limits = ["--address-connections", "0", "--address-handshake-rate", "0"]
+        self._workers = [
+            stack.enter_context(
+                Child(
+                    f"worker-{port}",
+                    [*program, *limits, "-p", str(port), "config.asgi:application"],
+                    cpus=self._placement.server,
+                    folder=self._folder,
+                    environment=environment,
+                )
+            )
+            for port in ports
+        ]
+        for worker, port in zip(self._workers, ports, strict=True):
+            worker.wait_for_port(port, _PATIENCE)
+        acks_read, acks_write = os.pipe()
+        stack.callback(os.close, acks_read)
+        stack.callback(os.close, acks_write)
+        self._swarm = self._servant(
+            stack, "swarm", ["benchmarks.swarm", str(acks_write)], environment, acks_write
+        )
+        self._publisher = self._servant(
+            stack,
+            "publisher",
+            [
+                *("benchmarks.publisher", "benchmarks.scale.emitters:EveryRoomEmitter"),
+                str(acks_read),
+            ],
+            environment,
+            acks_read,
+        )
+        self._connect(ports)
+
+    def _servant(
+        self, stack: ExitStack, name: str, module: list[str], environment: Any, descriptor: int
+    ) -> Servant:
+        return stack.enter_context(
+            Servant(
+                name,
+                module,
+                cpus=self._placement.others,
+                folder=self._folder,
+                environment=environment,
+                pass_fds=[descriptor],
+            )
+        )
+
+    def _connect(self, ports: list[int]) -> None:
+        openings = tuple(
+            json.dumps({"id": 1, "subscribe": {"room": room(number)}})
+            for number in range(self._rooms)
+        )
+        greeting = Greeting(
+            path="/ws/", openings=openings, steps=(Step(expect='{"id":1,"subscribed"'),)
+        )
+        for port in ports:
+            self._swarm.ask(
+                "open",
+                _PATIENCE + 5,
+                port=port,
+                greeting=greeting.as_json(),
+                count=self._clients_of_each,
+                at_once=_AT_ONCE,
+                timeout=_PATIENCE,
+            )
+
+    def verify(self) -> None:
+        """Publish until one message has reached every client; and until that was told to few.
+
+        Raises:
+            NotDelivering: None did.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            if self.publish(0.0, patience=5.0).lost == 0:
+                return
+        raise NotDelivering("published messages don't reach all clients")
+
+    def publish(self, seconds: float, *, patience: float = _PATIENCE) -> Spent:
+        """Publish one message after the other to all rooms, each when all have got the last."""
+        first = self._next
+        before = self._used()
+        self._swarm.ask("expect", _PATIENCE, first=first, burst=1)
+        sent = self._publisher.ask(
+            "one_by_one",
+            seconds + patience + _PATIENCE,
+            first=first,
+            burst=1,
+            size=SIZE,
+            seconds=seconds,
+            patience=patience,
+        )
+        arrived = self._swarm.ask(
+            "collect", _PATIENCE + 5, published=sent["published"], timeout=0.5
+        )
+        after = self._used()
+        self._next += int(sent["published"])
+        return Spent(
+            workers=after[0] - before[0],
+            redis=after[1] - before[1],
+            published=int(sent["published"]) * self._rooms,
+            delivered=int(arrived["received"]),
+            lost=int(arrived["lost"]),
+        )
+
+    def _used(self) -> tuple[int, int]:
+        workers, redis = (
+            sum(cpu_ns(process.pid) for process in processes)
+            for processes in (self._workers, self._redis)
+        )
+        return workers, redis
