@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.conversation import obey
 from benchmarks.scale.emitters import room
 from shardlayer import Broadcast, ShardedChannelLayer
+from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
 
 _JOINED_AT_ONCE = 500
 
@@ -109,4 +110,5 @@ class ResumingNode:
 
 if __name__ == "__main__":
     node = ResumingNode(sys.argv[1])
-    asyncio.run(obey({"join": node.join, "watch": node.watch, "resumed": node.resumed}))
+    with spare_collections(GC_THRESHOLD):  # as a worker has it
+        asyncio.run(obey({"join": node.join, "watch": node.watch, "resumed": node.resumed}))
