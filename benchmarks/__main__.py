@@ -67,6 +67,9 @@ from benchmarks.rolling.targets import rolling_table, rolling_targets
 from benchmarks.samples import Delivered
 from benchmarks.scale.plans import run_scale
 from benchmarks.scale.targets import scale_table, scale_targets
+from benchmarks.soak.run import Soak
+from benchmarks.soak.slopes import Reading
+from benchmarks.soak.targets import soak_table, soak_targets
 from benchmarks.tables import broadcast_table, connect_table, targets_table
 from benchmarks.targets import Target, broadcast_targets, connect_targets
 from benchmarks.valkey import binary
@@ -205,6 +208,22 @@ def _hostile(asked: Arguments, run: dict[str, Any], folder: Path, console: Conso
     return figures, hostile_targets(figures), hostile_table(figures)
 
 
+def _soak(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions(VERSIONS, binary())
+    plan = Soak().quick() if asked.quick else Soak(minutes=asked.minutes)
+
+    def say(reading: Reading) -> None:
+        console.print(
+            f"{reading.at:7.0f} s  worker {reading.worker_bytes / 2**20:7.1f} MB"
+            f" {reading.descriptors:5.0f} files  Redis {reading.redis_bytes / 2**20:6.2f} MB"
+            f" {reading.redis_keys:6.0f} keys",
+            highlight=False,
+        )
+
+    figures = list(plan.run(Placement.of_machine(), folder, say))
+    return figures, soak_targets(figures, plan.minutes), soak_table(figures)
+
+
 def _show(figure: Figure, console: Console) -> None:
     value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
     console.print(
@@ -250,6 +269,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "scale": _of_plans(run_scale, scale_targets, scale_table),
     "rolling": _of_plans(run_rolling, rolling_targets, rolling_table),
     "hostile": _hostile,
+    "soak": _soak,
     "faults": _faults,
 }
 

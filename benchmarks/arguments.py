@@ -67,6 +67,7 @@ class Arguments:
         count: How many random faults.
         seed: Decides the random faults.
         kafka: The kind of broker.
+        minutes: How long `soak` goes on.
         logs: Where data and logs of `faults` stay; None: they go when it ends.
     """
 
@@ -82,6 +83,7 @@ class Arguments:
     seed: int = 0
     kafka: str = EMBEDDED
     logs: Path | None = None
+    minutes: float = 0.0
 
 
 def read_arguments(words: Sequence[str]) -> Arguments:
@@ -120,10 +122,13 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         if name == "broadcast":
             every = list(SCENARIOS)
             command.add_argument("--scenarios", nargs="+", choices=every, default=every)
+    _add_soak(benchmarks)
     _add_faults(benchmarks)
     asked = parser.parse_args(words)
     if asked.benchmark == "faults":
         return _faults(asked)
+    if asked.benchmark == "soak":
+        return _soak(asked)
     return Arguments(
         benchmark=asked.benchmark,
         peers=tuple(name for name in _choices(asked.benchmark) if name in asked.peers),
@@ -143,6 +148,36 @@ def _add_json(command: argparse.ArgumentParser) -> None:
 
 def _json(asked: argparse.Namespace) -> Path:
     return asked.json or Path("var", "benchmarks", f"{asked.benchmark}.json")
+
+
+def _add_soak(benchmarks: Any) -> None:
+    purpose = "clients come and go all the time: does the worker grow?"
+    command = benchmarks.add_parser("soak", help=purpose, description=purpose)
+    command.add_argument("--quick", action="store_true", help="some seconds: does it work?")
+    command.add_argument(
+        "--minutes", type=_minutes, default=60.0, help="how long (default: %(default)g)"
+    )
+    _add_json(command)
+
+
+def _soak(asked: argparse.Namespace) -> Arguments:
+    return Arguments(
+        benchmark=asked.benchmark,
+        peers=(),
+        scenarios=(),
+        measures=(),
+        rounds=None,
+        quick=asked.quick,
+        json=_json(asked),
+        minutes=asked.minutes,
+    )
+
+
+def _minutes(word: str) -> float:
+    value = float(word)
+    if not 0.1 <= value < float("inf"):
+        raise argparse.ArgumentTypeError("must be 0.1 at least")
+    return value
 
 
 def _add_faults(benchmarks: Any) -> None:

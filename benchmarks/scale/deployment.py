@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from demo.embedded import free_port
 SIZE = 250  # bytes of a message's data
 _PATIENCE = 60.0  # seconds
 _AT_ONCE = 32  # handshakes
+_PASSED_ROOMS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,40 @@ class Spent:
     published: int
     delivered: int
     lost: int
+
+
+def come(clients: Servant, port: int, rooms: Sequence[str], count: int) -> None:
+    """Have so many more clients subscribe, each to the next of the rooms."""
+    openings = tuple(json.dumps({"id": 1, "subscribe": {"room": name}}) for name in rooms)
+    greeting = Greeting(
+        path="/ws/", openings=openings, steps=(Step(expect='{"id":1,"subscribed"'),)
+    )
+    clients.ask(
+        "open",
+        _PATIENCE + 5,
+        port=port,
+        greeting=greeting.as_json(),
+        count=count,
+        at_once=_AT_ONCE,
+        timeout=_PATIENCE,
+    )
+
+
+class PassersBy:
+    """Clients that come and go, in one room after the other."""
+
+    def __init__(self, clients: Servant, port: int) -> None:
+        self._process = clients
+        self._port = port
+        self._rooms = [f"passing-{number}" for number in range(_PASSED_ROOMS)]
+
+    def come(self, count: int) -> None:
+        """Have so many come."""
+        come(self._process, self._port, self._rooms, count)
+
+    def go(self) -> None:
+        """Have all of them go."""
+        self._process.ask("close", _PATIENCE)
 
 
 class Deployment(Assembly):
@@ -86,12 +122,14 @@ class Deployment(Assembly):
             for number in range(self._servers)
         ]
         self._redis = [process for process, _ in servers]
+        self.redis_urls = [url for _, url in servers]
         environment = {
             **OURS.environment,
             REDIS_URL: ",".join(url for _, url in servers),
             ROOMS: str(self._rooms),
         }
-        ports = [free_port() for _ in range(self._nodes)]
+        self._environment = environment
+        self._ports = ports = [free_port() for _ in range(self._nodes)]
         program = [sys.executable, "-m", "shardlayer.server", "-v", "0", "-b", "127.0.0.1"]
         limits = ["--address-connections", "0", "--address-handshake-rate", "0"]
         self._workers = [
@@ -108,12 +146,7 @@ class Deployment(Assembly):
         ]
         for worker, port in zip(self._workers, ports, strict=True):
             worker.wait_for_port(port, _PATIENCE)
-        acks_read, acks_write = os.pipe()
-        stack.callback(os.close, acks_read)
-        stack.callback(os.close, acks_write)
-        self._swarm = self._servant(
-            stack, "swarm", ["benchmarks.swarm", str(acks_write)], environment, acks_write
-        )
+        self._swarm, acks_read = self._clients(stack, "swarm")
         self._publisher = self._servant(
             stack,
             "publisher",
@@ -140,24 +173,28 @@ class Deployment(Assembly):
             )
         )
 
+    def _clients(self, stack: ExitStack, name: str) -> tuple[Servant, int]:
+        """Start a process for clients; return it, and the end of a pipe that brings its acks."""
+        acks_read, acks_write = os.pipe()
+        stack.callback(os.close, acks_read)
+        stack.callback(os.close, acks_write)
+        module = ["benchmarks.swarm", str(acks_write)]
+        return self._servant(stack, name, module, self._environment, acks_write), acks_read
+
     def _connect(self, ports: list[int]) -> None:
-        openings = tuple(
-            json.dumps({"id": 1, "subscribe": {"room": room(number)}})
-            for number in range(self._rooms)
-        )
-        greeting = Greeting(
-            path="/ws/", openings=openings, steps=(Step(expect='{"id":1,"subscribed"'),)
-        )
+        rooms = [room(number) for number in range(self._rooms)]
         for port in ports:
-            self._swarm.ask(
-                "open",
-                _PATIENCE + 5,
-                port=port,
-                greeting=greeting.as_json(),
-                count=self._clients_of_each,
-                at_once=_AT_ONCE,
-                timeout=_PATIENCE,
-            )
+            come(self._swarm, port, rooms, self._clients_of_each)
+
+    @property
+    def worker_pid(self) -> int:
+        """The process of the first worker."""
+        return self._workers[0].pid
+
+    def passers_by(self) -> PassersBy:
+        """Return clients of the first worker that come and go, whom nobody publishes to."""
+        clients, _ = self._clients(self._stack, "passers-by")
+        return PassersBy(clients, self._ports[0])
 
     def verify(self) -> None:
         """Publish until one message has reached every client; and until that was told to few.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import zlib
+from contextlib import suppress
 from typing import ClassVar
 
 from benchmarks.greeting import Greeting, Step
@@ -39,6 +40,7 @@ _REQUEST = (
 _OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 _END_OF_DEFLATED = b"\x00\x00\xff\xff"  # what RFC 7692 leaves out
 IP_BIND_ADDRESS_NO_PORT = 24  # of linux/in.h
+_NORMAL = (1000).to_bytes(2)  # a close code
 HEADERS_END = b"\r\n\r\n"
 
 
@@ -136,6 +138,11 @@ class Client:
                 *(self._greeting.path, port, self._cookie, self._address), offers=self._offers
             )
         )
+
+    def leave(self) -> None:
+        """Say that the connection is over, if that can be sent."""
+        with suppress(OSError):
+            self.socket.send(masked_frame(CLOSE, _NORMAL))
 
     def read(self) -> list[tuple[int, int]]:
         """Read once and return where in BUFFER the texts of a subscriber are.

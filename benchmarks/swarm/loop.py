@@ -50,6 +50,8 @@ class Swarm:
                     self._instructions.answer(self._open(**asked["with"]))
                 case "expect":
                     self._instructions.answer(self._expect(**asked["with"]))
+                case "close":
+                    self._instructions.answer(self._close())
                 case "bytes_read":
                     self._instructions.answer({"bytes": Client.bytes_read})
                 case "collect":
@@ -85,6 +87,17 @@ class Swarm:
 
         self._pump(top_up, timeout)
         return {"subscribed": len(self._clients), "seconds": time.monotonic() - started}
+
+    def _close(self) -> dict[str, float]:
+        """End all connections, every second one with a close frame."""
+        for number, client in enumerate(self._clients.values()):
+            self._epoll.unregister(client.socket)
+            if number % 2:
+                client.leave()
+            client.socket.close()
+        count = len(self._clients)
+        self._clients.clear()
+        return {"closed": count}
 
     def _expect(self, *, first: int, burst: int) -> dict[str, float]:
         """Count from here on: message `first` comes next; ack each `burst`, 0 for never."""

@@ -1,0 +1,1 @@
+"""`soak`: does a worker grow while clients come and go for an hour?"""
