@@ -47,6 +47,10 @@ Query = Mapping[str, str]
 Memory = MutableMapping[str, Any]
 """What a page keeps from one look to the next, while somebody has it open; at first empty."""
 
+CLOSING = "closing"
+"""The key of a memory under which an open page has a list of calls that are made when it closes;
+it is missing where a page is just shown once."""
+
 Look = Callable[[Query, Memory], Awaitable[Mapping[str, Any]]]
 """Returns what a page's templates need. It names what does not answer, and does not raise it."""
 
@@ -140,12 +144,14 @@ class AdminPage(_ModelAdmin):
         *,
         query: Query | None = None,
         view: str = "",
+        memory: Memory | None = None,
     ) -> HttpResponse:
         """Return a page: what `context` says and what its live view finds.
 
         Args:
             query: What to look for; the request's own if None.
             view: Which of the live views it is, see `live_view`.
+            memory: What an earlier look found, if there was one.
         """
         # By this the templates' links stay in this admin site, as those of Django's own pages do.
         request.current_app = self.admin_site.name
@@ -155,7 +161,7 @@ class AdminPage(_ModelAdmin):
             {name: str(value) for name, value in request.GET.items()} if query is None else query
         )
         if live is not None:
-            found = async_to_sync(look_in_time)(live, asked, {})
+            found = async_to_sync(look_in_time)(live, asked, {} if memory is None else memory)
         common = self.admin_site.each_context(request) | {
             "opts": self.opts,
             "query": asked,

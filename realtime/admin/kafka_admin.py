@@ -127,12 +127,20 @@ class KafkaAdmin(AdminPage):
         """Show the page, with a page of dead letters."""
         self.require(request, Permission.VIEW)
         place = request.GET.get("letters", "")
-        found: LettersLook = async_to_sync(look_at_letters)(
-            count=LETTERS_SHOWN, place=place, within=_patience()
-        )
+        memory: Memory = {}
+        found: LettersLook = async_to_sync(self._letters)(place, memory)
         shown = [] if found.page is None else [ShownLetter.of(item) for item in found.page.letters]
         context = {"letters": found, "shown": shown, "is_first": not place}
-        return super().changelist_view(request, context | (extra_context or {}))
+        context |= {"title": self.page_title} | (extra_context or {})
+        return self.show(request, self.page_template, context, memory=memory)
+
+    async def _letters(self, place: str, memory: Memory) -> LettersLook:
+        """Look at dead letters, and ask the brokers meanwhile: who hangs is waited for once."""
+        letters, _ = await asyncio.gather(
+            look_at_letters(count=LETTERS_SHOWN, place=place, within=_patience()),
+            self._brokers(memory),
+        )
+        return letters
 
     def replay_view(self, request: HttpRequest) -> HttpResponse:
         """Send one dead letter again, or all of them, which is asked first."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from channels.db import database_sync_to_async
 from django.apps import apps
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.admin.sites import all_sites
-from django.core.handlers.asgi import get_script_prefix
+from django.core.handlers.asgi import ASGIRequest, get_script_prefix
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import set_script_prefix
@@ -26,7 +27,7 @@ from django.utils import translation
 from realtime.access.anonymous import User
 from realtime.access.identity import session_key
 from realtime.access.session_users import session_users
-from realtime.admin.admin_page import AdminPage, LiveView, Memory, look_in_time
+from realtime.admin.admin_page import CLOSING, AdminPage, LiveView, Memory, look_in_time
 from realtime.admin.admin_permissions import Permission, allowed, may
 from realtime.admin.live_tickets import LiveTicket, read_ticket
 from realtime.clients.client_counters import counters
@@ -53,7 +54,8 @@ class LiveSocket:
         self._send = send
         self._user: User | None = None
         self._checked = 0.0
-        self._memory: Memory = {}
+        self._closing: list[Callable[[], object]] = []
+        self._memory: Memory = {CLOSING: self._closing}
 
     async def run(self) -> None:
         """Serve it until it ends."""
@@ -77,7 +79,7 @@ class LiveSocket:
         if live is None or page is None or ticket is None:
             await self._close(CLOSE_REFUSED)
             return
-        if not await self._is_allowed():
+        if not await self._is_allowed(page):
             await self._close(CLOSE_REFUSED)
             return
         # Only now: strangers, who get no further, must not take the places of the staff.
@@ -92,11 +94,13 @@ class LiveSocket:
                 await self._show(ticket, page, live)
         finally:
             LiveSocket.open -= 1
+            for close in self._closing:
+                close()
 
     async def _show(self, ticket: LiveTicket, page: AdminPage, live: LiveView) -> None:
         prefix = get_script_prefix(self._scope)
         while True:
-            if not await self._is_allowed():
+            if not await self._is_allowed(page):
                 await self._close(CLOSE_REFUSED)
                 return
             begun = time.monotonic()
@@ -110,13 +114,13 @@ class LiveSocket:
             pause = conf().admin_refresh if live.pause is None else live.pause
             await asyncio.sleep(max(0.0, pause - (time.monotonic() - begun)))
 
-    async def _is_allowed(self) -> bool:
+    async def _is_allowed(self, page: AdminPage) -> bool:
         now = time.monotonic()
         if self._user is None or now - self._checked >= RECHECK:
             key = _session_of(self._scope)
             self._user = None if key is None else await session_users().of(key)
             self._checked = now
-            return self._user is not None and await _may_look(self._user)
+            return self._user is not None and await _may_look(page, self._user, self._scope)
         return True
 
     async def _text(self) -> str | None:
@@ -158,9 +162,13 @@ def _session_of(scope: Scope) -> str | None:
 
 
 @database_sync_to_async  # type: ignore[untyped-decorator]
-def _may_look(user: Any) -> bool:
-    is_staff = getattr(user, "is_staff", False) and getattr(user, "is_active", False)
-    return bool(is_staff and may(user, Permission.VIEW))
+def _may_look(page: AdminPage, user: Any, scope: Scope) -> bool:
+    """Ask the page's admin site, which may be a project's own, and the user's permissions."""
+    request = ASGIRequest({**scope, "type": "http", "method": "GET"}, BytesIO())
+    request.user = user
+    if "session" in scope:
+        request.session = scope["session"]
+    return page.admin_site.has_permission(request) and may(user, Permission.VIEW)
 
 
 @database_sync_to_async  # type: ignore[untyped-decorator]

@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
 from realtime.admin.admin_page import Memory, Query
+from realtime.admin.watched_room import watched_room
 from realtime.conf import conf
 from realtime.operations import RoomMembers, aroom_members
 from realtime.people.persons import user_key_of
@@ -115,8 +116,13 @@ class ShownMember:
     waiting: int
 
 
-async def look_at_room(name: str, query: Query, memory: Memory) -> Mapping[str, Any]:
-    """Return what the page's templates need."""
+async def look_at_room(
+    name: str, query: Query, memory: Memory, *, is_watched: bool = False
+) -> Mapping[str, Any]:
+    """Return what the page's templates need.
+
+    Who watches a room without history sees what comes while the page is open.
+    """
     layer, within = sharded_layer(), conf().check_timeout
     policy = layer.options.policy_of(name)
     context: dict[str, Any] = {
@@ -137,6 +143,12 @@ async def look_at_room(name: str, query: Query, memory: Memory) -> Mapping[str, 
         return context | {"unavailable": f"It did not answer within {within:g} s."}
     except ShardUnavailable as error:
         return context | {"unavailable": str(error)}
+    if is_watched and not policy.keeps:
+        try:
+            watched = await watched_room(layer, name, memory)
+        except ShardUnavailable as error:
+            return context | {"unavailable": str(error)}
+        history = [] if watched is None else watched.publications()
     summary = survey[name]
     shown, people = await _named(members, presence)
     return context | {
@@ -147,6 +159,7 @@ async def look_at_room(name: str, query: Query, memory: Memory) -> Mapping[str, 
         "people": people,
         "members": members,
         "connections": shown,
+        "shows_passing": is_watched and not policy.keeps,
     }
 
 

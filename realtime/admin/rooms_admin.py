@@ -40,7 +40,7 @@ class RoomAdmin(AdminPage):
         if kind not in ("room", "watch") or not is_room_name(room):
             return super().live_view(name)
         return LiveView(
-            look=partial(look_at_room, room),
+            look=partial(look_at_room, room, is_watched=kind == "watch"),
             parts={"room": "admin/realtime/parts/room.html"},
             pause=WATCH_PAUSE if kind == "watch" else None,
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from realtime.byte_sizes import scaled_bytes
+
 UNKNOWN = "?"
 NOTHING = "-"
 _BARS = "▁▂▃▄▅▆▇█"
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def number(value: float | None, *, digits: int = 0, none: str = NOTHING) -> str:
@@ -26,12 +27,8 @@ def size(value: float | None, *, none: str = NOTHING) -> str:
     """Return bytes in the largest unit of which there is one at least."""
     if value is None:
         return none
-    unit = 0
-    while value >= 1024 and unit < len(_UNITS) - 1:
-        value /= 1024
-        unit += 1
-    digits = 0 if unit == 0 or value >= 10 else 1
-    return f"{value:.{digits}f} {_UNITS[unit]}"
+    scaled, digits, unit = scaled_bytes(value)
+    return f"{scaled:.{digits}f} {unit}"
 
 
 def milliseconds(value: float | None, *, none: str = NOTHING) -> str:

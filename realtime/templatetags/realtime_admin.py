@@ -16,6 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, gettext_noop
 
+from realtime.byte_sizes import scaled_bytes
 from realtime.rooms.room_keys import room_key
 
 register = template.Library()
@@ -24,7 +25,6 @@ register.filter(room_key)
 SPARK_WIDTH, SPARK_HEIGHT = 100, 20  # units of the picture, without one on the page
 BAR_WIDTH, BARS_HEIGHT = 10, 40
 
-_SIZES = ("B", "kB", "MB", "GB", "TB")
 _AGES = (
     (60, 1, gettext_noop("%(count)s s")),
     (3600, 60, gettext_noop("%(count)s min")),
@@ -75,15 +75,11 @@ def age(seconds: float | None) -> str:
 
 @register.filter
 def size(value: float | None) -> str:
-    """Return a number of bytes: `512 B`, `3.4 MB`."""
+    """Return a number of bytes: `512 B`, `3.4 MiB`."""
     if value is None:
         return unknown()
-    power = 0
-    while value >= 1000 and power < len(_SIZES) - 1:
-        value /= 1000
-        power += 1
-    shown = f"{value:.0f}" if power == 0 or value >= 100 else _short(value, 3)
-    return f"{shown} {_SIZES[power]}"
+    number, digits, unit = scaled_bytes(value)
+    return f"{_number(number, digits)} {unit}"
 
 
 @register.filter

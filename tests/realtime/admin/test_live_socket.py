@@ -10,6 +10,7 @@ from typing import Any, Self
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from django.contrib.admin import site
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
@@ -230,3 +231,40 @@ async def test_project_without_admin_refuses(settings: Settings) -> None:
     ]
     async with OpenPage(None) as page:
         assert page.answer["type"] == "websocket.close"
+
+
+async def test_site_decides_who_looks(viewer: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An admin site of a project's own is asked, with the request, as for its other pages."""
+    asked: list[str] = []
+
+    def has_permission(request: Any) -> bool:
+        asked.append(f"{request.path} {request.headers['host']} {request.user.get_username()}")
+        return False
+
+    monkeypatch.setattr(site, "has_permission", has_permission)
+    async with OpenPage(viewer) as page:
+        event = await page.say(write_ticket(ROOMS) or "")
+    assert event["code"] == live_socket.CLOSE_REFUSED
+    assert asked == [f"/ws/admin/ testserver {viewer.get_username()}"]
+
+
+async def test_room_without_history_is_watched(viewer: User, settings: Settings) -> None:
+    """What comes while it is watched is shown; the page is a member until it closes."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://watched"], history={})
+    room, layer = "cursor.lobby", sharded_layer()
+    node = await layer.node()
+    ticket = LiveTicket(site="admin", model="room", view=f"watch:{room}", query={})
+    async with OpenPage(viewer) as page:
+        assert "Nothing has come yet" in (await page.show(ticket))["room"]
+        assert node.members(room) == 1
+        await apublish(room, {"text": "<b>hello</b>"})
+        shown: list[str] = []
+
+        async def is_shown() -> bool:
+            shown.append(parts_of(await page.say("next"))["room"])
+            return "&lt;b&gt;hello" in shown[-1]
+
+        await until(is_shown)
+        assert "counts as a connection" in shown[-1]
+    await until(lambda: node.members(room) == 0)
+    await layer.close()
