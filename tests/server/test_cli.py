@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -54,34 +55,75 @@ def test_options() -> None:
     assert options(daphnes) <= options(ours)
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        *((f"--{item.name.replace('_', '-')}", "-1") for item in fields(ConnectionLimits)),
-        ("--client-buffer-limit", "-1"),
-        ("--client-buffer-limit", "much"),
-        ("--backlog", "0"),
-        ("--client-frame-rate", "-1"),
-        ("--client-message-timeout", "-1"),
-        ("--http-max-body-size", "-1"),
-        ("--http-request-timeout", "-1"),
-        ("--capacity", "-1"),
-        ("--gc-threshold", "-1"),
-        ("--gc-threshold", "never"),
-        ("--drain-seconds", "-1"),
-        ("--drain-seconds", "23"),  # leaves no time for the rest of --shutdown-timeout
-        ("--shutdown-timeout", "inf"),
-        ("--shutdown-timeout", "17"),
-        ("--hang-timeout", "nan"),
-        ("--blocking-threshold", "-0.1"),
-        ("--websocket-compression", "-1"),
-        ("--websocket-compression", "10"),
-        ("--websocket-compression-min-size", "-1"),
-        ("--websocket-compression-min-clients", "some"),
-    ],
-)
-def test_bad_value(option: str, value: str) -> None:
+BAD_VALUES = [
+    *((f"--{item.name.replace('_', '-')}", "-1") for item in fields(ConnectionLimits)),
+    ("--client-buffer-limit", "-1"),
+    ("--client-buffer-limit", "much"),
+    ("--backlog", "0"),
+    ("--client-frame-rate", "-1"),
+    ("--client-message-timeout", "-1"),
+    ("--http-max-body-size", "-1"),
+    ("--http-request-timeout", "-1"),
+    ("--capacity", "-1"),
+    ("--gc-threshold", "-1"),
+    ("--gc-threshold", "never"),
+    ("--drain-seconds", "-1"),
+    ("--drain-seconds", "23"),  # leaves no time for the rest of --shutdown-timeout
+    ("--shutdown-timeout", "inf"),
+    ("--shutdown-timeout", "17"),
+    ("--hang-timeout", "nan"),
+    ("--blocking-threshold", "-0.1"),
+    ("--websocket-compression", "-1"),
+    ("--websocket-compression", "10"),
+    ("--websocket-compression-min-size", "-1"),
+    ("--websocket-compression-min-clients", "some"),
+]
+
+REFUSALS = """
+import contextlib, io, json, sys
+from shardlayer.server.cli import CommandLineInterface
+
+def refusal(arguments):
+    told = io.StringIO()
+    with contextlib.redirect_stderr(told):
+        try:
+            CommandLineInterface().run(arguments)
+        except SystemExit as end:
+            return [end.code, told.getvalue()]
+
+print(json.dumps([refusal(arguments) for arguments in json.load(sys.stdin)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def refusals() -> dict[tuple[str, str], tuple[int, str]]:
+    """What the command ends with for each bad value, and says; told by one process for all."""
+    given = [[option, value, "app:application"] for option, value in BAD_VALUES]
+    result = subprocess.run(
+        [sys.executable, "-c", REFUSALS],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = json.loads(result.stdout)
+    return {bad: (code, told) for bad, (code, told) in zip(BAD_VALUES, found, strict=True)}
+
+
+@pytest.mark.parametrize(("option", "value"), BAD_VALUES)
+def test_bad_value(
+    refusals: dict[tuple[str, str], tuple[int, str]], option: str, value: str
+) -> None:
     """A limit that is none is refused in one line that names the option."""
+    code, told = refusals[option, value]
+    assert code == 2
+    assert option in told.splitlines()[-1]
+
+
+def test_bad_value_ends_the_command() -> None:
+    """It ends as argparse ends a command."""
+    option, value = BAD_VALUES[0]
     result = run("shardlayer.server", option, value, "app:application")
     assert result.returncode == 2
     assert option in result.stderr.splitlines()[-1]
