@@ -17,6 +17,23 @@ GC_THRESHOLD = 10_000  # objects; see gc.set_threshold
 
 
 @contextmanager
+def no_collections() -> Iterator[None]:
+    """Collect nothing meanwhile: for imports, which make much that is there to stay.
+
+    The collector walked through it again and again, and found nothing. Who turns it off, or sets
+    it otherwise, while this lasts has the last word.
+    """
+    before = gc.get_threshold()
+    none = (0, *before[1:])
+    gc.set_threshold(*none)
+    try:
+        yield
+    finally:
+        if gc.get_threshold() == none:
+            gc.set_threshold(*before)
+
+
+@contextmanager
 def spare_collections(threshold: int) -> Iterator[None]:
     """Leave what exists now out of all collections to come, and make those rarer.
 

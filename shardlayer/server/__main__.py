@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from shardlayer.aio.garbage import no_collections
 from shardlayer.core.optional_packages import MissingExtra, needs_extra
 
 
@@ -13,7 +14,7 @@ def main() -> None:
     Ends with one line where the extra `server` is not installed.
     """
     try:
-        with needs_extra("server"):
+        with needs_extra("server"), no_collections():
             from shardlayer.server.cli import main as serve
     except MissingExtra as error:
         sys.exit(f"shardlayer-daphne: {error}")

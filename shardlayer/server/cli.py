@@ -15,7 +15,12 @@ from typing import Any
 from daphne.cli import CommandLineInterface as DaphneCommandLine
 from daphne.server import Server as DaphneServer
 
-from shardlayer.aio.garbage import GC_THRESHOLD, exit_quickly, spare_collections
+from shardlayer.aio.garbage import (
+    GC_THRESHOLD,
+    exit_quickly,
+    no_collections,
+    spare_collections,
+)
 from shardlayer.aio.open_files import raise_file_limit, room_for_connections
 from shardlayer.core.compression import MAX_LEVEL, MIN_CLIENTS, MIN_SIZE, Compression
 from shardlayer.server.connection_limits import ConnectionLimits
@@ -231,7 +236,8 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
 
     def load_asgi_app(self, asgi_app_path: str) -> Any:
         """Import the application; what that made is there to stay."""
-        application = super().load_asgi_app(asgi_app_path)
+        with no_collections():
+            application = super().load_asgi_app(asgi_app_path)
         # Before the server listens: it takes a tenth of a second.
         self._process.enter_context(spare_collections(self._gc_threshold))
         return application

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from shardlayer import spare_collections
+from shardlayer.aio.garbage import no_collections
 
 
 def test_collector_is_spared_within_the_context_and_as_before_after_it() -> None:
@@ -41,3 +42,17 @@ print(gc.get_freeze_count() > 1_000)
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_nothing_is_collected_while_all_is_imported() -> None:
+    """The collector goes on as it was, unless what was imported sets it."""
+    before = gc.get_threshold()
+    with no_collections():
+        assert gc.get_threshold()[0] == 0  # never
+    assert gc.get_threshold() == before
+    try:
+        with no_collections():
+            gc.set_threshold(12_345)
+        assert gc.get_threshold()[0] == 12_345
+    finally:
+        gc.set_threshold(*before)
