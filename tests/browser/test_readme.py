@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 from urllib.request import urlopen
 
 from playwright.sync_api import expect
@@ -41,7 +42,8 @@ def environment(project: Path) -> dict[str, str]:
 class RunServer(EmbeddedServer):
     """`manage.py runserver`, as the README starts it, on a port that is free here."""
 
-    name = "The README's site"
+    name: ClassVar[str] = "The README's site"
+    start_timeout: ClassVar[float] = 60.0  # a whole project, on a machine that may be busy
 
     def command(self, port: int) -> list[str]:
         """Return the program and its arguments."""
