@@ -26,6 +26,8 @@ OTHERS = {
         "cp",
         "curl",
         "docker",
+        "export",
+        "k6",
         "echo",
         "kill",
         "kubectl",
