@@ -23,6 +23,7 @@ FILE = re.compile(r"(?<![\w./*{-])(?!test_)[\w/]+\.(?:py|lua)\b")  # also by its
 NOT_OURS = {"manage.py", "_state.py"}  # a project's; h11's
 EXAMPLES = (
     "shop/",
+    "browser/",
     "mysite/",
     "myproject/",
     "chat/",
