@@ -72,7 +72,7 @@ def test_routing_of_the_demo(settings: Settings) -> None:
     """Everything is served; nobody is let in, and nothing is logged."""
     [finding] = check_routing(ASKED)
     assert finding.level is Level.OK, finding
-    for place in ("/ws/ (RoomConsumer)", "/health/", "/sse/", "/metrics"):
+    for place in ("/ws/ (VisitorConsumer)", "/health/", "/sse/", "/metrics"):
         assert place in finding.text
 
 
