@@ -38,6 +38,9 @@ from benchmarks.history.tables import history_table
 from benchmarks.history.targets import history_targets
 from benchmarks.hostile.plans import Hostile
 from benchmarks.hostile.targets import hostile_table, hostile_targets
+from benchmarks.kafka.plans import run_kafka
+from benchmarks.kafka.sides import beside, loop, ours
+from benchmarks.kafka.targets import kafka_table, kafka_targets
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.run import VERSIONS, WHAT, run_layer
 from benchmarks.layer.tables import layer_table
@@ -224,6 +227,26 @@ def _soak(asked: Arguments, run: dict[str, Any], folder: Path, console: Console)
     return figures, soak_targets(figures, plan.minutes), soak_table(figures)
 
 
+def _kafka(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
+    run["versions"] = describe_versions((*VERSIONS, "aiokafka"), binary())
+    run["broker"] = asked.kafka
+    sides = [ours(), loop()]
+    if asked.beside is not None:
+        sides.insert(1, beside(asked.beside))
+    figures = []
+    for figure in run_kafka(
+        asked.measures,
+        sides,
+        asked.logs or folder,
+        broker=asked.kafka,
+        rounds=asked.rounds,
+        quick=asked.quick,
+    ):
+        figures.append(figure)
+        _show(figure, console)
+    return figures, kafka_targets(figures), kafka_table(figures)
+
+
 def _show(figure: Figure, console: Console) -> None:
     value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
     console.print(
@@ -268,6 +291,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "regression": _of_plans(run_regression, regression_targets, regression_table),
     "scale": _of_plans(run_scale, scale_targets, scale_table),
     "rolling": _of_plans(run_rolling, rolling_targets, rolling_table),
+    "kafka": _kafka,
     "hostile": _hostile,
     "soak": _soak,
     "faults": _faults,

@@ -17,6 +17,7 @@ from benchmarks.compression.plans import PLANS as COMPRESSION
 from benchmarks.faults.brokers import APACHE, EMBEDDED
 from benchmarks.faults.run import NAMES as FAULTS
 from benchmarks.history.run import PLANS
+from benchmarks.kafka.plans import PLANS as KAFKA
 from benchmarks.layer.layers import LAYERS
 from benchmarks.layer.run import NAMES
 from benchmarks.observing.plans import PLANS as OBSERVING
@@ -40,6 +41,7 @@ _MEASURES = {
     "observing": tuple(OBSERVING),
     "outbox": tuple(OUTBOX),
     "admin": tuple(ADMIN),
+    "kafka": tuple(KAFKA),
 }
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
 _SEEDS = 10_000  # to choose from: short enough to be typed again
@@ -55,11 +57,11 @@ class Arguments:
 
     Attributes:
         benchmark: "broadcast", "connect", "layer", "history", "presence", "observing", "outbox",
-            "admin", "balancer", "rolling", "hostile" or "faults".
+            "admin", "balancer", "rolling", "kafka", "hostile" or "faults".
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
         measures: Names, of `layer`, `history`, `presence`, `observing`, `outbox`, `admin`,
-            `balancer` and `rolling`.
+            `balancer`, `rolling` and `kafka`.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
@@ -68,7 +70,8 @@ class Arguments:
         seed: Decides the random faults.
         kafka: The kind of broker.
         minutes: How long `soak` goes on.
-        logs: Where data and logs of `faults` stay; None: they go when it ends.
+        logs: Where data and logs of `faults` and `kafka` stay; None: they go when it ends.
+        beside: Another checkout that `kafka` measures beside this one.
     """
 
     benchmark: str
@@ -84,6 +87,7 @@ class Arguments:
     kafka: str = EMBEDDED
     logs: Path | None = None
     minutes: float = 0.0
+    beside: Path | None = None
 
 
 def read_arguments(words: Sequence[str]) -> Arguments:
@@ -108,6 +112,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("compression", "what it costs to compress a room's messages, and what it saves"),
         ("observing", "what it costs a worker that its figures are kept and read"),
         ("outbox", "how long it takes from a commit until a browser has its publication"),
+        ("kafka", "what a Kafka record costs on its way to clients, beside a hand-written loop"),
         ("admin", "how long the list of 100,000 rooms takes, and holds up Redis"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
@@ -122,6 +127,8 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         if name == "broadcast":
             every = list(SCENARIOS)
             command.add_argument("--scenarios", nargs="+", choices=every, default=every)
+        if name == "kafka":
+            _add_kafka(command)
     _add_soak(benchmarks)
     _add_faults(benchmarks)
     asked = parser.parse_args(words)
@@ -137,7 +144,25 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         rounds=asked.rounds,
         quick=asked.quick,
         json=_json(asked),
+        kafka=getattr(asked, "kafka", None) or (EMBEDDED if asked.quick else APACHE),
+        logs=getattr(asked, "logs", None),
+        beside=getattr(asked, "beside", None),
     )
+
+
+def _add_kafka(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--kafka",
+        choices=(EMBEDDED, APACHE),
+        help=f"the broker (default: {APACHE}; with --quick: {EMBEDDED})",
+    )
+    command.add_argument(
+        "--beside",
+        type=Path,
+        metavar="PATH",
+        help="another checkout of this project, with a .venv, to be measured in the same run",
+    )
+    command.add_argument("--logs", type=Path, help="keep data and logs in this folder")
 
 
 def _add_json(command: argparse.ArgumentParser) -> None:

@@ -37,6 +37,7 @@ class Child:
         environment: Variables beside our own.
         pass_fds: Descriptors that it inherits under the same numbers.
         talks: Whether its standard input and output are ours.
+        directory: Where it runs; None: where we do.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Child:
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
         talks: bool = False,
+        directory: Path | None = None,
     ) -> None:
         self.name = name
         self._log = folder / f"{name}.log"
@@ -67,6 +69,7 @@ class Child:
                 env={**os.environ, **(environment or {})},
                 pass_fds=pass_fds,
                 preexec_fn=before_exec,
+                cwd=directory,
             )
 
     @property
@@ -143,11 +146,19 @@ class Servant(Child):
 
     Args:
         module: What it runs, with its arguments.
+        python: The interpreter, and how it is told what to run.
         others: As for Child.
     """
 
-    def __init__(self, name: str, module: Sequence[str], **others: Any) -> None:
-        super().__init__(name, [sys.executable, "-m", *module], talks=True, **others)
+    def __init__(
+        self,
+        name: str,
+        module: Sequence[str],
+        *,
+        python: Sequence[str] = (sys.executable, "-m"),
+        **others: Any,
+    ) -> None:
+        super().__init__(name, [*python, *module], talks=True, **others)
         if self._process.stdin is None or self._process.stdout is None:
             raise TypeError("a process that talks has pipes")
         self._theirs = self._process.stdin

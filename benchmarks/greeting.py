@@ -27,7 +27,8 @@ class Greeting:
     """What makes a connection a subscribed one.
 
     Attributes:
-        path: The path of the handshake's request, with its query.
+        path: The path of the handshake's request, with its query; `{room}` in it is the number of
+            the client's room.
         steps: What follows the handshake, in order; after the last one the client is subscribed.
         answers: Texts that the server may send at any time and what must be said to them, such
             as the pings of Engine.IO.
@@ -35,6 +36,7 @@ class Greeting:
         addresses: Where the clients come from, as a proxy would forward it, taken in turn.
         offers: Whether a client offers to take compressed messages, taken in turn.
         openings: What a client says first, right after the handshake, taken in turn.
+        rooms: How many rooms the clients are in, one after the other.
     """
 
     path: str
@@ -44,6 +46,11 @@ class Greeting:
     addresses: tuple[str, ...] = ()
     openings: tuple[str, ...] = ()
     offers: tuple[bool, ...] = ()
+    rooms: int = 1
+
+    def path_of(self, number: int) -> str:
+        """Return the path that a client asks for, by its number."""
+        return self.path.replace("{room}", str(number % self.rooms))
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -60,4 +67,5 @@ class Greeting:
             addresses=tuple(value["addresses"]),
             openings=tuple(value["openings"]),
             offers=tuple(value["offers"]),
+            rooms=value["rooms"],
         )

@@ -50,11 +50,30 @@ class RecordPublisher:
         self._on_unpublishable = on_unpublishable
 
     async def publish(self, items: Sequence[RoutedRecord]) -> None:
-        """Publish items of one shard; return when all are acknowledged or handed over.
+        """Publish items of one way; return when all are acknowledged or handed over.
 
         Raises:
             ShardUnavailable: The same items may be given again.
         """
+        shard_of = self._layer.shard_of
+        by_shard: dict[int, list[RoutedRecord]] = {}
+        try:
+            await self._publish_calls(items)
+        except ScriptFailed:
+            # One shard's fault is not to be looked for among the rooms of all.
+            for item in items:
+                by_shard.setdefault(shard_of(item[0]), []).append(item)
+        for of_shard in by_shard.values():
+            await self._publish_of_shard(of_shard)
+
+    async def _publish_calls(self, items: Sequence[RoutedRecord]) -> None:
+        begin = 0
+        while begin < len(items):
+            end = _end_of_call(items, begin, ())
+            await self._publish_together(items[begin:end])
+            begin = end
+
+    async def _publish_of_shard(self, items: Sequence[RoutedRecord]) -> None:
         alone: set[str] = set()  # rooms whose publishing failed: their records go one by one
         begin = 0
         while begin < len(items):

@@ -82,6 +82,7 @@ class Client:
         "_greeting",
         "_offers",
         "_opening",
+        "_path",
         "_rest",
         "_step",
         "_steps",
@@ -110,6 +111,7 @@ class Client:
         self.ready = False
         self.expected = 0
         self._greeting = greeting
+        self._path = greeting.path_of(number)
         cookies = greeting.cookies
         self._cookie = cookies[number % len(cookies)] if cookies else ""
         addresses = greeting.addresses
@@ -135,7 +137,7 @@ class Client:
         port = self.socket.getpeername()[1]
         self.socket.send(
             upgrade_request(
-                *(self._greeting.path, port, self._cookie, self._address), offers=self._offers
+                *(self._path, port, self._cookie, self._address), offers=self._offers
             )
         )
 

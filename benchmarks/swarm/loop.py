@@ -35,6 +35,7 @@ class Swarm:
         self._connecting: dict[int, Client] = {}
         self._greeted = 0
         self._members = 0
+        self._copies = 0  # of each message
         self._tally = Tally(first=0)
         self._per_ack = 0
         self._until_ack = 0
@@ -99,10 +100,15 @@ class Swarm:
         self._clients.clear()
         return {"closed": count}
 
-    def _expect(self, *, first: int, burst: int) -> dict[str, float]:
-        """Count from here on: message `first` comes next; ack each `burst`, 0 for never."""
+    def _expect(self, *, first: int, burst: int, copies: int = 0) -> dict[str, float]:
+        """Count from here on: message `first` comes next; ack each `burst`, 0 for never.
+
+        Each message goes to so many `copies`, where not all clients are in one room and messages
+        are numbered room by room; 0: to all.
+        """
         self._tally = Tally(first=first)
         self._members = len(self._clients)
+        self._copies = copies or self._members
         self._per_ack = self._until_ack = burst * self._members
         for client in self._clients.values():
             client.expected = first
@@ -110,10 +116,10 @@ class Swarm:
 
     def _collect(self, *, published: int, timeout: float) -> dict[str, float]:
         """Wait for the rest of `published` messages and return the slice's figures."""
-        total = published * self._members
+        total = published * self._copies
         self._pump(lambda: self._tally.received >= total, timeout)
         cut = self._members - len(self._clients)
-        return {"cut": cut, **self._tally.summary(published, self._members)}
+        return {"cut": cut, **self._tally.summary(published, self._copies)}
 
     def _pump(self, done: Callable[[], object], timeout: float) -> bool:
         """Serve the connections until `done()`, at most `timeout` seconds; return whether it is."""

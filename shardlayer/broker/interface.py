@@ -129,11 +129,20 @@ class Broker(Role):
         """
         return shard
 
+    def widest_bundle_of(self, shard: int) -> int:
+        """Return the first shard of all that one call can publish to together with a shard.
+
+        Bundles are made smaller than they might be, for callers of whom each waits for its own
+        publication. Here there is no difference.
+        """
+        return self.bundle_of(shard)
+
     @abstractmethod
     async def publish(self, bundle: int, batch: Batch) -> Published:
         """Number, remember and hand out a batch; one that was published before is answered only.
 
-        All of its publications are to shards of a bundle, and are taken together or not at all.
+        All of its publications are to shards of a bundle, or of a widest one, and are taken
+        together or not at all.
         """
 
     @abstractmethod

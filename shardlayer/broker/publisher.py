@@ -6,7 +6,9 @@ batch's fate is unknown it is sent again with the same number, which the server 
 once; when the oldest publication in it has waited `publish_timeout`, its callers get
 ShardUnavailable, and so do in their turn those behind it.
 
-Publications that must all be taken or none go as one parcel, which no batch divides.
+Publications that must all be taken or none go as one parcel, which no batch divides. Whoever has
+parcels has many publications and waits for all of them, so that smaller bundles would only be more
+calls: a parcel goes to shards of a widest bundle.
 """
 
 from __future__ import annotations
@@ -91,10 +93,11 @@ class Publisher:
         self.published = [0] * options.shards
         self.by_bundle = {bundle: PublisherHistograms() for bundle in bundles}
         batchers = {bundle: self._batcher(bundle, _Writer(), options) for bundle in bundles}
-        parcels = {bundle: self._parcel_batcher(bundle, _Writer(), options) for bundle in bundles}
+        widest = [broker.widest_bundle_of(shard) for shard in range(options.shards)]
+        parcels = {bundle: self._parcel_batcher(bundle, _Writer(), options) for bundle in widest}
         self._all: list[tuple[int, Batcher[Any, Any]]] = [*batchers.items(), *parcels.items()]
         self._batchers = [batchers[bundle] for bundle in bundles]  # by shard
-        self._parcels = [parcels[bundle] for bundle in bundles]
+        self._parcels = [parcels[bundle] for bundle in widest]
 
     async def publish(self, item: Outgoing) -> Placed:
         """Publish one message.
@@ -125,7 +128,9 @@ class Publisher:
         ]
 
     async def publish_together(self, shard: int, items: Sequence[Outgoing]) -> Sequence[Placed]:
-        """Publish messages of one shard in order, all of them or none.
+        """Publish messages in order, all of them or none.
+
+        `shard` is any shard of the widest bundle that they all go to.
 
         Raises:
             ShardUnavailable: If Redis did not acknowledge them in `publish_timeout`.

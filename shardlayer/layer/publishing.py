@@ -145,7 +145,8 @@ class Publishing:
             since: When the oldest of them began its way, in seconds since 1970; 0: now.
             traces: The `traceparent` of each that has one, by its index in `items`.
 
-        Raises like `publish_many`, but of a shard nothing is sent behind what failed.
+        Raises like `publish_many`, but of a shard nothing is sent behind what failed, nor of those
+        that share its calls (see `way_of`).
         """
         outgoing = [self._outgoing(room, data, mark, since=since) for room, data, mark in items]
         for index, traceparent in traces.items():
@@ -153,8 +154,9 @@ class Publishing:
             outgoing[index] = outgoing[index]._replace(preface=preface)
 
         async def work(engine: Engine) -> list[Position | None]:
-            shards = [item.shard for item in outgoing]
-            return await _publish_parts(outgoing, shards, partial(self._publish_parcels, engine))
+            widest_bundle_of = engine.backend.widest_bundle_of
+            bundles = [widest_bundle_of(item.shard) for item in outgoing]
+            return await _publish_parts(outgoing, bundles, partial(self._publish_parcels, engine))
 
         return await self._engines.run(work)
 
@@ -231,12 +233,21 @@ class Publishing:
         """Return the shard of a group or channel."""
         return shard_of(name, self.options.shards)
 
+    def way_of(self, shard: int) -> int:
+        """Return the first of the shards that `publish_marked` reaches with one call.
+
+        Whoever gives items of all of them at once has the fewest calls made. From an event loop
+        whose engine there is not yet, each shard is told as a way of its own.
+        """
+        engine = self._engines.here()
+        return shard if engine is None else engine.backend.widest_bundle_of(shard)
+
     async def _publish_parcels(
-        self, engine: Engine, shard: int, items: Sequence[Outgoing]
+        self, engine: Engine, bundle: int, items: Sequence[Outgoing]
     ) -> list[Placed]:
         placed: list[Placed] = []
         for parcel in self._parcels(items):
-            placed += await engine.publisher.publish_together(shard, parcel)
+            placed += await engine.publisher.publish_together(bundle, parcel)
         return placed
 
     async def _on_shards(

@@ -10,7 +10,6 @@ import pytest
 from realtime import record_publisher as module
 from realtime.record_publisher import RecordPublisher, RoutedRecord
 from shardlayer import Backoff, Mark, Position, ScriptFailed, ShardedChannelLayer
-from shardlayer.core.sharding import shard_of
 
 
 def failure(*names: str) -> ScriptFailed:
@@ -54,8 +53,8 @@ class FakeLayer:
         return {source: None if last < 0 else Mark(source, last) for source in sources}
 
     def shard_of(self, name: str) -> int:
-        """Return a room's shard."""
-        return shard_of(name, 32)
+        """Return a room's shard: all rooms have one."""
+        return 0
 
 
 async def publish(layer: Any, rooms: str) -> list[int]:
@@ -90,7 +89,7 @@ async def test_what_left_with_others_is_sent_again(monkeypatch: pytest.MonkeyPat
     """A batch that failed as a whole says nothing of the one record: it is asked alone."""
     monkeypatch.setattr(Backoff, "failed", lambda self: 0.0)
     layer = FakeLayer("x")
-    layer.together = ["z", "z", "z"]
+    layer.together = ["z", "z", "z", "z"]
     assert await publish(layer, "axb") == [1]
     assert layer.calls.count([1]) == 3
     assert layer.taken == [0, 2]
@@ -109,6 +108,26 @@ async def test_failure_that_names_nobody() -> None:
     layer = Nameless("x")
     assert await publish(layer, "axb") == [1]
     assert layer.taken == [0, 2]
+
+
+async def test_shard_that_fails_with_others() -> None:
+    """What went to others of the call is published; rooms are looked at one by one on its own."""
+
+    rooms = "abdcab"
+
+    class Shards(FakeLayer):
+        def shard_of(self, name: str) -> int:
+            return ord(name) % 2
+
+        async def marks(self, sources: Sequence[str], *, shard: int | None = None) -> Any:
+            taken = [offset for offset in self.taken if self.shard_of(rooms[offset]) == shard]
+            last = max(taken, default=-1)
+            return {source: None if last < 0 else Mark(source, last) for source in sources}
+
+    layer = Shards("d")  # on a shard with b; a and c are on the other
+    assert await publish(layer, rooms) == [2]
+    assert sorted(layer.taken) == [0, 1, 3, 4, 5]
+    assert [0, 3, 4] in layer.calls
 
 
 async def test_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,10 @@ _as_mark: Callable[[tuple[str, int, int]], Mark] = partial(tuple.__new__, Mark)
 
 
 class Dispatch:
-    """One queue to each shard, one for announcements, one for dead letters.
+    """One queue on each way to shards, one for announcements, one for dead letters.
+
+    A way is what one call can publish to (`ShardedChannelLayer.way_of`): the shards of a server.
+    So what a turn fetched leaves with as few calls as there are servers.
 
     Args:
         layer: Where records are published.
@@ -66,7 +69,8 @@ class Dispatch:
         self._on_error = on_error
         self._redis = outage
         self._kafka = Outage("The topic of dead letters", logger)
-        self._shards: dict[int, DeliveryQueue[RoutedRecord]] = {}
+        self._way_of = [layer.way_of(shard) for shard in range(layer.options.shards)]
+        self._ways: dict[int, DeliveryQueue[RoutedRecord]] = {}
         self._announcements = self._queue(self._publisher.announce, name="announce records")
         self._dead = self._queue(self._bury, name="write dead letters")
 
@@ -78,11 +82,11 @@ class Dispatch:
             records: ReadRecord or UnreadRecord, in order.
             answers: The rooms of each, or why it has none.
         """
-        shards: dict[int, list[RoutedRecord]] = {}
+        ways: dict[int, list[RoutedRecord]] = {}
         announcements: list[RoutedRecord] = []
         dead: list[Letter] = []
         size = 0
-        shard_of = self._layer.shard_of
+        shard_of, way_of = self._layer.shard_of, self._way_of
         for record, rooms in zip(records, answers, strict=True):
             try:
                 if isinstance(rooms, BadRecord):
@@ -100,15 +104,15 @@ class Dispatch:
                     announcements.append((room, data, mark, record))
                 else:
                     mark = _as_mark((work.source, record.offset, index))
-                    shards.setdefault(shard_of(room), []).append((room, data, mark, record))
+                    ways.setdefault(way_of[shard_of(room)], []).append((room, data, mark, record))
         taken = work.take(
             end=records[-1].offset + 1,
             records=len(records),
             size=size,
-            rooms=[room for items in shards.values() for room, *_ in items],
+            rooms=[room for items in ways.values() for room, *_ in items],
             oldest=getattr(records[0], "timestamp", 0),  # what can't be read has none
         )
-        self._send(taken, shards, announcements, dead)
+        self._send(taken, ways, announcements, dead)
 
     def blocked(self) -> set[TopicPartition]:
         """Return the partitions that wait for a destination which does not answer."""
@@ -122,30 +126,30 @@ class Dispatch:
     def _send(
         self,
         taken: Slice,
-        shards: dict[int, list[RoutedRecord]],
+        ways: dict[int, list[RoutedRecord]],
         announcements: list[RoutedRecord],
         dead: list[Letter],
     ) -> None:
-        ways: list[tuple[DeliveryQueue[Any], Sequence[Any]]] = [
-            (self._shard(shard), items) for shard, items in shards.items()
+        queues: list[tuple[DeliveryQueue[Any], Sequence[Any]]] = [
+            (self._way(way), items) for way, items in ways.items()
         ]
         if announcements:
-            ways.append((self._announcements, announcements))
+            queues.append((self._announcements, announcements))
         if dead:
-            ways.append((self._dead, dead))
-        taken.open_parcels = len(ways)
-        for queue, items in ways:
+            queues.append((self._dead, dead))
+        taken.open_parcels = len(queues)
+        for queue, items in queues:
             queue.put(Parcel(slice=taken, items=items))
-        if not ways:
+        if not queues:
             self._moved(taken)
-        elif any(queue.error is not None for queue, _ in ways):
+        elif any(queue.error is not None for queue, _ in queues):
             self._on_change()
 
-    def _shard(self, shard: int) -> DeliveryQueue[RoutedRecord]:
-        queue = self._shards.get(shard)
+    def _way(self, way: int) -> DeliveryQueue[RoutedRecord]:
+        queue = self._ways.get(way)
         if queue is None:
-            queue = self._shards[shard] = self._queue(
-                self._publisher.publish, name=f"publish records to shard {shard}"
+            queue = self._ways[way] = self._queue(
+                self._publisher.publish, name=f"publish records from shard {way} on"
             )
         return queue
 
@@ -193,7 +197,7 @@ class Dispatch:
         self._on_change()
 
     def _queues(self) -> Iterable[DeliveryQueue[Any]]:
-        yield from self._shards.values()
+        yield from self._ways.values()
         yield self._announcements
         yield self._dead
 

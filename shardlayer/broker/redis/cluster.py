@@ -85,6 +85,9 @@ class ClusterServers(Servers):
     def bundle_of(self, shard: int) -> int:
         return shard  # one call can't write to several slots
 
+    def widest_bundle_of(self, shard: int) -> int:
+        return shard
+
     async def run(self, shard: int, send: Send[Reply]) -> Reply:
         try:
             return await self._follow(self._slots[shard], send)

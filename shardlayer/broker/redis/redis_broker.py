@@ -65,6 +65,9 @@ class RedisBackend(RedisPresence, RedisQueues, RedisInspection, Backend):
     def bundle_of(self, shard: int) -> int:
         return self._servers.bundle_of(shard)
 
+    def widest_bundle_of(self, shard: int) -> int:
+        return self._servers.widest_bundle_of(shard)
+
     async def publish(self, bundle: int, batch: Batch) -> Published:
         options = self._options
         call = publish(

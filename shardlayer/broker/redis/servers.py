@@ -77,6 +77,13 @@ class Servers:
         """
         return shard % (len(self._homes) * self._options.bundles)
 
+    def widest_bundle_of(self, shard: int) -> int:
+        """Return the first shard of a server; of the bundle, where each shard is by itself."""
+        homes = len(self._homes)
+        if homes * self._options.bundles >= self._options.shards:
+            return self.bundle_of(shard)
+        return shard % homes
+
     async def run(self, shard: int, send: Send[Reply]) -> Reply:
         """Send something to the server that holds a shard.
 

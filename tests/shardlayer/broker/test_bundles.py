@@ -94,6 +94,18 @@ async def test_rooms_of_a_call_keep_their_own(layer: ShardedChannelLayer) -> Non
         assert [held.data for held in await layer.history(room)] == wanted
 
 
+async def test_marked_publications_share_one_call(layer: ShardedChannelLayer, redis: Redis) -> None:
+    """Whoever has many at once waits for all of them: bundles would only be more calls."""
+    await layer.publish_marked([("first", b"0", Mark("log", 0))])
+    before = calls(redis)
+    items = [(room, b"1", Mark("log", offset)) for offset, room in enumerate(ROOMS, 1)]
+    positions = await layer.publish_marked(items)
+    assert calls(redis) - before == 1
+    assert [position.offset for position in positions if position is not None] == [1] * 64
+    assert await layer.publish_marked(items) == [None] * 64
+    assert {layer.way_of(shard) for shard in range(32)} == {0}
+
+
 async def test_each_shard_keeps_its_own_marks(layer: ShardedChannelLayer) -> None:
     """A source that was taken further on one shard of a call than on another."""
     one, other = _two_of_a_bundle(layer)
@@ -165,5 +177,6 @@ async def test_each_shard_by_itself(redis_server: EmbeddedValkey, redis: Redis) 
         before = calls(redis)
         await layer.publish_many([(room, b"1") for room in ROOMS])
         assert calls(redis) - before == len({layer.shard_of(room) for room in ROOMS})
+        assert [layer.way_of(shard) for shard in range(32)] == list(range(32))
     finally:
         await layer.close()

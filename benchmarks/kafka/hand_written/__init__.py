@@ -1,0 +1,1 @@
+"""What one writes first: no history, no exactly-once, no permissions; two short programs."""

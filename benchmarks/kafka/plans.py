@@ -1,0 +1,275 @@
+"""The measures of `kafka`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+from benchmarks.faults.brokers import APACHE, EMBEDDED, make_broker
+from benchmarks.kafka.sides import Side
+from benchmarks.kafka.system import Slice, System
+from benchmarks.layer.figures import Figure
+from benchmarks.plans import Sized, sized
+
+CPU, READER, REDIS, WORKERS = "CPU per record", "of it the pool", "of it Redis", "of it the workers"
+P50, P99 = "p50", "p99"
+BACKLOG, RATE = "backlog", "records/s"
+IDLE = "publish() to the client, idle, p50"
+ALONE = "CPU per publication, 20,000/s to 2,000 rooms"
+# Milliseconds. What reads stands still while a backlog is made. The embedded broker has the first
+# member of a group wait for half of it.
+SESSIONS: Final = {APACHE: 30_000, EMBEDDED: 6_000}
+
+
+def measure_of(where: str, what: str) -> str:
+    """Return the name of what is measured."""
+    return f"{where}: {what}"
+
+
+def whole(count: int, rooms: int) -> int:
+    """Return how many records that is if each room gets as many, and one at least."""
+    return max(count // rooms, 1) * rooms
+
+
+def at(rate: int) -> str:
+    """Return the name of a stream of records to rooms of one client."""
+    return f"{rate:,}/s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kafka:
+    """The broker of a run.
+
+    Attributes:
+        servers: Its address; empty: nobody needs it.
+        session: Milliseconds until a group gives up a consumer that fell silent.
+    """
+
+    servers: str
+    session: int
+
+
+class Plan(Sized, Protocol):
+    """One measure, which has each side in turn do the same."""
+
+    @property
+    def rounds(self) -> int:
+        """How often."""
+
+    @property
+    def reads_kafka(self) -> bool:
+        """Whether Kafka has a part in it."""
+
+    def run(self, side: Side, kafka: Kafka, round: int, folder: Path) -> Iterator[Figure]:
+        """Yield the figures of one side in one round."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """Records at steady rates to rooms, and a backlog.
+
+    Attributes:
+        name: In topics, logs and the names of measures; empty: nothing more is said.
+        rates: Records/s, with the seconds of each.
+        backlog: Records that wait in Kafka at once; 0: none.
+        rooms: How many.
+        clients: How many.
+        workers: How many.
+    """
+
+    name: str = ""
+    rates: Mapping[int, int]
+    backlog: int = 0
+    rooms: int = 1_000
+    clients: int = 1_000
+    workers: int = 1
+    rounds: int = 3
+
+    @property
+    def reads_kafka(self) -> bool:
+        """Whether Kafka has a part in it."""
+        return True
+
+    def quick(self) -> Self:
+        """Return the same for a look whether all of it works."""
+        share = self.clients // self.rooms
+        return replace(
+            self,
+            rates=dict.fromkeys(self.rates, 1),
+            backlog=min(self.backlog, 1_000),
+            rooms=30,
+            clients=30 * min(share, 3),
+            rounds=1,
+        )
+
+    def run(self, side: Side, kafka: Kafka, round: int, folder: Path) -> Iterator[Figure]:
+        """Yield the figures of one side in one round."""
+        system = System(
+            side,
+            f"{side.name}-{self.name or 'stream'}-{round}",
+            servers=kafka.servers,
+            session=kafka.session,
+            rooms=self.rooms,
+            clients=self.clients,
+            workers=self.workers,
+            folder=folder,
+        )
+        with system:
+            for rate, seconds in self.rates.items():
+                done = system.stream(whole(rate * seconds, self.rooms), rate)
+                where = f"{at(rate)} {self.name}".strip()
+                yield from self._cpu(where, side, done, round)
+                for what in (P50, P99):
+                    value = done.clients[f"{what}_ms"]
+                    yield self._figure(where, what, side, done, round, value, "ms")
+            if self.backlog:
+                done = system.backlog(whole(self.backlog, self.rooms))
+                yield from self._cpu(BACKLOG, side, done, round)
+                value = done.published / done.seconds
+                yield self._figure(BACKLOG, RATE, side, done, round, value, "records/s")
+
+    def _cpu(self, where: str, side: Side, done: Slice, round: int) -> Iterator[Figure]:
+        used = done.used
+        for what, nanoseconds in (
+            (CPU, used.total),
+            (READER, used.reader),
+            (REDIS, used.redis),
+            (WORKERS, used.workers),
+        ):
+            value = nanoseconds / done.published / 1e3
+            yield self._figure(where, what, side, done, round, value, "µs")
+
+    def _figure(
+        self,
+        where: str,
+        what: str,
+        side: Side,
+        done: Slice,
+        round: int,
+        value: float,
+        unit: str,
+    ) -> Figure:
+        return figure(measure_of(where, what), side, done, round, value, unit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """Publications at a steady rate, without Kafka.
+
+    Attributes:
+        name: In logs.
+        measure: What is measured.
+        unit: "ms": the median until a client has it; "µs": CPU of the whole system for each.
+        rate: Publications/s.
+        each: How many of them with one call.
+        seconds: For how long.
+        rooms: How many, each with one client.
+    """
+
+    name: str
+    measure: str
+    unit: str
+    rate: int
+    each: int
+    seconds: int
+    rooms: int
+    rounds: int = 3
+
+    @property
+    def reads_kafka(self) -> bool:
+        """Whether Kafka has a part in it."""
+        return False
+
+    def quick(self) -> Self:
+        """Return the same for a look whether all of it works."""
+        return replace(self, seconds=1, rooms=min(self.rooms, 30), rounds=1)
+
+    def run(self, side: Side, kafka: Kafka, round: int, folder: Path) -> Iterator[Figure]:
+        """Yield the figures of one side in one round."""
+        system = System(
+            side,
+            f"{side.name}-{self.name}-{round}",
+            servers="",
+            session=kafka.session,
+            rooms=self.rooms,
+            clients=self.rooms,
+            workers=1,
+            folder=folder,
+        )
+        with system:
+            count = whole(self.rate * self.seconds, self.rooms)
+            done = system.publish(count, self.rate, self.each)
+        value = done.clients["p50_ms"]
+        if self.unit == "µs":
+            value = done.used.total / done.published / 1e3
+        yield figure(self.measure, side, done, round, value, self.unit)
+
+
+def figure(measure: str, side: Side, done: Slice, round: int, value: float, unit: str) -> Figure:
+    """Return a figure, with what was lost and what came twice or too late."""
+    return Figure(
+        measure=measure,
+        layer=side.name,
+        round=round,
+        value=value,
+        unit=unit,
+        calls=done.published,
+        lost=int(done.clients["lost"]),
+        repeated=int(done.clients["misordered"]),
+    )
+
+
+BIG, SEVERAL = "to 50 rooms of 40", "with 3 workers"
+
+PLANS: Final[Mapping[str, Callable[[], Plan]]] = {
+    "rates": lambda: Stream(rates={200: 10, 1_000: 8, 5_000: 6}, backlog=100_000),
+    "workers": lambda: Stream(
+        name=SEVERAL, rates={1_000: 8}, rooms=999, clients=999, workers=3, rounds=2
+    ),
+    "big": lambda: Stream(name=BIG, rates={1_000: 8}, rooms=50, clients=2_000, rounds=2),
+    "idle": lambda: Publishing(
+        name="idle", measure=IDLE, unit="ms", rate=50, each=1, seconds=6, rooms=1
+    ),
+    "alone": lambda: Publishing(
+        name="alone", measure=ALONE, unit="µs", rate=20_000, each=200, seconds=5, rooms=2_000
+    ),
+}
+"""What can be asked for."""
+
+
+def run_kafka(
+    names: Sequence[str],
+    sides: Sequence[Side],
+    folder: Path,
+    *,
+    broker: str = APACHE,
+    rounds: int | None,
+    quick: bool,
+) -> Iterator[Figure]:
+    """Yield the figures of all rounds of all measures.
+
+    Args:
+        names: Of PLANS.
+        sides: What is measured beside each other.
+        folder: For logs and the broker's data.
+        broker: The kind of Kafka.
+        rounds: None for each measure's own.
+        quick: Whether it is only a look whether all works.
+    """
+    made = make_broker(broker, folder / "kafka")
+    plans = [sized(PLANS[name](), rounds=rounds, quick=quick) for name in names]
+    is_needed = any(plan.reads_kafka for plan in plans)
+    if is_needed:
+        made.start()
+    kafka = Kafka(servers=made.bootstrap_servers if is_needed else "", session=SESSIONS[broker])
+    try:
+        for plan in plans:
+            able = [side for side in sides if plan.reads_kafka or side.is_layer]
+            for round in range(1, plan.rounds + 1):
+                for side in able if round % 2 else reversed(able):
+                    yield from plan.run(side, kafka, round, folder)
+    finally:
+        if is_needed:
+            made.stop()

@@ -1,0 +1,282 @@
+"""One side set up to be measured: Redis, workers, what reads Kafka, a producer and clients."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accounting import cpu_ns
+from benchmarks.assembly import Assembly
+from benchmarks.children import Child, ChildFailed, Servant
+from benchmarks.kafka.sides import Side
+from benchmarks.valkey import valkey
+from demo.embedded import free_port
+from realtime.kafka.brokers import Brokers, make_topic
+
+PARTITIONS = 8
+SIZE = 200  # bytes of a record's payload
+PATIENCE = 60.0  # seconds for what is on its way to arrive
+WARM_UP_RATE = 1_000.0  # records/s
+_AT_ONCE = 32  # handshakes in flight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """Nanoseconds of CPU that the parts of a side have used so far.
+
+    Attributes:
+        reader: What reads Kafka, or publishes.
+        redis: The Redis server.
+        workers: What serves the clients.
+    """
+
+    reader: int
+    redis: int
+    workers: int
+
+    def __sub__(self, other: Used) -> Used:
+        return Used(
+            reader=self.reader - other.reader,
+            redis=self.redis - other.redis,
+            workers=self.workers - other.workers,
+        )
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.reader + self.redis + self.workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """What became of some records.
+
+    Attributes:
+        published: Records.
+        used: CPU from the first until the last had arrived.
+        seconds: From the first until the last had arrived.
+        clients: What the clients counted, see benchmarks.swarm.tally.
+    """
+
+    published: int
+    used: Used
+    seconds: float
+    clients: dict[str, Any]
+
+
+class System(Assembly):
+    """The processes of one side, up while the `with` block runs.
+
+    Args:
+        side: Which.
+        name: For logs, and the name of the topic.
+        servers: Kafka's address; empty: nothing reads Kafka, and a publisher takes its place.
+        session: Milliseconds until the group gives up a consumer that fell silent.
+        rooms: How many.
+        clients: How many, spread evenly over rooms and workers.
+        workers: How many.
+        folder: For logs.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        name: str,
+        *,
+        servers: str,
+        session: int,
+        rooms: int,
+        clients: int,
+        workers: int,
+        folder: Path,
+    ) -> None:
+        self.side = side
+        self.name = name
+        self.rooms = rooms
+        self.clients = clients
+        self._servers = servers
+        self._session = session
+        self._workers_count = workers
+        self._folder = folder
+        self._next = 1  # number of the next message in each room
+        # Where they run is left to the kernel, as where this runs in earnest.
+        self._cpus = frozenset(os.sched_getaffinity(0))
+
+    def _start(self, stack: ExitStack) -> None:
+        self._redis, self._url = stack.enter_context(
+            valkey(f"{self.name}-valkey", self._cpus, self._folder)
+        )
+        ports = [free_port() for _ in range(self._workers_count)]
+        self._workers = [
+            stack.enter_context(self._child(f"worker-{port}", self.side.worker, port=port))
+            for port in ports
+        ]
+        for worker, port in zip(self._workers, ports, strict=True):
+            worker.wait_for_port(port)
+        self._swarm = self._start_swarm(stack)
+        for port in ports:
+            self._open(port, self.clients // self._workers_count)
+        if self._servers:
+            asyncio.run(
+                make_topic(
+                    Brokers(servers=[self._servers], options={}), self.name, partitions=PARTITIONS
+                )
+            )
+            self._producer = stack.enter_context(
+                Servant(
+                    f"{self.name}-producer",
+                    ["benchmarks.kafka.producer", self._servers, self.name, str(self.rooms)],
+                    cpus=self._cpus,
+                    folder=self._folder,
+                )
+            )
+            self.reader = stack.enter_context(self._child("reader", self.side.reader))
+        else:
+            self.reader = self._producer = stack.enter_context(self._start_publisher())
+        self._warm_up()
+
+    def stream(self, count: int, rate: float) -> Slice:
+        """Produce records, so many a second, and wait until the last has arrived."""
+        self._expect()
+        before, begun = self._used(), time.monotonic()
+        self._produce(count, rate)
+        return self._collect(count, before, begun)
+
+    def backlog(self, count: int) -> Slice:
+        """Have records wait in Kafka, then be read, and wait until the last has arrived."""
+        self._expect()
+        with self.reader.stopped():
+            self._produce(count, 0.0)
+            before, begun = self._used(), time.monotonic()
+        return self._collect(count, before, begun)
+
+    def publish(self, count: int, rate: float, each: int) -> Slice:
+        """Publish, without Kafka, so many messages with a call of publish_many; 1: of publish."""
+        self._expect()
+        before, begun = self._used(), time.monotonic()
+        self._count(
+            count,
+            self._producer.ask(
+                "publish",
+                count / rate + PATIENCE,
+                first=self._next,
+                count=count,
+                rate=rate,
+                each=each,
+                size=SIZE,
+            ),
+        )
+        return self._collect(count, before, begun)
+
+    def _child(self, name: str, module: tuple[str, ...], port: int = 0) -> Child:
+        words = [
+            word.format(port=port, servers=self._servers, topic=self.name, redis=self._url)
+            for word in module
+        ]
+        return Child(
+            f"{self.name}-{name}",
+            [self.side.python, "-m", *words],
+            cpus=self._cpus,
+            folder=self._folder,
+            environment=self._environment(),
+            directory=self.side.directory,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **self.side.environment,
+            "REDIS_URL": self._url,
+            "KAFKA_BOOTSTRAP_SERVERS": self._servers,
+            "KAFKA_SESSION_TIMEOUT_MS": str(self._session),
+            "PYTHONPATH": str(self.side.directory),
+        }
+
+    def _start_publisher(self) -> Servant:
+        script = Path(__file__).with_name("publisher.py")
+        return Servant(
+            f"{self.name}-publisher",
+            [str(script), str(self.rooms)],
+            python=(self.side.python, "-P"),
+            cpus=self._cpus,
+            folder=self._folder,
+            environment=self._environment(),
+            directory=self.side.directory,
+        )
+
+    def _start_swarm(self, stack: ExitStack) -> Servant:
+        # Nobody is told of what arrived: the end that acks go to is there, and never read.
+        acks_read, acks_write = os.pipe()
+        stack.callback(os.close, acks_read)
+        stack.callback(os.close, acks_write)
+        return stack.enter_context(
+            Servant(
+                f"{self.name}-clients",
+                ["benchmarks.swarm", str(acks_write)],
+                cpus=self._cpus,
+                folder=self._folder,
+                pass_fds=[acks_write],
+            )
+        )
+
+    def _open(self, port: int, count: int) -> None:
+        timeout = 20.0 + count * 0.02
+        answer = self._swarm.ask(
+            "open",
+            timeout + 5,
+            port=port,
+            greeting={**self.side.greeting.as_json(), "rooms": self.rooms},
+            count=count,
+            at_once=_AT_ONCE,
+            timeout=timeout,
+        )
+        if answer["subscribed"] % count:
+            raise ChildFailed(f"{self.name}: only {answer['subscribed']} clients are subscribed")
+
+    def _warm_up(self) -> None:
+        """Have one message reach each client, however long the reader takes to begin."""
+        if self._servers:
+            arrived = self.stream(self.rooms, WARM_UP_RATE)
+        else:
+            arrived = self.publish(self.rooms, WARM_UP_RATE, 100)
+        if arrived.clients["lost"] or arrived.clients["misordered"]:
+            raise self.reader.failure(f"does not reach all clients: {arrived.clients}")
+
+    def _expect(self) -> None:
+        self._swarm.ask(
+            "expect", PATIENCE, first=self._next, burst=0, copies=self.clients // self.rooms
+        )
+
+    def _produce(self, count: int, rate: float) -> None:
+        timeout = (count / rate if rate else 0.0) + PATIENCE
+        self._count(
+            count,
+            self._producer.ask(
+                "produce", timeout, first=self._next, count=count, rate=rate, size=SIZE
+            ),
+        )
+
+    def _count(self, count: int, sent: dict[str, Any]) -> None:
+        if sent["published"] != count or count % self.rooms:
+            raise ValueError(f"{count} messages are not as many for each of {self.rooms} rooms")
+        self._next += count // self.rooms
+
+    def _collect(self, count: int, before: Used, begun: float) -> Slice:
+        arrived = self._swarm.ask("collect", PATIENCE + 5, published=count, timeout=PATIENCE)
+        return Slice(
+            published=count,
+            used=self._used() - before,
+            seconds=time.monotonic() - begun,
+            clients=arrived,
+        )
+
+    def _used(self) -> Used:
+        return Used(
+            reader=cpu_ns(self.reader.pid),
+            redis=cpu_ns(self._redis.pid),
+            workers=sum(cpu_ns(worker.pid) for worker in self._workers),
+        )

@@ -1,0 +1,75 @@
+"""What is to be reached; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from benchmarks.kafka.plans import (
+    ALONE,
+    BACKLOG,
+    CPU,
+    IDLE,
+    P50,
+    P99,
+    RATE,
+    at,
+    measure_of,
+)
+from benchmarks.kafka.sides import BESIDE, OURS
+from benchmarks.layer.figures import Figure
+from benchmarks.layer.tables import figures_table
+from benchmarks.layer.targets import ratios
+from benchmarks.statistics import Spread
+from benchmarks.targets import Target, none_target
+
+# Of what commit 1969efd needs, with `--beside` a checkout of it.
+LIMITS = {
+    measure_of(at(200), CPU): 0.75,
+    measure_of(at(1_000), CPU): 0.65,
+    measure_of(at(5_000), CPU): 0.55,
+    measure_of(at(200), P50): 0.75,
+    measure_of(at(1_000), P50): 0.75,
+    measure_of(at(5_000), P50): 0.75,
+    measure_of(at(5_000), P99): 0.5,
+    IDLE: 0.8,
+}
+FASTER = {measure_of(BACKLOG, RATE): 1.2}
+COST = {ALONE: 20.0}  # µs
+
+
+def kafka_targets(figures: Sequence[Figure]) -> list[Target]:
+    """Return the targets of `kafka`."""
+
+    def ratio(measure: str, limit: float, *, at_least: bool = False) -> Target:
+        return Target(
+            measure=f"{measure}: {OURS} / {BESIDE}",
+            limit=limit,
+            unit="x",
+            measured=ratios(figures, measure, OURS, BESIDE),
+            at_least=at_least,
+        )
+
+    def cost(measure: str, limit: float) -> Target:
+        found = [
+            figure.value
+            for figure in figures
+            if (figure.measure, figure.layer) == (measure, OURS) and figure.value is not None
+        ]
+        return Target(
+            measure=measure, limit=limit, unit="µs", measured=Spread.of(found) if found else None
+        )
+
+    mishaps = [float(figure.lost + figure.repeated) for figure in figures if figure.layer == OURS]
+    return [
+        *(ratio(measure, limit) for measure, limit in LIMITS.items()),
+        *(ratio(measure, limit, at_least=True) for measure, limit in FASTER.items()),
+        *(cost(measure, limit) for measure, limit in COST.items()),
+        none_target("records lost, twice or too late", mishaps),
+    ]
+
+
+def kafka_table(figures: Sequence[Figure]) -> Table:
+    """Return one line per measure and side."""
+    return figures_table("A Kafka record to the clients of its room", "side", figures)
