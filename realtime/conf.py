@@ -108,6 +108,7 @@ _NODE_INTERVAL = Rule(
     "a number of seconds from 1 to 10, or 0 for none",
     lambda value: _is_limit(value) and (value == 0 or 1 <= value <= 10),
 )
+_MOMENT = Rule("a number of seconds from 0 to 1", lambda value: _is_limit(value) and value <= 1)
 _SHARE = Rule("a number from 0 to 1", _is_share)
 _TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and bool(value))
 _TEXT_OR_NONE = Rule(
@@ -251,6 +252,7 @@ class Conf:
     kafka_auto_offset_reset: str = _setting("earliest", _RESET)  # for a group's first start
     kafka_isolation: str = _setting("read_committed", _ISOLATION)  # of aborted transactions
     kafka_route_timeout: float = _setting(5.0, _SECONDS)  # seconds for one record
+    kafka_gather: float = _setting(0.005, _MOMENT)  # seconds that a stream's records gather for
     kafka_max_rooms: int = _setting(1_000, _COUNT)  # rooms of one record
     kafka_max_unpacked: int = _setting(64 * 1024 * 1024, _COUNT)  # bytes of one batch
     kafka_max_dead_letter: int = _setting(64 * 1024 * 1024, _COUNT)  # bytes

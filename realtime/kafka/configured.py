@@ -55,6 +55,7 @@ def configured_pool(settings: Conf, layer: ShardedChannelLayer, options: Mapping
             letter=settings.kafka_max_dead_letter,
             rooms=settings.kafka_max_rooms,
             route_time=settings.kafka_route_timeout,
+            gather=settings.kafka_gather,
         ),
         isolation=settings.kafka_isolation,
         dead_letter_suffix=settings.kafka_dead_letter_suffix,

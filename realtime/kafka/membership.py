@@ -29,7 +29,8 @@ from shardlayer import ShardedChannelLayer
 logger = logging.getLogger(__name__)
 
 MAX_RECORDS = 500  # records that are fetched and routed before the loop gets its turn
-MAX_WAIT = 10  # milliseconds that a fetch waits for its first record
+MAX_WAIT = 100  # milliseconds that a fetch waits for its first record
+MAX_WAIT_BUSY = 10  # the same while partitions have too much under way to be among those fetched
 MARKS_WAIT = 1.0  # seconds after an assignment that its records wait to know their marks
 SETTLE_GRACE = 2.0  # seconds for what is under way, when partitions are given back
 COMMIT_GRACE = 2.0  # seconds for the commit after it
@@ -163,8 +164,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             KafkaError: It can't go on; another membership may.
         """
         try:
-            while not self._stop.is_set():
-                async with self._stop.bounds():
+            async with self._stop.bounds():
+                while not self._stop.is_set():
                     await self._step()
         except (Stopped, Rejoin) as reason:
             if isinstance(reason, MadeAgain):
@@ -292,7 +293,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             self._changed.clear()
             await self._changed.wait()
             return
-        batches = await self._consumer.fetch(ready, wait=MAX_WAIT, most=MAX_RECORDS)
+        wait = MAX_WAIT if len(ready) == len(self._work) else MAX_WAIT_BUSY
+        batches = await self._consumer.fetch(ready, wait=wait, most=MAX_RECORDS)
         generation = self._generation
         await self._look_around(batches)
         if generation != self._generation:

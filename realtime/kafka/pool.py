@@ -123,6 +123,7 @@ class Pool:
         }
         check_arguments(AIOKafkaConsumer, arguments, "KAFKA_CONSUMER_OPTIONS")
         arguments["max_unpacked"] = limits.unpacked
+        arguments["gather"] = limits.gather
         self._letters = (
             None
             if dead_letter_suffix is None

@@ -7,8 +7,8 @@ once; when the oldest publication in it has waited `publish_timeout`, its caller
 ShardUnavailable, and so do in their turn those behind it.
 
 Publications that must all be taken or none go as one parcel, which no batch divides. Whoever has
-parcels has many publications and waits for all of them, so that smaller bundles would only be more
-calls: a parcel goes to shards of a widest bundle.
+parcels waits for all of them at once, so that smaller bundles would only be more calls: a parcel
+may go to shards of a widest bundle.
 """
 
 from __future__ import annotations
@@ -94,10 +94,13 @@ class Publisher:
         self.by_bundle = {bundle: PublisherHistograms() for bundle in bundles}
         batchers = {bundle: self._batcher(bundle, _Writer(), options) for bundle in bundles}
         widest = [broker.widest_bundle_of(shard) for shard in range(options.shards)]
-        parcels = {bundle: self._parcel_batcher(bundle, _Writer(), options) for bundle in widest}
+        parcels = {
+            bundle: self._parcel_batcher(bundle, _Writer(), options)
+            for bundle in dict.fromkeys((*bundles, *widest))
+        }
         self._all: list[tuple[int, Batcher[Any, Any]]] = [*batchers.items(), *parcels.items()]
         self._batchers = [batchers[bundle] for bundle in bundles]  # by shard
-        self._parcels = [parcels[bundle] for bundle in widest]
+        self._parcels = parcels
 
     async def publish(self, item: Outgoing) -> Placed:
         """Publish one message.
@@ -127,10 +130,10 @@ class Publisher:
             for item, outcome in zip(items, outcomes, strict=True)
         ]
 
-    async def publish_together(self, shard: int, items: Sequence[Outgoing]) -> Sequence[Placed]:
+    async def publish_together(self, bundle: int, items: Sequence[Outgoing]) -> Sequence[Placed]:
         """Publish messages in order, all of them or none.
 
-        `shard` is any shard of the widest bundle that they all go to.
+        `bundle` is the first shard of a bundle, or of a widest one, that they all go to.
 
         Raises:
             ShardUnavailable: If Redis did not acknowledge them in `publish_timeout`.
@@ -138,9 +141,9 @@ class Publisher:
                 nor what is behind it from the same source.
         """
         try:
-            placed = await self._parcels[shard].put(items)
+            placed = await self._parcels[bundle].put(items)
         except ShardUnavailable as error:
-            raise error.about(shard) from error.__cause__
+            raise error.about(items[0].shard) from error.__cause__
         for each in placed:
             if isinstance(each, ScriptFailed):
                 raise each

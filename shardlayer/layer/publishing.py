@@ -154,8 +154,12 @@ class Publishing:
             outgoing[index] = outgoing[index]._replace(preface=preface)
 
         async def work(engine: Engine) -> list[Position | None]:
-            widest_bundle_of = engine.backend.widest_bundle_of
-            bundles = [widest_bundle_of(item.shard) for item in outgoing]
+            backend = engine.backend
+            # What takes more calls than one is dealt out to bundles, so that the server has work
+            # while the answer of one is taken.
+            is_one_call = len(outgoing) <= self.options.batch_size
+            bundle_of = backend.widest_bundle_of if is_one_call else backend.bundle_of
+            bundles = [bundle_of(item.shard) for item in outgoing]
             return await _publish_parts(outgoing, bundles, partial(self._publish_parcels, engine))
 
         return await self._engines.run(work)
@@ -175,7 +179,8 @@ class Publishing:
             if mark is None:
                 await engine.publisher.publish(item)
             else:
-                await engine.publisher.publish_together(shard, [item])
+                bundle = engine.backend.widest_bundle_of(shard)
+                await engine.publisher.publish_together(bundle, [item])
 
         await self._engines.run(work)
 
@@ -245,10 +250,20 @@ class Publishing:
     async def _publish_parcels(
         self, engine: Engine, bundle: int, items: Sequence[Outgoing]
     ) -> list[Placed]:
+        if len(items) <= self.options.batch_size:
+            order: Sequence[int] = ()
+            ordered = items
+        else:
+            # Shard by shard: each shard that a call touches costs it something.
+            order = sorted(range(len(items)), key=lambda index: items[index].shard)
+            ordered = [items[index] for index in order]
         placed: list[Placed] = []
-        for parcel in self._parcels(items):
+        for parcel in self._parcels(ordered):
             placed += await engine.publisher.publish_together(bundle, parcel)
-        return placed
+        if not order:
+            return placed
+        by_index = dict(zip(order, placed, strict=True))
+        return [by_index[index] for index in range(len(items))]
 
     async def _on_shards(
         self, shards: Iterable[int], ask: Callable[[Engine, int], Awaitable[Reply]]

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 Position = tuple[int, str]
 """An offset, and the text that Kafka keeps beside it."""
 
-INTERVAL = 0.1  # seconds between two commits: a late one costs reading again, and nothing else
+INTERVAL = 1.0  # seconds between two commits: a late one costs reading again, and nothing else
 
 
 class Commits:

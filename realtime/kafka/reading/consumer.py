@@ -7,6 +7,7 @@ aiokafka 0.14.0; a test fails when they change (tests/realtime/kafka/test_consum
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
 from realtime.kafka.reading.batches import Budget, RecordSet, Suspects
+from realtime.kafka.reading.fetch_pace import BACKLOG, FetchPace, count_records
+from realtime.kafka.reading.lean_fetch import LeanFetch
 from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.reading.topic_ids import TopicIdsRequest, ids_in
 
@@ -38,12 +41,14 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
     Args:
         max_unpacked: Bytes that a batch may have when it is unpacked; of one that has more, the
             records within that are read. About twice as much is held at a time.
+        gather: Seconds that the records of a stream may wait for each other, see fetch_pace.py.
         arguments: Those of AIOKafkaConsumer.
     """
 
-    def __init__(self, *, max_unpacked: int, **arguments: Any) -> None:
+    def __init__(self, *, max_unpacked: int, gather: float = 0.0, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._budget = Budget(max_unpacked)
+        self._pace = FetchPace(gather)
         self._suspects = Suspects()
         self._passed_over: set[TopicPartition] = set()
         self._member = ""  # as the group knew it at the last fetch
@@ -146,17 +151,33 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._see_that_it_is_itself(knows_no_member=True)
 
     async def _send_and_look(self, node: int, request: Any, **options: Any) -> Any:
+        is_fetch = isinstance(request, FetchRequest)
+        if is_fetch:
+            request = LeanFetch(request)
+            if pause := self._pace.wait(node, self._loop.time()):
+                await asyncio.sleep(pause)
         response = await self._send(node, request, **options)
-        if isinstance(request, FetchRequest):
+        if is_fetch:
             # aiokafka takes it apart in the step that follows this one.
             self._fetched = {
                 TopicPartition(topic, partition): more[-1]
                 for topic, answers in response.topics
                 for partition, _, _, *more in answers
             }
+            self._pace.fetched(node, self._count(), self._loop.time())
             if not isinstance(self._fetcher._records, _Results):
                 self._fetcher._records = _Results(self)
         return response
+
+    def _count(self) -> int:
+        """Return how many records an answer brought, if they are few."""
+        count = 0
+        for data in self._fetched.values():
+            if data:
+                count += count_records(data, BACKLOG - count)
+                if count >= BACKLOG:
+                    break
+        return count
 
     def _see_that_it_is_itself(self, *, knows_no_member: bool = False) -> None:
         """Notice that the group forgot it, although it was there all the time.

@@ -18,6 +18,7 @@ class Limits:
         letter: Bytes of a dead letter; one that is larger is written without its payload.
         rooms: Rooms of one record.
         route_time: Seconds in which a route names them.
+        gather: Seconds that the records of a stream may wait for each other; 0: they don't.
     """
 
     payload: int = MIB
@@ -25,3 +26,4 @@ class Limits:
     letter: int = 64 * MIB
     rooms: int = 1_000
     route_time: float = 5.0
+    gather: float = 0.005

@@ -207,6 +207,7 @@ async def test_parts_of_aiokafka(brokers: Brokers, topic: str) -> None:
     consumer = Consumer(
         **brokers.arguments(),
         max_unpacked=MIB,
+        gather=0.01,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
     )
@@ -222,6 +223,7 @@ async def test_parts_of_aiokafka(brokers: Brokers, topic: str) -> None:
                 found += [record.value for record in records]
         assert found == [b"1", b"2"]
         assert consumer.has_fetched
+        await until(lambda: consumer._pace.waited == 1, PATIENCE)  # behind the two
         assert consumer.reached(partition) == consumer.end(partition) == 2
         assert consumer.reached(TopicPartition(topic, 1)) is None
         assert hasattr(

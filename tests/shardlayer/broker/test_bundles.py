@@ -106,6 +106,24 @@ async def test_marked_publications_share_one_call(layer: ShardedChannelLayer, re
     assert {layer.way_of(shard) for shard in range(32)} == {0}
 
 
+async def test_many_marked_publications_keep_their_order(
+    layer: ShardedChannelLayer, redis: Redis
+) -> None:
+    """More than a call takes go bundle by bundle, shard by shard; positions are told in order."""
+    count = 3 * layer.options.batch_size
+    rooms = [ROOMS[number % len(ROOMS)] for number in range(count)]
+    before = calls(redis)
+    items = [(room, b"%d" % number, Mark("log", number)) for number, room in enumerate(rooms)]
+    positions = await layer.publish_marked(items)
+    assert calls(redis) - before == 4
+    for number, position in enumerate(positions):
+        assert position is not None
+        assert position.offset == number // len(ROOMS) + 1
+    for room in ROOMS[:3]:
+        held = [int(publication.data) for publication in await layer.history(room)]
+        assert held == [number for number in range(count) if rooms[number] == room][-len(held) :]
+
+
 async def test_each_shard_keeps_its_own_marks(layer: ShardedChannelLayer) -> None:
     """A source that was taken further on one shard of a call than on another."""
     one, other = _two_of_a_bundle(layer)
