@@ -27,6 +27,7 @@ the group's (or, for a wake-up, the channel's) name in ASCII, `payload` whatever
 | 9 census | group | a question: which channels of the group the node receives (group_census.py) |
 | 10 stamp | empty | when the oldest publication of the batch began its way: ms since 1970 |
 | 11 trace | room | the trace that the next entry, a publication, belongs to: a W3C `traceparent` |
+| 12 shard | empty | empty; the entry's offset is the shard that those behind it are of |
 
 What a process doesn't know the kind of it passes over: so a newer release may send more kinds.
 """
@@ -78,6 +79,7 @@ class Kind(IntEnum):
     CENSUS = 9
     STAMP = 10
     TRACE = 11
+    SHARD = 12
 
 
 class Entry(NamedTuple):

@@ -25,7 +25,7 @@ from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable, WireError
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Publication, Sink
-from shardlayer.delivery.arrivals import Trace
+from shardlayer.delivery.arrivals import Trace, size_of
 from shardlayer.delivery.presence_reports import Turned
 from shardlayer.layer.node_parts import NodeParts
 
@@ -39,6 +39,7 @@ _MESSAGE = int(wire.Kind.MESSAGE)
 _WAKE_UP = int(wire.Kind.WAKE_UP)
 _STAMP = int(wire.Kind.STAMP)
 _TRACE = int(wire.Kind.TRACE)
+_SHARD = int(wire.Kind.SHARD)
 _as_publication: Callable[[tuple[str, bytes, int, str, str, None, None]], Publication] = partial(
     tuple.__new__, Publication
 )
@@ -137,14 +138,15 @@ class Hearing(NodeParts):
             del self._flushes[mark]
 
     def arrived(self, shard: int, batch: bytes) -> None:
-        """Take a batch from a shard."""
+        """Take a batch from a shard, or one that says itself which shards it is from."""
         try:
             entries = wire.unpack_batch(batch)
         except WireError as error:
             self.broken_batches += 1
             self._complain("Shard %d: %s", shard, error)
             return
-        publications = []
+        publications: list[Publication] = []
+        size = len(batch)
         since = 0.0
         traces: list[Trace] = []
         for kind, name, payload, offset, epoch in entries:
@@ -161,6 +163,15 @@ class Hearing(NodeParts):
                 self.memberships.deliver(name, payload)
             elif kind == _WAKE_UP:
                 self.mailboxes.wake(name)
+            elif kind == _SHARD:
+                if publications:
+                    self._rooms.feed(shard, publications, size_of(publications), since, traces)
+                    publications, traces = [], []
+                size = 0
+                if offset >= self._options.shards:
+                    self._refuse(shard, "a shard", f"there is no shard {offset}")
+                    return
+                shard = offset
             elif kind == _STAMP:
                 since = wire.unpack_stamp(payload)
             elif kind == _TRACE:
@@ -179,7 +190,7 @@ class Hearing(NodeParts):
             elif kind == wire.Kind.FLUSH:
                 self._flushed(shard, payload)
         if publications:
-            self._rooms.feed(shard, publications, len(batch), since, traces)
+            self._rooms.feed(shard, publications, size or size_of(publications), since, traces)
 
     def resumed(self, shards: Sequence[int]) -> None:
         """Join the rooms of these shards again, unless they are heard for the first time.

@@ -10,6 +10,7 @@ The format: https://kafka.apache.org/protocol#The_Messages_Fetch
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -96,25 +97,19 @@ class LeanFetchRequestStruct(FetchRequest_v11):  # type: ignore[misc]
         return b"".join(parts)
 
 
-class LeanFetch(FetchRequest):  # type: ignore[misc]
-    """The same as another request.
+class LeanFetch:
+    """Another request, as its connection asks for it.
 
     Args:
         request: As aiokafka's fetcher makes it.
     """
 
     def __init__(self, request: FetchRequest) -> None:
-        super().__init__(
-            request._max_wait_ms,
-            request._min_bytes,
-            request._max_bytes,
-            request._isolation_level,
-            request.topics,
-            request._rack_id,
-        )
+        self._request = request
 
-    def build(self, request_struct_class: type[Any]) -> Any:
-        """Return the request in the version that the broker takes."""
-        if request_struct_class is FetchRequest_v11:
-            request_struct_class = LeanFetchRequestStruct
-        return super().build(request_struct_class)
+    def prepare(self, versions: Mapping[int, tuple[int, int]]) -> Any:
+        """Return the request in the newest version that the broker and aiokafka know."""
+        prepared = self._request.prepare(versions)
+        if type(prepared) is not FetchRequest_v11:
+            return prepared
+        return LeanFetchRequestStruct(*map(prepared.get_item, prepared.SCHEMA.names))

@@ -30,6 +30,8 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:reported`        | sorted set    | process -> when that is over, in ms of Redis's clock       |
 | `:totals`          | hash          | step of time and name -> what all processes told, added up |
 | `:inbox:NODE`      | pub/sub       | batches for one node                                       |
+| `:joint:NODE`      | pub/sub       | batches of several shards for one node; on the first shard |
+|                    |               | of a server, and in no Cluster                             |
 | `:all`             | pub/sub       | batches for all nodes                                      |
 """
 
@@ -58,6 +60,7 @@ class ShardKeys:
     totals: str = field(init=False)
     all_nodes: str = field(init=False)
     inbox_prefix: str = field(init=False)
+    joint_prefix: str = field(init=False)
     present: str = field(init=False)
     here_prefix: str = field(init=False)
     _base: str = field(init=False)
@@ -77,6 +80,7 @@ class ShardKeys:
         set_once(self, "totals", base + "totals")
         set_once(self, "all_nodes", base + "all")
         set_once(self, "inbox_prefix", base + "inbox:")
+        set_once(self, "joint_prefix", base + "joint:")
         set_once(self, "present", base + "present")
         set_once(self, "here_prefix", base + "here:")
 

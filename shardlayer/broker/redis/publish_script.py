@@ -38,10 +38,12 @@ def publish(
     meta_ttl: float,
     meta_ttl_per_publication: float,
     idempotency_ttl: float,
+    joint_prefix: str = "",
 ) -> Call:
     """Return the call that publishes a batch to a bundle, given the keys of all shards.
 
-    TTLs in seconds.
+    TTLs in seconds. `joint_prefix` is that of the channel on which a node hears several shards of
+    the server; without, it hears each by itself.
     """
     shards: dict[int, int] = {}  # each with its number in this call, as all that is numbered here
     sources: list[dict[str, int]] = []  # of each shard
@@ -97,7 +99,7 @@ def publish(
         its_keys = keys[shard]
         state_keys += (its_keys.born, its_keys.targeted, its_keys.life)
         registry_keys += (its_keys.alive, its_keys.marks)
-        shard_args += (its_keys.inbox_prefix, its_keys.all_nodes, len(its_sources))
+        shard_args += (its_keys.inbox_prefix, its_keys.all_nodes, len(its_sources), shard)
     policy_args: list[Argument] = []
     for size, ttl, latest in policies:
         policy_args += (size, milliseconds(ttl), int(latest))
@@ -116,6 +118,7 @@ def publish(
         b"".join(details),
         milliseconds(meta_ttl_per_publication),
         b"" if is_plain else _prefaces(batch.items),
+        joint_prefix if len(shards) > 1 else "",
     ]
     bodies = [item.body for item in batch.items]
     return Call(

@@ -78,6 +78,7 @@ class RedisBackend(RedisPresence, RedisQueues, RedisInspection, Backend):
             meta_ttl=options.meta_ttl,
             meta_ttl_per_publication=options.meta_ttl_per_publication,
             idempotency_ttl=options.idempotency_ttl,
+            joint_prefix=self._keys[self._servers.widest_bundle_of(bundle)].joint_prefix,
         )
         published = read_published(batch, await self._call(bundle, call, batch))
         for room in published.mended:

@@ -193,10 +193,8 @@ class Servers:
         self, address: str, shards: Sequence[int], node: NodeId, listener: Listener
     ) -> Subscription:
         link = self._links[address]
-        sources: dict[bytes, int] = {}
-        for shard in shards:
-            sources[self.keys[shard].inbox(node).encode()] = shard
-            sources[self.keys[shard].all_nodes.encode()] = shard
+        channels = [(shard, self._channels(shard, node)) for shard in shards]
+        sources = {name.encode(): shard for shard, names in channels for name in names}
 
         def resumed() -> None:
             link.check_again()  # it may lead to another server now, or to an empty one
@@ -210,7 +208,7 @@ class Servers:
 
         return Subscription(
             link.host,
-            [(self.keys[shard].inbox(node), self.keys[shard].all_nodes) for shard in shards],
+            [names for _, names in channels],
             on_message=lambda channel, data: listener.arrived(sources[channel], data),
             on_resumed=resumed,
             on_lost=lost,
@@ -218,6 +216,15 @@ class Servers:
             probe=self._probe(address, shards[0], node),
             tasks=self._tasks,
         )
+
+    def _channels(self, shard: int, node: NodeId) -> list[str]:
+        """Return the channels of a shard on which a node hears."""
+        keys = self.keys[shard]
+        channels = [keys.inbox(node), keys.all_nodes]
+        others = (other for other in range(len(self.keys)) if other != shard)
+        if any(self.widest_bundle_of(other) == shard for other in others):
+            channels.append(keys.joint_prefix + node)
+        return channels
 
     def _stop_hearing(self, shards: Sequence[int], listener: Listener) -> None:
         if not self._has_ended:

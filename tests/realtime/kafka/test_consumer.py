@@ -12,7 +12,7 @@ from aiokafka.consumer.fetcher import FetchResult
 
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.deadletters import Letter
-from realtime.kafka.reading import unpacking
+from realtime.kafka.reading import fetch_pace, unpacking
 from realtime.kafka.reading.consumer import Consumer, FetcherEnded
 from realtime.kafka.reading.size_limits import Limits
 from shardlayer import ShardedChannelLayer
@@ -200,17 +200,20 @@ def _high_water() -> int:
     return int(found.split()[1]) * 1024
 
 
-async def test_parts_of_aiokafka(brokers: Brokers, topic: str) -> None:
+async def test_parts_of_aiokafka(
+    brokers: Brokers, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The private parts that the consumer uses are what they were, and a dead fetcher is told."""
     await write_raw(brokers, topic, numbered(1, 2))
     partition = TopicPartition(topic, 0)
     consumer = Consumer(
         **brokers.arguments(),
         max_unpacked=MIB,
-        gather=0.01,
+        gather=5.0,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
     )
+    monkeypatch.setattr(fetch_pace, "PER_RECORD", 60.0)
     consumer.assign([partition])
     await consumer.start()
     try:
@@ -223,6 +226,7 @@ async def test_parts_of_aiokafka(brokers: Brokers, topic: str) -> None:
                 found += [record.value for record in records]
         assert found == [b"1", b"2"]
         assert consumer.has_fetched
+        assert not await consumer.fetch([partition], wait=10, most=1)  # sees that no more is there
         await until(lambda: consumer._pace.waited == 1, PATIENCE)  # behind the two
         assert consumer.reached(partition) == consumer.end(partition) == 2
         assert consumer.reached(TopicPartition(topic, 1)) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -134,6 +135,58 @@ async def test_each_shard_keeps_its_own_marks(layer: ShardedChannelLayer) -> Non
     assert second is not None
     assert [held.data for held in await layer.history(one)] == [b"5"]
     assert [held.data for held in await layer.history(other)] == [b"4"]
+
+
+async def test_node_of_a_call_hears_one_message(
+    layer: ShardedChannelLayer,
+    redis: Redis,
+    redis_server: EmbeddedValkey,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever shards the call publishes to. A node that does not know how hears each by itself."""
+    old = ShardedChannelLayer(hosts=[redis_server.url])
+
+    def channels(self: Servers, shard: int, node: str) -> list[str]:
+        keys = self.keys[shard]
+        return [keys.inbox(node), keys.all_nodes]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Servers, "_channels", channels)
+        old_node = await old.node()
+    try:
+        heard: dict[ShardedChannelLayer, list[int]] = {layer: [], old: []}
+        sinks: dict[ShardedChannelLayer, dict[str, RecordingSink]] = {}
+        for each in (layer, old):
+            node = await each.node()
+            sinks[each] = {room: RecordingSink() for room in ROOMS}
+            for room, sink in sinks[each].items():
+                (await node.join(room, sink)).release()
+            arrived = node.arrived
+
+            def count(shard: int, batch: bytes, of: Any = each, then: Any = arrived) -> None:
+                heard[of].append(len(batch))
+                then(shard, batch)
+
+            monkeypatch.setattr(node, "arrived", count)
+        assert old_node is await old.node()
+        await layer.publish_many([(room, b"0") for room in ROOMS])
+        for tag in hash_tags(layer.options.prefix, layer.options.shards):
+            redis.set(ShardKeys(tag).born, 1)  # from here on registries are trusted
+        for of_layer in sinks.values():
+            for sink in of_layer.values():
+                await sink_has(sink, 1)
+        for told in heard.values():
+            told.clear()
+        items = [(room, b"1", Mark("log", offset)) for offset, room in enumerate(ROOMS, 1)]
+        await layer.publish_marked(items)
+        for of_layer in sinks.values():
+            for sink in of_layer.values():
+                await sink_has(sink, 2)
+                assert len(sink.texts) == 2
+        assert len(heard[layer]) == 1
+        assert len(heard[old]) == len({layer.shard_of(room) for room in ROOMS})
+    finally:
+        await old.close()
 
 
 async def test_idempotency_keys_of_several_shards(layer: ShardedChannelLayer) -> None:

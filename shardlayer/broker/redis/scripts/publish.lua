@@ -21,7 +21,9 @@
 --          the meta TTL and at least for its history's; 0: for the meta TTL
 --       14 or '' if no publication has one: the entry that nodes are told right before it, by the
 --          publication's number, as MessagePack; no history keeps it
---       then for each shard: its inbox prefix, its all-nodes channel, the number of its sources
+--       15 what begins the name of a channel on which a node hears several shards, or '' for none
+--       then for each shard: its inbox prefix, its all-nodes channel, the number of its sources, and
+--       its own number
 --       then for each policy: its history's size (0: none; -1: for all nodes, and none), TTL in ms,
 --       1 if the newest publication is kept as long as the meta, else 0
 --       then the names of the sources, shard by shard
@@ -54,7 +56,9 @@ local KEYS, ARGV = KEYS, ARGV
 local call, try, byte, format = redis.call, redis.pcall, string.byte, string.format
 local pack, unpacked = struct.pack, struct.unpack
 
-local FIXED = 14  -- arguments before those of the shards
+local FIXED = 15  -- arguments before those of the shards
+local PER_SHARD = 4
+local OF_SHARD = '\12\0'  -- an entry's body that says whose the next entries are, see wire.py
 local NO_EPOCH = '\0\0\0\0\0\0\0\0'
 local CHANNEL_MARK = byte('#')
 
@@ -82,7 +86,7 @@ local metas = 1 + 3 * shards
 local registries = metas + groups
 local rooms = registries + 2 * shards
 local onces = rooms + 2 * groups
-local policy_args = FIXED + 3 * shards
+local policy_args = FIXED + PER_SHARD * shards
 local source_args = policy_args + 3 * policies
 
 -- A batch whose answer was lost is answered again and not applied again.
@@ -137,7 +141,7 @@ for s = 1, shards do
   end
   trusted[s] = any_alive and now - born >= lease_ttl
 
-  local offsets, indices, count = {}, {}, tonumber(ARGV[FIXED + 3 * s])
+  local offsets, indices, count = {}, {}, tonumber(ARGV[FIXED + PER_SHARD * s - 1])
   if count > 0 then
     local marks = call('HMGET', KEYS[registries + 2 * s], unpack(ARGV, bodies + 1, bodies + count))
     for i = 1, count do
@@ -368,9 +372,13 @@ for i, g in ipairs(keepers) do
   end
 end
 
-local messages = {}
+-- Each message is a channel and what goes there; one to a node of several shards also says what is
+-- sent by itself to a node that does not hear it: of a release before there was this channel.
+local messages, first_of = {}, {}
+local joint = ARGV[15] ~= ''
 for s = 1, shards do
-  local count = tonumber(ARGV[FIXED + 3 * s])
+  local at = FIXED + PER_SHARD * s
+  local count = tonumber(ARGV[at - 1])
   for i = 1, count do
     if taken_offset[s][i] >= 0 then
       call('HSET', KEYS[registries + 2 * s], ARGV[sources[s] + i],
@@ -382,11 +390,27 @@ for s = 1, shards do
   end
   for node, outbox in pairs(outboxes[s]) do
     if #outbox > 0 then
-      messages[#messages + 1] = {ARGV[FIXED + 3 * s - 2] .. node, outbox}
+      local channel, content = ARGV[at - 3] .. node, table.concat(outbox)
+      local message = joint and first_of[node]
+      if message then
+        local parts = message[3]
+        if not parts then
+          -- The second shard for this node makes a joint message of the first one's.
+          parts = {message[1], message[2], message[4]}
+          message[1], message[3] = ARGV[15] .. node, parts
+        end
+        parts[#parts + 1] = channel
+        parts[#parts + 1] = content
+        parts[#parts + 1] = ARGV[at]
+      else
+        message = {channel, content, false, ARGV[at]}
+        messages[#messages + 1] = message
+        first_of[node] = message
+      end
     end
   end
   if #everything[s] > 0 then
-    messages[#messages + 1] = {ARGV[FIXED + 3 * s - 1], everything[s]}
+    messages[#messages + 1] = {ARGV[at - 2], table.concat(everything[s])}
   end
 end
 
@@ -404,6 +428,20 @@ end
 -- few replicas) still publishes, and each retry would be heard once more.
 call('SET', KEYS[1], number .. ' ' .. cmsgpack.pack(reply), 'PX', ARGV[3])
 for _, message in ipairs(messages) do
-  call('SPUBLISH', message[1], ARGV[5] .. table.concat(message[2]))
+  local parts = message[3]
+  if parts then
+    local pieces = {ARGV[5]}
+    for i = 1, #parts, 3 do
+      pieces[#pieces + 1] = struct.pack('>I8c8I4', tonumber(parts[i + 2]), NO_EPOCH, 2) .. OF_SHARD
+      pieces[#pieces + 1] = parts[i + 1]
+    end
+    if call('SPUBLISH', message[1], table.concat(pieces)) == 0 then
+      for i = 1, #parts, 3 do
+        call('SPUBLISH', parts[i], ARGV[5] .. parts[i + 1])
+      end
+    end
+  else
+    call('SPUBLISH', message[1], ARGV[5] .. message[2])
+  end
 end
 return reply
