@@ -19,7 +19,7 @@ from aiokafka import TopicPartition
 from realtime.kafka.publishing.partitions import Slice
 from shardlayer import Backoff
 
-MAX_ITEMS = 2_000  # that leave together; a parcel is never parted
+MAX_ITEMS = 4_000  # that leave together; a parcel is never parted
 
 Item = TypeVar("Item")
 
