@@ -136,9 +136,7 @@ class Client:
             raise Refused(f"connect failed: errno {error}")
         port = self.socket.getpeername()[1]
         self.socket.send(
-            upgrade_request(
-                *(self._path, port, self._cookie, self._address), offers=self._offers
-            )
+            upgrade_request(*(self._path, port, self._cookie, self._address), offers=self._offers)
         )
 
     def leave(self) -> None:
