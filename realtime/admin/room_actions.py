@@ -9,6 +9,8 @@ import orjson
 from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from realtime.admin.admin_page import AdminPage
 from realtime.admin.admin_permissions import Permission
@@ -18,6 +20,7 @@ from realtime.operations import disconnect_client
 from realtime.rooms.room_names import require_open_room
 from realtime.sending import announce, publish
 from realtime.sharded_layer import sharded_layer
+from realtime.templatetags.realtime_admin import count
 
 MAX_KEY = 255  # characters of a user's primary key
 
@@ -29,7 +32,7 @@ class PublishForm(forms.Form):
         label="JSON",
         strip=False,
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off"}),
-        help_text='Such as {"text": "hello"}, or "hello", or 7.',
+        help_text=gettext_lazy('Such as {"text": "hello"}, or "hello", or 7.'),
     )
 
     def clean_json(self) -> object:
@@ -38,9 +41,11 @@ class PublishForm(forms.Form):
             value: object = orjson.loads(self.cleaned_data["json"])
             orjson.dumps(value)
         except orjson.JSONDecodeError as error:
-            raise forms.ValidationError(f"That is no JSON: {error}.") from error
+            raise forms.ValidationError(
+                _("That is no JSON: %(error)s.") % {"error": error}
+            ) from error
         except orjson.JSONEncodeError as error:  # more is read than is written
-            raise forms.ValidationError("That is nested too deep.") from error
+            raise forms.ValidationError(_("That is nested too deep.")) from error
         return value
 
 
@@ -107,29 +112,49 @@ def do_to_room(page: AdminPage, request: HttpRequest, room: str) -> forms.Form |
 
 def _deed(action: str, room: str, form: forms.Form | None, *, by: str) -> Deed:
     said = {} if form is None else form.cleaned_data
-    size = f"{len(orjson.dumps(said['json'])):,} bytes" if "json" in said else ""
+    size = len(orjson.dumps(said["json"])) if "json" in said else 0
+    facts = {**said, "size": count(size), "room": room}
     match action:
         case "publish":
-            return Deed(text=f"Published {size} to {room}.", do=lambda: publish(room, said["json"]))
+            return Deed(
+                text=ngettext(
+                    "Published %(size)s byte to %(room)s.",
+                    "Published %(size)s bytes to %(room)s.",
+                    size,
+                )
+                % facts,
+                do=lambda: publish(room, said["json"]),
+            )
         case "announce":
-            return Deed(text=f"Announced {size} to everybody.", do=lambda: announce(said["json"]))
+            return Deed(
+                text=ngettext(
+                    "Announced %(size)s byte to everybody.",
+                    "Announced %(size)s bytes to everybody.",
+                    size,
+                )
+                % facts,
+                do=lambda: announce(said["json"]),
+            )
         case "put_out":
             return Deed(
-                text=f"Put user {said['user']} out of {room}.",
+                text=_("Put user %(user)s out of %(room)s.") % facts,
                 do=lambda: unsubscribe(said["user"], room),
             )
         case "disconnect":
             return Deed(
-                text=f"Disconnected user {said['user']} everywhere.",
+                text=_("Disconnected user %(user)s everywhere.") % facts,
                 do=lambda: disconnect(said["user"]),
             )
         case "close":
             return Deed(
-                text=f"Told all workers to close the connection {said['connection']}.",
+                text=_("Told all workers to close the connection %(connection)s.") % facts,
                 do=lambda: disconnect_client(said["connection"], by=by),
             )
         case _:
-            return Deed(text=f"Cleared the history of {room}.", do=lambda: _clear_history(room))
+            return Deed(
+                text=_("Cleared the history of %(room)s.") % facts,
+                do=lambda: _clear_history(room),
+            )
 
 
 def _clear_history(room: str) -> None:

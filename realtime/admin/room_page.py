@@ -12,6 +12,7 @@ import orjson
 from channels.db import database_sync_to_async
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from realtime.admin.admin_page import Memory, Query
 from realtime.admin.watched_room import watched_room
@@ -140,7 +141,10 @@ async def look_at_room(
             _members(name, memory),
         )
     except TimeoutError:
-        return context | {"unavailable": f"It did not answer within {within:g} s."}
+        return context | {
+            "unavailable": _("There was no answer within %(seconds)s s.")
+            % {"seconds": f"{within:g}"}
+        }
     except ShardUnavailable as error:
         return context | {"unavailable": str(error)}
     if is_watched and not policy.keeps:

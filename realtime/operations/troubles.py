@@ -140,7 +140,10 @@ def _of_node(node: NodeStatus) -> Iterator[Trouble]:
 
 def _of_lost(node: NodeStatus) -> Trouble:
     name = f"{node.role} {node.host}:{node.pid}"
-    text = f"{name} is lost: it said nothing for {node.age:.0f} s, and not that it ends."
+    text = _("%(node)s is lost: it said nothing for %(age)s s, and not that it ends.") % {
+        "node": name,
+        "age": f"{node.age:.0f}",
+    }
     return _trouble("down", "node", node.id, text)
 
 

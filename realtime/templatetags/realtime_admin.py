@@ -74,6 +74,14 @@ def age(seconds: float | None) -> str:
 
 
 @register.filter
+def ago(seconds: float | None) -> str:
+    """Return how long ago something was, in a sentence: `now`, `12 s ago`."""
+    if seconds is None or seconds < 1:
+        return age(seconds)
+    return gettext("%(age)s ago") % {"age": age(seconds)}
+
+
+@register.filter
 def size(value: float | None) -> str:
     """Return a number of bytes: `512 B`, `3.4 MiB`."""
     if value is None:

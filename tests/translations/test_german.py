@@ -72,7 +72,7 @@ def test_figures() -> None:
         (realtime_admin.rate, 0.25, "0.25", "0,25"),
         (realtime_admin.size, 3_400_000.0, "3.4 MB", "3,4 MB"),
         (realtime_admin.duration_ms, 0.0012, "1.2 ms", "1,2 ms"),
-        (realtime_admin.age, 3 * 86_400, "3 days", "3 Tage"),
+        (realtime_admin.age, 3 * 86_400, "3 days", "3 d"),
         (realtime_admin.age, 0.1, "now", "jetzt"),
         (realtime_admin.count, None, "unknown", "unbekannt"),
     ]

@@ -78,7 +78,7 @@ def test_what_is_too_large_is_said(operator: Client, action: str) -> None:
 def test_announcing(operator: Client) -> None:
     """An announcement is kept in no room, and logged."""
     operator.post(ROOM, {"action": "announce", "json": "7"})
-    assert logged() == [("chat.lobby", "Announced 1 bytes to everybody.")]
+    assert logged() == [("chat.lobby", "Announced 1 byte to everybody.")]
     assert history("chat.lobby").publications == []
 
 

@@ -105,7 +105,7 @@ def test_long_data_are_cut(staff: Client) -> None:
     """A long publication is cut, and the page says how much it leaves out."""
     publish("chat.lobby", "x" * 30_000)
     page = body(staff, f"{ROOMS}chat.lobby/")
-    assert "10002 more characters are not shown." in page
+    assert "10,002 more characters are not shown." in page
     assert len(page) < 40_000
 
 
