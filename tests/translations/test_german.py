@@ -70,7 +70,7 @@ def test_figures() -> None:
     figures = [
         (realtime_admin.count, 12_345.0, "12,345", "12.345"),
         (realtime_admin.rate, 0.25, "0.25", "0,25"),
-        (realtime_admin.size, 3_400_000.0, "3.4 MB", "3,4 MB"),
+        (realtime_admin.size, 3.5 * 2**20, "3.5 MiB", "3,5 MiB"),
         (realtime_admin.duration_ms, 0.0012, "1.2 ms", "1,2 ms"),
         (realtime_admin.age, 3 * 86_400, "3 days", "3 d"),
         (realtime_admin.age, 0.1, "now", "jetzt"),
