@@ -21,10 +21,20 @@ const ROOM = "chat.node";
 const ends = [];
 after(() => ends.forEach((end) => end()));
 
+/** A socket that also closes after it could not connect, as in browsers; Node 20 only tells the error. */
+function withClose(socket) {
+  let isClosed = false;
+  socket.addEventListener("close", () => { isClosed = true; });
+  socket.addEventListener("error", () => setTimeout(() => {
+    if (!isClosed) socket.dispatchEvent(Object.assign(new Event("close"), { code: 1006, reason: "" }));
+  }));
+  return socket;
+}
+
 /** A client of the worker on a port, over another one perhaps; it is closed in the end. */
 function clientOf(port, through = port) {
-  const socket = (url) => new WebSocket(url, { headers: { origin: `http://127.0.0.1:${port}` } });
-  const client = new RealtimeClient(`ws://127.0.0.1:${through}/ws/`, { socket, sse: false, random: () => 0 });
+  const socket = (url) => withClose(new WebSocket(url, { headers: { origin: `http://127.0.0.1:${port}` } }));
+  const client = new RealtimeClient(`ws://127.0.0.1:${through}/ws/`, { socket, sse: false, random: () => 0.1 });
   ends.push(() => client.close());
   client.connect();
   return client;
