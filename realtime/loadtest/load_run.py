@@ -12,13 +12,7 @@ import django
 from realtime.loadtest.load_session import LoadSession, SessionOptions
 from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.reporting.load_report import LoadReport
-from realtime.loadtest.reporting.report_parts import (
-    plot_samples,
-    tell_connections,
-    tell_faults,
-    tell_places,
-    tell_processes,
-)
+from realtime.loadtest.reporting.report_parts import tell_session
 from realtime.loadtest.scenarios.load_scenario import LoadScenario
 from shardlayer import __version__
 
@@ -37,7 +31,7 @@ async def run_scenario(
     """
     report = LoadReport(
         scenario=name,
-        target=", ".join(target.url for target in options.targets),
+        target=", ".join(target.url for target in options.targets) or "deployments of its own",
         began=datetime.now().astimezone().isoformat(timespec="seconds"),
         options=dict(called_with),
         versions={
@@ -47,12 +41,14 @@ async def run_scenario(
         },
     )
     began = monotonic()
-    async with LoadSession(options, view) as session:
-        await scenario.run(session, report)
-        report.seconds = monotonic() - began
-        plot_samples(session, report)
-        tell_connections(session, report)
-        tell_places(session, report)
-        tell_faults(session, report)
-        tell_processes(session, report)
+    if scenario.stands_alone:
+        try:
+            await scenario.run_alone(options, view, report)
+        finally:
+            view.close()
+    else:
+        async with LoadSession(options, view) as session:
+            await scenario.run(session, report)
+            tell_session(session, report)
+    report.seconds = monotonic() - began
     return report

@@ -22,6 +22,7 @@ from realtime.room_tokens import sign_room
 from realtime.sharded_layer import sharded_layer
 
 _SAMPLE_EVERY: Final = 1.0  # seconds
+SETTLES: Final = 1.0  # seconds that `finish` waits for the last reports
 _ROOM_OPEN_FOR: Final = 24 * 3600.0  # seconds that a test may last
 _FOREVER: Final = 7 * 24 * 3600.0  # seconds; each connection gives up long before
 _SOURCES: Final = 200  # loopback addresses that clients come from
@@ -357,6 +358,11 @@ class LoadSession:
         }
         return await self.options.metrics.read() + MetricsReading(own)
 
+    def publisher_cpu(self) -> float:
+        """Return the seconds of CPU that the publishing process had used at its last report."""
+        process = self.figures.processes.get("publisher")
+        return 0.0 if process is None else process.cpu
+
     async def begin(self) -> None:
         """Have all that is published from here on be expected, in rooms without history too."""
         await self._start_publisher()
@@ -381,7 +387,7 @@ class LoadSession:
 
     async def _settle(self) -> None:
         """Wait for the reports of what has come by now."""
-        await asyncio.sleep(_SAMPLE_EVERY)
+        await asyncio.sleep(SETTLES)
 
     async def _ask_swarms(
         self, do: str, *, within: float = 30, **arguments: Any

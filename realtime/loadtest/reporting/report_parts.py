@@ -76,6 +76,15 @@ def tell_deliveries(
         )
 
 
+def tell_session(session: LoadSession, report: LoadReport) -> None:
+    """Write down what all load tests of a deployment do."""
+    plot_samples(session, report)
+    tell_connections(session, report)
+    tell_places(session, report)
+    tell_faults(session, report)
+    tell_processes(session, report)
+
+
 def tell_connections(session: LoadSession, report: LoadReport) -> None:
     """Write down what became of connections."""
     outcomes, losses = session.figures.counted("outcomes"), session.figures.counted("losses")

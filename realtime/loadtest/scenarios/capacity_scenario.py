@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from dataclasses import dataclass
 from typing import Final
 
-from realtime.loadtest.load_session import LoadClient, LoadSession
+from realtime.loadtest.load_session import SETTLES, LoadClient, LoadSession
 from realtime.loadtest.metrics_reading import MetricsReading
 from realtime.loadtest.process_look import machine_ticks
 from realtime.loadtest.reporting.live_view import in_ms
@@ -126,7 +126,7 @@ class CapacityScenario(LoadScenario):
             p95=delays.percentile(95),
             missing=finish.missing,
             late=session.latest,
-            workers=_cpu(grown, seconds=min(passed, seconds)),
+            workers=_cpu(grown, seconds=max(seconds, passed - SETTLES)),
             machine=(busy_now - busy) / max(1, ticks_now - ticks),
             ours=session.figures.busiest(),
         )

@@ -60,6 +60,18 @@ def add_stream(parser: argparse.ArgumentParser, *, rate: float, seconds: float) 
     )
 
 
+def add_warm_up(parser: argparse.ArgumentParser) -> None:
+    """Take how long registries of a new Redis need until they are trusted."""
+    parser.add_argument(
+        "--warm-up",
+        type=share,
+        default=6,
+        metavar="S",
+        help="Seconds of publications before those that count (default 6: for one lease, which is "
+        "5 s here, all nodes are told of everything).",
+    )
+
+
 def add_patience(parser: argparse.ArgumentParser) -> None:
     """Take how long clients may wait in the end."""
     parser.add_argument(

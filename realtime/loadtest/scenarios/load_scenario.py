@@ -7,7 +7,8 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from realtime.loadtest.load_session import LoadSession
+from realtime.loadtest.load_session import LoadSession, SessionOptions
+from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.reporting.load_report import LoadReport
 
 
@@ -20,6 +21,7 @@ class LoadScenario(ABC):
 
     help: ClassVar[str]
     publishes: ClassVar[bool] = True  # whether it takes `--through`
+    stands_alone: ClassVar[bool] = False  # whether it makes deployments of its own
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
@@ -36,3 +38,11 @@ class LoadScenario(ABC):
         Raises:
             LoadFailed: It can't be done, whatever the deployment does.
         """
+
+    async def run_alone(self, options: SessionOptions, view: LoadView, report: LoadReport) -> None:
+        """Do it without a deployment, where `stands_alone`.
+
+        Raises:
+            LoadFailed: It can't be done.
+        """
+        raise NotImplementedError

@@ -18,6 +18,8 @@ SCENARIOS: Mapping[str, str] = {
     "dispatch-metrics": f"{_HERE}.dispatch_metrics_scenario.DispatchMetricsScenario",
     "capacity": f"{_HERE}.capacity_scenario.CapacityScenario",
     "soak": f"{_HERE}.soak_scenario.SoakScenario",
+    "matrix": f"{_HERE}.matrix_scenario.MatrixScenario",
+    "redis-kill": f"{_HERE}.redis_kill_scenario.RedisKillScenario",
     "storm": f"{_HERE}.storm_scenario.StormScenario",
 }
 """By name, in the order of the help: a subclass of LoadScenario, as a dotted path."""

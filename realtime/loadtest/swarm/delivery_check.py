@@ -11,6 +11,7 @@ from realtime.loadtest.swarm.load_connection import LoadConnection
 from realtime.loadtest.swarm.load_person import UNKNOWN, LoadCell, LoadPerson
 
 MOST_FAULTS: Final = 100  # told one by one in a report; all are counted
+_LEAP: Final = 1 << 40  # offsets from here on are behind a restart of Redis
 _REPLAYED: Final = b'"replayed":true}'
 
 
@@ -47,6 +48,7 @@ class DeliveryCheck:
         self.counts: Counter[str] = Counter()
         self.faults: deque[dict[str, Any]] = deque(maxlen=MOST_FAULTS)
         self._heads = [f'{{"room":"{name}"'.encode() for name, _ in rooms]
+        self._epochs: dict[int, str] = {}  # the first one of each room
         self._cells: dict[tuple[str, int], LoadCell] = {}
 
     def take_push(self, person: LoadPerson, start: int, stop: int, now: int) -> bool:
@@ -92,13 +94,18 @@ class DeliveryCheck:
         person.expected[room] = number + 1
         self.counts["recovered"] += 1
 
-    def joined(self, person: LoadPerson, room: int, offset: int | None) -> None:
+    def joined(self, person: LoadPerson, room: int, offset: int | None, epoch: str) -> None:
         """Note where a client begins in a room that it is new in.
 
         Offsets of a room that is made for this test begin at 1, and its numbers at 0: what comes
-        next has the room's offset for its number.
+        next has the room's offset for its number. After Redis lost the room it counts anew, or
+        behind a leap: then nobody knows what comes next.
         """
-        person.expected.setdefault(room, UNKNOWN if offset is None else offset)
+        if offset is not None:
+            counts_anew = self._epochs.setdefault(room, epoch) != epoch or offset >= _LEAP
+            person.expected.setdefault(room, UNKNOWN if counts_anew else offset)
+        else:
+            person.expected.setdefault(room, UNKNOWN)
         where = person.node or "", self.shards[room]
         cell = self._cells.get(where)
         if cell is None:

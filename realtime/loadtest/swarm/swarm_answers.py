@@ -59,7 +59,7 @@ class SwarmAnswers:
         if "error" in told:
             raise Lost(f"refused: {told['error']['code']}")
         room = self._index[told["room"]]
-        self._check.joined(person, room, told.get("offset"))
+        self._check.joined(person, room, told.get("offset"), told.get("epoch", ""))
         for publication in told.get("publications", ()):
             self._check.take_recovered(person, room, publication.get("data"))
         if self._check.keeps_positions and "offset" in told:

@@ -55,15 +55,19 @@ class LoadtestCommand(BaseCommand):
         for name in SCENARIOS:
             kind = scenario(name)
             own = parsers.add_parser(name, help=kind.help, description=kind.help)
-            add_agents(own)
-            self._add_common(own, publishes=kind.publishes)
+            self._add_output(own)
+            if not kind.stands_alone:
+                self._add_target(own)
+                add_agents(own)
+            if kind.publishes:
+                _add_ways(own)
             kind.add_arguments(own)
 
         agent = parsers.add_parser("agent", help=_AGENT, description=_AGENT)
         add_agent(agent)
 
     @staticmethod
-    def _add_common(parser: argparse.ArgumentParser, *, publishes: bool) -> None:
+    def _add_target(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--url",
             action="append",
@@ -74,12 +78,6 @@ class LoadtestCommand(BaseCommand):
             "--yes-i-own-it",
             metavar="HOST",
             help="Says that the host of --url, which is not this machine, is yours to test.",
-        )
-        parser.add_argument(
-            "--processes",
-            type=count,
-            help="Processes of this machine that hold clients (default: half of the CPUs, or none "
-            "with --agents).",
         )
         parser.add_argument(
             "--room-prefix",
@@ -111,12 +109,19 @@ class LoadtestCommand(BaseCommand):
             default=os.environ.get("LOADTEST_METRICS_KEY"),
             help="Opens /metrics (default: the variable LOADTEST_METRICS_KEY, or HEALTH_KEY).",
         )
+
+    @staticmethod
+    def _add_output(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--processes",
+            type=count,
+            help="Processes of this machine that hold clients (default: half of the CPUs, or none "
+            "with --agents).",
+        )
         parser.add_argument("--html", type=Path, metavar="FILE", help="Write a page with plots.")
         parser.add_argument(
             "--json", action="store_true", help="Print the report as JSON, and nothing else."
         )
-        if publishes:
-            _add_ways(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the scenario, and tell what it found."""
@@ -125,34 +130,15 @@ class LoadtestCommand(BaseCommand):
             self._be_agent(options)
             return
         try:
-            targets = [read_target(url) for url in options["url"] or [_DEFAULT_URL]]
-            for target in targets:
-                require_ours(target, options["yes_i_own_it"])
-            session = SessionOptions(
-                targets=targets,
-                origin=options["origin"] or "",
-                processes=options["processes"]
-                or (0 if options["agents"] else max(1, (os.cpu_count() or 2) // 2)),
-                agents=[
-                    agent for agent in options["agents"] for _ in range(options["agent_processes"])
-                ],
-                agent_key=agent_key(options) if options["agents"] else "",
-                room_prefix=options["room_prefix"],
-                signs_rooms=not options["no_room_tokens"],
-                way=_way(targets[0], options),
-                metrics=MetricsReader(
-                    options["metrics"] or [f"{targets[0].http}/metrics"],
-                    options["metrics_key"] or conf().health_key,
-                ),
-                per_address=options["per_address"],
-            )
+            kind = scenario(name)
+            session = _alone(options) if kind.stands_alone else _session(options)
             called = {
                 option.replace("_", "-"): str(value)
                 for option, value in options.items()
                 if value is not None and option not in _SECRET and option not in _DJANGOS
             }
             running = run_scenario(
-                name, scenario(name)(options), session, self._view(json=options["json"]), called
+                name, kind(options), session, self._view(json=options["json"]), called
             )
             report = asyncio.run(running)
         except BadTarget as error:
@@ -207,6 +193,52 @@ _DJANGOS = frozenset(
     {"settings", "pythonpath", "traceback", "no_color", "force_color", "verbosity", "skip_checks"}
     | {"json", "html", "scenario"}
 )
+
+
+def _session(options: Mapping[str, Any]) -> SessionOptions:
+    """Return what a load test of a deployment takes.
+
+    Raises:
+        BadTarget: It is not the caller's to test.
+        LoadFailed: Something is missing.
+    """
+    targets = [read_target(url) for url in options["url"] or [_DEFAULT_URL]]
+    for target in targets:
+        require_ours(target, options["yes_i_own_it"])
+    agents = [agent for agent in options["agents"] for _ in range(options["agent_processes"])]
+    return SessionOptions(
+        targets=targets,
+        origin=options["origin"] or "",
+        processes=options["processes"] or (0 if agents else _half_of_the_cpus()),
+        agents=agents,
+        agent_key=agent_key(options) if agents else "",
+        room_prefix=options["room_prefix"],
+        signs_rooms=not options["no_room_tokens"],
+        way=_way(targets[0], options),
+        metrics=MetricsReader(
+            options["metrics"] or [f"{targets[0].http}/metrics"],
+            options["metrics_key"] or conf().health_key,
+        ),
+        per_address=options["per_address"],
+    )
+
+
+def _alone(options: Mapping[str, Any]) -> SessionOptions:
+    """Return what a load test of deployments of its own takes."""
+    return SessionOptions(
+        targets=[],
+        origin="",
+        processes=options["processes"] or _half_of_the_cpus(),
+        room_prefix="loadtest",
+        signs_rooms=False,
+        way={"way": "publish"},
+        metrics=MetricsReader([], ""),
+        per_address=400,
+    )
+
+
+def _half_of_the_cpus() -> int:
+    return max(1, (os.cpu_count() or 2) // 2)
 
 
 def _add_ways(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 PATIENCE = 60.0  # seconds
 
 
-class Tested:
+class LoadRun:
     """What a run of the command came to.
 
     Args:
@@ -119,7 +119,7 @@ class LoadSite:
             timeout=PATIENCE,
         )
 
-    def test(self, scenario: str, *arguments: str) -> Tested:
+    def test(self, scenario: str, *arguments: str) -> LoadRun:
         """Run a load test, of the first worker if the arguments name none."""
         where = () if "--url" in arguments else ("--url", self.url())
-        return Tested(self.manage("realtime", "loadtest", scenario, *where, *arguments))
+        return LoadRun(self.manage("realtime", "loadtest", scenario, *where, *arguments))

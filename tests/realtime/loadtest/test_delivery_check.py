@@ -18,7 +18,7 @@ class Client:
         self.check = DeliveryCheck(ROOMS, [0, 1], offset=0, keeps_positions=True)
         self.person = LoadPerson(7, [0, 1], "", "")
         for room in (0, 1):
-            self.check.joined(self.person, room, 0)
+            self.check.joined(self.person, room, 0, "first")
 
     def gets(self, number: int, *, room: int = 0, named: str = "", replayed: bool = False) -> None:
         """Hand it a push."""
@@ -108,3 +108,15 @@ def test_not_acknowledged_is_not_missing() -> None:
     client.gets(0)
     client.gets(3)
     assert client.lacks({"0": 6}, ((0, 1), (0, 2), (0, 5))) == [(0, 4, 5)]
+
+
+def test_room_that_counts_anew_has_no_number() -> None:
+    """After Redis lost it, offsets say nothing of numbers: whatever comes first is right."""
+    client = Client()
+    client.gets(0)
+    for offset, epoch in ((1, "second"), ((1 << 40) + 1, "first")):
+        client.person.expected.pop(0, None)
+        client.check.joined(client.person, 0, offset, epoch)
+        client.gets(500)
+        client.gets(502)
+    assert client.check.counts["missed"] == 2
