@@ -25,6 +25,8 @@ OTHERS = {
     *(
         "cp",
         "curl",
+        "export",
+        "k6",
         "docker",
         "export",
         "k6",

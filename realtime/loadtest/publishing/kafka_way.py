@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from realtime.loadtest.publishing.publishing_ways import Item, PublishingWay
 
@@ -24,11 +25,23 @@ class KafkaWay(PublishingWay):
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Connect."""
+        """Connect; a broker that takes no idempotent producer has an ordinary one.
+
+        Of that, a record that is sent again after a timeout may come twice.
+        """
+        try:
+            await self._start(idempotent=True)
+        except KafkaError:
+            await self.aclose()
+            await self._start(idempotent=False)
+
+    async def _start(self, *, idempotent: bool) -> None:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=list(self._bootstrap), enable_idempotence=True, linger_ms=0
+            bootstrap_servers=list(self._bootstrap), enable_idempotence=idempotent, linger_ms=0
         )
         await self._producer.start()
+        # The broker is asked for the number of an idempotent producer with its first record.
+        await self.publish([("loadtest.nobody", b"{}")])
 
     async def publish(self, items: Sequence[Item]) -> None:
         """Produce, and wait until the brokers have them."""
