@@ -108,7 +108,7 @@ class Stream:
         """Yield the figures of one side in one round."""
         system = System(
             side,
-            f"{side.name}-{self.name or 'stream'}-{round}",
+            self.topic(side, round),
             servers=kafka.servers,
             session=kafka.session,
             rooms=self.rooms,
@@ -129,6 +129,10 @@ class Stream:
                 yield from self._cpu(BACKLOG, side, done, round)
                 value = done.published / done.seconds
                 yield self._figure(BACKLOG, RATE, side, done, round, value, "records/s")
+
+    def topic(self, side: Side, round: int) -> str:
+        """Return the topic of one side in one round."""
+        return f"{side.name}-{self.name or 'stream'}-{round}".replace(" ", "-")
 
     def _cpu(self, where: str, side: Side, done: Slice, round: int) -> Iterator[Figure]:
         used = done.used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def test_each_room_has_as_many_clients_and_records(name: str, quick: bool) -> No
     if isinstance(plan, Stream):
         assert plan.clients % plan.rooms == 0
         assert plan.clients % plan.workers == 0
+        assert re.fullmatch(r"[a-z0-9._-]+", plan.topic(ours(), 1))
 
 
 def test_clients_are_dealt_out_to_rooms() -> None:
