@@ -60,7 +60,7 @@ PICTURES: Sequence[Picture] = (
     ),
     _admin("overview", "overviewpage/", height=720),
     _admin("rooms", "room/", height=760),
-    _admin("room", "room/chat.lobby/", height=1000),
+    _admin("room", "room/chat.kitchen/", height=1500),
     _admin("shards", "shardspage/", height=900),
     _admin("nodes", "nodespage/", height=560),
     _admin("kafka", "kafkapage/", height=900),
