@@ -202,7 +202,7 @@ def test_namesake_is_refused(environment: Get, wheel: Path) -> None:
     done = beside.attempt("python", "-c", MANAGE, "check")
     assert done.returncode != 0
     assert "pip uninstall realtime" in done.stderr
-    beside.run("pip", "uninstall", "--quiet", "--yes", "realtime")
+    beside.pip("uninstall", "--quiet", "--yes", "realtime")
     beside.install("--no-deps", "--force-reinstall", str(wheel))
     assert "no issues" in beside.run("python", "-c", MANAGE, "check")
 
