@@ -54,12 +54,17 @@ def break_part(procfile: Path, name: str, script: str) -> None:
 
 
 def test_starts_serves_stops_and_starts_again(checkout: Path, port: int) -> None:
-    """The page answers on each port, Ctrl-C leaves nothing, and a second start works at once."""
-    for _ in range(2):
-        with Session(checkout, PORT=str(port)) as dev:
+    """The page answers on each port, Ctrl-C leaves nothing, and a second start works at once.
+
+    The second is told to have a worker more, behind the same port.
+    """
+    plans: list[tuple[list[str], int]] = [([], 2), (["--workers", "3"], 3)]
+    for options, workers in plans:
+        with Session(checkout, "bin/dev", *options, PORT=str(port)) as dev:
+            dev.wait_for(f"-> {workers} workers")
             dev.wait_for(f"Ready: http://127.0.0.1:{port}/\n")
             dev.wait_for("demo login: admin / admin")
-            for each in (port, port + 1, port + 2):
+            for each in range(port, port + workers + 1):
                 status, page = fetch(each)
                 assert (status, "<html" in page) == (200, True)
             assert fetch(port, "/admin/login/")[0] == 200
@@ -81,8 +86,11 @@ def in_a_shell(checkout: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_other_users_see_nothing(checkout: Path, port: int) -> None:
-    """Data, logs and the database are their owner's, and Redis wants its password."""
+def test_other_users_see_nothing_and_sigterm_stops_it(checkout: Path, port: int) -> None:
+    """Data, logs and the database are their owner's, and Redis wants its password.
+
+    A signal to bin/dev alone ends all parts: the balancer, the workers, then the rest.
+    """
     with Session(checkout, PORT=str(port)) as dev:
         dev.wait_for("Ready: ")
         assert (checkout / "var").stat().st_mode & 0o777 == 0o700
@@ -100,13 +108,6 @@ def test_other_users_see_nothing(checkout: Path, port: int) -> None:
             timeout=PATIENCE,
         )
         assert "machine.cpu" in done.stdout, done.stderr
-        assert dev.press_ctrl_c() == 0
-
-
-def test_sigterm_stops_it_as_ctrl_c_does(checkout: Path, port: int) -> None:
-    """A signal to bin/dev alone ends all parts: the balancer, the workers, then the rest."""
-    with Session(checkout, PORT=str(port)) as dev:
-        dev.wait_for("Ready: ")
         assert dev.terminate() == 0
         assert dev.left_behind() == []
         log = (checkout / "var" / "log" / "supervisord.log").read_text()
@@ -132,16 +133,6 @@ def test_crashed_worker_is_started_again(checkout: Path, port: int) -> None:
         wait_until(lambda: not is_free(port + 2), within=30)
         assert fetch(port + 2)[0] == 200
         assert dev.press_ctrl_c() == 0
-
-
-def test_number_of_workers(checkout: Path, port: int) -> None:
-    """`--workers 3` starts one more, behind the same port."""
-    with Session(checkout, "bin/dev", "--workers", "3", PORT=str(port)) as dev:
-        dev.wait_for("-> 3 workers")
-        dev.wait_for("Ready: ")
-        assert fetch(port + 3)[0] == 200
-        assert dev.press_ctrl_c() == 0
-        assert dev.left_behind() == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
