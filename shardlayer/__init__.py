@@ -1,8 +1,8 @@
 """Shardlayer: a sharded, batching, history-keeping channel layer and broadcast server for Django.
 
-What stands here is the public API; the modules below are where it lives. Each is imported when one
-of its names is first asked for (PEP 562). So who needs the client alone, in `shardlayer.client`,
-loads neither Django nor Channels nor Redis' library.
+This module names the public API; the modules below it hold the code. Each of them is imported when
+one of its names is first asked for (PEP 562). So a program that needs only the client, in
+`shardlayer.client`, loads neither Django nor Channels nor Redis' library.
 """
 
 from importlib import import_module

@@ -1,15 +1,15 @@
 """Sends at once when idle; while a batch is in flight the rest waits and leaves together.
 
-No timer: an item that finds all idle waits for nobody, and under load the batches grow by
-themselves to what one round trip lets gather, up to two bounds, items and bytes. At most one batch
-is in flight, so the order in which items were put is the order in which they are sent.
+There is no timer. An item that finds the batcher idle waits for nobody. Under load, a batch takes
+what gathers during one round trip, up to two bounds: items and bytes. At most one batch is in
+flight, so items are sent in the order in which they were put.
 
-What finds the batcher idle is sent by its caller itself, which saves a task and two turns of the
-event loop. What gathers meanwhile is sent by a task. So is all that comes while others send
-(`is_busy`): the callers of one turn of the loop are many then, and the first would leave alone.
+If the batcher is idle, the caller sends its item itself, which saves a task and two turns of the
+event loop. A task sends what gathers meanwhile. It also sends what comes while others send
+(`is_busy`): one turn of the loop has many callers then, and the first item would leave alone.
 
-Of many that wait half stays for the next batch: while it is under way the callers of this one, who
-have their results, put the next. Where all left together, sender and callers would take turns.
+Of many items that wait, half stay for the next batch. While that is under way, the callers of this
+one have their results and put new items. If all left together, sender and callers would take turns.
 
 The queue is bounded. Past `max_pending` the caller of `put` waits, first come, first served, so
 that a slow receiver slows its callers down and never fills the memory.

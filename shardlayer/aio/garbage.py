@@ -18,10 +18,10 @@ GC_THRESHOLD = 10_000  # objects; see gc.set_threshold
 
 @contextmanager
 def no_collections() -> Iterator[None]:
-    """Collect nothing meanwhile: for imports, which make much that is there to stay.
+    """Collect no garbage in this context: for imports, which make many objects that stay.
 
-    The collector walked through it again and again, and found nothing. Who turns it off, or sets
-    it otherwise, while this lasts has the last word.
+    The collector walked through them again and again, and found nothing. If code in the context
+    turns the collector off, or sets it otherwise, that stays.
     """
     before = gc.get_threshold()
     none = (0, *before[1:])
@@ -35,10 +35,10 @@ def no_collections() -> Iterator[None]:
 
 @contextmanager
 def spare_collections(threshold: int) -> Iterator[None]:
-    """Leave what exists now out of all collections to come, and make those rarer.
+    """Leave all objects that exist now out of later collections, and make those rarer.
 
     For use once, when everything is imported and before the first connection. At the end of the
-    context the collector is as it was, for who goes on in the same process.
+    context the collector is as it was, for code that goes on in the same process.
 
     Args:
         threshold: How many more objects there must be since the last collection for the next;
@@ -61,7 +61,7 @@ def spare_collections(threshold: int) -> Iterator[None]:
 def exit_quickly() -> None:
     """Have this process end without a search for garbage in all that it has loaded.
 
-    Python looks through everything twice as it ends: with Django that is most of 0.2 s of CPU,
-    which a supervisor's patience has to cover.
+    Python looks through everything twice as it ends. With Django that is most of 0.2 s of CPU,
+    and a supervisor would have to wait for it.
     """
     atexit.register(gc.freeze)

@@ -2,11 +2,12 @@
 
 With gevent's `monkey.patch_all()` a `threading.Thread` is a greenlet of the thread that starts it.
 An event loop in one is then the running loop of that whole thread: Django refuses every query
-there, and asyncio every second loop. So what needs a thread of its own gets one of the system's
-from here, and who waits for it waits as gevent does, so that other greenlets go on meanwhile.
+there, and asyncio every second loop. So code that needs a thread of
+its own gets one of the system's from here. A greenlet that waits for it waits as gevent does, so
+that other greenlets go on meanwhile.
 
-eventlet patches the same modules and has no way to wait for another thread that could be told from
-there: it is refused.
+eventlet patches the same modules. It is refused, because it has no way to wait for another thread
+that this thread could wake.
 """
 
 from __future__ import annotations

@@ -132,8 +132,8 @@ class Broker(Role):
     def widest_bundle_of(self, shard: int) -> int:
         """Return the first shard of all that one call can publish to together with a shard.
 
-        Bundles are made smaller than they might be, for callers of whom each waits for its own
-        publication. Here there is no difference.
+        Bundles are smaller than they could be, because each caller waits for its own publication.
+        Here there is no difference.
         """
         return self.bundle_of(shard)
 
@@ -176,8 +176,8 @@ class Broker(Role):
     ) -> HistoryPage:
         """Return a group's newest publications, or the newest before an offset.
 
-        At most `limit`, at most `RECOVERY_LIMIT`, and at most `max_bytes`, but for one that is
-        larger and comes alone.
+        At most `limit`, at most `RECOVERY_LIMIT`, and at most `max_bytes`; one that is larger comes
+        alone.
         """
 
     async def history(self, shard: int, group: str, limit: int) -> list[Publication]:
@@ -407,7 +407,7 @@ class Presence(Role):
     async def recount(self, shard: int, rooms: Sequence[str]) -> Mapping[str, bool]:
         """Put right how many people are in rooms, by what the nodes announced; return who turned.
 
-        For a broker whose counts stand by themselves, so that somebody else may remove them (see
+        For a broker that keeps the counts apart, so that somebody else may remove them (see
         `Watch.miscounted`). Here nothing is to be done.
         """
         return {}
@@ -439,9 +439,9 @@ class Inspection(Role):
         """
 
     async def survey(self, shard: int, groups: Sequence[str]) -> list[RoomSummary]:
-        """Return in short what is known of groups: of many in one call, and cheap.
+        """Return a summary of each of many groups, in one cheap call.
 
-        Of what a broker does not know better this makes it of `info`.
+        A broker that has no cheaper way inherits this, which calls `info`.
         """
         return [
             RoomSummary(
@@ -464,7 +464,7 @@ class Inspection(Role):
     async def clear_history(self, shard: int, group: str) -> bool:
         """Forget what was published to a group, and go on to count; False: not done here.
 
-        Whoever comes back to it learns that something is missing, as when a history had its time.
+        A client that comes back to it learns that something is missing, as after the history's ttl.
         """
         return False
 
@@ -515,8 +515,8 @@ class Inspection(Role):
     async def flush(self, mark: bytes = b"") -> None:
         """Delete all messages, groups and histories under this layer's prefix, and nothing else.
 
-        All nodes are then told, with `mark`, on each shard: what they are told before was from
-        before the flush, and what is published after it they hear after.
+        All nodes are then told, with `mark`, on each shard. What they hear before that is from
+        before the flush. What is published after the flush they hear after it.
         """
 
 

@@ -63,14 +63,14 @@ class Announced(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """How the nodes of a shard are that have people there.
+    """The state of a shard's nodes that have people there.
 
     Attributes:
         known: Whether the shard has what the asking node announced last.
         gone: Nodes whose lease has ended: their people may be cleared.
         ends_in: Seconds until the next lease ends, unless it is renewed; None without nodes.
-        miscounted: Whether rooms may have wrong counts, since somebody else removed something: who
-            announces all again has its rooms counted anew (`Presence.recount`).
+        miscounted: Whether rooms may have wrong counts, since somebody else removed something. A
+            node that announces all again has its rooms counted anew (`Presence.recount`).
     """
 
     known: bool

@@ -12,7 +12,7 @@ BACKOFF_CAP: Final = 20.0  # seconds: the ceiling of every wait
 def backoff_delay(attempt: int) -> float:
     """Return seconds by chance, below a ceiling that doubles with each attempt from 0 on.
 
-    All clients of a worker lose it in one moment; they must not come back in one.
+    All clients of a worker lose it at the same moment, but must not come back at the same moment.
     """
     ceiling: float = min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 10))
     return random.uniform(0, ceiling)  # noqa: S311 - no secret

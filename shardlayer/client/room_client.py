@@ -157,7 +157,7 @@ class RoomClient:
             retry_for: Try again for so many seconds where that may help, under one key.
 
         Returns:
-            Where it stands; None in a room that keeps no history.
+            Its position; None in a room that keeps no history.
 
         Raises:
             RoomClientError: It failed. After `lost` and `timeout` it may be published all the same.

@@ -1,9 +1,9 @@
 """A broadcast compressed once, for all of its clients that agreed on it (RFC 7692).
 
-permessage-deflate lets each message refer to those before it, so that a server has to compress for
-each client by itself, and to keep a window of up to 32 KiB for it. Ours promises every client
-`server_no_context_takeover`: each message stands for itself. So one compressed frame is the same
-bytes for all of them, as a plain frame is, and between two messages nothing is kept.
+With permessage-deflate, each message may refer to those before it. So a server usually has to
+compress for each client separately, and to keep a window of up to 32 KiB for it. Ours promises
+every client `server_no_context_takeover`: no message refers to another. So a compressed frame has
+the same bytes for all of them, as a plain frame has, and between two messages nothing is kept.
 """
 
 from __future__ import annotations

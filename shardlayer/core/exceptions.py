@@ -66,7 +66,7 @@ class ShardUnavailable(ShardLayerError):
 class ScriptFailed(ShardLayerError):
     """A script, or a command, failed on what a key of the layer holds.
 
-    No outage: it would fail again, so it is not tried again. What it was to do was not done.
+    No outage: it would fail again, so it is not tried again. What it was meant to do was not done.
 
     Attributes:
         script: The script's name, or the command's.

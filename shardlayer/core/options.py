@@ -77,17 +77,17 @@ class LayerOptions:
             `memory://` or `memory://NAME` is a server inside this process.
         cluster: Whether `hosts` are nodes of a Redis Cluster; any of them will do.
         shards: Partitions of the group namespace. All processes must agree.
-        bundles: Into how many bundles the shards of one server are dealt: one call publishes to all
-            shards of a bundle. With as many as `shards` each is published to by itself, as it is in
-            a Cluster and as a proxy wants it that refuses scripts over several slots.
+        bundles: Into how many bundles the shards of one server are divided. One call publishes to
+            all shards of a bundle. With as many bundles as `shards`, each call goes to one shard.
+            That is so in a Cluster, and a proxy needs it that refuses scripts over several slots.
         prefix: Begins every key and pub/sub channel.
-        history: How much a room remembers, by a glob of its name; the first that matches counts,
-            a room that none matches keeps no history.
-        calm: How often members are written to, by a glob of the room's name; the first that matches
-            counts, a room that none matches is written to at once.
+        history: How much a room remembers, by a glob of its name. The first glob that matches
+            counts; a room that none matches keeps no history.
+        calm: How often members are written to, by a glob of the room's name. The first glob that
+            matches counts; a room that none matches is written to at once.
         meta_ttl: Seconds that a quiet room's offset and epoch are kept, at most.
-        meta_ttl_per_publication: Seconds that they are kept for each publication that the room had,
-            so that a name that was used once goes sooner than a busy one; 0: `meta_ttl` for all.
+        meta_ttl_per_publication: Seconds that these are kept for each publication that the room
+            had. So a name that was used once goes sooner than a busy one. 0: `meta_ttl` for all.
         lease_ttl: Seconds until a node that does not renew its lease is forgotten; it renews
             three times in that time.
         linger: Seconds that a node stays registered for a room after its last member left.
@@ -98,21 +98,21 @@ class LayerOptions:
         position_check_interval: Seconds after which a node asks again where its rooms with history
             stand, and heals what it finds missing.
         queue_check_interval: Seconds after which a receiver of a channel that several may receive
-            looks into its queue again, should whoever was woken for a message have died of it.
-        presence_delay: Seconds for which who comes to rooms and who leaves them is gathered before
-            a shard is told, of rooms that know who is there.
-        presence_linger: Seconds for which who left a room is still there, so that who loads a page
-            again has not gone; 0: they have gone at once.
-        presence_news_interval: Seconds for which the same is gathered before the members of a large
-            room are told, one of more than 100 people.
+            looks into its queue again. The receiver that was woken for a message may have died.
+        presence_delay: Seconds for which a node gathers who comes and who leaves before it tells
+            a shard. Only for rooms that have presence.
+        presence_linger: Seconds for which a client that left a room still counts, so that nobody
+            goes who loads a page again; 0: a client has gone at once.
+        presence_news_interval: Seconds for which a node gathers who comes and who leaves before it
+            tells the members of a large room, one of more than 100 people.
         batch_size: Publications in one batch, at most.
         batch_bytes: Bytes in one batch, at most; one larger message goes alone.
-        max_pending: Publications that wait on one bundle of shards before callers have to.
+        max_pending: Publications that may wait for one bundle of shards. Past that, callers wait.
         publish_timeout: Seconds until a publication that Redis did not acknowledge raises
             ShardUnavailable.
-        wait_replicas: Replicas that must have a publication before it is acknowledged; with 1 or
-            more a failover loses no acknowledged one. A server with fewer does not acknowledge.
-        idempotency_ttl: Seconds in which an idempotency key stands for its first publication.
+        wait_replicas: Replicas that must have a publication before it is acknowledged. With 1 or
+            more, a failover loses no acknowledged one. A server with fewer does not acknowledge.
+        idempotency_ttl: Seconds for which an idempotency key stands for its first publication.
         max_message_size: Bytes of one publication, at most, and of a Channels message as JSON text.
         max_backlog: Bytes of publications of one shard that may wait in a node to be written to
             its members. Past it all of them are dropped, and rooms go on from their histories.
@@ -126,7 +126,8 @@ class LayerOptions:
         group_expiry: Seconds until a membership of a channel in a group ends.
         serializer_format: How Channels messages are encoded: `msgpack` or `json`.
         on_disconnect: Type of a message that each process-local channel gets when a server can't be
-            heard any more; empty for none. Nothing is lost meanwhile but messages to groups.
+            heard any more; empty for none. Until it is heard again, only messages to groups are
+            lost.
         on_reconnect: The same for when it can be heard again.
         symmetric_encryption_keys: Secrets that encrypt Channels messages; the first encrypts,
             all decrypt. Publications, which clients read, are not encrypted.

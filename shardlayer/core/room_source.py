@@ -21,11 +21,11 @@ _source: RoomSource = _nothing
 
 
 def set_room_source(source: RoomSource | None) -> None:
-    """Have each layer that is made from here on ask `source` for what its CONFIG does not say.
+    """Have each layer that is made from now on ask `source` for what its CONFIG does not say.
 
     Args:
-        source: Returns the options `history` and `calm` as CONFIG has them, or without those that
-            the layer's default is to count for. None takes the source away.
+        source: Returns the options `history` and `calm` as CONFIG has them. It leaves out those
+            for which the layer's default should count. None takes the source away.
     """
     global _source
     _source = source or _nothing

@@ -20,7 +20,7 @@ class PublishSpan(Protocol):
     """The part of a trace in which something is published.
 
     Attributes:
-        traceparent: Names it to who goes on from it: 55 ASCII characters.
+        traceparent: Names it to code that continues the trace: 55 ASCII characters.
     """
 
     traceparent: bytes

@@ -171,9 +171,9 @@ class RoomSummary(NamedTuple):
 
 
 class Worker(Protocol):
-    """What our own server tells an application of itself.
+    """What our own server tells an application about itself.
 
-    It stands in the scope of a request and of the lifespan:
+    It is in the scope of a request and of the lifespan:
     `scope["extensions"]["shardlayer"]["worker"]`.
 
     Attributes:
@@ -196,9 +196,9 @@ class Worker(Protocol):
     def is_full(self) -> bool: ...
 
     def drain(self) -> None:
-        """Begin to stop as on SIGTERM, unless it has begun. Whoever supervises it starts it again.
+        """Begin to stop as on SIGTERM, unless it has begun. Its supervisor starts it again.
 
-        No client of the application may be able to have this called.
+        The application must not let a client cause this call.
         """
 
     def warn_of_blocking(self) -> None:
@@ -224,17 +224,18 @@ class Sink(Protocol):
 
 
 class FrameSink(Sink, Protocol):
-    """A sink that also shows the one call that a write comes down to.
+    """A sink that also exposes the one call that a write needs.
 
-    Who has frames for many sinks can so call it for all of them without Python between two, and
-    must then `settle` with each whose call did not take everything, before anything else happens.
+    A caller with frames for many sinks can make this call for all of them, without Python in
+    between. Before anything else happens, it must then call `settle` for each sink whose call did
+    not take everything.
 
     Attributes:
         send_frames: Sends as much as can be sent now of whole text frames and returns how many
-            bytes that was, or raises. It is exchanged as the sink's state changes: fetch it for
+            bytes that was, or raises. It is replaced when the sink's state changes: fetch it for
             each write.
-        compression: How broadcasts to it are compressed, if its client has agreed to that: it may
-            be sent `Broadcast.compressed` as well. None: plain frames alone. Never changes.
+        compression: How broadcasts to it are compressed, if its client has agreed to that. Then
+            it may be sent `Broadcast.compressed` as well. None: plain frames only. Never changes.
     """
 
     send_frames: Callable[[bytes], int]

@@ -1,8 +1,8 @@
-"""One broadcast to many sinks, in as little Python a sink as can be.
+"""One broadcast to many sinks, with as little Python for each sink as possible.
 
-A delivery to one client is a `send(2)` and what stands around it. The sinks of our own server show
-the call that sends, so that a slice of a room is written by one `map` in C, and Python looks only
-at those that could not take all of it. Whoever shows no such call is asked to write.
+A delivery to one client is a `send(2)` and the code around it. The sinks of our own server expose
+the call that sends. So one `map` in C writes a slice of a room, and Python looks only at the sinks
+that could not take all of it. A sink without such a call is asked to write.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """How a publication reaches the members of a room in this node.
 
-A hub holds the rooms of one shard, and moves them through their states (see room.py). Publications
-are fed to it as they arrive and delivered in the next turn of the event loop, in turns of each
-hub's own, so that a busy shard holds up no other. A delivery takes what waits, a round of up to
-1 MiB: what is for one room is framed and joined once, and every member gets one write. A large room
-is written in slices, between which the event loop gets its turn; the order stays, because the next
-delivery starts after the last slice.
+A hub holds the rooms of one shard, and moves them through their states (see room.py). It gets
+publications as they arrive, and delivers them in the next turn of the event loop. Each hub delivers
+in turns of its own, so that a busy shard holds up no other. A delivery takes what waits, a round of
+up to 1 MiB. What is for one room is framed and joined once, and every member gets one write. A
+large room is written in slices. Between slices the event loop gets its turn; the order stays,
+because the next delivery starts after the last slice.
 
 A room that keeps history knows its position, the last offset that its members were written. A
 publication at or below it is a repeat and is dropped. One that leaves a gap, or comes from another

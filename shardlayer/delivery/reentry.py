@@ -1,19 +1,19 @@
 """Asking again where rooms are: after a gap, an overflow, a lost connection or a lapsed lease.
 
-A node that comes back has to ask about each of its rooms, and all nodes of a Redis that comes back
-do so at once. So the rooms of a shard are asked about by one worker, some dozens in one write, and
-before it builds a write or takes the answers it waits for its turn of the event loop, which the
-deliveries of the node share. Workers of a shard that was heard again begin after a short random
-time, so that the nodes do not come all at once.
+A node that comes back has to ask about each of its rooms. When a Redis comes back, all its nodes do
+so at once. So one task asks about the rooms of a shard, some dozens in one write. Before it builds
+a write or takes the answers, it waits for its turn of the event loop, which it shares with the
+deliveries of the node. When a shard is heard again, its task begins after a short random time, so
+that the nodes do not come all at once.
 
-A room that is to be asked about because its whole shard is stays live until its turn comes: what is
-heard of it meanwhile is written, or leaves a gap, which is seen.
+If a whole shard is to be asked about, each room stays live until its turn comes. What is heard of
+it meanwhile is written, or leaves a gap, which is seen.
 
 The answers of one write have a page's bytes together. A room whose next publication is larger than
 its part of them is asked about alone.
 
-What a shard answers is decided in its script, and taken by the room's hub (`Hub.admit`): whatever
-is to be concluded from a room's position after its server was away belongs there.
+A shard's script decides what the answer is, and the room's hub takes it (`Hub.admit`). All
+conclusions from a room's position after its server was away belong there.
 """
 
 from __future__ import annotations

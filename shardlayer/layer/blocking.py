@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 class Blocking(Publishing):
     """Does what the methods of the same names without `_sync` do, and raises what they raise.
 
-    And RuntimeError in a thread with a running event loop, which it would hold up.
+    They also raise RuntimeError in a thread with a running event loop, which they would hold up.
     """
 
     send: Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
@@ -33,7 +33,7 @@ class Blocking(Publishing):
     ) -> Result:
         """Do work that asks this layer, on the background loop, while this thread waits.
 
-        `instead` is what the error says that a caller with an event loop is to await.
+        `instead` is what a caller with an event loop should await: the error names it.
         """
         return self._engines.wait_for(work, instead)
 
@@ -82,7 +82,7 @@ class Blocking(Publishing):
 
         From any thread, also one with a running event loop. What one thread publishes to a room
         keeps its order. `told` hears how it ended: None, or what `publish` raised. It is called in
-        another thread, and must not block. How many are under way is the caller's to bound.
+        another thread, and must not block. The caller must bound how many are under way.
 
         Raises:
             RuntimeError: If the layer is being closed; `told` is not called then.

@@ -165,11 +165,11 @@ class ShardedChannelLayer(
         return channel
 
     async def channel_reader(self, channel: str, notify: Callable[[], None]) -> ChannelReader:
-        """Return what receives a channel of this loop's `new_channel`, in place of `receive`.
+        """Return a reader for a channel of this loop's `new_channel`, in place of `receive`.
 
-        It hands out what is here and calls `notify` when it is to be asked again, so that a
-        consumer needs no task per message to wait for its client as well. A subclass of the layer
-        that changes `receive` changes this too.
+        The reader hands out the messages that are here. It calls `notify` when it should be asked
+        again. So a consumer that also waits for its client needs no task for each message. A
+        subclass of the layer that changes `receive` must change this too.
 
         Raises:
             RuntimeError: If the channel is another loop's.
@@ -188,9 +188,9 @@ class ShardedChannelLayer(
     # Channels: "Groups" extension
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Make a channel, of whichever process, a member of a group for `group_expiry`.
+        """Make a channel of any process a member of a group for `group_expiry`.
 
-        Again prolongs it. A process-local channel whose process is gone is ignored.
+        Another call prolongs that. A process-local channel whose process is gone is ignored.
         """
         await self._change_membership(group, channel, add=True)
 
@@ -223,8 +223,8 @@ class ShardedChannelLayer(
     async def flush(self) -> None:
         """Delete all messages, groups and histories under this layer's prefix, and nothing else.
 
-        Clients in rooms stay in them. Other processes hear of it before anything that happens
-        after this returned.
+        Clients in rooms stay in them. Other processes hear of it before they hear anything that
+        is sent after this call has returned.
         """
         await self._engines.run(lambda engine: engine.flush())
 
@@ -257,7 +257,7 @@ class ShardedChannelLayer(
     async def close(self) -> None:
         """Send what waits and close the connections of the running loop.
 
-        Whoever waits in this loop to receive is told so by ShardUnavailable. The layer may be used
+        Calls of this loop that wait to receive raise ShardUnavailable. The layer may be used
         again, with new connections.
         """
         await self._engines.aclose()
@@ -273,8 +273,9 @@ class ShardedChannelLayer(
     def use_running_loop(self) -> None:
         """Send from the running event loop over connections of its own, from now on.
 
-        For a loop that sends much and lives long, such as that of a Kafka consumer: what a loop
-        without a node sends goes through the background thread, which costs more than the sending.
+        For a loop that sends much and lives long, such as that of a Kafka consumer. Without this,
+        a loop that has no node sends through the background thread. That step costs more than the
+        sending.
         `close` ends it.
         """
         self._engines.own()

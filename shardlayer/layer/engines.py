@@ -1,9 +1,9 @@
 """Which event loop a call to the layer belongs to.
 
-A loop gets its own engine when it first needs a node, which is a server's loop, or asks for it. Any
-other that publishes (an `async_to_sync` in a view or a script makes a new one per call) uses a
-shared engine in a background thread, so that calls from many threads share batches and no
-connection is opened per call.
+A loop gets an engine of its own when it first needs a node, as a server's loop does, or when it
+asks for one. Any other loop that publishes uses a shared engine in a background thread. (An
+`async_to_sync` in a view or a script makes a new loop for each call.) So calls from many threads
+share batches, and no call opens a connection.
 """
 
 from __future__ import annotations

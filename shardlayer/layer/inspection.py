@@ -103,10 +103,10 @@ class LayerInspection:
     async def survey(
         self, rooms: Sequence[str], *, within: float = PING_TIMEOUT
     ) -> dict[str, RoomSummary | ShardLayerError]:
-        """Return of many rooms in short what Redis knows of them, or why it is not known.
+        """Return a summary of each of many rooms, or why it is not known.
 
-        A call asks for `SURVEY_ROOMS` rooms of a shard at most, some 2 ms of Redis. All are made
-        at the same time; one that takes more than `within` seconds is given up.
+        A call asks for `SURVEY_ROOMS` rooms of a shard at most, some 2 ms of Redis. All calls are
+        made at the same time; one that takes more than `within` seconds is given up.
         """
         parts = [
             (shard, names[at : at + SURVEY_ROOMS])
@@ -144,7 +144,7 @@ class LayerInspection:
         return found[0]
 
     async def clear_history(self, room: str) -> None:
-        """Forget what was published to a room. Its offsets go on; who comes back is told of a gap.
+        """Forget what was published to a room. Offsets go on; who comes back is told of a gap.
 
         Raises:
             ValueError: The broker can't do that.
@@ -189,8 +189,8 @@ class LayerInspection:
     def failing_tasks(self) -> list[str]:
         """The names of this process's tasks that failed and are not yet known to work again.
 
-        Each is tried again and again, and logs why on `shardlayer.aio.tasks`; what it does is not
-        done meanwhile. Empty is well. From any thread.
+        Each is tried again and again, and logs why on `shardlayer.aio.tasks`. Its work is not done
+        meanwhile. Empty: all is well. May be read in any thread.
         """
         return self._engines.failing_tasks
 
@@ -207,8 +207,8 @@ class LayerInspection:
     ) -> HistoryPage:
         """Return a room's newest publications, or the newest before an offset, and where it is.
 
-        At most `limit` and `max_bytes`, but for one that is larger and comes alone. Who asks again
-        with `before` set to the first one's offset gets those before them.
+        At most `limit` publications and `max_bytes`; one that is larger comes alone. To get older
+        ones, ask again with `before` set to the offset of the first.
 
         Raises:
             ShardUnavailable: If the room's server can't be reached.
@@ -225,8 +225,9 @@ class LayerInspection:
     def unheard_servers(self) -> list[str]:
         """The addresses of servers whose shards this process listens to and can't hear now.
 
-        What is published there reaches none of this process's members until it is heard again,
-        which is tried on and on. A node that has just begun hears none yet. From any thread.
+        What is published there reaches none of this process's members until the server is heard
+        again. The process keeps trying. A node that has just begun hears none yet. May be read in
+        any thread.
         """
         return self._engines.unheard_servers
 

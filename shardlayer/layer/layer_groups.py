@@ -59,8 +59,9 @@ class LayerGroups:
     ) -> Mapping[NodeId, bytes | None]:
         """Ask the nodes that have members of a room about them; return what each answered.
 
-        That is what `Node.describe` says there. None is of a node that did not answer within so
-        many seconds, or has nothing to say. A node that can't hear the question is left out.
+        The answers are what `Node.describe` returns there. There is none from a node that did not
+        answer within so many seconds, or has nothing to say. A node that can't hear the question
+        is left out.
 
         Raises:
             TypeError: If the name is not valid.

@@ -19,7 +19,7 @@ RoomWatcher = Callable[[str, bool], object]
 
 
 class RoomWatchers:
-    """Who is told of rooms that turn, as far as this process is the one that finds it.
+    """Who is told that a room is occupied or vacated, if this process is the one that finds it.
 
     Called in whichever event loop and thread finds it. What one raises is logged.
 
@@ -61,9 +61,10 @@ class LayerPresence:
     async def presence(self, room: str, *, limit: int = 100, after: str = "") -> PresencePage:
         """Return how many people are in a room, on all nodes, and name some of them.
 
-        At most `limit` and `PRESENCE_LIMIT`, in the order of their names, those behind the name
-        `after`; with 0 none. Counted is who came (see `NodePresence.come`) and did not go. Who is
-        on a node whose lease has ended is not: such a node is cleared first.
+        Names `limit` people at most, and no more than `PRESENCE_LIMIT`, in the order of their
+        names, beginning after the name `after`; with 0 none. Everybody counts who came (see
+        `NodePresence.come`) and did not go. People on a node whose lease has ended do not count:
+        such a node is cleared first.
 
         Raises:
             ShardUnavailable: If the room's server can't be reached.

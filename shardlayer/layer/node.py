@@ -67,9 +67,9 @@ class Node(Hearing):
         """Return the next page for a member that is behind, to be written to its sink.
 
         It may begin with a reset: something is gone that the member had not read yet. The member
-        may be released once it is no more behind, right after this was written. If it has left
-        meanwhile, nothing is returned, and it is no more behind. What would be pushed as more than
-        `max_text` bytes, if that is not 0, is left out, and told with a reset as well.
+        may be released once it is no longer behind, right after this was written. If it has left
+        meanwhile, nothing is returned, and it is no longer behind. A push of more than `max_text`
+        bytes, if that is not 0, is left out, and told with a reset as well.
 
         Raises:
             ShardUnavailable: If the room's shard did not answer; try again later.

@@ -55,16 +55,17 @@ class Publishing:
     ) -> Position | None:
         """Publish JSON text, in UTF-8, to a room's members and its history.
 
-        Returns when Redis has acknowledged it: where it stands in the room, or None if the room
-        keeps no history. The bytes are not parsed: what they are is the caller's duty.
+        Returns when Redis has acknowledged it: its position in the room, or None if the room
+        keeps no history. The bytes are not parsed: the caller must pass valid JSON.
 
-        With an `idempotency_key` of 1 to 128 characters the same key in the same room publishes
-        once: within `idempotency_ttl` (5 minutes) the first one's position is answered again. So
-        a caller may repeat what raised ShardUnavailable. The keys of an `owner`, such as a user
-        whose client chose them, are theirs alone: the same key of another, or of none, is another.
+        An `idempotency_key` of 1 to 128 characters publishes once in a room: within
+        `idempotency_ttl` (5 minutes) another call with it returns the first one's position. So
+        a caller may repeat a call that raised ShardUnavailable. The keys of an `owner`, such as a
+        user whose client chose them, are separate: the same key of another owner, or of none, is
+        a different key.
 
         `exclude` is the name of a client (see `Node.name_client`) that does not get it if it is in
-        the room now. Who reads the history gets it all the same.
+        the room now. A client that reads the history gets it all the same.
 
         Raises:
             TypeError: If the room's name, the key, the owner or the client's name is not valid, or
@@ -87,8 +88,8 @@ class Publishing:
     ) -> list[Position | None]:
         """Publish several (room, data), each room's in the given order, `exclude` as in `publish`.
 
-        All are tried, whatever becomes of the others. Raises like `publish`: for bad input
-        before anything is sent, else the first failure after all have ended.
+        All are tried, even if others fail. Raises like `publish`: for bad input before anything
+        is sent, else the first failure after all have ended.
         """
 
         span = None
@@ -115,8 +116,8 @@ class Publishing:
     async def publish_reserved(self, room: str, data: bytes) -> Position | None:
         """Publish to a room that the application keeps for itself, see `reserve_room`.
 
-        No other call does: a caller of those may have the room's name from a stranger. Returns and
-        raises like `publish`; TypeError if the room is not reserved.
+        No other call publishes there, since their callers may have a room's name from a stranger.
+        Returns and raises like `publish`; TypeError if the room is not reserved.
         """
         if room not in reserved_rooms():
             raise TypeError(f"{room!r:.200} is not reserved: it is published to by publish().")
@@ -134,19 +135,19 @@ class Publishing:
     ) -> list[Position | None]:
         """Publish several (room, data, mark), each of them once, however often this is called.
 
-        With the publications a shard stores how far it has taken each mark's source, in one step,
-        and skips what it has; None is returned for what was skipped, and for what goes to a room
-        without history. So after ShardUnavailable the same items may be given again. A source's
-        items must come in its order, and later ones only after the earlier ones of the same
-        shard were acknowledged: what is not ahead of the mark counts as taken.
+        In one step with the publications, a shard stores how far it has taken each mark's source.
+        It skips items that it has taken already. None is returned for those, and for items of a
+        room without history. So after ShardUnavailable the same items may be given again. A
+        source's items must come in its order, and later ones only after the earlier ones of the
+        same shard were acknowledged: an item that is not ahead of the mark counts as taken.
 
         Args:
             items: What to publish where.
             since: When the oldest of them began its way, in seconds since 1970; 0: now.
             traces: The `traceparent` of each that has one, by its index in `items`.
 
-        Raises like `publish_many`, but of a shard nothing is sent behind what failed, nor of those
-        that share its calls (see `way_of`).
+        Raises like `publish_many`. But after a failure nothing more is sent to that shard, nor to
+        those that share its calls (see `way_of`).
         """
         outgoing = [self._outgoing(room, data, mark, since=since) for room, data, mark in items]
         for index, traceparent in traces.items():
@@ -167,8 +168,8 @@ class Publishing:
     async def announce(self, data: bytes, *, mark: Mark | None = None) -> None:
         """Tell JSON text, in UTF-8, to every sink of every node that attends (see `Node.attend`).
 
-        No history is kept: who is away misses it. With a `mark` it is announced once, as in
-        `publish_marked`. Raises like `publish`.
+        No history is kept: a client that is away misses it. With a `mark` it is announced once, as
+        in `publish_marked`. Raises like `publish`.
         """
         self._check_size(data)
         body = wire.pack_body(wire.Kind.ANNOUNCEMENT, "", data)
@@ -206,7 +207,7 @@ class Publishing:
         return furthest
 
     async def forget_marks(self, sources: Sequence[str]) -> None:
-        """Forget on all shards how far these sources were taken: their numbers begin anew.
+        """Forget on all shards how far these sources were taken. Their numbers may begin anew.
 
         Raises:
             ShardUnavailable: If a shard can't be reached; others may have forgotten them.
@@ -218,10 +219,11 @@ class Publishing:
             )
 
     async def set_targeted_percent(self, percent: int) -> None:
-        """Have this percentage of the rooms, by a hash of their names, told to just their nodes.
+        """Have this percentage of the rooms, by a hash of their names, told only to their nodes.
 
-        The others are told to all nodes, which costs more and trusts no registry. All processes
-        go by it from their next publication on; it is kept in Redis, and is 100 at first.
+        Publications to other rooms go to all nodes, which costs more and needs no registry. All
+        processes follow it from their next publication on. It is kept in Redis, and is 100 at
+        first.
 
         Raises:
             ValueError: If it is not a whole number from 0 to 100.
@@ -241,8 +243,8 @@ class Publishing:
     def way_of(self, shard: int) -> int:
         """Return the first of the shards that `publish_marked` reaches with one call.
 
-        Whoever gives items of all of them at once has the fewest calls made. From an event loop
-        whose engine there is not yet, each shard is told as a way of its own.
+        A caller that gives the items of all these shards at once needs the fewest calls. In an
+        event loop that has no engine yet, each shard counts as a way of its own.
         """
         engine = self._engines.here()
         return shard if engine is None else engine.backend.widest_bundle_of(shard)

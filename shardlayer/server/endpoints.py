@@ -1,7 +1,7 @@
 """Twisted's endpoint strings, with the length of the queue for new connections.
 
-Twisted's own default is 50: when more clients than that connect between two turns of the event
-loop, as all do after a restart, the kernel drops their packets and they try again a second later.
+Twisted's own default is 50. After a restart, more clients than that connect between two turns of
+the event loop. The kernel then drops their packets, and they try again a second later.
 """
 
 from __future__ import annotations

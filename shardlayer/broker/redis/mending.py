@@ -1,8 +1,8 @@
-"""Keys that hold what the layer never put there: found out and removed. No I/O.
+"""Finds and removes keys that hold what the layer never put there. No I/O.
 
-Redis names no key in its error, so each key of the call that failed is looked at, and those of a
-wrong type go, with what is not true without them. What a value of the right type says wrongly the
-scripts themselves take for nothing.
+Redis names no key in its error, so each key of the call that failed is looked at. Keys of a wrong
+type are removed, and so are keys that are wrong without them. If a value has the right type but
+says something impossible, the scripts themselves ignore it.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 It carries sharded pub/sub channels (Redis 7+: SSUBSCRIBE), reconnects by itself and says each time
 when everything can be heard again.
 
-A connection may go deaf without an end: the server hangs, or packets vanish on their way. Nobody
-would ever notice, for nothing is sent on it. So when it has heard nothing for a while the process
-publishes something to itself, over its other connection to that server, and gives up a connection
-that does not bring it.
+A connection may go silent and stay open: the server hangs, or packets vanish on their way. Nobody
+would ever notice, since nothing is sent on it. So when it has heard nothing for a while, the
+process publishes something to itself, over its other connection to that server. If that does not
+arrive, it gives the silent connection up.
 """
 
 from __future__ import annotations
