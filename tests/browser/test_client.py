@@ -258,11 +258,11 @@ def test_several_handlers_of_a_room(tab: Page) -> None:
 
 def test_leaving_and_joining_in_one_turn(tab: Page) -> None:
     """Who leaves a room and subscribes at once again is in it."""
-    client = RecordingClient(tab, "chat.o")
+    client = RecordingClient(tab, "chat.t")
     client.wait("live", 0)
     client.run("() => { told.room = client.subscribe('chat.q', () => {}); }")
     client.run("() => { told.room.unsubscribe(); client.subscribe('chat.q', () => {}); }")
-    client.publish("chat.o", "still there")
+    client.publish("chat.t", "still there")
     client.wait("live", 1)
 
 

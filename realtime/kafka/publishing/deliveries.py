@@ -1,4 +1,4 @@
-"""A queue to one destination: a shard, the announcements, the dead letters.
+"""A queue to one destination: a Redis server, the announcements, the dead letters.
 
 What waits leaves together, in order, and only when the parcels before it were acknowledged. So of
 each partition a destination gets every record in order and none later while an earlier one may not

@@ -88,6 +88,7 @@ def test_routing_of_the_demo(settings: Settings) -> None:
         ("missing", Level.FAULT, "can't be imported"),
     ],
 )
+@pytest.mark.django_db  # Channels' consumers look after the thread's connection, if there is one
 def test_routing_elsewhere(settings: Settings, name: str, level: Level, says: str) -> None:
     """A consumer of the project's counts; somebody else's, and none, do not."""
     settings.CHANNEL_LAYERS = channel_layers(hosts=[f"memory://{uuid4().hex}"])
