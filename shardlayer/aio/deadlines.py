@@ -1,4 +1,4 @@
-"""Who has to be done by when: for many, nearly all of whom are done long before.
+"""Deadlines of many items, nearly all of which are done long before.
 
 When a server's clients all leave at once, each of their applications has some time to end. That is
 an entry here and not a timer, which would stay in the event loop's heap when it was cancelled.

@@ -1,7 +1,7 @@
 """Lets callers through in the order in which they came, once what all of them wait for is there.
 
-Who waits for a connection runs some turns of the event loop after it was made. Whoever comes in
-these turns finds it there, and would be sent before them.
+A caller that waits for a connection runs some turns of the event loop after it was made. A caller
+that comes in these turns finds the connection there, and would be sent before the one that waits.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FifoGate:
 
     @property
     def is_open(self) -> bool:
-        """Whether who comes now has nothing to wait for, and nobody to wait behind."""
+        """Whether a caller that comes now has nothing to wait for, and nobody to wait behind."""
         return not self._inside and self._task is None and self._is_ready()
 
     async def enter(self) -> None:

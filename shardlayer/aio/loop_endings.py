@@ -1,9 +1,9 @@
 """What is to be done before an event loop is closed, by whoever closes it.
 
-`asyncio.run` cancels a loop's tasks first, and so tells them; `loop.close()` tells nobody, and
-asyncio has no other way to find out. Connections would stay open and tasks unfinished, and Python
-would complain of both when it comes upon them. So the loop's `close` is wrapped, once, for as long
-as there is something to be done: it lets the loop run until that is done, and goes on as before.
+`asyncio.run` first cancels a loop's tasks, so they learn of the end. `loop.close()` tells nobody,
+and asyncio has no other way to find out. Connections would stay open and tasks unfinished, and
+Python would complain of both when it finds them. So the loop's `close` is wrapped, once, for as
+long as something is to be done. It lets the loop run until that is done, and then closes it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Closing:
         loop.close = close  # type: ignore[method-assign]
 
     def take(self) -> list[End]:
-        """Return what is to be done, which nobody else does then."""
+        """Return what is to be done. The caller does it, and nobody else."""
         ends, self.ends = self.ends, []
         return ends if os.getpid() == self._pid else []
 

@@ -1,8 +1,8 @@
 """Tasks that end with whoever started them, and that do not end before.
 
-A task that dies takes its work with it, and nobody looks at a task. So what is to run as long as
-its owner lives is *supervised*: what it raises is logged, and it is begun again after a pause that
-doubles with each failure. Until it is known to work again it is listed in `failing`.
+When a task dies, its work stops, and nobody notices. So work that should run as long as its owner
+lives is *supervised*. What it raises is logged, and it is begun again after a pause that doubles
+with each failure. Until it is known to work again it is listed in `failing`.
 
 The owners of one event loop form a tree (`branch`), so that one place knows of all of them.
 """
@@ -101,8 +101,8 @@ class Tasks:
     ) -> asyncio.Task[None]:
         """Run `work()` again and again, `pause()` seconds after it has ended.
 
-        What it raises is logged, and it is `failing` until it ends without. The first time is in
-        `first` seconds; None means that `pause()` says it.
+        What it raises is logged, and it is `failing` until it ends without an error. The first
+        time is in `first` seconds; None means after `pause()` seconds.
         """
         return self._watch(name, partial(_repeat, work, pause, first))
 

@@ -50,11 +50,11 @@ def details_of(
     looked_at: int,
     refusing: int,
 ) -> dict[str, Any]:
-    """Return the body of the health for whoever may know: figures of each worker and of all.
+    """Return the body of the health check for operators: figures of each worker and of all.
 
     Args:
-        looked_at: Clients who have not said what they want, and for whom there is no room.
-        refusing: Clients who are reading their 503.
+        looked_at: Clients that have not sent a request yet, and for which there is no room.
+        refusing: Clients that are reading their 503.
     """
     return {
         "status": status_of(pool),

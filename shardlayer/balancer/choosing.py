@@ -29,10 +29,10 @@ def choose(
 ) -> int | None:
     """Return the index of the worker with the fewest connections that has room, None without one.
 
-    One that is stalled counts only where all that have room are: it may go on at any moment.
-    Of those with equally few it is the first behind the index `after`, around the corner: so
-    workers that hold equally many take turns, and arrivals alone never leave a difference of more
-    than one between workers that have room.
+    A worker that is stalled counts only if all that have room are stalled: it may go on at any
+    moment. If several have equally few, it is the next one after the index `after`, and after the
+    last comes the first. So workers that hold equally many take turns, and arrivals alone never
+    leave a difference of more than one between workers that have room.
 
     Args:
         into_reserve: Whether the reserve counts as room.

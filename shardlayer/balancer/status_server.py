@@ -51,7 +51,7 @@ class StatusServer:
         return address[0], address[1]
 
     async def aclose(self) -> None:
-        """Stop; who is asking has a moment to get the answer."""
+        """Stop; a client that is asking has a moment to get the answer."""
         if self._server is not None:
             self._server.close()
             with suppress(TimeoutError):

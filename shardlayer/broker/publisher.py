@@ -1,14 +1,14 @@
 """Publishes: one batcher per bundle of shards, each batch numbered and repeated until it is taken.
 
 A bundle is what one call can publish to: some of the shards of one server (`Broker.bundle_of`). So
-many callers with many rooms share few calls, and a slow or dead server delays no other. While a
-batch's fate is unknown it is sent again with the same number, which the server applies at most
-once; when the oldest publication in it has waited `publish_timeout`, its callers get
-ShardUnavailable, and so do in their turn those behind it.
+many callers with many rooms share few calls, and a slow or dead server delays no other. While it
+is unknown whether a batch was applied, it is sent again with the same number, which the server
+applies at most once. When the oldest publication in it has waited `publish_timeout`, its callers
+get ShardUnavailable. The callers behind it get it, too, when their time is over.
 
-Publications that must all be taken or none go as one parcel, which no batch divides. Whoever has
-parcels waits for all of them at once, so that smaller bundles would only be more calls: a parcel
-may go to shards of a widest bundle.
+If all of some publications must be taken or none, they go as one parcel, which no batch divides. A
+caller with parcels waits for all of them together, so smaller bundles would only mean more calls.
+That is why a parcel may go to the shards of a widest bundle.
 """
 
 from __future__ import annotations

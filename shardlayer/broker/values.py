@@ -28,7 +28,7 @@ class Outgoing(NamedTuple):
         group: The room or group.
         body: What `wire.pack_body` made of it.
         policy: What its group remembers.
-        mark: Where it comes from, if it may be published again by who reads on from there.
+        mark: Where it comes from, if a reader that goes on from there may publish it again.
         idempotency_key: Names it for an application that may publish it again; empty for none.
         for_all: Whether all nodes are told; it then belongs to no room, and `group` is EVERYBODY.
         preface: An entry (see wire.py) that nodes are told right before this one, and that no
@@ -137,16 +137,16 @@ class JoinRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinReply:
-    """Where a group stands for a node that joined it.
+    """The answer to a node that joined a group.
 
     Attributes:
         leased: Whether the node's lease still ran. If not, its other groups may be forgotten.
         position: The group's last offset; None if it keeps no history.
-        start: The offset behind which the answer begins: that of the position asked for, or if
-            something is missing there, the one before the oldest publication that is held.
+        start: The offset after which the answer begins: that of the position asked for, or if
+            something is missing there, the one before the oldest publication that is kept.
         recovered: Whether nothing is missing between the position asked for and `start`.
         publications: What comes after `start`, in order: a page, of at most `RECOVERY_LIMIT`
-            publications and of `max_bytes`. Who asks again at its end gets the next.
+            publications and of `max_bytes`. To get the next page, ask again with its end.
         mended: Whether the history held what the layer never puts there, and was removed.
         newest: The group's newest publication, whether the history still holds it or not, if that
             was asked for and there is one.

@@ -83,7 +83,7 @@ class GroupMembers:
     async def add(self, group: str, channel: str) -> None:
         """Make a channel of this node a member of a group; again prolongs it.
 
-        A call that fails or is cancelled leaves the membership as it is without it.
+        A call that fails or is cancelled changes nothing.
 
         Raises:
             ShardUnavailable: If the group could not be registered within `publish_timeout`.

@@ -6,9 +6,9 @@ place of its message, which is fetched when its turn comes. So what one writer s
 published, is received in that order.
 
 Both together are no more than the channel's capacity. A group's message that comes on top is
-missed. What is sent is refused in Redis, which is told, in steps of a tenth of the capacity, how
-many group messages wait here; one that was let in before Redis knew takes the place of the newest
-group message.
+missed. Redis refuses a message that is sent to a full channel. For that, Redis is told how many
+group messages wait here, in steps of a tenth of the capacity. A message that was let in before
+Redis knew takes the place of the newest group message.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ class Mailbox:
         capacity: Messages that may wait; a group's message that comes on top is missed.
         expiry: Seconds that a message may wait.
         fetch: Takes the oldest message from the channel's queue, or None.
-        restore: Puts back what was taken for a receiver that is gone, for receivers elsewhere; None
-            where there can be none: what was taken then waits here. Where there can be some, a
-            wake-up says only that the queue is to be looked at until it is empty.
+        restore: Puts a message back that was taken for a receiver that is gone, so that receivers
+            elsewhere get it. None if there can be none elsewhere: then the message waits here. If
+            there can be some, a wake-up only says: look into the queue until it is empty.
         pass_on: Called when a message may wait in the queue that there is no receiver for here, so
             that one elsewhere is woken.
         is_new: Whether nobody can have sent to the channel yet. Otherwise its queue is looked at
             first, and what waits there comes before everything else.
-        on_held: Called when it is to be told (see `tell`) how many group messages wait here.
-        hear: Called before something is taken, so that what was sent to the channel's groups by
-            then has its place, or has found none, if that can be known.
+        on_held: Called when Redis is to be told (see `tell`) how many group messages wait here.
+        hear: Called before something is taken. What was sent to the channel's groups until then
+            has its place afterwards, or has found none, if that can be known.
         clock: Tells the time in seconds.
 
     Attributes:

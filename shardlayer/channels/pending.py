@@ -1,7 +1,7 @@
 """What waits for one channel in one process: its groups' messages, and places of those sent to it.
 
-The line knows how many group messages it holds, and when that is to be told to who sends: in steps,
-so that a reader who keeps up, whose few messages come and go, is never told of.
+The line knows how many group messages it holds, and when senders are to be told of that: in steps.
+So for a reader that keeps up, whose few messages come and go, they are told nothing.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class PendingMessages:
             self._count(1)
 
     def pop(self) -> Waiting:
-        """Return who was first, and is in the line no more."""
+        """Return the first, which leaves the line."""
         waiting = self._places.popleft()
         if waiting.message is not None:
             self._count(-1)

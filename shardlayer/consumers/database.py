@@ -2,8 +2,8 @@
 
 Channels calls Django's `close_old_connections` before every message, as Django does around every
 request: a connection that failed, or that outlived CONN_MAX_AGE, must not be used again. Django's
-connections are thread-local, and an asynchronous consumer uses the database in the thread of
-`sync_to_async` (asynchronous ORM calls and `database_sync_to_async` go there too), so the call
+connections are thread-local. An asynchronous consumer uses the database in the thread of
+`sync_to_async` (asynchronous ORM calls and `database_sync_to_async` go there too). So the call
 costs a hop to that thread and back: more than all the rest of handling a message.
 
 What the hop would do can be seen from outside. Django tells of every connection that is opened
@@ -12,8 +12,8 @@ decides by plain attributes of the connection. So the event loop's thread reads 
 only if there is something to do in the thread that would be hopped to:
 
 - Reading them while another thread changes them is harmless. A connection that is due a moment
-  later is found before the next message, and one that is in use, or was just closed, is judged
-  again by Django itself, in its own thread.
+  later is found before the next message. One that is in use, or was just closed, is judged again by
+  Django itself, in its own thread.
 - Which thread `sync_to_async` uses for a consumer is asgiref's to decide: the one of the process,
   of a ThreadSensitiveContext, or of the `async_to_sync` that runs the loop. It does not change
   while the consumer runs, but only the hop itself can tell. Until a consumer's first hop every

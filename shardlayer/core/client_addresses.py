@@ -1,6 +1,6 @@
 """Which addresses count as one client.
 
-Whoever has one IPv6 address has the 2^64 of its network as well (RFC 6177), so these count as one.
+A client with one IPv6 address can use all 2^64 of its network (RFC 6177), so these count as one.
 A name for an IPv4 address in IPv6 (`::ffff:192.0.2.1`, RFC 4291 2.5.5.2) is that address.
 """
 

@@ -42,8 +42,8 @@ class Broadcast:
             compressed; None where that is not worth it. See compression.py.
         offsets: For each message its offset in the room's history, in ascending order; 0 for a
             message that has none. May be left empty if no message has one.
-        event_stream: What an embedder's sinks make of it, once for all of them, if there are such.
-            Not set at first, and nothing to whoever has no such sinks.
+        event_stream: What an application's own sinks make of it, once for all of them. Not set at
+            first, and unused if there are no such sinks.
     """
 
     __slots__ = ("compressed", "event_stream", "frames", "offsets", "texts")

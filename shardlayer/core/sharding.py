@@ -4,9 +4,10 @@ A name's shard is `fnv1a_64(name) % shards`: a published hash that any language 
 well over short names, and without Python's per-process seed.
 
 A shard's keys all carry one hash tag, so that a shard is one slot of a Redis Cluster and a script
-may touch several of its keys. CRC16 of the obvious tags `{0}`..`{31}` lies unevenly over the
-16,384 slots, so that one of four primaries would hold 12 shards and another 5; `hash_tags` looks
-for a short suffix with which shard i of n lands near the middle of the i-th n-th of the slots.
+may touch several of its keys. With the obvious tags `{0}`..`{31}`, CRC16 spreads the
+shards unevenly over the 16,384 slots: one of four primaries would hold 12 shards and another 5. So
+`hash_tags` looks for a short suffix that puts shard i near the middle of the i-th of n equal parts
+of the slots.
 """
 
 from __future__ import annotations
@@ -61,10 +62,10 @@ def slot_of(tag: str) -> int:
 def hash_tags(prefix: str, shards: int) -> tuple[str, ...]:
     """Return one hash tag per shard, without braces, such that their slots lie evenly.
 
-    Shard i's slot lies just above the middle of the i-th of `shards` equal parts of the slots: by
-    less than a sixteenth of a part, which is as near as the ranges of two, three … eight equal
-    primaries come to a middle that they do not divide. So such primaries hold equally many shards,
-    give or take one.
+    Shard i's slot lies just above the middle of the i-th of `shards` equal parts of the slots, by
+    less than a sixteenth of a part. With two to eight equal primaries, no border between their
+    ranges comes nearer to a middle, unless it is right there. So such primaries hold equally many
+    shards, give or take one.
     The result depends on nothing but the arguments: every process finds the same tags.
     """
     width = CLUSTER_SLOTS / shards

@@ -48,7 +48,7 @@ class Delivered(NamedTuple):
 
 
 class Tracer(Protocol):
-    """Keeps traces. What it raises is raised to who publishes, or ends a delivery: so nothing."""
+    """Keeps traces. It must raise nothing: that would reach the publisher, or end a delivery."""
 
     def publishing(self, rooms: Sequence[str]) -> PublishSpan | None:
         """Begin a span of publishing to rooms; None if no trace is under way here."""

@@ -41,8 +41,8 @@ class Arrived(NamedTuple):
 def told_apart(publication: Publication) -> Publication:
     """Return a publication whose room and excluded client are told apart, as it was heard or not.
 
-    What is heard comes with both in one name: to look at each name would cost all publications, so
-    it is done for one of no known room.
+    What is heard comes with both in one name. Looking at each name would slow all publications
+        down, so it is done only for a name that is no known room.
     """
     room, client = parted(publication.room)
     return publication._replace(room=room, exclude=client) if client else publication

@@ -1,7 +1,7 @@
 """What was sent to a name in the one of two ways that none of its members here takes.
 
-JSON publications go to sinks and Channels messages to channels, in one namespace. Whoever takes the
-other way reaches nobody, and would not learn of it.
+JSON publications go to sinks and Channels messages to channels, in one namespace. A sender that
+uses the other way reaches nobody, and would not learn of it.
 """
 
 from __future__ import annotations

@@ -52,9 +52,10 @@ class NodePresence:
         self.attendance.come(self._rooms.shard_of(attendee.room), attendee)
 
     def go(self, attendee: Attendee, *, at_once: bool = False) -> None:
-        """Have it known that somebody is in a room no more. O(1), and again is no error.
+        """Note that somebody has left a room. O(1); it may be called again.
 
-        After `presence_linger`, unless `at_once`: for who is somebody else now, and has not left.
+        It counts after `presence_linger`, or `at_once` for a client that has not left, but is
+        somebody else now.
         """
         shard = self._rooms.shard_of(attendee.room)
         self.attendance.go(shard, attendee, at_once=at_once)

@@ -1,6 +1,6 @@
 """What some rooms do beside delivering: keep their newest publication, or write seldom.
 
-A room without any of it has no such object, and pays for one look.
+A room that does neither has no such object, and costs one look.
 """
 
 from __future__ import annotations

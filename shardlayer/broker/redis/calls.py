@@ -161,9 +161,9 @@ def read_mark(source: str, value: bytes | None) -> Mark | None:
 
 
 def read_origin(time: bytes, source: bytes, place: bytes) -> tuple[float | None, Mark | None]:
-    """Return what an entry of a history says of when it was published, and where it came from.
+    """Return when an entry of a history was published, and where it came from, as it says itself.
 
-    None for what it does not say, or says as nobody does who is of the layer.
+    None for what it does not say, or says in a way in which the layer never writes it.
     """
     found = _TIME.fullmatch(time)
     at = None if found is None else TIMES_BEGIN + int(time) / 10
@@ -255,7 +255,7 @@ def await_messages(keys: ShardKeys, channels: Sequence[str], *, reader: str, wai
 
 
 def rouse(keys: ShardKeys, channel: str) -> Call:
-    """Return the call that wakes the next who waits for a channel, if a message does."""
+    """Return the call that wakes the next receiver that waits for a channel, if a message waits."""
     return Call(
         script("rouse"),
         [keys.queue(channel), keys.waiting(channel)],

@@ -38,8 +38,8 @@ async def close(redis: Redis) -> None:
 class CommandLink:
     """Sends commands to one server over one connection.
 
-    Nothing here is a coroutine: what is asked is written at once where there is a connection, in
-    the order of the calls, and what is returned is to be awaited.
+    Nothing here is a coroutine. If there is a connection, a command is written at once, in the
+    order of the calls. The caller awaits what is returned.
 
     Args:
         host: The server.

@@ -1,7 +1,7 @@
 """What is asked of a server on each new connection, before anything else is sent over it.
 
-Whether it can serve the layer, what it may have lost since it was last talked to, and whether other
-processes count its shards in the same way. It gets the scripts, too.
+The questions: can it serve the layer, what may it have lost since the last connection, and do other
+processes count its shards in the same way? It gets the scripts, too.
 """
 
 from __future__ import annotations

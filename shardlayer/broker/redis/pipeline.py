@@ -1,13 +1,13 @@
 """Commands to one server over one connection: written as they come, answered in their order.
 
-Nobody waits for the reply before theirs, no task is needed to write or to read: a command is
-written where it is put, and its reply is a future. What finds the connection idle leaves at once,
-so does the first of a turn of the event loop, and the others of the turn leave together. A command
-costs the client a third of the CPU that it costs through redis-py's pipeline, and arrives after one
-turn of the event loop instead of four.
+No caller waits for the reply to the command before its own, and no task is needed to write or to
+read: a command is written where it is put, and its reply is a future. A command that finds the
+connection idle leaves at once. So does the first of a turn of the event loop; the others of the
+turn leave together. A command costs the client a third of the CPU that it costs through redis-py's
+pipeline, and arrives after one turn of the event loop instead of four.
 
-The connection is judged once, when it is made: `Greet`. Who waits for that waits at one gate, and
-passes it in the order in which they came.
+The connection is judged once, when it is made: `Greet`. Callers that wait for that go on in the
+order in which they came.
 """
 
 from __future__ import annotations

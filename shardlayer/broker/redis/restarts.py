@@ -1,30 +1,31 @@
-"""Finds out what a server lost that was started again, or replaced, and whom that concerns.
+"""Finds out what a server that was started again, or replaced, has lost, and who must be told.
 
 Redis writes to its disk later than it answers, unless it is told to write at once, and a promoted
 replica may lack the last of what was acknowledged. Both then hold a *prefix* of what was written:
 an append-only file is a log in order, a snapshot and a replica are states that it went through.
 
-So a room that may have lost something goes on as it is, and is only never counted the same way
-again: its offsets leap into the next *generation*, 2^40 further on, and its `meta` says where the
-last one ended. That tells every position apart, for good and without anybody being asked:
+So a room that may have lost something goes on as it is, but no offset is given twice: its offsets
+leap into the next *generation*, 2^40 further on, and its `meta` says where the last one ended. So
+every position shows by itself whether it was lost, for good and without anybody being asked:
 
   in the generation that ended, at its end or before   nothing is missing: what follows is next
   in it, behind its end                                 that was lost: its member is told
   in a generation whose end is not known                its member is told
 
-A restart that lost nothing is therefore invisible. What is lost and nobody was at is known to its
-publisher alone. On each new connection it looks for its newest acknowledged batch on the bundles
-of the server: if that is there, so is all that it published before. If not, the server's *life* is
-marked as one that lost something, the ends of its rooms' generations count as not known, and all
-their members are told. So is a room whose node comes back with a position that the server lost.
+A restart that lost nothing is therefore invisible. If no member had a lost publication, only its
+publisher knows of it. On each new connection it looks for its newest acknowledged batch on the
+bundles of the server. If that is there, so is all that it published before. If not, the server's
+*life* is marked as one that lost something, the ends of its rooms' generations count as not known,
+and all their members are told. So is a room whose node comes back with a position that the server
+lost.
 
-A life is that of a run of the server which may have lost something. It is begun by whoever is
-connected first, before anything else is sent over that connection, so nobody is given an offset of
-the old generation. The rooms follow in whichever script touches them next.
+A life is a run of the server that may have lost something before. The process that is connected
+first begins it, before it sends anything else over that connection. So nobody is given an offset of
+the old generation. Each room follows when a script touches it next.
 
-(Rejected: a new epoch for each room, which told everybody of every restart, and sent all that was
-held once more. To stop publishing until all processes have said what they know: one that died with
-the server would have held up all.)
+(Rejected: a new epoch for each room, which told everybody of every restart, and sent again all that
+was kept. To stop publishing until all processes have said what they know: one that died with the
+server would have held up all.)
 """
 
 from __future__ import annotations

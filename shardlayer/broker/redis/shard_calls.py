@@ -1,7 +1,8 @@
 """Calls of scripts and commands for the shards on Redis.
 
-What fails for what a key holds is no outage. A key of a wrong type is removed, with what is not
-true without it, and the script is called once more; what still fails is raised as ScriptFailed.
+A call that fails because of what a key holds is no outage. A key of a wrong type is removed, with
+the keys that are wrong without it, and the script is called once more. If it fails again,
+ScriptFailed is raised.
 """
 
 from __future__ import annotations
