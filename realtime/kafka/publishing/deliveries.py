@@ -41,11 +41,12 @@ class DeliveryQueue(Generic[Item]):
         retry: The errors that waiting may mend; any other ends the queue and goes to `on_error`.
         name: Of its task.
         on_done: Called with each parcel that is delivered.
-        on_change: Called after `error` came or went.
+        on_change: Called after `error` came, or went with a success, with the error that was there
+            before: a success is the end of that one alone.
         on_error: Called with the error that ended it.
 
     Attributes:
-        error: Why the last try failed; None while all goes well.
+        error: Why the last try failed; None while all goes well, and while nothing waits.
     """
 
     def __init__(
@@ -55,10 +56,11 @@ class DeliveryQueue(Generic[Item]):
         retry: type[Exception] | tuple[type[Exception], ...],
         name: str,
         on_done: Callable[[Parcel[Item]], None],
-        on_change: Callable[[], None],
+        on_change: Callable[[Exception | None], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
         self.error: Exception | None = None
+        self._doubt: Exception | None = None  # the last error, when what waited was dropped
         self._deliver = deliver
         self._retry = retry
         self._name = name
@@ -99,9 +101,11 @@ class DeliveryQueue(Generic[Item]):
 
     async def _try(self) -> None:
         taken, items = self._next()
+        if not items:
+            self._drop(taken)
+            return
         try:
-            if items:
-                await self._deliver(items)
+            await self._deliver(items)
         except self._retry as error:
             self._set_error(error)
             await asyncio.sleep(self._backoff.failed())
@@ -112,6 +116,12 @@ class DeliveryQueue(Generic[Item]):
             if not parcel.slice.work.dropped:
                 self._on_done(parcel)
         self._set_error(None)
+
+    def _drop(self, taken: int) -> None:
+        """Let go of parcels of dropped partitions: whether the destination is back is unknown."""
+        for _ in range(taken):
+            self._parcels.popleft()
+        self._doubt, self.error = self.error or self._doubt, None
 
     def _next(self) -> tuple[int, list[Item]]:
         """Return how many parcels leave next, and their items without those dropped."""
@@ -126,7 +136,7 @@ class DeliveryQueue(Generic[Item]):
         return taken, items
 
     def _set_error(self, error: Exception | None) -> None:
-        changed = (self.error is None) != (error is None)
-        self.error = error
-        if changed or error is not None:
-            self._on_change()
+        before = self.error or self._doubt
+        self.error, self._doubt = error, None
+        if before is not None or error is not None:
+            self._on_change(before)

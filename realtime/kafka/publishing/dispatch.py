@@ -190,10 +190,14 @@ class Dispatch:
         taken.work.advance()
         self._on_done(taken)
 
-    def _queue_changed(self) -> None:
+    def _queue_changed(self, before: Exception | None) -> None:
         errors = [queue.error for queue in self._queues() if queue.error is not None]
-        _tell(self._redis, [error for error in errors if isinstance(error, ShardUnavailable)])
-        _tell(self._kafka, [error for error in errors if isinstance(error, KafkaError)])
+        for outage, kind in ((self._redis, ShardUnavailable), (self._kafka, KafkaError)):
+            present = [error for error in errors if isinstance(error, kind)]
+            if present:
+                outage.failed(reason_of(present[0]), advice=advice_on(present[0]))
+            elif isinstance(before, kind):
+                outage.over()
         self._on_change()
 
     def _queues(self) -> Iterable[DeliveryQueue[Any]]:
@@ -212,10 +216,3 @@ class MakeDispatch(Protocol):
 def _began(record: Any) -> float:
     """Return a record's timestamp in seconds since 1970; it has -1 if its producer told none."""
     return float(record.timestamp) / 1000
-
-
-def _tell(outage: Outage, errors: Sequence[Exception]) -> None:
-    if errors:
-        outage.failed(reason_of(errors[0]), advice=advice_on(errors[0]))
-    else:
-        outage.over()

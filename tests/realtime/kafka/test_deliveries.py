@@ -51,15 +51,21 @@ class World:
         self.works = [PartitionWork(TopicPartition("events", number)) for number in range(2)]
         self.done: list[Parcel[int]] = []
         self.states: list[Exception | None] = []
+        self.over: list[Exception | None] = []  # what was wrong before each of these
         self.errors: list[BaseException] = []
         self.line: DeliveryQueue[int] = DeliveryQueue(
             self.destination.deliver,
             retry=Away,
             name="test",
             on_done=self.done.append,
-            on_change=lambda: self.states.append(self.line.error),
+            on_change=self.changed,
             on_error=self.errors.append,
         )
+
+    def changed(self, before: Exception | None) -> None:
+        """Note what the line is told to have become."""
+        self.states.append(self.line.error)
+        self.over.append(before)
 
     def put(self, *items: int, work: int = 0) -> Parcel[int]:
         """Queue items of a partition."""
@@ -129,14 +135,22 @@ async def test_dropped_partition_is_not_sent_again(world: World) -> None:
     assert world.done == [kept]
 
 
-async def test_nothing_left_ends_the_outage(world: World) -> None:
-    """A line whose parcels were all dropped has nothing to fail with."""
-    world.destination.failure = Away()
+async def test_nothing_left_is_no_success(world: World) -> None:
+    """Of parcels that were all dropped nobody learns anything; the next one ends the outage."""
+    world.destination.failure = away = Away()
     world.put(1)
     await until(lambda: world.line.error is not None)
     world.works[0].dropped = True
     await until(lambda: world.line.error is None)
     assert world.done == []
+    assert None not in world.states
+    world.destination.failure = None
+    world.put(2, work=1)
+    await until(lambda: world.done)
+    assert (world.states[-1], world.over[-1]) == (None, away)
+    world.put(3, work=1)
+    await until(lambda: len(world.done) == 2)
+    assert world.states.count(None) == 1
 
 
 async def test_other_errors_are_told(world: World) -> None:
