@@ -39,11 +39,12 @@ class PauseNotes:
     ) -> Iterator[PartitionWork]:
         """Note which partitions are paused; yield the work of those that have to be committed.
 
-        Not of one that has not begun: what is committed says from where it may.
+        Not of one of which nothing was taken: it may be held until its marks are known, and what
+        is committed says whether another reader may begin without them.
         """
         for partition in sorted(paused ^ self._noted):
             one = work.get(partition)
-            if one is not None and one.begin is not None and one.begin >= 0:
+            if one is not None and one.end is not None:
                 self._noted ^= {partition}
                 yield one
 

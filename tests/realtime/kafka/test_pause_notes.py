@@ -14,13 +14,15 @@ def test_only_what_has_begun_is_noted() -> None:
     """What is committed of another says from where it may begin, and stays as it is."""
     work = {partition: PartitionWork(partition) for partition in (FIRST, SECOND)}
     work[FIRST].begin = 7
+    work[FIRST].take(end=8, records=1, size=1, rooms=["a"])
+    work[SECOND].begin = 0  # seen before its records, for which it is held
     notes = PauseNotes(lambda: "member-1")
     assert list(notes.changed({FIRST, SECOND}, work)) == [work[FIRST]]
     assert is_paused_by(notes.text(FIRST), "member-1")
     assert not is_paused_by(notes.text(FIRST), "member-2")
     assert notes.text(SECOND) == ""
 
-    work[SECOND].begin = 0
+    work[SECOND].take(end=1, records=1, size=1, rooms=["a"])
     assert list(notes.changed({SECOND}, work)) == [work[FIRST], work[SECOND]]
     assert notes.text(FIRST) == ""
     assert list(notes.changed({SECOND}, work)) == []
