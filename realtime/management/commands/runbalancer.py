@@ -29,6 +29,12 @@ class Command(LastingCommand):
             reserve=settings.ws_reserved_connections,
         )
 
+    def check(self, *args: Any, **options: Any) -> None:
+        """Check nothing: Django's checks ask Redis, of which a balancer needs nothing.
+
+        It reads its own settings, and a wrong one ends it. `--skip-checks` is taken all the same.
+        """
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the balancer."""
         logging.basicConfig(level=logging.INFO)  # where the project's LOGGING says nothing
