@@ -76,10 +76,16 @@ class Compression:
             broadcast.compressed = b"".join(frames)
 
 
-def apart(sinks: Sequence[SinkT]) -> tuple[list[SinkT], list[SinkT]]:
-    """Return the sinks that take compressed frames, and the others, each in order."""
+def apart(sinks: Sequence[SinkT]) -> tuple[list[SinkT], list[SinkT], int]:
+    """Return the sinks that take compressed frames, and the others, each in order.
+
+    Behind some of the others, which stand before a sink (gate.py), is one that will be given the
+    compressed frames all the same: the last value says how many.
+    """
+    behind = 0
     try:
         which = list(map(_compression_of, sinks))
     except AttributeError:  # a gate, or a sink of another server
         which = [getattr(sink, "compression", None) for sink in sinks]
-    return list(compress(sinks, which)), list(compress(sinks, map(not_, which)))
+        behind = sum(getattr(sink, "hides_compression", False) for sink in sinks)
+    return list(compress(sinks, which)), list(compress(sinks, map(not_, which))), behind

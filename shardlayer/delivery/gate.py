@@ -35,10 +35,12 @@ class Gate:
     whole epoch, which the room will then come to by a reset. The member knows of it already.
 
     Attributes:
+        hides_compression: Whether the sink behind it takes compressed frames. To a gate itself
+            they are not sent: it has to see the broadcast.
         skips: Whether something was skipped, so that the gate must not be opened.
     """
 
-    __slots__ = ("_floor", "_held", "_room", "_sink", "_size", "skips")
+    __slots__ = ("_floor", "_held", "_room", "_sink", "_size", "hides_compression", "skips")
 
     def __init__(self, room: LocalRoom, sink: Sink) -> None:
         self._room = room
@@ -46,6 +48,7 @@ class Gate:
         self._held: list[tuple[Broadcast, Position | None]] | None = []
         self._size = 0  # bytes of frames in _held
         self._floor: Position | None = None
+        self.hides_compression = getattr(sink, "compression", None) is not None
         self.skips = False
 
     def write(self, broadcast: Broadcast) -> None:

@@ -529,12 +529,13 @@ class Hub:
         if broadcast.compressed is None:
             self._write(room, writers, broadcast, broadcast.frames)
             return
-        compressing, plain = apart(writers)
+        compressing, plain, behind_gates = apart(writers)
         self._write(room, compressing, broadcast, broadcast.compressed)
         if plain:
             self._write(room, plain, broadcast, broadcast.frames)
         saved = len(broadcast.frames) - len(broadcast.compressed)
-        self.saved_bytes += len(compressing) * saved
+        self.saved_bytes += (len(compressing) + behind_gates) * saved
+        self.written_bytes -= behind_gates * saved
 
     def _write(
         self, room: LocalRoom, writers: Sequence[Sink], broadcast: Broadcast, frames: bytes

@@ -122,6 +122,6 @@ def test_sinks_are_told_apart() -> None:
     plain, first, second = RecordingSink(), CompressingSink(), CompressingSink()
     unasked = CompressingSink()
     unasked.compression = None  # type: ignore[assignment]
-    assert apart([first, plain, unasked, second]) == ([first, second], [plain, unasked])
-    assert apart([first, unasked]) == ([first], [unasked])
-    assert apart([]) == ([], [])
+    assert apart([first, plain, unasked, second]) == ([first, second], [plain, unasked], 0)
+    assert apart([first, unasked]) == ([first], [unasked], 0)
+    assert apart([]) == ([], [], 0)

@@ -83,8 +83,9 @@ def test_members_get_what_they_take() -> None:
     assert hub.delivered == 9
     saved = sum(map(len, plain.sent)) * 2 - sum(map(len, first.sent + second.sent))
     assert saved > 0
-    # Of the first broadcast, which gates wrote, the hub knows only what it would have been.
-    assert hub.saved_bytes == len(plain.sent[1]) * 2 - len(first.sent[1] + second.sent[1])
+    assert hub.saved_bytes == saved  # what went through gates too
+    everything = first.sent + second.sent + plain.sent
+    assert hub.written_bytes == sum(map(len, everything))
 
 
 def test_few_are_not_worth_it() -> None:
