@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from realtime.clients.protocol.parsing import MAX_ID
+from realtime.clients.protocol.parsing import is_position
 from shardlayer import Broadcast, Position
 
 COMMENT: Final = b":\n\n"
@@ -82,7 +82,8 @@ def format_position(at: Position | None) -> str:
 def parse_positions(text: str, rooms: int) -> list[Position | None]:
     """Return what an id says of so many rooms; None for all of them if it is no such id.
 
-    It was the server's, but whoever sends it back may have written it.
+    It was the server's, but whoever sends it back may have written it. Offset 0 without an epoch is
+    before everything; any other offset is one of an epoch, or of nothing.
     """
     nothing: list[Position | None] = [None] * rooms
     parts = text.split(",", rooms) if len(text) <= rooms * (MAX_POSITION + 1) else []
@@ -91,9 +92,10 @@ def parse_positions(text: str, rooms: int) -> list[Position | None]:
     found: list[Position | None] = []
     for part in parts:
         match = _position(part)
-        if part != NOWHERE and (match is None or int(match[1]) > MAX_ID):
+        at = None if match is None else Position(int(match[1]), match[2])
+        if part != NOWHERE and (at is None or not is_position(at)):
             return nothing
-        found.append(None if match is None else Position(int(match[1]), match[2]))
+        found.append(at)
     return found
 
 

@@ -40,6 +40,13 @@ MAX_KEY: Final = 64  # characters
 MAX_PERSON: Final = 255  # characters
 
 
+def is_position(at: Position) -> bool:
+    """Tell whether there may be such a place: only the one before everything has no epoch."""
+    if at.offset and not at.epoch:
+        return False
+    return 0 <= at.offset <= MAX_ID and len(at.epoch) <= MAX_EPOCH
+
+
 def parse(text: str, *, limit: int, rooms: int = 0, own: Container[str] = frozenset()) -> Command:
     """Return the command in a text frame of at most `limit` bytes of UTF-8.
 
@@ -227,9 +234,9 @@ def _wanted(body: dict[str, Any]) -> Wanted:
         return Wanted(room=room, token=token)
     if type(offset) is not int or not 0 <= offset <= MAX_ID:
         raise ProtocolError("bad_request", f"An offset is a whole number 0 to {MAX_ID}.")
-    if not isinstance(epoch, str) or len(epoch) > MAX_EPOCH:
+    if not isinstance(epoch, str) or not is_position(at := Position(offset, epoch)):
         raise ProtocolError("bad_request", "An offset goes with the epoch that it came with.")
-    return Wanted(room=room, since=Position(offset=offset, epoch=epoch), token=token)
+    return Wanted(room=room, since=at, token=token)
 
 
 def _listed(bodies: Sequence[object]) -> tuple[Wanted | Refused, ...]:

@@ -133,6 +133,7 @@ def test_without_an_id(text: str) -> None:
         (',"subscribe":{"room":"a","offset":-1,"epoch":"e"}', "bad_request"),
         (',"subscribe":{"room":"a","offset":true,"epoch":"e"}', "bad_request"),
         (',"subscribe":{"room":"a","offset":1,"epoch":1}', "bad_request"),
+        (',"subscribe":{"room":"a","offset":1,"epoch":""}', "bad_request"),
         (f',"subscribe":{{"room":"a","offset":1,"epoch":"{"e" * 65}"}}', "bad_request"),
         (',"subscribe":[]', "bad_request"),
         (',"subscribe":["a"]', "bad_request"),
