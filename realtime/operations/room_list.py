@@ -87,7 +87,11 @@ async def arooms(
         await index.refresh(LOOK)
     if with_rates and all(room.rate is None for room in index.rooms.values()):
         await asyncio.sleep(FRESH)
-        await index.refresh(FRESH)
+        index.expire()  # after a long round it would not be due for long, and no rate be known
+        await index.refresh(LOOK)
+        while index.is_looking:
+            await index.refresh(LOOK)
+            await asyncio.sleep(0)  # another thread may be at it
     chosen = await asyncio.to_thread(
         index.select, prefix=prefix, shard=shard, sort=sort, page=1, size=limit
     )

@@ -152,6 +152,15 @@ class RoomIndex:
         """Seconds since the last round came to its end; None before that."""
         return self._clock() - self._ended if self.is_whole else None
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether a round is under way: it goes on with the next `refresh`."""
+        return self._round is not None
+
+    def expire(self) -> None:
+        """Have the next `refresh` begin a round, however long the last one took."""
+        self._next = float("-inf")
+
     async def refresh(self, budget: float) -> None:
         """Look at rooms, unless what is known is fresh, for about `budget` seconds.
 
