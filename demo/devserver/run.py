@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import shutil
 import time
@@ -26,9 +27,9 @@ from demo.embedded.ports import is_free
 from demo.embedded.private import make_private_folder, password_of
 
 VAR = Path("var")
-UP_TIMEOUT = 30.0  # seconds for a part to come up
+SLOW = 30.0  # seconds after which it is told that a part is not up yet, and what it said so far
 POLL_INTERVAL = 0.05  # seconds
-LOG_LINES = 10  # of a part that did not come up
+LOG_LINES = 10  # of a part that ended, or is slow
 
 INFRASTRUCTURE = ("redis", "kafka")  # need no database, so they start before it is ready
 
@@ -37,7 +38,8 @@ def run(environ: Mapping[str, str]) -> NoReturn:
     """Start everything in the Procfile and watch it until a signal's exception ends this.
 
     Raises:
-        DevServerError: A port is taken, or a part did not come up. Nothing is left running.
+        DevServerError: A port is taken, or a part ended while it started. Nothing is left
+            running.
     """
     commands = read_procfile(environ)
     make_private_folder(VAR)
@@ -96,33 +98,36 @@ def _start(plan: Plan, supervisor: Supervisor, environ: Mapping[str, str]) -> st
     steps.begin("live data")
     for name in plan.started:
         if plan.port_of(name) is not None:
-            _wait(supervisor, name, functools.partial(is_up, plan, name), logs=[name])
+            wait_for(supervisor, name, functools.partial(is_up, plan, name), logs=[name])
             steps.done(name, f"{HOST}:{plan.port_of(name)}")
     through = [name for name in ("feed", "pool") if name in plan.started]
-    _wait(supervisor, "live data", functools.partial(gets_live_data, plan), logs=through)
+    wait_for(supervisor, "live data", functools.partial(gets_live_data, plan), logs=through)
     steps.done("live data", f"feed -> Kafka -> pool -> Redis -> {len(plan.workers)} workers")
     url = plan.url
     login = " (demo login: admin / admin)" if prepared.demo_admin else ""
     return f"\nReady: {url}/\nAdmin: {url}/admin/{login}\nLogs:  {LOGS}/*.log; Ctrl-C stops all."
 
 
-def _wait(
+def wait_for(
     supervisor: Supervisor, what: str, up: Callable[[], bool], *, logs: Iterable[str]
 ) -> None:
     """Wait until something is up, and meanwhile see whether any part ends.
 
+    There is no limit: whoever starts it sees that it hangs, and a busy machine is no fault. After
+    SLOW it is told once, with the last lines of the parts named in `logs`.
+
     Raises:
-        DevServerError: With the last lines of the part that ended, or, when it takes longer
-            than UP_TIMEOUT, of the parts named in `logs`.
+        DevServerError: With the last lines of the part that ended.
     """
-    deadline = time.monotonic() + UP_TIMEOUT
+    told_at = time.monotonic() + SLOW
     while not up():
         for part in supervisor.states():
             if part.ended:
                 raise DevServerError(f"{part.name} ended by itself.{last_lines(part.name)}")
-        if time.monotonic() > deadline:
+        if time.monotonic() > told_at:
+            told_at = math.inf
             shown = "".join(last_lines(name) for name in logs)
-            raise DevServerError(f"{what} did not come up within {UP_TIMEOUT:.0f} s.{shown}")
+            say(f"  {what} is not up after {SLOW:.0f} s; Ctrl-C ends it.{shown}")
         time.sleep(POLL_INTERVAL)
 
 
