@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from io import StringIO
@@ -18,6 +19,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
+from demo.embedded.ports import LOOPBACK
 from realtime import publish
 from realtime.management.looking_command import HOME_AND_CLEAR
 from realtime.management.subcommands.registry import SUBCOMMANDS
@@ -111,6 +113,20 @@ def test_dead_redis_is_one_line_and_never_zero(name: str) -> None:
         call_command("realtime", name, stdout=out)
     assert "\n" not in str(failed.value)
     assert "0 workers" not in out.getvalue()
+
+
+@pytest.mark.parametrize("name", ["nodes", "kafka"])
+def test_silent_server_among_others_is_exit_code_1(
+    name: str, settings: Settings, redis_server: EmbeddedValkey
+) -> None:
+    """What the others know is shown; who relies on the list hears that it may not be all."""
+    with socket.create_server((LOOPBACK, 0)) as silent:  # takes connections, and answers nothing
+        address = f"redis://{LOOPBACK}:{silent.getsockname()[1]}"
+        settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url, address])
+        settings.REALTIME = {"CHECK_TIMEOUT": 1.0}
+        with pytest.raises(CommandError, match=address) as failed:
+            call_command("realtime", name, stdout=StringIO())
+    assert failed.value.returncode == 1
 
 
 @pytest.mark.usefixtures("dead_layer")
