@@ -54,16 +54,20 @@ def test_client_follows_a_room(site: ClientSite) -> None:
 
         async def publish_until_heard() -> str:
             heard = asyncio.create_task(asyncio.to_thread(read))
-            async with asyncio.timeout(PATIENCE), site.client() as client:
+            # The program has to start first.
+            async with asyncio.timeout(2 * PATIENCE), site.client() as client:
                 while not heard.done():
-                    await client.publish("orders", {"pk": 7})
+                    await client.publish("orders", {"pk": 7}, retry_for=PATIENCE)
                     await asyncio.wait([heard], timeout=0.2)
                 return heard.result()
 
-        try:
-            room, offset, *_ = asyncio.run(publish_until_heard()).split()
-        finally:
-            program.terminate()
+        async def hear() -> str:
+            try:
+                return await publish_until_heard()
+            finally:
+                program.terminate()  # or the thread that reads would be waited for in vain
+
+        room, offset, *_ = asyncio.run(hear()).split()
     assert room == "orders"
     assert int(offset) > 0
 

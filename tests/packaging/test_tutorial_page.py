@@ -144,19 +144,29 @@ class Reader:
         admin = self.people.open(f"{url}admin/")
         admin.fill("#id_username", "ada")
         admin.fill("#id_password", "secret")
-        admin.click("[type=submit]")
+        submit(admin, "[type=submit]")
         admin.goto(f"{url}admin/shop/order/add/")
         admin.fill("#id_article", "Coffee")
-        admin.click("[name=_continue]")
+        submit(admin, "[name=_continue]")
         self.shows("Coffee: new")
         admin.fill("#id_status", "paid")
-        admin.click("[name=_continue]")
+        submit(admin, "[name=_continue]")
         self.shows("Coffee: paid")
 
     def shows(self, *rows: str) -> None:
         """Wait until the page, which nobody loads again, shows these orders."""
         assert self.page is not None
         expect(self.page.locator("li")).to_have_text(list(rows), timeout=PATIENCE)
+
+
+def submit(page: Page, button: str) -> None:
+    """Send a form, and wait for the page that answers it.
+
+    The row of an order is shown to others before its form's answer is: what is typed meanwhile
+    would go into the old page.
+    """
+    with page.expect_navigation(timeout=PATIENCE):
+        page.click(button)
 
 
 def test_stranger_gets_a_live_page(

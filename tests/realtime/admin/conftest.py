@@ -10,12 +10,13 @@ from pytest_django import Settings
 from demo.embedded import EmbeddedValkey
 from tests.realtime.admin.staff import make_staff
 from tests.realtime.conftest import channel_layers
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
 def redis_of_admin(settings: Settings, redis_server: EmbeddedValkey) -> None:
     """A layer on a real server without rooms."""
-    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], publish_timeout=0.5)
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], publish_timeout=PATIENCE)
 
 
 @pytest.fixture
