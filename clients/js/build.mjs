@@ -18,10 +18,10 @@ const STATIC = join(HERE, "../../realtime/static/realtime");
 
 /** Members that only the client's own files call, and no browser or protocol has: they get short names. */
 const INTERNAL = [
-  "abandon", "accept", "ask", "beat", "check", "complete", "dataAge", "deliveries", "fail", "fetchesToken",
-  "forget", "heard", "hold", "interval", "joinAll", "leave", "mayRenewToken", "onDead", "onEnd", "onError",
-  "onLag", "onMessage", "onReady", "overhear", "pongLate", "putOut", "ready", "refuse", "renewToken", "settle",
-  "start", "stop", "tell", "timer",
+  "abandon", "accept", "ask", "beat", "check", "complete", "dataAge", "deliveries", "emit", "fail",
+  "fetchesToken", "forget", "heard", "hearsErrors", "hold", "interval", "joinAll", "leave", "mayRenewToken",
+  "onDead", "onEnd", "onError", "onLag", "onMessage", "onReady", "overhear", "patience", "pongLate", "putOut",
+  "ready", "refuse", "renewSignIn", "renewToken", "settle", "start", "stop", "tell",
 ];
 
 /** Each a way into the package of its own; what it is for comes from the application. */

@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from tests.browser.recorder import NOTE_WAITS, RecordingClient
 from tests.browser.scripted import ScriptedServer, subscribed
+from tests.browser.visitors import Visitors
 
 
 def join_at(offset: int, *publications: int, **more: Any) -> Any:
@@ -235,6 +236,29 @@ def test_a_refused_room_is_over(tab: Page) -> None:
     server.close(1012)
     tab.wait_for_function("told.states.length === 5")
     assert [each["room"] for each in server.commands[-1]["subscribe"]] == ["r"]
+
+
+def test_a_refused_room_that_nobody_listens_for(tab: Page, visitors: Visitors) -> None:
+    """The console has the reason; not where somebody listens."""
+    visitors.expected.append("Room unheard: Not yours. (forbidden)")
+
+    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
+        error = {"code": "forbidden", "message": "Not yours."}
+        items = [{"room": each["room"], "error": error} for each in command["subscribe"]]
+        server.say(id=command["id"], subscribed=items)
+
+    ScriptedServer(tab, answer)
+    with tab.expect_console_message(lambda each: each.type == "warning") as warning:
+        tab.evaluate(
+            """async () => {
+              const { RealtimeClient } = await import("/static/realtime/client.js");
+              const client = new RealtimeClient("/ws/");
+              client.subscribe("heard", () => {}).addEventListener("error", () => {});
+              client.subscribe("unheard", () => {});
+              client.connect();
+            }"""
+        )
+    assert warning.value.text == "Room unheard: Not yours. (forbidden)"
 
 
 def test_an_unavailable_room_is_asked_again(tab: Page) -> None:

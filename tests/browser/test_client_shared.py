@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, WebSocket
+from playwright.sync_api import Browser, Page, WebSocket
 
 from shardlayer import ShardedChannelLayer
 from tests.browser.recorder import RecordingClient
@@ -105,6 +105,24 @@ def test_other_people_have_their_own(open_tab: Open, sockets: Sockets) -> None:
     for client in clients:
         client.wait("live", 0)
     assert len(sockets.opened) == 2
+
+
+def test_a_private_window_has_its_own(
+    open_tab: Open, workers: Workers, sockets: Sockets, browser: Browser
+) -> None:
+    """The browser keeps its channels and locks apart, whatever the page says."""
+    first = follower(open_tab(), "chat.s2")
+    first.wait("live", 0)
+    with browser.new_context() as context:
+        page = context.new_page()
+        sockets.watch(page)
+        page.goto(f"{workers.first.url}health/live")
+        second = follower(page, "chat.s2")
+        second.wait("live", 0)
+        assert len(sockets.opened) == 2
+        second.publish("chat.s2", "both get it")
+        second.wait("live", 1)
+        first.wait("live", 1)
 
 
 def test_a_tab_that_comes_later_gets_the_past(open_tab: Open) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from tests import tools
 from tests.javascript.conftest import PACKAGE, run
@@ -46,6 +47,24 @@ def test_exports_exist(node: str) -> None:
     for target in exports.values():
         for path in [target] if isinstance(target, str) else target.values():
             assert (PACKAGE / path).is_file(), path
+
+
+def declared(name: str) -> set[str]:
+    """Return the values that a file of types declares."""
+    types = (PACKAGE / "types" / f"{name}.d.ts").read_text()
+    return set(re.findall(r"^export (?:const|function|class) (\w+)", types, re.M))
+
+
+def test_types_declare_what_is_exported(node: str) -> None:
+    """Each file exports the names that its types declare, and no other."""
+    run(node, "build.mjs", "dist")
+    for name in ("client", "element", *FRAMEWORKS):
+        built = (PACKAGE / "dist" / f"{name}.js").read_text()
+        (exported,) = re.findall(r"export\s?\{([^}]*)\}", built)
+        assert {each.split(" as ")[-1] for each in exported.split(",")} == declared(name), name
+    script = (PACKAGE / "dist" / "client.iife.js").read_text()
+    (shown,) = re.findall(r"\.Shardlayer=\{([^}]*)\}", script)
+    assert {each.split(":")[0] for each in shown.split(",")} == declared("client")
 
 
 def test_package_loads_without_a_page(node: str) -> None:

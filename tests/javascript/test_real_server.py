@@ -28,5 +28,5 @@ def test_client_survives_kills_cuts_and_refusals(node: str, tmp_path: Path) -> N
             REAL_SERVER=json.dumps(real),
             PATH=os.environ["PATH"],
         )
-    assert "\n# pass 3\n" in output
+    assert "\n# pass 4\n" in output
     assert "\n# fail 0\n" in output

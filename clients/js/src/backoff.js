@@ -23,6 +23,9 @@ export function backoffDelay(attempt, random = Math.random) {
   return random() * Math.min(BACKOFF_CAP, BACKOFF_BASE * 2 ** attempt);
 }
 
+/** @param {number} wait Milliseconds. */
+export const sleep = (wait) => new Promise((resolve) => setTimeout(resolve, wait));
+
 /**
  * How long to wait because a server that is stopped says so; `null` if it says nothing of use.
  * @param {unknown} delay Milliseconds, as the server sent them.

@@ -13,9 +13,10 @@
 
 import { backoffDelay, returnDelay } from "./backoff.js";
 import { Connection } from "./connection.js";
+import { Emitter } from "./emitter.js";
 import { Lag } from "./lag.js";
 import { loadShared, loadSse } from "./parts.js";
-import { RealtimeError, websocketUrl } from "./protocol.js";
+import { RealtimeError, offline, serverError, websocketUrl } from "./protocol.js";
 import { newKey, sendUntilTaken } from "./publishing.js";
 import { Resuming } from "./resuming.js";
 import { Rooms } from "./rooms.js";
@@ -65,7 +66,7 @@ const LATER_ATTEMPT = 5;
  * whichever rooms), `error` (detail: a RealtimeError that no promise carries: a room or a token
  * refused, an unreadable frame).
  */
-export class RealtimeClient extends EventTarget {
+export class RealtimeClient extends Emitter {
   /** @type {Readonly<Status>} */
   #status = { state: "offline", lag: 0, retryAt: null, final: true, reason: "", transport: "websocket" };
   /** @type {Connection | null} */
@@ -77,7 +78,8 @@ export class RealtimeClient extends EventTarget {
   /** @type {typeof import("./sse.js") | null} */
   #sse = null;
   #wanted = false;
-  #listening = new AbortController();
+  /** @type {AbortController | undefined} */
+  #listening;
   #attempt = 0;
   /** Attempts since the last one that came to be live. */
   #failures = 0;
@@ -106,10 +108,7 @@ export class RealtimeClient extends EventTarget {
       this.#become({ state: behind ? "behind" : "live", lag });
     });
     this.#resuming = new Resuming(options.random);
-    this.#rooms = new Rooms({
-      connection: () => this.#connection,
-      emit: (type, detail) => this.#emit(type, detail),
-    });
+    this.#rooms = new Rooms(this, () => this.#connection);
   }
 
   /** @returns {Readonly<Status>} */
@@ -248,7 +247,7 @@ export class RealtimeClient extends EventTarget {
 
   /** @param {object} command */
   async #request(command) {
-    if (this.#connection === null) throw new RealtimeError("offline", "Not connected.");
+    if (this.#connection === null) throw offline();
     return this.#connection.request(command);
   }
 
@@ -260,13 +259,13 @@ export class RealtimeClient extends EventTarget {
     await null; // so that `connect()` may follow in the same turn
     for (;;) {
       while (!this.#connection?.ready) {
-        if (!this.#wanted) throw new RealtimeError("offline", "Not connected.");
+        if (!this.#wanted) throw offline();
         await new Promise((resolve) => this.addEventListener("state", resolve, { once: true }));
       }
       try {
         return await this.#request(command);
-      } catch (error) {
-        if (!(error instanceof RealtimeError && error.code === "lost")) throw error;
+      } catch (/** @type {any} */ error) {
+        if (error.code !== "lost") throw error;
       }
     }
   }
@@ -297,7 +296,7 @@ export class RealtimeClient extends EventTarget {
       onReady: () => this.#joinAll(),
       onMessage: (message) => this.#receive(message),
       onLag: (lag) => this.#lag.pongLate(lag),
-      onError: (error) => this.#emit("error", error),
+      onError: (error) => this.emit("error", error),
       onEnd: (reason, comeBack, later) => {
         if (!comeBack) return this.#stop(reason);
         this.#release();
@@ -320,7 +319,7 @@ export class RealtimeClient extends EventTarget {
   /** @param {string} reason */
   #stop(reason) {
     this.#wanted = false;
-    this.#listening.abort();
+    this.#listening?.abort();
     clearTimeout(this.#retryTimer);
     this.#connection?.close();
     this.#shared?.end();
@@ -340,7 +339,7 @@ export class RealtimeClient extends EventTarget {
   async #joinAll() {
     const connection = this.#connection;
     await this.#rooms.joinAll();
-    if (connection === null || connection !== this.#connection) return;
+    if (!connection || connection !== this.#connection) return;
     this.#stableTimer = setTimeout(() => (this.#attempt = 0), STABLE_AFTER);
     this.#resuming.start(async () => (await connection.request({ note: {} })).note);
     this.#failures = this.#transport === "sse" ? FAILURES_OF_WEBSOCKETS : 0;
@@ -349,28 +348,29 @@ export class RealtimeClient extends EventTarget {
 
   /** @param {any} message A push, or what answers no command: an error, rooms of the URL (id 0). */
   #receive(message) {
-    if (message.subscribed !== undefined) {
-      for (const reply of [message.subscribed].flat()) this.#rooms.accept(reply);
-    } else if (message.overheard !== undefined) {
-      this.#rooms.overhear(message.overheard); // the answer to another tab
-    } else if (message.error !== undefined) {
-      this.#emit("error", new RealtimeError(message.error.code, message.error.message));
-    } else if (message.reconnect !== undefined) {
-      this.#returnIn = returnDelay(message.reconnect.after_ms);
-    } else if (message.renew !== undefined) {
-      void this.#connection?.renew();
-    } else if (message.unsubscribed !== undefined) {
-      this.#rooms.putOut(message.room, message.unsubscribed.code);
-    } else if (message.announcement !== undefined) {
-      this.#emit("announcement", { data: message.announcement });
+    const { room, subscribed, overheard, error, reconnect, renew, unsubscribed, announcement } = message;
+    if (subscribed) {
+      for (const reply of [subscribed].flat()) this.#rooms.accept(reply);
+    } else if (overheard) {
+      this.#rooms.overhear(overheard); // the answer to another tab
+    } else if (error) {
+      this.emit("error", serverError(error));
+    } else if (reconnect) {
+      this.#returnIn = returnDelay(reconnect.after_ms);
+    } else if (renew) {
+      void this.#connection?.renewSignIn();
+    } else if (unsubscribed) {
+      this.#rooms.putOut(room, unsubscribed.code);
+    } else if (announcement !== undefined) {
+      this.emit("announcement", { data: announcement });
     } else if (message.reset !== undefined) {
       this.#rooms.reset(message);
-    } else if (message.presence !== undefined) {
+    } else if (message.presence) {
       this.#rooms.presence(message);
     } else if (!("data" in message)) {
       if (message.offset !== undefined) this.#rooms.push(message);
     } else {
-      const sent = this.#options.sentAt?.(message.data, message.room);
+      const sent = this.#options.sentAt?.(message.data, room);
       if (sent !== undefined) this.#lag.dataAge(Date.now() - sent);
       this.#rooms.push(message);
     }
@@ -379,11 +379,6 @@ export class RealtimeClient extends EventTarget {
   /** @param {Partial<Status>} change */
   #become(change) {
     this.#status = Object.freeze({ ...this.#status, ...change, transport: this.#transport });
-    this.#emit("state", this.#status);
-  }
-
-  /** @param {string} type @param {unknown} detail */
-  #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    this.emit("state", this.#status);
   }
 }

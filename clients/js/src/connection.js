@@ -9,6 +9,7 @@ import {
   RealtimeError,
   SIGNED_OUT_CLOSE_CODES,
   comesBack,
+  offline,
 } from "./protocol.js";
 import { Requests } from "./requests.js";
 
@@ -76,7 +77,7 @@ export class Connection {
     this.#events = events;
     this.#heartbeat = new Heartbeat({
       interval: options.heartbeat ?? HEARTBEAT,
-      timeout: options.pongTimeout ?? PONG_TIMEOUT,
+      patience: options.pongTimeout ?? PONG_TIMEOUT,
       ping: () => this.#send({ ping: {} }, A_DAY),
       onLag: events.onLag,
       onDead: () => this.#end("The server is silent.", true),
@@ -89,7 +90,7 @@ export class Connection {
     this.#socket.onclose = ({ code, reason }) => {
       if (SIGNED_OUT_CLOSE_CODES.has(code)) resuming.forget();
       this.#end(
-        reason || `The connection was lost (${code}).`,
+        reason || `Connection lost (${code}).`,
         comesBack(code),
         LATER_CLOSE_CODES.has(code),
       );
@@ -102,8 +103,8 @@ export class Connection {
    * @returns {Promise<any>} The whole reply; rejects with a RealtimeError.
    */
   async request(command) {
-    if (!this.ready) throw new RealtimeError("offline", "Not connected.");
-    return this.#send(command, this.#options.requestTimeout ?? REQUEST_TIMEOUT);
+    if (!this.ready) throw offline();
+    return this.#send(command);
   }
 
   /** Ping at once, to find out soon whether the connection is still there. */
@@ -141,37 +142,36 @@ export class Connection {
   async #opened() {
     if (this.#over) return;
     clearTimeout(this.#openTimer);
-    if (!(await this.#signedIn())) return;
+    await this.#signIn();
+    if (this.#over) return;
     this.ready = true;
     this.#heartbeat.start();
     this.#events.onReady();
   }
 
-  /** @returns {Promise<boolean>} Whether to go on; if not, the connection has ended. */
-  async #signedIn() {
-    if ((await this.#resumed()) || this.#options.token === undefined) return !this.#over;
-    try {
-      await this.#bringToken();
-    } catch (cause) {
-      if (this.#over) return false;
-      const error = tokenError(cause);
-      this.#events.onError(error);
-      // The same token would be refused again; a function may have a better one next time.
-      const { token } = this.#options;
-      this.#end(error.message, error.code !== "bad_token" || typeof token === "function");
-    }
-    return !this.#over;
+  /** By the note, or by the token if there is one; the connection may end over it. */
+  async #signIn() {
+    const { token } = this.#options;
+    if ((await this.#resumed()) || token === undefined) return;
+    const error = await this.renewSignIn();
+    // The same token would be refused again; a function may have a better one next time.
+    if (error) this.#end(error.message, error.code !== "bad_token" || typeof token === "function");
   }
 
-  /** Sign in again, since the server asks for it: what signed this client in has expired. */
-  async renew() {
+  /**
+   * Bring the token: at first, and since the server asks for it when what signed this client in has expired.
+   * @returns {Promise<RealtimeError | undefined>} What went wrong, if anything; it was told.
+   */
+  async renewSignIn() {
     try {
-      if (this.#options.token === undefined) {
-        throw new RealtimeError("expired", "The sign-in has expired.");
-      }
-      await this.#bringToken();
+      const { token } = this.#options;
+      if (token === undefined) throw new RealtimeError("expired", "The sign-in expired.");
+      const value = typeof token === "function" ? await token() : token;
+      if (!this.#over) await this.#send({ connect: { token: value } });
     } catch (cause) {
-      if (!this.#over) this.#events.onError(tokenError(cause));
+      const error = cause instanceof RealtimeError ? cause : new RealtimeError("token", `${cause}`);
+      if (!this.#over) this.#events.onError(error);
+      return error;
     }
   }
 
@@ -180,24 +180,17 @@ export class Connection {
     const { note } = this.#resuming;
     if (note === null) return false;
     try {
-      const { requestTimeout = REQUEST_TIMEOUT } = this.#options;
-      const { connected } = await this.#send({ connect: { note } }, requestTimeout);
+      const { connected } = await this.#send({ connect: { note } });
       if (connected.resumed === true) return true;
-    } catch (cause) {
+    } catch {
       if (this.#over) return false;
     }
     this.#resuming.forget();
     return false;
   }
 
-  async #bringToken() {
-    const { token, requestTimeout = REQUEST_TIMEOUT } = this.#options;
-    const value = typeof token === "function" ? await token() : token;
-    if (!this.#over) await this.#send({ connect: { token: value } }, requestTimeout);
-  }
-
-  /** @param {object} command @param {number} timeout Milliseconds. */
-  #send(command, timeout) {
+  /** @param {object} command @param {number} [timeout] Milliseconds. */
+  #send(command, timeout = this.#options.requestTimeout ?? REQUEST_TIMEOUT) {
     return this.#requests.start((id) => {
       const frame = JSON.stringify({ id, ...command });
       if (frame.length > MESSAGE_LIMIT / 4 && new Blob([frame]).size > MESSAGE_LIMIT) {
@@ -221,9 +214,4 @@ export class Connection {
     if (message.id > 0) this.#requests.settle(message);
     else this.#events.onMessage(message);
   }
-}
-
-/** @param {unknown} cause */
-function tokenError(cause) {
-  return cause instanceof RealtimeError ? cause : new RealtimeError("token", `${cause}`);
 }

@@ -89,8 +89,13 @@ export class RealtimeRoom extends HTMLElement {
       // The page that has this element has the state; a room without history can't say more.
       state: () => this.#load(),
     });
+    let isWarned = false;
     subscription.addEventListener("error", (event) => {
-      this.#tell("error", /** @type {CustomEvent} */ (event).detail);
+      const { detail } = /** @type {CustomEvent} */ (event);
+      // Nobody knows who listens on the way up to the document, but for a listener that says so.
+      if (!this.#tell("error", detail) || isWarned) return;
+      isWarned = true; // an error that passes comes again and again
+      console.warn(`Room ${detail.room}: ${detail.message} (${detail.code})`);
     });
     this.#subscription = subscription;
   }

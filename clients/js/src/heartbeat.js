@@ -27,7 +27,7 @@ export class Heartbeat {
   /**
    * @param {object} options
    * @param {number} options.interval Milliseconds between pings.
-   * @param {number} options.timeout Milliseconds of silence that mean death.
+   * @param {number} options.patience Milliseconds of silence that mean death.
    * @param {() => Promise<unknown>} options.ping Settles with the reply, however late.
    * @param {(lag: number) => void} options.onLag Milliseconds that a pong is late so far; 0 after it.
    * @param {() => void} options.onDead Called once; the heartbeat has then stopped.
@@ -56,7 +56,7 @@ export class Heartbeat {
     if (this.#stopped || this.#beating) return;
     this.#beating = true;
     clearTimeout(this.#timer);
-    const { ping, onLag, onDead, timeout } = this.#options;
+    const { ping, onLag, onDead, patience } = this.#options;
     const sent = performance.now();
     const done = () => {
       if (this.#stopped) return;
@@ -68,14 +68,14 @@ export class Heartbeat {
     const look = () => {
       if (this.#stopped) return;
       const now = performance.now();
-      if (now - Math.max(sent, this.#lastHeard) >= timeout) {
+      if (now - Math.max(sent, this.#lastHeard) >= patience) {
         this.stop();
         return onDead();
       }
       onLag(now - sent);
       this.#timer = setTimeout(look, LOOK);
     };
-    this.#timer = setTimeout(look, LOOK);
+    look();
   }
 
   #next() {

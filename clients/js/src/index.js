@@ -5,4 +5,5 @@
 export { RealtimeClient } from "./client.js";
 export { BEGINNING, RealtimeError } from "./protocol.js";
 export { newKey } from "./publishing.js";
-export { Subscription } from "./subscription.js";
+
+/** @typedef {import("./subscription.js").Subscription} Subscription */

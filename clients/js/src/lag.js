@@ -23,7 +23,7 @@ export class Lag {
     this.#onChange = onChange;
   }
 
-  get lag() {
+  #lag() {
     return Math.max(this.#pong, this.#age);
   }
 
@@ -46,9 +46,10 @@ export class Lag {
 
   /** @param {() => void} change */
   #set(change) {
-    const before = this.lag >= this.#behindAfter;
+    const before = this.#lag() >= this.#behindAfter;
     change();
-    const behind = this.lag >= this.#behindAfter;
-    if (before || behind) this.#onChange(this.lag, behind);
+    const lag = this.#lag();
+    const behind = lag >= this.#behindAfter;
+    if (before || behind) this.#onChange(lag, behind);
   }
 }

@@ -137,6 +137,16 @@ export class RealtimeError extends Error {
   }
 }
 
+/** Why a command was not sent. */
+export const offline = () => new RealtimeError("offline", "Not connected.");
+
+/**
+ * What the server said instead of a reply.
+ * @param {{code: string, message: string}} error
+ * @param {string} [room]
+ */
+export const serverError = ({ code, message }, room) => new RealtimeError(code, message, room);
+
 /**
  * Split what is to be subscribed into lists that each fit a message. Nearly always that is one.
  * @template {object} T

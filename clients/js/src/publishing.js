@@ -5,8 +5,7 @@
  * recognised by the server, which answers where the first one stands and publishes nothing.
  */
 
-import { backoffDelay } from "./backoff.js";
-import { RealtimeError } from "./protocol.js";
+import { backoffDelay, sleep } from "./backoff.js";
 
 /** The server knows a key for five minutes; a minute of them is for the way. In milliseconds. */
 export const LONGEST_RETRY = 240_000;
@@ -33,7 +32,7 @@ export function newKey() {
  * @returns {Promise<T>}
  * @throws {RangeError} The server would have forgotten the key.
  */
-export async function sendUntilTaken(send, retryFor, random = Math.random) {
+export async function sendUntilTaken(send, retryFor, random) {
   if (!(retryFor >= 0 && retryFor <= LONGEST_RETRY)) {
     throw new RangeError(`retryFor takes 0 to ${LONGEST_RETRY} ms.`);
   }
@@ -41,11 +40,10 @@ export async function sendUntilTaken(send, retryFor, random = Math.random) {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await send();
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
       const wait = backoffDelay(Math.min(attempt, LAST_LONGER_WAIT), random);
-      const passes = error instanceof RealtimeError && PASSING_FAILURES.has(error.code);
-      if (!passes || performance.now() + wait >= ends) throw error;
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      if (!PASSING_FAILURES.has(error.code) || performance.now() + wait >= ends) throw error;
+      await sleep(wait);
     }
   }
 }

@@ -35,11 +35,12 @@ function follows(last, offset) {
 
 /**
  * How many publications lie behind a position, up to another one; `null` where that is not known.
- * @param {Position} since
- * @param {Position} position
+ * @param {Position | null} since
+ * @param {Position | null} position
  * @returns {number | null}
  */
 export function countBetween(since, position) {
+  if (since === null || position === null) return null;
   const count = position.offset - since.offset;
   const isSameCount = since.epoch === position.epoch && count === (position.offset % LEAP) - (since.offset % LEAP);
   return isSameCount ? count : null;
@@ -113,6 +114,6 @@ export function merge(since, reply, held, further = false) {
  * @param {boolean} replayed
  * @returns {Delivery}
  */
-function delivery(publication, replayed) {
+export function delivery(publication, replayed) {
   return { data: publication.data, offset: publication.offset ?? null, replayed };
 }

@@ -2,17 +2,12 @@
  * Commands that await their reply, by id.
  */
 
-import { RealtimeError } from "./protocol.js";
+import { RealtimeError, serverError } from "./protocol.js";
 
-/**
- * @typedef {object} Pending
- * @property {(reply: any) => void} resolve
- * @property {(error: RealtimeError) => void} reject
- * @property {number | undefined} timer
- */
+/** @typedef {(reply: any, error?: unknown) => void} Done It rejects with the error, if there is one. */
 
 export class Requests {
-  /** @type {Map<number, Pending>} */
+  /** @type {Map<number, Done>} */
   #pending = new Map();
   #lastId = 0;
 
@@ -24,20 +19,19 @@ export class Requests {
   start(send, timeout) {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      const giveUp = (/** @type {unknown} */ error) => {
+      /** @type {Done} */
+      const done = (reply, error) => {
         clearTimeout(timer);
         this.#pending.delete(id);
-        reject(error);
+        if (error) reject(error);
+        else resolve(reply);
       };
-      const timer = setTimeout(
-        () => giveUp(new RealtimeError("timeout", `No reply within ${timeout / 1000} s.`)),
-        timeout,
-      );
-      this.#pending.set(id, { resolve, reject, timer });
+      const timer = setTimeout(() => done(null, new RealtimeError("timeout", "No reply in time.")), timeout);
+      this.#pending.set(id, done);
       try {
         send(id);
       } catch (error) {
-        giveUp(error);
+        done(null, error);
       }
     });
   }
@@ -47,12 +41,7 @@ export class Requests {
    * @param {{id: number, error?: {code: string, message: string}}} reply
    */
   settle(reply) {
-    const pending = this.#pending.get(reply.id);
-    if (pending === undefined) return;
-    this.#pending.delete(reply.id);
-    clearTimeout(pending.timer);
-    if (reply.error === undefined) pending.resolve(reply);
-    else pending.reject(new RealtimeError(reply.error.code, reply.error.message));
+    this.#pending.get(reply.id)?.(reply, reply.error && serverError(reply.error));
   }
 
   /**
@@ -60,10 +49,6 @@ export class Requests {
    * @param {RealtimeError} error
    */
   fail(error) {
-    for (const { reject, timer } of this.#pending.values()) {
-      clearTimeout(timer);
-      reject(error);
-    }
-    this.#pending.clear();
+    for (const done of this.#pending.values()) done(null, error);
   }
 }

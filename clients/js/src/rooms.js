@@ -3,7 +3,7 @@
  */
 
 import { backoffDelay } from "./backoff.js";
-import { RealtimeError, frameLists } from "./protocol.js";
+import { RealtimeError, frameLists, serverError } from "./protocol.js";
 import { Subscription } from "./subscription.js";
 
 /** Refusals that may soon be over; those rooms are asked for again. All others are final. */
@@ -21,17 +21,16 @@ export class Rooms {
   #rooms = new Map();
   /** @type {Set<string>} To be asked for in one frame, at the end of this turn. */
   #asking = new Set();
+  #client;
   #connection;
-  #emit;
 
   /**
-   * @param {object} client
-   * @param {() => Connection | null} client.connection The present one.
-   * @param {(type: string, detail: unknown) => void} client.emit Tells the client's listeners.
+   * @param {import("./emitter.js").Emitter} client Its listeners are told what happens in all rooms.
+   * @param {() => Connection | null} connection The present one.
    */
-  constructor({ connection, emit }) {
+  constructor(client, connection) {
+    this.#client = client;
     this.#connection = connection;
-    this.#emit = emit;
   }
 
   /**
@@ -41,8 +40,7 @@ export class Rooms {
    */
   subscribe(room, handler, options = {}) {
     const subscription = new Subscription(room, handler, options, this);
-    if (!this.#rooms.has(room)) this.#rooms.set(room, new Set());
-    this.#in(room).add(subscription);
+    this.#rooms.set(room, this.#in(room).add(subscription));
     this.ask(room);
     return subscription;
   }
@@ -55,8 +53,8 @@ export class Rooms {
 
   /** The connection is gone: from here on, what comes has to be merged. */
   hold() {
-    for (const room of this.#rooms.keys()) {
-      for (const subscription of this.#in(room)) subscription.hold();
+    for (const subscriptions of this.#rooms.values()) {
+      for (const subscription of subscriptions) subscription.hold();
     }
   }
 
@@ -68,7 +66,7 @@ export class Rooms {
   accept(reply, asked = null) {
     const { room } = reply;
     if (reply.error !== undefined) {
-      this.#refused(room, new RealtimeError(reply.error.code, reply.error.message, room));
+      this.#refused(room, serverError(reply.error, room));
       return false;
     }
     const joining = [...this.#in(room)].filter(({ state }) => state === "joining");
@@ -83,7 +81,7 @@ export class Rooms {
       if (accepted === null) continue;
       const { gap, ...more } = accepted;
       this.tell([subscription], "subscribed", { room, position: subscription.position, ...more });
-      if (gap !== null) this.tell([subscription], "gap", { room, ...gap });
+      this.#tellGap(subscription, gap);
     }
     return others;
   }
@@ -111,15 +109,17 @@ export class Rooms {
    * @param {string} code
    */
   putOut(room, code) {
-    this.#refused(room, new RealtimeError(code, "The server ended the subscription.", room));
+    this.#refused(room, new RealtimeError(code, "Ended by the server.", room));
   }
 
   /** @param {import("./protocol.js").Reset} push */
   reset({ room, reset: position }) {
-    for (const subscription of this.#in(room)) {
-      const gap = subscription.reset(position);
-      if (gap !== null) this.tell([subscription], "gap", { room, ...gap });
-    }
+    for (const subscription of this.#in(room)) this.#tellGap(subscription, subscription.reset(position));
+  }
+
+  /** @param {Subscription} subscription @param {import("./subscription.js").Gap | null} gap */
+  #tellGap(subscription, gap) {
+    if (gap !== null) this.tell([subscription], "gap", { room: subscription.room, ...gap });
   }
 
   /** @param {{room: string, presence: import("./protocol.js").PresenceNews}} push */
@@ -148,10 +148,11 @@ export class Rooms {
 
   /** @param {string[]} rooms */
   async #join(rooms) {
-    const renewing = rooms.filter((room) => this.#opener(room)?.fetchesToken);
-    const joining = [this.#send(rooms.filter((room) => !renewing.includes(room)))];
-    if (renewing.length > 0) joining.push(this.#joinWithNewTokens(renewing));
-    await Promise.all(joining);
+    const renews = (/** @type {string} */ room) => this.#opener(room)?.fetchesToken;
+    await Promise.all([
+      this.#send(rooms.filter((room) => !renews(room))),
+      this.#joinWithNewTokens(rooms.filter(renews)),
+    ]);
   }
 
   /** @param {string[]} rooms Whose tokens are functions: ask them first. */
@@ -184,8 +185,8 @@ export class Rooms {
       // Gone with its connection, it is asked for again on the next. Else the server is stuck or
       // has not understood: a new connection is the way out of both.
       if (connection !== this.#connection()) return;
-      this.#emit("error", error);
-      connection.abandon("No rooms could be joined.");
+      this.#client.emit("error", error);
+      connection.abandon("No rooms joined.");
     }
   }
 
@@ -256,9 +257,18 @@ export class Rooms {
     this.#connection()?.request({ unsubscribe: { room } }).catch(() => {});
   }
 
-  /** @internal @param {Iterable<Subscription>} subscriptions @param {string} type @param {unknown} detail */
+  /**
+   * @internal Tell the listeners of these subscriptions of one room, and of the client. An error that none
+   * of them hears is written to the console, once for each subscription.
+   * @param {Iterable<Subscription>} subscriptions
+   * @param {string} type
+   * @param {any} detail
+   */
   tell(subscriptions, type, detail) {
-    for (const each of subscriptions) each.dispatchEvent(new CustomEvent(type, { detail }));
-    this.#emit(type, detail);
+    const targets = [...subscriptions, this.#client];
+    for (const each of targets) each.emit(type, detail);
+    if (type !== "error" || targets.some(({ hearsErrors }) => hearsErrors)) return;
+    for (const each of subscriptions) each.hearsErrors = true;
+    console.warn(`Room ${detail.room}: ${detail.message} (${detail.code})`);
   }
 }

@@ -2,9 +2,10 @@
  * One room, as one handler follows it, across connections.
  */
 
-import { backoffDelay } from "./backoff.js";
+import { backoffDelay, sleep } from "./backoff.js";
+import { Emitter } from "./emitter.js";
 import { RealtimeError } from "./protocol.js";
-import { countBetween, judge, merge } from "./recovery.js";
+import { countBetween, delivery, judge, merge } from "./recovery.js";
 
 /** So many messages wait for a loop that is slower than its room; one more ends it. As for the state. */
 export const WAITING_LIMIT = 10_000;
@@ -64,7 +65,7 @@ const FIRST_ATTEMPT = 2;
  * subscription is over; or, with the code `state`, loading failed and is tried again), `left` (it is
  * over, whoever ended it).
  */
-export class Subscription extends EventTarget {
+export class Subscription extends Emitter {
   /** @type {"joining" | "joined" | "left"} */
   state = "joining";
   /** @type {Position | null} Where the next subscribe asks from. */
@@ -80,8 +81,8 @@ export class Subscription extends EventTarget {
   #tokenRefused = false;
   /** @type {Handler[]} */
   #handlers;
-  /** @type {RealtimeError | null} Why it is over, if not by the page's will. */
-  #failure = null;
+  /** @type {RealtimeError | undefined} Why it is over, if not by the page's will. */
+  #failure;
   #rooms;
   #load;
   /** @type {Delivery[] | null} Published while the state is loaded; another list for each load. */
@@ -134,12 +135,13 @@ export class Subscription extends EventTarget {
       wake();
     });
     this.addEventListener("left", () => wake());
+    this.hearsErrors = true; // since the loop throws them
     try {
       while (this.state !== "left") {
         if (waiting.length === 0) await new Promise((resolve) => (wake = () => resolve(null)));
         yield* waiting.splice(0);
       }
-      if (this.#failure !== null) throw this.#failure;
+      if (this.#failure) throw this.#failure;
     } finally {
       this.unsubscribe();
     }
@@ -175,7 +177,7 @@ export class Subscription extends EventTarget {
 
   /** @internal It is over. @param {RealtimeError} [failure] The server said no. */
   refuse(failure) {
-    this.#failure ??= failure ?? null;
+    this.#failure ??= failure;
     this.state = "left";
     this.dispatchEvent(new Event("left"));
   }
@@ -208,7 +210,7 @@ export class Subscription extends EventTarget {
     this.#tokenRefused = false;
     this.#position = position;
     if (loads) void this.#loadState(position); // which begins now, and so has all that came before
-    else for (const delivery of deliveries) this.#deliver(delivery);
+    else for (const each of deliveries) this.#deliver(each);
     const replayed = deliveries.filter((each) => each.replayed).length;
     return { gap, recovered: reply.recovered === true, replayed };
   }
@@ -253,11 +255,7 @@ export class Subscription extends EventTarget {
       this.#position = { offset: push.offset, epoch: this.#position.epoch };
     }
     if (!("data" in push)) return false; // this client knows it already
-    this.#deliver({
-      data: push.data,
-      offset: push.offset ?? null,
-      replayed: push.replayed === true,
-    });
+    this.#deliver(delivery(push, push.replayed === true));
     return false;
   }
 
@@ -308,22 +306,22 @@ export class Subscription extends EventTarget {
       } catch (cause) {
         if (isOver()) return;
         this.#rooms.tell([this], "error", new RealtimeError("state", `${cause}`, room));
-        await new Promise((resolve) => setTimeout(resolve, backoffDelay(attempt)));
+        await sleep(backoffDelay(attempt));
       }
     }
   }
 
-  /** @param {Delivery} delivery */
-  #deliver(delivery) {
+  /** @param {Delivery} message */
+  #deliver(message) {
     if (this.#waiting !== null) {
-      if (this.#waiting.push(delivery) > WAITING_LIMIT) this.#joinAnew(); // and so begin to load anew
+      if (this.#waiting.push(message) > WAITING_LIMIT) this.#joinAnew(); // and so begin to load anew
       return;
     }
-    const { data, offset, replayed } = delivery;
+    const { data, ...origin } = message;
     for (const handler of this.#handlers) {
       if (this.state === "left") return;
       try {
-        handler(data, { room: this.room, offset, replayed });
+        handler(data, { room: this.room, ...origin });
       } catch (error) {
         // One handler's fault must not cost other rooms their messages. This is `reportError`, which
         // Node has not.
@@ -342,7 +340,7 @@ export class Subscription extends EventTarget {
  * @returns {Gap}
  */
 function gapBetween(since, position, handed) {
-  const count = since !== null && position !== null ? countBetween(since, position) : null;
+  const count = countBetween(since, position);
   const missed = count === null ? null : Math.max(0, count - handed);
   return { since, position, missed };
 }

@@ -35,7 +35,8 @@ function follow(rooms, options) {
 function start() {
   const connection = new Asked();
   const told = [];
-  const rooms = new Rooms({ connection: () => connection, emit: (type, detail) => told.push([type, detail]) });
+  const client = { hearsErrors: true, emit: (type, detail) => told.push([type, detail]) };
+  const rooms = new Rooms(client, () => connection);
   return { connection, rooms, told };
 }
 

@@ -124,3 +124,10 @@ test("a refused room is an error of the client's, with its name", PATIENCE, asyn
   const [{ detail }] = await heard;
   assert.deepEqual([detail.code, detail.room], ["forbidden", "orders"]);
 });
+
+test("a refused room that nobody listens for is warned of", PATIENCE, async (context) => {
+  const warned = new Promise((resolve) => context.mock.method(console, "warn", resolve));
+  const subscription = clientOf(real.other).subscribe("orders", () => {});
+  assert.match(await warned, /^Room orders: .+ \(forbidden\)$/);
+  assert.equal(subscription.state, "left");
+});

@@ -4,8 +4,7 @@ import * as source from "../src/index.js";
 import type * as declared from "../types/client.js";
 import { BEGINNING, RealtimeClient, RealtimeError, newKey } from "@shardlayer/client";
 
-const { Subscription: _, ...exported } = source;
-export const fits: typeof declared = exported;
+export const fits: typeof declared = source;
 export const subscriptionFits = (made: source.Subscription): declared.Subscription<any> => made;
 
 interface Order {

@@ -146,7 +146,7 @@ export interface Identity {
 export type ErrorCode =
   | "anonymous" | "bad_frame" | "bad_json" | "bad_request" | "bad_room" | "bad_token" | "closed" | "expired"
   | "forbidden" | "full" | "internal" | "limit" | "lost" | "not_subscribed" | "offline" | "one_way" | "rate"
-  | "slow" | "state" | "timeout" | "token" | "too_large" | "unavailable" | "unknown_command"
+  | "refused" | "slow" | "state" | "timeout" | "token" | "too_large" | "unavailable" | "unknown_command"
   | (string & {});
 
 export class RealtimeError extends Error {
