@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.scripted import ScriptedServer
+from tests.browser.visitors import Visitors
 
 PATIENCE = 30_000  # milliseconds
 FOLLOW = 'data-room="r" data-offset="5" data-epoch="e"'
@@ -161,3 +162,25 @@ def test_an_element_that_is_taken_out_follows_no_more(tab: Page, room: Room) -> 
     room.wait(2)
     room.publish(swap="append", id="c", html='<li id="c">c</li>')
     shows(tab, "a", "b", "c")
+
+
+def test_a_refused_room_stands_in_the_console(tab: Page, visitors: Visitors) -> None:
+    """With the reason; unless a listener says that it has seen to it."""
+    visitors.expected.append("Room r: Not yours. (forbidden)")
+
+    def refuse(server: ScriptedServer, command: dict[str, Any]) -> None:
+        error = {"code": "forbidden", "message": "Not yours."}
+        items = [{"room": each["room"], "error": error} for each in command["subscribe"]]
+        server.say(id=command["id"], subscribed=items)
+
+    ScriptedServer(tab, refuse)
+    tab.evaluate(
+        """addEventListener("realtime-error", (event) => {
+          if (event.detail.room === "q") event.preventDefault();
+        })"""
+    )
+    element = f"<realtime-room {FOLLOW}></realtime-room>"
+    with tab.expect_console_message(lambda each: each.type == "warning") as warning:
+        tab.evaluate(START, element.replace('"r"', '"q"') + element)
+    assert warning.value.text == "Room r: Not yours. (forbidden)"
+    assert [kind for kind, _ in tab.evaluate("told")] == ["error", "error"]
