@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from websockets.datastructures import Headers
-from websockets.exceptions import NegotiationError
+from websockets.exceptions import NegotiationError, ProtocolError
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import (
     PerMessageDeflate,
@@ -30,6 +30,8 @@ from shardlayer.server.request import Head
 
 _EXTENSIONS = "Sec-WebSocket-Extensions"
 _SAME_WORK = 16 * 1024  # bytes that a client's messages grow by, which count as one more frame
+_IN_FACTOR = 4  # a compressed byte counts as so many: it may be of a block's code, and no text
+_BEHIND_END = 5  # bytes: what may follow a block that says it is the last (RFC 7692, 7.2.3.4)
 
 
 class Agreement(NamedTuple):
@@ -62,12 +64,20 @@ class Inflating(PerMessageDeflate):
             remote_max_window_bits=agreement.client_window_bits,
             local_max_window_bits=WINDOW_BITS,
         )
-        self._grown = 0  # bytes, by which messages have
+        self._work = 0  # bytes
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """Return the frame without compression."""
+        """Return the frame without compression.
+
+        Raises ProtocolError for a message that goes on behind its last block: zlib would gather
+        what comes there, which no limit counts.
+        """
         decoded = super().decode(frame, max_size=max_size)
-        self._grown += len(decoded.data) - len(frame.data)
+        if decoded is not frame:
+            took = len(frame.data)
+            self._work += max(len(decoded.data) - took, _IN_FACTOR * took)
+            if not frame.fin and len(self.decoder.unused_data) > _BEHIND_END:
+                raise ProtocolError("data behind the last block")
         return decoded
 
     def encode(self, frame: Frame) -> Frame:
@@ -77,9 +87,10 @@ class Inflating(PerMessageDeflate):
     def take_work(self) -> int:
         """Return how many frames the work was worth since the last call, beside those that came.
 
-        A client may make a server work by 1,000 bytes for each that it sends.
+        A client may make a server write 1,000 bytes for each that it sends, or read codes that
+        nothing is written with, at some 80 ns for each byte.
         """
-        frames, self._grown = divmod(max(self._grown, 0), _SAME_WORK)
+        frames, self._work = divmod(self._work, _SAME_WORK)
         return frames
 
 

@@ -48,6 +48,12 @@ def deflated(data: bytes, bits: int = 15) -> bytes:
     return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
+def ended(data: bytes) -> bytes:
+    """Return the payload of a compressed message whose block says that it is the last."""
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(data) + compressor.flush(zlib.Z_FINISH)
+
+
 def head(*offers: str) -> Head:
     """Return the head of a handshake with these lines of extensions."""
     lines = "".join(f"Sec-WebSocket-Extensions: {offer}\r\n" for offer in offers)
@@ -182,13 +188,25 @@ def test_fragments(client: RawClient) -> None:
         frame(TEXT, deflated(b"x"), rsv=RSV2),
         frame(TEXT, deflated(b"x"), rsv=RSV1 | RSV3),
         frame(TEXT, deflated(b"x" * 9)[:2], fin=False, rsv=RSV1) + frame(CONT, b"", rsv=RSV1),
+        frame(TEXT, ended(b"x"), fin=False, rsv=RSV1) + frame(CONT, b"behind", fin=False),
     ],
-    ids=["no deflate", "bad block", "control", "RSV2", "RSV3", "continuation"],
+    ids=["no deflate", "bad block", "control", "RSV2", "RSV3", "continuation", "behind the end"],
 )
 def test_errors(client: RawClient, data: bytes) -> None:
     """What is not as agreed ends the connection with 1002, as a reserved bit does."""
     client.send(data)
     assert [(last.opcode, last.code) for last in client.read_all()] == [(CLOSE, 1002)]
+
+
+@pytest.mark.parametrize("cut", [0, 1, -1])
+def test_last_block(client: RawClient, cut: int) -> None:
+    """A sender may mark its last block as such, with a byte behind it (RFC 7692, 7.2.3.4)."""
+    payload = ended(b"Hello") + b"\0"
+    if cut:
+        client.send(frame(TEXT, payload[:cut], fin=False, rsv=RSV1) + frame(CONT, payload[cut:]))
+    else:
+        client.send(frame(TEXT, payload, rsv=RSV1))
+    assert client.read() == Received(TEXT, b"Hello")
 
 
 def test_text_is_utf_8(client: RawClient) -> None:
@@ -240,6 +258,14 @@ def test_growing_counts_as_frames() -> None:
     assert inflating.take_work() == 1  # what was left over counts on
     inflating.decode(Frame(Opcode.TEXT, b"plain"), max_size=100_000)
     assert inflating.take_work() == 0
+
+
+def test_codes_without_text_count_as_frames() -> None:
+    """Blocks that nothing comes out of are work as well."""
+    inflating = Inflating(Agreement(ANSWER, 15))
+    empty = b"\0\0\0\xff\xff" * 13_000  # stored blocks of no bytes
+    inflating.decode(Frame(Opcode.TEXT, empty, rsv1=True), max_size=100_000)
+    assert inflating.take_work() == 15
 
 
 async def test_who_has_too_much_inflated_is_too_fast() -> None:
