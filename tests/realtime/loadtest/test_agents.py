@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from demo.embedded import free_port
+from realtime.loadtest.agents import load_agent
+from realtime.loadtest.agents.load_agent import LoadAgent
 from realtime.loadtest.agents.signed_lines import (
     TO_AGENT,
     TO_COMMAND,
     BadSignature,
     SignedLines,
 )
+from realtime.loadtest.crew.agent_helper import AgentHelper
+from realtime.loadtest.load_failed import LoadFailed
 from tests.realtime.loadtest.load_site import LoadSite
 from tests.realtime.process import Process, manage
+from tests.waiting import until
 
 KEY = "a key of the tests alone"
 NONCES = (b"one", b"two")
@@ -105,3 +111,90 @@ def test_agent_judges_the_target_itself(load_site: LoadSite, tmp_path: Path) -> 
         )
         assert refused.code == 3
         process.says("--yes-i-own-it 192.0.2.1")
+
+
+@asynccontextmanager
+async def listening(*, most: int = 1) -> AsyncIterator[tuple[tuple[str, int], list[str]]]:
+    """The address of an agent in this process, and what it says."""
+    said: list[str] = []
+    server = await LoadAgent(KEY, owned=None, most=most, say=said.append).listen("127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname(), said
+
+
+async def test_agent_connects_to_the_address_that_it_judged() -> None:
+    """Whoever leads may say that a host is elsewhere: that is for the agent to find out."""
+    came = asyncio.Event()
+
+    def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        writer.close()
+
+    site = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = site.sockets[0].getsockname()[1]
+    target = {"address": "192.0.2.1", "port": port, "path": "/ws/", "tls_name": ""}
+    target |= {"host": f"127.0.0.1:{port}", "origin": "http://127.0.0.1"}
+    rooms = [("x" * 20, "", 0)] * 1_000  # and so a line that is longer than a stranger's
+    async with site, listening() as (address, _):
+        helper = await AgentHelper.connect("agent", address, KEY, lambda *_: None)
+        try:
+            await helper.ask(
+                "setup",
+                **{"targets": [target], "rooms": rooms, "offset": 0},
+                **{"keeps_positions": False, "reconnects": False},
+            )
+            opening = asyncio.create_task(
+                helper.ask("open", people=[(0, [0], "", "")], at_once=1, pace=0)
+            )
+            async with asyncio.timeout(30):
+                await came.wait()
+            opening.cancel()
+        finally:
+            await helper.aclose()
+
+
+async def test_strangers_are_few_and_say_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has not shown the key takes neither memory nor all the places for long."""
+    monkeypatch.setattr(load_agent, "_STRANGERS", 2)
+    async with listening() as (address, said):
+        first = await asyncio.open_connection(*address)
+        second = await asyncio.open_connection(*address)
+        for reader, _ in (first, second):
+            assert (await reader.readline()).startswith(b"shardlayer-loadtest")
+        reader, writer = await asyncio.open_connection(*address)
+        assert await reader.read() == b""
+        assert "2 others have not shown the key yet" in said[-1]
+        writer.close()
+        first[1].write(b"0" * 64 + b"\n" + b"x" * 20_000)
+        await until(lambda: "is gone: LimitOverrunError" in said[-1])
+        helper = await AgentHelper.connect("agent", address, KEY, lambda *_: None)  # in its place
+        await helper.aclose()
+        for _, writer in (first, second):
+            writer.close()
+
+
+async def test_a_process_that_can_t_start_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one may have it."""
+    with monkeypatch.context() as without:
+        without.setattr("sys.executable", "/nowhere/python")
+        async with listening() as (address, said):
+            for _ in range(2):
+                with pytest.raises(LoadFailed):
+                    await AgentHelper.connect("agent", address, KEY, lambda *_: None)
+            assert all("FileNotFoundError" in each for each in said), said
+
+
+@pytest.mark.parametrize("part", ["host", "path", "origin"])
+async def test_agent_says_no_more_than_a_handshake(part: str) -> None:
+    """What listens on the agent's machine may be a Redis, which takes lines."""
+    target = {"address": "127.0.0.1", "port": 9, "path": "/ws/", "tls_name": ""}
+    target |= {"host": "127.0.0.1:9", "origin": "http://127.0.0.1"}
+    target[part] = f"{target[part]}\r\nFLUSHALL\r\n"
+    async with listening() as (address, said):
+        helper = await AgentHelper.connect("agent", address, KEY, lambda *_: None)
+        try:
+            with pytest.raises(LoadFailed):
+                await helper.ask("setup", targets=[target], rooms=[], offset=0)
+            await until(lambda: f"The target's {part} has what no address has" in said[-1])
+        finally:
+            await helper.aclose()
