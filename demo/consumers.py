@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextvars import ContextVar
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import unquote
 
 from django.conf import settings
 
 from realtime import ClientRefused
 from realtime.access.anonymous import User
+from realtime.access.cookies import cookie_of
 from realtime.consumers import RoomConsumer
 
 NAME_COOKIE = "shardlayer_name"  # what a visitor's browser says with the handshake
@@ -30,7 +31,7 @@ class VisitorConsumer(RoomConsumer):
 
     async def run(self) -> None:
         """Serve the connection until it ends."""
-        visitor_name.set(name_of_cookies(dict(self.scope["headers"]).get(b"cookie", b"")))
+        visitor_name.set(name_of_cookies(self.scope["headers"]))
         await super().run()
 
     async def command_worker(self, value: object) -> str:
@@ -51,12 +52,11 @@ async def presence_info(user: User, room: str, claims: object) -> dict[str, str]
     return {"name": name} if name else None
 
 
-def name_of_cookies(header: bytes) -> str:
+def name_of_cookies(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return the name that a request's cookies hold; empty if there is none that can be read."""
     try:
-        cookie = SimpleCookie(header.decode("latin-1")).get(NAME_COOKIE)
-        return "" if cookie is None else clean_name(unquote(cookie.value, errors="strict"))
-    except (CookieError, UnicodeDecodeError):
+        return clean_name(unquote(cookie_of(headers, NAME_COOKIE) or "", errors="strict"))
+    except UnicodeDecodeError:
         return ""
 
 

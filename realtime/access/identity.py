@@ -19,9 +19,9 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.http.cookie import parse_cookie
 
 from realtime.access.anonymous import User, anonymous_user
+from realtime.access.cookies import cookie_of
 from realtime.access.credential import NOBODY, Credential
 from realtime.access.revocations import Verdict
 from realtime.access.session_users import session_users
@@ -316,12 +316,7 @@ def canonical_key(text: str) -> str | None:
 
 def session_key(headers: list[tuple[bytes, bytes]]) -> str | None:
     """Return the key of the session that the request's cookies name, if any."""
-    for name, value in headers:
-        if name == b"cookie":
-            key = parse_cookie(value.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
-            if key:
-                return key
-    return None
+    return cookie_of(headers, settings.SESSION_COOKIE_NAME)
 
 
 def session_digest(key: str) -> str:
