@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from django.conf import settings
 
@@ -29,7 +29,8 @@ def without_secrets(text: str) -> str:
 def _secrets() -> Iterator[str]:
     for name in _SETTINGS:
         for secret in _within(getattr(settings, name, None), is_secret=name.startswith("SECRET")):
-            for form in (secret, quote(secret, safe=""), unquote(secret)):
+            plain = unquote(secret)
+            for form in (secret, quote(secret, safe=""), plain, _escaped(secret), _escaped(plain)):
                 if len(form) >= SHORTEST:
                     yield form
 
@@ -46,7 +47,7 @@ def _within(value: object, *, is_secret: bool) -> Iterator[str]:
     elif isinstance(value, str):
         if is_secret:
             yield value
-        elif "://" in value and "@" in value:
+        elif "://" in value:
             yield from _of_url(value)
 
 
@@ -55,6 +56,15 @@ def _of_url(url: str) -> Iterator[str]:
     login = rest.rpartition("@")[0]
     yield login.partition(":")[2]  # also where the password is not quoted
     try:
-        yield urlsplit(url).password or ""
+        parts = urlsplit(url)
+        yield parts.password or ""
     except ValueError:
         return
+    for name, value in parse_qsl(parts.query):  # redis-py takes `?password=` as well
+        if _NAMES.search(name):
+            yield value
+
+
+def _escaped(text: str) -> str:
+    """Return a text as errors quote it by `repr`, without the quotes around it."""
+    return repr(text)[1:-1]

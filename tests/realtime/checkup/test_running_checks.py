@@ -73,7 +73,10 @@ def test_one_that_fails_is_a_line() -> None:
 
 @pytest.mark.parametrize(
     "secret",
-    ["the-django-key", "tabasco1", "p%40ss", "p@ss", "kafka-pw", "db-pw", "jwt-secret", "healthy"],
+    [
+        *("the-django-key", "tabasco1", "p%40ss", "p@ss", "kafka-pw", "db-pw", "jwt-secret"),
+        *("healthy", "in-query", "in%20query", "in query", r"back\slash", r"back\\slash"),
+    ],
 )
 def test_secrets_of_the_settings_are_never_shown(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, secret: str
@@ -81,7 +84,13 @@ def test_secrets_of_the_settings_are_never_shown(
     """Wherever a text quotes one, in whatever form, it is cut out."""
     settings.SECRET_KEY = "the-django-key"
     settings.CHANNEL_LAYERS = channel_layers(
-        hosts=["redis://u:p%40ss@h:1", {"host": "h", "password": "tabasco1"}]
+        hosts=[
+            "redis://u:p%40ss@h:1",
+            {"host": "h", "password": "tabasco1"},
+            {"host": "h", "password": r"back\slash"},
+            "redis://h:1/0?password=in-query",
+            "redis://h:2/0?db=1&password=in%20query",
+        ]
     )
     monkeypatch.setitem(settings.DATABASES["default"], "PASSWORD", "db-pw")
     settings.REALTIME = {
