@@ -35,7 +35,7 @@ class LeanFetchResponse(FetchResponse_v11):  # type: ignore[misc]
         """Read an answer.
 
         Raises:
-            ValueError, struct.error: It is cut off.
+            ValueError, struct.error: It is cut off, or not an answer at all.
         """
         raw = data if isinstance(data, bytes) else data.read()
         throttle, error, session, count = _ANSWER.unpack_from(raw)
@@ -43,6 +43,8 @@ class LeanFetchResponse(FetchResponse_v11):  # type: ignore[misc]
         topics = []
         for _ in range(count):
             (length,) = _int16.unpack_from(raw, at)
+            if length < 0:  # else the same bytes would be read again and again
+                raise ValueError("a topic without a name")
             at += 2 + length
             topic = raw[at - length : at].decode()
             (partitions,) = _int32.unpack_from(raw, at)

@@ -69,3 +69,10 @@ def test_answer_that_is_cut_off(topics: list[Any], data: Any) -> None:
     cut = whole[: data.draw(st.integers(0, len(whole) - 1))]
     with pytest.raises((ValueError, struct.error)):
         LeanFetchResponse.decode(cut)
+
+
+def test_answer_that_leads_back() -> None:
+    """A length below none is refused: 24 bytes were read two billion times."""
+    data = struct.pack(">ihii", 0, -6, 0, 2**31 - 1) + struct.pack(">h", -16) + bytes(8)
+    with pytest.raises(ValueError, match="without a name"):
+        LeanFetchResponse.decode(data)
