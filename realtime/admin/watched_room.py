@@ -44,13 +44,10 @@ class WatchedRoom:
         """Return what came, newest first."""
         found = []
         for text, at in reversed(self._came):
-            if len(text) > LARGEST:
-                data = orjson.dumps(f"{len(text):,} bytes: too long to be shown here")
-            else:
-                try:
-                    data = orjson.dumps(orjson.loads(text)["data"])
-                except (orjson.JSONDecodeError, orjson.JSONEncodeError, KeyError, TypeError):
-                    continue  # such as what tells that something was missed
+            try:
+                data = orjson.dumps(orjson.loads(text)["data"])
+            except (orjson.JSONDecodeError, orjson.JSONEncodeError, KeyError, TypeError):
+                continue  # such as what tells that something was missed
             found.append(Publication(self._room, data, time=at))
         return found
 
@@ -63,10 +60,17 @@ class WatchedRoom:
     def write(self, broadcast: Broadcast) -> None:
         """Keep the newest of what comes."""
         now = time.time()
-        self._came.extend(Came(text, now) for text in broadcast.texts)
+        self._came.extend(Came(_kept(text), now) for text in broadcast.texts)
 
     def close(self, code: int, reason: str = "") -> None:
         """Do nothing: nobody closes a page's own sink."""
+
+
+def _kept(text: bytes) -> bytes:
+    """Return a push, or of one that is too long only how long it is: the rest is not kept."""
+    if len(text) <= LARGEST:
+        return text
+    return orjson.dumps({"data": f"{len(text):,} bytes: too long to be shown here"})
 
 
 async def watched_room(layer: ShardedChannelLayer, room: str, memory: Memory) -> WatchedRoom | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
+import orjson
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
@@ -17,9 +19,11 @@ from pytest_django import Settings
 from realtime import apublish
 from realtime.admin import live_socket
 from realtime.admin.live_tickets import LiveTicket, write_ticket
+from realtime.admin.watched_room import LARGEST, WatchedRoom
 from realtime.clients.client_counters import counters
 from realtime.routing import websocket_application
 from realtime.sharded_layer import sharded_layer
+from shardlayer import Broadcast
 from tests.realtime.admin.staff import make_staff
 from tests.realtime.conftest import channel_layers
 from tests.realtime.users import cookie_of
@@ -268,3 +272,16 @@ async def test_room_without_history_is_watched(viewer: User, settings: Settings)
         assert "counts as a connection" in shown[-1]
     await until(lambda: node.members(room) == 0)
     await layer.close()
+
+
+def test_watching_keeps_no_long_publications() -> None:
+    """Of such a one it is shown how long it is; a stranger may send fifty of them."""
+    watched = WatchedRoom(cast(Any, None), "cursor.lobby")
+    text = orjson.dumps({"room": "cursor.lobby", "data": "x" * LARGEST})
+    before = sys.getrefcount(text)
+    watched.write(Broadcast([text, b'{"room":"cursor.lobby","data":1}']))
+    assert [item.data for item in watched.publications()] == [
+        b"1",
+        orjson.dumps(f"{len(text):,} bytes: too long to be shown here"),
+    ]
+    assert sys.getrefcount(text) == before
