@@ -8,6 +8,9 @@ import { clock, gettext } from "./language.js";
 /** Messages kept in the page; a reader who goes back further gets more. */
 const SHOWN = 200;
 
+/** So many come while a reader looks at what is above; from then on an old one goes for each. */
+const MORE = 1_000;
+
 /** Characters, also where the field's own limit was gone around. */
 export const NAME_LENGTH = 40;
 const TEXT_LENGTH = 1_000;
@@ -31,6 +34,8 @@ export class ChatLog {
   #scroller;
   #list;
   #newer;
+  /** Messages that came while the end was out of sight. */
+  #below = 0;
 
   /**
    * @param {{log: HTMLElement, list: HTMLElement, newer: HTMLElement}} parts `log` scrolls `list`;
@@ -72,7 +77,10 @@ export class ChatLog {
     const follow = this.#atEnd();
     this.#list.append(item);
     if (follow) {
+      this.#below = 0;
       while (this.#list.childElementCount > SHOWN) this.#list.firstElementChild?.remove();
+    } else if (++this.#below > MORE) {
+      this.#list.firstElementChild?.remove();
     }
     this.#group();
     if (follow) this.toEnd();
