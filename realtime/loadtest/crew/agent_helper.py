@@ -59,13 +59,19 @@ class AgentHelper(LoadHelper):
                 greeting = await reader.readline()
         except (OSError, TimeoutError) as error:
             raise LoadFailed(f"The agent at {where} does not answer: {error}") from error
+        except ValueError:  # a line without end
+            greeting = b""
         if not greeting.startswith(GREETING):
             writer.close()
             raise LoadFailed(f"What answers at {where} is no agent of this release.")
         theirs, mine = greeting.removeprefix(GREETING).strip(), new_nonce()
         writer.write(mine + b"\n")
         agent = cls(name, on_report, key, (theirs, mine), (reader, writer))
-        await agent._compare_clocks()
+        try:
+            await agent._compare_clocks()
+        except BaseException:
+            await agent.aclose()
+            raise
         return agent
 
     async def _compare_clocks(self) -> None:
