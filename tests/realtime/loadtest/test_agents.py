@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,11 +139,9 @@ async def test_agent_connects_to_the_address_that_it_judged() -> None:
     async with site, listening() as (address, _):
         helper = await AgentHelper.connect("agent", address, KEY, lambda *_: None)
         try:
-            await helper.ask(
-                "setup",
-                **{"targets": [target], "rooms": rooms, "offset": 0},
-                **{"keeps_positions": False, "reconnects": False},
-            )
+            known = {"offset": 0, "keeps_positions": False, "reconnects": False}
+            setup: dict[str, Any] = {"targets": [target], "rooms": rooms, **known}
+            await helper.ask("setup", **setup)
             opening = asyncio.create_task(
                 helper.ask("open", people=[(0, [0], "", "")], at_once=1, pace=0)
             )
