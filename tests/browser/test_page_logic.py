@@ -257,3 +257,37 @@ def test_what_is_no_chat_message(data: Any, tab: Page) -> None:
 def test_announcements_in_words(data: Any, text: str | None, tab: Page) -> None:
     """A text, or what has a text, is shown; all else that may be announced is not for people."""
     assert call(tab, "demo/page/announcements.js", "readAnnouncement", data) == text
+
+
+def test_chat_that_is_read_above_its_end_is_bounded(tab: Page) -> None:
+    """Whoever reads what is above keeps it for a while; at the end there are the newest alone."""
+    kept = tab.evaluate(
+        """async (module) => {
+          const { ChatLog } = await import(module);
+          const [log, list, newer] = ["div", "ol", "button"].map((tag) => {
+            return document.createElement(tag);
+          });
+          log.style = "height: 100px; overflow: auto";
+          log.append(list);
+          document.body.append(log);
+          const chat = new ChatLog({ log, list, newer });
+          const say = (n) => {
+            chat.append({ offset: n, data: { name: "a", text: "x" } }, "");
+            return list.childElementCount;
+          };
+          let n = 0;
+          while (n < 210) say(++n);
+          const counts = [list.childElementCount];
+          log.scrollTop = 0;
+          while (n < 510) say(++n);
+          counts.push(list.childElementCount, chat.oldest);
+          while (n < 520) say(++n);
+          counts.push(list.childElementCount, chat.oldest);
+          chat.toEnd();
+          counts.push(say(++n));
+          log.remove();
+          return counts;
+        }""",
+        f"{STATIC}demo/page/chat-log.js",
+    )
+    assert kept == [200, 500, 11, 500, 21, 200]

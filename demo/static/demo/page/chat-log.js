@@ -9,7 +9,7 @@ import { clock, gettext } from "./language.js";
 const SHOWN = 200;
 
 /** So many come while a reader looks at what is above; from then on an old one goes for each. */
-const MORE = 1_000;
+const MORE = 300;
 
 /** Characters, also where the field's own limit was gone around. */
 export const NAME_LENGTH = 40;
