@@ -39,7 +39,7 @@ from benchmarks.history.targets import history_targets
 from benchmarks.hostile.plans import Hostile
 from benchmarks.hostile.targets import hostile_table, hostile_targets
 from benchmarks.kafka.plans import run_kafka
-from benchmarks.kafka.sides import beside, loop, ours
+from benchmarks.kafka.sides import beside, loop, ours, separate
 from benchmarks.kafka.targets import kafka_table, kafka_targets
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.run import VERSIONS, WHAT, run_layer
@@ -230,7 +230,7 @@ def _soak(asked: Arguments, run: dict[str, Any], folder: Path, console: Console)
 def _kafka(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
     run["versions"] = describe_versions((*VERSIONS, "aiokafka"), binary())
     run["broker"] = asked.kafka
-    sides = [ours(), loop()]
+    sides = [ours(), loop(), separate()]
     if asked.beside is not None:
         sides.insert(1, beside(asked.beside))
     figures = []

@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Final, Protocol, Self
 
 from benchmarks.faults.brokers import APACHE, EMBEDDED, make_broker
-from benchmarks.kafka.sides import Side
-from benchmarks.kafka.system import Slice, System
+from benchmarks.kafka.pool_sharing import Sharing
+from benchmarks.kafka.sides import SEPARATE, Side
+from benchmarks.kafka.slice_figures import (
+    Kafka,
+    Slice,
+    at,
+    cpu_figures,
+    figure,
+    measure_of,
+    whole,
+)
+from benchmarks.kafka.system import System
 from benchmarks.layer.figures import Figure
 from benchmarks.plans import Sized, sized
 
-CPU, READER, REDIS, WORKERS = "CPU per record", "of it the pool", "of it Redis", "of it the workers"
 P50, P99 = "p50", "p99"
 BACKLOG, RATE = "backlog", "records/s"
 IDLE = "publish() to the client, idle, p50"
@@ -21,34 +30,6 @@ ALONE = "CPU per publication, 20,000/s to 2,000 rooms"
 # Milliseconds. What reads stands still while a backlog is made. The embedded broker has the first
 # member of a group wait for half of it.
 SESSIONS: Final = {APACHE: 30_000, EMBEDDED: 6_000}
-
-
-def measure_of(where: str, what: str) -> str:
-    """Return the name of what is measured."""
-    return f"{where}: {what}"
-
-
-def whole(count: int, rooms: int) -> int:
-    """Return how many records that is if each room gets as many, and one at least."""
-    return max(count // rooms, 1) * rooms
-
-
-def at(rate: int) -> str:
-    """Return the name of a stream of records to rooms of one client."""
-    return f"{rate:,}/s"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kafka:
-    """The broker of a run.
-
-    Attributes:
-        servers: Its address; empty: nobody needs it.
-        session: Milliseconds until a group gives up a consumer that fell silent.
-    """
-
-    servers: str
-    session: int
 
 
 class Plan(Sized, Protocol):
@@ -61,6 +42,9 @@ class Plan(Sized, Protocol):
     @property
     def reads_kafka(self) -> bool:
         """Whether Kafka has a part in it."""
+
+    def takes(self, side: Side) -> bool:
+        """Return whether a side has a turn."""
 
     def run(self, side: Side, kafka: Kafka, round: int, folder: Path) -> Iterator[Figure]:
         """Yield the figures of one side in one round."""
@@ -92,6 +76,10 @@ class Stream:
         """Whether Kafka has a part in it."""
         return True
 
+    def takes(self, side: Side) -> bool:
+        """Return whether a side has a turn."""
+        return side.name != SEPARATE
+
     def quick(self) -> Self:
         """Return the same for a look whether all of it works."""
         share = self.clients // self.rooms
@@ -120,30 +108,19 @@ class Stream:
             for rate, seconds in self.rates.items():
                 done = system.stream(whole(rate * seconds, self.rooms), rate)
                 where = f"{at(rate)} {self.name}".strip()
-                yield from self._cpu(where, side, done, round)
+                yield from cpu_figures(where, side, done, round)
                 for what in (P50, P99):
                     value = done.clients[f"{what}_ms"]
                     yield self._figure(where, what, side, done, round, value, "ms")
             if self.backlog:
                 done = system.backlog(whole(self.backlog, self.rooms))
-                yield from self._cpu(BACKLOG, side, done, round)
+                yield from cpu_figures(BACKLOG, side, done, round)
                 value = done.published / done.seconds
                 yield self._figure(BACKLOG, RATE, side, done, round, value, "records/s")
 
     def topic(self, side: Side, round: int) -> str:
         """Return the topic of one side in one round."""
         return f"{side.name}-{self.name or 'stream'}-{round}".replace(" ", "-")
-
-    def _cpu(self, where: str, side: Side, done: Slice, round: int) -> Iterator[Figure]:
-        used = done.used
-        for what, nanoseconds in (
-            (CPU, used.total),
-            (READER, used.reader),
-            (REDIS, used.redis),
-            (WORKERS, used.workers),
-        ):
-            value = nanoseconds / done.published / 1e3
-            yield self._figure(where, what, side, done, round, value, "µs")
 
     def _figure(
         self,
@@ -186,6 +163,10 @@ class Publishing:
         """Whether Kafka has a part in it."""
         return False
 
+    def takes(self, side: Side) -> bool:
+        """Return whether a side has a turn."""
+        return side.is_layer
+
     def quick(self) -> Self:
         """Return the same for a look whether all of it works."""
         return replace(self, seconds=1, rooms=min(self.rooms, 30), rounds=1)
@@ -211,20 +192,6 @@ class Publishing:
         yield figure(self.measure, side, done, round, value, self.unit)
 
 
-def figure(measure: str, side: Side, done: Slice, round: int, value: float, unit: str) -> Figure:
-    """Return a figure, with what was lost and what came twice or too late."""
-    return Figure(
-        measure=measure,
-        layer=side.name,
-        round=round,
-        value=value,
-        unit=unit,
-        calls=done.published,
-        lost=int(done.clients["lost"]),
-        repeated=int(done.clients["misordered"]),
-    )
-
-
 BIG, SEVERAL = "to 50 rooms of 40", "with 3 workers"
 
 PLANS: Final[Mapping[str, Callable[[], Plan]]] = {
@@ -239,6 +206,7 @@ PLANS: Final[Mapping[str, Callable[[], Plan]]] = {
     "alone": lambda: Publishing(
         name="alone", measure=ALONE, unit="µs", rate=20_000, each=200, seconds=5, rooms=2_000
     ),
+    "shared": Sharing,
 }
 """What can be asked for."""
 
@@ -267,10 +235,14 @@ def run_kafka(
     is_needed = any(plan.reads_kafka for plan in plans)
     if is_needed:
         made.start()
-    kafka = Kafka(servers=made.bootstrap_servers if is_needed else "", session=SESSIONS[broker])
+    kafka = Kafka(
+        servers=made.bootstrap_servers if is_needed else "",
+        session=SESSIONS[broker],
+        pid=made.pid if is_needed else None,
+    )
     try:
         for plan in plans:
-            able = [side for side in sides if plan.reads_kafka or side.is_layer]
+            able = [side for side in sides if plan.takes(side)]
             for round in range(1, plan.rounds + 1):
                 for side in able if round % 2 else reversed(able):
                     yield from plan.run(side, kafka, round, folder)

@@ -15,6 +15,7 @@ from benchmarks.greeting import Greeting, Step
 from benchmarks.peers.ours.peer import OURS as PEER
 
 OURS, BESIDE, LOOP = "ours", "beside", "loop"
+SEPARATE = "separate"
 
 _HERE = Path(__file__).resolve().parents[2]
 
@@ -28,7 +29,7 @@ class Side:
         directory: The checkout that its processes run in.
         python: The interpreter.
         reader: What reads Kafka: a module with its arguments; `{servers}`, `{topic}` and `{redis}`
-            are filled in.
+            are filled in. Empty: each worker does so itself.
         worker: What serves clients, likewise; `{port}` too.
         greeting: How a client gets into its room.
         environment: Variables of all of them.
@@ -45,7 +46,7 @@ class Side:
     @property
     def is_layer(self) -> bool:
         """Whether it has a channel layer to publish to."""
-        return self.name != LOOP
+        return self.name in (OURS, BESIDE)
 
 
 def checkout(name: str, directory: Path, python: str) -> Side:
@@ -95,4 +96,19 @@ def loop() -> Side:
         reader=("benchmarks.kafka.hand_written.reader", "{servers}", "{topic}", "{redis}"),
         worker=("benchmarks.kafka.hand_written.worker", "{port}", "{redis}"),
         greeting=Greeting(path="/ws/?room=room-{room}", steps=(Step(expect="subscribed"),)),
+    )
+
+
+def separate() -> Side:
+    """Return what needs no pool: each worker has a consumer of all partitions, and no layer."""
+    return Side(
+        name=SEPARATE,
+        directory=_HERE,
+        python=sys.executable,
+        reader=(),
+        worker=(
+            *("benchmarks.kafka.hand_written.consuming_worker", "{port}"),
+            *("{servers}", "{topic}"),
+        ),
+        greeting=loop().greeting,
     )

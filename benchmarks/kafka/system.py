@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ from redis import Redis
 from benchmarks.accounting import cpu_ns
 from benchmarks.assembly import Assembly
 from benchmarks.children import Child, ChildFailed, Servant
+from benchmarks.connected_sockets import Connected, connected
 from benchmarks.kafka.sides import Side
+from benchmarks.kafka.slice_figures import Slice, Used
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
 from realtime.kafka.brokers import Brokers, make_topic
@@ -25,50 +26,6 @@ SIZE = 200  # bytes of a record's payload
 PATIENCE = 60.0  # seconds for what is on its way to arrive
 WARM_UP_RATE = 1_000.0  # records/s
 _AT_ONCE = 32  # handshakes in flight
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
-    """Nanoseconds of CPU that the parts of a side have used so far.
-
-    Attributes:
-        reader: What reads Kafka, or publishes.
-        redis: The Redis server.
-        workers: What serves the clients.
-    """
-
-    reader: int
-    redis: int
-    workers: int
-
-    def __sub__(self, other: Used) -> Used:
-        return Used(
-            reader=self.reader - other.reader,
-            redis=self.redis - other.redis,
-            workers=self.workers - other.workers,
-        )
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.reader + self.redis + self.workers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
-    """What became of some records.
-
-    Attributes:
-        published: Records.
-        used: CPU from the first until the last had arrived.
-        seconds: From the first until the last had arrived.
-        clients: What the clients counted, see benchmarks.swarm.tally.
-    """
-
-    published: int
-    used: Used
-    seconds: float
-    clients: dict[str, Any]
 
 
 class System(Assembly):
@@ -113,6 +70,9 @@ class System(Assembly):
         self._redis, self._url = stack.enter_context(
             valkey(f"{self.name}-valkey", self._cpus, self._folder)
         )
+        if self._servers:
+            brokers = Brokers(servers=[self._servers], options={})
+            asyncio.run(make_topic(brokers, self.name, partitions=PARTITIONS))
         ports = [free_port() for _ in range(self._workers_count)]
         self._workers = [
             stack.enter_context(self._child(f"worker-{port}", self.side.worker, port=port))
@@ -124,11 +84,6 @@ class System(Assembly):
         for port in ports:
             self._open(port, self.clients // self._workers_count)
         if self._servers:
-            asyncio.run(
-                make_topic(
-                    Brokers(servers=[self._servers], options={}), self.name, partitions=PARTITIONS
-                )
-            )
             self._producer = stack.enter_context(
                 Servant(
                     f"{self.name}-producer",
@@ -137,9 +92,13 @@ class System(Assembly):
                     folder=self._folder,
                 )
             )
-            self.reader = stack.enter_context(self._child("reader", self.side.reader))
+            self._reader = (
+                stack.enter_context(self._child("reader", self.side.reader))
+                if self.side.reader
+                else None
+            )
         else:
-            self.reader = self._producer = stack.enter_context(self._start_publisher())
+            self._reader = self._producer = stack.enter_context(self._start_publisher())
         self._warm_up()
 
     def stream(self, count: int, rate: float) -> Slice:
@@ -150,12 +109,24 @@ class System(Assembly):
         return self._collect(count, before, begun)
 
     def backlog(self, count: int) -> Slice:
-        """Have records wait in Kafka, then be read, and wait until the last has arrived."""
+        """Have records wait in Kafka, then be read, and wait until the last has arrived.
+
+        Raises:
+            ValueError: The workers read Kafka themselves.
+        """
+        if self._reader is None:
+            raise ValueError(f"{self.name} has no process that only reads Kafka")
         self._expect()
-        with self.reader.stopped():
+        with self._reader.stopped():
             self._produce(count, 0.0)
             before, begun = self._used(), time.monotonic()
         return self._collect(count, before, begun)
+
+    def to_kafka(self) -> Connected:
+        """Return the connections of this side's processes to Kafka."""
+        readers = [self._reader] if self._reader else []
+        port = int(self._servers.rpartition(":")[2])
+        return connected((process.pid for process in (*readers, *self._workers)), port)
 
     def publish(self, count: int, rate: float, each: int) -> Slice:
         """Publish, without Kafka, so many messages with a call of publish_many; 1: of publish."""
@@ -246,7 +217,9 @@ class System(Assembly):
         else:
             arrived = self.publish(self.rooms, WARM_UP_RATE, 100)
         if arrived.clients["lost"] or arrived.clients["misordered"]:
-            raise self.reader.failure(f"does not reach all clients: {arrived.clients}")
+            raise (self._reader or self._workers[0]).failure(
+                f"does not reach all clients: {arrived.clients}"
+            )
         if self.side.is_layer:
             self._trust_registries()
 
@@ -289,7 +262,7 @@ class System(Assembly):
 
     def _used(self) -> Used:
         return Used(
-            reader=cpu_ns(self.reader.pid),
+            reader=cpu_ns(self._reader.pid) if self._reader else 0,
             redis=cpu_ns(self._redis.pid),
             workers=sum(cpu_ns(worker.pid) for worker in self._workers),
         )

@@ -6,18 +6,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from benchmarks.kafka.plans import (
-    ALONE,
-    BACKLOG,
-    CPU,
-    IDLE,
-    P50,
-    P99,
-    RATE,
-    at,
-    measure_of,
-)
-from benchmarks.kafka.sides import BESIDE, OURS
+from benchmarks.kafka.plans import ALONE, BACKLOG, IDLE, P50, P99, RATE
+from benchmarks.kafka.pool_sharing import CONNECTIONS, FETCHED, shared_by
+from benchmarks.kafka.sides import BESIDE, OURS, SEPARATE
+from benchmarks.kafka.slice_figures import CPU, at, measure_of
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
 from benchmarks.layer.targets import ratios
@@ -37,17 +29,19 @@ LIMITS = {
 }
 FASTER = {measure_of(BACKLOG, RATE): 1.2}
 COST = {ALONE: 20.0}  # µs
+# Of what a consumer in each worker needs.
+SHARED = {measure_of(shared_by(8), what): 0.3 for what in (CPU, CONNECTIONS, FETCHED)}
 
 
 def kafka_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `kafka`."""
 
-    def ratio(measure: str, limit: float, *, at_least: bool = False) -> Target:
+    def ratio(measure: str, limit: float, *, peer: str = BESIDE, at_least: bool = False) -> Target:
         return Target(
-            measure=f"{measure}: {OURS} / {BESIDE}",
+            measure=f"{measure}: {OURS} / {peer}",
             limit=limit,
             unit="x",
-            measured=ratios(figures, measure, OURS, BESIDE),
+            measured=ratios(figures, measure, OURS, peer),
             at_least=at_least,
         )
 
@@ -66,6 +60,7 @@ def kafka_targets(figures: Sequence[Figure]) -> list[Target]:
         *(ratio(measure, limit) for measure, limit in LIMITS.items()),
         *(ratio(measure, limit, at_least=True) for measure, limit in FASTER.items()),
         *(cost(measure, limit) for measure, limit in COST.items()),
+        *(ratio(measure, limit, peer=SEPARATE) for measure, limit in SHARED.items()),
         none_target("records lost, twice or too late", mishaps),
     ]
 

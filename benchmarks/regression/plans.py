@@ -1,8 +1,8 @@
 """The measures of `regression`: ratios to what stands beside us and stays as it is.
 
 A machine's speed drifts, and that of a busy one by a factor of two, so nothing is said by a time.
-What can't become slower has its turns between ours: a C program for deliveries. Each pair of turns
-gives a ratio, and the median of many is what is judged.
+What can't become slower has its turns between ours: a C program for deliveries, a hand-written loop
+for records of Kafka. Each pair of turns gives a ratio, and the median of many is what is judged.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Final, Self
 
 from benchmarks.broadcast import SIZE
+from benchmarks.faults.brokers import EMBEDDED, make_broker
+from benchmarks.kafka.plans import SESSIONS
+from benchmarks.kafka.sides import LOOP, loop, ours
+from benchmarks.kafka.slice_figures import Slice, whole
+from benchmarks.kafka.system import System
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
 from benchmarks.peers.base import Peer
@@ -24,6 +29,7 @@ from benchmarks.plans import Plan, run_plans
 from benchmarks.rig import Rig
 
 DELIVERY = "CPU per delivery / send(2)"
+RECORD = "CPU per Kafka record / hand-written loop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +82,82 @@ class Delivery:
         )
 
 
-PLANS: Final[Mapping[str, Callable[[], Plan]]] = {"delivery": Delivery}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Records to rooms of one client, as in `kafka`, by us and by a hand-written loop.
+
+    It is the CPU of all that a record passes behind Kafka: pool, Redis and worker. Kafka is the
+    embedded broker, which every machine has, and which both sides share.
+
+    Attributes:
+        rate: Records/s.
+        rooms: How many, with one client each.
+        seconds: Of a turn.
+        pairs: Turns of each in a round, whose processes are new.
+        rounds: How often there are new processes.
+    """
+
+    rate: int = 1_000
+    rooms: int = 100
+    seconds: float = 0.8
+    pairs: int = 9
+    rounds: int = 1
+
+    def quick(self) -> Self:
+        """Return the same for a look whether all of it works."""
+        return replace(self, rooms=10, seconds=0.1, pairs=2, rounds=1)
+
+    def run(self, placement: Placement, folder: Path) -> Iterator[Figure]:
+        """Yield the ratio of each pair of turns; all CPUs are for all."""
+        broker = make_broker(EMBEDDED, folder / "kafka")
+        broker.start()
+        try:
+            for round in range(self.rounds):
+                yield from self._pairs(broker.bootstrap_servers, round, folder)
+        finally:
+            broker.stop()
+
+    def _pairs(self, servers: str, round: int, folder: Path) -> Iterator[Figure]:
+        with ExitStack() as stack:
+            systems = [
+                stack.enter_context(
+                    System(
+                        side,
+                        f"{side.name}-{round}",
+                        servers=servers,
+                        session=SESSIONS[EMBEDDED],
+                        rooms=self.rooms,
+                        clients=self.rooms,
+                        workers=1,
+                        folder=folder,
+                    )
+                )
+                for side in (ours(), loop())
+            ]
+            for pair in range(self.pairs):
+                turns = systems if pair % 2 else systems[::-1]
+                done = {system.side.name: self._turn(system) for system in turns}
+                yield self._figure(done, 1 + pair + round * self.pairs)
+
+    def _turn(self, system: System) -> Slice:
+        """Have some records come, and wait for all of them."""
+        return system.stream(whole(int(self.rate * self.seconds), self.rooms), self.rate)
+
+    def _figure(self, done: Mapping[str, Slice], pair: int) -> Figure:
+        ours, loop = done[OURS.name], done[LOOP]
+        return Figure(
+            measure=RECORD,
+            layer=OURS.name,
+            round=pair,
+            value=ours.used.total / loop.used.total,
+            unit="x",
+            calls=ours.published,
+            lost=int(ours.clients["lost"]),
+            repeated=int(ours.clients["misordered"]),
+        )
+
+
+PLANS: Final[Mapping[str, Callable[[], Plan]]] = {"delivery": Delivery, "record": Record}
 """By name. Another has its row in recorded.json too: its measure, and the ratio that is usual."""
 
 run_regression = partial(run_plans, PLANS)

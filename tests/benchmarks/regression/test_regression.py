@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.layer.figures import Figure
-from benchmarks.regression.plans import DELIVERY
+from benchmarks.regression.plans import DELIVERY, RECORD
 from benchmarks.regression.targets import (
     TOLERANCE,
     recorded,
@@ -21,7 +21,7 @@ from benchmarks.regression.targets import (
 ROOT = Path(__file__).parents[3]
 
 
-def figures(ratios: list[float], measure: str = DELIVERY) -> list[Figure]:
+def figures(ratios: list[float], measure: str) -> list[Figure]:
     """Return a figure for each pair of turns."""
     return [
         Figure(measure=measure, layer="ours", round=pair, value=ratio, unit="x", calls=1)
@@ -29,6 +29,7 @@ def figures(ratios: list[float], measure: str = DELIVERY) -> list[Figure]:
     ]
 
 
+@pytest.mark.parametrize("measure", [DELIVERY, RECORD])
 @pytest.mark.parametrize(
     ("factors", "is_reached"),
     [
@@ -39,25 +40,33 @@ def figures(ratios: list[float], measure: str = DELIVERY) -> list[Figure]:
         ([1.3] * 5 + [1.0] * 4, False),
     ],
 )
-def test_the_median_is_judged(factors: list[float], is_reached: bool) -> None:
+def test_the_median_is_judged(factors: list[float], is_reached: bool, measure: str) -> None:
     """Past the tolerance it fails; single pairs do not matter."""
     assert TOLERANCE == 1.25
-    usual = recorded()[DELIVERY]
-    targets = regression_targets(figures([usual * factor for factor in factors]))
+    usual = recorded()[measure]
+    targets = regression_targets(figures([usual * factor for factor in factors], measure))
     found = {target.measure.partition(",")[0]: target.reached for target in targets}
-    assert found[DELIVERY] is is_reached
-    assert all(reached is None for name, reached in found.items() if name != DELIVERY)
+    assert found.pop(measure) is is_reached
+    assert set(found.values()) == {None}
 
 
-@pytest.mark.parametrize(("factor", "code"), [(1.0, 0), (1.3, 1)])
+def test_every_measure_is_recorded() -> None:
+    """What is not is judged by nobody."""
+    assert set(recorded()) == {DELIVERY, RECORD}
+
+
+@pytest.mark.parametrize(
+    ("worse", "factor", "code"),
+    [(DELIVERY, 1.0, 0), (DELIVERY, 1.3, 1), (RECORD, 1.3, 1)],
+)
 def test_the_command_fails(
-    factor: float, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    worse: str, factor: float, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its exit code is what continuous integration looks at."""
+    """Its exit code is what continuous integration looks at, whichever measure is worse."""
 
     def measured(*_: Any, **__: Any) -> Iterator[Figure]:
         for measure, usual in recorded().items():
-            yield from figures([usual * factor] * 3, measure)
+            yield from figures([usual * (factor if measure == worse else 1.0)] * 3, measure)
 
     monkeypatch.setitem(
         command._MEASURE,
