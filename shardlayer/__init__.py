@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shardlayer.aio.tallies import Tally
     from shardlayer.aio.tasks import Tasks
     from shardlayer.aio.throttled_log import Throttle, ThrottledLog
+    from shardlayer.aio.ticks import next_tick
     from shardlayer.aio.token_buckets import Bucket, BucketTable
     from shardlayer.broker.presence_values import Attendee, Person, PresencePage
     from shardlayer.broker.process_reports import (
@@ -142,6 +143,7 @@ __all__ = [
     "is_client_name",
     "needs_extra",
     "new_process",
+    "next_tick",
     "probe",
     "register_scheme",
     "reserve_room",
@@ -221,6 +223,7 @@ _PLACES: Final = {
     "is_client_name": "shardlayer.core.client_names",
     "needs_extra": "shardlayer.core.optional_packages",
     "new_process": "shardlayer.core.channel_names",
+    "next_tick": "shardlayer.aio.ticks",
     "probe": "shardlayer.broker.redis.server_report",
     "register_scheme": "shardlayer.core.schemes",
     "reserve_room": "shardlayer.core.reserved_rooms",

@@ -13,6 +13,7 @@ import signal
 from typing import Any
 
 from config.asgi import application
+from realtime.metrics.loop_looks import LoopLooks
 from realtime.metrics.sampling import Sampling
 from shardlayer import Histogram
 
@@ -20,7 +21,7 @@ ON, OFF = signal.SIGUSR1, signal.SIGUSR2
 
 # What is called for the sake of figures alone; each returns nothing.
 _BY_DELIVERY = ((Histogram, "observe"),)
-_BY_SECOND = ((Sampling, "_save"), (Sampling, "_look_at_loop"))
+_BY_SECOND = ((Sampling, "_save"), (LoopLooks, "_count"))
 _SAMPLES = os.environ.get("OBSERVING_SAMPLES") != "0"
 _SWITCHED: tuple[tuple[type, str], ...] = _BY_DELIVERY + (_BY_SECOND if _SAMPLES else ())
 _REAL = [getattr(owner, name) for owner, name in _SWITCHED]

@@ -343,7 +343,7 @@ FIGURES: tuple[Figure, ...] = (
     # Process
     _histogram(
         "event_loop_delay_seconds",
-        "How long the event loop took to come to what was due, asked four times a second",
+        "How long the event loop took to come to what was due, asked five times a second",
         _of("loop_delays"),
     ),
     _gauge("process_resident_bytes", "Memory of the process", _of("resident_bytes")),

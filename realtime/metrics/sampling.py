@@ -1,16 +1,18 @@
-"""Writes this process's figures down each second, in a thread that nothing of it holds up."""
+"""Writes this process's figures down each second, in a thread that nothing of it holds up.
+
+The thread runs only where processes share a directory. Who is alone is asked for its figures.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
-import time
-from contextlib import suppress
 from pathlib import Path
 
 from realtime.conf import conf
 from realtime.metrics.figures import read_all
+from realtime.metrics.loop_looks import LoopLooks
 from realtime.metrics.metric_sources import Process, Sources
 from realtime.metrics.slots import MetricsDirectoryError, Slot
 from realtime.metrics.snapshots import Snapshot, forget_snapshot, read_snapshots, write_snapshot
@@ -19,7 +21,6 @@ from shardlayer import Throttle
 logger = logging.getLogger(__name__)
 
 INTERVAL = 1.0  # seconds between two snapshots
-LOOKS = 4  # at the event loop, in that time
 ALONE = 0  # the number of a process that shares no directory with others
 
 
@@ -40,20 +41,24 @@ class Sampling:
     ) -> None:
         self.process = process
         self.directory = directory
-        self._loop = loop
+        self._looks = LoopLooks(loop, process.loop_delays)
         self._slot = None if directory is None else Slot(directory, process.role)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
         self._complaint = Throttle()
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin, in the event loop."""
+        self._looks.start()
+        if self._slot is not None:
+            self._thread.start()
 
     def stop(self) -> None:
         """End, and leave nothing behind."""
+        self._looks.stop()
         self._stop.set()
-        self._thread.join(INTERVAL)
+        if self._thread.is_alive():
+            self._thread.join(INTERVAL)
         if self._slot is not None and self.directory is not None:
             try:
                 forget_snapshot(self.directory, self._slot.name)
@@ -89,25 +94,12 @@ class Sampling:
         write_snapshot(self.directory, self.snapshot())
 
     def _run(self) -> None:
-        looks = 0
-        while not self._stop.wait(INTERVAL / LOOKS):
-            self._look_at_loop()
-            looks += 1
-            if looks % LOOKS == 0:
-                try:
-                    self._save()
-                except Exception as error:  # a full disk, say: the next second may do better
-                    if self._complaint.is_due():
-                        logger.warning("The figures can't be written: %s", error, exc_info=True)
-
-    def _look_at_loop(self) -> None:
-        asked = time.perf_counter()
-
-        def come() -> None:
-            self.process.loop_delays.observe(time.perf_counter() - asked)
-
-        with suppress(RuntimeError):  # it is closed
-            self._loop.call_soon_threadsafe(come)
+        while not self._stop.wait(INTERVAL):
+            try:
+                self._save()
+            except Exception as error:  # a full disk, say: the next second may do better
+                if self._complaint.is_due():
+                    logger.warning("The figures can't be written: %s", error, exc_info=True)
 
 
 _current: Sampling | None = None

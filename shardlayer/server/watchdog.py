@@ -17,9 +17,9 @@ import faulthandler
 import logging
 import sys
 import threading
-import time
 from contextlib import suppress
 
+from shardlayer.aio.ticks import next_tick
 from shardlayer.server.last_resort import end_process, stack_of
 from shardlayer.server.server_counters import counters
 
@@ -53,6 +53,7 @@ class Watchdog:
         self._thread = threading.get_ident()
         self._beats = 0
         self._beaten_at = 0.0
+        self._due = 0.0  # when the next beat is
         self._shown = -1  # the beat after which the stack was logged
         self._timer: asyncio.Handle | None = None
         self._stopped = threading.Event()
@@ -72,23 +73,26 @@ class Watchdog:
     # In the loop.
 
     def _first_beat(self) -> None:
-        self._beaten_at = time.monotonic()
-        self._timer = self._loop.call_later(BEAT, self._beat)
+        self._beat_next(self._loop.time())
         self._arm()
         threading.Thread(target=self._watch, name="watchdog of the event loop", daemon=True).start()
 
     def _beat(self) -> None:
-        now = time.monotonic()
+        now = self._loop.time()
         # What blocked the loop began somewhere between the last beat and when this one was due.
-        blocked = now - self._beaten_at - BEAT / 2
+        blocked = now - (self._beaten_at + self._due) / 2
         if 0 < self._blocking <= blocked:
             counters.loop_blocked += 1
             if self.shows_stacks and self._shown != self._beats:
                 text = "The event loop was blocked for %.2f s; it runs again."
                 logger.warning(text, blocked)
-        self._beaten_at = now
         self._beats += 1
-        self._timer = self._loop.call_later(BEAT, self._beat)
+        self._beat_next(now)
+
+    def _beat_next(self, now: float) -> None:
+        self._beaten_at = now
+        self._due = next_tick(now, BEAT)
+        self._timer = self._loop.call_at(self._due, self._beat)
 
     # In the thread.
 
@@ -112,7 +116,7 @@ class Watchdog:
         return min(LONGEST_PAUSE, self._hang_timeout / 4) if self._hang_timeout else LONGEST_PAUSE
 
     def _show(self, beats: int) -> None:
-        blocked = time.monotonic() - self._beaten_at
+        blocked = self._loop.time() - self._beaten_at
         if self.shows_stacks and 0 < self._blocking <= blocked and self._shown != beats:
             self._shown = beats
             text = "The event loop has been blocked for %.2f s, and stands at:\n%s"
