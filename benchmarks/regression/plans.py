@@ -142,8 +142,8 @@ class Record:
             ]
             list(threads.map(self._turn, systems))  # warms them up
             for pair in range(self.pairs):
-                done = list(threads.map(self._turn, systems))
-                yield self._figure(*done, 1 + pair + round * self.pairs)
+                first, second = threads.map(self._turn, systems)
+                yield self._figure(first, second, 1 + pair + round * self.pairs)
 
     def _turn(self, system: System) -> Slice:
         """Have some records come, and wait for all of them."""
