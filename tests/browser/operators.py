@@ -59,10 +59,25 @@ def expect_live(page: Page) -> None:
     expect(page.locator("#realtime-state")).to_have_text("Refreshes itself.", timeout=PATIENCE)
 
 
+def faults(page: Page, part: str, left_out: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Return what axe-core, which is loaded, finds: the rule, and the first element.
+
+    Args:
+        part: Where, in JavaScript.
+        left_out: Rules that are not tried.
+    """
+    # Without `preload`, which fetches what style sheets import from the wrong place.
+    found = page.evaluate(
+        f"(rules) => axe.run({part}, {{preload: false, rules}})",
+        {rule: {"enabled": False} for rule in left_out},
+    )
+    return [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]]
+
+
 def expect_nobody_left_out(
     visitors: Visitors, site: Workers, paths: Sequence[str], how: dict[str, object]
 ) -> None:
-    """See that axe-core finds nothing, and that no page is wider than its window.
+    """See that axe-core finds nothing in the whole page, and that none is wider than its window.
 
     Args:
         paths: Pages of the admin that refresh themselves.
@@ -79,7 +94,10 @@ def expect_nobody_left_out(
         page.goto(f"{site.first.url}admin/realtime/{path}")
         expect_live(page)
         page.evaluate(axe)
-        # Without `preload`, which fetches what style sheets import from the wrong place.
-        found = page.evaluate("axe.run('#content-main', {preload: false})")
-        assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == [], path
+        if forced:
+            # Of Django's own header and sidebar axe compares the colours that were asked for with
+            # the background that is shown instead.
+            assert faults(page, "'#content-main'") == [], path
+        left_out = ["color-contrast"] if forced else []
+        assert faults(page, "document", left_out) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
