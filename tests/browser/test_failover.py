@@ -65,7 +65,9 @@ def test_its_worker_dies(balancer: BalancerProcess, behind: Workers, balanced_ta
         worker.kill()
         wait_until(lambda: len(balancer.loads()) == 1)
         wait_until(lambda: client.run("client.status.state") == "live")
-        assert client.publish("chat.failover", {"n": sent})["offset"] == sent
+        # It may not have noticed yet that its worker is dead.
+        published = client.publish("chat.failover", {"n": sent}, retryFor=30_000)
+        assert published["offset"] == sent
         client.wait("live", sent)
         worker.start()
         wait_until(lambda: len(balancer.loads()) == 2)
