@@ -50,7 +50,6 @@ class MadeAgain(Rejoin):
 
     def __init__(self, topics: Collection[str]) -> None:
         super().__init__(f"{', '.join(topics)}: deleted, and made again")
-        self.topics = topics
 
 
 class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -108,6 +107,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._unmarked: set[TopicPartition] = set()  # held until their marks are known
         self._marks_due = 0.0  # loop's time
         self._topic_ids = topic_ids
+        self._made_again: dict[str, str] = {}  # topics, and their new ids
         self._identified = asyncio.Event()  # whether they are those of what is assigned
         self._identifying: asyncio.Task[None] | None = None  # and sees that they stay so
         self._generation = 0  # of assignments
@@ -167,14 +167,13 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             async with self._stop.bounds():
                 while not self._stop.is_set():
                     await self._step()
-        except (Stopped, Rejoin) as reason:
-            if isinstance(reason, MadeAgain):
-                self._begin_anew(reason.topics)
-            await self._settle(insist=True)
-            if isinstance(reason, Rejoin):
-                raise
+        except Stopped:
+            await self._finish()
+        except Rejoin:
+            await self._finish()
+            raise
         else:
-            await self._settle(insist=True)
+            await self._finish()
 
     async def aclose(self) -> None:
         """Leave the group and end everything, answered or not."""
@@ -269,19 +268,24 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         except (KafkaError, TimeoutError):
             return False
         other = sorted(topic for topic, id in ids.items() if known.get(topic, id) != id)
-        known.update(ids)
         if other:
+            self._made_again = {topic: ids[topic] for topic in other}
             raise MadeAgain(other)
+        known.update(ids)
         return True
 
-    def _begin_anew(self, topics: Collection[str]) -> None:
-        """Have topics that were made again be read from their beginning, by whoever is next.
+    async def _finish(self) -> None:
+        """Finish and commit what is under way.
 
-        What is committed, or would be, is of the topics before them.
+        Topics that were made again are read from their beginning, by whoever is next: what is
+        committed, or would be, is of the topics before them. They count as known only now, so that
+        a membership that ends without having come here leaves them to the next one.
         """
-        for partition in [key for key in self._work if key.topic in topics]:
+        for partition in [key for key in self._work if key.topic in self._made_again]:
             self._work.pop(partition).dropped = True
             self._commits.note(partition, 0)
+        await self._settle(insist=True)
+        self._topic_ids.update(self._made_again)
 
     async def _step(self) -> None:
         """Fetch once and send what came on its way."""

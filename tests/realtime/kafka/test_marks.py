@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from realtime.kafka.brokers import Brokers
+from realtime.kafka.membership import GroupMembership, MadeAgain, Rejoin
 from realtime.kafka.publishing.marks import PartitionMarks, announcements_of
 from realtime.kafka.publishing.partitions import source_of
 from realtime.outage import Outage
@@ -117,14 +118,21 @@ async def test_topic_made_again(
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True)
+@pytest.mark.parametrize("is_first", [True, False])
 async def test_topic_made_again_under_a_pool(
+    is_first: bool,
     any_kafka: ApacheKafka,
     brokers: Brokers,
     redis_layer: ShardedChannelLayer,
     pools: Pools,
-    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is noticed, though the new topic has at once more than the pool has read of the old."""
+    """It is noticed, though the new topic has at once more than the pool has read of the old.
+
+    Also when the step that is under way then ends the membership for another reason.
+    """
+    if not is_first:
+        monkeypatch.setattr(GroupMembership, "_step", step_that_ends_otherwise)
     topic = pools.topic = f"again-{uuid4().hex[:8]}"
     await asyncio.to_thread(any_kafka.create_topic, topic, partitions=PARTITIONS)
     await produce(brokers, topic, 0, 100)
@@ -137,6 +145,17 @@ async def test_topic_made_again_under_a_pool(
     assert {room: sorted(records) for room, records in found.items()} == {
         room: sorted(records) for room, records in expected(300).items()
     }
+
+
+_step = GroupMembership._step
+
+
+async def step_that_ends_otherwise(membership: GroupMembership) -> None:
+    """Step, and give another reason where the membership ends since a topic was made again."""
+    try:
+        await _step(membership)
+    except MadeAgain as error:
+        raise Rejoin("a partition begins anew") from error
 
 
 async def make_again(kafka: ApacheKafka, brokers: Brokers, topic: str) -> None:
