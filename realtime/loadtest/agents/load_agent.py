@@ -19,14 +19,13 @@ from realtime.loadtest.agents.signed_lines import (
     new_nonce,
 )
 from realtime.loadtest.crew.load_helper import LONGEST_LINE
-from realtime.loadtest.crew.load_process import start_module
+from realtime.loadtest.crew.load_process import end_process, start_module
 from realtime.loadtest.load_target import BadTarget, read_target, require_ours
 
 _GREETED_WITHIN: Final = 10.0  # seconds
 _STRANGERS: Final = 100  # connections at a time that have not shown the key
 _is_plain: Final = re.compile("[!-~]*").fullmatch  # no spaces, no ends of lines
 _FIRST_LINE: Final = 4 * 1024  # bytes; who has not shown the key makes the agent keep twice as many
-_ENDS_WITHIN: Final = 5.0  # seconds
 
 
 class LoadAgent:
@@ -104,13 +103,7 @@ class LoadAgent:
             while sealed := await _read_line(reader):
                 await self._hand_on(opener.open(sealed), process)
         finally:
-            if process.stdin is not None:
-                process.stdin.close()
-            try:
-                async with asyncio.timeout(_ENDS_WITHIN):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
+            await end_process(process)
             back.cancel()
             await asyncio.gather(back, return_exceptions=True)
 

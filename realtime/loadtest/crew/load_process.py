@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -35,6 +36,25 @@ async def start_module(
         limit=LONGEST_LINE,
         start_new_session=True,  # ctrl-C is for the command, which ends them
     )
+
+
+async def end_process(process: asyncio.subprocess.Process) -> None:
+    """Close what it is told by, which ends it, and wait until it is gone.
+
+    It is killed if it does not end, and at once if this task is cancelled meanwhile.
+    """
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        async with asyncio.timeout(_ENDS_WITHIN):
+            await process.wait()
+    except TimeoutError:
+        pass
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+    await process.wait()
 
 
 class LoadProcess(LoadHelper):
@@ -89,11 +109,5 @@ class LoadProcess(LoadHelper):
 
     async def aclose(self) -> None:
         """Have it end; it is killed if it does not."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            async with asyncio.timeout(_ENDS_WITHIN):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
+        await end_process(self._process)
         await asyncio.gather(*self._readers, return_exceptions=True)
