@@ -16,6 +16,12 @@ const ASKED = 100;
 /** How long somebody with a new name stays away, in milliseconds. */
 const GONE = 500;
 
+/**
+ * Milliseconds between two looks at who is here. Somebody with a new name, who on a busy machine is
+ * back before the others were told, is told of to nobody.
+ */
+const LOOK_AGAIN = 10_000;
+
 /** The cookie that tells a worker the name at the handshake; it lasts as long as the browser is open. */
 const COOKIE = "shardlayer_name";
 
@@ -94,6 +100,10 @@ export class PeopleHere {
     client.addEventListener("state", () => {
       if (client.status.state === "offline") this.#unknown();
     });
+    setInterval(() => {
+      const isSeen = document.visibilityState === "visible" && client.status.state === "live";
+      if (isSeen && !this.#renaming) void this.#ask();
+    }, LOOK_AGAIN);
   }
 
   /** The visitor is called something else from now on. @param {string} name */
