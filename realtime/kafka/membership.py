@@ -17,7 +17,7 @@ from realtime.kafka.publishing.dispatch import MakeDispatch
 from realtime.kafka.publishing.marks import PartitionMarks
 from realtime.kafka.publishing.partitions import PartitionWork, Slice, fitting, source_of
 from realtime.kafka.publishing.pause_notes import PauseNotes
-from realtime.kafka.reading.closing import close_consumer
+from realtime.kafka.reading.closing import close_connections, close_consumer
 from realtime.kafka.reading.consumer import Consumer, NameTaken
 from realtime.kafka.reporting import Progress
 from realtime.kafka.routing.route_calls import Router
@@ -182,9 +182,11 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.wait([self._identifying])
         await self._dispatch.aclose()
         await self._marks.aclose()
+        self._commits.hold()
         if not await close_consumer(self._consumer, grace=LEAVE_GRACE):
             logger.warning("Kafka does not answer; the group will notice that a consumer left.")
         await self._commits.aclose()
+        await close_connections(self._consumer)  # of a commit that was tried again meanwhile
 
     async def on_partitions_revoked(self, revoked: object) -> None:
         """Finish what can be finished and commit it, while the group waits."""

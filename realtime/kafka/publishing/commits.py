@@ -69,6 +69,10 @@ class Commits:
         except TimeoutError:
             logger.warning("A commit failed, records will be read again: no answer from Kafka.")
 
+    def hold(self) -> None:
+        """Begin no commit from now on until `release`: it would connect a closed client anew."""
+        self._held = True
+
     def release(self, partitions: Collection[TopicPartition]) -> None:
         """Go on, and forget what waits of all partitions but these.
 

@@ -53,6 +53,11 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, grace: float) -> bool:
     return False
 
 
+async def close_connections(consumer: AIOKafkaConsumer) -> None:
+    """Close what a request connected anew since the consumer was closed: aiokafka lets it."""
+    await consumer._client.close()
+
+
 async def _end_fetches(consumer: AIOKafkaConsumer) -> None:
     """End all fetches: aiokafka's fetcher ends at the first that was cancelled while it slept."""
     fetches = [task for task in consumer._fetcher._pending_tasks if not task.done()]

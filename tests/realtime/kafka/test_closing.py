@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from realtime.kafka.brokers import Brokers
-from realtime.kafka.reading.closing import close_consumer, close_producer
+from realtime.kafka.reading.closing import close_connections, close_consumer, close_producer
 from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
@@ -52,6 +52,21 @@ async def test_consumer_that_can_not_leave_its_group(brokers: Brokers, topic: st
     assert not await close_consumer(consumer, grace=0.0)
     assert running() == set()
     assert connected(consumer._client) == 0
+
+
+async def test_consumer_that_a_request_connects_anew(brokers: Brokers, topic: str) -> None:
+    """A request to a closed consumer's brokers connects, and that is closed, too."""
+    consumer = AIOKafkaConsumer(
+        topic, **brokers.arguments(), group_id=topic, enable_auto_commit=False
+    )
+    await consumer.start()
+    assert await close_consumer(consumer, grace=GRACE)
+    [node, *_] = consumer._client.cluster.brokers()
+    assert await consumer._client.ready(node.nodeId)
+    assert connected(consumer._client) == 1
+    await close_connections(consumer)
+    assert connected(consumer._client) == 0
+    assert running() == set()
 
 
 async def test_consumer_whose_fetches_failed(brokers: Brokers, topic: str) -> None:

@@ -14,7 +14,7 @@ from aiokafka.errors import CommitFailedError
 
 from demo.embedded import EmbeddedTansu
 from realtime.kafka.brokers import Brokers
-from realtime.kafka.publishing.commits import Commits
+from realtime.kafka.publishing.commits import INTERVAL, Commits
 from realtime.kafka.reading.closing import close_consumer
 from tests.apache_kafka import ApacheKafka
 from tests.waiting import until
@@ -67,6 +67,24 @@ async def commits(consumer: RecordingConsumer) -> AsyncIterator[Commits]:
     yield commits
     await commits.aclose()
     assert errors == []
+
+
+async def test_nothing_is_committed_while_it_is_held(
+    consumer: RecordingConsumer, commits: Commits
+) -> None:
+    """Neither what waited, nor what comes."""
+    consumer.gate.clear()
+    commits.note(FIRST, 1)
+    await until(lambda: len(consumer.committed) == 1)
+    commits.note(FIRST, 2)
+    commits.hold()
+    consumer.gate.set()
+    commits.note(SECOND, 3)
+    await asyncio.sleep(2 * INTERVAL)  # nothing tells of a commit that does not come
+    assert consumer.committed == [{FIRST: 1}]
+    commits.release({FIRST, SECOND})
+    await until(lambda: len(consumer.committed) > 1)
+    assert consumer.committed[1] == {FIRST: 2, SECOND: 3}
 
 
 async def test_text_goes_with_its_offset(consumer: RecordingConsumer, commits: Commits) -> None:
