@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from realtime.loadtest.load_session import LoadClient, LoadSession
+from realtime.loadtest.load_session import LoadSession
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.reporting.report_parts import tell_deliveries
-from realtime.loadtest.scenarios.crowd import connect_crowd, publish_stream
+from realtime.loadtest.scenarios.crowd import connect_crowd, publish_stream, spread_crowd
 from realtime.loadtest.scenarios.load_arguments import (
-    add_connect_limits,
     add_crowd,
-    add_delivery_limits,
-    add_patience,
     add_stream,
     check_deliveries,
 )
@@ -29,16 +26,12 @@ class BroadcastScenario(LoadScenario):
         """Take the crowd, the stream and their limits."""
         add_crowd(parser, clients=100, rooms=1)
         add_stream(parser, rate=25, seconds=10)
-        add_patience(parser)
-        add_connect_limits(parser)
-        add_delivery_limits(parser)
 
     async def run(self, session: LoadSession, report: LoadReport) -> None:
         """Connect, publish, and see whether everybody has everything."""
         options = self.options
-        rooms: int = options["rooms"]
-        await session.prepare(rooms)
-        people = [LoadClient(number, [number % rooms]) for number in range(options["clients"])]
+        await session.prepare(options["rooms"])
+        people = spread_crowd(options)
         if not await connect_crowd(session, options, report, people):
             return
         seconds = await publish_stream(session, options)

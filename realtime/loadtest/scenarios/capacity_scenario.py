@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from dataclasses import dataclass
 from typing import Final
 
-from realtime.loadtest.load_session import SETTLES, LoadClient, LoadSession
+from realtime.loadtest.load_session import SETTLES, LoadSession
 from realtime.loadtest.metrics_reading import MetricsReading
 from realtime.loadtest.process_look import machine_ticks
 from realtime.loadtest.reporting.live_view import in_ms
@@ -17,7 +17,7 @@ from realtime.loadtest.reporting.load_report import (
     ReportPlot,
     ReportTable,
 )
-from realtime.loadtest.scenarios.crowd import connect_crowd
+from realtime.loadtest.scenarios.crowd import connect_crowd, spread_crowd
 from realtime.loadtest.scenarios.load_arguments import add_connect_limits, add_crowd, share
 from realtime.loadtest.scenarios.load_scenario import LoadScenario
 from realtime.management.arguments import count
@@ -84,9 +84,8 @@ class CapacityScenario(LoadScenario):
     async def run(self, session: LoadSession, report: LoadReport) -> None:
         """Connect, then publish faster and faster."""
         options = self.options
-        rooms: int = options["rooms"]
-        await session.prepare(rooms)
-        people = [LoadClient(number, [number % rooms]) for number in range(options["clients"])]
+        await session.prepare(options["rooms"])
+        people = spread_crowd(options)
         if not await connect_crowd(session, options, report, people):
             return
         good: CapacityStep | None = None

@@ -6,9 +6,10 @@ import asyncio
 import time
 from argparse import ArgumentParser
 
-from realtime.loadtest.load_session import LoadClient, LoadSession
+from realtime.loadtest.load_session import LoadSession
 from realtime.loadtest.reporting.live_view import in_ms
 from realtime.loadtest.reporting.load_report import LoadCheck, LoadReport
+from realtime.loadtest.scenarios.crowd import spread_crowd
 from realtime.loadtest.scenarios.load_arguments import (
     add_connect_limits,
     add_crowd,
@@ -50,7 +51,7 @@ class ConnectScenario(LoadScenario):
         options, figures = self.options, session.figures
         rooms: int = options["rooms"]
         await session.prepare(rooms)
-        people = [LoadClient(number, [number % rooms]) for number in range(options["clients"])]
+        people = spread_crowd(options)
         session.view.phase(f"{len(people):,} clients connect to {rooms} rooms.")
         began = time.monotonic()
         ready = await session.open(people, pace=options["pace"])

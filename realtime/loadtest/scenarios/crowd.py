@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.load_session import LoadClient, LoadSession
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.scenarios.load_arguments import check_refused
+
+
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have work go on while a block runs, which ends it; what it raised is raised then."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        outcome = await asyncio.gather(task, return_exceptions=True)
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+
+
+def spread_crowd(options: Mapping[str, Any]) -> list[LoadClient]:
+    """Return `--clients`, each in one of `--rooms` rooms, which are equally full."""
+    rooms: int = options["rooms"]
+    return [LoadClient(number, [number % rooms]) for number in range(options["clients"])]
 
 
 async def connect_crowd(

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from argparse import ArgumentParser
 
-from realtime.loadtest.load_session import LoadClient, LoadSession
+from realtime.loadtest.load_session import LoadSession
 from realtime.loadtest.reporting.load_report import LoadCheck, LoadReport, ReportTable
 from realtime.loadtest.reporting.report_parts import tell_deliveries
-from realtime.loadtest.scenarios.crowd import connect_crowd, publish_stream
+from realtime.loadtest.scenarios.crowd import connect_crowd, publish_stream, spread_crowd
 from realtime.loadtest.scenarios.load_arguments import (
-    add_connect_limits,
     add_crowd,
-    add_delivery_limits,
-    add_patience,
     add_stream,
     check_deliveries,
     share,
@@ -33,9 +30,6 @@ class DispatchMetricsScenario(LoadScenario):
         """Take the crowd, the stream and limits."""
         add_crowd(parser, clients=1000, rooms=50)
         add_stream(parser, rate=100, seconds=10)
-        add_patience(parser)
-        add_connect_limits(parser)
-        add_delivery_limits(parser)
         parser.add_argument(
             "--max-difference",
             type=share,
@@ -47,12 +41,11 @@ class DispatchMetricsScenario(LoadScenario):
     async def run(self, session: LoadSession, report: LoadReport) -> None:
         """Read, connect, publish, read again, and compare."""
         options, figures = self.options, session.figures
-        rooms: int = options["rooms"]
-        await session.prepare(rooms)
+        await session.prepare(options["rooms"])
         await session.begin()  # which publishes one
         await asyncio.sleep(_OLD)
         before = await session.metrics()
-        people = [LoadClient(number, [number % rooms]) for number in range(options["clients"])]
+        people = spread_crowd(options)
         if not await connect_crowd(session, options, report, people):
             return
         seconds = await publish_stream(session, options)

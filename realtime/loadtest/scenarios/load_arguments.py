@@ -45,7 +45,7 @@ def add_clients(parser: argparse.ArgumentParser) -> None:
 
 
 def add_stream(parser: argparse.ArgumentParser, *, rate: float, seconds: float) -> None:
-    """Take what is published."""
+    """Take what is published, and the limits on who must get in, what they get, and how soon."""
     parser.add_argument(
         "--rate",
         type=share,
@@ -58,6 +58,15 @@ def add_stream(parser: argparse.ArgumentParser, *, rate: float, seconds: float) 
     parser.add_argument(
         "--size", type=count, default=250, help="Bytes of a publication's data (default 250)."
     )
+    parser.add_argument(
+        "--patience",
+        type=share,
+        default=30,
+        metavar="S",
+        help="Seconds that clients may wait for the last publications (default 30).",
+    )
+    add_connect_limits(parser)
+    _add_delivery_limits(parser)
 
 
 def add_warm_up(parser: argparse.ArgumentParser) -> None:
@@ -72,18 +81,7 @@ def add_warm_up(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_patience(parser: argparse.ArgumentParser) -> None:
-    """Take how long clients may wait in the end."""
-    parser.add_argument(
-        "--patience",
-        type=share,
-        default=30,
-        metavar="S",
-        help="Seconds that clients may wait for the last publications (default 30).",
-    )
-
-
-def add_delivery_limits(parser: argparse.ArgumentParser) -> None:
+def _add_delivery_limits(parser: argparse.ArgumentParser) -> None:
     """Take what clients must get, and how soon."""
     limits = parser.add_argument_group("limits, of which one that is not kept is exit code 1")
     for name in ("p50", "p95", "p99"):
@@ -141,7 +139,7 @@ def check_deliveries(
     *,
     seconds: float,
 ) -> None:
-    """Write down whether the limits of `add_delivery_limits` are kept."""
+    """Write down whether the limits of `add_stream` are kept."""
     figures = session.figures
     for name, percent in (("p50", 50), ("p95", 95), ("p99", 99)):
         limit = options[f"max_{name}"]

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Final
 
 from realtime.loadtest.load_failed import LoadFailed
-from realtime.loadtest.load_session import LoadClient, LoadSession, SessionOptions
+from realtime.loadtest.load_session import LoadSession, SessionOptions
 from realtime.loadtest.load_target import read_target
 from realtime.loadtest.matrix.loopback_house import LoopbackHouse, redis_program
 from realtime.loadtest.reporting.live_view import LoadView, QuietView, in_ms
@@ -20,6 +20,7 @@ from realtime.loadtest.reporting.load_report import (
     ReportPlot,
     ReportTable,
 )
+from realtime.loadtest.scenarios.crowd import spread_crowd
 from realtime.loadtest.scenarios.load_arguments import add_warm_up, share
 from realtime.loadtest.scenarios.load_scenario import LoadScenario
 from realtime.management.arguments import count
@@ -157,7 +158,7 @@ class MatrixScenario(LoadScenario):
         options = self.options
         rooms, rate, clients = options["rooms"], options["rate"], options["clients"]
         await session.prepare(rooms)
-        people = [LoadClient(number, [number % rooms]) for number in range(clients)]
+        people = spread_crowd(options)
         if await session.open(people) < clients:
             raise LoadFailed("Not all clients got in.")
         await session.begin()

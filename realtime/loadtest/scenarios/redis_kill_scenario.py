@@ -7,13 +7,14 @@ from argparse import ArgumentParser
 from dataclasses import replace
 
 from realtime.loadtest.load_failed import LoadFailed
-from realtime.loadtest.load_session import LoadClient, LoadSession, SessionOptions
+from realtime.loadtest.load_session import LoadSession, SessionOptions
 from realtime.loadtest.load_target import read_target
 from realtime.loadtest.matrix.loopback_house import LoopbackHouse, redis_program
 from realtime.loadtest.metrics_reading import MetricsReader
 from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.reporting.load_report import LoadCheck, LoadReport
 from realtime.loadtest.reporting.report_parts import tell_deliveries, tell_session
+from realtime.loadtest.scenarios.crowd import spread_crowd
 from realtime.loadtest.scenarios.load_arguments import add_warm_up, share
 from realtime.loadtest.scenarios.load_scenario import LoadScenario
 from realtime.management.arguments import count
@@ -82,7 +83,7 @@ class RedisKillScenario(LoadScenario):
         options = self.options
         rooms, clients, rate = options["rooms"], options["clients"], options["rate"]
         await session.prepare(rooms, reconnects=True)
-        people = [LoadClient(number, [number % rooms]) for number in range(clients)]
+        people = spread_crowd(options)
         first, others = people[: clients // 2], people[clients // 2 :]
         await session.open(first)
         await session.begin()

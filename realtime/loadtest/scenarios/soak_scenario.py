@@ -17,6 +17,7 @@ from realtime.loadtest.reporting.load_report import (
     ReportPlot,
     ReportTable,
 )
+from realtime.loadtest.scenarios.crowd import meanwhile
 from realtime.loadtest.scenarios.load_arguments import share
 from realtime.loadtest.scenarios.verify_routing_scenario import VerifyRoutingScenario
 from realtime.loadtest.slopes import slope_an_hour
@@ -69,15 +70,9 @@ class SoakScenario(VerifyRoutingScenario):
 
     async def run(self, session: LoadSession, report: LoadReport) -> None:
         """Churn, look, and reckon slopes."""
-        looking = asyncio.create_task(self._look_on())
         began = time.monotonic()
-        try:
+        async with meanwhile(self._look_on()):
             await super().run(session, report)
-        finally:
-            looking.cancel()
-            outcome = await asyncio.gather(looking, return_exceptions=True)
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
         settled = min(self.options["settle"], (time.monotonic() - began) / 2)
         rows = []
         for option, kind in (

@@ -6,16 +6,13 @@ import asyncio
 import time
 from argparse import ArgumentParser
 
-from realtime.loadtest.load_session import LoadClient, LoadSession
+from realtime.loadtest.load_session import LoadSession
 from realtime.loadtest.reporting.live_view import in_ms
 from realtime.loadtest.reporting.load_report import LoadCheck, LoadReport
 from realtime.loadtest.reporting.report_parts import tell_deliveries
-from realtime.loadtest.scenarios.crowd import connect_crowd, publish_stream
+from realtime.loadtest.scenarios.crowd import connect_crowd, publish_stream, spread_crowd
 from realtime.loadtest.scenarios.load_arguments import (
-    add_connect_limits,
     add_crowd,
-    add_delivery_limits,
-    add_patience,
     add_stream,
     check_deliveries,
     share,
@@ -36,9 +33,6 @@ class StormScenario(LoadScenario):
             "--away", type=share, default=0.5, metavar="S", help="Seconds away (default 0.5)."
         )
         add_stream(parser, rate=100, seconds=8)
-        add_patience(parser)
-        add_connect_limits(parser)
-        add_delivery_limits(parser)
         parser.add_argument(
             "--max-back",
             type=share,
@@ -49,9 +43,8 @@ class StormScenario(LoadScenario):
     async def run(self, session: LoadSession, report: LoadReport) -> None:
         """Connect, publish, cut off, come back."""
         options, figures = self.options, session.figures
-        rooms: int = options["rooms"]
-        await session.prepare(rooms, reconnects=True)
-        people = [LoadClient(number, [number % rooms]) for number in range(options["clients"])]
+        await session.prepare(options["rooms"], reconnects=True)
+        people = spread_crowd(options)
         if not await connect_crowd(session, options, report, people):
             return
         stream = asyncio.create_task(publish_stream(session, options))

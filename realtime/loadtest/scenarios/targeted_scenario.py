@@ -11,9 +11,6 @@ from realtime.loadtest.reporting.report_parts import tell_deliveries
 from realtime.loadtest.scenarios.crowd import connect_crowd, publish_stream
 from realtime.loadtest.scenarios.load_arguments import (
     add_clients,
-    add_connect_limits,
-    add_delivery_limits,
-    add_patience,
     add_stream,
     check_deliveries,
     share,
@@ -36,9 +33,6 @@ class TargetedScenario(LoadScenario):
         )
         add_clients(parser)
         add_stream(parser, rate=200, seconds=10)
-        add_patience(parser)
-        add_connect_limits(parser)
-        add_delivery_limits(parser)
         parser.add_argument(
             "--min-targeted",
             type=share,

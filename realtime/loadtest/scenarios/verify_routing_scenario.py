@@ -9,12 +9,9 @@ from argparse import ArgumentParser
 from realtime.loadtest.load_session import LoadClient, LoadSession
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.reporting.report_parts import tell_deliveries
-from realtime.loadtest.scenarios.crowd import connect_crowd, publish_stream
+from realtime.loadtest.scenarios.crowd import connect_crowd, meanwhile, publish_stream
 from realtime.loadtest.scenarios.load_arguments import (
-    add_connect_limits,
     add_crowd,
-    add_delivery_limits,
-    add_patience,
     add_stream,
     check_deliveries,
     share,
@@ -47,9 +44,6 @@ class VerifyRoutingScenario(LoadScenario):
         )
         parser.add_argument("--seed", type=int, default=1, help="Of the choices (default 1).")
         add_stream(parser, rate=400, seconds=10)
-        add_patience(parser)
-        add_connect_limits(parser)
-        add_delivery_limits(parser)
 
     async def run(self, session: LoadSession, report: LoadReport) -> None:
         """Connect, publish under churn, and look for what is missing."""
@@ -65,14 +59,8 @@ class VerifyRoutingScenario(LoadScenario):
         ]
         if not await connect_crowd(session, options, report, people):
             return
-        churn = asyncio.create_task(self._churn(session, people))
-        try:
+        async with meanwhile(self._churn(session, people)):
             seconds = await publish_stream(session, options)
-        finally:
-            churn.cancel()
-            outcome = await asyncio.gather(churn, return_exceptions=True)
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
         await session.open(people)  # whoever was away when it ended
         finish = await session.finish(patience=options["patience"])
         tell_deliveries(session, report, finish, seconds=seconds)
