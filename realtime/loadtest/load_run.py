@@ -13,13 +13,13 @@ from realtime.loadtest.load_session import LoadSession, SessionOptions
 from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.reporting.report_parts import tell_session
-from realtime.loadtest.scenarios.load_scenario import LoadScenario
+from realtime.loadtest.scenarios.load_scenario import LoadScenario, LoopbackScenario
 from shardlayer import __version__
 
 
 async def run_scenario(
     name: str,
-    scenario: LoadScenario,
+    scenario: LoadScenario | LoopbackScenario,
     options: SessionOptions,
     view: LoadView,
     called_with: Mapping[str, str],
@@ -41,9 +41,9 @@ async def run_scenario(
         },
     )
     began = monotonic()
-    if scenario.stands_alone:
+    if isinstance(scenario, LoopbackScenario):
         try:
-            await scenario.run_alone(options, view, report)
+            await scenario.run(options, view, report)
         finally:
             view.close()
     else:

@@ -1,4 +1,4 @@
-"""Redis servers and workers on loopback, up while the `with` block runs."""
+"""Redis servers and workers on loopback, which a load test starts and stops."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.process_look import cpu_seconds
@@ -91,13 +90,21 @@ class LoopbackHouse:
         """The `/metrics` of each worker."""
         return [f"http://{_LOOPBACK}:{port}/metrics" for port in self.ports]
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start all, and wait until they listen.
+
+        Raises:
+            LoadFailed: One does not. The others are stopped.
+        """
         try:
             self._start()
         except BaseException:
-            self._stack.close()
+            self.stop()
             raise
-        return self
+
+    def stop(self) -> None:
+        """End all, and remove what they wrote."""
+        self._stack.close()
 
     def _start(self) -> None:
         folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="loadtest-")))
@@ -155,14 +162,6 @@ class LoopbackHouse:
         """Return the seconds of CPU that workers, and Redis servers, have used."""
         servers = [process.pid for process in self._redis_processes]
         return sum(map(cpu_seconds, self._worker_pids)), sum(map(cpu_seconds, servers))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.reporting.load_report import LoadReport
 
 
-class LoadScenario(ABC):
+class Scenario(ABC):
     """Has clients do something, and writes down what came of it.
 
     Args:
@@ -20,8 +20,6 @@ class LoadScenario(ABC):
     """
 
     help: ClassVar[str]
-    publishes: ClassVar[bool] = True  # whether it takes `--through`
-    stands_alone: ClassVar[bool] = False  # whether it makes deployments of its own
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
@@ -31,6 +29,12 @@ class LoadScenario(ABC):
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Take what it needs beside what all scenarios take."""
 
+
+class LoadScenario(Scenario):
+    """Tests a deployment that runs."""
+
+    publishes: ClassVar[bool] = True  # whether it takes `--through`
+
     @abstractmethod
     async def run(self, session: LoadSession, report: LoadReport) -> None:
         """Do it, and write into the report.
@@ -39,10 +43,14 @@ class LoadScenario(ABC):
             LoadFailed: It can't be done, whatever the deployment does.
         """
 
-    async def run_alone(self, options: SessionOptions, view: LoadView, report: LoadReport) -> None:
-        """Do it without a deployment, where `stands_alone`.
+
+class LoopbackScenario(Scenario):
+    """Tests deployments that it makes for itself, on loopback."""
+
+    @abstractmethod
+    async def run(self, options: SessionOptions, view: LoadView, report: LoadReport) -> None:
+        """Do it, and write into the report.
 
         Raises:
             LoadFailed: It can't be done.
         """
-        raise NotImplementedError

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from argparse import ArgumentParser
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
 from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.load_session import LoadSession, SessionOptions
-from realtime.loadtest.load_target import read_target
 from realtime.loadtest.matrix.loopback_house import LoopbackHouse, redis_program
+from realtime.loadtest.matrix.loopback_session import loopback_session
 from realtime.loadtest.reporting.live_view import LoadView, QuietView, in_ms
 from realtime.loadtest.reporting.load_report import (
     LoadCheck,
@@ -22,7 +21,7 @@ from realtime.loadtest.reporting.load_report import (
 )
 from realtime.loadtest.scenarios.crowd import spread_crowd
 from realtime.loadtest.scenarios.load_arguments import add_warm_up, share
-from realtime.loadtest.scenarios.load_scenario import LoadScenario
+from realtime.loadtest.scenarios.load_scenario import LoopbackScenario
 from realtime.management.arguments import count
 
 DEFAULT_SHARDS: Final = 32
@@ -61,12 +60,10 @@ class MatrixSample:
     missing: int
 
 
-class MatrixScenario(LoadScenario):
+class MatrixScenario(LoopbackScenario):
     """Starts deployments on loopback, one after the other, with the same load."""
 
     help = "Make deployments here of 1 to 5 workers, 1 to 64 shards, 1 to 4 Redis, and compare."
-    publishes = False
-    stands_alone = True
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
@@ -104,11 +101,7 @@ class MatrixScenario(LoadScenario):
             help="CPU of a publication with 32 shards, by the best number's.",
         )
 
-    async def run(self, session: LoadSession, report: LoadReport) -> None:
-        """Is not called: it has no deployment to test."""
-        raise LoadFailed("matrix makes its own deployments.")
-
-    async def run_alone(self, options: SessionOptions, view: LoadView, report: LoadReport) -> None:
+    async def run(self, options: SessionOptions, view: LoadView, report: LoadReport) -> None:
         """Measure each combination, and say which to choose."""
         cells = self._cells()
         program = redis_program(self.options["redis_server"])
@@ -141,18 +134,8 @@ class MatrixScenario(LoadScenario):
         house = LoopbackHouse(
             workers=cell.workers, shards=cell.shards, servers=cell.servers, redis=program
         )
-        await asyncio.to_thread(house.__enter__)
-        try:
-            own = replace(
-                options,
-                targets=[read_target(url) for url in house.urls],
-                signs_rooms=False,
-                environ=house.environ,
-            )
-            async with LoadSession(own, QuietView()) as session:
-                return await self._load(session, house)
-        finally:
-            await asyncio.to_thread(house.__exit__, None, None, None)
+        async with loopback_session(house, options, QuietView()) as session:
+            return await self._load(session, house)
 
     async def _load(self, session: LoadSession, house: LoopbackHouse) -> MatrixSample:
         options = self.options

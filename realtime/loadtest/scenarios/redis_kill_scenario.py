@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from argparse import ArgumentParser
-from dataclasses import replace
 
-from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.load_session import LoadSession, SessionOptions
-from realtime.loadtest.load_target import read_target
 from realtime.loadtest.matrix.loopback_house import LoopbackHouse, redis_program
-from realtime.loadtest.metrics_reading import MetricsReader
+from realtime.loadtest.matrix.loopback_session import loopback_session
 from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.reporting.load_report import LoadCheck, LoadReport
 from realtime.loadtest.reporting.report_parts import tell_deliveries, tell_session
 from realtime.loadtest.scenarios.crowd import spread_crowd
 from realtime.loadtest.scenarios.load_arguments import add_warm_up, share
-from realtime.loadtest.scenarios.load_scenario import LoadScenario
+from realtime.loadtest.scenarios.load_scenario import LoopbackScenario
 from realtime.management.arguments import count
 
 _POLL = 0.1  # seconds
 _PATIENCE = 60.0  # seconds
 
 
-class RedisKillScenario(LoadScenario):
+class RedisKillScenario(LoopbackScenario):
     """Makes a deployment of its own. What is published while Redis is away comes afterwards."""
 
     help = "Make a deployment here, kill its Redis while clients connect, and start it again."
-    publishes = False
-    stands_alone = True
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
@@ -51,11 +46,7 @@ class RedisKillScenario(LoadScenario):
         add_warm_up(parser)
         parser.add_argument("--redis-server", metavar="PROGRAM", help="Of Redis or Valkey.")
 
-    async def run(self, session: LoadSession, report: LoadReport) -> None:
-        """Is not called: it has no deployment to test."""
-        raise LoadFailed("redis-kill makes its own deployment.")
-
-    async def run_alone(self, options: SessionOptions, view: LoadView, report: LoadReport) -> None:
+    async def run(self, options: SessionOptions, view: LoadView, report: LoadReport) -> None:
         """Connect half, kill, connect the others, start Redis again, and publish."""
         house = LoopbackHouse(
             workers=self.options["workers"],
@@ -64,20 +55,9 @@ class RedisKillScenario(LoadScenario):
             redis=redis_program(self.options["redis_server"]),
             keeps=self.options["append_only"],
         )
-        await asyncio.to_thread(house.__enter__)
-        try:
-            own = replace(
-                options,
-                targets=[read_target(url) for url in house.urls],
-                signs_rooms=False,
-                environ=house.environ,
-                metrics=MetricsReader(house.metrics, ""),
-            )
-            async with LoadSession(own, view) as session:
-                await self._test(session, house, report)
-                tell_session(session, report)
-        finally:
-            await asyncio.to_thread(house.__exit__, None, None, None)
+        async with loopback_session(house, options, view) as session:
+            await self._test(session, house, report)
+            tell_session(session, report)
 
     async def _test(self, session: LoadSession, house: LoopbackHouse, report: LoadReport) -> None:
         options = self.options

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from django.utils.module_loading import import_string
 
-from realtime.loadtest.scenarios.load_scenario import LoadScenario
+from realtime.loadtest.scenarios.load_scenario import LoadScenario, LoopbackScenario
 
 _HERE = "realtime.loadtest.scenarios"
 
@@ -22,10 +22,10 @@ SCENARIOS: Mapping[str, str] = {
     "redis-kill": f"{_HERE}.redis_kill_scenario.RedisKillScenario",
     "storm": f"{_HERE}.storm_scenario.StormScenario",
 }
-"""By name, in the order of the help: a subclass of LoadScenario, as a dotted path."""
+"""By name, in the order of the help: the class, as a dotted path."""
 
 
-def scenario(name: str) -> type[LoadScenario]:
+def scenario(name: str) -> type[LoadScenario | LoopbackScenario]:
     """Return the class of a scenario."""
-    found: type[LoadScenario] = import_string(SCENARIOS[name])
+    found: type[LoadScenario | LoopbackScenario] = import_string(SCENARIOS[name])
     return found

@@ -29,6 +29,7 @@ from realtime.loadtest.reporting.live_view import LoadView, PlainView, QuietView
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.reporting.report_page import report_page
 from realtime.loadtest.reporting.report_text import report_text
+from realtime.loadtest.scenarios.load_scenario import LoadScenario
 from realtime.loadtest.scenarios.scenario_names import SCENARIOS, scenario
 from realtime.management.arguments import count
 
@@ -56,11 +57,11 @@ class LoadtestCommand(BaseCommand):
             kind = scenario(name)
             own = parsers.add_parser(name, help=kind.help, description=kind.help)
             self._add_output(own)
-            if not kind.stands_alone:
+            if issubclass(kind, LoadScenario):
                 self._add_target(own)
                 add_agents(own)
-            if kind.publishes:
-                _add_ways(own)
+                if kind.publishes:
+                    _add_ways(own)
             kind.add_arguments(own)
 
         agent = parsers.add_parser("agent", help=_AGENT, description=_AGENT)
@@ -131,7 +132,7 @@ class LoadtestCommand(BaseCommand):
             return
         try:
             kind = scenario(name)
-            session = _alone(options) if kind.stands_alone else _session(options)
+            session = _session(options) if issubclass(kind, LoadScenario) else _alone(options)
             called = {
                 option.replace("_", "-"): str(value)
                 for option, value in options.items()
