@@ -205,17 +205,7 @@ class LoadSession:
         signs = self.options.signs_rooms
         tokens = [sign_room(room, expires=_ROOM_OPEN_FOR) if signs else "" for room in self.rooms]
         setup: dict[str, Any] = {
-            "targets": [
-                {
-                    "address": target.address,
-                    "port": target.port,
-                    "path": target.path,
-                    "host": target.authority,
-                    "origin": self.options.origin or target.http,
-                    "tls_name": target.host if target.tls else "",
-                }
-                for target in self.options.targets
-            ],
+            "targets": [target.told(self.options.origin) for target in self.options.targets],
             "rooms": list(zip(self.rooms, tokens, self.shards, strict=True)),
             "keeps_positions": keeps_positions,
             "reconnects": reconnects,

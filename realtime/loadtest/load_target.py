@@ -55,6 +55,21 @@ class LoadTarget:
         """The address as a client knows it."""
         return f"{'wss' if self.tls else 'ws'}://{self.authority}{self.path}"
 
+    def told(self, origin: str) -> dict[str, str | int]:
+        """Return what a process that connects is told: the arguments of `SwarmTarget.of`.
+
+        Args:
+            origin: The header of the handshake; empty: the target's own.
+        """
+        return {
+            "address": self.address,
+            "port": self.port,
+            "path": self.path,
+            "host": self.authority,
+            "origin": origin or self.http,
+            "tls_name": self.host if self.tls else "",
+        }
+
 
 def read_target(url: str) -> LoadTarget:
     """Return the target of an address such as ws://127.0.0.1:8000/ws/.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import orjson
 from realtime.loadtest.client_frames import CLOSE, PING, PONG, TEXT, masked_frame, split_frames
 from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.publishing.publishing_ways import Item, PublishingWay
-from realtime.loadtest.swarm.load_connection import upgrade_request
+from realtime.loadtest.swarm.load_connection import SwarmTarget
 
 _ANSWERS_WITHIN: Final = 30.0  # seconds
 
@@ -21,12 +20,12 @@ class ClientWay(PublishingWay):
     """One connection, on which commands follow each other without waiting.
 
     Args:
-        target: What `LoadTarget` has, by name, and the `origin` of the handshake.
+        target: The server, as `LoadTarget.told` describes it.
         token: What signs the client in; empty: nothing.
     """
 
     def __init__(self, target: dict[str, Any], token: str) -> None:
-        self._target = target
+        self._target = SwarmTarget.of(**target)
         self._token = token
         self._asked = 0
         self._answers: dict[int, asyncio.Future[None]] = {}
@@ -36,11 +35,11 @@ class ClientWay(PublishingWay):
     async def start(self) -> None:
         """Connect, and sign in."""
         to = self._target
-        tls = ssl.create_default_context() if to["tls"] else None
+        context, name = to.tls or (None, None)
         reader, self._writer = await asyncio.open_connection(
-            to["address"], to["port"], ssl=tls, server_hostname=to["host"] if tls else None
+            to.address, to.port, ssl=context, server_hostname=name
         )
-        self._writer.write(upgrade_request(to["path"], to["authority"], to["origin"]))
+        self._writer.write(to.request)
         head = await reader.readuntil(b"\r\n\r\n")
         if b" 101 " not in head.split(b"\r\n", 1)[0]:
             raise LoadFailed(f"The publishing client was answered with {head[:60]!r}.")

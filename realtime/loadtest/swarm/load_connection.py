@@ -31,11 +31,6 @@ class Lost(ConnectionError):
     """The connection was refused or cut; the text is a short reason, the same for all alike."""
 
 
-def upgrade_request(path: str, host: str, origin: str) -> bytes:
-    """Return the request for a WebSocket."""
-    return _REQUEST.format(path=path, host=host, origin=origin).encode()
-
-
 @dataclass(frozen=True, slots=True)
 class SwarmTarget:
     """A server, as a connection needs it.
@@ -58,7 +53,8 @@ class SwarmTarget:
     ) -> Self:
         """Return the server with this address, host, and name of its certificate; none: no TLS."""
         tls = (ssl.create_default_context(), tls_name) if tls_name else None
-        return cls(address, port, upgrade_request(path, host, origin), tls)
+        request = _REQUEST.format(path=path, host=host, origin=origin).encode()
+        return cls(address, port, request, tls)
 
 
 class LoadConnection:

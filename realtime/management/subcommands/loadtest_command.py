@@ -294,15 +294,7 @@ def _way(target: LoadTarget, options: Mapping[str, Any]) -> dict[str, Any]:
     if through == "client":
         return {
             "way": "client",
-            "target": {
-                "address": target.address,
-                "host": target.host,
-                "port": target.port,
-                "tls": target.tls,
-                "path": target.path,
-                "authority": target.authority,
-                "origin": options["origin"] or target.http,
-            },
+            "target": target.told(options["origin"] or ""),
             "token": options["token"],
         }
     return {"way": "publish"}
