@@ -372,8 +372,8 @@ for i, g in ipairs(keepers) do
   end
 end
 
--- Each message is a channel and what goes there; one to a node of several shards also says what is
--- sent by itself to a node that does not hear it: of a release before there was this channel.
+-- Each message is the node that it is to, '' for all of them, and then for each of its shards a
+-- channel, what goes there, and the shard's number.
 local messages, first_of = {}, {}
 local joint = ARGV[15] ~= ''
 for s = 1, shards do
@@ -393,24 +393,18 @@ for s = 1, shards do
       local channel, content = ARGV[at - 3] .. node, table.concat(outbox)
       local message = joint and first_of[node]
       if message then
-        local parts = message[3]
-        if not parts then
-          -- The second shard for this node makes a joint message of the first one's.
-          parts = {message[1], message[2], message[4]}
-          message[1], message[3] = ARGV[15] .. node, parts
-        end
-        parts[#parts + 1] = channel
-        parts[#parts + 1] = content
-        parts[#parts + 1] = ARGV[at]
+        message[#message + 1] = channel
+        message[#message + 1] = content
+        message[#message + 1] = ARGV[at]
       else
-        message = {channel, content, false, ARGV[at]}
+        message = {node, channel, content, ARGV[at]}
         messages[#messages + 1] = message
         first_of[node] = message
       end
     end
   end
   if #everything[s] > 0 then
-    messages[#messages + 1] = {ARGV[at - 2], table.concat(everything[s])}
+    messages[#messages + 1] = {'', ARGV[at - 2], table.concat(everything[s]), ARGV[at]}
   end
 end
 
@@ -428,20 +422,19 @@ end
 -- few replicas) still publishes, and each retry would be heard once more.
 call('SET', KEYS[1], number .. ' ' .. cmsgpack.pack(reply), 'PX', ARGV[3])
 for _, message in ipairs(messages) do
-  local parts = message[3]
-  if parts then
+  local heard = 0
+  if #message > 4 then
     local pieces = {ARGV[5]}
-    for i = 1, #parts, 3 do
-      pieces[#pieces + 1] = struct.pack('>I8c8I4', tonumber(parts[i + 2]), NO_EPOCH, 2) .. OF_SHARD
-      pieces[#pieces + 1] = parts[i + 1]
+    for i = 2, #message, 3 do
+      pieces[#pieces + 1] = pack('>I8c8I4', tonumber(message[i + 2]), NO_EPOCH, 2) .. OF_SHARD
+      pieces[#pieces + 1] = message[i + 1]
     end
-    if call('SPUBLISH', message[1], table.concat(pieces)) == 0 then
-      for i = 1, #parts, 3 do
-        call('SPUBLISH', parts[i], ARGV[5] .. parts[i + 1])
-      end
+    heard = call('SPUBLISH', ARGV[15] .. message[1], table.concat(pieces))
+  end
+  if heard == 0 then  -- of one shard; or the node is of a release before there was that channel
+    for i = 2, #message, 3 do
+      call('SPUBLISH', message[i], ARGV[5] .. message[i + 1])
     end
-  else
-    call('SPUBLISH', message[1], ARGV[5] .. message[2])
   end
 end
 return reply
