@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from websockets.datastructures import Headers
-from websockets.exceptions import NegotiationError, ProtocolError
+from websockets.exceptions import InvalidHeader, NegotiationError, ProtocolError
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import (
     PerMessageDeflate,
@@ -46,8 +46,11 @@ class Agreement(NamedTuple):
     client_window_bits: int
 
 
-class MalformedOffer(ValueError):
+class MalformedOffer(InvalidHeader):
     """What the client offers is no list of extensions."""
+
+    def __init__(self) -> None:
+        super().__init__(_EXTENSIONS)
 
 
 class Inflating(PerMessageDeflate):

@@ -25,7 +25,7 @@ from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from shardlayer.server.deflate import Agreement, MalformedOffer, agree
+from shardlayer.server.deflate import Agreement, agree
 from shardlayer.server.opening_check import check_opening
 from shardlayer.server.parser import let_go
 from shardlayer.server.request import BadHead, Head, read_head
@@ -123,10 +123,6 @@ class Opening:
         except InvalidHandshake as error:
             let_go(frames)
             raise HandshakeRefused(_refusal(error, server_name)) from error
-        except MalformedOffer as error:
-            let_go(frames)
-            refusal = _refusal(InvalidHeader(_EXTENSIONS), server_name)
-            raise HandshakeRefused(refusal) from error
         self.frames = frames
         self.head: Head | None = head
         self._server_name = server_name
