@@ -168,12 +168,11 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                 while not self._stop.is_set():
                     await self._step()
         except Stopped:
-            await self._finish()
+            pass
         except Rejoin:
             await self._finish()
             raise
-        else:
-            await self._finish()
+        await self._finish()
 
     async def aclose(self) -> None:
         """Leave the group and end everything, answered or not."""

@@ -56,7 +56,7 @@ class Commits:
             insist: Try again what fails, while there is time: the group may be between two
                 assignments. Not to be used while it waits for the caller.
         """
-        self._held = True
+        self.hold()
         try:
             async with asyncio.timeout(grace):
                 while self._commit is not None or self._waiting:
