@@ -118,6 +118,11 @@ class Identity:
         return self._user
 
     @property
+    def known_key(self) -> str | None:
+        """The primary key of the user as text, as far as that is known without asking anybody."""
+        return self.credential.user_id if self._user is None else key_of(self._user)
+
+    @property
     def session_shown(self) -> str | None:
         """A digest of the session that the cookie names, looked at or not; None if it is no use.
 

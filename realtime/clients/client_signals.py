@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from django.dispatch import Signal
 
-from realtime.access.identity import Identity, key_of
+from realtime.access.identity import Identity
 from realtime.background_signals import BackgroundSignals
 
 client_connected = Signal()
@@ -83,6 +83,5 @@ class ToldClient:
     def _send(self, signal: Signal, **arguments: str | None) -> None:
         if not signal.receivers:
             return
-        user = self._identity.known_user
-        key = key_of(user) if user is not None else self._identity.credential.user_id
-        client_signals.send(signal, client=self._client(), user=key, **arguments)
+        user = self._identity.known_key
+        client_signals.send(signal, client=self._client(), user=user, **arguments)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from realtime.access.anonymous import User, anonymous_user
 from realtime.access.client_permissions import Permissions
-from realtime.access.identity import Identity, key_of, name_of
+from realtime.access.identity import Identity, name_of
 from realtime.access.notes import write_note
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.client_counters import counters
@@ -256,10 +256,9 @@ class ClientSession:
 
     def describe(self) -> ClientFacts:
         """Return what an operator is told of the client."""
-        user = self._identity.known_user
         return ClientFacts(
             client=self._named(),
-            user=self._identity.credential.user_id if user is None else key_of(user),
+            user=self._identity.known_key,
             address=self._client[0] if self._client else None,
             since=self._since,
             waiting=self._sink.waiting,
