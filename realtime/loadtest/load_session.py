@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 from uuid import uuid4
 
 from realtime.loadtest.crew.agent_helper import AgentHelper
@@ -20,6 +20,8 @@ from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.swarm.load_person import UNKNOWN
 from realtime.room_tokens import sign_room
 from realtime.sharded_layer import sharded_layer
+
+Told = TypeVar("Told")
 
 _SAMPLE_EVERY: Final = 1.0  # seconds
 SETTLES: Final = 1.0  # seconds that `finish` waits for the last reports
@@ -225,9 +227,7 @@ class LoadSession:
             at_once: How many may be under way.
         """
         count = len(self._swarms)
-        parts: list[list[tuple[int, Sequence[int], str, str]]] = [[] for _ in self._swarms]
-        for person in people:
-            parts[person.number % count].append((*person, self._source(person.number)))
+        told = ((who.number, (*who, self._source(who.number))) for who in people)
         answers = await asyncio.gather(
             *(
                 swarm.ask(
@@ -237,11 +237,17 @@ class LoadSession:
                     at_once=max(1, at_once // count),
                     pace=pace / count,
                 )
-                for swarm, part in zip(self._swarms, parts, strict=True)
-                if part
+                for swarm, part in self._dealt(told)
             )
         )
         return sum(answer["ready"] for answer in answers)
+
+    def _dealt(self, told: Iterable[tuple[int, Told]]) -> Iterator[tuple[LoadHelper, list[Told]]]:
+        """Yield the processes that hold clients of these numbers, each with what it is told."""
+        parts: list[list[Told]] = [[] for _ in self._swarms]
+        for number, what in told:
+            parts[number % len(parts)].append(what)
+        return ((swarm, part) for swarm, part in zip(self._swarms, parts, strict=True) if part)
 
     def _source(self, number: int) -> str:
         """Return the address a client comes from: a server limits what one may have."""
@@ -255,13 +261,10 @@ class LoadSession:
 
     async def leave(self, people: Sequence[int], *, politely: bool) -> None:
         """Have clients go: with a close frame, or without a word."""
-        count = len(self._swarms)
-        parts = [[who for who in people if who % count == number] for number in range(count)]
         await asyncio.gather(
             *(
                 swarm.ask("leave", people=part, politely=politely)
-                for swarm, part in zip(self._swarms, parts, strict=True)
-                if part
+                for swarm, part in self._dealt((who, who) for who in people)
             )
         )
 
@@ -271,13 +274,10 @@ class LoadSession:
         Args:
             moves: Client, indexes of the rooms to leave, and of those to join.
         """
-        count = len(self._swarms)
-        parts = [[move for move in moves if move[0] % count == number] for number in range(count)]
         answers = await asyncio.gather(
             *(
                 swarm.ask("switch", within=60, moves=part)
-                for swarm, part in zip(self._swarms, parts, strict=True)
-                if part
+                for swarm, part in self._dealt((move[0], move) for move in moves)
             )
         )
         return sum(answer["moved"] for answer in answers)
@@ -367,17 +367,13 @@ class LoadSession:
             uncertain=self._uncertain,
             patience=patience,
         )
-        await self._settle()
+        await asyncio.sleep(SETTLES)  # for the reports of what has come by now
         return Finish(
             checked=sum(answer["checked"] for answer in answers),
             complete=sum(answer["complete"] for answer in answers),
             missing=sum(answer["missing"] for answer in answers),
             places=[Missing(*place) for answer in answers for place in answer["places"]],
         )
-
-    async def _settle(self) -> None:
-        """Wait for the reports of what has come by now."""
-        await asyncio.sleep(SETTLES)
 
     async def _ask_swarms(
         self, do: str, *, within: float = 30, **arguments: Any
