@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 _PARTS = 32
 _POWERS = 30  # up to 32 microseconds * 2**30, which is ten hours
@@ -80,14 +80,6 @@ class DelayHistogram:
                 return min(_EDGES[bucket] / 1e9, self.largest)
         raise ValueError(f"{percent} is not a percentage")
 
-    def share_within(self, seconds: float) -> float:
-        """Return the share of the delays that were at most `seconds`; 1 if there is none."""
-        if not self.total:
-            return 1.0
-        limit = seconds * 1e9
-        within = sum(count for bucket, count in self._counts.items() if _EDGES[bucket] <= limit)
-        return within / self.total
-
     def as_json(self) -> dict[str, object]:
         """Return what `from_json` reads."""
         return {"largest": self.largest, "counts": sorted(self._counts.items())}
@@ -103,12 +95,4 @@ class DelayHistogram:
         found._counts = {int(bucket): int(count) for bucket, count in counts}
         found.total = sum(found._counts.values())
         found.largest = float(largest)
-        return found
-
-    @classmethod
-    def sum(cls, all_of_them: Iterable[DelayHistogram]) -> DelayHistogram:
-        """Return a new one with the delays of all."""
-        found = cls()
-        for each in all_of_them:
-            found.add(each)
         return found
