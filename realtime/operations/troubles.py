@@ -39,8 +39,7 @@ def all_troubles(
     found = [
         *(trouble for server in servers for trouble in _of_server(server)),
         *_of_shards(shards),
-        *map(_of_lost, nodes.lost),
-        *(trouble for node in nodes.nodes for trouble in _of_node(node)),
+        *(trouble for node in (*nodes.lost, *nodes.nodes) for trouble in _of_node(node)),
         *_of_kafka(kafka),
     ]
     if not nodes.is_known:
@@ -95,6 +94,13 @@ def _of_node(node: NodeStatus) -> Iterator[Trouble]:
     def of(kind: str, text: str, **values: object) -> Trouble:
         return _trouble(kind, "node", node.id, text % {"node": name, **values})
 
+    if node.is_lost:
+        yield of(
+            "down",
+            _("%(node)s is lost: it said nothing for %(age)s s, and not that it ends."),
+            age=f"{node.age:.0f}",
+        )
+        return  # what else it says is of then
     if node.unheard:
         yield of("down", _("%(node)s can't hear %(servers)s."), servers=", ".join(node.unheard))
     if node.failing:
@@ -136,15 +142,6 @@ def _of_node(node: NodeStatus) -> Iterator[Trouble]:
         yield of("slow", _("%(node)s uses %(share)s %% of a core."), share=f"{node.cpu:.0f}")
     if node.is_draining:
         yield of("draining", _("%(node)s sends its clients away and ends."))
-
-
-def _of_lost(node: NodeStatus) -> Trouble:
-    name = f"{node.role} {node.host}:{node.pid}"
-    text = _("%(node)s is lost: it said nothing for %(age)s s, and not that it ends.") % {
-        "node": name,
-        "age": f"{node.age:.0f}",
-    }
-    return _trouble("down", "node", node.id, text)
 
 
 def _of_kafka(kafka: KafkaStatus) -> Iterator[Trouble]:
