@@ -14,8 +14,6 @@ from realtime.checkup.finding import CheckRequest, Finding, Level, ok
 from shardlayer import __version__
 
 _OURS = ("realtime.", "shardlayer.")
-# What check_redis finds as well, and says more of.
-_OF_SERVERS = ("shardlayer.E002", "shardlayer.W001", "shardlayer.W002", "shardlayer.W003")
 
 
 def check_settings(asked: CheckRequest) -> Iterator[Finding]:
@@ -24,8 +22,9 @@ def check_settings(asked: CheckRequest) -> Iterator[Finding]:
         message
         for check in registry.get_checks(include_deployment_checks=not settings.DEBUG)
         if check.__module__.startswith(_OURS)
-        for message in check(app_configs=None, databases=None)
-        if message.id not in _OF_SERVERS and not message.is_silenced()
+        # check_redis asks the servers, and says more of them.
+        for message in check(app_configs=None, databases=None, with_servers=False)
+        if not message.is_silenced()
     ]
     for message in found:
         yield _finding(message)

@@ -35,9 +35,12 @@ from shardlayer.layer.channel_layer import ShardedChannelLayer
 
 @register
 def check_channel_layers(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+    app_configs: Sequence[AppConfig] | None, *, with_servers: bool = True, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check CONFIG of each layer of ours in CHANNEL_LAYERS, then its servers."""
+    """Check CONFIG of each layer of ours in CHANNEL_LAYERS, then its servers.
+
+    Django knows nothing of `with_servers`; who asks the servers in another way calls it with False.
+    """
     found: list[CheckMessage] = []
     hosts: dict[str, Host] = {}
     layers = channel_layers.configs
@@ -57,7 +60,7 @@ def check_channel_layers(
             found.append(_wrong(f"{where}['CONFIG']", str(error)))
         else:
             hosts |= {host.address: host for host in options.hosts if host.is_redis}
-    return found + _check_servers(list(hosts.values()))
+    return found + _check_servers(list(hosts.values())) if with_servers else found
 
 
 def _is_ours(layer: Mapping[str, Any]) -> bool:
