@@ -7,13 +7,13 @@ from ipaddress import ip_address
 
 from django.conf import settings
 
+from realtime.access.jwt_checks import SHORTEST_SECRET
 from realtime.checkup.finding import CheckRequest, Finding, fault, ok, warning
 from realtime.checkup.our_layers import our_servers
 from realtime.conf import conf
 from shardlayer import Host
 
 SHORTEST_KEY = 50  # characters, as Django's own security.W009
-SHORTEST_HMAC = 32  # bytes; RFC 7518 3.2: as long as the hash of HS256
 _MADE_BY_DJANGO = "django-insecure-"
 _NEW_KEY = (
     "Make one by: python -c 'from django.core.management.utils import get_random_secret_key; "
@@ -46,10 +46,10 @@ def _of_jwt() -> Iterator[Finding]:
     configured = conf()
     if configured.jwt_algorithm != "HS256":
         return
-    short = [key for key in configured.jwt_keys if len(key.encode()) < SHORTEST_HMAC]
+    short = [key for key in configured.jwt_keys if len(key.encode()) < SHORTEST_SECRET]
     if short:
         yield fault(
-            f"{len(short)} of the JWT_KEYS are shorter than {SHORTEST_HMAC} bytes, so that they "
+            f"{len(short)} of the JWT_KEYS are shorter than {SHORTEST_SECRET} bytes, so that they "
             "can be guessed from one token.",
             "Have the issuer use a longer secret, or RS256 or ES256.",
         )
