@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from realtime.checkup.finding import CheckRequest, Finding, Level
 from realtime.checkup.known_checks import CHECKS, known_check
 from realtime.checkup.running_checks import run_checks, worst
-from realtime.conf import conf
+from realtime.conf import Conf, conf
 
 DEADLINE = 10.0  # seconds for each check, all at the same time
 NAMES = {Level.OK: "ok", Level.WARNING: "WARNING", Level.FAULT: "FAULT"}
@@ -110,7 +110,7 @@ def _answer_timeout() -> float:
     try:
         return conf().check_timeout
     except Exception:  # which check_settings says
-        return 1.0
+        return Conf().check_timeout
 
 
 def _as_json(found: Mapping[str, list[Finding]]) -> dict[str, object]:
