@@ -61,8 +61,7 @@ export class StripChart {
     const top = 1.5 * density;
     const bottom = height - (RUG + GAP) * density;
     const base = mirrored ? (top + bottom) / 2 : bottom;
-    const values = max === undefined ? this.track.values() : [];
-    const limit = max ?? niceCeiling(Math.max(floor, heightFor(values)));
+    const limit = max ?? niceCeiling(Math.max(floor, heightFor(this.track.values())));
     const y = [
       (/** @type {number} */ value) => base - (Math.min(value, limit) / limit) * (base - top),
       (/** @type {number} */ value) => base + (Math.min(value, limit) / limit) * (bottom - base),
