@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accounting import cpu_ns, rss_bytes
+from benchmarks.accounting import rss_bytes
 from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
 from benchmarks.machine import Placement
 from benchmarks.peers.base import PORT, REDIS_URL, Peer
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
+from realtime.loadtest.process_look import cpu_ns
 
 _AT_ONCE = 32  # handshakes in flight
 _PATIENCE = 20.0  # seconds for what is on its way to arrive

@@ -11,10 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accounting import cpu_ns, rss_bytes
+from benchmarks.accounting import rss_bytes
 from benchmarks.assembly import Assembly
 from benchmarks.children import Child
 from demo.embedded import free_port
+from realtime.loadtest.process_look import cpu_ns
 
 JOIN_PATIENCE = 60.0  # seconds for all workers to join
 POLL = 0.05  # seconds

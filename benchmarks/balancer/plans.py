@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from benchmarks.accounting import cpu_ns
 from benchmarks.balancer.crowd import Crowd
 from benchmarks.balancer.haproxy import found_haproxy, haproxy
 from benchmarks.balancer.house import ECHO, House
@@ -23,6 +22,7 @@ from benchmarks.machine import Placement
 from benchmarks.plans import sized
 from benchmarks.swarm.client import upgrade_request
 from demo.embedded import free_port
+from realtime.loadtest.process_look import cpu_ns
 
 CPU = "CPU per connection that carries 10 messages"
 FRESH = "fresh connections"

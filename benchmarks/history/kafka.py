@@ -13,7 +13,6 @@ from typing import Self
 
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.accounting import cpu_ns
 from benchmarks.children import Child, Servant
 from benchmarks.history.worker.publishing import SIZE
 from benchmarks.layer.figures import Figure
@@ -22,6 +21,7 @@ from benchmarks.peers.ours.peer import OURS
 from benchmarks.stamps import stamped
 from benchmarks.valkey import valkey
 from demo.embedded import EmbeddedTansu
+from realtime.loadtest.process_look import cpu_ns
 
 RATE = "Kafka to 200 rooms"
 CPU = "Kafka to 200 rooms, CPU of the process"

@@ -6,12 +6,12 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accounting import cpu_ns
 from benchmarks.assembly import Assembly
 from benchmarks.children import Servant
 from benchmarks.layer.settling import settle
 from benchmarks.machine import Placement
 from benchmarks.valkey import valkey
+from realtime.loadtest.process_look import cpu_ns
 
 _PATIENCE = 20.0  # seconds
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from benchmarks.accounting import cpu_ns
 from benchmarks.kafka.sides import OURS, SEPARATE, Side
 from benchmarks.kafka.slice_figures import Kafka, cpu_figures, figure, measure_of, whole
 from benchmarks.kafka.system import System
 from benchmarks.layer.figures import Figure
+from realtime.loadtest.process_look import cpu_ns
 
 CONNECTIONS, FETCHED = "connections to Kafka", "bytes from Kafka per record"
 BROKER = "the broker's CPU per record"

@@ -11,7 +11,6 @@ from typing import Any
 
 from redis import Redis
 
-from benchmarks.accounting import cpu_ns
 from benchmarks.assembly import Assembly
 from benchmarks.children import Child, ChildFailed, Servant
 from benchmarks.connected_sockets import Connected, connected
@@ -20,6 +19,7 @@ from benchmarks.kafka.slice_figures import Slice, Used
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
 from realtime.kafka.brokers import Brokers, make_topic
+from realtime.loadtest.process_look import cpu_ns
 
 PARTITIONS = 8
 SIZE = 200  # bytes of a record's payload

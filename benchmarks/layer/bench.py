@@ -9,13 +9,13 @@ from typing import Any
 
 from redis import Redis
 
-from benchmarks.accounting import cpu_ns
 from benchmarks.assembly import Assembly
 from benchmarks.children import Servant
 from benchmarks.layer.layers import Layer
 from benchmarks.layer.settling import settle
 from benchmarks.machine import Placement
 from benchmarks.valkey import valkey
+from realtime.loadtest.process_look import cpu_ns
 
 GROUP = "benchmark"
 

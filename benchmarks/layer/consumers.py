@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from benchmarks.accounting import cpu_ns
 from benchmarks.broadcast import SIZE, WARM_UP
 from benchmarks.layer.chat.peers import CHATS
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
 from benchmarks.rig import Rig
+from realtime.loadtest.process_look import cpu_ns
 
 CONSUMERS = "CPU per delivery, consumers"
 

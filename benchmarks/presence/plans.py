@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from benchmarks.accounting import cpu_ns
 from benchmarks.children import Servant
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
@@ -19,6 +18,7 @@ from benchmarks.peers.ours.peer import OURS
 from benchmarks.plans import run_plans
 from benchmarks.rig import Rig
 from benchmarks.valkey import valkey
+from realtime.loadtest.process_look import cpu_ns
 
 CONNECT = "worker CPU per connect with a subscription"
 REDIS = "Redis CPU per join of a room of one's own, 500 joins/s"

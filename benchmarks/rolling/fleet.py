@@ -14,13 +14,13 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accounting import cpu_ns
 from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
 from benchmarks.faults.sources.base import LAYER
 from benchmarks.peers.ours.peer import OURS
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
+from realtime.loadtest.process_look import cpu_ns
 from shardlayer import Position, ShardedChannelLayer
 
 WORKERS = 4

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accounting import cpu_ns
 from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
 from benchmarks.greeting import Greeting, Step
@@ -23,6 +22,7 @@ from benchmarks.rig import NotDelivering
 from benchmarks.scale.emitters import ROOMS, room
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
+from realtime.loadtest.process_look import cpu_ns
 
 SIZE = 250  # bytes of a message's data
 _PATIENCE = 60.0  # seconds

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from benchmarks.accounting import cpu_ns, rss_bytes
+from benchmarks.accounting import rss_bytes
+from realtime.loadtest.process_look import cpu_ns
 
 SIZE = 16 * 1024 * 1024  # bytes
 
