@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from demo.embedded import EmbeddedTansu
 
@@ -13,7 +14,7 @@ APACHE = "apache"
 
 
 class Broker(Protocol):
-    """What the benchmark does with a broker."""
+    """What the benchmark does with a broker; it runs while a `with` block does."""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -34,6 +35,15 @@ class Broker(Protocol):
 
     def create_topic(self, topic: str, *, partitions: int) -> object:
         """Make a topic."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
 
 def missing(kind: str) -> str:

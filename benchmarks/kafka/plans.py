@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, Self
@@ -230,22 +231,14 @@ def run_kafka(
         rounds: None for each measure's own.
         quick: Whether it is only a look whether all works.
     """
-    made = make_broker(broker, folder / "kafka")
     plans = [sized(PLANS[name](), rounds=rounds, quick=quick) for name in names]
-    is_needed = any(plan.reads_kafka for plan in plans)
-    if is_needed:
-        made.start()
-    kafka = Kafka(
-        servers=made.bootstrap_servers if is_needed else "",
-        session=SESSIONS[broker],
-        pid=made.pid if is_needed else None,
-    )
-    try:
+    kafka = Kafka(servers="", session=SESSIONS[broker])
+    with ExitStack() as stack:
+        if any(plan.reads_kafka for plan in plans):
+            made = stack.enter_context(make_broker(broker, folder / "kafka"))
+            kafka = replace(kafka, servers=made.bootstrap_servers, pid=made.pid)
         for plan in plans:
             able = [side for side in sides if plan.takes(side)]
             for round in range(1, plan.rounds + 1):
                 for side in able if round % 2 else reversed(able):
                     yield from plan.run(side, kafka, round, folder)
-    finally:
-        if is_needed:
-            made.stop()

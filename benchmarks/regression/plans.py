@@ -113,13 +113,9 @@ class Record:
 
     def run(self, placement: Placement, folder: Path) -> Iterator[Figure]:
         """Yield the ratio of each pair of turns; all CPUs are for all."""
-        broker = make_broker(EMBEDDED, folder / "kafka")
-        broker.start()
-        try:
+        with make_broker(EMBEDDED, folder / "kafka") as broker:
             for round in range(self.rounds):
                 yield from self._pairs(broker.bootstrap_servers, round, folder)
-        finally:
-            broker.stop()
 
     def _pairs(self, servers: str, round: int, folder: Path) -> Iterator[Figure]:
         sides = (ours(), loop())
