@@ -13,7 +13,6 @@ from benchmarks.kafka.pool_sharing import Sharing
 from benchmarks.kafka.sides import SEPARATE, Side
 from benchmarks.kafka.slice_figures import (
     Kafka,
-    Slice,
     at,
     cpu_figures,
     figure,
@@ -112,28 +111,16 @@ class Stream:
                 yield from cpu_figures(where, side, done, round)
                 for what in (P50, P99):
                     value = done.clients[f"{what}_ms"]
-                    yield self._figure(where, what, side, done, round, value, "ms")
+                    yield figure(measure_of(where, what), side, done, round, value, "ms")
             if self.backlog:
                 done = system.backlog(whole(self.backlog, self.rooms))
                 yield from cpu_figures(BACKLOG, side, done, round)
                 value = done.published / done.seconds
-                yield self._figure(BACKLOG, RATE, side, done, round, value, "records/s")
+                yield figure(measure_of(BACKLOG, RATE), side, done, round, value, "records/s")
 
     def topic(self, side: Side, round: int) -> str:
         """Return the topic of one side in one round."""
         return f"{side.name}-{self.name or 'stream'}-{round}".replace(" ", "-")
-
-    def _figure(
-        self,
-        where: str,
-        what: str,
-        side: Side,
-        done: Slice,
-        round: int,
-        value: float,
-        unit: str,
-    ) -> Figure:
-        return figure(measure_of(where, what), side, done, round, value, unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
