@@ -18,7 +18,7 @@ from benchmarks.balancer.plans import (
 )
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratios
+from benchmarks.layer.targets import ratio_target, ratios
 from benchmarks.statistics import Spread
 from benchmarks.targets import Target, none_target
 
@@ -37,12 +37,7 @@ def balancer_targets(figures: Sequence[Figure]) -> list[Target]:
     differences = of(ARRIVALS, OURS)
     mishaps = [float(figure.lost) for figure in figures]
     return [
-        Target(
-            measure=f"{CPU}: {OURS} / {HAPROXY}",
-            limit=1.0,
-            unit="x",
-            measured=ratios(figures, CPU, OURS, HAPROXY),
-        ),
+        ratio_target(figures, CPU, 1.0, OURS, HAPROXY),
         Target(
             measure=f"{FRESH}/s: {OURS} and 2 workers / one {STOCK}",
             limit=3.0,

@@ -9,7 +9,7 @@ from rich.table import Table
 from benchmarks.calm.plans import AT_ONCE, CONFLATED, JOINED, RATES, measure_of
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratios
+from benchmarks.layer.targets import ratio_target
 from benchmarks.targets import Target, none_target
 
 LIMITS = {JOINED: 0.5, CONFLATED: 0.5}  # of what each at once costs, at the highest rate
@@ -20,15 +20,7 @@ def calm_targets(figures: Sequence[Figure]) -> list[Target]:
     measure = measure_of(max(RATES))
     mishaps = [float(figure.lost) for figure in figures]
     return [
-        *(
-            Target(
-                measure=f"{measure}: {calm} / {AT_ONCE}",
-                limit=limit,
-                unit="x",
-                measured=ratios(figures, measure, calm, AT_ONCE),
-            )
-            for calm, limit in LIMITS.items()
-        ),
+        *(ratio_target(figures, measure, limit, calm, AT_ONCE) for calm, limit in LIMITS.items()),
         none_target("messages of rooms that are not conflated that a client did not get", mishaps),
     ]
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from benchmarks.compression.plans import ALL, NONE, OFF, ONE, bytes_of, cpu_of
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratios
+from benchmarks.layer.targets import ratio_target
 from benchmarks.targets import Target, none_target
 
 MEMBERS = 1000
@@ -17,20 +17,11 @@ MEMBERS = 1000
 
 def compression_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `compression`."""
-
-    def ratio(measure: str, limit: float, name: str, other: str) -> Target:
-        return Target(
-            measure=f"{measure}: {name} / {other}",
-            limit=limit,
-            unit="x",
-            measured=ratios(figures, measure, name, other),
-        )
-
     return [
-        ratio(cpu_of(MEMBERS), 1.2, ALL, OFF),
-        ratio(bytes_of(MEMBERS), 0.4, ALL, OFF),
-        ratio(cpu_of(MEMBERS), 1.02, NONE, OFF),
-        ratio(cpu_of(MEMBERS), 1.05, ONE, NONE),
+        ratio_target(figures, cpu_of(MEMBERS), 1.2, ALL, OFF),
+        ratio_target(figures, bytes_of(MEMBERS), 0.4, ALL, OFF),
+        ratio_target(figures, cpu_of(MEMBERS), 1.02, NONE, OFF),
+        ratio_target(figures, cpu_of(MEMBERS), 1.05, ONE, NONE),
         none_target("messages that a client did not get", [float(each.lost) for each in figures]),
     ]
 

@@ -10,8 +10,7 @@ from benchmarks.history.outage import OTHERS, RUNNING, STOPPED
 from benchmarks.history.slow import READERS, READING, STALLED
 from benchmarks.history.slow_node import FLOOD
 from benchmarks.layer.figures import Figure
-from benchmarks.layer.targets import ratios
-from benchmarks.statistics import Spread
+from benchmarks.layer.targets import ratio_target, values_of
 from benchmarks.targets import Target, none_target
 
 
@@ -21,21 +20,7 @@ def history_targets(figures: Sequence[Figure]) -> list[Target]:
     def ratio(
         measure: str, ours: str, theirs: str, limit: float, *, at_least: bool = False
     ) -> Target:
-        return Target(
-            measure=f"{measure}: {ours} / {theirs}",
-            limit=limit,
-            unit="x",
-            measured=ratios(figures, measure, ours, theirs),
-            at_least=at_least,
-        )
-
-    def values(measure: str, layer: str) -> Spread | None:
-        found = [
-            figure.value
-            for figure in figures
-            if (figure.measure, figure.layer) == (measure, layer) and figure.value is not None
-        ]
-        return Spread.of(found) if found else None
+        return ratio_target(figures, measure, limit, ours, theirs, at_least=at_least)
 
     mishaps = [float(figure.lost + figure.repeated) for figure in figures]
     return [
@@ -46,7 +31,7 @@ def history_targets(figures: Sequence[Figure]) -> list[Target]:
             measure=f"{CPU}: {POOL}",
             limit=25,
             unit="µs",
-            measured=values(CPU, POOL),
+            measured=values_of(figures, CPU, POOL),
         ),
         ratio(OTHERS, STOPPED, RUNNING, 1.1),
         ratio(READERS, STALLED, READING, 1.3),
@@ -54,7 +39,7 @@ def history_targets(figures: Sequence[Figure]) -> list[Target]:
             measure=f"{FLOOD}: publications/s",
             limit=100_000,
             unit="",
-            measured=values(FLOOD, "ours"),
+            measured=values_of(figures, FLOOD, "ours"),
             at_least=True,
         ),
         none_target("messages lost or repeated", mishaps, promise=False),

@@ -12,8 +12,7 @@ from benchmarks.kafka.sides import BESIDE, OURS, SEPARATE
 from benchmarks.kafka.slice_figures import CPU, at, measure_of
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratios
-from benchmarks.statistics import Spread
+from benchmarks.layer.targets import ratio_target, values_of
 from benchmarks.targets import Target, none_target
 
 # Of what commit 1969efd needs, with `--beside` a checkout of it.
@@ -37,23 +36,11 @@ def kafka_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `kafka`."""
 
     def ratio(measure: str, limit: float, *, peer: str = BESIDE, at_least: bool = False) -> Target:
-        return Target(
-            measure=f"{measure}: {OURS} / {peer}",
-            limit=limit,
-            unit="x",
-            measured=ratios(figures, measure, OURS, peer),
-            at_least=at_least,
-        )
+        return ratio_target(figures, measure, limit, OURS, peer, at_least=at_least)
 
     def cost(measure: str, limit: float) -> Target:
-        found = [
-            figure.value
-            for figure in figures
-            if (figure.measure, figure.layer) == (measure, OURS) and figure.value is not None
-        ]
-        return Target(
-            measure=measure, limit=limit, unit="µs", measured=Spread.of(found) if found else None
-        )
+        measured = values_of(figures, measure, OURS)
+        return Target(measure=measure, limit=limit, unit="µs", measured=measured)
 
     mishaps = [float(figure.lost + figure.repeated) for figure in figures if figure.layer == OURS]
     return [

@@ -45,11 +45,6 @@ def layer_targets(figures: Sequence[Figure]) -> list[Target]:
             measured=ratios(figures, CONSUMERS, ours, "pubsub"),
         )
 
-    opened = [
-        figure.value
-        for figure in figures
-        if (figure.measure, figure.layer) == (CONNECTIONS, "ours") and figure.value is not None
-    ]
     return [
         ratio(CONCURRENT, 8, "pubsub", at_least=True),
         ratio(SYNC, 10, "pubsub", at_least=True),
@@ -65,7 +60,7 @@ def layer_targets(figures: Sequence[Figure]) -> list[Target]:
             measure=CONNECTIONS,
             limit=2,
             unit="",
-            measured=Spread.of(opened) if opened else None,
+            measured=values_of(figures, CONNECTIONS, "ours"),
             always=True,
         ),
         Target(
@@ -93,13 +88,54 @@ def ratios(figures: Sequence[Figure], measure: str, ours: str, peer: str) -> Spr
     return Spread.of(ratios) if ratios else None
 
 
+def ratio_target(
+    figures: Sequence[Figure],
+    measure: str,
+    limit: float,
+    ours: str,
+    peer: str,
+    *,
+    at_least: bool = False,
+) -> Target:
+    """Return the target of a measure that is judged by a peer's: see `ratios`."""
+    return Target(
+        measure=f"{measure}: {ours} / {peer}",
+        limit=limit,
+        unit="x",
+        measured=ratios(figures, measure, ours, peer),
+        at_least=at_least,
+    )
+
+
 def value_target(
-    figures: Sequence[Figure], measure: str, limit: float, unit: str, *, always: bool = False
+    figures: Sequence[Figure],
+    measure: str,
+    limit: float,
+    unit: str,
+    *,
+    always: bool = False,
+    at_least: bool = False,
 ) -> Target:
     """Return the target of a measure that is judged by itself."""
     found = [each.value for each in figures if each.measure == measure and each.value]
-    measured = Spread.of(found) if found else None
-    return Target(measure=measure, limit=limit, unit=unit, measured=measured, always=always)
+    return Target(
+        measure=measure,
+        limit=limit,
+        unit=unit,
+        measured=Spread.of(found) if found else None,
+        always=always,
+        at_least=at_least,
+    )
+
+
+def values_of(figures: Sequence[Figure], measure: str, layer: str) -> Spread | None:
+    """Return the values of one layer; None: there are none."""
+    found = [
+        figure.value
+        for figure in figures
+        if (figure.measure, figure.layer) == (measure, layer) and figure.value is not None
+    ]
+    return Spread.of(found) if found else None
 
 
 def _mishaps(figures: Sequence[Figure]) -> Spread | None:

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.statistics import Spread
+from benchmarks.layer.targets import values_of
+from benchmarks.peers.ours.peer import OURS
 from benchmarks.targets import Target
 
 TOLERANCE = 1.25  # of what is recorded
@@ -30,15 +31,10 @@ def regression_targets(figures: Sequence[Figure]) -> list[Target]:
             measure=f"{measure}, recorded {usual:g}",
             limit=usual * TOLERANCE,
             unit="x",
-            measured=_spread(figures, measure),
+            measured=values_of(figures, measure, OURS.name),
         )
         for measure, usual in recorded().items()
     ]
-
-
-def _spread(figures: Sequence[Figure], measure: str) -> Spread | None:
-    ratios = [each.value for each in figures if each.measure == measure and each.value is not None]
-    return Spread.of(ratios) if ratios else None
 
 
 def regression_table(figures: Sequence[Figure]) -> Table:

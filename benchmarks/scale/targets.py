@@ -8,7 +8,7 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratios, value_target
+from benchmarks.layer.targets import ratio_target, value_target
 from benchmarks.scale.plans import (
     JOINS_PER_WRITE,
     LONGEST_TURN,
@@ -30,27 +30,15 @@ def scale_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `scale`."""
 
     def flat(measure: str, large: str, small: str) -> Target:
-        return Target(
-            measure=f"{measure}: {large} / {small}",
-            limit=FLAT,
-            unit="x",
-            measured=ratios(figures, measure, large, small),
-        )
+        return ratio_target(figures, measure, FLAT, large, small)
 
-    joins = value_target(figures, JOINS_PER_WRITE, FEWEST_JOINS, "joins")
     return [
         flat(PER_DELIVERY, with_nodes(8, ONE_ROOM), with_nodes(1, ONE_ROOM)),
         flat(PER_DELIVERY, with_nodes(8, OWN_ROOMS), with_nodes(1, OWN_ROOMS)),
         flat(PER_DELIVERY, with_servers(4), with_servers(1)),
         flat(REDIS_PER_PUBLICATION, with_servers(4), with_servers(1)),
         value_target(figures, LONGEST_TURN, LONGEST, "ms", always=True),
-        Target(
-            measure=joins.measure,
-            limit=joins.limit,
-            unit=joins.unit,
-            measured=joins.measured,
-            at_least=True,
-        ),
+        value_target(figures, JOINS_PER_WRITE, FEWEST_JOINS, "joins", at_least=True),
         none_target(
             "messages lost or repeated", [float(each.lost + each.repeated) for each in figures]
         ),

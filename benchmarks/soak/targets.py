@@ -8,8 +8,8 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
+from benchmarks.layer.targets import values_of
 from benchmarks.soak.run import DESCRIPTORS, MEMORY, STORE, WORKER
-from benchmarks.statistics import Spread
 from benchmarks.targets import Target, none_target
 
 LIMIT = 1.0  # MB an hour
@@ -21,17 +21,11 @@ def soak_targets(figures: Sequence[Figure], minutes: float) -> list[Target]:
     """Return the targets of `soak`; a run of less than half an hour has no slopes to judge."""
 
     def grows(measure: str, what: str, limit: float, unit: str) -> Target:
-        found = [
-            each.value
-            for each in figures
-            if (each.measure, each.layer) == (measure, what) and each.value is not None
-        ]
-        is_measured = bool(found) and minutes >= LONG_ENOUGH
         return Target(
             measure=f"{what}: {measure}",
             limit=limit,
             unit=unit,
-            measured=Spread.of(found) if is_measured else None,
+            measured=values_of(figures, measure, what) if minutes >= LONG_ENOUGH else None,
         )
 
     return [
