@@ -10,7 +10,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -139,9 +138,7 @@ def _broadcast(asked: Arguments, run: dict[str, Any], folder: Path, console: Con
 
     def measure() -> Iterator[Delivered]:
         for name in asked.scenarios:
-            scenario = SCENARIOS[name].quick() if asked.quick else SCENARIOS[name]
-            if asked.rounds is not None:
-                scenario = replace(scenario, rounds=asked.rounds)
+            scenario = sized(SCENARIOS[name], rounds=asked.rounds, quick=asked.quick)
             yield from scenario.run(peers, Placement.of_machine(), folder)
 
     samples = []
@@ -157,9 +154,7 @@ def _broadcast(asked: Arguments, run: dict[str, Any], folder: Path, console: Con
 
 def _connect(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
     peers = _build(asked, run, folder, console)
-    plan = Connections().quick() if asked.quick else Connections()
-    if asked.rounds is not None:
-        plan = replace(plan, rounds=asked.rounds)
+    plan = sized(Connections(), rounds=asked.rounds, quick=asked.quick)
     samples = []
     for sample in plan.run(peers, Placement.of_machine(), folder):
         samples.append(sample)
@@ -174,12 +169,10 @@ def _connect(asked: Arguments, run: dict[str, Any], folder: Path, console: Conso
 def _layer(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
     run["versions"] = describe_versions(VERSIONS, binary())
     run["peers"] = WHAT
-    figures = []
-    for figure in run_layer(
-        asked.measures, asked.peers, folder, rounds=asked.rounds, quick=asked.quick
-    ):
-        figures.append(figure)
-        _show(figure, console)
+    figures = _shown(
+        run_layer(asked.measures, asked.peers, folder, rounds=asked.rounds, quick=asked.quick),
+        console,
+    )
     return figures, layer_targets(figures), layer_table(figures)
 
 
@@ -192,10 +185,9 @@ def _of_plans(
 
     def measure(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
         run["versions"] = describe_versions(VERSIONS, binary())
-        figures = []
-        for figure in run_them(asked.measures, folder, rounds=asked.rounds, quick=asked.quick):
-            figures.append(figure)
-            _show(figure, console)
+        figures = _shown(
+            run_them(asked.measures, folder, rounds=asked.rounds, quick=asked.quick), console
+        )
         return figures, targets(figures), table(figures)
 
     return measure
@@ -204,10 +196,7 @@ def _of_plans(
 def _hostile(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
     run["versions"] = describe_versions((*VERSIONS, "hypothesis"), binary())
     plan = sized(Hostile(), rounds=asked.rounds, quick=asked.quick)
-    figures = []
-    for figure in plan.run(Placement.of_machine(), folder):
-        figures.append(figure)
-        _show(figure, console)
+    figures = _shown(plan.run(Placement.of_machine(), folder), console)
     return figures, hostile_targets(figures), hostile_table(figures)
 
 
@@ -233,27 +222,32 @@ def _kafka(asked: Arguments, run: dict[str, Any], folder: Path, console: Console
     sides = [ours(), loop(), separate()]
     if asked.beside is not None:
         sides.insert(1, beside(asked.beside))
-    figures = []
-    for figure in run_kafka(
-        asked.measures,
-        sides,
-        asked.logs or folder,
-        broker=asked.kafka,
-        rounds=asked.rounds,
-        quick=asked.quick,
-    ):
-        figures.append(figure)
-        _show(figure, console)
+    figures = _shown(
+        run_kafka(
+            asked.measures,
+            sides,
+            asked.logs or folder,
+            broker=asked.kafka,
+            rounds=asked.rounds,
+            quick=asked.quick,
+        ),
+        console,
+    )
     return figures, kafka_targets(figures), kafka_table(figures)
 
 
-def _show(figure: Figure, console: Console) -> None:
-    value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
-    console.print(
-        f"round {figure.round}  {figure.measure:28} {figure.layer:10}{value:>18}"
-        f"  lost {figure.lost}  {dict(figure.failed) or ''}",
-        highlight=False,
-    )
+def _shown(measured: Iterator[Figure], console: Console) -> list[Figure]:
+    """Return all figures, having shown each when it was measured."""
+    figures = []
+    for figure in measured:
+        figures.append(figure)
+        value = "none succeeded" if figure.value is None else f"{figure.value:,.4g} {figure.unit}"
+        console.print(
+            f"round {figure.round}  {figure.measure:28} {figure.layer:10}{value:>18}"
+            f"  lost {figure.lost}  {dict(figure.failed) or ''}",
+            highlight=False,
+        )
+    return figures
 
 
 def _faults(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.layer.chat.peers import CHATS
@@ -12,6 +11,7 @@ from benchmarks.layer.figures import Figure
 from benchmarks.layer.layers import LAYERS
 from benchmarks.layer.measures import MEASURES, Calls
 from benchmarks.machine import Placement
+from benchmarks.plans import sized
 
 NAMES = (*MEASURES, "consumers")
 """What can be asked for."""
@@ -47,11 +47,8 @@ def run_layer(
         quick: Whether it is only a look whether all works.
     """
     placement = Placement.of_machine()
-    calls, consumers = Calls(), Consumers()
-    if quick:
-        calls, consumers = calls.quick(), consumers.quick()
-    if rounds is not None:
-        calls, consumers = replace(calls, rounds=rounds), replace(consumers, rounds=rounds)
+    calls = sized(Calls(), rounds=rounds, quick=quick)
+    consumers = sized(Consumers(), rounds=rounds, quick=quick)
     yield from calls.run(names, [LAYERS[name] for name in peers], placement, folder)
     if "consumers" in names:
         yield from consumers.run(placement, folder)
