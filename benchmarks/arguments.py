@@ -56,12 +56,10 @@ class Arguments:
     """What was asked for.
 
     Attributes:
-        benchmark: "broadcast", "connect", "layer", "history", "presence", "observing", "outbox",
-            "admin", "balancer", "rolling", "kafka", "hostile" or "faults".
+        benchmark: Its name.
         peers: Names, in the order of the tables; of `layer` those of layers.
         scenarios: Names, of `broadcast`.
-        measures: Names, of `layer`, `history`, `presence`, `observing`, `outbox`, `admin`,
-            `balancer`, `rolling` and `kafka`.
+        measures: Names, of benchmarks that have several.
         rounds: None for each scenario's own.
         quick: Whether it is only a look whether all works.
         json: Where the results go.
@@ -75,10 +73,10 @@ class Arguments:
     """
 
     benchmark: str
-    peers: tuple[str, ...]
-    scenarios: tuple[str, ...]
-    measures: tuple[str, ...]
-    rounds: int | None
+    peers: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    rounds: int | None = None
     quick: bool
     json: Path
     only: tuple[str, ...] = ()
@@ -188,10 +186,6 @@ def _add_soak(benchmarks: Any) -> None:
 def _soak(asked: argparse.Namespace) -> Arguments:
     return Arguments(
         benchmark=asked.benchmark,
-        peers=(),
-        scenarios=(),
-        measures=(),
-        rounds=None,
         quick=asked.quick,
         json=_json(asked),
         minutes=asked.minutes,
@@ -226,10 +220,6 @@ def _add_faults(benchmarks: Any) -> None:
 def _faults(asked: argparse.Namespace) -> Arguments:
     return Arguments(
         benchmark=asked.benchmark,
-        peers=(),
-        scenarios=(),
-        measures=(),
-        rounds=None,
         quick=asked.quick,
         json=_json(asked),
         only=tuple(name for name in FAULTS if name in asked.only),
