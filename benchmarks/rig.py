@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
 from benchmarks.machine import Placement
 from benchmarks.peers.base import PORT, REDIS_URL, Peer
+from benchmarks.swarm_process import start_swarm
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
 from realtime.loadtest.process_look import cpu_ns
@@ -79,7 +79,9 @@ class Rig(Assembly):
             )
         )
         self.server.wait_for_port(self._port)
-        self._clients, acks_read = self._swarm(stack, f"{name}-clients")
+        self._clients, acks_read = start_swarm(
+            stack, f"{name}-clients", cpus=others, folder=self._folder
+        )
         self._publisher: Servant | None = None
         if self.peer.emitter is not None:
             self._publisher = stack.enter_context(
@@ -111,22 +113,6 @@ class Rig(Assembly):
             raise self.server.failure(f"has {answer['subscribed']} of {self.members} clients")
         return float(answer["seconds"])
 
-    def _swarm(self, stack: ExitStack, name: str) -> tuple[Servant, int]:
-        """Start a process for clients; return it, and the end of a pipe that brings its acks."""
-        acks_read, acks_write = os.pipe()
-        stack.callback(os.close, acks_read)
-        stack.callback(os.close, acks_write)
-        clients = stack.enter_context(
-            Servant(
-                name,
-                ["benchmarks.swarm", str(acks_write)],
-                cpus=self._placement.others,
-                folder=self._folder,
-                pass_fds=[acks_write],
-            )
-        )
-        return clients, acks_read
-
     def _open(self, clients: Servant, count: int) -> dict[str, Any]:
         timeout = 20.0 + count * 0.02
         return clients.ask(
@@ -141,7 +127,12 @@ class Rig(Assembly):
 
     def connect_apart(self, count: int) -> Servant:
         """Return a process with `count` more subscribed clients, whom nobody counts."""
-        clients, _ = self._swarm(self._stack, f"{self.peer.name}-clients-apart")
+        clients, _ = start_swarm(
+            self._stack,
+            f"{self.peer.name}-clients-apart",
+            cpus=self._placement.others,
+            folder=self._folder,
+        )
         self._open(clients, count)
         return clients
 

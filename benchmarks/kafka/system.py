@@ -16,6 +16,7 @@ from benchmarks.children import Child, ChildFailed, Servant
 from benchmarks.connected_sockets import Connected, connected
 from benchmarks.kafka.sides import Side
 from benchmarks.kafka.slice_figures import Slice, Used
+from benchmarks.swarm_process import start_swarm
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
 from realtime.kafka.brokers import Brokers, make_topic
@@ -80,7 +81,10 @@ class System(Assembly):
         ]
         for worker, port in zip(self._workers, ports, strict=True):
             worker.wait_for_port(port)
-        self._swarm = self._start_swarm(stack)
+        # Nobody is told of what arrived: its acks are never read.
+        self._swarm, _ = start_swarm(
+            stack, f"{self.name}-clients", cpus=self._cpus, folder=self._folder
+        )
         for port in ports:
             self._open(port, self.clients // self._workers_count)
         if self._servers:
@@ -179,21 +183,6 @@ class System(Assembly):
             folder=self._folder,
             environment=self._environment(),
             directory=self.side.directory,
-        )
-
-    def _start_swarm(self, stack: ExitStack) -> Servant:
-        # Nobody is told of what arrived: the end that acks go to is there, and never read.
-        acks_read, acks_write = os.pipe()
-        stack.callback(os.close, acks_read)
-        stack.callback(os.close, acks_write)
-        return stack.enter_context(
-            Servant(
-                f"{self.name}-clients",
-                ["benchmarks.swarm", str(acks_write)],
-                cpus=self._cpus,
-                folder=self._folder,
-                pass_fds=[acks_write],
-            )
         )
 
     def _open(self, port: int, count: int) -> None:

@@ -18,6 +18,7 @@ from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
 from benchmarks.faults.sources.base import LAYER
 from benchmarks.peers.ours.peer import OURS
+from benchmarks.swarm_process import start_swarm
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
 from realtime.loadtest.process_look import cpu_ns
@@ -167,18 +168,8 @@ class Fleet(Assembly):
 
     def swarm(self, name: str) -> Servant:
         """Return a process for clients that cost little, and do nothing but subscribe."""
-        read, write = os.pipe()
-        self._stack.callback(os.close, read)
-        self._stack.callback(os.close, write)
-        return self._stack.enter_context(
-            Servant(
-                name,
-                ["benchmarks.swarm", str(write)],
-                cpus=self._cpus,
-                folder=self._folder,
-                pass_fds=[write],
-            )
-        )
+        clients, _ = start_swarm(self._stack, name, cpus=self._cpus, folder=self._folder)
+        return clients
 
     def cpu_seconds(self) -> float:
         """Return what the workers, the balancer and Redis have used so far."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
@@ -20,6 +18,7 @@ from benchmarks.peers.base import REDIS_URL
 from benchmarks.peers.ours.peer import OURS
 from benchmarks.rig import NotDelivering
 from benchmarks.scale.emitters import ROOMS, room
+from benchmarks.swarm_process import start_swarm
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
 from realtime.loadtest.process_look import cpu_ns
@@ -125,11 +124,10 @@ class Deployment(Assembly):
         self.redis_urls = [url for _, url in servers]
         environment = {
             **OURS.environment,
-            REDIS_URL: ",".join(url for _, url in servers),
+            REDIS_URL: ",".join(self.redis_urls),
             ROOMS: str(self._rooms),
         }
-        self._environment = environment
-        self._ports = ports = [free_port() for _ in range(self._nodes)]
+        self._ports = [free_port() for _ in range(self._nodes)]
         program = [sys.executable, "-m", "shardlayer.server", "-v", "0", "-b", "127.0.0.1"]
         limits = ["--address-connections", "0", "--address-handshake-rate", "0"]
         self._workers = [
@@ -142,48 +140,26 @@ class Deployment(Assembly):
                     environment=environment,
                 )
             )
-            for port in ports
+            for port in self._ports
         ]
-        for worker, port in zip(self._workers, ports, strict=True):
+        for worker, port in zip(self._workers, self._ports, strict=True):
             worker.wait_for_port(port, _PATIENCE)
-        self._swarm, acks_read = self._clients(stack, "swarm")
-        self._publisher = self._servant(
-            stack,
-            "publisher",
-            [
-                *("benchmarks.publisher", "benchmarks.scale.emitters:EveryRoomEmitter"),
-                str(acks_read),
-            ],
-            environment,
-            acks_read,
-        )
-        self._connect(ports)
-
-    def _servant(
-        self, stack: ExitStack, name: str, module: list[str], environment: Any, descriptor: int
-    ) -> Servant:
-        return stack.enter_context(
+        self._swarm, acks_read = start_swarm(stack, "swarm", cpus=others, folder=self._folder)
+        self._publisher = stack.enter_context(
             Servant(
-                name,
-                module,
-                cpus=self._placement.others,
+                "publisher",
+                [
+                    *("benchmarks.publisher", "benchmarks.scale.emitters:EveryRoomEmitter"),
+                    str(acks_read),
+                ],
+                cpus=others,
                 folder=self._folder,
                 environment=environment,
-                pass_fds=[descriptor],
+                pass_fds=[acks_read],
             )
         )
-
-    def _clients(self, stack: ExitStack, name: str) -> tuple[Servant, int]:
-        """Start a process for clients; return it, and the end of a pipe that brings its acks."""
-        acks_read, acks_write = os.pipe()
-        stack.callback(os.close, acks_read)
-        stack.callback(os.close, acks_write)
-        module = ["benchmarks.swarm", str(acks_write)]
-        return self._servant(stack, name, module, self._environment, acks_write), acks_read
-
-    def _connect(self, ports: list[int]) -> None:
         rooms = [room(number) for number in range(self._rooms)]
-        for port in ports:
+        for port in self._ports:
             come(self._swarm, port, rooms, self._clients_of_each)
 
     @property
@@ -193,7 +169,9 @@ class Deployment(Assembly):
 
     def passers_by(self) -> PassersBy:
         """Return clients of the first worker that come and go, whom nobody publishes to."""
-        clients, _ = self._clients(self._stack, "passers-by")
+        clients, _ = start_swarm(
+            self._stack, "passers-by", cpus=self._placement.others, folder=self._folder
+        )
         return PassersBy(clients, self._ports[0])
 
     def verify(self) -> None:
