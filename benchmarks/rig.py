@@ -13,12 +13,11 @@ from benchmarks.assembly import Assembly
 from benchmarks.children import Child, Servant
 from benchmarks.machine import Placement
 from benchmarks.peers.base import PORT, REDIS_URL, Peer
-from benchmarks.swarm_process import start_swarm
+from benchmarks.swarm_process import open_clients, start_swarm
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
 from realtime.loadtest.process_look import cpu_ns
 
-_AT_ONCE = 32  # handshakes in flight
 _PATIENCE = 20.0  # seconds for what is on its way to arrive
 _PROBE = 200  # bytes of a message that only asks whether all are subscribed
 _QUIET = 0.1  # seconds over which a server is watched to see whether it is done
@@ -114,16 +113,8 @@ class Rig(Assembly):
         return float(answer["seconds"])
 
     def _open(self, clients: Servant, count: int) -> dict[str, Any]:
-        timeout = 20.0 + count * 0.02
-        return clients.ask(
-            "open",
-            timeout + 5,
-            port=self._port,
-            greeting=self.peer.greeting_in(self._folder, self._port).as_json(),
-            count=count,
-            at_once=_AT_ONCE,
-            timeout=timeout,
-        )
+        greeting = self.peer.greeting_in(self._folder, self._port)
+        return open_clients(clients, count, port=self._port, greeting=greeting)
 
     def connect_apart(self, count: int) -> Servant:
         """Return a process with `count` more subscribed clients, whom nobody counts."""

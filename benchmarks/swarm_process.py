@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from benchmarks.children import Servant
+from benchmarks.greeting import Greeting
 
 
 def start_swarm(
@@ -29,3 +31,30 @@ def start_swarm(
         )
     )
     return clients, acks_read
+
+
+def open_clients(
+    clients: Servant,
+    count: int,
+    *,
+    port: int,
+    greeting: Greeting,
+    at_once: int = 32,
+    timeout: float | None = None,
+    source: str | None = None,
+) -> dict[str, Any]:
+    """Have a process open `count` more connections: see `Swarm._open`, whose answer it returns.
+
+    It may take `timeout` seconds; None: as many as that number should.
+    """
+    seconds = 20.0 + count * 0.02 if timeout is None else timeout
+    return clients.ask(
+        "open",
+        seconds + 5,
+        port=port,
+        greeting=greeting.as_json(),
+        count=count,
+        at_once=at_once,
+        timeout=seconds,
+        source=source,
+    )

@@ -15,6 +15,7 @@ from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement, raise_descriptor_limit
 from benchmarks.peers.base import REDIS_URL
 from benchmarks.peers.ours.peer import OURS as PEER
+from benchmarks.swarm_process import open_clients
 from benchmarks.valkey import valkey
 
 OF_A_PROCESS = 12_500  # clients, at most: a process has so many descriptors, an address ports
@@ -122,12 +123,11 @@ class Crowd:
         )
 
     def _open(self, swarm: Servant, port: int, number: int, count: int) -> None:
-        swarm.ask(
-            "open",
-            PATIENCE + 5,
+        open_clients(
+            swarm,
+            count,
             port=port,
-            greeting=PEER.greeting.as_json(),
-            count=count,
+            greeting=PEER.greeting,
             at_once=AT_ONCE,
             timeout=PATIENCE,
             source=f"127.0.0.{number + 1}",

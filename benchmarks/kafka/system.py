@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from benchmarks.children import Child, ChildFailed, Servant
 from benchmarks.connected_sockets import Connected, connected
 from benchmarks.kafka.sides import Side
 from benchmarks.kafka.slice_figures import Slice, Used
-from benchmarks.swarm_process import start_swarm
+from benchmarks.swarm_process import open_clients, start_swarm
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
 from realtime.kafka.brokers import Brokers, make_topic
@@ -26,7 +27,6 @@ PARTITIONS = 8
 SIZE = 200  # bytes of a record's payload
 PATIENCE = 60.0  # seconds for what is on its way to arrive
 WARM_UP_RATE = 1_000.0  # records/s
-_AT_ONCE = 32  # handshakes in flight
 
 
 class System(Assembly):
@@ -186,16 +186,8 @@ class System(Assembly):
         )
 
     def _open(self, port: int, count: int) -> None:
-        timeout = 20.0 + count * 0.02
-        answer = self._swarm.ask(
-            "open",
-            timeout + 5,
-            port=port,
-            greeting={**self.side.greeting.as_json(), "rooms": self.rooms},
-            count=count,
-            at_once=_AT_ONCE,
-            timeout=timeout,
-        )
+        greeting = replace(self.side.greeting, rooms=self.rooms)
+        answer = open_clients(self._swarm, count, port=port, greeting=greeting)
         if answer["subscribed"] % count:
             raise ChildFailed(f"{self.name}: only {answer['subscribed']} clients are subscribed")
 

@@ -14,6 +14,7 @@ from benchmarks.greeting import Greeting, Step
 from benchmarks.layer.figures import Figure
 from benchmarks.plans import Sized, sized
 from benchmarks.rolling.fleet import WORKERS, Fleet
+from benchmarks.swarm_process import open_clients
 from shardlayer import Position
 from shardlayer.server.drain import LOWEST_RATE, RETURN_WITHIN
 
@@ -151,12 +152,11 @@ class Storm:
         at_once: int,
         behind: Sequence[tuple[str, Position]] = (),
     ) -> None:
-        answer = swarm.ask(
-            "open",
-            _PATIENCE + 5,
+        answer = open_clients(
+            swarm,
+            self.clients,
             port=fleet.port,
-            greeting=_greeting(fleet, behind).as_json(),
-            count=self.clients,
+            greeting=_greeting(fleet, behind),
             at_once=at_once,
             timeout=_PATIENCE,
         )

@@ -18,14 +18,13 @@ from benchmarks.peers.base import REDIS_URL
 from benchmarks.peers.ours.peer import OURS
 from benchmarks.rig import NotDelivering
 from benchmarks.scale.emitters import ROOMS, room
-from benchmarks.swarm_process import start_swarm
+from benchmarks.swarm_process import open_clients, start_swarm
 from benchmarks.valkey import valkey
 from demo.embedded import free_port
 from realtime.loadtest.process_look import cpu_ns
 
 SIZE = 250  # bytes of a message's data
 _PATIENCE = 60.0  # seconds
-_AT_ONCE = 32  # handshakes
 _PASSED_ROOMS = 500
 
 
@@ -54,15 +53,7 @@ def come(clients: Servant, port: int, rooms: Sequence[str], count: int) -> None:
     greeting = Greeting(
         path="/ws/", openings=openings, steps=(Step(expect='{"id":1,"subscribed"'),)
     )
-    clients.ask(
-        "open",
-        _PATIENCE + 5,
-        port=port,
-        greeting=greeting.as_json(),
-        count=count,
-        at_once=_AT_ONCE,
-        timeout=_PATIENCE,
-    )
+    open_clients(clients, count, port=port, greeting=greeting, timeout=_PATIENCE)
 
 
 class PassersBy:
