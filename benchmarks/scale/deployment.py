@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -119,13 +118,13 @@ class Deployment(Assembly):
             ROOMS: str(self._rooms),
         }
         self._ports = [free_port() for _ in range(self._nodes)]
-        program = [sys.executable, "-m", "shardlayer.server", "-v", "0", "-b", "127.0.0.1"]
+        *program, application = OURS.command
         limits = ["--address-connections", "0", "--address-handshake-rate", "0"]
         self._workers = [
             stack.enter_context(
                 Child(
                     f"worker-{port}",
-                    [*program, *limits, "-p", str(port), "config.asgi:application"],
+                    [word.format(port=port) for word in (*program, *limits, application)],
                     cpus=self._placement.server,
                     folder=self._folder,
                     environment=environment,
