@@ -21,7 +21,6 @@ from demo.embedded import EmbeddedServerError, free_port
 
 P50, P95 = "from the commit to the socket, p50", "from the commit to the socket, p95"
 POSTGRESQL: Final = "PostgreSQL, LISTEN/NOTIFY"
-SETTINGS: Final = "benchmarks.outbox.settings"
 PATIENCE: Final = 120.0  # seconds for an answer of the shop
 
 
@@ -44,7 +43,6 @@ class CommitToSocket:
             _, redis = stack.enter_context(valkey("valkey", placement.others, folder))
             environment = {
                 **OURS.environment,
-                "DJANGO_SETTINGS_MODULE": SETTINGS,
                 "REDIS_URL": redis,
                 "DATABASE_URL": stack.enter_context(_postgresql()),
                 "METRICS_DIRECTORY": str(folder / "metrics"),
