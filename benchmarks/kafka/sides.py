@@ -51,8 +51,8 @@ class Side:
 
 def checkout(name: str, directory: Path, python: str) -> Side:
     """Return the side that a checkout of this project is."""
-    settings = Path("benchmarks", "peers", "ours", "settings.py")
-    module = ".".join(settings.with_suffix("").parts)
+    module = PEER.environment["DJANGO_SETTINGS_MODULE"]
+    has_rules = directory.joinpath(*module.split(".")).with_suffix(".py").exists()
     return Side(
         name=name,
         directory=directory,
@@ -69,9 +69,7 @@ def checkout(name: str, directory: Path, python: str) -> Side:
         environment={
             **PEER.environment,
             # Before there were rules for rooms, everybody was let into all.
-            "DJANGO_SETTINGS_MODULE": module
-            if (directory / settings).exists()
-            else "config.settings",
+            "DJANGO_SETTINGS_MODULE": module if has_rules else "config.settings",
         },
     )
 
