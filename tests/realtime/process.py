@@ -12,6 +12,7 @@ from typing import Self
 
 import psutil
 
+from demo.embedded.ports import answers
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,11 @@ class Process:
         """Wait until it has written these words."""
         wait_until(lambda: words in self.output() or not self.runs(), within=20)
         assert words in self.output(), self.output()
+
+    def serves(self, port: int) -> None:
+        """Wait until a loopback port takes connections."""
+        wait_until(lambda: answers(port) or not self.runs())
+        assert self.runs(), self.output()
 
     def runs(self) -> bool:
         """Return whether it is still there."""

@@ -19,11 +19,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from demo.embedded import EmbeddedValkey, free_port
-from demo.embedded.ports import answers
 from realtime.access.revocations import CLOCK_SKEW
 from tests.postgresql import PostgreSQL
 from tests.realtime.process import BIN, ROOT, Process, manage
-from tests.waiting import wait_until
 
 PATIENCE = 30.0  # seconds
 USERS = 4
@@ -76,8 +74,7 @@ class Site:
             **self.environ,
         )
         self._stack.enter_context(process)
-        wait_until(lambda: answers(port) or not process.runs(), within=PATIENCE)
-        assert process.runs(), process.output()
+        process.serves(port)
         return port
 
     def stop(self) -> None:

@@ -14,7 +14,6 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from demo.embedded import free_port
-from demo.embedded.ports import answers
 from tests.realtime.process import BIN, Process
 from tests.waiting import wait_until
 
@@ -80,8 +79,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
         DJANGO_SETTINGS_MODULE="tests.realtime.limited.settings",
     )
     with process:
-        wait_until(lambda: answers(port) or not process.runs())
-        assert process.runs(), process.output()
+        process.serves(port)
         yield Worker(port)
         assert "Traceback" not in process.output()
 

@@ -16,7 +16,7 @@ from realtime.operations import nodes
 from shardlayer import __version__
 from tests.realtime.admin.staff import body, make_staff
 from tests.realtime.conftest import channel_layers
-from tests.realtime.operations.deployment import Deployment, wait_for
+from tests.realtime.operations.deployment import Deployment
 from tests.realtime.process import Process
 from tests.waiting import wait_until
 
@@ -39,7 +39,7 @@ def worker(
     """A worker that tells of itself, and its id."""
     process, port = Deployment(redis_server, tmp_path).worker("--capacity", "50")
     with process:
-        wait_for(process, port)
+        process.serves(port)
         # Only this worker: those of other tests are gone once their leases are.
         wait_until(lambda: [node.pid for node in nodes().nodes] == [process.pid])
         yield process, nodes().nodes[0].id

@@ -14,7 +14,7 @@ from realtime import publish
 from realtime.operations import nodes, shards
 from tests.realtime.admin.staff import body
 from tests.realtime.conftest import channel_layers
-from tests.realtime.operations.deployment import Deployment, wait_for
+from tests.realtime.operations.deployment import Deployment
 from tests.waiting import wait_until
 
 SHARDS = "/admin/realtime/shardspage/"
@@ -41,7 +41,7 @@ def test_figures_of_processes(
     settings.REALTIME = {"CHECK_TIMEOUT": 10}
     process, port = Deployment(redis_server, tmp_path).worker()
     with process:
-        wait_for(process, port)
+        process.serves(port)
         wait_until(lambda: [node.pid for node in nodes().nodes] == [process.pid])
         wait_until(lambda: shards().shards[0].publications is not None)
         page = body(staff, SHARDS)

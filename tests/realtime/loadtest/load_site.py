@@ -13,9 +13,7 @@ from typing import Any, Self
 import orjson
 
 from demo.embedded import EmbeddedValkey, free_port
-from demo.embedded.ports import answers
 from tests.realtime.process import BIN, ROOT, Process, manage
-from tests.waiting import wait_until
 
 PATIENCE = 60.0  # seconds
 
@@ -86,8 +84,7 @@ class LoadSite:
             for port in self.ports
         ]
         for port, worker in zip(self.ports, workers, strict=True):
-            wait_until(lambda port=port, worker=worker: answers(port) or not worker.runs())  # type: ignore[misc]
-            assert worker.runs(), worker.output()
+            worker.serves(port)
         self.started = time.monotonic()
         return self
 

@@ -26,7 +26,7 @@ from realtime.management.subcommands.registry import SUBCOMMANDS
 from realtime.operations import nodes
 from tests.realtime.conftest import channel_layers
 from tests.realtime.management.output import lines_of
-from tests.realtime.operations.deployment import SETTINGS, Deployment, wait_for
+from tests.realtime.operations.deployment import SETTINGS, Deployment
 from tests.realtime.process import ROOT, Process, manage
 from tests.waiting import wait_until
 
@@ -56,7 +56,7 @@ def worker(layer: None, redis_server: EmbeddedValkey, tmp_path: Path) -> Iterato
     """A real worker, which has told of itself."""
     process, port = Deployment(redis_server, tmp_path).worker("--capacity", "50")
     with process:
-        wait_for(process, port)
+        process.serves(port)
         wait_until(lambda: [node.pid for node in nodes().nodes] == [process.pid])
         yield process
 

@@ -16,7 +16,6 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from demo.embedded import EmbeddedValkey, free_port
-from demo.embedded.ports import answers
 from realtime.metrics.exposition import exposition
 from realtime.metrics.figures import FIGURES, PREFIX
 from realtime.metrics.snapshots import Snapshot
@@ -45,8 +44,7 @@ class Worker:
 
     def wait(self) -> None:
         """Return when it answers."""
-        wait_until(lambda: answers(self.port) or not self.process.runs(), within=PATIENCE)
-        assert self.process.runs(), self.process.output()
+        self.process.serves(self.port)
 
     def text(self, **headers: str) -> str:
         """Return what `/metrics` says."""

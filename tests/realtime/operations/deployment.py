@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from demo.embedded import EmbeddedValkey, free_port
-from demo.embedded.ports import answers
 from tests.realtime.process import BIN, Process, manage
-from tests.waiting import wait_until
 
 SETTINGS = "tests.realtime.operations.cluster_settings"
 INTERVAL = 1.0  # seconds between reports there
@@ -45,9 +43,3 @@ class Deployment:
     def command(self, *arguments: str, **environ: str) -> Process:
         """Return a management command, not started."""
         return self.process(manage(*arguments), **environ)
-
-
-def wait_for(worker: Process, port: int) -> None:
-    """Return when a worker answers."""
-    wait_until(lambda: answers(port) or not worker.runs())
-    assert worker.runs(), worker.output()

@@ -32,7 +32,7 @@ from realtime.operations import (
 from shardlayer import __version__
 from shardlayer.core.sharding import shard_of
 from tests.realtime.conftest import channel_layers
-from tests.realtime.operations.deployment import INTERVAL, LEASE, Deployment, wait_for
+from tests.realtime.operations.deployment import INTERVAL, LEASE, Deployment
 from tests.realtime.process import Process
 from tests.server.client import RawClient, request
 from tests.waiting import PATIENCE, wait_until
@@ -53,8 +53,8 @@ def workers(deployment: Deployment) -> Iterator[list[tuple[Process, int]]]:
     """Two workers, whose reports are here."""
     first, second = deployment.worker("--capacity", "50"), deployment.worker()
     with first[0], second[0]:
-        for each in (first, second):
-            wait_for(*each)
+        for process, port in (first, second):
+            process.serves(port)
         wait_until(lambda: len(nodes().nodes) == 2)
         yield [first, second]
 

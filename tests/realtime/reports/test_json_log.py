@@ -16,7 +16,6 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from demo.embedded import EmbeddedValkey, free_port
-from demo.embedded.ports import answers
 from tests.realtime.process import BIN, Process
 from tests.waiting import wait_until
 
@@ -44,8 +43,7 @@ class JsonWorker(Process):
 
     def answers(self) -> None:
         """Return when it answers."""
-        wait_until(lambda: answers(self.port) or not self.runs(), within=PATIENCE)
-        assert self.runs(), self.output()
+        self.serves(self.port)
 
     @contextmanager
     def connect(self, query: str = "", origin: str = "") -> Iterator[ClientConnection]:

@@ -14,7 +14,6 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey, free_port
-from demo.embedded.ports import answers
 from tests.realtime.process import BIN, Process, manage
 from tests.realtime.reports.sentry_server import SentryServer, sentry_server
 from tests.waiting import wait_until
@@ -50,8 +49,7 @@ def test_errors_of_consumers_and_dead_tasks(
     with Process(
         command, log=tmp_path / "worker.log", **environ(sentry, redis_server, tmp_path)
     ) as worker:
-        wait_until(lambda: answers(port) or not worker.runs(), within=PATIENCE)
-        assert worker.runs(), worker.output()
+        worker.serves(port)
         for path in ("broken/", "task/", "ws/?room=guarded"):
             try:
                 with connect(

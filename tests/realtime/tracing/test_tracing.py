@@ -19,9 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey, free_port
-from demo.embedded.ports import answers
 from tests.realtime.process import BIN, ROOT, Process, manage
-from tests.waiting import wait_until
 
 PATIENCE = 30.0  # seconds
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -69,8 +67,7 @@ class TracedWorker(Traced):
 
     def answers(self) -> None:
         """Return when it answers."""
-        wait_until(lambda: answers(self.port) or not self.runs(), within=PATIENCE)
-        assert self.runs(), self.output()
+        self.serves(self.port)
 
     @contextmanager
     def join(self, room: str) -> Iterator[ClientConnection]:

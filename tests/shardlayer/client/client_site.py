@@ -7,10 +7,8 @@ import subprocess
 from pathlib import Path
 
 from demo.embedded import free_port
-from demo.embedded.ports import answers
 from shardlayer.client import RoomClient
 from tests.realtime.process import BIN, ROOT, Process, manage
-from tests.waiting import wait_until
 
 PATIENCE = 30.0  # seconds
 
@@ -47,8 +45,7 @@ class ClientSite:
         ]
         worker = Process(command, log=self._folder / "worker.log", **self._environ)
         self._worker = worker.__enter__()
-        wait_until(lambda: answers(self._port) or not worker.runs(), within=PATIENCE)
-        assert worker.runs(), worker.output()
+        worker.serves(self._port)
 
     def kill(self) -> None:
         """Kill the worker, which has no time to say anything."""
