@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -71,3 +73,15 @@ def blocks_of(page: str, text: str) -> Iterator[Block]:
 def all_blocks() -> tuple[Block, ...]:
     """Return the blocks of all pages."""
     return tuple(block for path in PAGES for block in blocks_of(path.name, path.read_text()))
+
+
+def python_of(page: str) -> list[str]:
+    """Return the Python of a page."""
+    return [one.code for one in all_blocks() if (one.page, one.language) == (page, "python")]
+
+
+async def run_piece(code: str, names: dict[str, Any]) -> None:
+    """Run Python that may await outside of a function."""
+    compiled = compile(code, "docs", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if (awaited := eval(compiled, names)) is not None:
+        await awaited

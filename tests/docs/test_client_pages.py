@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 
 from demo.embedded import EmbeddedValkey
 from shardlayer.client import RoomClient
-from tests.docs.blocks import ROOT, all_blocks
+from tests.docs.blocks import ROOT, python_of, run_piece
 from tests.shardlayer.client.client_site import PATIENCE, ClientSite
 
 
@@ -24,17 +23,6 @@ def site(valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory) -> It
     made.start()
     yield made
     made.stop()
-
-
-def python_of(page: str) -> list[str]:
-    """Return the Python of a page."""
-    return [one.code for one in all_blocks() if (one.page, one.language) == (page, "python")]
-
-
-async def run(code: str, names: dict[str, Any]) -> None:
-    """Run a piece that awaits."""
-    compiled = compile(code, "docs", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    await eval(compiled, names)
 
 
 def test_client_follows_a_room(site: ClientSite) -> None:
@@ -77,7 +65,7 @@ async def test_client_asks(site: ClientSite) -> None:
     _, code = python_of("python-client.md")
     async with site.client() as client:
         names: dict[str, Any] = {"client": client}
-        await run(code, names)
+        await run_piece(code, names)
         assert names["messages"][-1].data == {"text": "hello"}
 
 
@@ -92,7 +80,7 @@ async def test_program_without_a_library(site: ClientSite) -> None:
         "subscribe_from": lambda positions: '{"id":1,"subscribe":{"room":"loop"}}',
         "handle": heard.put_nowait,
     }
-    program = asyncio.create_task(run(code, names))
+    program = asyncio.create_task(run_piece(code, names))
     try:
         async with asyncio.timeout(PATIENCE):
             assert "subscribed" in await heard.get()
