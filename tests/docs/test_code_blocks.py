@@ -57,22 +57,25 @@ def owns_order(user, room, claims):
     return False
 """
 
+RUN = blocks_by("python") + blocks_by("diff")  # by tests/docs/run_blocks.py
+
 
 def places(way: str) -> pytest.MarkDecorator:
     """Have a test run for each block of a way."""
     return pytest.mark.parametrize("block", blocks_by(way), ids=lambda block: block.place)
 
 
+def assert_taken(tool: str, *arguments: str | Path) -> None:
+    """Have a program look at a block."""
+    command = [tools.find(tool) or "", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_block_is_run_in_some_way() -> None:
     """A block without a language, or in one that nothing here runs, is named."""
     assert len(all_blocks()) > 150
-    unknown = []
-    for block in all_blocks():
-        try:
-            way_of(block)
-        except LookupError as error:
-            unknown.append(str(error))
-    assert not unknown
+    assert not [block.place for block in blocks_by("unknown")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -143,7 +146,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) -> dic
             "file": block.file,
         }
         for block in all_blocks()
-        if block in blocks_by("python") + blocks_by("diff")
+        if block in RUN
     ]
     done = subprocess.run(
         [sys.executable, "-m", "tests.docs.run_blocks"],
@@ -180,9 +183,7 @@ def code_of(block: Block, redis_url: str) -> str:
     return code.replace('("127.0.0.1", 6379)', f'"{redis_url}"')
 
 
-@pytest.mark.parametrize(
-    "block", blocks_by("python") + blocks_by("diff"), ids=lambda block: block.place
-)
+@pytest.mark.parametrize("block", RUN, ids=lambda block: block.place)
 def test_python_runs(block: Block, ran: dict[str, str]) -> None:
     """In the page's order, with a real Redis; settings are loaded and checked."""
     assert block.place not in ran, ran[block.place]
@@ -252,9 +253,7 @@ def test_yaml_is_what_it_says(block: Block, tmp_path: Path) -> None:
     assert block.file == "prometheus.yml", "say here who checks this one"
     path = tmp_path / "prometheus.yml"
     path.write_text(block.code)
-    command = [tools.find("promtool") or "", "check", "config", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert_taken("promtool", "check", "config", path)
 
 
 @pytest.mark.needs("haproxy")
@@ -265,9 +264,7 @@ def test_haproxy_takes_it(block: Block, tmp_path: Path) -> None:
     front = "defaults\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n"
     front += "frontend clients\n mode http\n bind 127.0.0.1:1\n default_backend nodes\n"
     path.write_text(f"{front} {block.code}\nbackend nodes\n mode http\n")
-    command = [tools.find("haproxy") or "", "-c", "-f", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert_taken("haproxy", "-c", "-f", path)
 
 
 @pytest.mark.needs("nginx")
@@ -276,27 +273,16 @@ def test_nginx_takes_it(block: Block, tmp_path: Path) -> None:
     """As a file of conf.d, with a certificate that is there."""
     key, certificate = tmp_path / "site.key", tmp_path / "site.pem"
     request = [
-        *[
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-        ]
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+        *("-nodes", "-subj", "/CN=shop.example", "-keyout", str(key), "-out", str(certificate)),
     ]
-    request += [*["-subj", "/CN=shop.example", "-keyout"], str(key), "-out", str(certificate)]
     subprocess.run(request, capture_output=True, check=True)
     code = block.code.replace("/etc/ssl/shop.pem", str(certificate))
     code = code.replace("/etc/ssl/shop.key", str(key))
     path = tmp_path / "nginx.conf"
     logs = f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\n"
     path.write_text(f"{logs}events {{}}\nhttp {{\naccess_log off;\n{code}}}\n")
-    command = [tools.find("nginx") or "", "-t", "-c", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert_taken("nginx", "-t", "-c", path)
 
 
 @pytest.mark.needs("systemd-analyze")
@@ -306,9 +292,7 @@ def test_systemd_takes_it(block: Block, tmp_path: Path) -> None:
     assert block.file is not None
     path = tmp_path / Path(block.file).name.replace("@.", "@1.")
     path.write_text(block.code.replace("/srv/shop/.venv/bin", str(Path(sys.executable).parent)))
-    command = [tools.find("systemd-analyze") or "", "verify", "--man=no", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert_taken("systemd-analyze", "verify", "--man=no", path)
     (started,) = re.findall(r"^ExecStart=/srv/shop/.venv/bin/(.*)$", block.code, re.MULTILINE)
     check_command(started)
 
