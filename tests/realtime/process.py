@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,6 +26,33 @@ def manage(*arguments: str) -> list[str]:
     return [sys.executable, "manage.py", *arguments]
 
 
+def run_manage(
+    *arguments: str, environ: Mapping[str, str], timeout: float = 60.0
+) -> subprocess.CompletedProcess[str]:
+    """Run a management command to its end, whatever that is.
+
+    Args:
+        environ: Variables beside PATH; nothing else is inherited.
+        timeout: Seconds.
+    """
+    return subprocess.run(
+        manage(*arguments),
+        cwd=ROOT,
+        env=_environment(environ),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "SHARDLAYER_DEMO": "0",  # somebody may have started one in this checkout
+        **own,
+    }
+
+
 class Process:
     """A child process; as a context manager it runs inside the block and is stopped after it.
 
@@ -37,12 +65,7 @@ class Process:
     def __init__(self, command: list[str], *, log: Path, **environ: str) -> None:
         self._command = command
         self._log = log
-        self._environ = {
-            "PATH": os.environ["PATH"],
-            "PYTHONUNBUFFERED": "1",
-            "SHARDLAYER_DEMO": "0",  # somebody may have started one in this checkout
-            **environ,
-        }
+        self._environ = _environment({"PYTHONUNBUFFERED": "1", **environ})
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
@@ -21,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from demo.embedded import EmbeddedValkey, free_port
 from realtime.access.revocations import CLOCK_SKEW
 from tests.postgresql import PostgreSQL
-from tests.realtime.process import BIN, ROOT, Process, manage
+from tests.realtime.process import BIN, Process, run_manage
 
 PATIENCE = 30.0  # seconds
 USERS = 4
@@ -54,14 +53,7 @@ class Site:
 
     def run(self, *command: str) -> list[str]:
         """Run a management command; return the lines that it wrote."""
-        done = subprocess.run(
-            manage(*command),
-            cwd=ROOT,
-            env={"PATH": str(BIN), **self.environ},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = run_manage(*command, environ=self.environ)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from contextlib import ExitStack
@@ -13,9 +12,7 @@ from typing import Any, Self
 import orjson
 
 from demo.embedded import EmbeddedValkey, free_port
-from tests.realtime.process import BIN, ROOT, Process, manage
-
-PATIENCE = 60.0  # seconds
+from tests.realtime.process import BIN, Process, run_manage
 
 
 class LoadRun:
@@ -107,14 +104,7 @@ class LoadSite:
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a management command."""
-        return subprocess.run(
-            manage(*arguments),
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **self.environment},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
+        return run_manage(*arguments, environ=self.environment)
 
     def test(self, scenario: str, *arguments: str) -> LoadRun:
         """Run a load test, of the first worker if the arguments name none."""

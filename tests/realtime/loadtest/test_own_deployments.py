@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-
 import orjson
 import pytest
 
@@ -12,7 +9,7 @@ from demo.embedded.valkey import valkey_binary
 from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.matrix.loopback_house import redis_program
 from tests.realtime.loadtest.load_site import LoadRun
-from tests.realtime.process import ROOT, manage
+from tests.realtime.process import run_manage
 
 pytestmark = pytest.mark.xdist_group("loadtest")
 
@@ -20,16 +17,7 @@ pytestmark = pytest.mark.xdist_group("loadtest")
 def run(*arguments: str) -> LoadRun:
     """Run a load test."""
     command = [*arguments, "--redis-server", str(valkey_binary()), "--json"]
-    return LoadRun(
-        subprocess.run(
-            manage("realtime", "loadtest", *command),
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"]},
-            capture_output=True,
-            text=True,
-            timeout=110,
-        )
-    )
+    return LoadRun(run_manage("realtime", "loadtest", *command, environ={}, timeout=110))
 
 
 def test_redis_is_killed_and_nobody_is_lost() -> None:

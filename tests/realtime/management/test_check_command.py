@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
 from tests.realtime.management.output import lines_of
-from tests.realtime.process import ROOT, manage
+from tests.realtime.process import run_manage
 
 
 def test_lines_and_exit(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,19 +54,15 @@ def test_all_of_it_against_what_hangs(redis_server: EmbeddedValkey, tmp_path: Pa
     """A Kafka that accepts and says nothing, a project that is wrong: lines in time, and an end."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        done = subprocess.run(
-            manage("realtime", "check", "--json", "--timeout", "2"),
-            cwd=ROOT,
-            env={
+        done = run_manage(
+            *("realtime", "check", "--json", "--timeout", "2"),
+            environ={
                 "PATH": "",
                 "REDIS_URL": redis_server.url,
                 "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
                 "METRICS_DIRECTORY": str(tmp_path / "metrics"),
                 "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{silent.getsockname()[1]}",
             },
-            capture_output=True,
-            text=True,
-            timeout=60,
         )
         took = time.monotonic() - began
     assert done.returncode == 1
@@ -85,16 +80,10 @@ def test_end_though_a_check_never_ends(tmp_path: Path) -> None:
     (tmp_path / "stuck_settings.py").write_text(
         "from config.settings import *\nASGI_APPLICATION = 'stuck.application'\n"
     )
-    done = subprocess.run(
-        manage(
-            *("realtime", "check", "routing", "origin", "--timeout", "0.5"),
-            *("--settings", "stuck_settings", "--pythonpath", str(tmp_path)),
-        ),
-        cwd=ROOT,
-        env={"PATH": "", "METRICS_DIRECTORY": str(tmp_path / "metrics")},
-        capture_output=True,
-        text=True,
-        timeout=60,
+    done = run_manage(
+        *("realtime", "check", "routing", "origin", "--timeout", "0.5"),
+        *("--settings", "stuck_settings", "--pythonpath", str(tmp_path)),
+        environ={"PATH": "", "METRICS_DIRECTORY": str(tmp_path / "metrics")},
     )
     assert done.returncode == 1
     assert "FAULT    routing   No answer within 0.5 s." in done.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.realtime.process import ROOT, manage
+from tests.realtime.process import run_manage
 
 REFUSED = (
     (("runkafka", "--bootstrap", "no host:x"), "is no broker's address"),
@@ -21,19 +21,15 @@ REFUSED = (
 
 def run(tmp_path: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run a command whose Redis is not there, which a system check warns of."""
-    return subprocess.run(
-        manage(*arguments),
-        cwd=ROOT,
-        env={
+    return run_manage(
+        *arguments,
+        environ={
             "PATH": "",
             "REDIS_URL": "redis://127.0.0.1:1",
             "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
             "METRICS_DIRECTORY": str(tmp_path / "metrics"),
             **environ,
         },
-        capture_output=True,
-        text=True,
-        timeout=60,
     )
 
 

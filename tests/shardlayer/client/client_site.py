@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from pathlib import Path
 
 from demo.embedded import free_port
 from shardlayer.client import RoomClient
-from tests.realtime.process import BIN, ROOT, Process, manage
+from tests.realtime.process import BIN, Process, run_manage
 
 PATIENCE = 30.0  # seconds
 
@@ -59,14 +58,7 @@ class ClientSite:
 
     def manage(self, *command: str) -> list[str]:
         """Run a management command; return the lines that it wrote."""
-        done = subprocess.run(
-            manage(*command),
-            cwd=ROOT,
-            env={"PATH": str(BIN), **self._environ},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = run_manage(*command, environ=self._environ)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
