@@ -90,3 +90,4 @@ async def test_program_without_a_library(site: ClientSite) -> None:
             assert (await heard.get())["data"] == 7
     finally:
         program.cancel()
+        await asyncio.wait([program])
