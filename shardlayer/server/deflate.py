@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from http import HTTPStatus
 from typing import NamedTuple
 
 from websockets.datastructures import Headers
@@ -21,7 +20,6 @@ from websockets.extensions.permessage_deflate import (
     ServerPerMessageDeflateFactory,
 )
 from websockets.frames import Frame
-from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import ExtensionParameter
 
@@ -109,13 +107,14 @@ def agree(head: Head) -> Agreement | None:
 
 @lru_cache(maxsize=256)  # clients of one kind offer the same; a head's limit is that of an entry
 def _agreement_on(offers: bytes) -> Agreement | None:
-    protocol = ServerProtocol(extensions=[_Factory()])
-    response = protocol.accept(Request("/", _handshake(offers)))
-    if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-        raise MalformedOffer
-    for extension in protocol.extensions:
-        if isinstance(extension, PerMessageDeflate):
-            return Agreement(response.headers[_EXTENSIONS], extension.remote_max_window_bits)
+    headers = Headers({_EXTENSIONS: offers.decode("latin-1")})
+    try:
+        answer, agreed = ServerProtocol(extensions=[_Factory()]).process_extensions(headers)
+    except InvalidHeader as error:
+        raise MalformedOffer from error
+    for extension in agreed:
+        if answer is not None and isinstance(extension, PerMessageDeflate):
+            return Agreement(answer, extension.remote_max_window_bits)
     return None
 
 
@@ -136,16 +135,3 @@ class _Factory(ServerPerMessageDeflateFactory):
         if extension.local_max_window_bits < WINDOW_BITS:
             raise NegotiationError("the client takes smaller windows alone")
         return answer, extension
-
-
-def _handshake(offers: bytes) -> Headers:
-    """Return the headers of a good handshake that offers these extensions."""
-    return Headers(
-        {
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-            "Sec-WebSocket-Version": "13",
-            _EXTENSIONS: offers.decode("latin-1"),
-        }
-    )
