@@ -30,28 +30,23 @@ class LoopLooks:
 
     def start(self) -> None:
         """Begin."""
-        self._due = next_tick(self._loop.time(), PAUSE)
-        self._look_later()
+        self._look_next(self._loop.time())
 
     def stop(self) -> None:
         """End."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look_later(self) -> None:
-        self._timer = self._loop.call_at(self._due, self._look)
-
     def _look(self) -> None:
         now = self._loop.time()
-        self._count(now)
-        self._due = next_tick(now, PAUSE)
-        self._look_later()
-
-    def _count(self, now: float) -> None:
+        due = max(self._due, now - LONGEST)
+        self._look_next(now)
         # All looks that were due until now: a loop that stood still for a second was not late once,
         # but whenever it was asked.
-        due = max(self._due, now - LONGEST)
-        end = next_tick(now, PAUSE) - PAUSE / 2
-        while due < end:
+        while due < self._due - PAUSE / 2:
             self._delays.observe(max(now - due, 0.0))
             due += PAUSE
+
+    def _look_next(self, now: float) -> None:
+        self._due = next_tick(now, PAUSE)
+        self._timer = self._loop.call_at(self._due, self._look)
