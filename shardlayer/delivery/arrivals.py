@@ -42,7 +42,7 @@ def told_apart(publication: Publication) -> Publication:
     """Return a publication whose room and excluded client are told apart, as it was heard or not.
 
     What is heard comes with both in one name. Looking at each name would slow all publications
-        down, so it is done only for a name that is no known room.
+    down, so it is done only for a name that is no known room.
     """
     room, client = parted(publication.room)
     return publication._replace(room=room, exclude=client) if client else publication
