@@ -7,8 +7,7 @@ they are reported some dozens at a time, each in its turn of the event loop.
 
 from __future__ import annotations
 
-import asyncio
-
+from shardlayer.aio.side_by_side import side_by_side
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.interface import Leases
@@ -71,8 +70,7 @@ class MemberCounts:
         by_shard: dict[int, list[LocalRoom]] = {}
         for (shard, _), room in changed.items():
             by_shard.setdefault(shard, []).append(room)
-        # Each shard by itself: one that is away keeps no other from being told.
-        await asyncio.gather(*(self._report(shard, rooms) for shard, rooms in by_shard.items()))
+        await side_by_side(self._report(shard, rooms) for shard, rooms in by_shard.items())
 
     async def _report(self, shard: int, rooms: list[LocalRoom]) -> None:
         for start in range(0, len(rooms), ROOMS_PER_CALL):
