@@ -197,8 +197,7 @@ class RoomClient:
         Raises:
             RoomClientError: It failed.
         """
-        given = {"limit": limit, "before": before, "token": token}
-        asked = {"room": room} | {key: value for key, value in given.items() if value is not None}
+        asked = _about(room, limit=limit, before=before, token=token)
         first = answer = (await self._ask({"history": asked}))["history"]
         found: list[dict[str, Any]] = answer["publications"]
         while answer.get("more") and answer["publications"]:  # it did not fit into one answer
@@ -226,8 +225,7 @@ class RoomClient:
         Raises:
             RoomClientError: It failed.
         """
-        given = {"limit": limit, "after": after}
-        asked = {"room": room} | {key: value for key, value in given.items() if value is not None}
+        asked = _about(room, limit=limit, after=after)
         page: dict[str, Any] = (await self._ask({"presence": asked}))["presence"]
         return page
 
@@ -256,3 +254,8 @@ class RoomClient:
                 self._on_announcement(data)
             except Exception:
                 logger.exception("on_announcement failed.")
+
+
+def _about(room: str, **given: Any) -> dict[str, Any]:
+    """Return what is asked about a room: of what may be given, what is."""
+    return {"room": room} | {key: value for key, value in given.items() if value is not None}
