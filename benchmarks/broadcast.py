@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from benchmarks.machine import Placement
 from benchmarks.peers.base import Peer
-from benchmarks.rig import Rig
+from benchmarks.rig import Rig, side_by_side
 from benchmarks.samples import Delivered
 from benchmarks.targets import BURSTS, FLOOD, ONE_BY_ONE
 
@@ -38,11 +37,7 @@ class Room:
     def run(self, peers: Sequence[Peer], placement: Placement, folder: Path) -> Iterator[Delivered]:
         """Yield the samples of all rounds."""
         for round in range(1, self.rounds + 1):
-            with ExitStack() as stack:
-                rigs = [stack.enter_context(Rig(peer, placement, folder)) for peer in peers]
-                for rig in rigs:
-                    rig.connect(self.members)
-                    rig.verify()
+            with side_by_side(peers, self.members, placement, folder) as rigs:
                 turns = [(rig, burst) for rig in rigs for burst in (1, 20)]
                 # There and back again: a steady drift favours nobody.
                 for rig, burst in turns if round % 2 else reversed(turns):

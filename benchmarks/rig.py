@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,16 @@ class Rig(Assembly):
             if after - before < _BUSY * _QUIET * 1e9:
                 return
             before = after
+
+
+@contextmanager
+def side_by_side(
+    peers: Iterable[Peer], members: int, placement: Placement, folder: Path
+) -> Iterator[list[Rig]]:
+    """Have peers up while the `with` block runs, each with as many clients that get everything."""
+    with ExitStack() as stack:
+        rigs = [stack.enter_context(Rig(peer, placement, folder)) for peer in peers]
+        for rig in rigs:
+            rig.connect(members)
+            rig.verify()
+        yield rigs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from benchmarks.machine import Placement
 from benchmarks.peers.base import Peer
 from benchmarks.peers.ours.peer import OURS
 from benchmarks.plans import run_plans
-from benchmarks.rig import Rig
+from benchmarks.rig import Rig, side_by_side
 
 OFF, ALL, NONE, ONE = "not compressed", "compressed", "on, nobody offers", "on, one client offers"
 _STAMPED = 100  # bytes: the emitter puts a table around the stamp
@@ -74,15 +73,8 @@ class Room:
     def run(self, placement: Placement, folder: Path) -> Iterator[Figure]:
         """Yield the figures of all rounds."""
         for round in range(1, self.rounds + 1):
-            with ExitStack() as stack:
-                rigs = {
-                    name: stack.enter_context(Rig(peer, placement, folder))
-                    for name, peer in PEERS.items()
-                }
-                for rig in rigs.values():
-                    rig.connect(self.members)
-                    rig.verify()
-                turns = list(rigs.items())
+            with side_by_side(PEERS.values(), self.members, placement, folder) as rigs:
+                turns = list(zip(PEERS, rigs, strict=True))
                 for name, rig in turns if round % 2 else reversed(turns):
                     yield from self._slice(rig, name, round)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -12,7 +11,7 @@ from benchmarks.broadcast import SIZE, WARM_UP
 from benchmarks.layer.chat.peers import CHATS
 from benchmarks.layer.figures import Figure
 from benchmarks.machine import Placement
-from benchmarks.rig import Rig
+from benchmarks.rig import Rig, side_by_side
 from realtime.loadtest.process_look import cpu_ns
 
 CONSUMERS = "CPU per delivery, consumers"
@@ -36,13 +35,7 @@ class Consumers:
     def run(self, placement: Placement, folder: Path) -> Iterator[Figure]:
         """Yield the figures of all rounds."""
         for round in range(1, self.rounds + 1):
-            with ExitStack() as stack:
-                rigs = [
-                    stack.enter_context(Rig(chat, placement, folder)) for chat in CHATS.values()
-                ]
-                for rig in rigs:
-                    rig.connect(self.members)
-                    rig.verify()
+            with side_by_side(CHATS.values(), self.members, placement, folder) as rigs:
                 # There and back again: a steady drift favours nobody.
                 for rig in rigs if round % 2 else reversed(rigs):
                     yield self._slice(rig, round)

@@ -28,7 +28,7 @@ from benchmarks.peers.base import Peer
 from benchmarks.peers.ours.peer import OURS
 from benchmarks.peers.send.peer import SEND
 from benchmarks.plans import Plan, run_plans
-from benchmarks.rig import Rig
+from benchmarks.rig import Rig, side_by_side
 
 DELIVERY = "CPU per delivery / send(2)"
 RECORD = "CPU per Kafka record / hand-written loop"
@@ -59,11 +59,8 @@ class Delivery:
         SEND.build(folder)
         peers = (OURS, SEND)
         for round in range(self.rounds):
-            with ExitStack() as stack:
-                rigs = [stack.enter_context(Rig(peer, placement, folder)) for peer in peers]
+            with side_by_side(peers, self.members, placement, folder) as rigs:
                 for rig in rigs:
-                    rig.connect(self.members)
-                    rig.verify()
                     self._turn(rig)  # warms it up
                 for pair in range(self.pairs):
                     turns = rigs if pair % 2 else rigs[::-1]
