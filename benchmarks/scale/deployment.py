@@ -165,7 +165,7 @@ class Deployment(Assembly):
         return PassersBy(clients, self._ports[0])
 
     def verify(self) -> None:
-        """Publish until one message has reached every client; and until that was told to few.
+        """Publish until one message has reached every client.
 
         Raises:
             NotDelivering: None did.
