@@ -65,11 +65,7 @@ class Fleet(Assembly):
         self._stack = stack
         self._redis, url = stack.enter_context(valkey("rolling-valkey", self._cpus, self._folder))
         self._socket = self._folder / "balancer.sock"
-        self._environment = {
-            **OURS.environment,
-            "DJANGO_SETTINGS_MODULE": "benchmarks.rolling.settings",
-            "REDIS_URL": url,
-        }
+        self._environment = {**OURS.environment, "REDIS_URL": url}
         self.port = free_port()
         command = [sys.executable, "-m", "shardlayer.balancer", "--port", str(self.port)]
         self._balancer = self._child("balancer", [*command, "--socket", str(self._socket)])

@@ -1,6 +1,0 @@
-"""The project's settings, with every room open: nobody signs in."""
-
-from config.settings import *  # noqa: F403
-from config.settings import REALTIME
-
-REALTIME["ROOMS"] = {"*": {"subscribe": "anyone"}}
