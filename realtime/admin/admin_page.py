@@ -45,7 +45,8 @@ Query = Mapping[str, str]
 """What the page's address says behind the question mark; the last of a parameter's values."""
 
 Memory = MutableMapping[str, Any]
-"""What a page keeps from one look to the next, while somebody has it open; at first empty."""
+"""What a page keeps from one look to the next, while somebody has it open; at first just
+`CLOSING`."""
 
 CLOSING = "closing"
 """The key of a memory under which an open page has a list of calls that are made when it closes;

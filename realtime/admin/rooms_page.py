@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from realtime.admin.admin_page import Memory, Query
+from realtime.admin.admin_page import CLOSING, Memory, Query
 from realtime.conf import conf
 from realtime.rooms.room_index import (
     LARGEST_STEP,
@@ -101,7 +101,7 @@ async def look_at_rooms(query: Query, memory: Memory) -> Mapping[str, Any]:
     layer, settings = sharded_layer(), conf()
     asked = Asked.of(query, layer.options.shards)
     index = room_index(layer)
-    await index.refresh(LIVE_LOOK if memory else FIRST_LOOK)
+    await index.refresh(LIVE_LOOK if CLOSING in memory else FIRST_LOOK)
     selection = await asyncio.to_thread(
         index.select,
         prefix=asked.prefix,
