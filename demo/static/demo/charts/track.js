@@ -2,6 +2,8 @@
  * What a strip chart shows: readings over time, and the times in which there was no connection.
  */
 
+import { quantile } from "../page/figures.js";
+
 /** How much time a chart shows, in seconds. */
 export const SPAN = 60;
 
@@ -80,10 +82,9 @@ const NEARLY_ALL = 0.97;
  * @param {number[]} values
  */
 export function heightFor(values) {
-  if (values.length === 0) return 0;
-  const sorted = values.toSorted?.((a, b) => a - b) ?? [...values].sort((a, b) => a - b);
-  const peak = sorted[sorted.length - 1];
-  const usual = sorted[Math.ceil(sorted.length * NEARLY_ALL) - 1];
+  const sorted = [...values].sort((a, b) => a - b);
+  const peak = sorted.at(-1) ?? 0;
+  const usual = quantile(sorted, NEARLY_ALL) ?? 0;
   return peak > SPIKE * usual && usual > 0 ? 2 * usual : peak;
 }
 
