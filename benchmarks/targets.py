@@ -51,7 +51,7 @@ class Target:
 
 def none_target(measure: str, counts: Sequence[float], *, promise: bool = True) -> Target:
     """Return the target of what must not happen at all: every count is 0."""
-    measured = Spread.of(counts) if counts else None
+    measured = _spread([float(count) for count in counts])
     return Target(
         measure=measure, limit=0, unit="", measured=measured, always=True, promise=promise
     )
@@ -82,13 +82,7 @@ def broadcast_targets(samples: Sequence[Delivered]) -> list[Target]:
             values(samples, "us_per_delivery", peer="guarded", scenario=ONE_BY_ONE),
             values(samples, "us_per_delivery", peer="unguarded", scenario=ONE_BY_ONE),
         ),
-        Target(
-            measure="deliveries lost, 25 messages/s",
-            limit=0,
-            unit="",
-            measured=_spread(lost),
-            always=True,
-        ),
+        none_target("deliveries lost, 25 messages/s", lost, promise=False),
         Target(measure="p95, 25 messages/s", limit=200, unit="ms", measured=_spread(p95)),
     ]
 

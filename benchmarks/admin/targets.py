@@ -15,7 +15,7 @@ from benchmarks.targets import Target, none_target
 
 def admin_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `admin`."""
-    lost = [float(figure.lost) for figure in figures]
+    lost = [figure.lost for figure in figures]
     return [
         value_target(figures, FIRST, 300, "ms"),
         value_target(figures, LONGEST, 5, "ms"),

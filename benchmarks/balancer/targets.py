@@ -35,7 +35,7 @@ def balancer_targets(figures: Sequence[Figure]) -> list[Target]:
 
     added = [a - b for a, b in zip(of(LATENCY, OURS), of(LATENCY, DIRECT), strict=True)]
     differences = of(ARRIVALS, OURS)
-    mishaps = [float(figure.lost) for figure in figures]
+    mishaps = [figure.lost for figure in figures]
     return [
         ratio_target(figures, CPU, 1.0, OURS, HAPROXY),
         Target(

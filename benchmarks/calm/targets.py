@@ -18,7 +18,7 @@ LIMITS = {JOINED: 0.5, CONFLATED: 0.5}  # of what each at once costs, at the hig
 def calm_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `calm`."""
     measure = measure_of(max(RATES))
-    mishaps = [float(figure.lost) for figure in figures]
+    mishaps = [figure.lost for figure in figures]
     return [
         *(ratio_target(figures, measure, limit, calm, AT_ONCE) for calm, limit in LIMITS.items()),
         none_target("messages of rooms that are not conflated that a client did not get", mishaps),

@@ -22,7 +22,7 @@ def compression_targets(figures: Sequence[Figure]) -> list[Target]:
         ratio_target(figures, bytes_of(MEMBERS), 0.4, ALL, OFF),
         ratio_target(figures, cpu_of(MEMBERS), 1.02, NONE, OFF),
         ratio_target(figures, cpu_of(MEMBERS), 1.05, ONE, NONE),
-        none_target("messages that a client did not get", [float(each.lost) for each in figures]),
+        none_target("messages that a client did not get", [each.lost for each in figures]),
     ]
 
 

@@ -6,31 +6,27 @@ from collections.abc import Sequence
 
 from benchmarks.faults.rows import Row
 from benchmarks.statistics import Spread
-from benchmarks.targets import Target
+from benchmarks.targets import Target, none_target
 
 
 def faults_targets(rows: Sequence[Row]) -> list[Target]:
     """Return the targets of `faults`: what must not happen, in each row, and the pauses."""
 
-    def none(measure: str, values: Sequence[int]) -> Target:
-        return Target(
-            measure=measure,
-            limit=0,
-            unit="",
-            measured=_spread(values),
-            always=True,
-            promise=True,
-        )
-
     lasting = [row for row in rows if not row.forgets]
     pauses = {row.fault: row.pause_limit_ms for row in rows if row.pause_limit_ms is not None}
     return [
-        none("messages not acknowledged", [row.published - row.acknowledged for row in rows]),
-        none("deliveries lost", [row.lost for row in rows]),
-        none("deliveries twice", [row.twice for row in rows]),
-        none("deliveries out of order", [row.misordered for row in rows]),
-        none("missed by a client that was told, nothing forgotten", [row.told for row in lasting]),
-        none("faults that did not end well", [row.well_ms is None for row in rows if row.timed]),
+        none_target(
+            "messages not acknowledged", [row.published - row.acknowledged for row in rows]
+        ),
+        none_target("deliveries lost", [row.lost for row in rows]),
+        none_target("deliveries twice", [row.twice for row in rows]),
+        none_target("deliveries out of order", [row.misordered for row in rows]),
+        none_target(
+            "missed by a client that was told, nothing forgotten", [row.told for row in lasting]
+        ),
+        none_target(
+            "faults that did not end well", [row.well_ms is None for row in rows if row.timed]
+        ),
         *(
             Target(
                 measure=f"{fault}: a client's longest pause, once all should be well",

@@ -22,7 +22,7 @@ def history_targets(figures: Sequence[Figure]) -> list[Target]:
     ) -> Target:
         return ratio_target(figures, measure, limit, ours, theirs, at_least=at_least)
 
-    mishaps = [float(figure.lost + figure.repeated) for figure in figures]
+    mishaps = [figure.lost + figure.repeated for figure in figures]
     return [
         ratio(PUBLISH, "ours", "pubsub", 10, at_least=True),
         ratio(REDIS, "ours", "PUBLISH", 8),

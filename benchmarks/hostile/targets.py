@@ -21,7 +21,7 @@ def hostile_targets(figures: Sequence[Figure]) -> list[Target]:
         found = [each.value for each in figures if each.measure == measure]
         return Spread.of([float(each) for each in found if each is not None]) if found else None
 
-    lost = [float(figure.lost) for figure in figures]
+    lost = [figure.lost for figure in figures]
     return [
         Target(
             measure="other clients' p99: attacked / left alone",

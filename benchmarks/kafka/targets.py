@@ -42,7 +42,7 @@ def kafka_targets(figures: Sequence[Figure]) -> list[Target]:
         measured = values_of(figures, measure, OURS)
         return Target(measure=measure, limit=limit, unit="µs", measured=measured)
 
-    mishaps = [float(figure.lost + figure.repeated) for figure in figures if figure.layer == OURS]
+    mishaps = [figure.lost + figure.repeated for figure in figures if figure.layer == OURS]
     return [
         *(ratio(measure, limit) for measure, limit in LIMITS.items()),
         *(ratio(measure, limit, at_least=True) for measure, limit in FASTER.items()),

@@ -17,7 +17,7 @@ LIMIT = 10.0  # milliseconds
 
 def outbox_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `outbox`."""
-    mishaps = [float(figure.lost + figure.repeated) for figure in figures]
+    mishaps = [figure.lost + figure.repeated for figure in figures]
     return [
         value_target(figures, P50, LIMIT, "ms"),
         none_target("publications that were lost or came twice", mishaps),

@@ -20,7 +20,7 @@ def presence_targets(figures: Sequence[Figure]) -> list[Target]:
         measured = ratios(figures, measure, ON, OFF)
         return Target(measure=f"{measure}: on / off", limit=limit, unit="x", measured=measured)
 
-    mishaps = [float(figure.lost) for figure in figures]
+    mishaps = [figure.lost for figure in figures]
     return [
         ratio(CONNECT, 1.3),
         ratio(REDIS, 1.5),

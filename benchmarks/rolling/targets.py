@@ -20,7 +20,7 @@ PEAK_LIMIT = 1.5  # of the even rate: delays are random, so some seconds have mo
 def rolling_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `rolling`."""
 
-    lost = [float(figure.lost + figure.repeated) for figure in figures]
+    lost = [figure.lost + figure.repeated for figure in figures]
     return [
         none_target("publications lost or repeated", lost),
         value_target(figures, PEAK, PEAK_LIMIT, "x", always=True),

@@ -39,9 +39,7 @@ def scale_targets(figures: Sequence[Figure]) -> list[Target]:
         flat(REDIS_PER_PUBLICATION, with_servers(4), with_servers(1)),
         value_target(figures, LONGEST_TURN, LONGEST, "ms", always=True),
         value_target(figures, JOINS_PER_WRITE, FEWEST_JOINS, "joins", at_least=True),
-        none_target(
-            "messages lost or repeated", [float(each.lost + each.repeated) for each in figures]
-        ),
+        none_target("messages lost or repeated", [each.lost + each.repeated for each in figures]),
     ]
 
 
