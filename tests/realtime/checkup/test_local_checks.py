@@ -19,6 +19,7 @@ from realtime.checkup.secrets_check import check_secrets
 from realtime.checkup.settings_check import check_settings
 from realtime.checkup.static_check import check_static
 from realtime.client_script import CLIENT
+from shardlayer.layer import layer_checks
 from tests.realtime.checkup.test_server_checks import texts
 from tests.realtime.conftest import channel_layers
 
@@ -45,6 +46,18 @@ def test_settings_that_can_not(settings: Settings) -> None:
     assert "NODE_INTERVAL" in finding.hint
     settings.SILENCED_SYSTEM_CHECKS = ["realtime.E001"]
     assert [each.level for each in check_settings(ASKED)] == [Level.OK]
+
+
+def test_look_at_settings_asks_no_server(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are asked once, by the check of redis."""
+    settings.DEBUG = True
+    asked: list[object] = []
+    monkeypatch.setattr(layer_checks, "_check_servers", asked.append)
+    settings.CHANNEL_LAYERS = channel_layers(hosts=["redis://127.0.0.1:1"])
+    assert [each.level for each in check_settings(ASKED)] == [Level.OK]
+    assert asked == []
 
 
 def test_secrets(settings: Settings) -> None:
