@@ -80,6 +80,8 @@ class Publisher:
         counters: What it counted.
         published: Publications that each shard has acknowledged, repeats and failures too.
         by_bundle: What it measured, by the first shard of each bundle.
+        bundle_of: Of each shard the first one of its bundle, as the broker has it.
+        widest_bundle_of: The same of its widest bundle.
     """
 
     def __init__(self, broker: Broker, options: LayerOptions) -> None:
@@ -89,11 +91,12 @@ class Publisher:
         self._complain = ThrottledLog(logger, logging.ERROR)
         self._broker = broker
         self._options = options
-        bundles = [broker.bundle_of(shard) for shard in range(options.shards)]
+        shards = range(options.shards)
+        self.bundle_of = bundles = [broker.bundle_of(shard) for shard in shards]
+        self.widest_bundle_of = widest = [broker.widest_bundle_of(shard) for shard in shards]
         self.published = [0] * options.shards
         self.by_bundle = {bundle: PublisherHistograms() for bundle in bundles}
         batchers = {bundle: self._batcher(bundle, _Writer(), options) for bundle in bundles}
-        widest = [broker.widest_bundle_of(shard) for shard in range(options.shards)]
         parcels = {
             bundle: self._parcel_batcher(bundle, _Writer(), options)
             for bundle in dict.fromkeys((*bundles, *widest))

@@ -107,9 +107,9 @@ class Publishing:
         ]
 
         async def work(engine: Engine) -> list[Position | None]:
-            bundle_of = engine.backend.bundle_of
-            bundles = [bundle_of(item.shard) for item in outgoing]
-            return await _publish_parts(outgoing, bundles, engine.publisher.publish_all)
+            publisher = engine.publisher
+            bundles = [publisher.bundle_of[item.shard] for item in outgoing]
+            return await _publish_parts(outgoing, bundles, publisher.publish_all)
 
         return await self._engines.run(work)
 
@@ -155,12 +155,12 @@ class Publishing:
             outgoing[index] = outgoing[index]._replace(preface=preface)
 
         async def work(engine: Engine) -> list[Position | None]:
-            backend = engine.backend
+            publisher = engine.publisher
             # What takes more calls than one is dealt out to bundles, so that the server has work
             # while the answer of one is taken.
             is_one_call = len(outgoing) <= self.options.batch_size
-            bundle_of = backend.widest_bundle_of if is_one_call else backend.bundle_of
-            bundles = [bundle_of(item.shard) for item in outgoing]
+            bundle_of = publisher.widest_bundle_of if is_one_call else publisher.bundle_of
+            bundles = [bundle_of[item.shard] for item in outgoing]
             return await _publish_parts(outgoing, bundles, partial(self._publish_parcels, engine))
 
         return await self._engines.run(work)
@@ -180,8 +180,8 @@ class Publishing:
             if mark is None:
                 await engine.publisher.publish(item)
             else:
-                bundle = engine.backend.widest_bundle_of(shard)
-                await engine.publisher.publish_together(bundle, [item])
+                publisher = engine.publisher
+                await publisher.publish_together(publisher.widest_bundle_of[shard], [item])
 
         await self._engines.run(work)
 
@@ -247,7 +247,7 @@ class Publishing:
         event loop that has no engine yet, each shard counts as a way of its own.
         """
         engine = self._engines.here()
-        return shard if engine is None else engine.backend.widest_bundle_of(shard)
+        return shard if engine is None else engine.publisher.widest_bundle_of[shard]
 
     async def _publish_parcels(
         self, engine: Engine, bundle: int, items: Sequence[Outgoing]
