@@ -28,10 +28,26 @@ pytestmark = pytest.mark.kafka
 RECORDS = 2_500  # of each partition: more than its window
 
 
+class SecondServer(EmbeddedValkey):
+    """A server that may hang."""
+
+    def freeze(self) -> None:
+        """Have it stand still."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: int) -> None:
+        assert self.pid is not None
+        os.kill(self.pid, number)
+
+
 @pytest.fixture
-async def second_server(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+async def second_server(tmp_path: Path) -> AsyncIterator[SecondServer]:
     """A server beside the shared one; the test may stop or freeze it."""
-    server = EmbeddedValkey(directory=tmp_path)
+    server = SecondServer(directory=tmp_path)
     server.start()
     yield server
     server.kill()
@@ -39,7 +55,7 @@ async def second_server(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
 
 @pytest.fixture
 async def layer(
-    settings: Settings, redis_server: EmbeddedValkey, second_server: EmbeddedValkey
+    settings: Settings, redis_server: EmbeddedValkey, second_server: SecondServer
 ) -> AsyncIterator[ShardedChannelLayer]:
     """A layer on both servers: even shards live on the first."""
     settings.CHANNEL_LAYERS = channel_layers(
@@ -58,8 +74,9 @@ def pools(brokers: Brokers, topic: str, layer: ShardedChannelLayer) -> Pools:
     return Pools(brokers=brokers, topic=topic, layer=layer)
 
 
-def rooms_of(layer: ShardedChannelLayer) -> list[str]:
-    """Return a room for each partition: the even ones' on the first server, the others' not."""
+@pytest.fixture
+def rooms(layer: ShardedChannelLayer) -> list[str]:
+    """A room for each partition: the even ones' on the first server, the others' not."""
     names = [f"room.{number}" for number in range(1000)]
     found = []
     for partition in range(PARTITIONS):
@@ -99,38 +116,44 @@ async def assert_once(layer: ShardedChannelLayer, rooms: list[str], *counts: int
         assert found[-1].offset == len(expected)
 
 
+@pytest.fixture
+async def ten_published(
+    brokers: Brokers, topic: str, layer: ShardedChannelLayer, rooms: list[str], pools: Pools
+) -> None:
+    """A pool has published ten records of each partition, and has ended."""
+    await produce(brokers, topic, rooms, 10)
+    async with pools.running():
+        await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
+
+
 @pytest.mark.parametrize("away", ["stopped", "frozen"])
 async def test_others_go_on(
     away: str,
     brokers: Brokers,
     topic: str,
     layer: ShardedChannelLayer,
-    second_server: EmbeddedValkey,
+    second_server: SecondServer,
+    rooms: list[str],
     pools: Pools,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Partitions that need the dead server stop where it died; all others are published."""
-    rooms = rooms_of(layer)
+    leave, come_back = {
+        "stopped": (second_server.stop, second_server.start),
+        "frozen": (second_server.freeze, second_server.thaw),
+    }[away]
     alive = rooms[::2]
     await produce(brokers, topic, rooms, 10)
     async with pools.running():
         await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
-        if away == "stopped":
-            await asyncio.to_thread(second_server.stop)
-        else:
-            assert second_server.pid is not None
-            os.kill(second_server.pid, signal.SIGSTOP)
+        await asyncio.to_thread(leave)
         await produce(brokers, topic, rooms, RECORDS)
         await until(lambda: are_complete(layer, alive, RECORDS), PATIENCE)
         await until(lambda: "Redis is not available" in caplog.text)
         assert await committed(brokers, topic, pools.group) <= (
             (10 + RECORDS) * len(alive) + 10 * (PARTITIONS - len(alive))
         )
-        if away == "stopped":
-            await asyncio.to_thread(second_server.start)
-        else:
-            assert second_server.pid is not None
-            os.kill(second_server.pid, signal.SIGCONT)
+        await asyncio.to_thread(come_back)
         await until(lambda: are_complete(layer, rooms, RECORDS), PATIENCE)
         await until(lambda: "Redis is back" in caplog.text)
     # Stopped, the server lost what its rooms had.
@@ -142,73 +165,66 @@ async def test_rebalance_while_it_is_away(
     brokers: Brokers,
     topic: str,
     layer: ShardedChannelLayer,
-    second_server: EmbeddedValkey,
+    second_server: SecondServer,
+    rooms: list[str],
     pools: Pools,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Partitions that wait keep waiting, here or in another pool; the others go on in both."""
     caplog.set_level(logging.INFO, "realtime")
     pools.session_timeout = 3000  # on a busy machine one of 1 s is not kept, again and again
-    rooms = rooms_of(layer)
     alive = rooms[::2]
     await produce(brokers, topic, rooms, 10)
     async with pools.running():
         await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
-        assert second_server.pid is not None
-        os.kill(second_server.pid, signal.SIGSTOP)
+        second_server.freeze()
         await produce(brokers, topic, rooms, 300)
         await until(lambda: "Redis is not available" in caplog.text, within=PATIENCE)
         async with pools.running():
             await until(lambda: caplog.text.count("Reading 4 partition(s)") >= 2, within=PATIENCE)
             await produce(brokers, topic, rooms, RECORDS)
             await until(lambda: are_complete(layer, alive, RECORDS), PATIENCE)
-            os.kill(second_server.pid, signal.SIGCONT)
+            second_server.thaw()
             await until(lambda: are_complete(layer, rooms, RECORDS), PATIENCE)
     await assert_once(layer, rooms, 10, 300, RECORDS)
     assert await committed(brokers, topic, pools.group) == (10 + 300 + RECORDS) * PARTITIONS
 
 
+@pytest.mark.usefixtures("ten_published")
 async def test_start_while_it_is_away(
     brokers: Brokers,
     topic: str,
     layer: ShardedChannelLayer,
-    second_server: EmbeddedValkey,
+    second_server: SecondServer,
+    rooms: list[str],
     pools: Pools,
 ) -> None:
     """A pool whose marks can't all be asked for goes on where it had committed."""
-    rooms = rooms_of(layer)
     alive = rooms[::2]
-    await produce(brokers, topic, rooms, 10)
-    async with pools.running():
-        await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
-    assert second_server.pid is not None
-    os.kill(second_server.pid, signal.SIGSTOP)
+    second_server.freeze()
     async with pools.running():
         await produce(brokers, topic, rooms, 100)
         await until(lambda: are_complete(layer, alive, 100), PATIENCE)
-        os.kill(second_server.pid, signal.SIGCONT)
+        second_server.thaw()
         await until(lambda: are_complete(layer, rooms, 100), PATIENCE)
     await assert_once(layer, rooms, 10, 100)
 
 
+@pytest.mark.usefixtures("ten_published")
 @pytest.mark.parametrize("late", [4, 60], ids=["backward", "forward"])
 async def test_start_while_it_is_away_and_a_commit_comes_late(
     late: int,
     brokers: Brokers,
     topic: str,
     layer: ShardedChannelLayer,
-    second_server: EmbeddedValkey,
+    second_server: SecondServer,
+    rooms: list[str],
     pools: Pools,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One of before, which lands after the pool asked where to begin, holds no partition."""
-    rooms = rooms_of(layer)
     alive = rooms[::2]
-    await produce(brokers, topic, rooms, 10)
-    async with pools.running():
-        await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
-    assert second_server.pid is not None
-    os.kill(second_server.pid, signal.SIGSTOP)
+    second_server.freeze()
     await produce(brokers, topic, rooms, 100)
     moved = set()
     committed = Consumer.committed
@@ -223,7 +239,7 @@ async def test_start_while_it_is_away_and_a_commit_comes_late(
     async with pools.running():
         await until(lambda: are_complete(layer, alive, 100), PATIENCE)
         assert moved >= {TopicPartition(topic, number) for number in range(0, PARTITIONS, 2)}
-        os.kill(second_server.pid, signal.SIGCONT)
+        second_server.thaw()
         await until(lambda: are_complete(layer, rooms, 100), PATIENCE)
     await assert_once(layer, rooms, 10, 100)
 
@@ -232,18 +248,17 @@ async def test_new_topic_waits_for_its_marks(
     brokers: Brokers,
     topic: str,
     layer: ShardedChannelLayer,
-    second_server: EmbeddedValkey,
+    second_server: SecondServer,
+    rooms: list[str],
     pools: Pools,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Where nothing was committed nothing is published before all shards told their marks."""
-    rooms = rooms_of(layer)
     await produce(brokers, topic, rooms, 10)
-    assert second_server.pid is not None
-    os.kill(second_server.pid, signal.SIGSTOP)
+    second_server.freeze()
     async with pools.running():
         await until(lambda: "Redis is not available" in caplog.text, within=PATIENCE)
         assert [await numbers(layer, room) for room in rooms[::2]] == [[]] * (PARTITIONS // 2)
-        os.kill(second_server.pid, signal.SIGCONT)
+        second_server.thaw()
         await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
     await assert_once(layer, rooms, 10)
