@@ -54,9 +54,20 @@ def enter(visitors: Visitors, site: Workers, path: str, **how: object) -> Page:
     return page
 
 
-def expect_live(page: Page) -> None:
-    """Wait until the page refreshes itself."""
-    expect(page.locator("#realtime-state")).to_have_text("Refreshes itself.", timeout=PATIENCE)
+def expect_live(page: Page, words: str = "Refreshes itself.") -> None:
+    """Wait until the page refreshes itself, which it says in these words."""
+    expect(page.locator("#realtime-state")).to_have_text(words, timeout=PATIENCE)
+
+
+def expect_fit(page: Page) -> None:
+    """See that nothing is wider than the window."""
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= page.evaluate("innerWidth"), page.url
+
+
+def load_axe(page: Page) -> None:
+    """Have axe-core in the page."""
+    page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text())
 
 
 def faults(page: Page, part: str, left_out: Sequence[str] = ()) -> list[tuple[str, str]]:
@@ -89,15 +100,14 @@ def expect_nobody_left_out(
     if forced:
         page.emulate_media(forced_colors="active")
     expect_live(page)  # nothing that it loads is cut off
-    axe = (files("axe_playwright_python") / "axe.min.js").read_text()
     for path in paths:
         page.goto(f"{site.first.url}admin/realtime/{path}")
         expect_live(page)
-        page.evaluate(axe)
+        load_axe(page)
         if forced:
             # Of Django's own header and sidebar axe compares the colours that were asked for with
             # the background that is shown instead.
             assert faults(page, "'#content-main'") == [], path
         left_out = ["color-contrast"] if forced else []
         assert faults(page, "document", left_out) == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        expect_fit(page)

@@ -68,3 +68,10 @@ def subscribed(offset: int, *publications: int, recovered: bool = True, epoch: s
         "recovered": recovered,
         "publications": [{"offset": each, "data": each} for each in publications],
     }
+
+
+def refuse(server: ScriptedServer, command: dict[str, Any]) -> None:
+    """Refuse each room of a subscribe."""
+    error = {"code": "forbidden", "message": "Not yours."}
+    items = [{"room": each["room"], "error": error} for each in command["subscribe"]]
+    server.say(id=command["id"], subscribed=items)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.recorder import NOTE_WAITS, RecordingClient
-from tests.browser.scripted import ScriptedServer, subscribed
+from tests.browser.scripted import ScriptedServer, refuse, subscribed
 from tests.browser.visitors import Visitors
 
 
@@ -241,13 +241,7 @@ def test_a_refused_room_is_over(tab: Page) -> None:
 def test_a_refused_room_that_nobody_listens_for(tab: Page, visitors: Visitors) -> None:
     """The console has the reason; not where somebody listens."""
     visitors.expected.append("Room unheard: Not yours. (forbidden)")
-
-    def answer(server: ScriptedServer, command: dict[str, Any]) -> None:
-        error = {"code": "forbidden", "message": "Not yours."}
-        items = [{"room": each["room"], "error": error} for each in command["subscribe"]]
-        server.say(id=command["id"], subscribed=items)
-
-    ScriptedServer(tab, answer)
+    ScriptedServer(tab, refuse)
     with tab.expect_console_message(lambda each: each.type == "warning") as warning:
         tab.evaluate(
             """async () => {

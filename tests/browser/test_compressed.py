@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser
@@ -12,9 +11,8 @@ from demo.embedded import free_port
 from tests.browser.recorder import RecordingClient
 from tests.browser.stack import Worker
 from tests.browser.visitors import Visitors
+from tests.realtime.test_compressed_clients import saved
 from tests.waiting import wait_until
-
-SAVED = "shardlayer_compression_saved_bytes_total"
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +32,6 @@ def compressing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
         yield worker
 
 
-def saved(worker: Worker) -> float:
-    """Return the bytes that compression has saved so far."""
-    with urlopen(f"{worker.url}metrics", timeout=30) as answer:
-        lines = answer.read().decode().splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(SAVED))
-
-
 def test_compressed_pushes(visitors: Visitors, browser: Browser, compressing: Worker) -> None:
     """Two tabs of a room get what was published, in order, short and long, in fewer bytes."""
     visitors.expected.append("favicon.ico")
@@ -54,4 +45,4 @@ def test_compressed_pushes(visitors: Visitors, browser: Browser, compressing: Wo
     here.wait("live", len(data))
     there.wait("live", len(data))
     assert here.data == there.data == data
-    wait_until(lambda: saved(compressing) > 100_000, what="little was saved")
+    wait_until(lambda: saved(compressing.port) > 100_000, what="little was saved")

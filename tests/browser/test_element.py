@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.scripted import ScriptedServer
+from tests.browser.scripted import ScriptedServer, refuse
 from tests.browser.visitors import Visitors
 
 PATIENCE = 30_000  # milliseconds
@@ -167,12 +167,6 @@ def test_an_element_that_is_taken_out_follows_no_more(tab: Page, room: Room) -> 
 def test_a_refused_room_stands_in_the_console(tab: Page, visitors: Visitors) -> None:
     """With the reason; unless a listener says that it has seen to it."""
     visitors.expected.append("Room r: Not yours. (forbidden)")
-
-    def refuse(server: ScriptedServer, command: dict[str, Any]) -> None:
-        error = {"code": "forbidden", "message": "Not yours."}
-        items = [{"room": each["room"], "error": error} for each in command["subscribe"]]
-        server.say(id=command["id"], subscribed=items)
-
     ScriptedServer(tab, refuse)
     tab.evaluate(
         """addEventListener("realtime-error", (event) => {

@@ -6,12 +6,11 @@ import os
 import re
 import subprocess
 import sys
-from importlib.resources import files
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.operators import IN_EVERY_LOOK
+from tests.browser.operators import IN_EVERY_LOOK, faults, load_axe
 from tests.browser.stack import Workers
 from tests.browser.test_page import ROOMS, be_live, part, room, said, say
 from tests.browser.visitors import PHONE, WORKER_IS_DOWN, Visitors, state
@@ -97,6 +96,11 @@ def test_redis_goes_away(demo: Workers, visitors: Visitors) -> None:
     expect(said(page, "Is Redis there?")).to_have_count(1, timeout=PATIENCE)
 
 
+def people(page: Page) -> Locator:
+    """Return where the page names those who are here."""
+    return page.get_by_role("list", name="People here").get_by_role("listitem")
+
+
 def test_people_have_names(demo: Workers, visitors: Visitors) -> None:
     """Each browser's name is seen on all workers: a new one at once, and after a reload too."""
     ada, grace = visitors.open(demo.first.url), visitors.open(demo.second.url)
@@ -105,15 +109,12 @@ def test_people_have_names(demo: Workers, visitors: Visitors) -> None:
         page.get_by_label("Name").fill(name)
         page.get_by_label("Name").press("Tab")
     for page in (ada, grace):
-        names = page.get_by_role("list", name="People here").get_by_role("listitem")
-        expect(names).to_have_text(["Ada", "Grace"], timeout=PATIENCE)
+        expect(people(page)).to_have_text(["Ada", "Grace"], timeout=PATIENCE)
     ada.reload()
     for page in (ada, grace):
-        names = page.get_by_role("list", name="People here").get_by_role("listitem")
-        expect(names).to_have_text(["Ada", "Grace"], timeout=PATIENCE)
+        expect(people(page)).to_have_text(["Ada", "Grace"], timeout=PATIENCE)
     grace.close()
-    names = ada.get_by_role("list", name="People here").get_by_role("listitem")
-    expect(names).to_have_text(["Ada"], timeout=PATIENCE)
+    expect(people(ada)).to_have_text(["Ada"], timeout=PATIENCE)
 
 
 def test_the_chat_goes_back(demo: Workers, visitors: Visitors) -> None:
@@ -204,8 +205,7 @@ def test_nobody_is_left_out(demo: Workers, visitors: Visitors, how: dict[str, ob
     say(page, "Ada", "Hello")
     expect(said(page, "Hello").last).to_be_visible()
     expect(page.get_by_role("list", name="People here")).to_be_visible()
-    page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text())
-    found = page.evaluate("axe.run(document, {preload: false})")
-    assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+    load_axe(page)
+    assert faults(page, "document") == []
     # Safari takes a list without marks for none, unless it says that it is one.
     assert page.locator("ol:not([role=list]), ul:not([role=list])").count() == 0
