@@ -10,12 +10,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from demo.embedded import EmbeddedServer, EmbeddedTansu, EmbeddedValkey, free_port
 
 STOP_TIMEOUT = 10.0  # seconds from SIGTERM to SIGKILL, for parts without a port
+
+
+def is_served(url: str, *, timeout: float = 5) -> bool:
+    """Say whether a page is there."""
+    try:
+        with urlopen(url, timeout=timeout) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 class Worker(EmbeddedServer):
@@ -48,11 +56,7 @@ class Worker(EmbeddedServer):
 
     def is_up(self) -> bool:
         """Say whether it answers HTTP."""
-        try:
-            with urlopen(f"{self.url}health/live", timeout=1) as response:
-                return bool(response.status == 200)
-        except (URLError, OSError):
-            return False
+        return is_served(f"{self.url}health/live", timeout=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

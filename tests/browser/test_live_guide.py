@@ -8,13 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from demo.embedded import EmbeddedValkey, free_port
-from tests.browser.stack import Worker
+from tests.browser.stack import Worker, is_served
 from tests.browser.visitors import Visitors
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "live.md").read_text()
@@ -148,11 +147,7 @@ class ShopServer(Worker):
 
     def is_up(self) -> bool:
         """Say whether it shows its page."""
-        try:
-            with urlopen(f"{self.url}orders/", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return is_served(f"{self.url}orders/")
 
 
 @pytest.fixture

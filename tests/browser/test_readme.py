@@ -9,11 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import ClassVar
-from urllib.request import urlopen
 
 from playwright.sync_api import expect
 
 from demo.embedded import EmbeddedServer, EmbeddedValkey, free_port
+from tests.browser.stack import is_served
 from tests.browser.visitors import Visitors
 from tests.docs.blocks import ROOT, all_blocks
 
@@ -54,11 +54,7 @@ class RunServer(EmbeddedServer):
 
     def is_up(self) -> bool:
         """Say whether it shows its page."""
-        try:
-            with urlopen(f"http://{self.address}/", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return is_served(f"http://{self.address}/")
 
 
 def test_twenty_lines_work(

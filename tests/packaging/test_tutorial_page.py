@@ -8,7 +8,6 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -16,8 +15,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 from demo.embedded import EmbeddedServer, EmbeddedValkey, free_port
 from tests import tools
 from tests.browser.conftest import ARGUMENTS
+from tests.browser.stack import is_served
 from tests.browser.visitors import Visitors
-from tests.packaging.conftest import ROOT, Environment
+from tests.docs.blocks import Block, all_blocks
+from tests.packaging.conftest import Environment
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,8 +27,6 @@ pytestmark = [
     pytest.mark.xdist_group("packaging"),
 ]
 
-TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
-BLOCK = re.compile(r"^```([\w+]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"(?:# |\{# )(\S+?)( \(add to its end\))?(?: #\})?")
 PATIENCE = 30_000  # milliseconds
 
@@ -57,11 +56,7 @@ class Site(EmbeddedServer):
 
     def is_up(self) -> bool:
         """Say whether it shows its page."""
-        try:
-            with urlopen(f"http://{self.address}/", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return is_served(f"http://{self.address}/")
 
 
 class Reader:
@@ -79,19 +74,21 @@ class Reader:
 
     def read(self, stack: ExitStack) -> None:
         """Go through the page; what is started ends with the stack."""
-        for language, text in BLOCK.findall(TUTORIAL):
-            if language != "console":
-                self.write(language, text)
+        for block in all_blocks():
+            if block.page != "tutorial.md":
                 continue
-            for line in text.splitlines():
+            if block.language != "console":
+                self.write(block)
+                continue
+            for line in block.code.splitlines():
                 assert line.startswith("$ "), line
                 self.type(line.removeprefix("$ "), stack)
 
-    def write(self, language: str, text: str) -> None:
+    def write(self, block: Block) -> None:
         """Write the file that a block names in its first line."""
-        first, _, rest = text.partition("\n")
+        first, _, rest = block.code.partition("\n")
         named = NAMED.fullmatch(first)
-        assert named, f"a block of {language} names no file: {first}"
+        assert named, f"{block.place} names no file: {first}"
         path = self.project / named[1]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text((path.read_text() if named[2] else "") + rest)
