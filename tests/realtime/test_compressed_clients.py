@@ -92,23 +92,24 @@ class Visitor:
         self.compressed: list[bool] = []
 
     def hear(self) -> dict[str, Any]:
-        """Return the next message."""
+        """Return the next message; a push is noted."""
         message: dict[str, Any] = json.loads(self._socket.recv(timeout=PATIENCE))
-        self._is_compressed = bool(self.deflate.came) and self.deflate.came.popleft()
+        is_compressed = bool(self.deflate.came) and self.deflate.came.popleft()
+        if "id" not in message:
+            self.pushes.append(message)
+            self.compressed.append(is_compressed)
         return message
 
     def take(self, count: int) -> None:
         """Wait for so many pushes."""
         for _ in range(count):
-            self.pushes.append(self.hear())
-            self.compressed.append(self._is_compressed)
+            assert "id" not in self.hear()
 
     def ask(self, **command: Any) -> Any:
         """Return the answer to a command; what comes before it are pushes."""
         self._socket.send(json.dumps({"id": 1, **command}))
         while "id" not in (message := self.hear()):
-            self.pushes.append(message)
-            self.compressed.append(self._is_compressed)
+            pass
         assert "error" not in message, message
         return message
 
