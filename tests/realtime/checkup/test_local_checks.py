@@ -89,7 +89,6 @@ def test_routing_of_the_demo(settings: Settings) -> None:
         assert place in finding.text
 
 
-@pytest.mark.django_db  # Channels looks at connections that a test before has left
 @pytest.mark.parametrize(
     ("name", "level", "says"),
     [
