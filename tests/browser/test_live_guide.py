@@ -15,6 +15,8 @@ from playwright.sync_api import Page, expect
 from demo.embedded import EmbeddedValkey, free_port
 from tests.browser.stack import Worker, is_served
 from tests.browser.visitors import Visitors
+from tests.docs.blocks import python_of
+from tests.docs.project_files import write_files
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "live.md").read_text()
 PATIENCE = 30_000  # milliseconds
@@ -65,17 +67,9 @@ def blocks(section: str, language: str) -> list[str]:
     return found
 
 
-def rules() -> str:
-    """Return the settings that the guide begins with."""
-    found = re.search(
-        r"^```python\n(.*?)^```", GUIDE.partition("\n## ")[0], re.MULTILINE | re.DOTALL
-    )
-    assert found is not None
-    return found[1]
-
-
 def files(way: str) -> dict[str, str]:
     """Return the project's files for one of the guide's ways."""
+    rules, *_ = python_of("live.md")
     view, *_ = blocks("State without a race", "python")
     loaded, json_view = (
         *blocks("State that JavaScript loads", "js"),
@@ -96,7 +90,7 @@ def files(way: str) -> dict[str, str]:
         page = f'{page}<script type="module">{script}</script>'
     return {
         "project/__init__.py": "",
-        "project/settings.py": SETTINGS + rules(),
+        "project/settings.py": SETTINGS + rules,
         "project/urls.py": URLS,
         "project/asgi.py": asgi.replace(LOADED, LOADED + STATIC_FILES),
         "shop/__init__.py": "",
@@ -111,10 +105,7 @@ class Shop:
     """The project, whose server runs."""
 
     def __init__(self, directory: Path, redis: EmbeddedValkey, way: str) -> None:
-        for name, text in files(way).items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+        write_files(directory, files(way))
         self.environment = {
             "DJANGO_SETTINGS_MODULE": "project.settings",
             "DATABASE": str(directory / "db.sqlite3"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from demo.embedded import EmbeddedValkey
 from tests import tools
 from tests.browser.conftest import ARGUMENTS
+from tests.docs.project_files import write_files
 from tests.realtime.testing.test_testing_guide import guide_files, run
 
 SETTINGS = """
@@ -61,10 +62,7 @@ def test_browser_test_of_the_guide_passes(redis_server: EmbeddedValkey, tmp_path
         "browser/__init__.py": "",
         **{name: text for name, text in guide_files().items() if name.startswith("browser/")},
     }
-    for name, text in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+    write_files(tmp_path, files)
     output = run(
         tmp_path,
         *("-m", "django", "test", "browser"),

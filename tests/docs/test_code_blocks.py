@@ -24,6 +24,7 @@ from demo.embedded import EmbeddedValkey
 from tests import tools
 from tests.docs.blocks import PAGES, ROOT, Block, all_blocks, blocks_of
 from tests.docs.commands import Refused, check_command, check_grammar, commands_of
+from tests.docs.project_files import write_files
 from tests.docs.ways import EXCEPTIONS, OWN_TESTS, blocks_by, exception_of, way_of
 
 SETTINGS = """
@@ -127,17 +128,15 @@ def test_ways_have_tests() -> None:
 def ran(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) -> dict[str, str]:
     """What failed of the Python of all pages, by place: one run for all tests."""
     folder = tmp_path_factory.mktemp("project")
-    (folder / "shop").mkdir()
-    for name, text in {
+    files = {
         "docs_settings.py": SETTINGS,
         "urls.py": "urlpatterns = []\n",
         "shop/__init__.py": "",
         "shop/models.py": MODELS,
         "shop/rooms.py": ROOMS,
         "shop/templates/shop/_order.html": "<li>{{ order.pk }}</li>\n",
-    }.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+    }
+    write_files(folder, files)
     blocks = [
         {
             "page": block.page,

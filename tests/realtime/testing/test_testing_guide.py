@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.project_files import write_files
+
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "testing.md").read_text()
 PLUGINS = ("pytest_django.plugin", "pytest_asyncio.plugin", "realtime.pytest_plugin")
@@ -109,10 +111,7 @@ def project(tmp_path: Path) -> Path:
         "shop/models.py": MODELS,
         "test_more.py": MORE,
     }
-    for name, text in {**own, **guide_files()}.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+    write_files(tmp_path, {**own, **guide_files()})
     return tmp_path
 
 
