@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import linear_regression
 from typing import Final
 
 HOUR: Final = 3600.0  # seconds
@@ -13,14 +14,8 @@ def slope_an_hour(points: Sequence[tuple[float, float]]) -> float | None:
     """Return by how much y grows in an hour of x, by least squares; None: too few points.
 
     Args:
-        points: (seconds, value).
+        points: (seconds, value), with ascending seconds.
     """
-    count = len(points)
-    if count < _FEWEST:
+    if len(points) < _FEWEST or points[0][0] == points[-1][0]:
         return None
-    mean_x = sum(x for x, _ in points) / count
-    mean_y = sum(y for _, y in points) / count
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    if not spread:
-        return None
-    return HOUR * sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    return HOUR * linear_regression(*zip(*points, strict=True)).slope
