@@ -40,10 +40,12 @@ def run(*command: str | Path, **variables: str) -> str:
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The path of Node, with the package's dependencies installed."""
+    """The path of Node, with the package built and its dependencies installed."""
     installed = PACKAGE / "node_modules" / ".package-lock.json"
     wanted = (PACKAGE / "package-lock.json").stat().st_mtime
     if not installed.exists() or installed.stat().st_mtime < wanted:
         run(tools.find("npm") or "", *NPM)
         installed.touch()
-    return tools.find("node") or ""
+    node = tools.find("node") or ""
+    run(node, "build.mjs", "dist")  # what `@shardlayer/client` is, to the package's own tests too
+    return node

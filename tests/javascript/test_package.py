@@ -27,7 +27,6 @@ def test_types_fit_the_sources(node: str) -> None:
 
 def test_pack_holds_what_pages_need(node: str) -> None:
     """What is built, the types, and the words about it; no sources, tests or tools."""
-    run(node, "build.mjs", "dist")
     npm = tools.find("npm") or ""
     (packed,) = json.loads(run(npm, "pack", "--dry-run", "--json", "--ignore-scripts"))
     built = {f"dist/{name}" for script in SCRIPTS for name in (script, f"{script}.map")}
@@ -42,7 +41,6 @@ def test_package_has_the_license_of_the_server() -> None:
 
 def test_exports_exist(node: str) -> None:
     """Each way into the package has its file and its types."""
-    run(node, "build.mjs", "dist")
     exports = json.loads((PACKAGE / "package.json").read_text())["exports"]
     for target in exports.values():
         for path in [target] if isinstance(target, str) else target.values():
@@ -57,7 +55,6 @@ def declared(name: str) -> set[str]:
 
 def test_types_declare_what_is_exported(node: str) -> None:
     """Each file exports the names that its types declare, and no other."""
-    run(node, "build.mjs", "dist")
     for name in ("client", "element", *FRAMEWORKS):
         built = (PACKAGE / "dist" / f"{name}.js").read_text()
         (exported,) = re.findall(r"export\s?\{([^}]*)\}", built)
@@ -75,5 +72,4 @@ def test_package_loads_without_a_page(node: str) -> None:
     client.subscribe("orders", () => {}, { since: BEGINNING });
     console.log(client.status.state, newKey().length);
     """
-    run(node, "build.mjs", "dist")
     assert run(node, "--input-type=module", "--eval", code) == "offline 32\n"
