@@ -10,10 +10,18 @@ from benchmarks.peers.base import ROOM, Peer
 OURS = Peer(
     name="ours",
     title="Shardlayer",
-    what="shardlayer-daphne serving config.asgi: RoomConsumer, a room with history.",
+    what="shardlayer-daphne serving RoomConsumer: a room with history.",
     command=(
         *(sys.executable, "-m", "shardlayer.server"),
-        *("-v", "0", "-b", "127.0.0.1", "-p", "{port}", "config.asgi:application"),
+        *(
+            "-v",
+            "0",
+            "-b",
+            "127.0.0.1",
+            "-p",
+            "{port}",
+            "benchmarks.peers.ours.application:application",
+        ),
     ),
     greeting=Greeting(path=f"/ws/?room={ROOM}", steps=(Step(expect='{"id":0,"subscribed"'),)),
     emitter="benchmarks.peers.ours.emitter:OurEmitter",
