@@ -159,6 +159,8 @@ class Hearing(NodeParts):
                 self._refuse(shard, name, "a publication is no JSON text in UTF-8")
                 if offset:  # it has a place, which the next one follows
                     publications.append(Publication(name, wire.UNREADABLE, offset, epoch))
+                elif traces and traces[-1][0] == len(publications):
+                    del traces[-1]  # it would seem to be the next one's
             elif kind == _MESSAGE:
                 self.memberships.deliver(name, payload)
             elif kind == _WAKE_UP:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 from shardlayer.core.frames import Broadcast
+from shardlayer.core.tracing import Delivered, set_tracer
 
 
 class RecordingSink:
@@ -40,3 +44,27 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+class RecordingTracer:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Delivered] = []
+
+    def publishing(self, rooms: Sequence[str]) -> None:
+        raise AssertionError
+
+    def delivered(self, publications: Sequence[Delivered]) -> None:
+        self.told += publications
+
+
+@contextmanager
+def recording_tracer() -> Iterator[RecordingTracer]:
+    """Have this process tell a tracer inside the block."""
+    tracer = RecordingTracer()
+    set_tracer(tracer)
+    try:
+        yield tracer
+    finally:
+        set_tracer(None)

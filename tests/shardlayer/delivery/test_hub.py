@@ -12,12 +12,11 @@ import pytest
 
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.values import JoinReply
-from shardlayer.core.tracing import Delivered, set_tracer
 from shardlayer.core.types import Position, Publication
 from shardlayer.delivery.arrivals import Trace, size_of
 from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.room import LocalRoom, State
-from tests.shardlayer.fakes import BrokenSink, RecordingSink
+from tests.shardlayer.fakes import BrokenSink, RecordingSink, RecordingTracer, recording_tracer
 
 EPOCH = "k3k3k3k3"
 
@@ -528,26 +527,11 @@ async def test_resets_take_turns_too() -> None:
     assert progress == [0, 1, 2, 3]
 
 
-class RecordingTracer:
-    """Remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[Delivered] = []
-
-    def publishing(self, rooms: Sequence[str]) -> None:
-        raise AssertionError
-
-    def delivered(self, publications: Sequence[Delivered]) -> None:
-        self.told += publications
-
-
 @pytest.fixture
 def tracer() -> Iterator[RecordingTracer]:
     """The tracer of this process."""
-    tracer = RecordingTracer()
-    set_tracer(tracer)
-    yield tracer
-    set_tracer(None)
+    with recording_tracer() as tracer:
+        yield tracer
 
 
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
