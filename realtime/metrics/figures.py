@@ -197,7 +197,7 @@ FIGURES: tuple[Figure, ...] = (
     ),
     _counter(
         "compression_saved_bytes_total",
-        "Bytes by which these are fewer because broadcasts were compressed",
+        "Bytes that compression saved; delivered_bytes_total does not include them",
         _stat("saved_bytes"),
     ),
     _gauge(
@@ -207,14 +207,14 @@ FIGURES: tuple[Figure, ...] = (
     ),
     _histogram(
         "delivery_seconds",
-        "From hearing of publications until all members here were written to, of the oldest of a "
-        "round of writing",
+        "From a publication's arrival here until all members here were written to, of the "
+        "oldest in a round of writing",
         _of("histograms.delivery_seconds"),
     ),
     _histogram(
         "end_to_end_seconds",
-        "From a record's timestamp, or publish(), until all members here were written to, of the "
-        "oldest of a round of writing",
+        "From a record's timestamp, or publish(), until all members here were written to, of "
+        "the oldest in a round of writing",
         _of("histograms.end_to_end_seconds"),
     ),
     _counter(
@@ -224,7 +224,7 @@ FIGURES: tuple[Figure, ...] = (
     ),
     _counter(
         "lost_total",
-        "What members missed without a history to get it from, by cause",
+        "Messages that members missed and can't get from a history, by cause",
         _stats(
             backlog="dropped", full_channel="missed_messages", announcement="dropped_announcements"
         ),
@@ -236,8 +236,12 @@ FIGURES: tuple[Figure, ...] = (
         _stats(delayed="delayed", conflated="conflated"),
         label="outcome",
     ),
-    _counter("gaps_total", "Rooms that had missed something and asked for it", _stat("gaps_found")),
-    _counter("resets_total", "Rooms whose members were told of a new count", _stat("resets")),
+    _counter(
+        "gaps_total",
+        "Rooms that had missed something, as a position check found",
+        _stat("gaps_found"),
+    ),
+    _counter("resets_total", "Rooms whose members got a reset", _stat("resets")),
     _counter(
         "broken_total",
         "What came from Redis and could not be read, by kind",
@@ -250,13 +254,13 @@ FIGURES: tuple[Figure, ...] = (
     _counter("publish_retries_total", "Calls that were sent again", _stat("retries")),
     _counter(
         "repeated_total",
-        "Publications that were skipped, as their mark or key was known",
+        "Publications that were skipped, because their mark or idempotency key was known",
         _stat("repeated"),
     ),
     _counter(
         "dispatch_total",
-        "Publications by who was told: the nodes with members, all as the registry could not be "
-        "trusted, or all by design",
+        "Publications by the nodes that got them: those with members, all because the registry "
+        "could not be trusted, or all because targeted dispatch is off",
         _dispatched,
         label="type",
     ),
@@ -272,7 +276,7 @@ FIGURES: tuple[Figure, ...] = (
     ),
     _histogram(
         "redis_lookup_duration_seconds",
-        "What one call took: the script that looks nodes up, writes histories and tells",
+        "Duration of one call: the script that looks up nodes, writes histories and publishes",
         _of("histograms.call_seconds"),
     ),
     _histogram(
@@ -307,13 +311,14 @@ FIGURES: tuple[Figure, ...] = (
     ),
     _counter(
         "reports_total",
-        "Reports that this process made of itself, by whether every server that keeps them did",
+        "Reports that this process wrote about itself, by whether every server that keeps them "
+        "took them",
         _each("reports", "taken", "missed"),
         label="outcome",
     ),
     _counter(
         "positions_unknown_total",
-        "Pages that got no position, as Redis did not answer in time",
+        "Pages that got no position, because Redis did not answer in time",
         _of("positions.unknown"),
     ),
     # Shards
@@ -337,13 +342,13 @@ FIGURES: tuple[Figure, ...] = (
     # Presence
     _gauge(
         "presence_connections",
-        "Connections to rooms that the shards know of",
+        "Connections in rooms with presence that the shards know of",
         _stat("presence_connections"),
     ),
     # Process
     _histogram(
         "event_loop_delay_seconds",
-        "How long the event loop took to come to what was due, asked five times a second",
+        "How late the event loop came to what was due, measured five times a second",
         _of("loop_delays"),
     ),
     _gauge("process_resident_bytes", "Memory of the process", _of("resident_bytes")),
@@ -363,7 +368,7 @@ FIGURES: tuple[Figure, ...] = (
     ),
     _histogram(
         "kafka_record_age_seconds",
-        "From a record's timestamp until Redis had it, of the oldest of those taken together",
+        "From a record's timestamp until Redis had it, of the oldest of those published together",
         _of("pool.ages"),
     ),
     # Outbox
