@@ -73,7 +73,7 @@ class RoomConnection:
         """Settle a command's reply; return any other message."""
         try:
             message = json.loads(frame)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: nested too deep
             message = None
         if not isinstance(message, dict):
             logger.warning("The server sent something that is no JSON object.")

@@ -9,6 +9,7 @@ import {
   RealtimeError,
   SIGNED_OUT_CLOSE_CODES,
   comesBack,
+  messageIn,
   offline,
 } from "./protocol.js";
 import { Requests } from "./requests.js";
@@ -204,14 +205,9 @@ export class Connection {
   #received(frame) {
     if (this.#over) return;
     this.#heartbeat.heard();
-    let message;
-    try {
-      message = JSON.parse(String(frame));
-    } catch {
-      this.#events.onError(new RealtimeError("bad_frame", "The server sent no JSON."));
-      return;
-    }
-    if (message.id > 0) this.#requests.settle(message);
+    const message = messageIn(frame);
+    if (message === null) this.#events.onError(new RealtimeError("bad_frame", "The server sent no JSON object."));
+    else if (message.id > 0) this.#requests.settle(message);
     else this.#events.onMessage(message);
   }
 }

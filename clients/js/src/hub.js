@@ -7,6 +7,8 @@
  * one tab for a room is told the others in that room too: the server does not push what it holds.
  */
 
+import { messageIn } from "./protocol.js";
+
 /** @typedef {import("./connection.js").Socket} Socket */
 
 /** A tab that gives up after so long without a word from the server does so for all. In milliseconds. */
@@ -162,10 +164,10 @@ export class Hub {
   /** @param {string} frame */
   #received(frame) {
     this.#awaited = 0;
-    const message = JSON.parse(frame);
-    const asked = this.#asked.get(message.id);
+    const message = messageIn(frame);
+    const asked = this.#asked.get(message?.id);
     if (asked === undefined) {
-      if (message.renew !== undefined) this.#signedIn = null; // the next token counts again
+      if (message?.renew !== undefined) this.#signedIn = null; // the next token counts again
       this.#tell({ frame });
       return;
     }

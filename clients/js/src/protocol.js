@@ -137,6 +137,20 @@ export class RealtimeError extends Error {
   }
 }
 
+/**
+ * The message that a frame is: a JSON object; null if it is anything else.
+ * @param {unknown} frame
+ * @returns {any}
+ */
+export function messageIn(frame) {
+  try {
+    const value = JSON.parse(String(frame));
+    return typeof value === "object" && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Why a command was not sent. */
 export const offline = () => new RealtimeError("offline", "Not connected.");
 

@@ -6,6 +6,7 @@
  * one before was; a room without history has a gap there, and says so. See docs/protocol.md.
  */
 
+import { messageIn } from "./protocol.js";
 import { eventsIn } from "./stream.js";
 
 /** @typedef {import("./protocol.js").Position} Position */
@@ -85,12 +86,15 @@ class EventStream {
       if (!ok || body === null) return this.#end(LOST, `The server answered ${status}.`);
       for await (const { type, data, retry } of eventsIn(/** @type {ReadableStream<BufferSource>} */ (body), () => (this.#heard = performance.now()))) {
         if (signal.aborted) return;
-        const message = JSON.parse(data);
-        if (type === "close") {
+        const message = messageIn(data);
+        if (message === null) {
+          this.onmessage?.({ data }); // the client tells of it
+        } else if (type === "close") {
           if (retry !== undefined) this.#say({ reconnect: { after_ms: retry } });
           return this.#end(message.code, message.reason);
+        } else {
+          this.#received(message);
         }
-        this.#received(message);
       }
     } catch {
       // Told below; what was thrown says no more than that.

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Hub } from "../src/hub.js";
+import { messageIn } from "../src/protocol.js";
 
 /** The hub, the WebSockets that it opened, and what each tab was told. */
 function start(...tabs) {
@@ -18,7 +19,7 @@ function start(...tabs) {
     ({ only, except, opened, frame, closed }) => {
       for (const tab of tabs) {
         if (only !== undefined ? only !== tab : except === tab) continue;
-        heard[tab].push(opened ? "opened" : frame !== undefined ? JSON.parse(frame) : closed);
+        heard[tab].push(opened ? "opened" : frame !== undefined ? (messageIn(frame) ?? frame) : closed);
       }
     },
   );
@@ -45,6 +46,13 @@ test("what is pushed reaches all", () => {
   say({ room: "r", offset: 4, data: "x" });
   assert.deepEqual(heard.a, heard.b);
   assert.deepEqual(heard.a, [{ room: "r", offset: 4, data: "x" }]);
+});
+
+test("what is no message reaches all as it is", () => {
+  const { connection, heard } = start("a", "b");
+  const frames = ["no JSON", "null", "5", '"text"', "[]"];
+  for (const data of frames) connection.onmessage({ data });
+  assert.deepEqual(heard, { a: frames, b: frames });
 });
 
 test("what one tab is answered for a room is told the others that are in it", () => {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, test } from "node:test";
 
+import { messageIn } from "../src/protocol.js";
 import { open } from "../src/sse.js";
 import { eventsIn } from "../src/stream.js";
 
@@ -24,7 +25,7 @@ beforeEach(async () => {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   stream = open("../sse/", `ws://127.0.0.1:${server.address().port}/ws/`, 4);
-  stream.onmessage = ({ data }) => heard.push(JSON.parse(data));
+  stream.onmessage = ({ data }) => heard.push(messageIn(data) ?? data);
   stream.onclose = (event) => heard.push(event);
   await new Promise((resolve) => (stream.onopen = resolve));
 });
@@ -80,6 +81,16 @@ test("another room is another stream, which goes on from where the one before wa
   say(second, { id: 0, subscribed: [missed, replyOf("b", 0)] });
   await until(() => heard.length === 4);
   assert.deepEqual(heard.slice(2), [{ id: 2, subscribed: replyOf("b", 0) }, { overheard: missed }]);
+});
+
+test("what is no message is handed on as it is, and the stream goes on", async () => {
+  send({ id: 1, subscribe: { room: "a" } });
+  const at = await asked(1);
+  const frames = ["no JSON", "null", "5", '"text"', "[]"];
+  for (const frame of frames) at.response.write(`data: ${frame}\n\n`);
+  say(at, { room: "a", offset: 4, data: 1 });
+  await until(() => heard.length === 6);
+  assert.deepEqual(heard, [...frames, { room: "a", offset: 4, data: 1 }]);
 });
 
 test("a room without history says that something may be missing when the stream is replaced", async () => {
