@@ -10,7 +10,7 @@ import { unseen, watchRoom, watchStatus } from "./watch.js";
 
 /**
  * Follow a room while the component is mounted. Another client or room begins anew; `reduce` may be
- * another function each time, `initial`, `since` and `token` count when the room is joined.
+ * another function each time, `initial`, `since`, `token` and `state` count when it is followed.
  * @param {RealtimeClient} client
  * @param {string} room
  * @param {import("./watch.js").WatchOptions} [options]

@@ -6,13 +6,13 @@
 /** @typedef {import("./subscription.js").Origin} Origin */
 
 /**
- * @typedef {object} WatchOptions
+ * @typedef {object} ValueOptions
  * @property {any} [initial] The value before the first message.
  * @property {(value: any, data: any, origin: Origin) => any} [reduce] Makes the next value; by default
  *   it is the newest message.
- * @property {import("./protocol.js").Position | null} [since]
- * @property {string | (() => string | Promise<string>)} [token]
  */
+
+/** @typedef {import("./subscription.js").Options & ValueOptions} WatchOptions */
 
 /**
  * @typedef {object} Seen
@@ -41,6 +41,7 @@ export function watchRoom(client, room, { initial, reduce = (_, data) => data, .
     options,
   );
   subscription.addEventListener("subscribed", () => change({ state: "joined", error: null }));
+  subscription.addEventListener("loaded", () => change({ error: null }));
   subscription.addEventListener("gap", () => change({ missed: true }));
   subscription.addEventListener("error", (event) => {
     change({ state: subscription.state, error: /** @type {CustomEvent} */ (event).detail });

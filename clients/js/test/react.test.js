@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { connectedClient, openPage, settled } from "./support/page.js";
+import { connectedClient, openPage, settled, slowState } from "./support/page.js";
 
 const root = openPage();
 const { act, createElement, StrictMode } = await import("react");
@@ -65,6 +65,18 @@ test("a component says what it missed, and what it may not see", async () => {
   await act(async () => client.close());
   assert.equal(shown()[5], "offline");
   await end();
+});
+
+test("what is published while the state behind a room is loaded waits", async () => {
+  const { client, server } = await connectedClient();
+  const { state, asked, loads } = slowState();
+  const { end } = await render({ client, room: "orders", options: { ...list, state } });
+  await say(server, { room: "orders", offset: 2, data: "a" });
+  assert.deepEqual([asked, shown()[1]], [[{ offset: 1, epoch: "e" }], []]);
+  await act(loads);
+  assert.deepEqual(shown()[1], ["a"]);
+  await end();
+  client.close();
 });
 
 test("a server renders the first value and follows nothing", async () => {

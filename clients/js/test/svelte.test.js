@@ -5,7 +5,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { connectedClient, openPage, settled } from "./support/page.js";
+import { connectedClient, openPage, settled, slowState } from "./support/page.js";
 
 const root = openPage();
 const { compile } = await import("svelte/compiler");
@@ -30,6 +30,20 @@ test("a store follows its room while somebody is subscribed, and begins anew", a
   assert.deepEqual(server.of("unsubscribe"), [{ room: "orders" }]);
   assert.deepEqual(get(orders).value, []);
   assert.equal(get(statusStore(client)).state, "live");
+  client.close();
+});
+
+test("what is published while the state behind a room is loaded waits", async () => {
+  const { client, server } = await connectedClient();
+  const { state, asked, loads } = slowState();
+  const seen = [];
+  const end = roomStore(client, "orders", { ...list, state }).subscribe(({ value }) => seen.push(value));
+  await settled();
+  server.say({ room: "orders", offset: 2, data: "a" });
+  assert.deepEqual([asked, seen.at(-1)], [[{ offset: 1, epoch: "e" }], []]);
+  await loads();
+  assert.deepEqual(seen.at(-1), ["a"]);
+  end();
   client.close();
 });
 

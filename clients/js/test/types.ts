@@ -73,6 +73,11 @@ export function drawn(): [number, boolean] {
     initial: [] as Order[],
     reduce: (all, order: Order) => [...all, order],
   });
+  useRoom(client, "orders", { state: async (since) => ({ offset: since?.offset ?? 0, epoch: "e" }) });
+  useVueRoom(client, "orders", { state: () => fetch("/orders/"), initial: 0, reduce: (sum, order: Order) => sum + order.id });
+  roomStore(client, "orders", { state: async () => undefined });
+  // @ts-expect-error it loads, and so takes a while
+  useRoom(client, "orders", { state: [1, 2] });
   const paid: boolean | undefined = useVueRoom<Order>(client, () => "orders").value.value?.paid;
   roomStore<Order>(client, "orders").subscribe(({ value: last }) => last?.id);
   statusStore(client).subscribe(({ transport }) => transport === "sse");

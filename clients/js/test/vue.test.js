@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { connectedClient, openPage, settled } from "./support/page.js";
+import { connectedClient, openPage, settled, slowState } from "./support/page.js";
 
 const root = openPage();
 const { createApp, h, nextTick, ref } = await import("vue");
@@ -54,4 +54,18 @@ test("a room that is a ref is followed as it changes", async () => {
   await nextTick();
   assert.deepEqual(shown().slice(2), [true, "offline"]);
   app.unmount();
+});
+
+test("what is published while the state behind a room is loaded waits", async () => {
+  const { client, server } = await connectedClient();
+  const { state, asked, loads } = slowState();
+  const app = mount(client, "orders", { state });
+  await settled();
+  server.say({ room: "orders", offset: 2, data: "a" });
+  await nextTick();
+  assert.deepEqual([asked, shown()[0]], [[{ offset: 1, epoch: "e" }], null]);
+  await loads();
+  assert.equal(shown()[0], "a");
+  app.unmount();
+  client.close();
 });

@@ -39,4 +39,19 @@ export async function connectedClient() {
   return { client, server };
 }
 
+/** A `state` that loads when the test says so, or fails; and from where it was asked for. */
+export function slowState() {
+  const asked = [];
+  const ends = [];
+  const state = (since) => new Promise((resolve, reject) => {
+    asked.push(since);
+    ends.push({ resolve, reject });
+  });
+  const end = async (how, value) => {
+    ends.shift()[how](value);
+    await settled();
+  };
+  return { state, asked, loads: () => end("resolve"), fails: () => end("reject", new Error("no rows")) };
+}
+
 export const settled = () => new Promise((resolve) => setTimeout(resolve, 20));
