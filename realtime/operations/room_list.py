@@ -88,10 +88,9 @@ async def arooms(
     if with_rates and all(room.rate is None for room in index.rooms.values()):
         await asyncio.sleep(FRESH)
         index.expire()  # after a long round it would not be due for long, and no rate be known
-        await index.refresh(LOOK)
+        await index.refresh(LOOK, waits=True)
         while index.is_looking:
-            await index.refresh(LOOK)
-            await asyncio.sleep(0)  # another thread may be at it
+            await index.refresh(LOOK, waits=True)
     chosen = await asyncio.to_thread(
         index.select, prefix=prefix, shard=shard, sort=sort, page=1, size=limit
     )

@@ -155,20 +155,24 @@ class RoomIndex:
     @property
     def is_looking(self) -> bool:
         """Whether a round is under way: it goes on with the next `refresh`."""
-        return self._round is not None
+        return self._round is not None or self._busy.locked()  # one that begins has no round yet
 
     def expire(self) -> None:
         """Have the next `refresh` begin a round, however long the last one took."""
         self._next = float("-inf")
 
-    async def refresh(self, budget: float) -> None:
+    async def refresh(self, budget: float, *, waits: bool = False) -> None:
         """Look at rooms, unless what is known is fresh, for about `budget` seconds.
 
-        If somebody else is at it, wait for as long, until they are done.
+        If somebody else is at it, wait for as long, until they are done or all rooms are known.
+
+        Args:
+            budget: Seconds.
+            waits: Whether to wait until they are done though all rooms are known.
         """
         deadline = self._clock() + budget
         if not self._busy.acquire(blocking=False):
-            while self._busy.locked() and not self.is_whole and self._clock() < deadline:  # noqa: ASYNC110
+            while self._busy.locked() and (waits or not self.is_whole) and self._clock() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # an event is of one loop
             return
         try:
