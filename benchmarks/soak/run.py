@@ -23,6 +23,7 @@ CONNECTS = "connections a second that came and went"
 DELIVERIES = "deliveries to those who stayed"
 
 _BETWEEN = 5.0  # seconds between two readings
+_READINGS = 12  # at least, in a short run: a slope needs three after the warm-up
 _MB = 2**20
 
 
@@ -49,6 +50,7 @@ class Soak:
     ) -> Iterator[Figure]:
         """Yield the figures, having said each reading."""
         readings: list[Reading] = []
+        between = min(_BETWEEN, self.minutes * 60 / _READINGS)
         came = delivered = lost = 0
         with Deployment(
             nodes=1,
@@ -70,7 +72,7 @@ class Soak:
                     delivered += spent.delivered
                     lost += spent.lost
                     if at >= next_at:
-                        next_at = at + _BETWEEN
+                        next_at = at + between
                         readings.append(_reading(at, deployment.worker_pid, redis))
                         said(readings[-1])
         yield from self._figures(readings, came, delivered, lost)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import linear_regression
+
+from realtime.loadtest.slopes import slope_an_hour
 
 WARM_UP = 600.0  # seconds after which nothing may grow any more
 WARM_SHARE = 1 / 3  # of a shorter run
@@ -40,12 +41,12 @@ def settled(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def slope(readings: Sequence[Reading], name: str) -> float:
-    """Return by how much one of the figures grows in an hour, by least squares.
+    """Return by how much one of the figures grows in an hour.
 
     Raises:
-        ValueError: There are fewer than two readings, or all are of one moment.
+        ValueError: There are too few readings.
     """
-    if len(readings) < 2 or readings[0].at == readings[-1].at:
-        raise ValueError("a slope needs readings of two moments")
-    times = [reading.at / 3600 for reading in readings]
-    return linear_regression(times, [getattr(reading, name) for reading in readings]).slope
+    found = slope_an_hour([(reading.at, getattr(reading, name)) for reading in readings])
+    if found is None:
+        raise ValueError(f"{len(readings)} readings are too few for a slope")
+    return found

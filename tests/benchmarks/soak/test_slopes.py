@@ -33,7 +33,7 @@ def test_slopes() -> None:
     assert slope(calm, "descriptors") == 0
     assert settled(readings(6, 0.0))[0].at == 120
     assert settled([]) == []
-    with pytest.raises(ValueError, match="two moments"):
+    with pytest.raises(ValueError, match="too few"):
         slope(readings(0, 0.0), "threads")
 
 
