@@ -9,12 +9,16 @@ from collections.abc import Callable, Collection
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from shardlayer import Backoff
+
 logger = logging.getLogger(__name__)
 
 Position = tuple[int, str]
 """An offset, and the text that Kafka keeps beside it."""
 
 INTERVAL = 1.0  # seconds between two commits: a late one costs reading again, and nothing else
+RETRY_FIRST = 0.05  # seconds until a flush that insists tries again what was refused
+RETRY_MAX = 0.5
 
 
 class Commits:
@@ -57,6 +61,7 @@ class Commits:
                 assignments. Not to be used while it waits for the caller.
         """
         self.hold()
+        pauses = Backoff(RETRY_FIRST, RETRY_MAX)
         try:
             async with asyncio.timeout(grace):
                 while self._commit is not None or self._waiting:
@@ -65,9 +70,10 @@ class Commits:
                     elif not await self._ended(self._commit):
                         if not insist:
                             break
-                        await asyncio.sleep(INTERVAL)
+                        await asyncio.sleep(pauses.failed())
         except TimeoutError:
-            logger.warning("A commit failed, records will be read again: no answer from Kafka.")
+            if self._commit is not None:  # a refusal was told when it came
+                logger.warning("A commit failed, records will be read again: no answer from Kafka.")
 
     def hold(self) -> None:
         """Begin no commit from now on until `release`: it would connect a closed client anew."""
