@@ -351,27 +351,28 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             position = self._consumer.reached(partition)
             if position is None:
                 continue
-            if work.begin is None:
-                work.begin = await self._begin_of(work, position)
-                if work.begin is None or self._work.get(partition) is not work:
+            if work.begin is None and not self._consumer.has_passed_over(partition):
+                work.begin = position
+            if work.end is None and position != work.position:
+                if not await self._may_pass_over(work) or self._work.get(partition) is not work:
                     continue
+                if work.begin is None:
+                    work.begin = -1  # before all: it may have been passed over before this look
             if work.pass_over(position) and work.done is not None:
                 self._commit(work)
 
-    async def _begin_of(self, work: PartitionWork, position: int) -> int | None:
-        """Return where a partition without a record begins; None: that is not to be said yet.
+    async def _may_pass_over(self, work: PartitionWork) -> bool:
+        """Say whether what is nobody's may be committed in a partition without a record yet.
 
-        What was passed over may have been so before anybody looked. Then it begins before all,
-        so that the position is committed; but not before its marks are looked at, as for a record.
+        As for a record, its marks are looked at first. In a log that lost its records they would
+        have the next ones skipped; while they are unknown, only what is committed tells such a log
+        (see `_may_begin`).
         """
-        if not self._consumer.has_passed_over(work.partition):
-            return position
-        if not await self._marks.known(within=0):
-            return None
         log_end = self._consumer.highwater(work.partition)
-        if log_end is not None:
-            await self._marks.settle(work.partition, log_end=log_end)
-        return -1
+        if log_end is None or not await self._marks.known(within=0):
+            return False
+        await self._marks.settle(work.partition, log_end=log_end)
+        return True
 
     async def _may_begin(self, work: PartitionWork, offset: int, log_end: int) -> bool:
         """Say whether a new partition's first records may be published now.

@@ -48,7 +48,7 @@ class PartitionMarks:
         self._layer = layer
         self._outage = outage
         self._asking: asyncio.Task[dict[str, Mark | None]] | None = None
-        self._asked: Mapping[TopicPartition, str] = {}
+        self._asked: dict[TopicPartition, str] = {}
 
     def ask(self, sources: Mapping[TopicPartition, str]) -> None:
         """Begin to ask for the marks of these, and no others; asked until all shards answer.
@@ -102,6 +102,7 @@ class PartitionMarks:
             *(source_of(partition), log_end, last),
         )
         await self._insist(partial(self._layer.forget_marks, sources))
+        self._asked.pop(partition, None)  # the answer is of the marks that were
 
     async def aclose(self) -> None:
         """Stop asking."""

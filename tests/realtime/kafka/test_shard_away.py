@@ -15,12 +15,15 @@ from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
 from realtime.kafka.brokers import Brokers
+from realtime.kafka.publishing.partitions import source_of
 from realtime.kafka.reading.consumer import Consumer
 from realtime.sharded_layer import sharded_layer
-from shardlayer import ShardedChannelLayer, ShardUnavailable
+from shardlayer import Mark, ShardedChannelLayer, ShardUnavailable
+from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.conftest import channel_layers
 from tests.realtime.kafka.numbered import PARTITIONS, PATIENCE, committed
 from tests.realtime.kafka.pools import Pools
+from tests.realtime.kafka.transactions import write
 from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
@@ -262,3 +265,56 @@ async def test_new_topic_waits_for_its_marks(
         second_server.thaw()
         await until(lambda: are_complete(layer, rooms, 10), PATIENCE)
     await assert_once(layer, rooms, 10)
+
+
+@pytest.mark.parametrize("any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True)
+async def test_aborted_transaction_in_a_log_that_lost_its_records(
+    any_kafka: ApacheKafka,
+    brokers: Brokers,
+    topic: str,
+    layer: ShardedChannelLayer,
+    redis_server: EmbeddedValkey,
+    second_server: SecondServer,
+    pools: Pools,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To have passed over it does not show that the log is that of the marks.
+
+    What the group had committed says that it is not; so it stays until the marks are known.
+    """
+    partition = TopicPartition(topic, 0)
+    room, other = "a", next(name for name in "bcdef" if layer.shard_of(name) % 2)
+    assert layer.shard_of(room) % 2 == 0  # on the server that answers
+    arguments = {"group_id": pools.group, "enable_auto_commit": False, **brokers.arguments()}
+    async with Consumer(max_unpacked=1, **arguments) as before:
+        before.assign([partition])
+        await before.commit({partition: 1_000})
+        source = source_of(partition, (await before.topic_ids([topic]))[topic])
+    await layer.publish_marked([(room, b"0", Mark(source, 999)), (other, b"0", Mark(source, 998))])
+    second_server.freeze()
+    positions: list[int | None] = []
+    reached = Consumer.reached
+
+    def reached_after_its_reset(self: Consumer, asked: TopicPartition) -> int | None:
+        found = reached(self, asked)
+        if asked != partition or found in (
+            None,
+            1_000,
+        ):  # before Kafka has said that this is too far
+            return None
+        positions.append(found)
+        return found
+
+    monkeypatch.setattr(Consumer, "reached", reached_after_its_reset)
+    async with pools.running() as pool:
+        await until(lambda: 0 in positions, PATIENCE)
+        await write(brokers, topic, b"1", b"2", abort=True)
+        await until(lambda: positions.count(3) >= 3, PATIENCE)
+        await write(brokers, topic, b"3")
+        await until(lambda: pool.paused() or positions[-1] != 3, PATIENCE)
+        second_server.thaw()
+        await until(lambda: _has(layer, room, 0, 3), PATIENCE)
+
+
+async def _has(layer: ShardedChannelLayer, room: str, *expected: int) -> bool:
+    return await numbers(layer, room) == list(expected)

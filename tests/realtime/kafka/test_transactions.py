@@ -14,6 +14,7 @@ from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.numbered import PATIENCE, committed
 from tests.realtime.kafka.pools import Pools
+from tests.realtime.kafka.transactions import write
 from tests.waiting import until
 
 pytestmark = [pytest.mark.kafka, *APACHE]
@@ -23,24 +24,6 @@ pytestmark = [pytest.mark.kafka, *APACHE]
 def any_kafka(apache_kafka: ApacheKafka) -> ApacheKafka:
     """A real one."""
     return apache_kafka
-
-
-class Aborted(Exception):
-    """Ends a transaction."""
-
-
-async def write(brokers: Brokers, topic: str, *values: bytes, abort: bool = False) -> None:
-    """Write a transaction to partition 0."""
-    arguments = brokers.arguments()
-    async with AIOKafkaProducer(**arguments, transactional_id=f"t-{uuid4().hex}") as producer:
-        try:
-            async with producer.transaction():
-                for value in values:
-                    await producer.send_and_wait(topic, value, key=b"a", partition=0)
-                if abort:
-                    raise Aborted
-        except Aborted:
-            pass
 
 
 async def has(layer: ShardedChannelLayer, *expected: bytes) -> bool:
