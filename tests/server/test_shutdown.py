@@ -257,6 +257,22 @@ def test_second_signal_ends_at_once(start: Start, second: signal.Signals) -> Non
         assert ends(server) == -second
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_first_signal_disturbs_no_end(
+    start: Start, diary: Callable[[], list[str]], tmp_path: Path, number: signal.Signals
+) -> None:
+    """A worker that was told to drain has ended in order, also if a supervisor is that late."""
+    released = tmp_path / "released"
+    with start(LAST=str(released)) as server:
+        server.get("/drain")
+        wait_until(lambda: "last" in diary())
+        server.process.send_signal(number)
+        released.touch()
+        assert ends(server) == 0
+        assert server.errors() == []
+    assert diary() == ["startup", "shutdown", "last"]
+
+
 def test_interrupt_does_not_spread(start: Start) -> None:
     """Ctrl-C sends all away at once: somebody sits there and waits."""
     options = ("--drain-seconds", "60", "--shutdown-timeout", "0")
