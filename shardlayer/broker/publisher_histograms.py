@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, fields
 
 from shardlayer.core.histogram import Histogram, doubling
 
-CALL_SECONDS = doubling(0.0001, 10)  # 0.1 ms to 51.2 ms
+CALL_SECONDS = doubling(0.0001, 16)  # 0.1 ms to 3.3 s
 PUBLISH_SECONDS = doubling(0.0005, 14)  # 0.5 ms to 4.1 s
-BATCH_ITEMS = doubling(1, 10)  # 1 to 512
+BATCH_ITEMS = doubling(1, 14)  # 1 to 8,192
 FANOUT = (*range(11),)  # 0 to 10
 
 
