@@ -6,6 +6,7 @@
 | realtime.E002 | a value in REALTIME has the wrong form |
 | realtime.E003 | a dotted path in REALTIME can't be imported |
 | realtime.E004 | CHANNEL_LAYERS has no layer for the rooms |
+| realtime.E005 | what a dotted path in REALTIME names is no function |
 
 shardlayer looks at what CHANNEL_LAYERS says (`shardlayer.layer.layer_checks`), which is registered
 with the layer.
@@ -81,11 +82,19 @@ def _dead_paths(values: Mapping[str, Any]) -> Iterator[Error]:
         path = values.get(key)
         if path is None:
             continue
+        hint = "Name a function by its module and name, as 'package.module.function'."
         try:
-            import_string(path)
-        except ImportError as error:
+            function = import_string(path)
+        except Exception as error:  # whatever importing the project's module raises
             yield Error(
-                f"REALTIME[{key!r}] can't be imported: {error}",
-                hint="Name a function by its module and name, as 'package.module.function'.",
+                f"REALTIME[{key!r}] can't be imported: {type(error).__name__}: {error}",
+                hint=hint,
                 id="realtime.E003",
+            )
+            continue
+        if not callable(function):
+            yield Error(
+                f"REALTIME[{key!r}] can't be {path!r}, which is no function.",
+                hint=hint,
+                id="realtime.E005",
             )

@@ -24,7 +24,7 @@ from realtime.access.jwt_tokens import JwtReader
 from realtime.conf import Conf, conf, problems
 from shardlayer import MissingExtra
 
-SHORTEST_SECRET = 32  # bytes, of HS256 (RFC 7518, 3.2)
+_SHORTEST_SECRET = 32  # bytes, of HS256 (RFC 7518, 3.2)
 
 
 @register
@@ -77,18 +77,23 @@ def _problems(settings: Conf) -> Iterator[CheckMessage]:
         yield Error(f"REALTIME['JWT_ALGORITHM'] is {algorithm}: {error}.", id="realtime.E010")
         return
     for number, key in enumerate(settings.jwt_keys, start=1):
+        hint = "RS256 and ES256 take public keys in PEM."
         try:
             reader.prepared(key)
             reason = ""
         except Exception as error:  # its text may show the key
             reason = type(error).__name__
-        if algorithm == "HS256" and len(key.encode()) < SHORTEST_SECRET:
-            reason = f"a secret of HS256 has {SHORTEST_SECRET} bytes at least"
+        if algorithm == "HS256" and len(key.encode()) < _SHORTEST_SECRET:
+            reason = (
+                f"a secret of HS256 has {_SHORTEST_SECRET} bytes at least, or it can be guessed "
+                "from one token"
+            )
+            hint = "Have the issuer use a longer secret, or RS256 or ES256."
         if reason:
             yield Error(
                 f"REALTIME['JWT_KEYS'] has a key, number {number}, that is not valid for "
                 f"{algorithm}: {reason}.",
-                hint="RS256 and ES256 take public keys in PEM.",
+                hint=hint,
                 id="realtime.E011",
             )
     field = settings.jwt_user_field

@@ -1,4 +1,7 @@
-"""Whether Kafka answers, has what the pool reads, and whether its records can be read."""
+"""Whether Kafka answers, has what the pool reads, and whether its records can be read.
+
+A system check looks at KAFKA_ROUTE (`realtime/checks.py`).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.utils.module_loading import import_string
 
 from realtime.checkup.finding import CheckRequest, Finding, fault, ok, warning
-from realtime.conf import conf
 from realtime.operations.kafka_look import KAFKA_FACTOR, look_at_kafka
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 def check_kafka(asked: CheckRequest) -> Iterator[Finding]:
     """Yield what keeps a pool from reading; nothing where the project does not use Kafka."""
-    configured = conf()
     if not any(key.startswith("KAFKA_") for key in getattr(settings, "REALTIME", {})):
         yield ok("Not used: REALTIME has no KAFKA_BOOTSTRAP_SERVERS.")
         return
@@ -30,7 +30,6 @@ def check_kafka(asked: CheckRequest) -> Iterator[Finding]:
             "pip install 'shardlayer[kafka]', or remove the KAFKA_ settings.",
         )
         return
-    yield from _routing(configured.kafka_route)
     yield from _codecs()
     look = asyncio.run(look_at_kafka(within=KAFKA_FACTOR * asked.timeout))
     if look.group is None:
@@ -40,16 +39,6 @@ def check_kafka(asked: CheckRequest) -> Iterator[Finding]:
         )
         return
     yield from _group(look.group)
-
-
-def _routing(path: str) -> Iterator[Finding]:
-    try:
-        route = import_string(path)
-    except Exception as error:  # its module is the project's, and may raise anything
-        yield fault(f"KAFKA_ROUTE {path} can't be imported: {error}", "Correct its dotted path.")
-        return
-    if not callable(route):
-        yield fault(f"KAFKA_ROUTE {path} is no function.", "Name a function of a record.")
 
 
 def _codecs() -> Iterator[Finding]:

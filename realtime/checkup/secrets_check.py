@@ -1,4 +1,7 @@
-"""Whether what is to be secret is: it is never shown, only how long it is."""
+"""Whether what is to be secret is: it is never shown, only how long it is.
+
+Keys of JWTs are looked at by a system check (`realtime/access/jwt_checks.py`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from ipaddress import ip_address
 
 from django.conf import settings
 
-from realtime.access.jwt_checks import SHORTEST_SECRET
 from realtime.checkup.finding import CheckRequest, Finding, fault, ok, warning
 from realtime.checkup.our_layers import our_servers
 from realtime.conf import conf
@@ -23,11 +25,11 @@ _NEW_KEY = (
 
 def check_secrets(asked: CheckRequest) -> Iterator[Finding]:
     """Yield what strangers could guess or read on the way."""
-    found = [*_of_django(), *_of_jwt(), *_of_redis(), *_of_kafka()]
+    found = [*_of_django(), *_of_redis(), *_of_kafka()]
     yield from found
     if not found:
-        words = "fit for development" if settings.DEBUG else "long enough"
-        yield ok(f"SECRET_KEY and the keys in REALTIME are {words}; passwords stay on safe ways.")
+        words = "fits development" if settings.DEBUG else "is long enough"
+        yield ok(f"SECRET_KEY {words}; passwords stay on safe ways.")
 
 
 def _of_django() -> Iterator[Finding]:
@@ -39,19 +41,6 @@ def _of_django() -> Iterator[Finding]:
             "Strangers may guess SECRET_KEY, which signs sessions, tokens and orders to workers: "
             f"it is shorter than {SHORTEST_KEY} characters, or the one of startproject.",
             _NEW_KEY,
-        )
-
-
-def _of_jwt() -> Iterator[Finding]:
-    configured = conf()
-    if configured.jwt_algorithm != "HS256":
-        return
-    short = [key for key in configured.jwt_keys if len(key.encode()) < SHORTEST_SECRET]
-    if short:
-        yield fault(
-            f"{len(short)} of the JWT_KEYS are shorter than {SHORTEST_SECRET} bytes, so that they "
-            "can be guessed from one token.",
-            "Have the issuer use a longer secret, or RS256 or ES256.",
         )
 
 

@@ -52,6 +52,8 @@ def test_good_settings_are_not_found_fault_with(settings: Settings) -> None:
             "realtime.E003",
             "KAFKA_ROUTE",
         ),
+        ({"KAFKA_ROUTE": "tests.realtime.access.bad_rules.may"}, "realtime.E003", "ValueError"),
+        ({"KAFKA_ROUTE": f"{__name__}.__doc__"}, "realtime.E005", "no function"),
     ],
 )
 def test_realtime_errors(settings: Settings, values: Any, id: str, words: str) -> None:

@@ -16,6 +16,8 @@ from realtime.checkup.finding import CheckRequest, Finding, Level
 from realtime.checkup.kafka_check import check_kafka
 from realtime.checkup.layer_check import check_layer
 from realtime.checkup.redis_check import check_redis, judged
+from realtime.checkup.secrets_check import check_secrets
+from realtime.checkup.settings_check import check_settings
 from realtime.models import OutboxEntry
 from shardlayer import ServerReport, ServerSurvey
 from tests.realtime.conftest import channel_layers
@@ -174,14 +176,27 @@ def test_kafka(settings: Settings, kafka_broker: EmbeddedTansu, kafka_topic: str
 
 
 def test_dead_kafka(settings: Settings) -> None:
-    """It says where it was looked for, and which function can't be imported."""
+    """It says where it was looked for."""
+    settings.REALTIME = {"KAFKA_BOOTSTRAP_SERVERS": [f"127.0.0.1:{free_port()}"]}
+    assert "Kafka at 127.0.0.1" in texts(list(check_kafka(ASKED)), Level.FAULT)
+
+
+def test_a_mistake_is_told_once(settings: Settings) -> None:
+    """What a system check finds is found by no other look."""
+    settings.DEBUG = True
     settings.REALTIME = {
+        "JWT_ALGORITHM": "HS256",
+        "JWT_KEYS": ["x" * 32, "short"],
         "KAFKA_BOOTSTRAP_SERVERS": [f"127.0.0.1:{free_port()}"],
         "KAFKA_ROUTE": "nowhere.route",
     }
-    faults = texts(list(check_kafka(ASKED)), Level.FAULT)
-    assert "Kafka at 127.0.0.1" in faults
-    assert "nowhere.route can't be imported" in faults
+    looks = (check_settings, check_secrets, check_kafka)
+    faults = texts([each for look in looks for each in look(ASKED)], Level.FAULT).splitlines()
+    [key] = [each for each in faults if "JWT_KEYS" in each]
+    assert "number 2" in key
+    assert "guessed" in key
+    [route] = [each for each in faults if "nowhere" in each]
+    assert "KAFKA_ROUTE" in route
 
 
 @pytest.mark.django_db
