@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "clients" / "js"
 NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
+@pytest.hookimpl(tryfirst=True)  # before each file gets a group of its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark all tests of this folder: one process of pytest-xdist installs and runs them."""
     for item in items:
