@@ -66,8 +66,8 @@ def _problems(settings: Conf) -> Iterator[CheckMessage]:
     algorithm, url = settings.jwt_algorithm, settings.jwt_jwks_url
     if bool(settings.jwt_keys) == bool(url) or (algorithm == "HS256" and url):
         yield Error(
-            f"REALTIME['JWT_ALGORITHM'] is {algorithm}, which takes its keys from one place.",
-            hint="Set JWT_KEYS, or JWT_JWKS_URL; HS256 takes secrets, which are in JWT_KEYS.",
+            f"REALTIME['JWT_ALGORITHM'] is {algorithm}, which needs keys from exactly one setting.",
+            hint="Set JWT_KEYS for HS256; for RS256 and ES256 either JWT_KEYS or JWT_JWKS_URL.",
             id="realtime.E009",
         )
         return
@@ -85,10 +85,10 @@ def _problems(settings: Conf) -> Iterator[CheckMessage]:
             reason = type(error).__name__
         if algorithm == "HS256" and len(key.encode()) < _SHORTEST_SECRET:
             reason = (
-                f"a secret of HS256 has {_SHORTEST_SECRET} bytes at least, or it can be guessed "
+                f"a secret for HS256 needs at least {_SHORTEST_SECRET} bytes, or it can be guessed "
                 "from one token"
             )
-            hint = "Have the issuer use a longer secret, or RS256 or ES256."
+            hint = "Let the issuer use a longer secret, or RS256 or ES256."
         if reason:
             yield Error(
                 f"REALTIME['JWT_KEYS'] has a key, number {number}, that is not valid for "
@@ -102,7 +102,7 @@ def _problems(settings: Conf) -> Iterator[CheckMessage]:
             get_user_model()._meta.get_field(field)
         except FieldDoesNotExist as error:
             yield Error(
-                f"REALTIME['JWT_USER_FIELD'] is no field of users: {error}",
+                f"REALTIME['JWT_USER_FIELD'] is not a field of the user model: {error}",
                 hint="Name a field that is unique, such as 'email'.",
                 id="realtime.E012",
             )

@@ -74,7 +74,7 @@ def check_open_rooms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
             Warning(
                 f"Anyone may subscribe to rooms, or see who is there, without signing in: "
                 f"{', '.join(dict.fromkeys(reading))} in REALTIME['ROOMS'].",
-                hint="If that is meant, silence it: SILENCED_SYSTEM_CHECKS = ['realtime.W002'].",
+                hint="If you want that, silence it: SILENCED_SYSTEM_CHECKS = ['realtime.W002'].",
                 id="realtime.W002",
             )
         )
@@ -180,9 +180,10 @@ def _check_events() -> Iterator[Warning]:
     for room in room_settings():
         if room.presence_events and not _is_as_open(room.presence, room.subscribe):
             yield Warning(
-                f"REALTIME['ROOMS'][{room.glob!r}] tells all members who comes and goes, and they "
-                f"are {room.subscribe!r}; who may ask is {room.presence!r}.",
-                hint="Set 'presence' to the rule of 'subscribe', or leave 'presence_events' out; "
+                f"REALTIME['ROOMS'][{room.glob!r}]: 'presence_events' tells all members who comes "
+                f"and goes. Members need only 'subscribe': {room.subscribe!r}, but who asks needs "
+                f"'presence': {room.presence!r}.",
+                hint="Give 'presence' the rule of 'subscribe', or leave 'presence_events' out; "
                 "or silence it: SILENCED_SYSTEM_CHECKS = ['realtime.W005'].",
                 id="realtime.W005",
             )
@@ -201,8 +202,7 @@ def _check_age() -> Iterator[Warning]:
     if conf().authorize:
         yield Warning(
             AUTHORIZE_IS_OLD,
-            hint=f"To begin with: 'ROOMS': {_as_rooms()!r}, of functions that take (user, room, "
-            f"claims).",
+            hint=f"Begin with 'ROOMS': {_as_rooms()!r}. These functions take (user, room, claims).",
             id="realtime.W001",
         )
 

@@ -40,12 +40,12 @@ def check_database(asked: CheckRequest) -> Iterator[Finding]:
     if put_aside:
         yield warning(
             f"{put_aside:,} entries of the outbox could not be published and were put aside.",
-            "See them in the admin; python manage.py runoutbox --retry-failed has them go again.",
+            "See them in the admin. python manage.py runoutbox --retry-failed tries them again.",
         )
     if waiting:
         yield warning(
             f"{waiting:,} entries of the outbox wait to be published.",
-            "Look again: if there are no fewer, start python manage.py runoutbox.",
+            "Check again: if the number does not fall, start python manage.py runoutbox.",
         )
     if not waiting and not put_aside:
         yield ok(

@@ -26,7 +26,7 @@ def check_kafka(asked: CheckRequest) -> Iterator[Finding]:
         return
     if find_spec("aiokafka") is None:
         yield fault(
-            "REALTIME names Kafka, and aiokafka is not installed.",
+            "REALTIME has settings for Kafka, but aiokafka is not installed.",
             "pip install 'shardlayer[kafka]', or remove the KAFKA_ settings.",
         )
         return
@@ -69,8 +69,8 @@ def _group(group: GroupLook) -> Iterator[Finding]:
         )
     elif unread:
         yield warning(
-            f"{len(unread)} of {what} are read by nobody; {group.lag:,} records wait.",
-            "Wait until the group has settled; see manage.py realtime kafka --brokers.",
+            f"Nobody reads {len(unread)} of {what}; {group.lag:,} records wait.",
+            "Wait until Kafka has assigned them; see manage.py realtime kafka --brokers.",
         )
     elif paused:
         yield warning(
@@ -80,5 +80,5 @@ def _group(group: GroupLook) -> Iterator[Finding]:
     elif not group.missing:
         yield ok(
             f"Kafka answers; {len(group.members)} consumers in {group.group!r} read {what}; "
-            f"{group.lag:,} records wait; all codecs."
+            f"{group.lag:,} records wait; all compression codecs are installed."
         )

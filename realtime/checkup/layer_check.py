@@ -25,7 +25,7 @@ def check_layer(asked: CheckRequest) -> Iterator[Finding]:
         )
         return
     except Exception:  # whatever a BACKEND's import raises
-        yield fault("The layer can't be made.", "Mend what is said of settings first.")
+        yield fault("The layer can't be made.", "Fix what the check 'settings' reports first.")
         return
     yield from asyncio.run(_through(layer, asked))
 
@@ -38,7 +38,7 @@ async def _through(layer: ShardedChannelLayer, asked: CheckRequest) -> list[Find
             return [
                 fault(
                     "No message was sent through the layer: not all of its servers answer.",
-                    "Mend what is said of redis first.",
+                    "Fix what the check 'redis' reports first.",
                 )
             ]
         async with asyncio.timeout(asked.timeout * len(answers) * 3):
@@ -47,7 +47,7 @@ async def _through(layer: ShardedChannelLayer, asked: CheckRequest) -> list[Find
         return [
             fault(
                 "A message that was sent through the layer did not come back.",
-                "The user in 'hosts' must be allowed SPUBLISH and SSUBSCRIBE, and their channels.",
+                "Allow the user in 'hosts' SPUBLISH and SSUBSCRIBE on the layer's channels.",
             )
         ]
     except ShardLayerError as error:

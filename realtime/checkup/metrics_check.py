@@ -20,8 +20,8 @@ def check_metrics(asked: CheckRequest) -> Iterator[Finding]:
     if find_spec("prometheus_client") is None:
         if configured:
             yield warning(
-                "METRICS_DIRECTORY is set, and prometheus_client is not installed: /metrics "
-                "answers with nothing.",
+                "METRICS_DIRECTORY is set, but prometheus_client is not installed: /metrics "
+                "has no figures.",
                 "pip install 'shardlayer[metrics]'",
             )
         else:
@@ -29,8 +29,8 @@ def check_metrics(asked: CheckRequest) -> Iterator[Finding]:
         return
     if not configured:
         yield ok(
-            "METRICS_DIRECTORY is not set: /metrics shows the process that answers. Set it where "
-            "a machine has several."
+            "METRICS_DIRECTORY is not set: /metrics shows only the process that answers. Set it "
+            "if this machine runs several."
         )
         return
     yield _directory(Path(configured))
@@ -55,6 +55,6 @@ def _directory(directory: Path) -> Finding:
     if found.f_bavail * found.f_frsize < LEAST_ROOM:
         return warning(
             f"METRICS_DIRECTORY: less than {LEAST_ROOM // 2**20} MiB are free at {place}.",
-            "Make room there; figures of Django are not shared when it is full.",
+            "Free some space there. While it is full, figures of Django are not shared.",
         )
     return ok(f"All processes of this machine share their figures in {directory}.")

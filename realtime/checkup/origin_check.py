@@ -38,7 +38,7 @@ def check_origin(asked: CheckRequest) -> Iterator[Finding]:
         if not is_allowed(_example(origin).encode())
     ]
     for origin in refused:
-        yield warning(f"Pages of {origin} may post forms, and may not connect.", _ADD)
+        yield warning(f"Pages of {origin} may post forms, but may not connect.", _ADD)
     if not refused and "*" not in hosts:
         pages = [*(hosts or ["localhost"]), *conf().origins]
         yield ok(f"Pages of {', '.join(pages)} may connect, and no others.")
@@ -48,8 +48,8 @@ def _asked_for(origin: str) -> Finding:
     text = origin.rstrip("/")
     if site_origin(text) is None:
         return fault(
-            f"{origin!r} is no origin.",
-            "One is scheme://host or scheme://host:port, such as https://shop.example.",
+            f"{origin!r} is not an origin.",
+            "Write it as scheme://host or scheme://host:port, such as https://shop.example.",
         )
     if is_allowed(text.encode()):
         return ok(f"Pages of {text} may connect.")

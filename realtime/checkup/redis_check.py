@@ -84,9 +84,9 @@ def _unfit(found: ServerSurvey, *, is_cluster: bool) -> Iterator[Finding]:
             "Use Redis 7.0 or Valkey 7.2, or later.",
         )
     if report.is_cluster != is_cluster:
-        is_one = "a node" if report.is_cluster else "no node"
+        is_one = "a node" if report.is_cluster else "not a node"
         yield fault(
-            f"{where} is {is_one} of a Redis Cluster, and CHANNEL_LAYERS has 'cluster': "
+            f"{where} is {is_one} of a Redis Cluster, but CHANNEL_LAYERS has 'cluster': "
             f"{is_cluster}.",
             f"Set 'cluster': {report.is_cluster} in CONFIG.",
         )
@@ -94,7 +94,7 @@ def _unfit(found: ServerSurvey, *, is_cluster: bool) -> Iterator[Finding]:
         yield fault(
             f"{where}: the state of its Cluster is {found.cluster_state!r}: some slots have no "
             "server.",
-            "See redis-cli --cluster check; start the nodes that are missing.",
+            "Run redis-cli --cluster check, and start the nodes that are missing.",
         )
     if found.is_replica and not is_cluster:
         yield fault(
@@ -103,7 +103,7 @@ def _unfit(found: ServerSurvey, *, is_cluster: bool) -> Iterator[Finding]:
         )
     if found.script_error:
         yield fault(
-            f"{where} runs no scripts: {found.script_error}",
+            f"{where} does not run scripts: {found.script_error}",
             "Allow EVAL, EVALSHA and SCRIPT LOAD in the ACL of the user in 'hosts'.",
         )
 
@@ -114,18 +114,19 @@ def _forgetful(found: ServerSurvey) -> Iterator[Finding]:
     if report.evicts:
         yield warning(
             f"{where} has maxmemory-policy {report.maxmemory_policy}: when its memory is full it "
-            "deletes rooms, and clients lose messages unseen.",
+            "deletes rooms, and clients lose messages without notice.",
             "Set 'maxmemory-policy noeviction' in its configuration.",
         )
     if found.disk_error:
         yield fault(
-            f"{where} failed last at {found.disk_error}: what it has is lost when it restarts.",
+            f"{where} failed at {found.disk_error} the last time: what is only in its memory is "
+            "lost when it restarts.",
             "Look at its log, and at the space on its disk.",
         )
     if found.keeps_nothing:
         yield warning(
             f"{where} keeps nothing on its disk: when it restarts, histories and queues are gone.",
-            "Set 'appendonly yes' in its configuration, unless that is meant.",
+            "Set 'appendonly yes' in its configuration, unless you want it so.",
         )
 
 
@@ -142,7 +143,7 @@ def _tight(found: ServerSurvey) -> Iterator[Finding]:
         yield grade(
             f"{where} uses {size(found.used_memory)} of {size(report.maxmemory)}; a full server "
             "refuses publications.",
-            "Raise 'maxmemory', add a server, or have rooms remember less (ROOMS, 'history').",
+            "Raise 'maxmemory', add a server, or give rooms shorter histories (ROOMS, 'history').",
         )
     if found.max_clients and found.clients > NEARLY_FULL * found.max_clients:
         yield warning(
@@ -153,14 +154,15 @@ def _tight(found: ServerSurvey) -> Iterator[Finding]:
         way = "ahead of" if found.clock_ahead > 0 else "behind"
         yield warning(
             f"{where}: its clock is {abs(found.clock_ahead):.1f} s {way} that of this machine.",
-            "Have both follow an NTP server: ages and expiries are wrong by as much.",
+            "Let both follow an NTP server. Until then, ages and expiry times are wrong by as much.",
         )
     if found.seconds > SLOW:
         yield warning(
-            f"{where} takes {milliseconds(found.seconds)} to answer, as each publication will.",
+            f"{where} takes {milliseconds(found.seconds)} to answer, so each publication takes as "
+            "long at least.",
             "Move it nearer; see redis-cli --latency and SLOWLOG GET.",
         )
 
 
 def _snapshots(found: ServerSurvey) -> str:
-    return "snapshots" if found.saves else "it does not say what it keeps"
+    return "snapshots" if found.saves else "it does not say whether it writes to its disk"

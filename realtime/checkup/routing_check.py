@@ -20,8 +20,8 @@ from realtime.consumers import PROBE
 from realtime.routing import WEBSOCKET_PATH
 
 _ROUTES = (
-    '"websocket": websocket_application of realtime.routing, in Channels\' ProtocolTypeRouter of '
-    "asgi.py; see docs/integrate.md."
+    "In asgi.py, give Channels' ProtocolTypeRouter the entry \"websocket\": "
+    "websocket_application, from realtime.routing; see docs/integrate.md."
 )
 _PLACE = ("127.0.0.1", 80)
 
@@ -37,7 +37,7 @@ def check_routing(asked: CheckRequest) -> Iterator[Finding]:
         )
         yield fault(
             f"The ASGI application {path} can't be imported: {error}.{named}",
-            "Set ASGI_APPLICATION to its dotted path, and mend what its module raises.",
+            "Set ASGI_APPLICATION to its dotted path, and fix what its module raises.",
         )
         return
     yield from asyncio.run(_look(application, path))
@@ -63,18 +63,17 @@ async def _look(application: Any, path: str) -> list[Finding]:
         ]
     if consumer is None:
         found.append(
-            fault(
-                f"{path} leads no WebSocket for /{WEBSOCKET_PATH} to the rooms.", f"Add {_ROUTES}"
-            )
+            fault(f"{path} does not lead a WebSocket for /{WEBSOCKET_PATH} to the rooms.", _ROUTES)
         )
     serves = [f"/{WEBSOCKET_PATH} ({consumer.__name__})"] if consumer else []
     routes = getattr(application, "application_mapping", None)
     if isinstance(routes, Mapping) and "lifespan" not in routes:
         found.append(
             warning(
-                f"{path} takes no lifespan: workers do not report, and the first client of each "
-                "waits for Redis.",
-                'Add "lifespan": lifespan of realtime.lifespan to the ProtocolTypeRouter.',
+                f"{path} does not handle lifespan: workers do not report, and the first client "
+                "of each worker waits for Redis.",
+                'Give the ProtocolTypeRouter the entry "lifespan": lifespan, from '
+                "realtime.lifespan.",
             )
         )
     serves += await _served_over_http(application)

@@ -65,12 +65,12 @@ def _run(run: Run, check: Check, asked: CheckRequest) -> None:
         for finding in check(asked):
             run.findings.append(finding)
     except ImproperlyConfigured as error:
-        run.findings.append(fault(f"Not looked at: {error}", "Correct the settings first."))
+        run.findings.append(fault(f"Not checked: {error}", "Correct the settings first."))
     except BaseException as error:
         run.findings.append(
             fault(
                 f"The check itself failed: {type(error).__name__}: {error}",
-                "It looks at what the settings name: mend that first. Else report it.",
+                "Check what the settings name. If that is right, report it as a bug.",
             )
         )
     finally:

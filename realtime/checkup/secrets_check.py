@@ -18,7 +18,7 @@ from shardlayer import Host
 SHORTEST_KEY = 50  # characters, as Django's own security.W009
 _MADE_BY_DJANGO = "django-insecure-"
 _NEW_KEY = (
-    "Make one by: python -c 'from django.core.management.utils import get_random_secret_key; "
+    "Make a new one: python -c 'from django.core.management.utils import get_random_secret_key; "
     "print(get_random_secret_key())', and keep it out of the repository."
 )
 
@@ -29,7 +29,10 @@ def check_secrets(asked: CheckRequest) -> Iterator[Finding]:
     yield from found
     if not found:
         words = "fits development" if settings.DEBUG else "is long enough"
-        yield ok(f"SECRET_KEY {words}; passwords stay on safe ways.")
+        yield ok(
+            f"SECRET_KEY {words}; Redis on other machines needs a login, and no login to Kafka "
+            "goes unencrypted."
+        )
 
 
 def _of_django() -> Iterator[Finding]:
@@ -39,7 +42,7 @@ def _of_django() -> Iterator[Finding]:
     if key.startswith(_MADE_BY_DJANGO) or len(key) < SHORTEST_KEY:
         yield fault(
             "Strangers may guess SECRET_KEY, which signs sessions, tokens and orders to workers: "
-            f"it is shorter than {SHORTEST_KEY} characters, or the one of startproject.",
+            f"it is shorter than {SHORTEST_KEY} characters, or startproject made it.",
             _NEW_KEY,
         )
 
@@ -48,8 +51,8 @@ def _of_redis() -> Iterator[Finding]:
     for host, _ in our_servers():
         if not is_near(host) and not _is_locked(host):
             yield warning(
-                f"{host.address} is reached without a password: who reaches it reads and "
-                "publishes everything.",
+                f"{host.address} is reached without a password: whoever reaches it can read and "
+                "publish everything.",
                 "Set 'requirepass' or an ACL there and the password in 'hosts'; use rediss:// "
                 "where others share the network.",
             )

@@ -31,7 +31,7 @@ def check_settings(asked: CheckRequest) -> Iterator[Finding]:
     if not found:
         debug = ", DEBUG is on" if settings.DEBUG else ""
         yield ok(
-            f"CHANNEL_LAYERS and REALTIME can be used; shardlayer {__version__}, "
+            f"CHANNEL_LAYERS and REALTIME are valid; shardlayer {__version__}, "
             f"Django {django.__version__}{debug}."
         )
 

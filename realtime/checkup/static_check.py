@@ -42,7 +42,7 @@ def _not_found() -> Iterator[Finding]:
     if finders.find(CLIENT) is None:
         yield fault(
             f"{CLIENT} is not found among the static files.",
-            "STATICFILES_FINDERS needs AppDirectoriesFinder, and 'realtime' is to be in "
+            "Put AppDirectoriesFinder into STATICFILES_FINDERS, and 'realtime' into "
             "INSTALLED_APPS.",
         )
 
@@ -61,13 +61,13 @@ def _not_collected() -> Iterator[Finding]:
         return
     if name != CLIENT:  # its content decides its name, so it can't be an old one unseen
         if not staticfiles_storage.exists(name):
-            yield fault(f"The manifest names {name}, and there is no such file.", _COLLECT)
+            yield fault(f"The manifest names {name}, but there is no such file.", _COLLECT)
         return
     root = getattr(settings, "STATIC_ROOT", None)
     if not root:
         yield warning(
             "STATIC_ROOT is not set, so there is no place to collect static files in.",
-            f"Set it, run {_COLLECT}, and have a server serve it at {settings.STATIC_URL}.",
+            f"Set it, run {_COLLECT}, and let a server serve it at {settings.STATIC_URL}.",
         )
         return
     collected = Path(root) / CLIENT

@@ -13,7 +13,7 @@ def count(text: str) -> int:
     """Return a whole number above 0."""
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+        raise argparse.ArgumentTypeError("must be at least 1")
     return number
 
 

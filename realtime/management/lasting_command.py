@@ -64,7 +64,7 @@ class LastingCommand(BaseCommand):
             hint = f" {message.hint}" if message.hint else ""
             logger.log(message.level, "%s%s (%s)", message.msg, hint, message.id)
         if any(message.is_serious() for message in found):
-            raise SystemCheckError("The system checks found what is wrong.")
+            raise SystemCheckError("The system checks found errors.")
 
 
 def logs_json() -> bool:

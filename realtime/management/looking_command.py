@@ -26,7 +26,7 @@ def seconds(text: str) -> float:
     """Return an interval of `--watch`."""
     number = float(text)
     if not number >= MIN_WATCH_INTERVAL:
-        raise argparse.ArgumentTypeError(f"at least {MIN_WATCH_INTERVAL:g} seconds")
+        raise argparse.ArgumentTypeError(f"must be at least {MIN_WATCH_INTERVAL:g} seconds")
     return number
 
 

@@ -15,7 +15,7 @@ def add_user(parser: CommandParser, *, optional: bool = False) -> None:
         "--key",
         action="store_true",
         dest="is_key",
-        help="USER is the primary key, which is not looked up: for a user who is gone.",
+        help="USER is a primary key. It is not looked up, so this works for a deleted user, too.",
     )
 
 

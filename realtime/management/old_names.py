@@ -11,12 +11,12 @@ def old_name(command: type[BaseCommand], name: str) -> type[BaseCommand]:
     """Return a command that does the same, and says on standard error how it is called now."""
 
     class Renamed(command):  # type: ignore[valid-type, misc]
-        help = f"{command.help} (Now: manage.py realtime {name}.)"
+        help = f"{command.help} (Deprecated: use manage.py realtime {name}.)"
 
         def handle(self, *args: Any, **options: Any) -> Any:
             self.stderr.write(
                 self.style.WARNING(
-                    f"manage.py {name} is deprecated: it is manage.py realtime {name} now."
+                    f"manage.py {name} is deprecated: use manage.py realtime {name}."
                 )
             )
             return super().handle(*args, **options)

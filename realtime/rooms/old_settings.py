@@ -8,8 +8,8 @@ from typing import Any, Final
 from realtime.rooms.room_settings import AUTHORIZE, RoomSettings
 
 AUTHORIZE_IS_OLD: Final = (
-    "REALTIME['AUTHORIZE'] and ['CLIENT_PUBLISH'] are replaced by REALTIME['ROOMS'], and go with "
-    "version 0.2: docs/access.md says how to write them."
+    "REALTIME['AUTHORIZE'] and ['CLIENT_PUBLISH'] are replaced by REALTIME['ROOMS'], and will be "
+    "removed in version 0.2. docs/access.md says what to write instead."
 )
 
 
@@ -37,6 +37,6 @@ def old_setting_problems(values: Mapping[Any, Any]) -> Iterator[tuple[str, str]]
         yield (
             "CLIENT_PUBLISH",
             f"REALTIME['CLIENT_PUBLISH'] is replaced by REALTIME['ROOMS']. Write, with the rules "
-            f"that you want: 'ROOMS': {rules | {'*': {'subscribe': 'signed_in'}}}. What everybody "
-            f"may, signed in or not, is 'anyone'.",
+            f"that you want: 'ROOMS': {rules | {'*': {'subscribe': 'signed_in'}}}. The rule "
+            f"'anyone' allows everybody, signed in or not.",
         )

@@ -123,11 +123,11 @@ def room_problems(value: object) -> Iterator[str]:
     seen: list[str] = []
     for glob, rules in value.items():
         if not isinstance(glob, str) or not glob:
-            yield f" has the key {glob!r}; a glob of rooms is a text, such as 'chat.*'."
+            yield f" has the key {glob!r}; a glob of rooms is a string, such as 'chat.*'."
             continue
         hider = next((other for other in seen if hides(other, glob)), None)
         if hider is not None:
-            yield f"[{glob!r}] never counts: {hider!r} stands before it, and the first counts."
+            yield f"[{glob!r}] is never used: {hider!r} stands before it, and the first match counts."
         seen.append(glob)
         if isinstance(rules, Mapping):
             for key, problem in _rule_problems(rules):
@@ -167,7 +167,7 @@ def _rule_problems(rules: Mapping[object, object]) -> Iterator[tuple[str, str]]:
         else:
             yield "", f" has the key {key!r}; the keys are {', '.join(ROOM_KEYS)}."
     if rules.get("latest") is True and "history" in rules and not _keeps(rules["history"]):
-        yield "['latest']", " needs a history: leave 'history' out, or let its 'size' be above 0."
+        yield "['latest']", " needs a history: leave 'history' out, or give it a 'size' above 0."
     calm = {key: rules[key] for key in ("max_rate", "conflate") if key in rules}
     if calm:
         try:

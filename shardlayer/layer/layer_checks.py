@@ -45,7 +45,7 @@ def check_channel_layers(
     hosts: dict[str, Host] = {}
     layers = channel_layers.configs
     if not isinstance(layers, Mapping):
-        return [_wrong("CHANNEL_LAYERS", f"it is {layers!r}, and no dictionary")]
+        return [_wrong("CHANNEL_LAYERS", f"it is {layers!r}, not a dictionary")]
     for alias, layer in layers.items():
         where = f"CHANNEL_LAYERS[{alias!r}]"
         try:
@@ -83,7 +83,7 @@ def _options(layer: Mapping[str, Any]) -> LayerOptions:
     """
     config = layer.get("CONFIG", {})
     if not isinstance(config, Mapping):
-        raise ConfigurationError(f"it is {config!r}, and no dictionary")
+        raise ConfigurationError(f"it is {config!r}, not a dictionary")
     if config.get("history") is None or config.get("calm") is None:
         try:
             options_of_source()
@@ -131,7 +131,7 @@ def _judge(report: ServerReport) -> Iterator[CheckMessage]:
         yield Warning(
             f"CHANNEL_LAYERS: the Redis server {report.address} has maxmemory-policy "
             f"{report.maxmemory_policy}: when its memory is full it deletes rooms, and clients "
-            "lose messages unseen.",
+            "lose messages without notice.",
             hint="Set 'maxmemory-policy noeviction' in its configuration.",
             id="shardlayer.W002",
         )

@@ -75,7 +75,7 @@ class Command(BaseCommand):
         layer = get_channel_layer()
         if isinstance(layer, ShardedChannelLayer) and layer.servers()[0].startswith("memory:"):
             self.stderr.write(
-                "The layer is in memory: this command neither sees nor reaches other processes. "
-                "With a Redis in 'hosts' of CHANNEL_LAYERS it does.",
+                "The layer is in memory, so this command can't see or reach other processes. Put "
+                "a Redis server into 'hosts' of CHANNEL_LAYERS for that.",
                 self.style.WARNING,
             )

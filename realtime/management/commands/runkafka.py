@@ -45,27 +45,27 @@ class Command(LastingCommand):
             nargs="+",
             default=list(settings.kafka_topics),
             metavar="TOPIC",
-            help="What to read (default: %(default)s).",
+            help="The topics to read (default: %(default)s).",
         )
         parser.add_argument(
             "--bootstrap",
             default=",".join(settings.kafka_bootstrap_servers),
             metavar="HOST:PORT,…",
-            help="Brokers that are asked first; they name the others (default: %(default)s).",
+            help="The brokers to connect to first; they name the others (default: %(default)s).",
         )
         parser.add_argument(
             "--from",
             dest="auto_offset_reset",
             choices=("earliest", "latest"),
             default=settings.kafka_auto_offset_reset,
-            help="Where a group starts that has never committed (default: %(default)s).",
+            help="Where a group starts that has not committed anything yet (default: %(default)s).",
         )
 
         parser.add_argument(
             "--instance-id",
             metavar="NAME",
-            help="Keeps the consumers' partitions over a restart within the session timeout; "
-            "a name of this process's own, the same after the restart.",
+            help="A name that only this process has, and has again after a restart. Its consumers "
+            "keep their partitions if they are back within the session timeout.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -36,7 +36,7 @@ STOP_TIMEOUT = 15.0  # seconds from the signal to the end of the process, whatev
 class Command(LastingCommand):
     """Runs one relay. Any number may run beside it, each waiting to take over."""
 
-    help = "Publish what transactions have written into the outbox, until stopped."
+    help = "Publish what transactions have written into the outbox. Runs until it is stopped."
     requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -45,12 +45,13 @@ class Command(LastingCommand):
             "--database",
             default=DEFAULT_DB_ALIAS,
             choices=tuple(connections),
-            help="Whose outbox (default: %(default)s).",
+            help="The database that has the outbox (default: %(default)s).",
         )
         parser.add_argument(
             "--retry-failed",
             action="store_true",
-            help="Try again what was put aside, print how many that are, and end.",
+            help="Only mark the entries that were put aside to be tried again, and print how many "
+            "they are.",
         )
 
     def check_migrations(self) -> None:
@@ -66,7 +67,7 @@ class Command(LastingCommand):
         store = OutboxStore(database, lease=configured.outbox_lease)
         if retry_failed:
             try:
-                self.stdout.write(f"{store.take_up()} entries go again.")
+                self.stdout.write(f"{store.take_up()} entries will be tried again.")
             except FAILURES as error:
                 raise CommandError(f"The database {database!r}: {error}") from error
             return
@@ -109,7 +110,7 @@ async def _run(store: OutboxStore, stop: asyncio.Event) -> None:
 async def _end_in_time(stop: asyncio.Event) -> None:
     """See that a database that hangs does not keep the process: nobody can cancel a query."""
     await stop.wait()
-    end_after(STOP_TIMEOUT, f"The relay has not ended {STOP_TIMEOUT:g} s after it was told to.")
+    end_after(STOP_TIMEOUT, f"The relay did not stop within {STOP_TIMEOUT:g} s of the signal.")
 
 
 def _layer(alias: str) -> ShardedChannelLayer | None:

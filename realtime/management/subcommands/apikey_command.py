@@ -31,7 +31,7 @@ class ApikeyCommand(BaseCommand):
             dest="action", metavar="ACTION", required=True, parser_class=SubcommandParser
         )
         create = _action(actions, "create", "Make a key, and show it once.")
-        create.add_argument("name", metavar="NAME", help="What service has it.")
+        create.add_argument("name", metavar="NAME", help="The service that uses the key.")
         create.add_argument(
             "--room",
             action="append",
@@ -65,7 +65,7 @@ class ApikeyCommand(BaseCommand):
         self, *, name: str, rooms: list[str], announce: bool, rate: float, **_: Any
     ) -> None:
         if not rooms and not announce:
-            raise CommandError("The key would open nothing: give --room PATTERN, or --announce.")
+            raise CommandError("This key could do nothing: add --room PATTERN, or --announce.")
         made, text = make_key(name, rooms, announces=announce, rate=rate)
         try:
             made.full_clean()

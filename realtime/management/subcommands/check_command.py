@@ -24,7 +24,7 @@ _CHECK_WIDTH = max(map(len, CHECKS))
 def _seconds(text: str) -> float:
     number = float(text)
     if not 0 < number <= 600:
-        raise argparse.ArgumentTypeError("more than 0, and at most 600 seconds")
+        raise argparse.ArgumentTypeError("must be more than 0 and at most 600 seconds")
     return number
 
 
@@ -32,8 +32,8 @@ class CheckCommand(BaseCommand):
     """Ends with 1 if something is wrong; a warning is not, unless `--strict`."""
 
     help = (
-        "Look at settings, Redis, Kafka, routing, origins, static files and limits; say what is "
-        "missing and how to mend it."
+        "Check settings, Redis, Kafka, routing, origins, static files and limits; say what is "
+        "wrong and how to fix it."
     )
     uses_layer = False  # of a layer in memory it speaks itself
     completions = tuple(CHECKS)
@@ -48,20 +48,20 @@ class CheckCommand(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="All of it as one line of JSON.")
         parser.add_argument(
-            "--strict", action="store_true", help="End with 1 after warnings as well."
+            "--strict", action="store_true", help="Exit with code 1 after a warning, too."
         )
         parser.add_argument(
             "--origin",
             default="",
             metavar="ORIGIN",
-            help="See whether pages of this origin may connect, such as https://shop.example.",
+            help="Check whether pages of this origin may connect, such as https://shop.example.",
         )
         parser.add_argument(
             "--timeout",
             type=_seconds,
             default=DEADLINE,
             metavar="SECONDS",
-            help="For each check; all are done at the same time (default: %(default)g).",
+            help="How long a check may take; all run at the same time (default: %(default)g).",
         )
 
     def handle(

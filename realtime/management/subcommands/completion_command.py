@@ -20,7 +20,7 @@ SCRIPT = "completion.bash"
 class CompletionCommand(BaseCommand):
     """Asks nobody."""
 
-    help = "Print a script for bash: source <(python manage.py realtime completion)."
+    help = "Print the completion for bash: source <(python manage.py realtime completion)."
     uses_layer = False
 
     def handle(self, *args: Any, **options: Any) -> None:

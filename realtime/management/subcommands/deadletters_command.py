@@ -23,7 +23,10 @@ LIST_LIMIT = 100  # letters
 class DeadLettersCommand(BaseCommand):
     """Looks at the topics `<topic>.dlq`; runs beside any number of pools."""
 
-    help = "Show the records that could not be published, or send them to their topics again."
+    help = (
+        "Show the dead letters, which are records that could not be published, or send them to "
+        "their topics again."
+    )
     requires_system_checks: list[str] = []  # they would ask Redis, which has no part in this
     uses_layer = False
 
@@ -35,7 +38,7 @@ class DeadLettersCommand(BaseCommand):
             nargs="+",
             dest="topics",
             metavar="TOPIC",
-            help="Whose dead letters, by the topics' own names (default: KAFKA_TOPICS).",
+            help="The topics whose dead letters are meant, without .dlq (default: KAFKA_TOPICS).",
         )
         parser.add_argument(
             "--limit",
@@ -85,7 +88,7 @@ class DeadLettersCommand(BaseCommand):
         if done.repeats:
             self.stdout.write(f"{done.repeats} were there twice, and were sent once.")
         if done.strangers:
-            self.stdout.write(f"{done.strangers} were no dead letters, and were skipped.")
+            self.stdout.write(f"{done.strangers} were not dead letters, and were skipped.")
 
 
 def _line(item: Filed) -> str:

@@ -22,7 +22,7 @@ LIMIT = 50  # publications
 class HistoryCommand(BaseCommand):
     """Looks at the room's Redis server, and at no process."""
 
-    help = "Show a room: where it is, who is in it, and its newest publications, oldest first."
+    help = "Show a room: its shard, how many are in it, and its newest publications in order."
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
 
     def add_arguments(self, parser: CommandParser) -> None:

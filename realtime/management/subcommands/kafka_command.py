@@ -19,7 +19,7 @@ from realtime.operations.kafka_partitions import KafkaPartition, kafka_partition
 
 MEMBER_HEAD = (
     *("Member", "Group", "Host", "PID", "Consumers"),
-    *("Records/s", "Age p99", "Skipped", "Said"),
+    *("Records/s", "Age p99", "Skipped", "Reported"),
 )
 BROKERS_HEAD = ("Partition", "State", "Read by", "Lag", "Committed", "End")
 PARTITION_HEAD = ("Partition", "Member", "Lag", "Position", "State")
@@ -46,7 +46,10 @@ class BrokersView:
 class KafkaCommand(LookingCommand):
     """Looks at what the pool's processes have told Redis; at Kafka only when asked to."""
 
-    help = "Show the pool: its members, their partitions with lag and pauses, dead letters."
+    help = (
+        "Show the Kafka pool: its processes, their partitions with lag and pauses, and how many "
+        "dead letters there are."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take whom to ask."""

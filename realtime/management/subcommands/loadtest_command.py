@@ -37,7 +37,7 @@ WAYS = ("publish", "kafka", "api", "client")
 NOT_KEPT = 1  # exit code: the deployment does not keep a limit
 FAILED = 3  # exit code: the load test itself failed; 2 is argparse's
 _SECRET = frozenset({"api_key", "token", "metrics_key"})
-_AGENT = "Hold clients for load tests that another machine leads."
+_AGENT = "Hold clients for load tests that run on another machine."
 _DEFAULT_URL = "ws://127.0.0.1:8000/ws/"
 
 
@@ -72,13 +72,13 @@ class LoadtestCommand(BaseCommand):
         parser.add_argument(
             "--url",
             action="append",
-            help=f"The WebSocket (default {_DEFAULT_URL}); given again, another way into the same "
-            "deployment, which clients take in turn.",
+            help=f"The WebSocket's address (default {_DEFAULT_URL}). If you give several, they "
+            "lead to the same deployment, and the clients take them in turn.",
         )
         parser.add_argument(
             "--yes-i-own-it",
             metavar="HOST",
-            help="Says that the host of --url, which is not this machine, is yours to test.",
+            help="If the host of --url is not this machine: confirms that it is yours to test.",
         )
         parser.add_argument(
             "--room-prefix",
@@ -88,27 +88,31 @@ class LoadtestCommand(BaseCommand):
         parser.add_argument(
             "--no-room-tokens",
             action="store_true",
-            help="The deployment's rules open the rooms. Else tokens do, which SECRET_KEY signs.",
+            help="Join the rooms by the deployment's rules. Without this option each client brings "
+            "a room token, which is signed with SECRET_KEY.",
         )
-        parser.add_argument("--origin", help="The Origin of the handshakes (default: the host's).")
+        parser.add_argument(
+            "--origin", help="The Origin header of the handshakes (default: the host's)."
+        )
         parser.add_argument(
             "--per-address",
             type=int,
             default=400,
             metavar="N",
-            help="On loopback: connections from one address, as servers limit them (default 400; "
-            "0: all come from 127.0.0.1).",
+            help="On loopback: how many connections come from one address, since servers limit "
+            "that (default 400; 0: all come from 127.0.0.1).",
         )
         parser.add_argument(
             "--metrics",
             action="append",
             metavar="URL",
-            help="The /metrics of a machine (default: at --url's host); again for each other one.",
+            help="The address of a machine's /metrics (default: on the host of --url). Give it "
+            "once for each machine.",
         )
         parser.add_argument(
             "--metrics-key",
             default=os.environ.get("LOADTEST_METRICS_KEY"),
-            help="Opens /metrics (default: the variable LOADTEST_METRICS_KEY, or HEALTH_KEY).",
+            help="The key for /metrics (default: the variable LOADTEST_METRICS_KEY, or HEALTH_KEY).",
         )
 
     @staticmethod
@@ -251,11 +255,13 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
         help="publish: realtime.publish_many with this project's settings (default); kafka: "
         "records that the deployment's pool reads; api: the HTTP API; client: a WebSocket.",
     )
-    ways.add_argument("--topic", help="kafka: where to (default: the first of KAFKA_TOPICS).")
+    ways.add_argument("--topic", help="kafka: the topic (default: the first of KAFKA_TOPICS).")
     ways.add_argument(
         "--bootstrap", metavar="HOST:PORT,…", help="kafka: the brokers (default: the settings')."
     )
-    ways.add_argument("--api", metavar="URL", help="api: of /api/batch (default: at --url's host).")
+    ways.add_argument(
+        "--api", metavar="URL", help="api: where /api/batch is (default: on the host of --url)."
+    )
     ways.add_argument(
         "--api-key",
         default=os.environ.get("LOADTEST_API_KEY"),
@@ -264,7 +270,8 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
     ways.add_argument(
         "--token",
         default=os.environ.get("LOADTEST_TOKEN", ""),
-        help="client: signs the publishing client in (default: the variable LOADTEST_TOKEN).",
+        help="client: the token of the client that publishes (default: the variable "
+        "LOADTEST_TOKEN).",
     )
 
 

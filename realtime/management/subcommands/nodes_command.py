@@ -32,7 +32,8 @@ class NodesCommand(LookingCommand):
             "--drain",
             metavar="ID",
             help="Drain the worker with this id, as SIGTERM does: its clients reconnect elsewhere, "
-            "and it ends. Its supervisor starts it again. The first characters of the id will do.",
+            "it ends, and its supervisor starts it again. The first characters of the id are "
+            "enough.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,7 +51,7 @@ class NodesCommand(LookingCommand):
         if answer.is_draining:
             self.stdout.write(self.style.SUCCESS(f"{name} drains."))
         else:
-            self.stdout.write(f"{name} is told to drain, and has not said yet that it does.")
+            self.stdout.write(f"{name} was told to drain, but has not confirmed it yet.")
 
     def look(self, **options: Any) -> NodesStatus:
         """Return the processes."""
@@ -118,7 +119,7 @@ def _state(node: NodeStatus) -> str:
     if node.is_late:
         return f"silent for {duration(node.age)}"
     if node.is_draining:
-        return "drains"
+        return "draining"
     if node.unheard:
-        return "deaf"
+        return "can't hear Redis"
     return "failing" if node.failing else "well"

@@ -26,8 +26,8 @@ class PublishCommand(BaseCommand):
         add_json(parser)
         parser.add_argument(
             "--key",
-            help="Names this publication: run again under the same key within five minutes, the "
-            "command publishes nothing and shows where the first one is.",
+            help="An idempotency key. If the command runs again with the same key within five "
+            "minutes, it publishes nothing and shows the position of the first publication.",
         )
 
     def handle(self, *args: Any, room: str, data: str, key: str | None, **options: Any) -> None:

@@ -114,9 +114,9 @@ def _member_lines(members: RoomMembers) -> Iterator[str]:
     if members.total > len(members.members):
         yield f"The first {len(members.members):,} of {members.total:,} are shown."
     for node in members.silent:
-        yield f"Unknown who is on node {node}: it does not answer."
+        yield f"It is not known who is on node {node}: it does not answer."
     if members.why:
-        yield f"Unknown who is there. {members.why}"
+        yield f"It is not known who is in the room. {members.why}"
 
 
 async def _look(room: str, limit: int) -> LookedAt:

@@ -27,7 +27,7 @@ HEAD = (
 class RoomsCommand(LookingCommand):
     """Looks at every Redis server, and at no process."""
 
-    help = "Show the rooms: where they are, who is in them, and what they remember."
+    help = "Show the rooms: their shards, how many are in them, and how much history they have."
     json_help = "A line of JSON for each room."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,7 +35,7 @@ class RoomsCommand(LookingCommand):
         parser.add_argument(
             "--prefix", default="", metavar="TEXT", help="Only rooms whose names begin with this."
         )
-        parser.add_argument("--shard", type=int, help="Those of this shard.")
+        parser.add_argument("--shard", type=int, help="Only rooms of this shard.")
         parser.add_argument(
             "--sort",
             choices=SORTS,
@@ -90,7 +90,7 @@ class RoomsCommand(LookingCommand):
     def why_unknown(self, found: FoundRooms) -> str:
         """Say whose rooms are not shown."""
         servers = "; ".join(f"{server} ({why})" for server, why in found.silent.items())
-        return f"Not answered, so its rooms are not shown: {servers}." if servers else ""
+        return f"These servers do not answer, so their rooms are not shown: {servers}." if servers else ""
 
 
 def _row(room: FoundRoom) -> tuple[object, ...]:

@@ -28,7 +28,7 @@ SHARD_HEAD = (
 class ShardsCommand(LookingCommand):
     """Looks at every Redis server, and at no process."""
 
-    help = "Show how each shard is, what it does, and the servers that hold them."
+    help = "Show the state and the load of each shard, and the servers that hold the shards."
 
     def look(self, **options: Any) -> ShardsStatus:
         """Return the shards."""

@@ -15,8 +15,9 @@ class TargetedCommand(BaseCommand):
     """Has a part of the rooms told to just the workers that have members of them."""
 
     help = (
-        "Send the publications of this percentage of the rooms, chosen by a hash of their names, "
-        "only to workers that have members; those of other rooms to all workers. Default: 100."
+        "Set for how many percent of the rooms publications go only to workers that have members. "
+        "Those of the other rooms go to all workers. A hash of its name decides for a room. "
+        "Until somebody sets it, it is 100."
     )
     requires_system_checks: list[str] = []  # they would ask Redis what setting it finds out anyway
 

@@ -15,8 +15,8 @@ class UnsubscribeCommand(BaseCommand):
     """Has a user's connections leave a room."""
 
     help = (
-        "Put all connections of a user out of a room, on all nodes. If they ask for the room "
-        "again, the rules decide; notes and tokens from before do not open it."
+        "Put all connections of a user out of a room, on all nodes. If they subscribe to it "
+        "again, the rules decide; notes and tokens of before do not open it."
     )
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
 

@@ -46,7 +46,7 @@ def test_command_makes_lists_and_revokes() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["empty"], "would open nothing"),
+        (["empty"], "could do nothing"),
         (["wrong", "--room", "no room!~"], "matches no room"),
         (["billing", "--room", "a"], "already exists"),
         (["slow", "--room", "a", "--rate", "-1"], "greater than or equal to 0"),

@@ -89,10 +89,10 @@ def test_routing_of_the_demo(settings: Settings) -> None:
     [
         ("plain", Level.FAULT, "fails at a WebSocket"),
         ("without_websocket", Level.FAULT, "fails at a WebSocket"),
-        ("of_somebody_else", Level.FAULT, "leads no WebSocket"),
+        ("of_somebody_else", Level.FAULT, "does not lead a WebSocket"),
         ("failing", Level.FAULT, "a mistake"),
         ("behind_middleware", Level.OK, "/ws/ (OwnConsumer)"),
-        ("behind_middleware", Level.WARNING, "takes no lifespan"),
+        ("behind_middleware", Level.WARNING, "does not handle lifespan"),
         ("missing", Level.FAULT, "can't be imported"),
     ],
 )

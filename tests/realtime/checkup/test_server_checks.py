@@ -66,7 +66,7 @@ def test_redis_that_evicts_and_knows_no_bound(settings: Settings, tmp_path: Path
     faults, warnings = texts(found, Level.FAULT), texts(found, Level.WARNING)
     assert "is a node of a Redis Cluster" in faults
     assert "some slots have no server" in faults
-    assert "runs no scripts" in faults
+    assert "does not run scripts" in faults
     assert "noeviction" in warnings
     assert "maxmemory 0" in warnings
 
