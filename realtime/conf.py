@@ -110,14 +110,14 @@ _NODE_INTERVAL = Rule(
 )
 _MOMENT = Rule("a number of seconds from 0 to 1", lambda value: _is_limit(value) and value <= 1)
 _SHARE = Rule("a number from 0 to 1", _is_share)
-_TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and bool(value))
+_TEXT = Rule("a string that is not empty", lambda value: isinstance(value, str) and bool(value))
 _TEXT_OR_NONE = Rule(
-    "a text that is not empty, or None", lambda value: value is None or _TEXT.holds(value)
+    "a string that is not empty, or None", lambda value: value is None or _TEXT.holds(value)
 )
-_TEXTS = Rule("a list of texts", _is_strings)
-_SOME_TEXTS = Rule("a list of one text or more", lambda value: _is_strings(value) and bool(value))
+_TEXTS = Rule("a list of strings", _is_strings)
+_SOME_TEXTS = Rule("a list of strings that is not empty", lambda value: _is_strings(value) and bool(value))
 _ADDRESSES = Rule(
-    "a list of one host:port or [IPv6]:port or more",
+    "a list of addresses, host:port or [IPv6]:port, that is not empty",
     lambda value: _SOME_TEXTS.holds(value) and all(map(is_address, value)),
 )
 _ORIGINS = Rule(
@@ -131,7 +131,7 @@ _ROOMS = Rule(
 )
 _OPTIONS = Rule("a dictionary", lambda value: isinstance(value, Mapping), secret=True)
 _SWITCH = Rule("True or False", lambda value: isinstance(value, bool))
-_PASSWORD = Rule("a text", lambda value: isinstance(value, str), secret=True)
+_PASSWORD = Rule("a string", lambda value: isinstance(value, str), secret=True)
 _SASL = Rule(
     f"None or one of {', '.join(SASL_MECHANISMS)}",
     lambda value: value is None or value in SASL_MECHANISMS,
@@ -140,9 +140,9 @@ _JWT_ALGORITHM = Rule(
     f"None or one of {', '.join(JWT_ALGORITHMS)}",
     lambda value: value is None or value in JWT_ALGORITHMS,
 )
-_SECRETS = Rule("a list of texts", _is_strings, secret=True)
+_SECRETS = Rule("a list of strings", _is_strings, secret=True)
 _URL_OR_NONE = Rule(
-    "None or an address that begins with https://, or http:// and this machine",
+    "None or an address that begins with https://, or with http:// for this machine",
     lambda value: value is None or _is_safe_url(value),
 )
 _PREFIX = Rule(

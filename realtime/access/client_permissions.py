@@ -179,10 +179,10 @@ class Permissions:
         if is_user_room(room):
             raise BadRoomToken("A user's own room needs no token.")
         if room in OWN_ROOMS:
-            raise BadRoomToken("That room is the workers' own.")
+            raise BadRoomToken("That room is for the workers alone.")
         grant = read_room_token(room, token)
         if grant.bearer is not None and not await self._identity.is_of(grant.bearer, room):
-            raise BadRoomToken("The room's token is somebody else's, or was taken back.")
+            raise BadRoomToken("The room's token belongs to another user, or was revoked.")
         self.open([room], grant.expires - time.time())
 
     async def _owns(self, room: str) -> bool:

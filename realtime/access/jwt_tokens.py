@@ -104,7 +104,7 @@ class JwtReader:
         if not isinstance(user, str | int) or isinstance(user, bool) or user == "":
             raise BadToken(f"The token has no {settings.jwt_user_claim} that names a user.")
         if not isinstance(rooms, list) or not all(isinstance(room, str) for room in rooms):
-            raise BadToken(f"The token's {settings.jwt_rooms_claim} must be a list of texts.")
+            raise BadToken(f"The token's {settings.jwt_rooms_claim} must be a list of strings.")
         if settings.jwt_user_field is None:
             key = canonical_key(str(user))  # as whoever signs the user out writes it
         else:

@@ -115,9 +115,9 @@ def read_note(note: str) -> ResumeNote:
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # of another version
         raise BadNote("The note is not valid.") from error
     if not now - settings.note_lifetime < said.issued < now + CLOCK_LEEWAY:
-        raise BadNote("The note is too old, or of the future.")
+        raise BadNote("The note is too old, or was issued in the future.")
     if said.credential.expires is not None and said.credential.expires <= now:
-        raise BadNote("What signed in has expired.")
+        raise BadNote("The sign-in of the note has expired.")
     return said
 
 

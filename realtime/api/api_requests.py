@@ -39,7 +39,7 @@ def read_json(body: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise ApiError("bad_json", f"The body is no JSON: {error}.") from error
+        raise ApiError("bad_json", f"The body is not JSON: {error}.") from error
     if not isinstance(found, dict):
         raise ApiError("bad_request", "The body must be a JSON object.")
     return found
@@ -70,7 +70,7 @@ def read_batch(
     _require_known(body, frozenset(("items",)))
     items = body.get("items")
     if not isinstance(items, list) or not items:
-        raise ApiError("bad_request", "'items' must be a list of publications, and not empty.")
+        raise ApiError("bad_request", "'items' must be a list of publications that is not empty.")
     if 0 < most < len(items):
         raise ApiError("too_large", f"A batch has at most {most:,} items, not {len(items):,}.")
     if header_key is not None:
@@ -116,14 +116,15 @@ def _data(body: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(body["data"])
     except orjson.JSONEncodeError as error:  # what is read may be nested deeper than is written
-        raise ApiError("bad_request", "'data' is nested too deep.") from error
+        raise ApiError("bad_request", "'data' is nested too deeply.") from error
 
 
 def require_key(key: object) -> None:
     """Raise ApiError if something can be no idempotency key."""
     if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY or not key.isprintable():
         raise ApiError(
-            "bad_request", f"An idempotency key is a text of 1 to {MAX_KEY} printable characters."
+            "bad_request",
+            f"An idempotency key is a string of 1 to {MAX_KEY} printable characters.",
         )
 
 
@@ -131,5 +132,5 @@ def _require_known(body: dict[str, Any], known: frozenset[str]) -> None:
     if unknown := sorted(set(body) - known):
         raise ApiError(
             "bad_request",
-            f"There is no member {unknown[0][:50]!r}; there are {', '.join(sorted(known))}.",
+            f"There is no key {unknown[0][:50]!r}; the keys are {', '.join(sorted(known))}.",
         )

@@ -176,10 +176,13 @@ def _as_api_error(error: Exception) -> ApiError:
         error, ShardLayerError
     ):  # its text names a server, which is no service's business
         logger.error("A publication over HTTP failed.", exc_info=error)
-        words = "Redis did not answer in time. It may or may not have it: send it again with a key."
+        words = (
+            "Redis did not answer in time. It may have been published. Send it again, with an "
+            "idempotency key."
+        )
         return ApiError("unavailable", words, headers={"Retry-After": "1"})
     logger.error("A publication over HTTP failed.", exc_info=error)
-    return ApiError("internal", "The server failed, and its log says how.")
+    return ApiError("internal", "The server failed. Its log says why.")
 
 
 def _body(request: HttpRequest) -> bytes:

@@ -172,14 +172,14 @@ class ClientRooms:
         """Count that the client takes on too many new rooms, and return what it is told."""
         counters.rooms_refused += 1
         most = self._conf.max_client_new_rooms
-        return ProtocolError("rate", f"A client takes on at most {most:g} new rooms a second.")
+        return ProtocolError("rate", f"A client may use {most:g} new rooms a second at most.")
 
     def _refusal(self, free: int) -> ProtocolError:
         """Return why one room more can't be asked for; there is place for `free`."""
         if free <= 0:
             counters.rooms_over_limit += 1
             most = self._conf.max_rooms_per_client
-            return ProtocolError("limit", f"A client has at most {most} rooms.")
+            return ProtocolError("limit", f"A client may be in {most} rooms at most.")
         return self.too_many_new()
 
     def _page(self, rooms: int) -> Page:

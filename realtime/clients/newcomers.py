@@ -62,7 +62,7 @@ class Newcomers:
             try:
                 newcomer.close_unused()
             except Exception:  # of one connection: the others keep their limit
-                logger.exception("A connection that subscribed to nothing could not be closed.")
+                logger.exception("A client that subscribed to no room could not be closed.")
 
 
 _of_nodes: WeakKeyDictionary[Node, tuple[float, Newcomers]] = WeakKeyDictionary()

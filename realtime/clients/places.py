@@ -13,7 +13,7 @@ def check_place(node: Node, room: str, conf: Conf) -> None:
     members = node.members(room)
     if 0 < conf.max_room_members <= members:
         counters.rooms_full += 1
-        raise ProtocolError("full", "The room has as many members as it may have; try again later.")
+        raise ProtocolError("full", "The room is full; try again later.")
     if not members and 0 < conf.max_node_rooms <= node.rooms():
         counters.nodes_full += 1
-        raise ProtocolError("full", "The server has as many rooms as it may have; try again later.")
+        raise ProtocolError("full", "The server has no place for another room; try again later.")

@@ -446,13 +446,13 @@ class ClientSession:
         if not self._limits.take_publication():
             counters.publishes_refused += 1
             most = self._conf.max_client_publishes
-            raise ProtocolError("rate", f"A client publishes at most {most:g} times a second.")
+            raise ProtocolError("rate", f"A client may publish {most:g} times a second at most.")
         if command.room not in self._rooms and not self._limits.may_take_new_room():
             raise self._rooms.too_many_new()
         await self._rooms.require("publish", command.room)
         if not self._shared().take_publication(await self._identity.user()):
             most = self._conf.max_user_publishes
-            raise ProtocolError("rate", f"A user publishes at most {most:g} times a second.")
+            raise ProtocolError("rate", f"A user may publish {most:g} times a second at most.")
         data = await self._permissions.revised(command.room, command.data)
         owner = await self._owner() if command.key else ""
         position = await self._layer.publish(

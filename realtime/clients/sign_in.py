@@ -131,7 +131,7 @@ class SignIn:
             self._watch.recheck(self)
         elif self._asked:
             counters.expired_closed += 1
-            self._client.close(CLOSE_EXPIRED, "what signed in has expired")
+            self._client.close(CLOSE_EXPIRED, "the sign-in has expired")
         else:
             self._asked = True
             grace = conf().expiry_grace

@@ -45,7 +45,7 @@ def room_name_problem(value: object) -> str:
     if is_room_name(value):
         return ""
     if not isinstance(value, str):
-        return f"it is no text, but {_KINDS.get(type(value), type(value).__name__)}"
+        return f"it is not a string, but {_KINDS.get(type(value), type(value).__name__)}"
     if not value:
         return "it is empty"
     wrong = next((place for place in enumerate(value) if not _CHARACTER.match(place[1])), None)

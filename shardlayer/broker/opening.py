@@ -21,7 +21,7 @@ def open_backend(options: LayerOptions, tasks: Tasks) -> Backend:
     backend = scheme.load()(options, tasks)
     if not isinstance(backend, Backend):
         raise ConfigurationError(
-            f"{scheme.opens} opened a {type(backend).__name__}, which is no Backend: a layer needs "
+            f"{scheme.opens} opened a {type(backend).__name__}, not a Backend: a layer needs "
             f"all five roles of shardlayer.broker.interface."
         )
     return backend

@@ -107,15 +107,17 @@ def parse_hosts(value: object) -> tuple[Host, ...]:
     twice = sorted({address for address in addresses if addresses.count(address) > 1})
     if twice:
         raise ConfigurationError(
-            f"hosts lists {', '.join(twice)} twice: each server holds its own shards."
+            f"hosts lists {', '.join(twice)} twice. List each server once: it holds its own shards."
         )
     for host in hosts:
         if len(hosts) > 1 and host.scheme.is_alone:
-            raise ConfigurationError(f"hosts lists {host.address} beside others; it goes alone.")
+            raise ConfigurationError(
+                f"hosts lists {host.address} beside others; it must be the only one."
+            )
         if host.scheme.opens != hosts[0].scheme.opens:
             raise ConfigurationError(
-                f"hosts lists {hosts[0].address} and {host.address}, which are not kept by one "
-                f"backend."
+                f"hosts lists {hosts[0].address} and {host.address}, which need different "
+                f"backends."
             )
     return hosts
 

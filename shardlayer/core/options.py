@@ -232,7 +232,7 @@ class LayerOptions:
             )
         if self.cluster and any(not host.is_redis or host.master_name for host in self.hosts):
             raise ConfigurationError(
-                "cluster is set, but hosts lists what can be no node of a Redis Cluster."
+                "cluster is set, but hosts lists an address that can't be a node of a Redis Cluster."
             )
         if self.cluster and any(host.is_unix for host in self.hosts):
             raise ConfigurationError(
@@ -244,11 +244,11 @@ class LayerOptions:
                 require_valid(host)
         if not isinstance(self.prefix, str) or not self.prefix or set(self.prefix) & set("{}"):
             raise ConfigurationError(
-                f"prefix is {self.prefix!r}; it takes a text that is not empty and has no braces."
+                f"prefix is {self.prefix!r}; it takes a string that is not empty and has no braces."
             )
         if not _is_number(self.wait_replicas, int) or self.wait_replicas < 0:
             raise ConfigurationError(
-                f"wait_replicas is {self.wait_replicas!r}; it takes a whole number from 0."
+                f"wait_replicas is {self.wait_replicas!r}; it takes a whole number, 0 or more."
             )
         if not _is_number(self.presence_linger, float) or self.presence_linger < 0:
             raise ConfigurationError(
@@ -267,8 +267,8 @@ class LayerOptions:
         each, least = self.meta_ttl_per_publication, EPOCH_CHECKS * self.position_check_interval
         if not _is_number(each, float) or (each != 0 and each < least):
             raise ConfigurationError(
-                f"meta_ttl_per_publication is {each!r}; it takes 0, or a number of seconds from "
-                f"{least:g}: {EPOCH_CHECKS} times position_check_interval."
+                f"meta_ttl_per_publication is {each!r}; it takes 0, or at least {least:g} seconds, "
+                f"which is {EPOCH_CHECKS} times position_check_interval."
             )
         longest = max((policy.ttl for policy in self.history.values()), default=0.0)
         if self.meta_ttl < longest:
@@ -362,14 +362,14 @@ def _is_number(value: object, kind: type) -> bool:
 def _capacities(value: object) -> dict[str | Pattern[str], int]:
     if not isinstance(value, Mapping):
         raise ConfigurationError(
-            f"channel_capacity is {value!r}; it takes globs or compiled patterns with capacities, "
-            f"such as {{'http.request': 200}}."
+            f"channel_capacity is {value!r}; it takes a dictionary of globs or compiled patterns "
+            f"and capacities, such as {{'http.request': 200}}."
         )
     for pattern, capacity in value.items():
         text = pattern.pattern if isinstance(pattern, Pattern) else pattern
         if not isinstance(text, str) or not _is_number(capacity, int) or capacity <= 0:
             raise ConfigurationError(
-                f"channel_capacity[{pattern!r}] is {capacity!r}; it takes whole numbers above 0 "
-                f"by globs or by compiled patterns of text."
+                f"channel_capacity[{pattern!r}] is {capacity!r}; each key must be a glob or a "
+                f"compiled pattern of str, and each value a whole number above 0."
             )
     return dict(value)

@@ -93,10 +93,10 @@ def require_valid(host: Host) -> None:
         pool.make_connection()
     except (TypeError, AttributeError, RedisError) as error:  # an argument, which has no secret
         raise ConfigurationError(
-            f"hosts has {host.address} with what redis-py does not take: {error}."
+            f"hosts has {host.address} with arguments that redis-py does not take: {error}."
         ) from error
     except ValueError:  # in the URL: it may say what the password is
         raise ConfigurationError(
-            f"hosts has {host.address}, whose URL can't be read. In a user's name and a password "
-            f"characters such as / ? # @ are written as %2F %3F %23 %40."
+            f"hosts has {host.address}, whose URL can't be read. Write / ? # @ in a user's name or "
+            f"a password as %2F %3F %23 %40."
         ) from None

@@ -24,7 +24,7 @@ def read_history(value: object) -> dict[str, HistoryPolicy]:
     """
     if not isinstance(value, Mapping):
         raise ConfigurationError(
-            f"history is {value!r}; it takes globs with limits, such as "
+            f"history is {value!r}; it takes a dictionary of globs and limits, such as "
             f"{{'*': {{'size': 300, 'ttl': 300}}}}."
         )
     return {str(pattern): _policy(str(pattern), limits) for pattern, limits in value.items()}
@@ -45,7 +45,7 @@ def _policy(pattern: str, limits: object) -> HistoryPolicy:
         raise ConfigurationError(f"history[{pattern!r}]['size'] is {size!r}; it takes 0 or more.")
     if not is_number(ttl) or ttl <= 0:
         raise ConfigurationError(
-            f"history[{pattern!r}]['ttl'] is {ttl!r}; it takes seconds, above 0."
+            f"history[{pattern!r}]['ttl'] is {ttl!r}; it takes a number of seconds above 0."
         )
     latest = limits.get("latest", False)
     if not isinstance(latest, bool):
@@ -63,7 +63,7 @@ def read_calm(value: object) -> dict[str, CalmPolicy]:
     """Return the policies of an option `calm`, by glob. Raises as `read_history` does."""
     if not isinstance(value, Mapping):
         raise ConfigurationError(
-            f"calm is {value!r}; it takes globs with limits, such as "
+            f"calm is {value!r}; it takes a dictionary of globs and limits, such as "
             f"{{'prices.*': {{'max_rate': 5, 'conflate': 'symbol'}}}}."
         )
     return {str(pattern): _calm_policy(str(pattern), limits) for pattern, limits in value.items()}
@@ -77,17 +77,18 @@ def _calm_policy(pattern: str, limits: object) -> CalmPolicy:
     if not isinstance(limits, Mapping) or not set(limits) <= {"max_rate", "conflate"}:
         raise ConfigurationError(
             f"calm[{pattern!r}] is {limits!r}; it takes 'max_rate' (writes a second) and "
-            f"'conflate' (a member of the data), or None."
+            f"'conflate' (the name of a member of the data), or None."
         )
     rate, conflate = limits.get("max_rate"), limits.get("conflate") or ""
     if not is_number(rate) or not (rate == 0 or MIN_CALM_RATE <= rate <= MAX_CALM_RATE):
         raise ConfigurationError(
-            f"calm[{pattern!r}]['max_rate'] is {rate!r}; it takes writes a second from "
-            f"{MIN_CALM_RATE:g} to {MAX_CALM_RATE:g}, or 0 for no limit."
+            f"calm[{pattern!r}]['max_rate'] is {rate!r}; it takes {MIN_CALM_RATE:g} to "
+            f"{MAX_CALM_RATE:g} writes a second, or 0 for no limit."
         )
     if not isinstance(conflate, str):
         raise ConfigurationError(
-            f"calm[{pattern!r}]['conflate'] is {conflate!r}; it takes the name of a member."
+            f"calm[{pattern!r}]['conflate'] is {conflate!r}; it takes the name of a member of the "
+            f"data."
         )
     if conflate and not rate:
         raise ConfigurationError(f"calm[{pattern!r}]['conflate'] needs a 'max_rate'.")

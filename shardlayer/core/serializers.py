@@ -102,7 +102,7 @@ class Serializer:
         except Exception as error:  # what decoders raise for garbage is not one family
             raise UndecodableMessage(f"A message can't be decoded: {error!r}.") from error
         if not isinstance(message, dict):
-            raise UndecodableMessage(f"A message is no dict but {type(message).__name__}.")
+            raise UndecodableMessage(f"A message is not a dict, but {type(message).__name__}.")
         return message
 
     def _culprit(self, value: Any, path: str = "message", depth: int = 0) -> str:
@@ -128,7 +128,9 @@ MAX_PATH = 20  # steps into a message that an error names
 def _cipher(keys: Sequence[str | bytes]) -> Any:
     """Return what encrypts as channels_redis does: Fernet keys made of the secrets' SHA-256."""
     if isinstance(keys, (str, bytes)):
-        raise ConfigurationError("symmetric_encryption_keys is one key; it takes a list of keys.")
+        raise ConfigurationError(
+            "symmetric_encryption_keys is a single key; it takes a list of keys."
+        )
     try:
         from cryptography.fernet import Fernet, MultiFernet
     except ImportError as error:

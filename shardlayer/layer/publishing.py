@@ -120,7 +120,7 @@ class Publishing:
         Returns and raises like `publish`; TypeError if the room is not reserved.
         """
         if room not in reserved_rooms():
-            raise TypeError(f"{room!r:.200} is not reserved: it is published to by publish().")
+            raise TypeError(f"{room!r:.200} is not reserved: use publish() for it.")
         self._check_size(data)
         body = wire.pack_head(wire.Kind.PUBLICATION, room) + data
         item = Outgoing(self.shard_of(room), room, body, self.options.policy_of(room))
@@ -318,7 +318,7 @@ class Publishing:
         self._check_size(data)
         if exclude:
             if not is_client_name(exclude):
-                raise TypeError(f"{exclude!r:.200} is no client's name.")
+                raise TypeError(f"{exclude!r:.200} is not the id of a client.")
             head = wire.pack_head(wire.Kind.PUBLICATION, without(room, exclude))
         preface = tracing.preface_of(room, traceparent) if traceparent else b""
         body = head + data
@@ -360,13 +360,13 @@ def _known_as(key: str, owner: str) -> str:
     """
     if not _is_idempotency_key(key):
         raise TypeError(
-            f"An idempotency key is a text of 1 to {MAX_IDEMPOTENCY_KEY} characters, "
+            f"An idempotency key is a string of 1 to {MAX_IDEMPOTENCY_KEY} characters, "
             f"not {key!r:.200}."
         )
     if owner:
         if not _is_idempotency_key(owner) or "\0" in owner:
             raise TypeError(
-                f"The owner of an idempotency key is a text of up to {MAX_IDEMPOTENCY_KEY} "
+                f"The owner of an idempotency key is a string of up to {MAX_IDEMPOTENCY_KEY} "
                 f"characters without NUL, not {owner!r:.200}."
             )
         return f"\0{owner}\0{key}"

@@ -66,9 +66,11 @@ def parse(text: str, *, limit: int, rooms: int = 0, own: Container[str] = frozen
         raise ProtocolError("bad_request", "A message must be a JSON object.")
     id = frame.pop("id", None)
     if type(id) is not int or not 0 < id <= MAX_ID:
-        raise ProtocolError("bad_request", f"A command needs an id, a whole number 1 to {MAX_ID}.")
+        raise ProtocolError(
+            "bad_request", f"A command needs an 'id': a whole number from 1 to {MAX_ID}."
+        )
     if len(frame) != 1:
-        raise ProtocolError("bad_request", "A message carries one command beside its id.", id)
+        raise ProtocolError("bad_request", "A message has exactly one command beside its id.", id)
     ((name, body),) = frame.items()
     parser = _PARSERS.get(name)
     if parser is None:
@@ -155,10 +157,10 @@ def _history(id: int, body: object) -> History:
     fields = _object(body)
     limit = fields.get("limit")
     if limit is not None and (type(limit) is not int or not 0 < limit <= MAX_ID):
-        raise ProtocolError("bad_request", f"A limit is a whole number 1 to {MAX_ID}.")
+        raise ProtocolError("bad_request", f"'limit' must be a whole number from 1 to {MAX_ID}.")
     before = fields.get("before")
     if before is not None and (type(before) is not int or not 0 < before <= MAX_ID):
-        raise ProtocolError("bad_request", f"An offset before is a whole number 1 to {MAX_ID}.")
+        raise ProtocolError("bad_request", f"'before' must be an offset from 1 to {MAX_ID}.")
     room, token = _room(fields), _room_token(fields)
     return History(id=id, room=room, limit=limit, before=before or 0, token=token)
 
@@ -167,10 +169,10 @@ def _presence(id: int, body: object) -> AskPresence:
     fields = _object(body)
     limit = fields.get("limit")
     if limit is not None and (type(limit) is not int or not 0 <= limit <= MAX_ID):
-        raise ProtocolError("bad_request", f"A limit is a whole number 0 to {MAX_ID}.")
+        raise ProtocolError("bad_request", f"'limit' must be a whole number from 0 to {MAX_ID}.")
     after = fields.get("after", "")
     if not isinstance(after, str) or len(after) > MAX_PERSON or "\0" in after:
-        raise ProtocolError("bad_request", "Those after somebody are asked for by a person's name.")
+        raise ProtocolError("bad_request", "'after' must be what 'person' was in an answer.")
     return AskPresence(id=id, room=_room(fields), limit=limit, after=after)
 
 
@@ -216,7 +218,7 @@ def _key(key: object) -> str:
     if key is None:
         return ""
     if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY:
-        raise ProtocolError("bad_request", f"A key is a text of 1 to {MAX_KEY} characters.")
+        raise ProtocolError("bad_request", f"'key' must be a string of 1 to {MAX_KEY} characters.")
     return key
 
 
@@ -233,9 +235,9 @@ def _wanted(body: dict[str, Any]) -> Wanted:
     if offset is None and epoch is None:
         return Wanted(room=room, token=token)
     if type(offset) is not int or not 0 <= offset <= MAX_ID:
-        raise ProtocolError("bad_request", f"An offset is a whole number 0 to {MAX_ID}.")
+        raise ProtocolError("bad_request", f"'offset' must be a whole number from 0 to {MAX_ID}.")
     if not isinstance(epoch, str) or not is_position(at := Position(offset, epoch)):
-        raise ProtocolError("bad_request", "An offset goes with the epoch that it came with.")
+        raise ProtocolError("bad_request", "'offset' needs the 'epoch' that came with it.")
     return Wanted(room=room, since=at, token=token)
 
 

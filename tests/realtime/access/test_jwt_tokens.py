@@ -115,8 +115,8 @@ async def test_claims_have_other_names(settings: Settings) -> None:
         ({"sub": ""}, "names a user"),
         ({"sub": True}, "names a user"),
         ({"sub": ["7"]}, "names a user"),
-        ({"rooms": "orders"}, "list of texts"),
-        ({"rooms": [7]}, "list of texts"),
+        ({"rooms": "orders"}, "list of strings"),
+        ({"rooms": [7]}, "list of strings"),
     ],
 )
 async def test_claims_that_do_not_count(

@@ -307,8 +307,8 @@ def test_database_is_away() -> None:
     ("body", "says"),
     [
         ({"data": 1}, "'room' is missing"),
-        ({"room": None, "data": 1}, "The room can't name a room: it is no text, but null."),
-        ({"room": 7, "data": 1}, "it is no text, but a number."),
+        ({"room": None, "data": 1}, "The room can't name a room: it is not a string, but null."),
+        ({"room": 7, "data": 1}, "it is not a string, but a number."),
         ({"room": "", "data": 1}, "The room can't name a room: it is empty."),
         ({"room": "a b", "data": 1}, "'a b' can't name a room: its character 2 is ' '."),
         ({"room": "x" * 100, "data": 1}, "it has 100 characters."),

@@ -193,7 +193,7 @@ async def test_entry_that_its_room_cant_take_is_put_aside_and_may_go_again(
         "gone = OutboxEntry.objects.filter(layer='gone')\n"
         "answer = gone.update(layer='default', data='{\"number\": 8}')"
     )
-    assert "3 entries go again" in outbox.done(*manage("runoutbox", "--retry-failed"))
+    assert "3 entries will be tried again" in outbox.done(*manage("runoutbox", "--retry-failed"))
     with outbox.relay():
         await until(lambda: _has_all(outbox, {"outbox.0": [7, 8]}), within=PATIENCE)
         await until(lambda: outbox.waiting() == (0, 2), within=PATIENCE)

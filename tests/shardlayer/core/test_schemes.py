@@ -84,9 +84,9 @@ def test_unknown_scheme_is_told_which_are_known() -> None:
 @pytest.mark.parametrize(
     ("hosts", "config", "says"),
     [
-        (["ours://a", "redis://b"], {}, "ours://a and redis://b.*one backend"),
-        (["alone://a", "alone://b"], {}, "alone://a beside others; it goes alone"),
-        (["ours://a"], {"cluster": True}, "no node of a Redis Cluster"),
+        (["ours://a", "redis://b"], {}, "ours://a and redis://b.*different backends"),
+        (["alone://a", "alone://b"], {}, "alone://a beside others; it must be the only one"),
+        (["ours://a"], {"cluster": True}, "can't be a node of a Redis Cluster"),
     ],
 )
 def test_hosts_that_dont_go_together(
