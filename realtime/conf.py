@@ -115,7 +115,9 @@ _TEXT_OR_NONE = Rule(
     "a string that is not empty, or None", lambda value: value is None or _TEXT.holds(value)
 )
 _TEXTS = Rule("a list of strings", _is_strings)
-_SOME_TEXTS = Rule("a list of strings that is not empty", lambda value: _is_strings(value) and bool(value))
+_SOME_TEXTS = Rule(
+    "a list of strings that is not empty", lambda value: _is_strings(value) and bool(value)
+)
 _ADDRESSES = Rule(
     "a list of addresses, host:port or [IPv6]:port, that is not empty",
     lambda value: _SOME_TEXTS.holds(value) and all(map(is_address, value)),

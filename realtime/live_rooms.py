@@ -174,5 +174,5 @@ def captured(room: str) -> LiveRoom | None:
 def _unknown(error: ShardUnavailable) -> Position:
     counters.unknown += 1
     if _complaint.is_due():
-        logger.warning("A page has no position, so its client loads again: %s", error)
+        logger.warning("A page has no position, so its client will load again: %s", error)
     return UNKNOWN

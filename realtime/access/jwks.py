@@ -120,7 +120,7 @@ class KeySet:
             self._fetched = self._clock()
         except Exception as error:
             if self._complaint.is_due():
-                logger.error("The keys of JWTs can't be had from %s: %s", self._url, error)
+                logger.error("The keys of JWTs can't be fetched from %s: %s", self._url, error)
         finally:
             self._fetching = None
 

@@ -197,7 +197,7 @@ class RevocationLog:
             self._held.append((push.get("offset", 0), entry.at if entry is not None else now))
         if entry is None:
             if self._complaint.is_due():
-                logger.error("%s has what is no revocation: %.200r", CONTROL_ROOM, push)
+                logger.error("The room %s has an invalid revocation: %.200r", CONTROL_ROOM, push)
             return
         self.version += 1
         self.known.learn(entry, now)

@@ -105,4 +105,4 @@ _errands = BackgroundErrands("realtime: tell of a sign-out", most=MAX_WAITING)
 def _tell_soon(revocation: Revocation) -> None:
     """Tell all workers, in a thread of its own: a Redis that is away holds up no request."""
     if not _errands.run(partial(tell, revocation)):
-        logger.error("%d sign-outs wait to be told of: one is left out.", MAX_WAITING)
+        logger.error("%d sign-outs wait to be published already: one was dropped.", MAX_WAITING)

@@ -154,7 +154,7 @@ def _tight(found: ServerSurvey) -> Iterator[Finding]:
         way = "ahead of" if found.clock_ahead > 0 else "behind"
         yield warning(
             f"{where}: its clock is {abs(found.clock_ahead):.1f} s {way} that of this machine.",
-            "Let both follow an NTP server. Until then, ages and expiry times are wrong by as much.",
+            "Let both follow an NTP server: ages and expiry times are wrong by as much.",
         )
     if found.seconds > SLOW:
         yield warning(

@@ -57,7 +57,7 @@ class EventStreamGate:
             await send_answer(scope, send, 405, "text/plain", b"A stream is asked for by GET.\n")
         elif not is_own_page(scope):
             counters.origins_refused += 1
-            await send_answer(scope, send, 403, "text/plain", b"The page is of another site.\n")
+            await send_answer(scope, send, 403, "text/plain", b"The page is on another site.\n")
         elif scope["method"] == "GET":
             await _serve(scope, receive, send)
         else:

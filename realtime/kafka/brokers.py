@@ -69,7 +69,7 @@ class Brokers:
         """
         object.__setattr__(self, "servers", tuple(map(address_of, self.servers)))
         if not self.servers:
-            raise ValueError("There has to be a Kafka broker to find the others by.")
+            raise ValueError("At least one Kafka broker is needed, to find the others.")
 
     def __str__(self) -> str:
         return f"Kafka at {', '.join(self.servers)}"

@@ -40,7 +40,9 @@ def configured_pool(settings: Conf, layer: ShardedChannelLayer, options: Mapping
     except ImportError as error:
         raise KafkaSettingsError(f"REALTIME['KAFKA_ROUTE']: {error}") from error
     if not callable(route):
-        raise KafkaSettingsError(f"REALTIME['KAFKA_ROUTE']: {settings.kafka_route} is no function.")
+        raise KafkaSettingsError(
+            f"REALTIME['KAFKA_ROUTE']: {settings.kafka_route} is not a function."
+        )
     return Pool(
         brokers=brokers,
         topics=options["topics"],
@@ -72,7 +74,9 @@ def configured_postbox(settings: Conf, topics: Sequence[str] | None = None) -> P
         KafkaSettingsError: None are kept, or Kafka can't be reached as the settings say.
     """
     if settings.kafka_dead_letter_suffix is None:
-        raise KafkaSettingsError("REALTIME['KAFKA_DEAD_LETTER_SUFFIX'] is None: none are kept.")
+        raise KafkaSettingsError(
+            "REALTIME['KAFKA_DEAD_LETTER_SUFFIX'] is None: no dead letters are kept."
+        )
     return Postbox(
         brokers=brokers_of(settings),
         topics=settings.kafka_topics if topics is None else topics,

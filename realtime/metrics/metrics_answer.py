@@ -15,8 +15,8 @@ from shardlayer import Throttle
 logger = logging.getLogger(__name__)
 
 NOBODY_TELLS = (
-    'No process tells figures: asgi.py needs realtime.lifespan.lifespan as its "lifespan", and a '
-    "server that starts it, as shardlayer-daphne does."
+    'No process tells figures: asgi.py needs realtime.lifespan.lifespan as its "lifespan", and '
+    "the server must run it, as shardlayer-daphne does."
 )
 
 _complaint = Throttle()

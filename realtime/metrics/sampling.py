@@ -121,7 +121,7 @@ def start_sampling(process: Process) -> None:
     try:
         sampling = Sampling(process, loop, Path(configured) if configured else None)
     except MetricsDirectoryError as error:
-        logger.error("Only this process's own figures: %s", error)
+        logger.error("/metrics shows only this process's own figures: %s", error)
         sampling = Sampling(process, loop, None)
     stop_sampling()
     _current = sampling

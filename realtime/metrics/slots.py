@@ -100,6 +100,6 @@ def require_own(directory: Path) -> None:
         raise MetricsDirectoryError(f"{directory} can't be made: {error}") from error
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
         raise MetricsDirectoryError(
-            f"{directory} is another user's, or others may write to it. What stands there is told "
-            f"to Prometheus; choose another METRICS_DIRECTORY, or: chmod go-w {directory}"
+            f"{directory} belongs to another user, or others may write to it. Prometheus gets "
+            f"what is there: choose another METRICS_DIRECTORY, or run: chmod go-w {directory}"
         )

@@ -150,7 +150,7 @@ class NodeOrders:
         order = read_order(data)
         if order is None:
             if self._complaint.is_due():
-                logger.warning("%s has what is no order, or one that is over.", NODES_ROOM)
+                logger.warning("The room %s has an order that is invalid or too old.", NODES_ROOM)
             return
         if order.close:
             sink = self._node.client(ClientName(order.close))

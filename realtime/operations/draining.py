@@ -60,8 +60,8 @@ async def adrain(node_id: str, *, by: str, using: str = DEFAULT_CHANNEL_LAYER) -
         raise CannotDrain(f"There is no process {node_id!r}; it may have ended.")
     if not found.can_drain:
         raise CannotDrain(
-            f"{found.role} {found.host}:{found.pid} can't be told: only a worker on our own "
-            "server can. Stop it by its supervisor."
+            f"{found.role} {found.host}:{found.pid} can't be drained from here: only a worker on "
+            "shardlayer-daphne can. Stop it with its supervisor."
         )
     try:
         async with asyncio.timeout(within):

@@ -72,7 +72,7 @@ async def aroom_members(
         async with asyncio.timeout(2 * within):
             answers = await sharded_layer(using).room_answers(room, within=within)
     except TimeoutError:
-        return RoomMembers(why=f"It was not said within {2 * within:g} s.")
+        return RoomMembers(why=f"There was no answer within {2 * within:g} s.")
     members: list[RoomMember] = []
     silent: list[str] = []
     total = 0
@@ -102,7 +102,7 @@ async def adisconnect_client(client: str, *, by: str, using: str = DEFAULT_CHANN
         ShardUnavailable: Redis did not take it in time; it may or may not be closed.
     """
     if not is_client_name(client):
-        raise ValueError(f"{client!r:.100} is no id of a connection: those have 16 characters.")
+        raise ValueError(f"{client!r:.100} is not the id of a connection, which has 16 characters.")
     await sharded_layer(using).publish_reserved(NODES_ROOM, close_order(client, by))
 
 

@@ -14,7 +14,7 @@ from shardlayer import KnownReports, ProcessReport
 ROLES = ("worker", "pool", "outbox")  # in the order in which they are shown
 
 NOT_KEPT = "This broker keeps no reports of processes."
-NONE_TOLD = "No process has reported: REALTIME['NODE_INTERVAL'] is 0, or none runs."
+NONE_TOLD = "No process has reported: REALTIME['NODE_INTERVAL'] is 0, or no process runs."
 NO_ANSWER = "The servers that keep the processes' reports do not answer."
 
 

@@ -71,7 +71,7 @@ class Notifications:
             return  # the database is away, or was: the relay has said so
         if self._throttle.is_due():
             logger.warning(
-                "Commits can't be heard of, so the outbox is looked at instead: %s",
+                "The database can't tell of commits, so the relay polls the outbox: %s",
                 str(error).strip(),
             )
 

@@ -186,8 +186,8 @@ class OutboxRelay:
                 outage.over()
                 if mark is not None and mark.offset >= following:
                     logger.warning(
-                        "Redis has seen batch %d of the outbox, and the database counts only up to "
-                        "%d: it was restored. The outbox goes on under a new name.",
+                        "Redis has seen batch %d of the outbox, but the database counts only up to "
+                        "%d: it was restored from a backup. The outbox goes on under a new name.",
                         mark.offset,
                         following - 1,
                     )

@@ -48,7 +48,7 @@ class ClientPresence:
             self._node.presence.come(attendee)
         except Exception:
             counters.presence_failed += 1
-            logger.exception("A client is not seen in %s, where it is.", room)
+            logger.exception("The presence of %s lacks a client that is in it.", room)
             return
         self._rooms[room] = attendee
         if before is not None:
@@ -81,13 +81,13 @@ class ClientPresence:
             data = b"" if info is None else encode(info)
         except Exception:
             counters.presence_infos_failed += 1
-            logger.exception("PRESENCE_INFO failed; a client is seen in %s without info.", room)
+            logger.exception("PRESENCE_INFO failed: a client in %s is shown without info.", room)
             return b""
         if len(data) > most:
             counters.presence_infos_failed += 1
             logger.error(
-                "The info of a client in %s has %d bytes, more than MAX_PRESENCE_INFO, %d; it is "
-                "seen without.",
+                "The info of a client in %s has %d bytes, more than MAX_PRESENCE_INFO, %d: the "
+                "client is shown without info.",
                 room,
                 len(data),
                 most,

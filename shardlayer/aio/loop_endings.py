@@ -102,4 +102,4 @@ async def _logged(end: End) -> None:
     try:
         await end()
     except Exception:
-        logger.exception("Before an event loop was closed:")
+        logger.exception("An error before an event loop was closed:")

@@ -42,7 +42,7 @@ def refuse_eventlet() -> None:
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is not None and any(map(patcher.is_monkey_patched, EVENTLET_PATCHES)):
         raise ConfigurationError(
-            "eventlet has patched this process, and event loops do not run on what it leaves. Use "
+            "eventlet has patched this process, and event loops do not run on its threads. Use "
             "workers with threads or with gevent (gunicorn: --worker-class gthread or gevent)."
         )
 

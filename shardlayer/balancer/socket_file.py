@@ -85,8 +85,8 @@ class SocketFile:
             os.chown(self.path, -1, group)
         except PermissionError as error:
             raise SocketFileError(
-                f"{self.path} can't be given to the group {name!r}: only its members may do that. "
-                "Make the balancer's user one of them."
+                f"{self.path} can't be given to the group {name!r}: only a member of the group may "
+                "do that. Add the balancer's user to it."
             ) from error
         os.chmod(self.path, GROUP_MODE)
 
@@ -137,7 +137,7 @@ def _remove_dead(path: str) -> None:
     except OSError as error:
         raise SocketFileError(f"{path}: {error.strerror}.") from error
     if not stat.S_ISSOCK(mode):
-        raise SocketFileError(f"{path} is there and is no socket.")
+        raise SocketFileError(f"{path} exists, and is not a socket.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:

@@ -216,7 +216,7 @@ class Mailboxes:
         try:
             await self._queues.hold(self._shard_of(channel), channel, held.messages, ttl)
         except ShardLayerError as error:
-            self._complain("How full %s is can't be told: %s", channel, error)
+            self._complain("Redis can't be told how full the channel %s is: %s", channel, error)
 
     def _expire(self, channel: str) -> None:
         del self._expiring[channel]
@@ -302,13 +302,13 @@ class Mailboxes:
         try:
             await self._queues.rouse(self._shard_of(channel), channel)
         except ShardLayerError as error:
-            self._complain("Receivers of %s may wait on: %s", channel, error)
+            self._complain("Receivers of the channel %s may wait too long: %s", channel, error)
 
     async def _restore(self, channel: str, queued: Queued) -> None:
         try:
             await self._queues.restore(self._shard_of(channel), channel, queued)
         except ShardLayerError as error:
-            self._complain("A message of %s was lost: %s", channel, error)
+            self._complain("A message of the channel %s was lost: %s", channel, error)
 
     def _shard_of(self, channel: str) -> int:
         return shard_of(channel, self._options.shards)

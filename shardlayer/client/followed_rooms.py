@@ -136,7 +136,7 @@ class FollowedRooms:
     def _refused(self, subscription: RoomSubscription, code: str, message: str) -> None:
         error = RoomClientError(code, message, subscription.room)
         if code in PASSING:
-            logger.warning("It is tried again: %s", error)
+            logger.warning("A room can't be joined, and is tried again: %s", error)
             subscription.refuse_for_now()
             self._tasks.spawn(self._try_again(subscription), "shardlayer: a refused room")
         else:

@@ -59,7 +59,7 @@ class RoomClient:
         scheme, separator, rest = url.partition("://")
         if scheme not in ("ws", "wss") or not separator or not rest:
             raise ValueError(
-                f"{url!r} is no address of a WebSocket: it begins with ws:// or wss://."
+                f"{url!r} is not the address of a WebSocket, which begins with ws:// or wss://."
             )
         sent = dict(headers or {})
         if cookies:
@@ -131,7 +131,7 @@ class RoomClient:
             ValueError: This client follows the room already, or `max_waiting` is below 1.
         """
         if max_waiting < 1:
-            raise ValueError("max_waiting is at least 1.")
+            raise ValueError("max_waiting must be at least 1.")
         self._keeper.check()
         subscription = RoomSubscription(
             FollowedRoom(room, since, most_held=max_waiting),

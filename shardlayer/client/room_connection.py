@@ -51,7 +51,9 @@ class RoomConnection:
         number = next(self._ids)
         frame = json.dumps({"id": number, **command}, ensure_ascii=False, separators=(",", ":"))
         if len(frame.encode()) > MESSAGE_LIMIT:
-            raise RoomClientError("too_large", f"More than {MESSAGE_LIMIT // 1024} KiB.")
+            raise RoomClientError(
+                "too_large", f"The message is larger than {MESSAGE_LIMIT // 1024} KiB."
+            )
         if self._end is not None:
             raise self._end
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -61,7 +63,9 @@ class RoomConnection:
                 await self.socket.send(frame)
                 return await future
         except TimeoutError:
-            raise RoomClientError("timeout", "No reply came in time. It may be done.") from None
+            raise RoomClientError(
+                "timeout", "No reply came in time. The command may have been done."
+            ) from None
         except ConnectionClosed:
             raise self._end or _lost("The connection was lost.") from None
         finally:
@@ -76,7 +80,7 @@ class RoomConnection:
         except (ValueError, RecursionError):  # the latter: nested too deep
             message = None
         if not isinstance(message, dict):
-            logger.warning("The server sent something that is no JSON object.")
+            logger.warning("The server sent something that is not a JSON object.")
             return None
         if not message.get("id"):
             return message

@@ -232,7 +232,7 @@ class LayerOptions:
             )
         if self.cluster and any(not host.is_redis or host.master_name for host in self.hosts):
             raise ConfigurationError(
-                "cluster is set, but hosts lists an address that can't be a node of a Redis Cluster."
+                "cluster is set, but hosts lists what can't be a node of a Redis Cluster."
             )
         if self.cluster and any(host.is_unix for host in self.hosts):
             raise ConfigurationError(

@@ -110,5 +110,5 @@ class Announcements:
             self.failed += 1
             self.depart(sink)
             logger.error(
-                "A sink can't be written to and hears no more announcements", exc_info=error
+                "A client can't be written to and gets no more announcements", exc_info=error
             )

@@ -126,7 +126,10 @@ class NodeLeases:
     async def _renew_and_tell(self, shards: Sequence[int]) -> None:
         lapsed = await self._renew(shards)
         if lapsed:
-            logger.warning("The lease of %s had ended on shards %s", self._node, lapsed)
+            logger.warning(
+                "The lease of node %s had ended on shards %s; its rooms join again",
+                *(self._node, lapsed),
+            )
             self._on_lapsed(lapsed)
 
     async def _renew(self, shards: Sequence[int]) -> list[int]:

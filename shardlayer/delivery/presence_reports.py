@@ -261,7 +261,7 @@ class Attendance:
             except ShardUnavailable as error:
                 logger.debug("%s", error)  # said by whoever enters or publishes
             except ScriptFailed as error:
-                self._complain("Who is in rooms of shard %d can't be told: %s", shard, error)
+                self._complain("Shard %d can't be told who is in its rooms: %s", shard, error)
             await asyncio.sleep(RETRY_PAUSE)
 
     async def _compare(self, shard: int) -> bool:

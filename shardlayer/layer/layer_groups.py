@@ -89,7 +89,7 @@ class LayerGroups:
                 missing = set(asked.nodes) - set(answers)
                 pause = min(2 * pause, LAST_PAUSE)
             if missing:
-                _complain("Nodes did not say who of %s is there: %s", group, missing)
+                _complain("Nodes did not answer who is in the group %s: %s", group, missing)
             return asked.channels, answers, missing
 
         return await self._engines.run(work)

@@ -264,7 +264,7 @@ def _capacity(asked: int, open_files: int) -> int:
     room = room_for_connections(open_files)
     if room and asked > room:
         logger.warning(
-            "--capacity %d is more than the limit on open files (%d) has room for: it holds %d.",
+            "--capacity %d needs more open files than the limit (%d) allows: the server takes %d.",
             *(asked, open_files, room),
         )
     return min(filter(None, (asked, room)), default=0)

@@ -45,7 +45,7 @@ def exit_now(code: int) -> NoReturn:
 
 def end_process(reason: str, thread: int) -> None:
     """Log why, and where a thread stands, and end the process without any more ado."""
-    text = f"{reason} Its main thread stands at:\n{stack_of(thread)}"
+    text = f"{reason} The process is ended. Its main thread is now at:\n{stack_of(thread)}"
     writer = threading.Thread(target=logger.critical, args=["%s", text], daemon=True)
     writer.start()
     writer.join(LOG_TIMEOUT)

@@ -290,7 +290,7 @@ class Server(DaphneServer):  # type: ignore[misc]
             try:
                 websocket.check_timeouts(now)
             except Exception:  # of one connection: the others keep their limits
-                logger.exception("The limits in time failed for %r", websocket)
+                logger.exception("The time limits of %r could not be checked", websocket)
         for websocket in self._leaving.take_overdue(now):
             logger.warning("The application of %r did not end in time and was killed.", websocket)
             self.websockets[websocket].cancel()

@@ -95,7 +95,7 @@ class Shutdown:
             try:
                 await step()
             except Exception:
-                logger.exception("While the server stopped:")
+                logger.exception("An error while the server stopped:")
 
     async def _leave_balancer(self) -> None:
         link = self._server.balancer_link
@@ -154,7 +154,7 @@ async def _end_loop() -> None:
         async with asyncio.timeout(TASKS_TIMEOUT):
             await end_all()
     except TimeoutError:
-        logger.warning("What was to be done before the event loop closes took too long.")
+        logger.warning("The work to be done before the event loop closes took too long.")
     await _cancel([task for task in asyncio.all_tasks() if task is not current], TASKS_TIMEOUT)
 
 

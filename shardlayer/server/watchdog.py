@@ -119,7 +119,7 @@ class Watchdog:
         blocked = self._loop.time() - self._beaten_at
         if self.shows_stacks and 0 < self._blocking <= blocked and self._shown != beats:
             self._shown = beats
-            text = "The event loop has been blocked for %.2f s, and stands at:\n%s"
+            text = "The event loop has been blocked for %.2f s. It is now at:\n%s"
             logger.warning(text, blocked, stack_of(self._thread, within="asyncio"))
 
     def _arm(self) -> None:

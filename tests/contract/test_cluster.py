@@ -229,7 +229,7 @@ async def test_node_of_a_cluster_that_is_not_called_one_is_refused(nodes: Cluste
     """Listed like any server it would take some publications and refuse others."""
     layer = ShardedChannelLayer(**{**nodes.config, "cluster": False})
     try:
-        with pytest.raises(ConfigurationError, match="set cluster to True"):
+        with pytest.raises(ConfigurationError, match="set 'cluster' to True in CONFIG"):
             await layer.publish(ROOM, b"1")
     finally:
         await layer.close()

@@ -97,7 +97,7 @@ def test_layer_is_told_of_each_rule(settings: Settings) -> None:
         ({"latest": "yes"}, r"\['latest'\] must be True or False"),
         ({"latest": True, "history": None}, r"\['latest'\] needs a history"),
         ({"latest": True, "history": {"size": 0}}, r"\['latest'\] needs a history"),
-        ({"max_rate": -1}, r"is wrong: \['max_rate'\] is -1; it takes 0.01 to 1000 writes a second"),
+        ({"max_rate": -1}, r"wrong: \['max_rate'\] is -1; it takes 0.01 to 1000 writes a second"),
         ({"max_rate": True}, "max_rate"),
         ({"max_rate": 0.001}, "0.01"),
         ({"conflate": "symbol"}, r"\['conflate'\] needs a 'max_rate'"),

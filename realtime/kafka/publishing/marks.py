@@ -97,8 +97,8 @@ class PartitionMarks:
         if last is None or last < log_end:
             return
         logger.warning(
-            "%s ends at offset %d, but was published up to offset %d: it was made again or its "
-            "broker lost data. Its marks are forgotten.",
+            "%s ends at offset %d, but was published up to offset %d: the topic was made again, or "
+            "its broker lost data. Its marks are forgotten.",
             *(source_of(partition), log_end, last),
         )
         await self._insist(partial(self._layer.forget_marks, sources))

@@ -139,7 +139,7 @@ class Router:
             if not said:
                 said = True
                 logger.error(
-                    "%d calls of the route hang, and can't be ended; waiting for one of them.",
+                    "%d calls of KAFKA_ROUTE hang, and can't be ended; waiting for one of them.",
                     len(self._stuck),
                 )
             await asyncio.sleep(LOOK_AGAIN)

@@ -112,7 +112,7 @@ class LoadtestCommand(BaseCommand):
         parser.add_argument(
             "--metrics-key",
             default=os.environ.get("LOADTEST_METRICS_KEY"),
-            help="The key for /metrics (default: the variable LOADTEST_METRICS_KEY, or HEALTH_KEY).",
+            help="The key of /metrics (default: the variable LOADTEST_METRICS_KEY, or HEALTH_KEY).",
         )
 
     @staticmethod

@@ -90,7 +90,7 @@ class RoomsCommand(LookingCommand):
     def why_unknown(self, found: FoundRooms) -> str:
         """Say whose rooms are not shown."""
         servers = "; ".join(f"{server} ({why})" for server, why in found.silent.items())
-        return f"These servers do not answer, so their rooms are not shown: {servers}." if servers else ""
+        return f"No answer, so these servers' rooms are not shown: {servers}." if servers else ""
 
 
 def _row(room: FoundRoom) -> tuple[object, ...]:

@@ -146,7 +146,7 @@ def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
     if len(positions) != len(batch.items) or len(members) != 2 * channels:
         raise WireError(
             f"The publish script answered {len(positions)} positions for {len(batch.items)} "
-            f"publications: processes of two releases share this Redis."
+            f"publications: processes of different releases share this Redis."
         )
     for number, offset, epoch in zip(repeats[::3], repeats[1::3], repeats[2::3], strict=True):
         positions[number - 1] = Position(offset=offset, epoch=text(epoch)) if offset else None

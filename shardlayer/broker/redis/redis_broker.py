@@ -182,8 +182,8 @@ class RedisBackend(RedisPresence, RedisQueues, RedisInspection, Backend):
 
     def _tell_of_history(self, script: str, room: str) -> None:
         logger.error(
-            "%s failed on the history of %s: it was not as the layer had left it. It was removed; "
-            "the room goes on under a new epoch, and clients are told",
+            "%s failed on the history of %s: something else has changed it. It was removed; the "
+            "room goes on under a new epoch, and clients are told",
             script,
             room,
         )

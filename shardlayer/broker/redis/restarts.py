@@ -99,8 +99,8 @@ class Lives:
     ) -> None:
         if lost:
             logger.warning(
-                "%s was started again or replaced, and lost what it had acknowledged: the members "
-                "of all its rooms are told.",
+                "%s was started again or replaced, and lost publications that it had acknowledged. "
+                "The members of all its rooms are told.",
                 report.address,
             )
         else:

@@ -88,8 +88,8 @@ def require_supported(report: ServerReport, *, cluster: bool) -> None:
     """
     if report.is_cluster and not cluster:
         raise ConfigurationError(
-            f"{report.address} is a node of a Redis Cluster: set cluster to True. "
-            f"It would refuse to publish to several shards at once."
+            f"{report.address} is a node of a Redis Cluster: set 'cluster' to True in CONFIG. "
+            f"Without it, a Cluster refuses to publish to several shards at once."
         )
     if report.is_too_old:
         oldest = ".".join(map(str, OLDEST[report.software]))

@@ -47,7 +47,7 @@ class ShardCalls:
                 removed = await self._servers.run(shard, partial(CommandLink.call, call=mending))
                 for key in removed:
                     logger.error(
-                        "%s failed on %s, which had a type that is not the layer's; it was removed",
+                        "%s failed on the key %s, which had a wrong type. The key was removed",
                         call.script.name,
                         calls.text(key),
                     )

@@ -63,5 +63,5 @@ def test_no_address(text: str) -> None:
 
 def test_no_servers() -> None:
     """One has to be there to find the others by."""
-    with pytest.raises(ValueError, match="There has to be a Kafka broker"):
+    with pytest.raises(ValueError, match="At least one Kafka broker is needed"):
         Brokers(servers=[], options={})

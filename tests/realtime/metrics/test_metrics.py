@@ -156,7 +156,7 @@ def test_worker_starts_with_a_directory_that_cant_be_used(
     with worker.process:
         worker.wait()
         assert set(worker.values("rooms")) == {("worker", "0")}
-        assert "Only this process's own figures" in worker.process.output()
+        assert "/metrics shows only this process's own figures" in worker.process.output()
         assert "Django's figures are not shared" in worker.process.output()
         assert worker.process.stop() == 0
 

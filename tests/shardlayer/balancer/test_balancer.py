@@ -449,7 +449,7 @@ def test_worker_with_few_files(balancer: BalancerProcess, stack: ExitStack) -> N
     assert Counter(client.status for client in clients) == {101: room, 503: 90 - room}
     health = balancer.health()
     assert (health["counters"]["joined"], health["counters"]["taken_back"]) == (1, 0)
-    assert "--capacity 5000 is more than the limit on open files (64)" in worker.log
+    assert "--capacity 5000 needs more open files than the limit (64) allows" in worker.log
     assert "The link to the balancer ended" not in worker.log
 
 
