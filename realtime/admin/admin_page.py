@@ -220,10 +220,10 @@ class AdminPage(_ModelAdmin):
         except (ShardUnavailable, KafkaUnavailable) as error:
             service = "Redis" if isinstance(error, ShardUnavailable) else "Kafka"
             if entry is not None:
-                doubt = _("%(service)s did not answer: it may not have happened.")
+                doubt = _("%(service)s did not answer: it may or may not have been done.")
                 entry.change_message = f"{deed} {doubt % {'service': service}}"
                 entry.save(update_fields=["change_message"])
-            unknown = _("Nobody knows whether this was done.")
+            unknown = _("It is unknown whether this was done.")
             messages.warning(request, f"{unknown} {error}")
             return None
         except Exception as error:

@@ -74,7 +74,7 @@ class ShownLetter:
             offset=item.offset,
             written=datetime.fromtimestamp(max(0, item.record.timestamp) / 1000, UTC),
             record="" if letter is None else f"{letter.topic}/{letter.partition}, {letter.offset}",
-            reason=_("no dead letter: somebody else wrote it") if letter is None else letter.error,
+            reason=_("not a dead letter: another program wrote it") if letter is None else letter.error,
             key=None if item.record.key is None else _text(item.record.key)[:KEY_SHOWN],
             headers=tuple(
                 (name[:KEY_SHOWN], _text(value)[:KEY_SHOWN])
@@ -178,7 +178,7 @@ class KafkaAdmin(AdminPage):
             "letter": name[:KEY_SHOWN]
         }
         if self.act(request, subject, deed, async_to_sync(replay)) is False:
-            messages.info(request, _("A replay had sent it before: it was not sent twice."))
+            messages.info(request, _("It was sent again before, so it was not sent a second time."))
 
     def _replay_all(self, request: HttpRequest) -> None:
         topics = ", ".join(conf().kafka_topics)
@@ -191,7 +191,7 @@ class KafkaAdmin(AdminPage):
                 "left": count(done.left),
             }
             if done.repeats:
-                said += " " + _("%(repeats)s were there twice, and were sent once.") % {
+                said += " " + _("%(repeats)s were there twice, and were sent only once.") % {
                     "repeats": count(done.repeats)
                 }
             messages.info(request, said)

@@ -52,12 +52,12 @@ class ApiKeyAdmin(_ApiKeyAdmin):
             messages.WARNING,
         )
 
-    @admin.display(boolean=True, description=gettext_lazy("counts"))
+    @admin.display(boolean=True, description=gettext_lazy("valid"))
     def counts(self, key: ApiKey) -> bool:
         """Show whether a key has not been revoked."""
         return key.revoked_at is None
 
-    @admin.action(description=gettext_lazy("Revoke the chosen keys"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Revoke the selected keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """Have keys count no more, at once."""
         chosen = list(queryset.filter(revoked_at=None))

@@ -78,7 +78,7 @@ def _told(answer: DrainAnswer) -> str:
     name = _name(answer.node)
     if answer.is_draining:
         return _("%(node)s drains: it sends its clients away, and ends.") % {"node": name}
-    return _("%(node)s was told, and has not said yet that it drains.") % {"node": name}
+    return _("%(node)s was told to drain, but has not confirmed it yet.") % {"node": name}
 
 
 def _name(node: NodeStatus) -> str:

@@ -42,10 +42,10 @@ class PublishForm(forms.Form):
             orjson.dumps(value)
         except orjson.JSONDecodeError as error:
             raise forms.ValidationError(
-                _("That is no JSON: %(error)s.") % {"error": error}
+                _("That is not JSON: %(error)s.") % {"error": error}
             ) from error
         except orjson.JSONEncodeError as error:  # more is read than is written
-            raise forms.ValidationError(_("That is nested too deep.")) from error
+            raise forms.ValidationError(_("That is nested too deeply.")) from error
         return value
 
 

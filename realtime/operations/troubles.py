@@ -97,7 +97,7 @@ def _of_node(node: NodeStatus) -> Iterator[Trouble]:
     if node.is_lost:
         yield of(
             "down",
-            _("%(node)s is lost: it said nothing for %(age)s s, and not that it ends."),
+            _("%(node)s is lost: it has not reported for %(age)s s, and did not say that it ends."),
             age=f"{node.age:.0f}",
         )
         return  # what else it says is of then
@@ -110,7 +110,7 @@ def _of_node(node: NodeStatus) -> Iterator[Trouble]:
     if node.is_late:
         yield of(
             "late",
-            _("%(node)s has said nothing for %(age)s s: it may be gone, or hang."),
+            _("%(node)s has not reported for %(age)s s: it may have ended, or hang."),
             age=f"{node.age:.0f}",
         )
     if node.lease_age is not None and node.lease_ttl and node.lease_age > node.lease_ttl:

@@ -61,7 +61,7 @@ def test_mistake_in_json_is_told(visitors: Visitors, site: Workers) -> None:
     """What is no JSON stays in the form, with the reason beside it."""
     page = enter(visitors, site, "room/chat.lobby/")
     publish(page, "{not json")
-    expect(page.get_by_text("That is no JSON")).to_be_visible()
+    expect(page.get_by_text("That is not JSON")).to_be_visible()
     expect(page.get_by_label("JSON")).to_have_value("{not json")
 
 
@@ -93,7 +93,7 @@ def test_signing_out_ends_it(visitors: Visitors, site: Workers) -> None:
     other.goto(f"{site.first.url}admin/realtime/overviewpage/")
     other.get_by_role("button", name="Log out").click()
     expect(page.locator("#realtime-state")).to_have_text(
-        "Not refreshed any more: sign in again, and load the page anew.", timeout=PATIENCE
+        "Not refreshed any more: sign in again, and reload the page.", timeout=PATIENCE
     )
 
 

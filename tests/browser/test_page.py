@@ -84,11 +84,11 @@ def test_it_says_how_many_are_here(demo: Workers, visitors: Visitors) -> None:
     # The worker may have been killed by the test before, with somebody on it.
     for page in (first, second):
         expect(part(page, "people")).to_have_text(
-            "2 people here, on whichever worker.", timeout=LEASE + PATIENCE
+            "2 people here, on any worker.", timeout=LEASE + PATIENCE
         )
     second.close()
     expect(part(first, "people")).to_have_text(
-        "Nobody but you, on whichever worker.", timeout=PATIENCE
+        "Nobody but you, on any worker.", timeout=PATIENCE
     )
 
 
@@ -169,7 +169,7 @@ def test_nothing_to_send(demo: Workers, visitors: Visitors) -> None:
     page = visitors.open(demo.first.url)
     be_live(page)
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_role("alert")).to_contain_text("Put in a name")
+    expect(page.get_by_role("alert")).to_contain_text("Enter a name")
     expect(page.get_by_label("Name")).to_be_focused()
     page.get_by_label("Name").fill("Ada")
     page.get_by_role("button", name="Send").click()

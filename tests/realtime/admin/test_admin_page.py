@@ -113,10 +113,10 @@ def test_what_may_have_happened_is_in_the_log_as_such(
         raise ShardUnavailable(shard=3, server="redis:6379", reason="timed out")
 
     page.act(request_of_staff, Room(name="chat"), "Published.", vanish)
-    assert "may not have happened" in LogEntry.objects.get().change_message
+    assert "may or may not have been done" in LogEntry.objects.get().change_message
     [(level, text)] = messages_of(request_of_staff)
     assert level == "warning"
-    assert "Nobody knows" in text
+    assert "It is unknown whether this was done" in text
 
 
 def messages_of(request: HttpRequest) -> list[tuple[str, str]]:

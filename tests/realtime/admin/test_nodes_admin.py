@@ -118,7 +118,7 @@ def test_dead_redis_is_unknown(operator: Client, settings: Settings) -> None:
     )
     for path in (NODES, f"{NODES}some-node/drain/"):
         page = body(operator, path)
-        assert "Which nodes there are is unknown." in page
+        assert "The list of nodes is unknown." in page
         assert "secret" not in page
         assert "No process has reported" not in page
     assert str(port) in body(operator, NODES)

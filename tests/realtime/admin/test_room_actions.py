@@ -60,7 +60,7 @@ def test_what_is_no_json_is_not_published(operator: Client, text: str) -> None:
     answer = operator.post(ROOM, {"action": "publish", "json": text})
     assert answer.status_code == 200
     page = answer.content.decode()
-    assert any(word in page for word in ("That is no JSON", "required", "nested too deep"))
+    assert any(word in page for word in ("That is not JSON", "required", "nested too deeply"))
     assert "<script>alert" not in page
     assert logged() == []
     assert history("chat.lobby").publications == []
@@ -195,8 +195,8 @@ def test_dead_redis_is_told(operator: Client, settings: Settings) -> None:
     )
     operator.post(ROOM, {"action": "publish", "json": "1"})
     [(_, text)] = logged()
-    assert "may not have happened" in text
-    assert "Nobody knows whether this was done" in told(operator)
+    assert "may or may not have been done" in text
+    assert "It is unknown whether this was done" in told(operator)
 
 
 def test_link_of_a_person_fills_in_the_form(operator: Client) -> None:

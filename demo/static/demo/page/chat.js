@@ -14,7 +14,7 @@ const NAME_KEY = "shardlayer.chat.name";
 /** What a failure means for who sends, by its code; of others the server's own words are shown. */
 const troubles = () => /** @type {Record<string, string>} */ ({
   offline: gettext("Not sent: you are cut off. Your message stays here; send it again once you are live."),
-  lost: gettext("The connection went while this was sent. Send it again: it will not appear twice."),
+  lost: gettext("The connection was lost while this was sent. Send it again: it will not appear twice."),
   timeout: gettext("No answer from the server. Send it again: it will not appear twice."),
   unavailable: gettext("Not sent: Redis does not answer. Send it again: it will not appear twice."),
   rate: gettext("Not sent: that was too much at once. Wait a moment."),
@@ -132,7 +132,7 @@ export class Chat {
   async #send() {
     const { name } = this;
     const text = this.#text.value.trim();
-    if (name === "") return this.#ask(this.#name, gettext("Who are you? Put in a name first."));
+    if (name === "") return this.#ask(this.#name, gettext("Who are you? Enter a name first."));
     if (text === "") return this.#ask(this.#text, gettext("There is nothing to send yet."));
     this.#named();
     this.#tell("");

@@ -27,11 +27,11 @@ const COOKIE = "shardlayer_name";
 
 /** @param {number} people */
 export function peopleWords(people) {
-  if (people < 2) return gettext("Nobody but you, on whichever worker.");
+  if (people < 2) return gettext("Nobody but you, on any worker.");
   return fill(
     ngettext(
-      "%(count)s person here, on whichever worker.",
-      "%(count)s people here, on whichever worker.",
+      "%(count)s person here, on any worker.",
+      "%(count)s people here, on any worker.",
       people,
     ),
     { count: number(people) },
@@ -161,7 +161,7 @@ export class PeopleHere {
 
   #unknown() {
     this.#told += 1;
-    this.#put(gettext("Everybody here, on whichever worker."), []);
+    this.#put(gettext("Everybody here, on any worker."), []);
   }
 
   /** @param {number} people */
