@@ -127,7 +127,7 @@ def room_problems(value: object) -> Iterator[str]:
             continue
         hider = next((other for other in seen if hides(other, glob)), None)
         if hider is not None:
-            yield f"[{glob!r}] is never used: {hider!r} comes before it, and the first match counts."
+            yield f"[{glob!r}] never counts: {hider!r} comes before it, and the first match counts."
         seen.append(glob)
         if isinstance(rules, Mapping):
             for key, problem in _rule_problems(rules):

@@ -20,7 +20,7 @@ def address(text: str) -> tuple[str, int]:
     """Return host and port of HOST:PORT."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal():
-        raise argparse.ArgumentTypeError("HOST:PORT")
+        raise argparse.ArgumentTypeError("must be HOST:PORT")
     return host.strip("[]"), int(port)
 
 
@@ -32,8 +32,8 @@ def add_agents(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="HOST:PORT",
-        help="Agents, which hold clients on other machines; then this one holds none, unless "
-        "--processes says so.",
+        help="Agents, which hold the clients on other machines. This machine then holds none, "
+        "unless --processes says so.",
     )
     parser.add_argument(
         "--agent-processes",
@@ -51,7 +51,7 @@ def add_agent(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--yes-i-own-it",
         metavar="HOST",
-        help="The one host beside this machine that may be tested from here.",
+        help="The only other host that this agent may test, beside its own machine.",
     )
     parser.add_argument(
         "--processes",
@@ -67,7 +67,7 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
         "--agent-key-file",
         type=Path,
         metavar="FILE",
-        help=f"Has the key of the agents (default: the variable {KEY_VARIABLE}).",
+        help=f"The file that has the agents' key (default: the variable {KEY_VARIABLE}).",
     )
 
 

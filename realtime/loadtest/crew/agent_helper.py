@@ -91,8 +91,8 @@ class AgentHelper(LoadHelper):
         await self._writer.drain()
 
     async def _read(self) -> None:
-        why = f"{self.name} is gone: its agent closed the connection. Do the keys differ, or may it"
-        why += " not test this target? The agent says."
+        why = f"{self.name} is gone: its agent closed the connection. Either the keys differ, or it"
+        why += " may not test this target. The agent's output says which."
         try:
             while sealed := await self._reader.readline():
                 self._take(self._opener.open(sealed))

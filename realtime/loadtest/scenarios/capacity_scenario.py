@@ -54,31 +54,44 @@ class CapacityStep:
 class CapacityScenario(LoadScenario):
     """Raises the rate step by step."""
 
-    help = "Publish more and more until a limit is not kept: how many, and why no more."
+    help = "Publish more and more until a limit is not kept: how much works, and why not more."
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Take the crowd and the steps."""
         add_crowd(parser, clients=500, rooms=10)
         parser.add_argument(
-            "--from-rate", type=share, default=50, help="Publications a second (default 50)."
+            "--from-rate",
+            type=share,
+            default=50,
+            help="Publications a second of the first step (default 50).",
         )
         parser.add_argument(
-            "--factor", type=share, default=1.5, help="From step to step (default 1.5)."
+            "--factor",
+            type=share,
+            default=1.5,
+            help="The rate of a step, divided by that of the step before (default 1.5).",
         )
-        parser.add_argument("--steps", type=count, default=15, help="At most (default 15).")
+        parser.add_argument("--steps", type=count, default=15, help="Steps at most (default 15).")
         parser.add_argument(
-            "--step-seconds", type=share, default=5, help="How long each is (default 5)."
+            "--step-seconds", type=share, default=5, help="Seconds of a step (default 5)."
         )
         parser.add_argument(
             "--size", type=count, default=250, help="Bytes of a publication's data (default 250)."
         )
         add_connect_limits(parser)
         parser.add_argument(
-            "--max-p95", type=share, default=200, metavar="MS", help="Of a step (default 200)."
+            "--max-p95",
+            type=share,
+            default=200,
+            metavar="MS",
+            help="Milliseconds from publishing to the client, p95 of a step (default 200).",
         )
         parser.add_argument(
-            "--min-deliveries", type=share, metavar="A_SECOND", help="That must be reached."
+            "--min-deliveries",
+            type=share,
+            metavar="A_SECOND",
+            help="Deliveries a second that must be reached.",
         )
 
     async def run(self, session: LoadSession, report: LoadReport) -> None:

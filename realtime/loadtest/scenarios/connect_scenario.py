@@ -22,7 +22,7 @@ from realtime.loadtest.scenarios.load_scenario import LoadScenario
 class ConnectScenario(LoadScenario):
     """Connects and subscribes clients, and keeps them for a while."""
 
-    help = "Connect clients: who gets in, how fast, how even they are over the nodes."
+    help = "Connect clients: how many get in, how fast, and how evenly they spread over the nodes."
     publishes = False
 
     @classmethod
@@ -43,7 +43,7 @@ class ConnectScenario(LoadScenario):
             "--max-uneven",
             type=share,
             metavar="RATIO",
-            help="Clients of the fullest node by those of the emptiest one.",
+            help="Clients of the fullest node, divided by those of the emptiest node.",
         )
 
     async def run(self, session: LoadSession, report: LoadReport) -> None:

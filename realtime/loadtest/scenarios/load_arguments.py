@@ -15,7 +15,7 @@ def share(text: str) -> float:
     """Return a number from 0 on."""
     number = float(text)
     if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError("a number from 0 on")
+        raise argparse.ArgumentTypeError("must be a number, 0 or more")
     return number
 
 

@@ -81,24 +81,24 @@ class MatrixScenario(LoopbackScenario):
                 default=default,
                 help=f"Numbers of {name}, {most} (default {shown}).",
             )
-        parser.add_argument("--clients", type=count, default=200, help="Default 200.")
-        parser.add_argument("--rooms", type=count, default=100, help="Default 100.")
+        parser.add_argument("--clients", type=count, default=200, help="Clients (default 200).")
+        parser.add_argument("--rooms", type=count, default=100, help="Rooms (default 100).")
         parser.add_argument(
             "--rate", type=share, default=500, help="Publications a second (default 500)."
         )
         parser.add_argument(
-            "--seconds", type=share, default=4, help="Of each measurement (default 4)."
+            "--seconds", type=share, default=4, help="Seconds of a measurement (default 4)."
         )
         parser.add_argument(
-            "--rounds", type=count, default=3, help="Each combination so often (default 3)."
+            "--rounds", type=count, default=3, help="Measurements of a combination (default 3)."
         )
         add_warm_up(parser)
-        parser.add_argument("--redis-server", metavar="PROGRAM", help="Of Redis or Valkey.")
+        parser.add_argument("--redis-server", metavar="PROGRAM", help="The server to start.")
         parser.add_argument(
             "--max-default-cost",
             type=share,
             metavar="RATIO",
-            help="CPU of a publication with 32 shards, by the best number's.",
+            help="CPU of a publication with 32 shards, divided by that with the best number.",
         )
 
     async def run(self, options: SessionOptions, view: LoadView, report: LoadReport) -> None:

@@ -28,9 +28,9 @@ class RedisKillScenario(LoopbackScenario):
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Take the crowd, and how long Redis is away."""
-        parser.add_argument("--clients", type=count, default=1000, help="Default 1,000.")
-        parser.add_argument("--rooms", type=count, default=50, help="Default 50.")
-        parser.add_argument("--workers", type=count, default=2, help="Default 2.")
+        parser.add_argument("--clients", type=count, default=1000, help="Clients (default 1,000).")
+        parser.add_argument("--rooms", type=count, default=50, help="Rooms (default 50).")
+        parser.add_argument("--workers", type=count, default=2, help="Workers (default 2).")
         parser.add_argument(
             "--away", type=share, default=2, help="Seconds without Redis (default 2)."
         )
@@ -40,11 +40,11 @@ class RedisKillScenario(LoopbackScenario):
         parser.add_argument(
             "--append-only",
             action="store_true",
-            help="Redis keeps an append-only file. Else it comes back empty, and all nodes are "
-            "told of everything for one lease.",
+            help="Redis keeps an append-only file. Without it Redis comes back empty, and all "
+            "nodes are told of everything for the time of one lease.",
         )
         add_warm_up(parser)
-        parser.add_argument("--redis-server", metavar="PROGRAM", help="Of Redis or Valkey.")
+        parser.add_argument("--redis-server", metavar="PROGRAM", help="The server to start.")
 
     async def run(self, options: SessionOptions, view: LoadView, report: LoadReport) -> None:
         """Connect half, kill, connect the others, start Redis again, and publish."""

@@ -35,7 +35,7 @@ _MEMORY, _DESCRIPTORS, _THREADS, _REDIS = (
 class SoakScenario(VerifyRoutingScenario):
     """Churns as `verify-routing` does, and looks at all processes at intervals."""
 
-    help = "Go on for long: slopes of memory, descriptors, threads and Redis, after a while."
+    help = "Run for a long time: how memory, file descriptors, threads and Redis grow."
 
     def __init__(self, options: dict[str, object]) -> None:
         super().__init__(options)
@@ -49,14 +49,19 @@ class SoakScenario(VerifyRoutingScenario):
         super().add_arguments(parser)
         parser.set_defaults(seconds=3600.0, rate=100.0, clients=500)
         parser.add_argument(
-            "--every", type=share, default=10, metavar="S", help="Between two looks (default 10)."
+            "--every",
+            type=share,
+            default=10,
+            metavar="S",
+            help="Seconds between two looks (default 10).",
         )
         parser.add_argument(
             "--settle",
             type=share,
             default=600,
             metavar="S",
-            help="At the beginning, which does not count for slopes (default 600; at most half).",
+            help="Seconds at the beginning that do not count for the growth (default 600; at most "
+            "half of the time).",
         )
         for name, what in (
             ("memory", "MiB an hour of a process"),
@@ -65,7 +70,7 @@ class SoakScenario(VerifyRoutingScenario):
             ("redis", "MiB an hour of a Redis server"),
         ):
             parser.add_argument(
-                f"--max-{name}-slope", type=share, metavar="N", help=f"Growth: {what}."
+                f"--max-{name}-slope", type=share, metavar="N", help=f"Growth at most: {what}."
             )
 
     async def run(self, session: LoadSession, report: LoadReport) -> None:

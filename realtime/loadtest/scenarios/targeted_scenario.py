@@ -38,14 +38,14 @@ class TargetedScenario(LoadScenario):
             type=share,
             default=80,
             metavar="PERCENT",
-            help="Publications that were told to the nodes with members alone (default 80).",
+            help="Publications that went only to the nodes with members (default 80).",
         )
         parser.add_argument(
             "--max-lookup-p99",
             type=share,
             default=2,
             metavar="MS",
-            help="Milliseconds of a call to Redis that looks nodes up and publishes (default 2; "
+            help="Milliseconds of a call to Redis that looks up nodes and publishes (default 2; "
             "0: no limit).",
         )
 

@@ -25,7 +25,7 @@ _TURN = 0.25  # seconds between two changes
 class VerifyRoutingScenario(LoadScenario):
     """Publishes while clients leave, are cut off, come back, and change rooms."""
 
-    help = "Publish while clients come, go and change rooms: nothing lost, doubled or misled."
+    help = "Publish while clients come, go and change rooms: nothing is lost, doubled or misrouted."
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
@@ -39,10 +39,10 @@ class VerifyRoutingScenario(LoadScenario):
             type=share,
             default=10,
             metavar="PERCENT",
-            help="Clients that leave and come back, and as many that change a room, a second "
-            "(default 10).",
+            help="Percent of the clients that leave and come back each second; as many change a "
+            "room (default 10).",
         )
-        parser.add_argument("--seed", type=int, default=1, help="Of the choices (default 1).")
+        parser.add_argument("--seed", type=int, default=1, help="Of random choices (default 1).")
         add_stream(parser, rate=400, seconds=10)
 
     async def run(self, session: LoadSession, report: LoadReport) -> None:
