@@ -1,7 +1,7 @@
 """Publishing what a transaction changed, once it is committed, without a risk to the request.
 
-`transaction.on_commit(lambda: publish(…))` waits for Redis in the request, and fails it if Redis is
-away, although the order stands. `publish_on_commit` does neither.
+`transaction.on_commit(lambda: publish(…))` waits for Redis in the request. If Redis is away, the
+request fails although its data is committed. `publish_on_commit` does neither.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Publishing records to the layer, past rooms that can't be published to.
 
-A room's keys in Redis may hold what the layer can't go on with and may not remove, as where an ACL
-forbids UNLINK. No waiting mends that, and the records of other rooms must not wait for it. So a
-record for such a room is handed to `on_unpublishable`, and those behind it go on.
+A room's keys in Redis may have values that the layer can't use and may not remove, for example
+where an ACL forbids UNLINK. Waiting does not help, and the records of other rooms must not wait for
+it. So a record for such a room is handed to `on_unpublishable`, and those behind it go on.
 
-Each record is still published at most once and lost never: what its mark says is published is not
-handed over, and nothing later of its partition is published to its shard before `on_unpublishable`
-has returned. A mark that is ahead of a record would hide that the record is missing.
+Each record is still published at most once, and never lost. What its mark says is published is not
+handed over. Nothing later of its partition is published to its shard before `on_unpublishable` has
+returned: a mark that is ahead of a record would hide that the record is missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small works that nobody waits for, done one after another in a thread of their own."""
+"""Small jobs that nobody waits for: a thread of their own does them one after another."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Who is on a connection.
 
 Channels' AuthMiddleware loads the session and the user of every connection, in a thread and
-from the database, before the first byte is answered. Here it happens when somebody asks, once; of
-a client without a session cookie it is known without looking. A token says who its bearer is, and
-no database is asked before somebody wants to know more of the user than that.
+from the database, before the first byte is answered. Here it happens once, when somebody asks.
+Nobody is signed in on a connection without a session cookie, so nothing is loaded for it. A token
+says who its bearer is, so the database is asked only when somebody wants to know more of the user.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How far the clock of whoever issues JWTs runs ahead of ours, as far as their tokens show it.
+"""How far the clock of the issuer of JWTs is ahead of ours, as far as its tokens show.
 
-A token that says it is issued in ten seconds shows that the issuer's clock is ten seconds ahead, at
-least. By such a clock a token of before a sign-out would seem to be of after it.
+If a token was issued ten seconds in the future, the issuer's clock is at least ten seconds ahead.
+With such a clock, a token that was issued before a sign-out would seem to be newer than it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Public keys of an issuer of JWTs, by their ids, from an address (RFC 7517).
 
 They are fetched in a thread, when the first token needs one, and kept. A token that names a key
-which is not there has them fetched again, since issuers change their keys; but whoever makes up
-names makes nobody fetch more than once in a while. When the address does not answer the keys that
-are known go on counting.
+which is not there has them fetched again, since issuers change their keys. That happens only once
+in a while, whatever names strangers make up. If the address does not answer, the known keys stay
+valid.
 """
 
 from __future__ import annotations

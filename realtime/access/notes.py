@@ -2,8 +2,8 @@
 
 A worker signs one for a client that is signed in or in rooms, and the client brings it to whichever
 worker it comes back to. So neither the session nor the database nor a rule is asked again when
-thousands come back at once. A note lives for minutes, and what was taken back since it was written
-counts: see `revocations.py`.
+thousands come back at once. A note lives for minutes. A revocation that came after it still counts:
+see `revocations.py`.
 """
 
 from __future__ import annotations

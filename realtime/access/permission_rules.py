@@ -1,4 +1,4 @@
-"""One rule: who may. Named ones are decided by the user alone; a project's function is asked."""
+"""One rule: who may do something. A named rule looks at the user; a dotted path is called."""
 
 from __future__ import annotations
 

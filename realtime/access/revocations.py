@@ -1,13 +1,13 @@
-"""What has been taken back: users signed out, sessions ended, users put out of rooms.
+"""Revocations: users signed out, sessions ended, users put out of rooms.
 
-Each revocation is an entry of a log that all workers read (`revocation_log.py` beside
-this). It is remembered as long as anything lives that it could concern, and no longer: so what a
-process holds is bounded.
+Each revocation is an entry of a log that all workers read (`revocation_log.py` beside this). It is
+kept only while something lives that it could concern, such as a token. So what a process holds is
+bounded.
 
-A log may have lost its beginning: it holds so many entries at most, and a Redis without persistence
-forgets all. So it also says since when it is complete. Of what was issued before that nothing is
-known, and whoever asks has to find out otherwise. So a loss costs questions, and never lets in
-somebody who was put out.
+A log may have lost its beginning: its size is limited, and a Redis without persistence forgets all.
+So the log also says since when it is complete. It knows nothing of what was issued before that, and
+whoever asks has to find out in another way. So a loss costs queries, but never lets in somebody who
+was put out.
 """
 
 from __future__ import annotations

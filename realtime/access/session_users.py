@@ -1,9 +1,9 @@
-"""Who the sessions say is there: read in Django's thread, those of many clients in one go.
+"""The users of sessions: read in Django's thread, for many clients at once.
 
 When a worker starts, or a deploy brings everybody back, many clients come with a session at once.
 A hop to the thread for each, with a database connection that is opened and closed around it
-(CONN_MAX_AGE is 0 by default), costs several times what the two queries do. So what is asked while
-the thread is busy is read together, next.
+(CONN_MAX_AGE is 0 by default), costs several times what the two queries do. So the sessions that
+are asked for while the thread is busy are read together afterwards.
 
 Nothing is written: unlike `django.contrib.auth.get_user`, which may give a session another key,
 and Channels' `get_user`, which deletes one whose user's password was changed.

@@ -1,7 +1,7 @@
 """Keeps the secrets of the settings out of what is shown.
 
-What checks say has none by itself. Errors of libraries are shown as well, and may quote what they
-were given. So what is a secret in the settings is looked for in every text.
+The checks' own words have no secrets. But they show errors of libraries as well, which may quote
+what they were given. So every text is searched for the secrets of the settings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether the system lets a server hold as many connections as the settings have it."""
+"""Whether the system lets a server hold as many connections as the settings allow."""
 
 from __future__ import annotations
 

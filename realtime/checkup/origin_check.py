@@ -1,4 +1,4 @@
-"""Whose pages may connect: the site's own must, and not everybody's should."""
+"""Whose pages may connect: those of the site must be able to, and those of any site should not."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Whether the ASGI application leads to our consumer, and what else of ours it serves.
 
-It is asked as a server asks it: with a handshake and with requests, in this process. A handshake
-is no client's: it says in its scope that it only wants to know who would take it.
+It is called as a server calls it: with a handshake and with requests, in this process. No client is
+behind the handshake: its scope says that it only asks which consumer would take it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Whether what is to be secret is: it is never shown, only how long it is.
+"""Whether secrets are hard to guess, and safe on the network. No finding shows a secret.
 
-Keys of JWTs are looked at by a system check (`realtime/access/jwt_checks.py`).
+A system check looks at the keys of JWTs (`realtime/access/jwt_checks.py`).
 """
 
 from __future__ import annotations

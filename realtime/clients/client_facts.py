@@ -1,7 +1,7 @@
-"""What a worker says of its clients in a room to who asks: the page of a room, a command.
+"""What a worker tells of its clients in a room: to the admin's page of the room, and to a command.
 
-Nobody keeps it anywhere. It is asked of the nodes that have members of the room, so it costs
-nothing while nobody wants to know.
+It is not stored. The nodes that have members of the room are asked, so it costs nothing while
+nobody wants to know.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether there is place for a member more in a room, and for a room more in the process."""
+"""Whether a room has place for one more member, and the process for one more room."""
 
 from __future__ import annotations
 

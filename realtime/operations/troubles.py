@@ -1,4 +1,4 @@
-"""What hurts: found in what is known of servers, shards, processes and Kafka.
+"""What is down, slow or full: found in what is known of servers, shards, processes and Kafka.
 
 Each rule is a function from what is known to troubles. Limits stand here, beside each other.
 """

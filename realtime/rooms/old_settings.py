@@ -1,4 +1,4 @@
-"""The settings that ROOMS replaces, CLIENT_PUBLISH and AUTHORIZE: what goes on of them."""
+"""CLIENT_PUBLISH and AUTHORIZE, which ROOMS replaces: what of them still works."""
 
 from __future__ import annotations
 

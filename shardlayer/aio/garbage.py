@@ -1,9 +1,9 @@
 """Python's garbage collector, set for a process that holds many objects for long.
 
 A connection is some dozens of objects that live as long as it does. By default the collector runs
-for each 700 objects that have become more, and walks through all that there are each time their
-number has grown by a quarter: while clients connect, that is a tenth of all CPU, to find nothing.
-Connections that end leave no cycles behind, so nothing waits for the collector either.
+whenever there are 700 objects more than before. Each time their number has grown by a quarter, it
+walks through all of them. While clients connect, that takes a tenth of all CPU, and it finds
+nothing: connections that end leave no cycles behind.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calls to several shards, of which one that fails stops no other."""
+"""Calls to several shards at once: one that fails does not stop the others."""
 
 from __future__ import annotations
 

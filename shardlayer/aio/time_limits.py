@@ -1,4 +1,4 @@
-"""Time limits of which many begin and hardly any is reached: one timer of the loop serves all.
+"""Many time limits, hardly any of which is ever reached: one timer of the loop serves all.
 
 `asyncio.timeout_at` makes a timer and cancels it each time, and the loop keeps what was cancelled
 until it is due. Here a limit that is kept costs a place in a set.

@@ -1,6 +1,6 @@
-"""Looks at what clients want for whom there is no ordinary room: pages have a reserve.
+"""Looks at what a client wants when only the reserve is left, which is for pages.
 
-Only a look (MSG_PEEK): what was seen is still there for the worker that gets the connection.
+It only peeks (MSG_PEEK): the worker that gets the connection reads the same bytes again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The balancer's side of one worker: hands connections over, and keeps each until it is taken.
 
 A worker acknowledges before it takes a connection, and takes none that was handed over more than
-`TAKE_WITHIN` seconds ago. So what it has not acknowledged when its link ends, it will not take, and
-neither what it has not acknowledged after `RECEIPT_TIMEOUT`: another worker gets that. What it
-gives back goes to another one, too.
+`TAKE_WITHIN` seconds ago. What it has not acknowledged when its link ends, or after
+`RECEIPT_TIMEOUT`, it will never take. So another worker gets that, and what the worker gives back.
 """
 
 from __future__ import annotations

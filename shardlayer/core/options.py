@@ -1,4 +1,4 @@
-"""What a channel layer can be told: every limit, its default and its unit."""
+"""The options of a channel layer: every limit, its default and its unit."""
 
 from __future__ import annotations
 

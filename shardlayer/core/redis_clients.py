@@ -1,7 +1,7 @@
-"""What redis-py is told of a server: its clients, which connect only when they are used.
+"""Makes redis-py's clients of a server, and checks their arguments.
 
 redis-py names its arguments in the constructors of its connections, and looks at them when it makes
-one. So a connection is made, and not used, to judge what `hosts` in CONFIG says.
+one. So a connection is made, but not opened, to check what `hosts` in CONFIG says.
 """
 
 from __future__ import annotations

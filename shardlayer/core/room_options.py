@@ -1,4 +1,4 @@
-"""How `history` and `calm` are written: what kinds of rooms remember, how often they are told."""
+"""Reads `history` and `calm`: how much rooms keep, and how often their members are written to."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Who says what rooms remember, and how calm they are, where a layer's CONFIG does not.
+"""Where `history` and `calm` come from, if a layer's CONFIG does not have them.
 
-An application that has rules of its own for kinds of rooms says there what each remembers. The
-layer knows nothing of that application, so the application hands it a source.
+An application may have settings of its own for kinds of rooms, which say how much history each
+keeps. The layer knows nothing of that application, so the application hands it a source.
 """
 
 from __future__ import annotations

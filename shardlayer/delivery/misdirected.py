@@ -1,7 +1,7 @@
-"""What was sent to a name in the one of two ways that none of its members here takes.
+"""Notes what was published to channels, or sent to clients, which therefore reached nobody.
 
-JSON publications go to sinks and Channels messages to channels, in one namespace. A sender that
-uses the other way reaches nobody, and would not learn of it.
+Rooms and groups share one namespace: `publish()` reaches clients, and `group_send()` reaches
+channels. A sender that uses the wrong one would not learn of it.
 """
 
 from __future__ import annotations

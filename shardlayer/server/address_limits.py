@@ -1,7 +1,7 @@
 """How many connections one address may have, and how often it may ask for one.
 
-An address is what the client's is, or behind a proxy that is believed what the proxy says; all of
-an IPv6 /64 are one. What comes from this machine itself is not counted: see `address_key`.
+The address is the client's, or behind a trusted proxy the one that the proxy forwards. All of an
+IPv6 /64 count as one. Clients on this machine itself are not counted: see `address_key`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The connections that wait for a request: new ones, and those that have served one.
 
-They cost a client nothing, so there are only so many. When there is one too many, the one goes that
-has waited longest: whoever has just come has most likely something to ask.
+Such a connection costs its client nothing, so their number is limited. When there is one too many,
+the one that has waited longest is closed: a new one is more likely to bring a request.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A queue to one destination: a Redis server, the announcements, the dead letters.
 
-What waits leaves together, in order, and only when the parcels before it were acknowledged. So of
-each partition a destination gets every record in order and none later while an earlier one may not
-have been taken: what the marks rely on (`ShardedChannelLayer.publish_marked`). Destinations do
-not wait for each other.
+What waits leaves together, in order, and only when the parcels before it were acknowledged. So a
+destination gets the records of a partition in order, and none while an earlier one may be missing.
+The marks rely on that (`ShardedChannelLayer.publish_marked`). Destinations do not wait for each
+other.
 """
 
 from __future__ import annotations

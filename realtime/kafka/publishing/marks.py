@@ -5,7 +5,7 @@ its data counts the same topic's offsets anew: then the marks lie beyond the log
 forgotten, or as many new records would be skipped. So does a topic that was made again where it has
 no id; with one, its marks have another name (`source_of`).
 
-Not to be seen: such a log that has grown beyond its old marks before anybody looked.
+This can't be seen if the new log has grown beyond the old marks before anybody looked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a pool writes beside an offset, so that Kafka's brokers know of its pauses.
 
-The commit after the pause takes the note away. One that is left by a member of before says nothing:
-it names that member, and each joining gets another id.
+The commit after the pause removes the note. A note that an earlier member left behind is ignored:
+it names that member, and a member gets a new id each time it joins.
 """
 
 from __future__ import annotations

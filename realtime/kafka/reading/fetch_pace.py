@@ -2,9 +2,9 @@
 
 A fetch, and the call that publishes what it brought, cost the pool, Redis and the workers about as
 much for ten records as for one. So a broker that has brought several is left in peace for a
-moment: a millisecond for each but the first, up to a limit. Behind a record that came alone the
-next fetch goes out at once, and waits for the next one at the broker; those of a stream gather
-there. Where so many came that more lie there, nothing is won, and nobody waits.
+moment: a millisecond for each but the first, up to a limit. The records of a stream gather there
+meanwhile. After a record that came alone, the next fetch goes out at once, and waits at the broker.
+If so many came that the broker has more of them already, a pause gains nothing, so there is none.
 """
 
 from __future__ import annotations
