@@ -64,9 +64,9 @@ class ShardUnavailable(ShardLayerError):
 
 
 class ScriptFailed(ShardLayerError):
-    """A script, or a command, failed on what a key of the layer holds.
+    """A script or a command failed because of what a key of the layer holds.
 
-    No outage: it would fail again, so it is not tried again. What it was meant to do was not done.
+    It would fail again, so it is not tried again. What it was meant to do was not done.
 
     Attributes:
         script: The script's name, or the command's.
@@ -97,7 +97,7 @@ class UndecodableMessage(ShardLayerError):
 
 
 class WireError(ShardLayerError):
-    """Bytes that another process sent do not have the form that wire.py documents."""
+    """Another process sent bytes that do not have the form of wire.py."""
 
 
 class WireVersionError(WireError):

@@ -186,7 +186,7 @@ export class Rooms {
       // has not understood: a new connection is the way out of both.
       if (connection !== this.#connection()) return;
       this.#client.emit("error", error);
-      connection.abandon("No rooms joined.");
+      connection.abandon("No room could be joined.");
     }
   }
 

@@ -129,7 +129,7 @@ export class Subscription extends Emitter {
     let wake = () => {};
     this.#handlers.push((data, origin) => {
       if (waiting.push({ data, ...origin }) > WAITING_LIMIT) {
-        this.#failure = new RealtimeError("slow", "Too much waits.", this.room);
+        this.#failure = new RealtimeError("slow", "Too many messages wait.", this.room);
         this.unsubscribe();
       }
       wake();
