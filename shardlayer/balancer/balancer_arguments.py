@@ -30,7 +30,7 @@ def add_arguments(
         dest="hosts",
         action="append",
         metavar="ADDRESS",
-        help="Where clients come in; may be given several times (default: 127.0.0.1).",
+        help="An address for clients; may be given several times (default: 127.0.0.1).",
     )
     parser.add_argument(
         "--port",
@@ -48,34 +48,36 @@ def add_arguments(
         type=_count,
         default=max_connections,
         metavar="CONNECTIONS",
-        help="How many all workers may hold together; 0 is no limit (default: %(default)s).",
+        help="How many connections all workers may hold together; 0 is no limit (default: "
+        "%(default)s).",
     )
     parser.add_argument(
         "--reserve",
         type=_count,
         default=reserve,
         metavar="CONNECTIONS",
-        help="How many more there may be for pages and the admin (default: %(default)s).",
+        help="How many more there may be beyond that, for pages and the admin (default: "
+        "%(default)s).",
     )
     parser.add_argument(
         "--backlog",
         type=_positive,
         default=BACKLOG,
         metavar="CONNECTIONS",
-        help="How many may wait to be accepted; the kernel's own limit holds as well "
+        help="How many connections may wait to be accepted; the kernel's own limit holds as well "
         "(default: %(default)s).",
     )
     parser.add_argument(
         "--health-port",
         type=_port,
         metavar="PORT",
-        help="Where the balancer's own /health answers; without it, nowhere.",
+        help="The port of the balancer's own /health. Without this option it has none.",
     )
     parser.add_argument(
         "--health-host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="The address for that (default: %(default)s).",
+        help="The address of that /health (default: %(default)s).",
     )
 
 

@@ -60,8 +60,8 @@ _LIMITS = (
     ),
     (
         *("--capacity", "CONNECTIONS", 0),
-        "How many connections it may hold, at most what its limit on open files has room for; a "
-        "WebSocket beyond them is answered with 503",
+        "How many connections the server may hold. Its limit on open files may allow fewer. One "
+        "more WebSocket is answered with 503",
     ),
 )
 
@@ -73,11 +73,12 @@ _OF_COMPRESSION = (
     ),
     (
         *("--websocket-compression-min-size", "BYTES", MIN_SIZE),
-        "From which size on a message is compressed",
+        "The size from which on a message is compressed",
     ),
     (
         *("--websocket-compression-min-clients", "CLIENTS", MIN_CLIENTS),
-        "With how many clients here that take it a room's messages are compressed",
+        "How many clients of a room, in this process, must take compression for its messages to "
+        "be compressed",
     ),
 )
 
@@ -88,18 +89,18 @@ _TIMES = (
     ),
     (
         *("--shutdown-timeout", SHUTDOWN_TIMEOUT),
-        "How long after SIGTERM or SIGINT the process ends at the latest, with code 1 if it was "
-        "not done; 0 is no limit",
+        "How long after SIGTERM or SIGINT the process ends at the latest. Its code is 1 if it had "
+        "to be ended; 0 is no limit",
     ),
     (
         *("--hang-timeout", HANG_TIMEOUT),
-        "How long the event loop may stand still before the process is ended with code 1, to be "
-        "started again; 0 is for ever",
+        "How long the event loop may stand still before the process is ended with code 1, so that "
+        "its supervisor starts it again; 0 is for ever",
     ),
     (
         *("--blocking-threshold", BLOCKING_THRESHOLD),
-        "What blocks the event loop for so long is counted, and logged in development; 0 is "
-        "nothing",
+        "If something blocks the event loop for so long, it is counted, and in development also "
+        "logged; 0 turns that off",
     ),
 )
 
@@ -115,12 +116,15 @@ _OF_CONNECTIONS = {
         "more is refused with 429",
     ),
     "http_head_size": ("BYTES", "How large a request's head may be before it is refused with 431"),
-    "http_head_timeout": ("SECONDS", "How long a request's head may take before it gets 408"),
+    "http_head_timeout": (
+        "SECONDS",
+        "How long a request's head may take before it is refused with 408",
+    ),
     "http_idle_timeout": ("SECONDS", "How long an HTTP connection may wait for its next request"),
     "http_idle_connections": (
         "CONNECTIONS",
-        "How many connections may wait for a request, their first included, before the one is "
-        "closed that has waited longest",
+        "How many connections may wait for a request, also for their first one. Past that, the "
+        "one that has waited longest is closed",
     ),
 }
 """Unit and meaning of each field of ConnectionLimits."""
@@ -198,7 +202,7 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
         if 0 < options.shutdown_timeout < options.drain_seconds + RESERVED:
             self.parser.error(
                 f"--drain-seconds {options.drain_seconds:g} needs --shutdown-timeout "
-                f"{options.drain_seconds + RESERVED:g} or more: what follows takes time as well"
+                f"{options.drain_seconds + RESERVED:g} or more: the steps after it take time, too"
             )
         if options.websocket_compression > MAX_LEVEL:
             self.parser.error(f"--websocket-compression is at most {MAX_LEVEL}")

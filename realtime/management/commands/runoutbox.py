@@ -50,8 +50,8 @@ class Command(LastingCommand):
         parser.add_argument(
             "--retry-failed",
             action="store_true",
-            help="Only mark the entries that were put aside to be tried again, and print how many "
-            "they are.",
+            help="Have a relay try the entries again that were put aside, print how many there "
+            "are, and end.",
         )
 
     def check_migrations(self) -> None:

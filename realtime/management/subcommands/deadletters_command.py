@@ -38,7 +38,8 @@ class DeadLettersCommand(BaseCommand):
             nargs="+",
             dest="topics",
             metavar="TOPIC",
-            help="The topics whose dead letters are meant, without .dlq (default: KAFKA_TOPICS).",
+            help="The topics whose dead letters are meant, without the suffix of dead letters "
+            "(default: KAFKA_TOPICS).",
         )
         parser.add_argument(
             "--limit",

@@ -17,8 +17,8 @@ class DisconnectCommand(BaseCommand):
     """Signs a user's connections out, or ends one."""
 
     help = (
-        "Close all connections of a user, on all nodes. The user's notes and tokens of before are "
-        "no longer valid, but the user's session still is. With --connection: close one "
+        "Close all connections of a user, on all nodes. Notes and tokens that were issued to the "
+        "user until now are no longer valid, but a session still is. With --connection: close one "
         "connection, whoever is on it; it may come back."
     )
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway

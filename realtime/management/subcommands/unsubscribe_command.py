@@ -16,7 +16,7 @@ class UnsubscribeCommand(BaseCommand):
 
     help = (
         "Put all connections of a user out of a room, on all nodes. If they subscribe to it "
-        "again, the rules decide; notes and tokens of before do not open it."
+        "again, the rules decide; notes and tokens that were issued until now do not open it."
     )
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
 
