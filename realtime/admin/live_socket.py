@@ -1,8 +1,8 @@
 """The WebSocket of an open page: sends the page's parts anew, whenever the page asks.
 
 It is a plain ASGI application, so it works on any server. The browser first sends the page's
-ticket, then `next` for each look that it wants: who does not read gets nothing more. Who is there
-is read from the session, and looked at again while the page is open.
+ticket, then `next` for each look that it wants. So a browser that does not read gets nothing more.
+The session says who the user is. It is read again while the page is open.
 """
 
 from __future__ import annotations

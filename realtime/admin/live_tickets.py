@@ -1,7 +1,7 @@
 """The ticket by which a page's WebSocket says which page it is of.
 
-Who is there is told by the session alone, and what they may see by their permissions: a ticket lets
-nobody in. It is signed so that no stranger makes up what the pages are asked.
+A ticket lets nobody in: the session alone says who the user is, and their permissions say what they
+may see. The ticket is signed, so that strangers can't make up questions to the pages.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How streams hear that their server stops.
 
 A server waits for the responses that it is sending, and a stream would never end. Our own server
-says in the scope that it drains. Others say nothing before the last response is sent, so there the
-signal is noticed that stops them: their own handler is called right after ours.
+says in the scope that it drains. Other servers say nothing before the last response is sent. There
+we handle the signal that stops them, and call their own handler right after ours.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Looking at the Redis servers, without having those who ask wait for one that hangs.
+"""Looks at the Redis servers. A server that hangs does not hold up those who ask.
 
 Load balancers ask often, and strangers may ask as often as they like. So there is one look at a
-time, for all who ask meanwhile. Who asks when there was a look a short time ago waits a moment for
-the new one, and else gets what was found then; the look goes on.
+time, for all who ask meanwhile. If there was a look a short time ago, the caller waits only a
+moment for the new one. If that takes longer, the caller gets the last result, and the look goes on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pool: a few consumers of one group that share a topic's partitions among all workers.
 
-Never one consumer a worker: every record is read once in the whole cluster, and the channel layer
-carries it to the workers that have members of its room.
+Workers have no consumers of their own: every record is read once in the whole cluster, and the
+channel layer carries it to the workers that have members of its room.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ It keeps each process's values in files, under the process id. So a scrape takes
 process that there ever was, and the files stay. Here they have a slot's number instead.
 
 It writes through a memory map into files with holes. Where the disk is full the system then ends
-the process (SIGBUS), which no code can catch. So there is room looked for before a value is added,
-and the holes are filled after it.
+the process (SIGBUS), which no code can catch. So the free space is checked before a value is added,
+and the holes are filled after that.
 
 Source: https://prometheus.github.io/client_python/multiprocess/
 """

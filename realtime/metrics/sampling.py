@@ -1,6 +1,7 @@
-"""Writes this process's figures down each second, in a thread that nothing of it holds up.
+"""Writes this process's figures down each second, in a thread that its event loop can't hold up.
 
-The thread runs only where processes share a directory. Who is alone is asked for its figures.
+The thread runs only where processes share a directory. Without one, `/metrics` reads the figures
+of the process that answers.
 """
 
 from __future__ import annotations

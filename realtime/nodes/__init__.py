@@ -1,5 +1,5 @@
 """What each process tells all others of itself, and what they may ask of it.
 
-`reporter.py` writes it down every few seconds, at the shards; `realtime/operations/` reads it on
-whichever machine. `node_orders.py` has a worker end from afar.
+`reporter.py` writes it to the shards every few seconds, and `realtime/operations/` reads it on any
+machine. By `node_orders.py`, any machine tells a worker to drain or to close a connection.
 """

@@ -1,8 +1,8 @@
-"""What workers are told from afar: orders in a room that only workers are in.
+"""Orders to workers on any machine, sent through a room that only workers are in.
 
 A worker that is told to drain does as on SIGTERM: it leaves the balancer, sends its clients away
-over some seconds, and ends. Whoever supervises it starts it again. Only our own server can.
-A worker that is told to close a connection, which is named by its id, does so if it has it.
+over some seconds, and ends. Its supervisor starts it again. Only a worker on `shardlayer-daphne`
+can. A worker that is told to close a connection, by its id, does so if it has that connection.
 
 An order is signed with the project's `SECRET_KEY`. So it does not depend on who may publish to the
 room: a client may not, but a view or a Kafka record may publish where a client says.

@@ -1,8 +1,8 @@
-"""Signals for rooms that somebody is in now, or nobody: to start and stop a feed on demand.
+"""Signals for rooms that became occupied or empty, for example to start and stop a feed on demand.
 
-They are sent in one process of all, the one that made the room turn or found that it had: at most
-once. A process that dies at that moment takes its signal with it. Receivers run in a thread of
-their own, one signal after another, in the order in which this process learned of the turns.
+Each is sent at most once, in one process of all: the one that changed the room, or noticed the
+change. A process that dies at that moment takes its signal with it. Receivers run in a thread of
+their own, one signal after another, in the order in which this process learned of the changes.
 """
 
 from __future__ import annotations

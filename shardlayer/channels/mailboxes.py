@@ -1,8 +1,8 @@
 """The mailboxes of one node: where its loop receives Channels channels.
 
-A mailbox lives while somebody holds it: a receiver, or a group. One whose channel this node named
-is kept beyond that, and so is one in which something waits, until nobody received for so long
-that all of it has expired.
+A mailbox lives while a receiver or a group holds it. Two kinds are kept longer, until nobody has
+received for so long that all messages have expired: those whose channel this node named, and those
+in which messages wait.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Traces that go on through publications: what the layer asks of whoever keeps them.
 
-The layer knows no tracing library. An application hands it a `Tracer`, which is then asked for each
-publication, and for each one that comes to a node with a trace. Nobody is asked where there is
-none. A publication takes its trace to the nodes, and no history keeps it.
+The layer knows no tracing library. An application hands it a `Tracer`. The layer then calls it for
+each publication, and for each one that comes to a node with a trace. A publication takes its trace
+to the nodes; no history keeps it.
 """
 
 from __future__ import annotations

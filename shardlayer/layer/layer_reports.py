@@ -1,7 +1,7 @@
 """What the processes of a deployment say of themselves, by way of the shards.
 
-Each report is kept on two servers, if there are two: so one that is away hides no process. The
-shards that keep them are the same for all processes, as far as these know the same servers.
+Each report is kept on two servers, if there are two. So if one is away, no process is hidden. All
+processes that have the same servers in their settings use the same shards for this.
 """
 
 from __future__ import annotations
