@@ -157,9 +157,9 @@ def publish_changes(change: Change, rows: Iterable[Model], *, database: str | No
     for row in rows:
         live = _live_of(type(row))
         if live is None:
-            raise TypeError(f"{type(row).__name__} is no live model.")
+            raise TypeError(f"{type(row).__name__} is not a live model.")
         if row.pk is None:
-            raise ValueError(f"A {type(row).__name__} without a primary key can't be told of.")
+            raise ValueError(f"A {type(row).__name__} without a primary key can't be published.")
         live.publish(change, row, live.rooms(row), database or row._state.db)
 
 

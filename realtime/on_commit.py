@@ -88,7 +88,7 @@ def publish_on_commit(
     require_open_room(room)
     left_out = require_client_id(exclude)
     if left_out and outbox:
-        raise ValueError("The outbox leaves nobody out: give exclude or outbox=True, not both.")
+        raise ValueError("The outbox can't leave a client out: give exclude or outbox=True.")
     encoded = encode(data)
     layer = sharded_layer(using)
     size, limit = len(encoded), layer.options.max_message_size
@@ -129,7 +129,7 @@ def _publish_in_background(
     limit = conf().max_on_commit_waiting
     if limit and len(counters.waiting) >= limit:
         counters.dropped += 1
-        _complain("A publication to %s is lost: %d others wait for Redis.", room, limit)
+        _complain("A publication to %s is lost: %d others wait for Redis already.", room, limit)
         return
     token = object()
     counters.waiting.add(token)

@@ -77,7 +77,7 @@ def sign_room(
         raise ValueError(f"{room} is a user's own room: only its user joins it, without a token.")
     seconds = conf().room_token_max_age if expires is None else expires
     if not seconds > 0:
-        raise ValueError(f"A token expires in some seconds above 0, not {expires!r}.")
+        raise ValueError(f"expires must be a number of seconds above 0, not {expires!r}.")
     owner = session = ""
     if user is not None and user.is_authenticated:
         owner = _written(user)
@@ -115,7 +115,7 @@ def _written(user: User) -> str:
     """Return a user's primary key, of letters that a URL may have; never empty."""
     key = key_of(user)
     if not key:
-        raise ValueError("Only a user with a primary key can have a room signed for.")
+        raise ValueError("Only a user with a primary key can get a token for a room.")
     return urlsafe_b64encode(key.encode()).rstrip(b"=").decode("ascii")
 
 

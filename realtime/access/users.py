@@ -46,7 +46,7 @@ def user_key(user: User | object) -> str:
         user = _with_key(user)
     key = key_of(user)
     if key is None:
-        raise ValueError("Only a user with a primary key has a room, or is signed out.")
+        raise ValueError("Only a user with a primary key has an own room, or can be signed out.")
     return key
 
 
@@ -56,7 +56,7 @@ def _with_key(key: object) -> AbstractBaseUser:
     try:
         found = model._meta.pk.to_python(key)
     except ValidationError as error:
-        raise ValueError(f"{key!r} is no user and no primary key of one.") from error
+        raise ValueError(f"{key!r} is neither a user nor the primary key of one.") from error
     return model(pk=found)
 
 

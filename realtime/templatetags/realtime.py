@@ -35,8 +35,8 @@ def realtime_room_token(context: Mapping[str, Any], room: str, expires: float | 
     if request is None:
         raise ImproperlyConfigured(
             "realtime_room_token needs the request: render the template with it, and name "
-            "'django.template.context_processors.request' in TEMPLATES. "
-            "A token for whoever has it is realtime.room_tokens.sign_room(room)."
+            "'django.template.context_processors.request' in TEMPLATES. For a token that anybody "
+            "may use, call realtime.room_tokens.sign_room(room)."
         )
     user = getattr(request, "user", None)
     session = getattr(request, "session", None)
@@ -77,8 +77,8 @@ def realtime_room(
                 pass
         except RuntimeError as error:
             raise ImproperlyConfigured(
-                f"An asynchronous view takes the position itself: "
-                f"async with live({room!r}) as room: …, with the rendering in it."
+                f"In an asynchronous view, render the template within "
+                f"async with live({room!r}) as room: …"
             ) from error
     made = taken.attributes
     if token:

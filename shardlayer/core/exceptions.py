@@ -112,7 +112,7 @@ class WireVersionError(WireError):
         listed = ", ".join(map(str, known))
         super().__init__(
             f"A batch of wire version {version} arrived; this process reads {listed}. Another "
-            f"process runs a newer release of shardlayer: restart this one with that release."
+            f"process runs another release of shardlayer: restart this one with that release."
         )
         self.version = version
         self.known = known

@@ -83,7 +83,7 @@ def add_warm_up(parser: argparse.ArgumentParser) -> None:
 
 def _add_delivery_limits(parser: argparse.ArgumentParser) -> None:
     """Take what clients must get, and how soon."""
-    limits = parser.add_argument_group("limits, of which one that is not kept is exit code 1")
+    limits = parser.add_argument_group("limits: if one is not kept, the exit code is 1")
     for name in ("p50", "p95", "p99"):
         limits.add_argument(
             f"--max-{name}",
