@@ -74,7 +74,9 @@ class ShownLetter:
             offset=item.offset,
             written=datetime.fromtimestamp(max(0, item.record.timestamp) / 1000, UTC),
             record="" if letter is None else f"{letter.topic}/{letter.partition}, {letter.offset}",
-            reason=_("not a dead letter: another program wrote it") if letter is None else letter.error,
+            reason=_("not a dead letter: another program wrote it")
+            if letter is None
+            else letter.error,
             key=None if item.record.key is None else _text(item.record.key)[:KEY_SHOWN],
             headers=tuple(
                 (name[:KEY_SHOWN], _text(value)[:KEY_SHOWN])

@@ -20,7 +20,7 @@ from realtime.consumers import PROBE
 from realtime.routing import WEBSOCKET_PATH
 
 _ROUTES = (
-    "In asgi.py, give Channels' ProtocolTypeRouter the entry \"websocket\": "
+    'In asgi.py, give Channels\' ProtocolTypeRouter the entry "websocket": '
     "websocket_application, from realtime.routing; see docs/integrate.md."
 )
 _PLACE = ("127.0.0.1", 80)

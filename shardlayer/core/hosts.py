@@ -116,8 +116,7 @@ def parse_hosts(value: object) -> tuple[Host, ...]:
             )
         if host.scheme.opens != hosts[0].scheme.opens:
             raise ConfigurationError(
-                f"hosts lists {hosts[0].address} and {host.address}, which need different "
-                f"backends."
+                f"hosts lists {hosts[0].address} and {host.address}, which need different backends."
             )
     return hosts
 

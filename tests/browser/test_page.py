@@ -87,9 +87,7 @@ def test_it_says_how_many_are_here(demo: Workers, visitors: Visitors) -> None:
             "2 people here, on any worker.", timeout=LEASE + PATIENCE
         )
     second.close()
-    expect(part(first, "people")).to_have_text(
-        "Nobody but you, on any worker.", timeout=PATIENCE
-    )
+    expect(part(first, "people")).to_have_text("Nobody but you, on any worker.", timeout=PATIENCE)
 
 
 def test_it_says_who_serves(demo: Workers, visitors: Visitors) -> None:

@@ -82,7 +82,7 @@ def test_group_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     path = tmp_path / "socket"
     monkeypatch.setattr(os, "chown", refuse)
-    with pytest.raises(SocketFileError, match="Add the balancer.s user to it"):
+    with pytest.raises(SocketFileError, match="Add the balancer's user to it"):
         SocketFile(str(path), grp.getgrgid(os.getegid()).gr_name)
     assert not path.exists()
 
