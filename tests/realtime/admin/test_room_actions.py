@@ -122,7 +122,7 @@ def test_closing_one_connection(operator: Client) -> None:
     operator.post(ROOM, {"action": "close", "connection": name})
     assert logged() == [("chat.lobby", f"Told all workers to close the connection {name}.")]
     answer = operator.post(ROOM, {"action": "close", "connection": "7"}, follow=True)
-    assert "no id of a connection" in answer.content.decode()
+    assert "is not the id of a connection" in answer.content.decode()
     assert len(logged()) == 1
 
 
@@ -131,7 +131,7 @@ def test_who_is_no_user_is_not_disconnected(operator: Client, user: str) -> None
     """What can't be a primary key is said, and nothing is logged."""
     answer = operator.post(ROOM, {"action": "disconnect", "user": user}, follow=True)
     page = answer.content.decode()
-    assert "Nothing was done" in page or "no primary key" in page
+    assert "Nothing was done" in page or "neither a user nor the primary key" in page
     assert logged() == []
 
 

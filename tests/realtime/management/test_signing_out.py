@@ -75,11 +75,11 @@ async def test_unsubscribe(ada: User, redis_layer: ShardedChannelLayer) -> None:
     ("command", "reason"),
     [
         (["disconnect", "eve"], "no user 'eve'"),
-        (["disconnect", "ada", "--key"], "no primary key"),
+        (["disconnect", "ada", "--key"], "neither a user nor the primary key"),
         (["unsubscribe", "ada", "no room"], "can't name a room"),
         (["disconnect"], "either a USER or a --connection"),
         (["disconnect", "ada", "--connection", "a" * 16], "either a USER or a --connection"),
-        (["disconnect", "--connection", "a b"], "no id of a connection"),
+        (["disconnect", "--connection", "a b"], "is not the id of a connection"),
     ],
 )
 async def test_what_can_not_be(ada: User, command: list[str], reason: str) -> None:

@@ -204,7 +204,7 @@ def test_workers_are_asked_about_a_room(workers: list[tuple[Process, int]]) -> N
         with pytest.raises(ConnectionClosed):
             one.recv(PATIENCE)
         assert one.close_code == 4002
-    with pytest.raises(ValueError, match="no id of a connection"):
+    with pytest.raises(ValueError, match="is not the id of a connection"):
         disconnect_client("short", by="ada")
 
 

@@ -55,7 +55,7 @@ def test_dead_socket_is_replaced(tmp_path: Path) -> None:
         SocketFile(str(path))
     made.close()
     path.write_text("precious")
-    with pytest.raises(SocketFileError, match="no socket"):
+    with pytest.raises(SocketFileError, match="exists, and is not a socket"):
         SocketFile(str(path))
     assert path.read_text() == "precious"
 

@@ -68,7 +68,7 @@ def test_one_url_may_stand_alone() -> None:
         ([{"name": "x"}], "'name': 'x'"),
         (["redis://x", "redis://x"], "redis://x twice"),
         (["redis://x:1", ("x", 1)], "redis://x:1 twice"),
-        (["redis://x", "memory://"], "goes alone"),
+        (["redis://x", "memory://"], "must be the only one"),
         ([{"master_name": "m"}], "without 'sentinels'"),
         ([{"master_name": "m", "sentinels": [3]}], "sentinels has 3"),
         ([{"master_name": "m", "sentinels": [("a", "x")]}], "sentinels has"),

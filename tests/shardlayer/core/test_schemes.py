@@ -115,5 +115,5 @@ def test_registration_that_is_refused(name: str, opens: str, says: str) -> None:
 async def test_what_is_no_backend_is_refused() -> None:
     """A layer needs all roles."""
     register_scheme("ours", opens="tests.shardlayer.core.test_schemes:open_something")
-    with pytest.raises(ConfigurationError, match="opened a object, which is no Backend"):
+    with pytest.raises(ConfigurationError, match="opened a object, not a Backend"):
         await opened("ours://a")
