@@ -48,5 +48,5 @@ async def test_a_frame_that_is_no_message_is_logged_and_the_next_is_taken(
             await until(lambda: announced)
     assert announced == ["next"]
     assert len(connections) == 1
-    logged = [record for record in caplog.records if "no JSON object" in record.getMessage()]
+    logged = [record for record in caplog.records if "is not a JSON object" in record.getMessage()]
     assert len(logged) == len(NO_MESSAGES)
