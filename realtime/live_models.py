@@ -100,7 +100,7 @@ def live_model(
     (`html_id(row)`, such as `order-7`).
 
     Args:
-        rooms: Returns the names of a row's rooms; None if nobody is to be told of the row.
+        rooms: Returns the names of a row's rooms; none of them if nobody is to be told of the row.
         fields: Names of fields, and of attributes and properties, that are published. A foreign key
             is published as the key. Whoever may follow the room sees them.
         template: Rendered once for each change.

@@ -5,7 +5,7 @@
 | realtime.E003 | a rule's dotted path can't be imported |
 | realtime.E005 | what a rule's path, or `on_publish`, names is no function of the right arguments |
 | realtime.E006 | a rule names a permission of an app that is not installed |
-| realtime.E007 | CHANNEL_LAYERS and ROOMS contradict each other about histories |
+| realtime.E007 | CHANNEL_LAYERS and ROOMS contradict each other about histories or calm rooms |
 | realtime.E008 | a rule for users' own rooms, whose rule is fixed |
 | realtime.W001 | AUTHORIZE and CLIENT_PUBLISH, which ROOMS replaces |
 | realtime.W002 | with --deploy: anyone may subscribe to some rooms, or see who is there |
@@ -29,7 +29,13 @@ from realtime.access.permission_rules import ANYONE, NOBODY, rule_of
 from realtime.access.publish_hooks import publish_hook
 from realtime.conf import conf, problems, room_settings
 from realtime.rooms.old_settings import AUTHORIZE_IS_OLD
-from realtime.rooms.room_settings import ACTIONS, AUTHORIZE, PERMISSION, histories
+from realtime.rooms.room_settings import (
+    ACTIONS,
+    AUTHORIZE,
+    PERMISSION,
+    calm_rooms,
+    histories,
+)
 from shardlayer import ConfigurationError, LayerOptions
 
 _HOOK = "def clean(user, room, data, claims), which returns the data"
@@ -48,7 +54,7 @@ def check_rooms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
         return []
     return [
         *_check_rules(),
-        *_check_histories(),
+        *_check_layers(),
         *_check_private_rooms(),
         *_check_events(),
         *_check_age(),
@@ -136,30 +142,39 @@ def _check_function(
         )
 
 
-def _check_histories() -> Iterator[Error]:
-    wanted = histories(room_settings())
-    if wanted is None or not isinstance(channel_layers.configs, Mapping):
-        return
-    for alias, layer in channel_layers.configs.items():
-        config = layer.get("CONFIG", {}) if isinstance(layer, Mapping) else {}
-        said = config.get("history") if isinstance(config, Mapping) else None
-        if said is None:
+def _check_layers() -> Iterator[Error]:
+    rooms = room_settings()
+    for option, wanted, about in (
+        ("history", histories(rooms), "what rooms remember"),
+        ("calm", calm_rooms(rooms), "how often rooms are written to"),
+    ):
+        if wanted is None or not isinstance(channel_layers.configs, Mapping):
             continue
-        try:
-            same = list(_policies(said)) == list(_policies(wanted))
-        except ConfigurationError:  # which shardlayer's own check tells
-            continue
-        if not same:
-            yield Error(
-                f"CHANNEL_LAYERS[{alias!r}]['CONFIG']['history'] and REALTIME['ROOMS'] say "
-                f"different things about what rooms remember.",
-                hint="Remove 'history' from CONFIG. Then ROOMS counts.",
-                id="realtime.E007",
-            )
+        for alias, layer in channel_layers.configs.items():
+            config = layer.get("CONFIG", {}) if isinstance(layer, Mapping) else {}
+            said = config.get(option) if isinstance(config, Mapping) else None
+            if said is None:
+                continue
+            try:
+                same = _policies(option, said) == _policies(option, wanted)
+            except ConfigurationError:  # which shardlayer's own check tells
+                continue
+            if not same:
+                yield Error(
+                    f"CHANNEL_LAYERS[{alias!r}]['CONFIG'][{option!r}] and REALTIME['ROOMS'] say "
+                    f"different things about {about}.",
+                    hint=f"Remove {option!r} from CONFIG. Then ROOMS counts.",
+                    id="realtime.E007",
+                )
 
 
-def _policies(history: object) -> Iterator[tuple[str, object]]:
-    yield from LayerOptions.from_config(history=history, calm={}).history.items()
+def _policies(option: str, said: object) -> list[tuple[str, object]]:
+    options = LayerOptions.from_config(**{"history": {}, "calm": {}, option: said})
+    policies = list(getattr(options, option).items())
+    if option == "calm":  # behind the last calm rooms, others need not be named
+        while policies and not policies[-1][1].max_rate:
+            policies.pop()
+    return policies
 
 
 def _check_private_rooms() -> Iterator[Error]:

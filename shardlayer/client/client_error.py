@@ -13,7 +13,6 @@ class RoomClientError(ShardLayerError):
             `offline`: not sent, since there was no connection in time.
             `lost`: sent, and the connection went before the reply. It may have been done.
             `timeout`: sent, and no reply came in time. It may have been done.
-            `token`: the function that fetches the token failed.
             `closed`: the client was closed, by its program or by the server for good.
         room: The room that it is about; None if it is about none.
     """

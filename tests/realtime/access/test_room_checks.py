@@ -92,6 +92,20 @@ def test_histories_that_contradict(settings: Settings) -> None:
     assert found(settings, {"*": {}}) == []
 
 
+def test_calm_rooms_that_contradict(settings: Settings) -> None:
+    """How often rooms are written to is said in one place, or the same in both."""
+    rooms = {"prices.*": {"max_rate": 5, "conflate": "symbol"}, "*": {}}
+    settings.CHANNEL_LAYERS = channel_layers(calm={"prices.*": {"max_rate": 6}})
+    [(id, text)] = found(settings, rooms)
+    assert id == "realtime.E007"
+    assert "CHANNEL_LAYERS['default']['CONFIG']['calm']" in text
+    for calm in ({"prices.*": {"max_rate": 5, "conflate": "symbol"}}, None):
+        settings.CHANNEL_LAYERS = channel_layers(calm=calm)
+        assert found(settings, rooms) == []
+    settings.CHANNEL_LAYERS = channel_layers(calm={"prices.*": {"max_rate": 6}})
+    assert found(settings, {"*": {}}) == []
+
+
 def test_open_rooms_are_warned_of(settings: Settings) -> None:
     """Before a deploy: reading and writing apart, so that one can be silenced."""
     settings.REALTIME = {
