@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -24,11 +25,13 @@ from shardlayer.server.last_resort import exit_now
 class Command(BaseCommand):
     """Hands on to the subcommands that registry.py names.
 
-    One that has nothing to do with the channel layer says so by `uses_layer = False`.
+    One that has nothing to do with the channel layer says so by `uses_layer = False`. A program
+    imports the one that it is asked for; who calls it from Python may ask for any.
     """
 
     help = "Look at the rooms, nodes, shards and Kafka of the whole deployment, and act on them."
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
+    _known: Collection[str] = SUBCOMMANDS  # those whose arguments are taken
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the subcommand and its arguments."""
@@ -39,13 +42,16 @@ class Command(BaseCommand):
             title="subcommands",
             parser_class=SubcommandParser,
         )
-        for name in SUBCOMMANDS:
+        for name in self._known:
             command = subcommand(name)()
             own = parsers.add_parser(name, help=command.help, description=command.help)
             command.add_arguments(own)
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run as a program, which ends also while a check hangs that nobody waits for."""
+        asked = argv[2:3]
+        if asked and asked[0] in SUBCOMMANDS:  # else it is an option, or a mistake
+            self._known = asked
         try:
             with settings_errors(self):
                 super().run_from_argv(argv)
