@@ -182,7 +182,7 @@ def test_what_signals_do_not_tell_is_told_by_a_call(declare: Declare) -> None:
     assert told[2]["fields"] == {"name": "c"}
     Group.objects.filter(name="c").delete()  # which is seen
     assert events("groups")[-1] == ("deleted", made[0].pk)
-    with pytest.raises(TypeError, match="User is no live model"):
+    with pytest.raises(TypeError, match="User is not a live model"):
         publish_changes("created", [User()])
     with pytest.raises(ValueError, match="primary key"):
         publish_changes("created", [Group(name="x")])

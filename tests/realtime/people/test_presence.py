@@ -247,7 +247,7 @@ class TestTelling:
             await memory_layer.publish("lobby", b"1")
             assert (await client.receive())["data"] == 1
         assert counters.presence_failed == before + 1
-        assert "not seen in lobby" in caplog.text
+        assert "The presence of lobby lacks a client that is in it" in caplog.text
 
     async def test_rooms_that_know_nobody_cost_nothing(
         self, memory_layer: ShardedChannelLayer
