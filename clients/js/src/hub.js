@@ -14,6 +14,12 @@ import { messageIn } from "./protocol.js";
 /** A tab that gives up after so long without a word from the server does so for all. In milliseconds. */
 const SILENT_AFTER = 5_000;
 
+/**
+ * Refusals of what a tab has shown, as its token, or not shown. The server has put out the connection; the
+ * others, who are told no code, ask by what they have.
+ */
+const OF_ONE_TAB = new Set(["bad_token", "forbidden"]);
+
 /** @typedef {{socket: string, id: number, command: any}} Asked */
 
 /**
@@ -153,7 +159,8 @@ export class Hub {
       if (error === undefined) this.#tabs.get(socket)?.add(room);
       else for (const [, rooms] of others) rooms.delete(room);
       if (others.length > 0) {
-        const news = error === undefined ? { overheard: reply } : { room, unsubscribed: { code: error.code } };
+        const unsubscribed = OF_ONE_TAB.has(error?.code) ? {} : { code: error?.code };
+        const news = error === undefined ? { overheard: reply } : { room, unsubscribed };
         this.#tell({ except: socket, frame: JSON.stringify(news) });
       } else if (error === undefined && !this.#tabs.has(socket)) {
         this.#unsubscribe(socket, 0, room); // who asked is gone

@@ -106,10 +106,12 @@ export class Rooms {
   /**
    * The server has put this client out of a room.
    * @param {string} room
-   * @param {string} code
+   * @param {string} [code] Why. None: another tab was refused, and this one may ask.
    */
   putOut(room, code) {
-    this.#refused(room, new RealtimeError(code, "Ended by the server.", room));
+    if (code) return this.#refused(room, new RealtimeError(code, "Ended by the server.", room));
+    for (const subscription of this.#in(room)) subscription.hold();
+    this.ask(room);
   }
 
   /** @param {import("./protocol.js").Reset} push */

@@ -3,8 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { RealtimeClient } from "../src/client.js";
 import { Hub } from "../src/hub.js";
 import { messageIn } from "../src/protocol.js";
+import { settled } from "./support/page.js";
 
 /** The hub, the WebSockets that it opened, and what each tab was told. */
 function start(...tabs) {
@@ -64,13 +66,73 @@ test("what one tab is answered for a room is told the others that are in it", ()
   assert.deepEqual(heard.a.slice(1), [{ overheard: { room: "r", offset: 3, publications: [1] } }]);
 });
 
-test("a room that is refused to one is over for the others", () => {
-  const { heard, say, send } = start("a", "b");
-  send("a", { id: 1, subscribe: { room: "r" } });
-  say({ id: 1, subscribed: { room: "r" } });
-  send("b", { id: 1, subscribe: [{ room: "r" }] });
-  say({ id: 2, subscribed: [{ room: "r", error: { code: "forbidden", message: "" } }] });
-  assert.deepEqual(heard.a.slice(1), [{ room: "r", unsubscribed: { code: "forbidden" } }]);
+for (const [code, told] of [
+  ["bad_token", {}], ["forbidden", {}], // it concerns what the one has shown
+  ["unavailable", { code: "unavailable" }], ["full", { code: "full" }],
+]) {
+  test(`of a room that is refused to one with ${code} the others are told that they are out`, () => {
+    const { heard, say, send } = start("a", "b");
+    send("a", { id: 1, subscribe: { room: "r" } });
+    say({ id: 1, subscribed: { room: "r" } });
+    send("b", { id: 1, subscribe: [{ room: "r" }] });
+    say({ id: 2, subscribed: [{ room: "r", error: { code, message: "" } }] });
+    assert.deepEqual(heard.a.slice(1), [{ room: "r", unsubscribed: told }]);
+  });
+}
+
+test("a wrong token costs the tab that has it the room, and the others nothing", async (context) => {
+  const server = { sent: [], says: null };
+  const sockets = new Map();
+  const answers = ({ room, token, offset = 0 }) =>
+    token === "right" ? { room, offset: 7, epoch: "e", recovered: true, publications: [7].filter((each) => each > offset).map((each) => ({ offset: each, data: each })) }
+      : { room, error: { code: "bad_token", message: "Not valid." } };
+  const hub = new Hub(
+    () => {
+      const connection = {
+        close() {},
+        send(frame) {
+          const { id, subscribe } = JSON.parse(frame);
+          server.sent.push(subscribe);
+          queueMicrotask(() => server.says({ id, subscribed: subscribe.map(answers) }));
+        },
+      };
+      server.says = (message) => connection.onmessage({ data: JSON.stringify(message) });
+      queueMicrotask(() => connection.onopen());
+      return connection;
+    },
+    ({ only, except, opened, frame }) => {
+      for (const [name, socket] of sockets) {
+        if (only !== undefined ? only !== name : except === name) continue;
+        queueMicrotask(() => (opened ? socket.onopen() : socket.onmessage({ data: frame })));
+      }
+    },
+  );
+  const tab = (name, token, since) => {
+    const socket = () => {
+      const made = { send: (frame) => hub.send(name, frame), close: () => {} };
+      sockets.set(name, made);
+      queueMicrotask(() => hub.enter(name));
+      return made;
+    };
+    const client = new RealtimeClient("ws://127.0.0.1/ws/", { socket });
+    context.after(() => client.close());
+    const seen = { data: [], errors: [] };
+    const subscription = client.subscribe("r", (data) => seen.data.push(data), { token, since });
+    subscription.addEventListener("error", ({ detail }) => seen.errors.push(detail.code));
+    client.connect();
+    return { seen, subscription };
+  };
+  const good = tab("a", "right", { offset: 6, epoch: "e" });
+  await settled();
+  const bad = tab("b", "wrong");
+  await settled();
+  server.says({ room: "r", offset: 8, data: 8 });
+  await settled();
+  assert.deepEqual(bad.seen, { data: [], errors: ["bad_token"] });
+  assert.equal(bad.subscription.state, "left");
+  assert.deepEqual(good.seen, { data: [7, 8], errors: [] });
+  assert.equal(good.subscription.state, "joined");
+  assert.deepEqual(server.sent.map(([{ token }]) => token), ["right", "wrong", "right"]);
 });
 
 test("a room is left with the last tab that leaves it", () => {
