@@ -15,6 +15,8 @@ def sharded_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> ShardedChannelLayer:
         TypeError: There is none of that alias, or it is not shardlayer's.
     """
     layer = get_channel_layer(alias)
+    if layer is None:
+        raise TypeError(f"CHANNEL_LAYERS has no layer {alias!r}.")
     if not isinstance(layer, ShardedChannelLayer):
         raise TypeError(
             f"CHANNEL_LAYERS[{alias!r}] must have the BACKEND "
