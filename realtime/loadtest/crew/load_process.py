@@ -54,7 +54,7 @@ async def end_process(process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-    await process.wait()
+            await process.wait()
 
 
 class LoadProcess(LoadHelper):
