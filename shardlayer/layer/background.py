@@ -64,6 +64,8 @@ class Background:
     def stop(self) -> None:
         """Have it close its engine and end. From any thread, and more than once."""
         # Without the lock: the garbage collector may call this in the midst of anything.
+        if self._stopped:
+            return
         self._stopped = True
         if self._pid == os.getpid() and self._engine is not None:
             with suppress(RuntimeError):  # it has ended
@@ -112,5 +114,11 @@ def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    loop.run_until_complete(cancel_all())
-    loop.close()
+    try:
+        ending = loop.create_task(cancel_all())
+        ending.add_done_callback(lambda _: loop.stop())
+        while not ending.done():  # it may be told to stop more than once, also now
+            loop.run_forever()
+        ending.result()
+    finally:
+        loop.close()
