@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
+from realtime.room_tokens import sign_room
+from shardlayer import ShardedChannelLayer
 from tests.browser.recorder import RecordingClient
 from tests.browser.stack import Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
@@ -113,6 +117,39 @@ def test_tabs_share_a_stream(tab: Page, other: RecordingClient, workers: Workers
     first.wait("live", 1)
     second.wait("live", 1)
     assert len([url for url in asked if "/sse/" in url]) == 2  # the second began with its room
+
+
+def test_a_wrong_token_costs_the_tab_that_has_it_alone(tab: Page, workers: Workers) -> None:
+    """In the address of the stream that tabs share, one token stands for the room."""
+
+    def follow(page: Page, token: str) -> RecordingClient:
+        client = blocked(page, share="ada")
+        client.run(
+            """(token) => {
+              client.subscribe("orders.7", (data) => told.data.push({ data }), { token });
+            }""",
+            token,
+        )
+        client.wait("live", 0)
+        return client
+
+    right = follow(tab, sign_room("orders.7"))
+    page = tab.context.new_page()
+    page.goto(f"{workers.first.url}health/live")
+    wrong = follow(page, "wrong")
+    assert [event["code"] for event in wrong.events("error")] == ["bad_token"]
+    tab.wait_for_function("told.events.filter(({ type }) => type === 'subscribed').length === 2")
+    layer = ShardedChannelLayer(hosts=[workers.redis.url])
+    failures: list[BaseException | None] = []
+    try:
+        layer.publish_soon("orders.7", b'"paid"', told=failures.append)
+        tab.wait_for_function("told.data.length > 0")
+    finally:
+        with ThreadPoolExecutor(1) as thread:  # Playwright's event loop runs in this one
+            thread.submit(asyncio.run, layer.close()).result()
+    assert failures == [None]
+    assert right.data == ["paid"]
+    assert wrong.data == right.events("error") == []
 
 
 def test_none_is_wanted(tab: Page) -> None:
