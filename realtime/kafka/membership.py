@@ -279,14 +279,14 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         """Finish and commit what is under way.
 
         Topics that were made again are read from their beginning, by whoever is next: what is
-        committed, or would be, is of the topics before them. They count as known only now, so that
-        a membership that ends without having come here leaves them to the next one.
+        committed, or would be, is of the topics before them. They count as known only once that is
+        committed: a membership that ends without it leaves them to the next one.
         """
         for partition in [key for key in self._work if key.topic in self._made_again]:
             self._work.pop(partition).dropped = True
             self._commits.note(partition, 0)
-        await self._settle(insist=True)
-        self._topic_ids.update(self._made_again)
+        if await self._settle(insist=True):
+            self._topic_ids.update(self._made_again)
 
     async def _step(self) -> None:
         """Fetch once and send what came on its way."""
@@ -405,8 +405,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._unmarked.clear()
         self._sync_pauses()
 
-    async def _settle(self, *, insist: bool = False) -> None:
-        """Wait for what is under way, as far as it goes on, and commit."""
+    async def _settle(self, *, insist: bool = False) -> bool:
+        """Wait for what is under way, as far as it goes on, and commit; return whether it was."""
         deadline = asyncio.get_running_loop().time() + SETTLE_GRACE
         try:
             async with asyncio.timeout_at(deadline):
@@ -415,7 +415,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._changed.wait()
         except TimeoutError:
             pass  # a destination is slow; what it has not acknowledged is not committed
-        await self._commits.flush(COMMIT_GRACE, insist=insist)
+        return await self._commits.flush(COMMIT_GRACE, insist=insist)
 
     def _under_way(self) -> bool:
         busy = {partition for partition, work in self._work.items() if not work.is_idle}

@@ -50,10 +50,11 @@ class Commits:
         if self._pump is None and not self._held:
             self._pump = asyncio.create_task(self._run(), name="realtime: commit to Kafka")
 
-    async def flush(self, grace: float, *, insist: bool = False) -> None:
+    async def flush(self, grace: float, *, insist: bool = False) -> bool:
         """Commit all that waits, and hold what comes from now on until `release`.
 
-        A Kafka that does not answer in `grace` seconds is left to it.
+        A Kafka that does not answer in `grace` seconds is left to it. Returns whether all of it is
+        committed.
 
         Args:
             grace: Seconds.
@@ -74,6 +75,7 @@ class Commits:
         except TimeoutError:
             if self._commit is not None:  # a refusal was told when it came
                 logger.warning("A commit failed, records will be read again: no answer from Kafka.")
+        return self._commit is None and not self._waiting
 
     def hold(self) -> None:
         """Begin no commit from now on until `release`: it would connect a closed client anew."""

@@ -163,11 +163,11 @@ async def test_last_flush_insists(
     consumer.failure = CommitFailedError()
     consumer.failures = 4
     commits.note(FIRST, 1)
-    await commits.flush(3.5, insist=True)  # with a second between two tries it would not do
+    assert await commits.flush(3.5, insist=True)  # with a second between two tries it would not do
     assert consumer.committed == [{FIRST: 1}] * 5
     consumer.failures = 1_000_000
     commits.note(FIRST, 2)
-    await commits.flush(0.2, insist=True)  # nor does it insist for longer
+    assert not await commits.flush(0.2, insist=True)  # nor does it insist for longer
     assert consumer.committed[-1] == {FIRST: 2}
     assert "no answer" not in caplog.text  # there was one
 
@@ -178,7 +178,7 @@ async def test_flush_does_not_wait_forever(
     """A request that is not answered is left to itself."""
     consumer.gate.clear()
     commits.note(FIRST, 1)
-    await commits.flush(0.05)
+    assert not await commits.flush(0.05)
     assert "no answer from Kafka" in caplog.text
 
 

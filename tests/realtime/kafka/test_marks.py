@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
 from realtime.kafka.brokers import Brokers
@@ -118,9 +120,9 @@ async def test_topic_made_again(
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True)
-@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("trouble", ["none", "another reason", "no commit"])
 async def test_topic_made_again_under_a_pool(
-    is_first: bool,
+    trouble: str,
     any_kafka: ApacheKafka,
     brokers: Brokers,
     redis_layer: ShardedChannelLayer,
@@ -129,10 +131,13 @@ async def test_topic_made_again_under_a_pool(
 ) -> None:
     """It is noticed, though the new topic has at once more than the pool has read of the old.
 
-    Also when the step that is under way then ends the membership for another reason.
+    Also when the step that is under way then ends the membership for another reason, and when the
+    group takes no commit while it ends.
     """
-    if not is_first:
+    if trouble == "another reason":
         monkeypatch.setattr(GroupMembership, "_step", step_that_ends_otherwise)
+    elif trouble == "no commit":
+        monkeypatch.setattr(GroupMembership, "_finish", RefusedOnce().finish)
     topic = pools.topic = f"again-{uuid4().hex[:8]}"
     await asyncio.to_thread(any_kafka.create_topic, topic, partitions=PARTITIONS)
     await produce(brokers, topic, 0, 100)
@@ -156,6 +161,33 @@ async def step_that_ends_otherwise(membership: GroupMembership) -> None:
         await _step(membership)
     except MadeAgain as error:
         raise Rejoin("a partition begins anew") from error
+
+
+_finish = GroupMembership._finish
+
+
+class RefusedOnce:
+    """The group takes no commit of the first membership that ends."""
+
+    def __init__(self) -> None:
+        self._was_refused = False
+
+    @property
+    def finish(self) -> Callable[[GroupMembership], Awaitable[None]]:
+        """What takes the place of a membership's own method."""
+
+        async def finish(membership: GroupMembership) -> None:
+            if not self._was_refused:
+                self._was_refused = True
+                membership._consumer.commit = refuse
+            await _finish(membership)
+
+        return finish
+
+
+async def refuse(offsets: object) -> None:
+    """Commit nothing."""
+    raise CommitFailedError
 
 
 async def make_again(kafka: ApacheKafka, brokers: Brokers, topic: str) -> None:
