@@ -147,7 +147,7 @@ export class RealtimeClient extends Emitter {
   }
 
   /**
-   * Follow the private room of the user who is signed in, whatever it is called.
+   * Follow the signed-in user's own room, whatever it is called.
    * @param {import("./subscription.js").Handler} handler
    * @param {import("./subscription.js").Options} [options]
    * @returns {Promise<import("./subscription.js").Subscription>} Once the server has said
@@ -162,7 +162,7 @@ export class RealtimeClient extends Emitter {
   /**
    * Ask who the server takes this client for; waits for the connection.
    * @returns {Promise<{node: string, client: string, user: string | null, room: string | null}>}
-   *   The worker, the connection's id, the user's name and private room. Rejects with `offline` unless `connect()` was called.
+   *   The worker, the connection's id, the user's name and own room. Rejects with `offline` unless `connect()` was called.
    */
   async identity() {
     return (await this.#ask({ connect: {} })).connected;
