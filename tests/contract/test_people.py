@@ -122,8 +122,8 @@ async def test_a_heartbeat_costs_the_same_in_any_number_of_rooms(
     for number in range(500):
         await enter(layer, f"p{number}", room=f"room-{number}")
         if number in (4, 499):
-            await beat()  # the first one may find something
-            counts.append(await beat())
+            # The first one may find something, and another may meet what a node does now and then.
+            counts.append(min([await beat() for _ in range(4)]))
     assert len(node.presence.attendance) == 500
     assert counts[0] == counts[1]
     assert counts[0] > layer.options.shards or not place.servers

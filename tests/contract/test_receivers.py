@@ -190,15 +190,18 @@ async def test_message_wakes_one_of_many(place: Place, make_layer: MakeLayer) ->
     if not place.servers:
         pytest.skip("memory counts no commands")
     workers = [make_layer(queue_check_interval=60) for _ in range(10)]
-    waiting = [asyncio.create_task(worker.receive("tasks")) for worker in workers]
-    for worker in workers:
+    waiting = []
+    for worker in workers:  # one after another: each connects to all servers
+        waiting.append(asyncio.create_task(worker.receive("tasks")))
         node = await worker.node()
         await until(lambda node=node: node.mailboxes.open("tasks").is_empty)  # type: ignore[misc]
+    await until(lambda: not any(worker.unheard_servers for worker in workers))
     before = await settle(lambda: commands_run(place))
     await make_layer().send("tasks", {"type": "x"})
     await until(lambda: any(task.done() for task in waiting))
     run = await settle(lambda: commands_run(place)) - before
     assert run["cmdstat_lpop"] == 1
+    assert [task.result()["type"] for task in waiting if task.done()] == ["x"]
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)

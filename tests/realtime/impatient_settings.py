@@ -1,11 +1,6 @@
-"""The project's settings for processes that tests start.
+"""The project's settings with open rooms, and a dead Redis is noticed at once."""
 
-Rooms are open, and a dead Redis is noticed at once.
-"""
-
-from config.settings import *  # noqa: F403
-from config.settings import CHANNEL_LAYERS, REALTIME
-from tests.realtime.open_rooms import OPEN_ROOMS
+from tests.realtime.open_settings import *  # noqa: F403
+from tests.realtime.open_settings import CHANNEL_LAYERS
 
 CHANNEL_LAYERS["default"]["CONFIG"]["publish_timeout"] = 0.5
-REALTIME["ROOMS"] = OPEN_ROOMS

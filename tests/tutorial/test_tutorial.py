@@ -16,8 +16,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import free_port
+from tests.waiting import PATIENCE
 
-PATIENCE = 15  # seconds
 SERVERS = {
     "daphne": ["-m", "daphne", "-v", "0", "-p", "{port}"],
     "shardlayer-daphne": ["-m", "shardlayer.server", "-v", "0", "-p", "{port}"],

@@ -26,7 +26,7 @@ SERVERS = ["shardlayer-daphne", "uvicorn"]
 @pytest.fixture(params=SERVERS)
 def site(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> Iterator[Site]:
     """A server of the project with its Redis, to which this process publishes."""
-    with running(request.param, tmp_path) as site:
+    with running(request.param, tmp_path, "open_settings") as site:
         site.redis.start()
         settings.CHANNEL_LAYERS = channel_layers(hosts=[site.redis.url])
         wait_until(lambda: _is_ready(site))
@@ -49,7 +49,7 @@ def test_events_come_and_a_stream_goes_on(site: Site) -> None:
         stream.message()
         publish("a", {"n": 1})
         event = stream.message()
-        assert event.data["data"] == {"n": 1}
+        assert event.data == {"room": "a", "offset": 1, "data": {"n": 1}}
         assert event.id is not None
     publish("a", {"n": 2})
     publish("b", {"n": 3})

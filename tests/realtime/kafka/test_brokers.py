@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer
 from django.core.exceptions import ImproperlyConfigured
@@ -120,6 +121,15 @@ async def test_pool_by_tls_and_password(
     assert "see KAFKA_SASL_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD" in caplog.text
     assert "is not available" not in caplog.text
     assert PASSWORD not in caplog.text
+    # aiokafka does not wait until a connection is closed on which it could not sign in.
+    await until(lambda: not connections_to(secure_kafka.secure_servers))
+
+
+def connections_to(address: str) -> list[Any]:
+    """Return this process's connections to a port of this machine."""
+    port = int(address.rpartition(":")[2])
+    connections = psutil.Process().net_connections("tcp")
+    return [each for each in connections if each.raddr and each.raddr.port == port]
 
 
 async def test_start_that_is_cancelled_leaves_no_connection(kafka_broker: EmbeddedTansu) -> None:
