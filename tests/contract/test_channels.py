@@ -15,7 +15,14 @@ import pytest
 
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
-from tests.contract.messages import EXPIRY, groups_beside, message, receive, receive_until
+from tests.contract.messages import (
+    EXPIRY,
+    LONG_EXPIRY,
+    groups_beside,
+    message,
+    receive,
+    receive_until,
+)
 from tests.waiting import until
 
 # "Channels"
@@ -103,28 +110,28 @@ async def test_sends_and_group_sends_arrive_as_written(make_layer: MakeLayer) ->
 @pytest.mark.parametrize("local", [False, True])
 async def test_old_messages_are_not_delivered(make_layer: MakeLayer, local: bool) -> None:
     """A message that waited longer than `expiry` goes, alone, and makes room."""
-    layer = make_layer(expiry=EXPIRY, capacity=2)
+    layer = make_layer(expiry=LONG_EXPIRY, capacity=2)
     channel = await layer.new_channel() if local else "tasks"
     await layer.send(channel, message("connections are open"))
     await receive(layer, channel)
     await layer.send(channel, message("old"))
-    await asyncio.sleep(EXPIRY / 2)
+    await asyncio.sleep(LONG_EXPIRY / 2)
     await layer.send(channel, message("young"))
-    await asyncio.sleep(EXPIRY / 2 + 0.05)
+    await asyncio.sleep(LONG_EXPIRY / 2 + 0.05)
     await layer.send(channel, message("new"))
     assert [await receive(layer, channel) for _ in range(2)] == ["young", "new"]
 
 
 async def test_old_group_messages_are_not_delivered(make_layer: MakeLayer) -> None:
     """A group's message expires like one that was sent to the channel, and makes room."""
-    layer = make_layer(expiry=EXPIRY, capacity=2)
+    layer = make_layer(expiry=LONG_EXPIRY, capacity=2)
     channels = [await layer.new_channel(), "normal"]
     for channel in channels:
         await layer.group_add("g", channel)
     await layer.group_send("g", message("old"))
-    await asyncio.sleep(EXPIRY / 2)
+    await asyncio.sleep(LONG_EXPIRY / 2)
     await layer.group_send("g", message("young"))
-    await asyncio.sleep(EXPIRY / 2 + 0.05)
+    await asyncio.sleep(LONG_EXPIRY / 2 + 0.05)
     await layer.group_send("g", message("new"))
     for channel in channels:
         assert [await receive(layer, channel) for _ in range(2)] == ["young", "new"]

@@ -20,7 +20,7 @@ from tests.contract.places import Place
 from tests.shardlayer.fakes import RecordingSink
 
 TURNS = range(12)  # of the loop, after which the layer is closed
-LIMIT = 20.0  # seconds
+LIMIT = 30.0  # seconds
 
 Call = Callable[[ShardedChannelLayer], Awaitable[object]]
 
@@ -78,7 +78,7 @@ async def test_receivers_are_told_that_the_layer_is_closed(
 ) -> None:
     """None waits for ever, however far it has come; and who receives again, receives."""
     for turns in (1, 2, 5, 100):
-        layer = make_layer(publish_timeout=2.0)
+        layer = make_layer(publish_timeout=8.0)
         channel = await layer.new_channel() if is_local else "channel"
         receivers = [asyncio.ensure_future(layer.receive(channel)) for _ in range(3)]
         for _ in range(turns):

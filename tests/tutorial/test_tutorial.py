@@ -45,8 +45,9 @@ def worker(server: str, redis_url: str, log: Path) -> Iterator[int]:
     try:
         yield port
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE)
+        # Stock Daphne may end its loop while a consumer's thread waits for it, and then hangs.
+        process.kill()
+        process.wait()
 
 
 def join(port: int, path: str) -> ClientConnection:

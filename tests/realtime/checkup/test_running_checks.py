@@ -67,7 +67,7 @@ def test_one_that_fails_is_a_line() -> None:
 
     found = run_checks({"fails": fails, "unset": unset}, ASKED, deadline=30)
     assert found["fails"][0].text == "The check itself failed: ValueError: first second"
-    assert found["unset"][0].text == "Not looked at: REALTIME is wrong."
+    assert found["unset"][0].text == "Not checked: REALTIME is wrong."
     assert worst(found["unset"]) is Level.FAULT
 
 

@@ -40,7 +40,7 @@ def test_address_that_can_not_be(servers: str) -> None:
         ({"KAFKA_OPTIONS": {"securty": "x"}}, r"\['KAFKA_OPTIONS'\].* takes no 'securty'"),
         ({"KAFKA_CONSUMER_OPTIONS": {"sesion": 1}}, r"AIOKafkaConsumer .* takes no 'sesion'"),
         ({"KAFKA_ROUTE": "nowhere.route"}, r"\['KAFKA_ROUTE'\]: No module named 'nowhere'"),
-        ({"KAFKA_ROUTE": f"{__name__}.NOT_A_FUNCTION"}, "NOT_A_FUNCTION is no function"),
+        ({"KAFKA_ROUTE": f"{__name__}.NOT_A_FUNCTION"}, "NOT_A_FUNCTION is not a function"),
     ],
 )
 def test_settings_that_can_not_be(values: dict[str, Any], why: str, settings: Settings) -> None:

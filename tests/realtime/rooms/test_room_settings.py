@@ -80,7 +80,7 @@ def test_right_rules(rules: dict[str, Any]) -> None:
         ([], "must be a dictionary"),
         ({5: {}}, "has the key 5"),
         ({"": {}}, "has the key ''"),
-        ({"*": {}, "chat.*": {}}, "['chat.*'] never counts: '*' stands before it"),
+        ({"*": {}, "chat.*": {}}, "['chat.*'] never counts: '*' comes before it"),
         ({"*": "anyone"}, "['*'] must be a dictionary of rules"),
         ({"*": {"read": "anyone"}}, "['*'] has the key 'read'; the keys are history, latest"),
         ({"*": {"subscribe": "signedin"}}, "['*']['subscribe'] is 'signedin'; did you mean"),
