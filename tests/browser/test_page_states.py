@@ -29,7 +29,10 @@ publish_many([
 
 PAINTED = """
 (canvas) => {
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const { width, height } = canvas;
+  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, width, height);
   const colours = new Set();
   for (let i = 0; i < data.length; i += 4) {
     if (data[i + 3] === 255) colours.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
@@ -188,7 +191,8 @@ def test_forced_colours(demo: Workers, visitors: Visitors) -> None:
     page = visitors.open(demo.first.url, forced=True)
     be_live(page)
     panel = room(page, "machine.cpu")
-    assert panel.locator("canvas").evaluate(PAINTED) >= 2
+    canvas = panel.locator("canvas").element_handle()
+    page.wait_for_function(f"(canvas) => ({PAINTED})(canvas) >= 2", arg=canvas)
     dot = "(element) => getComputedStyle(element, '::before').backgroundColor"
     text = "(element) => getComputedStyle(element).color"
     place = part(panel, "condition")
