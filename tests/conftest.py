@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    """One Valkey for all tests of this process; tests take `redis_server`."""
+    """One Valkey for all tests of this process; take `redis_server`, or `module_redis`."""
     with EmbeddedValkey(directory=tmp_path_factory.mktemp("valkey")) as server:
         yield server
 
@@ -54,6 +54,16 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]
 @pytest.fixture
 def redis_server(valkey: EmbeddedValkey) -> EmbeddedValkey:
     """A running Valkey without data or connections: its `url`, `stop()`, and `start()` there."""
+    return _emptied(valkey)
+
+
+@pytest.fixture(scope="module")
+def module_redis(valkey: EmbeddedValkey) -> EmbeddedValkey:
+    """The same for fixtures of a module: whatever earlier tests left in it is gone."""
+    return _emptied(valkey)
+
+
+def _emptied(valkey: EmbeddedValkey) -> EmbeddedValkey:
     if not valkey.is_up():  # an earlier test stopped it
         valkey.stop()
         valkey.start()

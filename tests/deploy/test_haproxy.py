@@ -108,11 +108,11 @@ def test_full_is_said(start: Start) -> None:
 
 
 def test_nodes_say_that_they_are_full(
-    valkey: EmbeddedValkey, names: NameServer, tmp_path: Path
+    redis_server: EmbeddedValkey, names: NameServer, tmp_path: Path
 ) -> None:
     """A node knows its own limit (`--capacity`): another is tried, then the client is told."""
     with (
-        running_nodes(tmp_path, valkey.url, (ONE, TWO), "--capacity", "8") as nodes,
+        running_nodes(tmp_path, redis_server.url, (ONE, TWO), "--capacity", "8") as nodes,
         haproxy_before(tmp_path, names, nodes[ONE].port) as haproxy,
         ExitStack() as stack,
     ):
@@ -247,11 +247,11 @@ def test_node_that_is_drained_gets_nobody(start: Start, names: NameServer) -> No
 
 
 def test_node_that_ends_moves_its_people(
-    valkey: EmbeddedValkey, names: NameServer, tmp_path: Path
+    redis_server: EmbeddedValkey, names: NameServer, tmp_path: Path
 ) -> None:
     """SIGTERM: its clients are told with 1012, and all of them get in elsewhere at once."""
     with (
-        running_nodes(tmp_path, valkey.url, (ONE, TWO)) as nodes,
+        running_nodes(tmp_path, redis_server.url, (ONE, TWO)) as nodes,
         haproxy_before(tmp_path, names, nodes[ONE].port) as haproxy,
         ExitStack() as stack,
     ):
@@ -278,7 +278,7 @@ def test_smoke(start: Start) -> None:
 
 
 def test_nodes_come_and_go(
-    valkey: EmbeddedValkey,
+    redis_server: EmbeddedValkey,
     start: Start,
     names: NameServer,
     nodes: dict[str, ProxiedNode],
@@ -286,7 +286,7 @@ def test_nodes_come_and_go(
 ) -> None:
     """A node that the name server names gets connections, and none when it is named no more."""
     haproxy = start()
-    node = ProxiedNode(tmp_path, address=THREE, port=nodes[ONE].port, redis_url=valkey.url)
+    node = ProxiedNode(tmp_path, address=THREE, port=nodes[ONE].port, redis_url=redis_server.url)
     with node:
         wait_until(node.is_ready, within=60)
         names.addresses.append(THREE)

@@ -62,10 +62,15 @@ def test_full_is_said(start: Start, nodes: dict[str, ProxiedNode]) -> None:
         assert stack.enter_context(connect(nginx.port)).status == 101
 
 
-def test_nodes_say_that_they_are_full(valkey: EmbeddedValkey, start: Start, tmp_path: Path) -> None:
+def test_nodes_say_that_they_are_full(
+    redis_server: EmbeddedValkey, start: Start, tmp_path: Path
+) -> None:
     """A node knows its own limit (`--capacity`): another is tried, then the client is told."""
     capacity = ("--capacity", "4")
-    with running_nodes(tmp_path, valkey.url, (ONE, TWO), *capacity) as nodes, ExitStack() as stack:
+    with (
+        running_nodes(tmp_path, redis_server.url, (ONE, TWO), *capacity) as nodes,
+        ExitStack() as stack,
+    ):
         nginx = start(nodes)
         for _ in range(4):  # past nginx
             past = connect(nodes[ONE].port, address=ONE)
@@ -99,10 +104,10 @@ def test_strangers_see_no_insides(start: Start, nodes: dict[str, ProxiedNode]) -
 
 
 def test_node_that_ends_moves_its_people(
-    valkey: EmbeddedValkey, start: Start, tmp_path: Path
+    redis_server: EmbeddedValkey, start: Start, tmp_path: Path
 ) -> None:
     """SIGTERM: its clients are told with 1012, and all of them get in elsewhere at once."""
-    with running_nodes(tmp_path, valkey.url, (ONE, TWO)) as nodes, ExitStack() as stack:
+    with running_nodes(tmp_path, redis_server.url, (ONE, TWO)) as nodes, ExitStack() as stack:
         nginx = start(nodes)
         clients = [stack.enter_context(connect(nginx.port)) for _ in range(8)]
         assert [node.connections() for node in nodes.values()] == [4, 4]

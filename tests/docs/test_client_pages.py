@@ -17,9 +17,11 @@ from tests.shardlayer.client.client_site import PATIENCE, ClientSite
 
 
 @pytest.fixture(scope="module")
-def site(valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientSite]:
+def site(
+    module_redis: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ClientSite]:
     """A running worker."""
-    made = ClientSite(valkey.url, tmp_path_factory.mktemp("site"))
+    made = ClientSite(module_redis.url, tmp_path_factory.mktemp("site"))
     made.start()
     yield made
     made.stop()

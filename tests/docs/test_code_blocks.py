@@ -125,7 +125,7 @@ def test_ways_have_tests() -> None:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) -> dict[str, str]:
+def ran(tmp_path_factory: pytest.TempPathFactory, module_redis: EmbeddedValkey) -> dict[str, str]:
     """What failed of the Python of all pages, by place: one run for all tests."""
     folder = tmp_path_factory.mktemp("project")
     files = {
@@ -141,7 +141,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) -> dic
         {
             "page": block.page,
             "place": block.place,
-            "code": code_of(block, valkey.url),
+            "code": code_of(block, module_redis.url),
             "file": block.file,
         }
         for block in all_blocks()
@@ -156,7 +156,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) -> dic
             "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
             "DJANGO_SETTINGS_MODULE": "docs_settings",
             "DOCS_FOLDER": str(folder),
-            "REDIS_URL": valkey.url,
+            "REDIS_URL": module_redis.url,
             "KAFKA_PASSWORD": "of a test",
             "SENTRY_DSN": "",
         },
