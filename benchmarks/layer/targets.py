@@ -29,21 +29,12 @@ def layer_targets(figures: Sequence[Figure]) -> list[Target]:
         """Ours against a peer's, round by round."""
         names = {"pubsub": "pub/sub", "core": "core"}
         call = ", group_send_sync" if ours == BLOCKING else ""
-        return Target(
-            measure=f"{measure}{call} / {names[peer]}",
-            limit=limit,
-            unit="x",
-            measured=ratios(figures, measure, ours, peer),
-            at_least=at_least,
-        )
+        title = f"{measure}{call} / {names[peer]}"
+        return ratio_target(figures, measure, limit, ours, peer, title=title, at_least=at_least)
 
     def consumers(base: str, limit: float, ours: str) -> Target:
-        return Target(
-            measure=f"{CONSUMERS}, {base} / pub/sub",
-            limit=limit,
-            unit="x",
-            measured=ratios(figures, CONSUMERS, ours, "pubsub"),
-        )
+        title = f"{CONSUMERS}, {base} / pub/sub"
+        return ratio_target(figures, CONSUMERS, limit, ours, "pubsub", title=title)
 
     return [
         ratio(CONCURRENT, 8, "pubsub", at_least=True),
@@ -91,11 +82,12 @@ def ratio_target(
     ours: str,
     peer: str,
     *,
+    title: str = "",
     at_least: bool = False,
 ) -> Target:
     """Return the target of a measure that is judged by a peer's: see `ratios`."""
     return Target(
-        measure=f"{measure}: {ours} / {peer}",
+        measure=title or f"{measure}: {ours} / {peer}",
         limit=limit,
         unit="x",
         measured=ratios(figures, measure, ours, peer),
