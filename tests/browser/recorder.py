@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -42,6 +45,28 @@ client.addEventListener("state", ({ detail: { retryAt } }) => {
 });
 """
 """Has `told.waits` filled with the milliseconds that the client waits before it connects."""
+
+
+@contextmanager
+def asleep(tab: Page) -> Iterator[None]:
+    """Run nothing in a page meanwhile, as in a laptop that sleeps; no event arrives there.
+
+    Headless Chromium freezes no tab, since all are visible. A debugger stops the page instead, at
+    the next statement that runs there: something must, such as a heartbeat.
+    """
+    session = tab.context.new_cdp_session(tab)
+    stopped: list[Any] = []
+    session.on("Debugger.paused", lambda event: stopped.append(event))
+    session.send("Debugger.enable")
+    session.send("Debugger.pause")
+    end = monotonic() + PATIENCE / 1000
+    while not stopped:
+        assert monotonic() < end, "the page did not stop: no statement ran in it"
+        tab.wait_for_timeout(20)
+    yield
+    session.send("Debugger.resume")
+    session.send("Debugger.disable")
+    session.detach()
 
 
 class RecordingClient:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, WebSocket
 
 from realtime.room_tokens import sign_room
-from tests.browser.recorder import NOTE_WAITS, RecordingClient
+from tests.browser.recorder import NOTE_WAITS, RecordingClient, asleep
 from tests.browser.stack import Worker, Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
 
@@ -275,12 +275,8 @@ def test_a_network_that_is_cut_and_a_laptop_that_sleeps(
     client.wait("live", 0)
     publisher = RecordingClient(other)
     publisher.wait("live", 0)
-    session = tab.context.new_cdp_session(tab)
-    session.send("Debugger.enable")
-    session.send("Debugger.pause")  # nothing in the page runs, as while a laptop sleeps
-    publisher.publish("chat.z", "asleep")
-    session.send("Debugger.resume")
-    session.send("Debugger.disable")
+    with asleep(tab):
+        publisher.publish("chat.z", "asleep")
     client.wait("live", 1)
     tab.context.set_offline(True)
     client.run("client.close(), client.connect()")

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocket
 
 from shardlayer import ShardedChannelLayer
-from tests.browser.recorder import RecordingClient
+from tests.browser.recorder import RecordingClient, asleep
 from tests.browser.stack import Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
 
@@ -197,17 +197,11 @@ def test_a_frozen_tab_loses_the_connection(open_tab: Open, sockets: Sockets) -> 
     other = open_tab()
     second = follower(other, "chat.s6", heartbeat=500, pongTimeout=1_500)
     second.wait("live", 0)
-    session = holder.context.new_cdp_session(holder)
-    # Headless Chromium freezes no tab, since all are visible. A debugger that stops at the next
-    # statement has the same effect: nothing in the tab runs, and no event arrives.
-    session.send("Debugger.enable")
-    session.send("Debugger.pause")
-    other.wait_for_function("told.states.filter((state) => state === 'live').length > 1")
-    assert sockets.opened == [holder, other]
-    second.publish("chat.s6", "while you slept")
-    second.wait("live", 1)
-    session.send("Debugger.resume")
-    session.send("Debugger.disable")
+    with asleep(holder):
+        other.wait_for_function("told.states.filter((state) => state === 'live').length > 1")
+        assert sockets.opened == [holder, other]
+        second.publish("chat.s6", "while you slept")
+        second.wait("live", 1)
     first.wait("live", 1)
     assert first.data == ["while you slept"]
     assert first.events("gap") == []
