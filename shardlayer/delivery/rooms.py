@@ -2,7 +2,8 @@
 
 A room is registered with its first member; members that come later are told where it stands from
 memory, without a round trip. What is published to it is fed to its shard's hub, which writes all
-that came within one turn of the event loop in the next.
+that came within one turn of the event loop in the next. All hubs share that turn: those for which
+no time is left write in turns of their own.
 
 A room that may have missed something is joined again after its own position: its members see a
 pause, and are told if something is gone for good.
@@ -12,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Generator, Sequence
 from functools import partial
+from time import perf_counter
 from typing import TypeVar
 
 from shardlayer.aio.tasks import Tasks, is_cancelled
@@ -34,6 +37,8 @@ from shardlayer.delivery.room import ASKED, ENTERING, LocalRoom, State
 from shardlayer.delivery.special_rooms import specials_of
 
 logger = logging.getLogger(__name__)
+
+_OVER = object()  # what a delivery that is over yields
 
 Result = TypeVar("Result")
 
@@ -77,7 +82,9 @@ class Rooms:
         self._registration = registration
         self._counts = counts
         self._shards = options.shards
-        self._deliveries: list[asyncio.Handle | None] = [None] * options.shards
+        self._is_delivering = [False] * options.shards  # or about to
+        self._due: deque[int] = deque()  # shards whose deliveries begin in the next turn
+        self._beginning: asyncio.Handle | None = None  # of them
         self._calm: dict[LocalRoom, asyncio.TimerHandle] = {}  # when each is to be written to
         self._tasks = tasks.branch()
         self._entries: dict[LocalRoom, asyncio.Task[JoinReply]] = {}  # first questions under way
@@ -206,9 +213,8 @@ class Rooms:
 
     async def aclose(self) -> None:
         """Stop entering, forgetting and delivering. Members are not told."""
-        for delivery in self._deliveries:
-            if delivery is not None:
-                delivery.cancel()
+        if self._beginning is not None:
+            self._beginning.cancel()
         for timer in self._calm.values():
             timer.cancel()
         self._calm.clear()
@@ -216,9 +222,14 @@ class Rooms:
 
     def _deliver(self, shard: int) -> None:
         """Deliver what waits, after what else this turn of the event loop brings."""
-        if self._deliveries[shard] is None:
-            loop = asyncio.get_running_loop()
-            self._deliveries[shard] = loop.call_soon(self._begin_delivery, shard)
+        if not self._is_delivering[shard]:
+            self._is_delivering[shard] = True
+            self._due.append(shard)
+            if self._beginning is None:
+                self._begin_soon()
+
+    def _begin_soon(self) -> None:
+        self._beginning = asyncio.get_running_loop().call_soon(self._begin_deliveries)
 
     def _write_later(self, shard: int, room: LocalRoom, seconds: float) -> None:
         """Have what waits in a calm room written when that may be."""
@@ -230,17 +241,29 @@ class Rooms:
         self.hubs[shard].calm.is_due(room)
         self._deliver(shard)
 
+    def _begin_deliveries(self) -> None:
+        """Begin what is due; together it takes no more than one turn's time."""
+        self._beginning = None
+        self.turns.begin()
+        try:
+            for _ in range(len(self._due)):
+                self._begin_delivery(self._due.popleft())
+        finally:
+            self.turns.end()
+            if self._due and self._beginning is None:  # after an error, which is of one shard
+                self._begin_soon()
+
     def _begin_delivery(self, shard: int) -> None:
-        # A task would cost as much as a delivery to a few members, and few need a second turn.
         steps = self.hubs[shard].deliver()
         try:
-            for _ in steps:
+            # A task would cost as much as a delivery to a few members, and few need a second turn.
+            if perf_counter() >= self.turns.ends or next(steps, _OVER) is not _OVER:
                 self._tasks.spawn(self._go_on(shard, steps), f"delivery of shard {shard}")
                 return
         except BaseException:
-            self._deliveries[shard] = None
+            self._is_delivering[shard] = False
             raise
-        self._deliveries[shard] = None
+        self._is_delivering[shard] = False
 
     async def _go_on(self, shard: int, steps: Generator[None, None, None]) -> None:
         try:
@@ -249,7 +272,7 @@ class Rooms:
                 await self.turns.wait()
         finally:
             steps.close()
-            self._deliveries[shard] = None
+            self._is_delivering[shard] = False
 
     async def _run_entry(self, room: LocalRoom, since: Position | None, page: Page) -> JoinReply:
         # Admits before it ends: who finds the task done must find the room entered.

@@ -4,6 +4,9 @@ redis-py does what takes knowledge: TLS, password, database, name, and whom Sent
 primary. From there on bytes are written to the transport and what comes is parsed where it
 arrives, without a task or a turn of the event loop in between.
 
+One read may bring thousands of answers that waited. They are handed out in as many turns of the
+event loop as they take time for, and nothing more is read meanwhile.
+
 redis-py has no public name for a connection's stream writer, `_writer`, read in 8.1.0; nothing
 else private of it is used, and that only here.
 """
@@ -12,6 +15,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from math import inf
+from time import perf_counter
 from typing import Any
 
 import hiredis
@@ -22,6 +27,7 @@ from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shardlayer.aio.tasks import is_cancelled
+from shardlayer.aio.time_slices import TURN
 from shardlayer.broker.redis.calls import Argument
 
 Command = tuple[Argument, ...]
@@ -114,6 +120,7 @@ class Socket(asyncio.Protocol, ABC):
 
     def __init__(self, connection: AbstractConnection) -> None:
         self.is_lost = False
+        self._is_paused = False  # answers have come that are to be handed out in the next turn
         self._connection = connection
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse,
@@ -158,18 +165,43 @@ class Socket(asyncio.Protocol, ABC):
         await asyncio.sleep(0)  # the turn in which the loop closes what was aborted
 
     def data_received(self, data: bytes) -> None:
-        """Hand out the answers that are complete."""
+        """Hand out the answers that are complete, as many as this turn has time for."""
         self._reader.feed(data)
-        try:
-            while (answer := self._reader.gets()) is not _INCOMPLETE and not self.is_lost:
-                self.answered(answer)
-        except InvalidResponse as error:
-            self.lose(RedisConnectionError(f"not a reply: {error}"))
+        self._hand_out()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell redis-py's streams, which wait for it when they close, and who waits here."""
+        if self._is_paused:
+            self._is_paused = False
+            self._hand_out(seconds=inf)  # they had come before
         self._streams.connection_lost(error)
         self.lose(RedisConnectionError(f"the connection was lost: {error or 'closed by server'}"))
+
+    def _hand_out(self, seconds: float = TURN) -> None:
+        ends = perf_counter() + seconds
+        try:
+            while (answer := self._reader.gets()) is not _INCOMPLETE and not self.is_lost:
+                self.answered(answer)
+                if perf_counter() >= ends and not self.is_lost:
+                    self._pause()
+                    return
+        except InvalidResponse as error:
+            self.lose(RedisConnectionError(f"not a reply: {error}"))
+        if self._is_paused:
+            self._is_paused = False
+            if not self.is_lost:
+                self._transport.resume_reading()
+
+    def _pause(self) -> None:
+        """Read nothing until what has come is handed out, from the next turn on."""
+        if not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._is_paused:
+            self._hand_out()
 
 
 def _transport_of(connection: AbstractConnection) -> asyncio.Transport:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
 from demo.embedded import EmbeddedValkey
+from shardlayer.aio.time_slices import TURN
 from shardlayer.broker.redis.command_link import close
 from shardlayer.broker.redis.sockets import Socket, open_connection, pack
 from shardlayer.core.hosts import Host
@@ -76,4 +78,54 @@ async def test_connection_cancelled_while_it_is_made_is_closed(
             await result.disconnect()
         else:
             assert isinstance(result, asyncio.CancelledError)
+    await close(redis)
+
+
+class SlowAnswers(Answers):
+    """Holds the event loop up with each answer."""
+
+    taken = 0
+
+    def answered(self, answer: Any) -> None:
+        super().answered(answer)
+        self.taken += 1
+        time.sleep(TURN / 2)
+
+
+async def test_one_read_is_handed_out_in_parts_of_several_turns(
+    redis_server: EmbeddedValkey,
+) -> None:
+    """In order; then it is read on. The loop is never held up for long."""
+    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
+    answers = SlowAnswers(await open_connection(redis))
+    answers.write(b"".join(pack(("ECHO", str(number))) for number in range(40)))
+    taken, most = 0, 0
+    async with asyncio.timeout(TIMEOUT):
+        while taken < 40:
+            await asyncio.sleep(0)
+            most = max(most, answers.taken - taken)
+            taken = answers.taken
+        assert most <= 2
+        answers.write(pack(("ECHO", "40")))
+        assert [await answers.answers.get() for _ in range(41)] == [
+            str(number).encode() for number in range(41)
+        ]
+    await answers.aclose()
+    await close(redis)
+
+
+async def test_what_had_come_is_handed_out_before_the_end_is_told(
+    redis_server: EmbeddedValkey,
+) -> None:
+    """Though the connection ends between two parts of a read."""
+    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
+    answers = SlowAnswers(await open_connection(redis))
+    answers.write(b"".join(pack(("ECHO", str(number))) for number in range(40)))
+    async with asyncio.timeout(TIMEOUT):
+        assert await answers.answers.get() == b"0"
+        assert answers.taken < 40
+        answers._transport.abort()  # as after a write that failed
+        assert "the connection was lost" in str(await answers.end)
+    assert answers.taken == 40
+    await answers.aclose()
     await close(redis)
