@@ -56,7 +56,7 @@ class SessionUsers:
             future = self._asked[key] = asyncio.get_running_loop().create_future()
             if not self._is_reading:
                 self._is_reading = True
-                self._tasks.spawn(self._read_all(), "users of sessions")
+                self._tasks.spawn(self._read_all(), "read users of sessions")
         return await asyncio.shield(future)  # one who goes away must not cancel the others'
 
     async def _read_all(self) -> None:

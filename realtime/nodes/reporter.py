@@ -63,7 +63,7 @@ class Reporter:
     def report_soon(self) -> None:
         """Tell once more in a moment, since something has just changed."""
         if self._tasks is not None:
-            self._tasks.spawn(self._report_in_a_moment(), "tell of this process soon")
+            self._tasks.spawn(self._report_in_a_moment(), "report this process soon")
 
     async def _report_in_a_moment(self) -> None:
         await asyncio.sleep(MOMENT)

@@ -85,9 +85,9 @@ class OutboxRelay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then publish what was taken, for 5 s at most, and end the lease."""
-        stopping = self._tasks.start(self._tell(stop), "outbox: hear of the end")
+        stopping = self._tasks.start(self._tell(stop), "outbox: wait for the signal to stop")
         if self._notifications.are_possible:
-            self._tasks.supervise(self._notifications.listen, "outbox: hear of commits")
+            self._tasks.supervise(self._notifications.listen, "outbox: listen for commits")
         try:
             while not stop.is_set():
                 try:

@@ -63,7 +63,7 @@ class GroupMembers:
 
     def start(self) -> None:
         """Begin to end the memberships whose time is over, in a task that `aclose` ends."""
-        self._tasks.repeat(self.sweep, "end of memberships", pause=self._pause)
+        self._tasks.repeat(self.sweep, "expire memberships of groups", pause=self._pause)
 
     async def sweep(self) -> None:
         """End the memberships whose time is over.

@@ -186,7 +186,7 @@ class Mailboxes:
     def _note(self, channel: str) -> None:
         self._changed.add(channel)
         if self._telling is None:
-            self._telling = self._tasks.spawn(self._tell_held(), f"what {self._node} holds")
+            self._telling = self._tasks.spawn(self._tell_held(), f"report what {self._node} holds")
 
     async def _tell_held(self) -> None:
         """Tell the shards what changed, and what changes meanwhile, one call per channel each."""

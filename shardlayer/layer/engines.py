@@ -166,7 +166,7 @@ class Engines:
         shared = self._shared()
 
         def start() -> None:
-            task = shared.tasks.start(work(), "shardlayer: begun by another thread")
+            task = shared.tasks.start(work(), "shardlayer: call of another thread")
             task.add_done_callback(lambda ended: told(_error_of(ended)))
 
         shared.loop.call_soon_threadsafe(start)

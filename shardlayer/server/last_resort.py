@@ -60,4 +60,4 @@ def end_after(seconds: float, reason: str) -> None:
         time.sleep(seconds)
         end_process(reason, thread)
 
-    threading.Thread(target=wait, name="end of the process", daemon=True).start()
+    threading.Thread(target=wait, name="end the process in time", daemon=True).start()

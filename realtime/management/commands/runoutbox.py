@@ -95,7 +95,7 @@ async def _run(store: OutboxStore, stop: asyncio.Event) -> None:
     start_sampling(process)
     start_reports(process)
     tasks = Tasks()
-    tasks.spawn(_end_in_time(stop), "end of the process")
+    tasks.spawn(_end_in_time(stop), "end the process in time")
     try:
         with told_as_running("outbox"):
             await relay.run(stop)

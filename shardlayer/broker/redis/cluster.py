@@ -104,7 +104,7 @@ class ClusterServers(Servers):
     async def listen(self, node: NodeId, listener: Listener) -> None:
         self._listens = True
         self._hearer = (node, listener)
-        self._tasks.supervise(self._regroup, "hear the Cluster")
+        self._tasks.supervise(self._regroup, "follow the slots of the Cluster")
 
     async def aclose(self) -> None:
         self._has_ended = True  # from now on the map is read no more
