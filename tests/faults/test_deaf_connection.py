@@ -13,11 +13,13 @@ from typing import Any
 
 import orjson
 import pytest
+from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 from redis.credentials import CredentialProvider
 
 from benchmarks.faults.proxy import LossyProxy
 from demo.embedded import EmbeddedValkey
+from shardlayer.aio.time_slices import TURN
 from shardlayer.broker.redis.command_link import CommandLink
 from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.core import wire
@@ -180,6 +182,33 @@ async def test_process_that_was_held_up_keeps_its_connections(server: EmbeddedVa
             await asyncio.sleep(0.03 * turn)  # so that it is in another step each time
             time.sleep(0.4)  # noqa: ASYNC251 (it is to stand still)
         await asyncio.sleep(0.3)  # in which a connection would be replaced
+        assert await ears(server) == before
+
+
+async def test_what_takes_long_to_hand_out_is_heard_meanwhile(
+    server: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection of which one read keeps this process busy for long has not gone deaf."""
+    taken = 0
+    arrived = Node.arrived
+
+    def take_slowly(node: Node, shard: int, batch: bytes) -> None:
+        nonlocal taken
+        taken += 1
+        time.sleep(TURN)
+        arrived(node, shard, batch)
+
+    monkeypatch.setattr(Node, "arrived", take_slowly)
+    async with layer_on(server.url, probe_interval=0.05, probe_timeout=0.1) as layer:
+        node = await layer.node()
+        await join(layer)
+        before = await ears(server)
+        inbox = ShardKeys(hash_tags(PREFIX, SHARDS)[0]).inbox(node.id)
+        batch = wire.pack_order(wire.Kind.WAKE_UP, node.id)
+        with BlockingRedis.from_url(server.url) as redis:  # so that all of it comes in one read
+            for _ in range(100):
+                redis.execute_command("SPUBLISH", inbox, batch)
+        await until(lambda: taken >= 100)
         assert await ears(server) == before
 
 

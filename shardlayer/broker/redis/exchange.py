@@ -82,10 +82,9 @@ class Exchange(Socket):
         self._put(zip(replies, commands, repeat(False)), packed)
         return replies
 
-    def data_received(self, data: bytes) -> None:
-        """Hand out the replies that are complete."""
+    def heard_of(self) -> None:
+        """Give the server time again."""
         self._heard = self._loop.time()
-        super().data_received(data)
 
     def answered(self, answer: Any) -> None:
         """Give a reply to who waits for it."""
@@ -162,6 +161,8 @@ class Exchange(Socket):
         if not self._due:
             return
         rest = self._heard + self._timeout - self._loop.time()
+        if self._is_paused:  # it said what is not yet handed out
+            rest = self._timeout
         if rest > 0:
             self._watch = self._loop.call_later(rest, self._look)
         else:

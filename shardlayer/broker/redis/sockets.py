@@ -140,6 +140,9 @@ class Socket(asyncio.Protocol, ABC):
             InvalidResponse: If nothing like it was due: the connection is given up.
         """
 
+    def heard_of(self) -> None:
+        """Learn that something came, or that a part of what came is handed out, before it is."""
+
     @abstractmethod
     def ended(self, error: Exception) -> None:
         """Learn, once, that nothing comes any more, and why."""
@@ -167,6 +170,7 @@ class Socket(asyncio.Protocol, ABC):
     def data_received(self, data: bytes) -> None:
         """Hand out the answers that are complete, as many as this turn has time for."""
         self._reader.feed(data)
+        self.heard_of()
         self._hand_out()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -201,6 +205,7 @@ class Socket(asyncio.Protocol, ABC):
 
     def _go_on(self) -> None:
         if self._is_paused:
+            self.heard_of()
             self._hand_out()
 
 

@@ -198,10 +198,9 @@ class _Ear(Socket):
         self._waiting = {channel.encode() for slot in channels for channel in slot}
         self.write(b"".join(pack(("SSUBSCRIBE", *slot)) for slot in channels))
 
-    def data_received(self, data: bytes) -> None:
-        """Take what came."""
+    def heard_of(self) -> None:
+        """Tell who probes."""
         self.heard.set()
-        super().data_received(data)
 
     def answered(self, answer: Any) -> None:
         """Take a message, or the confirmation of a subscription."""

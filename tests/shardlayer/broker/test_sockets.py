@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from redis.asyncio.connection import AbstractConnection
 
 from demo.embedded import EmbeddedValkey
 from shardlayer.aio.time_slices import TURN
 from shardlayer.broker.redis.command_link import close
+from shardlayer.broker.redis.exchange import Exchange
 from shardlayer.broker.redis.sockets import Socket, open_connection, pack
 from shardlayer.core.hosts import Host
 from shardlayer.core.redis_clients import connect
 
+try:
+    import uvloop
+except ImportError:
+    uvloop = None  # type: ignore[assignment]
+
 TIMEOUT = 2.0  # seconds
+
+MakeLoop = Callable[[], asyncio.AbstractEventLoop]
+
+LOOPS = [pytest.param(asyncio.new_event_loop, id="asyncio")]
+if uvloop is not None:
+    LOOPS.append(pytest.param(uvloop.new_event_loop, id="uvloop"))
 
 
 class Answers(Socket):
@@ -129,3 +143,34 @@ async def test_what_had_come_is_handed_out_before_the_end_is_told(
     assert answers.taken == 40
     await answers.aclose()
     await close(redis)
+
+
+@pytest.mark.parametrize("make_loop", LOOPS)
+def test_reply_that_has_come_is_not_too_late(
+    redis_server: EmbeddedValkey, make_loop: MakeLoop
+) -> None:
+    """Though the loop stands still for longer than a reply may take, before it is handed out."""
+
+    def read_slowly(answer: bytes) -> bytes:
+        time.sleep(TURN / 2)
+        return answer
+
+    async def ask() -> None:
+        redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
+        exchange = Exchange(
+            await open_connection(redis),
+            timeout=0.1,
+            readers={"ECHO": read_slowly},
+            leaves_replicas=False,
+        )
+        replies = exchange.ask_all([("ECHO", str(number)) for number in range(40)])
+        for number, reply in enumerate(replies):
+            assert await reply == str(number).encode()
+            if number in (0, 20):
+                assert not replies[-1].done()
+                time.sleep(0.2)  # noqa: ASYNC251 (it is to stand still)
+        await exchange.aclose()
+        await close(redis)
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(ask())
