@@ -175,11 +175,14 @@ class Socket(asyncio.Protocol, ABC):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell redis-py's streams, which wait for it when they close, and who waits here."""
-        if self._is_paused:
-            self._is_paused = False
-            self._hand_out(seconds=inf)  # they had come before
-        self._streams.connection_lost(error)
-        self.lose(RedisConnectionError(f"the connection was lost: {error or 'closed by server'}"))
+        try:
+            if self._is_paused:
+                self._is_paused = False
+                self._hand_out(seconds=inf)  # they had come before
+        finally:
+            self._streams.connection_lost(error)
+            why = f"the connection was lost: {error or 'closed by server'}"
+            self.lose(RedisConnectionError(why))
 
     def _hand_out(self, seconds: float = TURN) -> None:
         ends = perf_counter() + seconds
@@ -191,6 +194,9 @@ class Socket(asyncio.Protocol, ABC):
                     return
         except InvalidResponse as error:
             self.lose(RedisConnectionError(f"not a reply: {error}"))
+        except BaseException as error:  # ours: nobody else would go on, or end this
+            self.lose(RedisConnectionError(f"an answer could not be taken: {error!r}"))
+            raise
         if self._is_paused:
             self._is_paused = False
             if not self.is_lost:

@@ -145,6 +145,35 @@ async def test_what_had_come_is_handed_out_before_the_end_is_told(
     await close(redis)
 
 
+class FaultyAnswers(SlowAnswers):
+    """Fails at the sixth."""
+
+    def answered(self, answer: Any) -> None:
+        super().answered(answer)
+        if self.taken == 6:
+            raise LookupError("made up")
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+async def test_answer_that_can_not_be_taken_ends_the_connection(
+    redis_server: EmbeddedValkey, caplog: pytest.LogCaptureFixture, is_cut: bool
+) -> None:
+    """In whichever part of a read it stands: else nothing would be read for good, and unnoticed."""
+    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
+    answers = FaultyAnswers(await open_connection(redis))
+    answers.write(b"".join(pack(("ECHO", str(number))) for number in range(40)))
+    async with asyncio.timeout(TIMEOUT):
+        assert await answers.answers.get() == b"0"
+        assert answers.taken < 6
+        if is_cut:
+            answers._transport.abort()
+        assert "made up" in str(await answers.end)
+    assert answers.taken == 6
+    assert "LookupError: made up" in caplog.text
+    await answers.aclose()
+    await close(redis)
+
+
 @pytest.mark.parametrize("make_loop", LOOPS)
 def test_reply_that_has_come_is_not_too_late(
     redis_server: EmbeddedValkey, make_loop: MakeLoop
