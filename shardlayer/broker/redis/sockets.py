@@ -121,6 +121,7 @@ class Socket(asyncio.Protocol, ABC):
     def __init__(self, connection: AbstractConnection) -> None:
         self.is_lost = False
         self._is_paused = False  # answers have come that are to be handed out in the next turn
+        self._is_stopped = False  # with TLS, while paused: nothing is read and decrypted either
         self._connection = connection
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse,
@@ -129,6 +130,7 @@ class Socket(asyncio.Protocol, ABC):
         )
         # All replies to redis-py's own commands have come.
         self._transport = _transport_of(connection)
+        self._limit_reading = getattr(self._transport, "set_read_buffer_limits", None)  # with TLS
         self._streams = self._transport.get_protocol()
         self._transport.set_protocol(self)
 
@@ -198,16 +200,32 @@ class Socket(asyncio.Protocol, ABC):
             self.lose(RedisConnectionError(f"an answer could not be taken: {error!r}"))
             raise
         if self._is_paused:
-            self._is_paused = False
-            if not self.is_lost:
-                self._transport.resume_reading()
+            self._resume()
 
     def _pause(self) -> None:
-        """Read nothing until what has come is handed out, from the next turn on."""
+        """Read nothing until what has come is handed out, from the next turn on.
+
+        With TLS a paused transport reads on. What it has read then uvloop drops when the connection
+        ends. So it is stopped, too; in this turn it would go on by itself.
+        """
         if not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
+        elif not self._is_stopped and self._limit_reading is not None:
+            self._is_stopped = not self._transport.is_closing()
+            if self._is_stopped:
+                self._limit_reading(high=0)
         asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _resume(self) -> None:
+        self._is_paused = False
+        if self.is_lost:
+            return
+        self._transport.resume_reading()
+        if self._is_stopped:
+            self._is_stopped = False
+            if self._limit_reading is not None and not self._transport.is_closing():
+                self._limit_reading()
 
     def _go_on(self) -> None:
         if self._is_paused:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio.connection import AbstractConnection
 
 from demo.embedded import EmbeddedValkey
+from demo.embedded.ports import LOOPBACK
 from shardlayer.aio.time_slices import TURN
 from shardlayer.broker.redis.command_link import close
 from shardlayer.broker.redis.exchange import Exchange
 from shardlayer.broker.redis.sockets import Socket, open_connection, pack
 from shardlayer.core.hosts import Host
 from shardlayer.core.redis_clients import connect
+from tests.contract.places import make_certificate
 
 try:
     import uvloop
@@ -203,3 +210,78 @@ def test_reply_that_has_come_is_not_too_late(
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
         runner.run(ask())
+
+
+class TlsServer:
+    """Answers GO over TLS, 20 times at once and 20 times when told, and then ends the connection.
+
+    Attributes:
+        url: Where it listens.
+        certificate: Its own.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.certificate, key = make_certificate(directory)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(self.certificate, key)
+        self._listening = socket.create_server((LOOPBACK, 0))
+        self.url = f"rediss://{LOOPBACK}:{self._listening.getsockname()[1]}"
+        self._is_told = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def say_the_rest(self) -> None:
+        """Return once all is said and the connection ended."""
+        self._is_told.set()
+        self._thread.join()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.say_the_rest()
+        self._listening.close()
+
+    def _serve(self) -> None:
+        accepted, _ = self._listening.accept()
+        with self._context.wrap_socket(accepted, server_side=True) as client:
+            while b"GO" not in (commands := client.recv(65_536)):
+                client.sendall(b"+OK\r\n" * commands.count(b"*"))
+            client.sendall(b"".join(b"+%d\r\n" % number for number in range(20)))
+            self._is_told.wait(TIMEOUT)
+            client.sendall(b"".join(b"+%d\r\n" % number for number in range(20, 40)))
+
+
+@contextmanager
+def tls_server(directory: Path) -> Iterator[TlsServer]:
+    """Run a server for one test."""
+    server = TlsServer(directory)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("make_loop", LOOPS)
+def test_what_had_come_over_tls_is_handed_out_before_the_end_is_told(
+    tmp_path: Path, make_loop: MakeLoop
+) -> None:
+    """What came after what is still handed out, and before the end, is not dropped."""
+
+    class Hearer(SlowAnswers):
+        def answered(self, answer: Any) -> None:
+            super().answered(answer)
+            if answer == b"5":
+                server.say_the_rest()
+
+    async def hear() -> list[bytes]:
+        host = Host(url=server.url, arguments={"ssl_ca_certs": str(server.certificate)})
+        redis = connect(host, timeout=TIMEOUT)
+        answers = Hearer(await open_connection(redis))
+        answers.write(pack(("GO",)))
+        async with asyncio.timeout(TIMEOUT):
+            await answers.end
+        await answers.aclose()
+        await close(redis)
+        return [answers.answers.get_nowait() for _ in range(answers.answers.qsize())]
+
+    with tls_server(tmp_path) as server, asyncio.Runner(loop_factory=make_loop) as runner:
+        assert runner.run(hear()) == [str(number).encode() for number in range(40)]
