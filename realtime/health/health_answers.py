@@ -84,11 +84,11 @@ LIVE = Answer(code=200, details={"status": "live"})
 async def readiness(worker: Worker | None) -> Answer:
     """Say whether this worker can serve clients: with 200, or with 503 and the reasons.
 
-    `ready`: all is well. `degraded`, which is 200 as well: some Redis servers do not answer, or a
-    task of the layer fails. All workers share the servers, so if each of them gave up for one dead
-    server, nobody would serve the rooms of the others. `not ready`: more than `READY_DEAD_SHARE`
-    of the servers do not answer, or the layer does not fit what the servers hold. `draining`: the
-    worker stops. `full`: it holds as many connections as it may.
+    `ready`: all is well. `degraded`, which is 200 as well: some Redis servers do not answer or are
+    not heard, or a task of the layer fails. All workers share the servers, so if each of them gave
+    up for one dead server, nobody would serve the rooms of the others. `not ready`: more than
+    `READY_DEAD_SHARE` of the servers are so, or the layer does not fit what the servers hold.
+    `draining`: the worker stops. `full`: it holds as many connections as it may.
     """
     held: dict[str, Any] = {}
     if worker is not None:

@@ -1,4 +1,6 @@
-"""Looks at the Redis servers. A server that hangs does not hold up those who ask.
+"""Looks at the Redis servers: which of them answer, and which of them this process hears.
+
+A server that hangs does not hold up those who ask.
 
 Load balancers ask often, and strangers may ask as often as they like. So there is one look at a
 time, for all who ask meanwhile. If there was a look a short time ago, the caller waits only a
@@ -17,10 +19,11 @@ from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer, ShardUnavailable
 
 Answers = Mapping[str, float | str]
-"""For each server the milliseconds that it took to answer, or why it did not."""
+"""For each server the milliseconds that it took to answer, or what is wrong with it."""
 
 QUICK = 0.025  # seconds that are waited for a new look when there is one from a short time ago
 RECENT = 30.0  # seconds: how long ago that may be
+PAUSE = 0.05  # seconds between two looks at which servers can be heard
 
 
 class RedisLook:
@@ -47,7 +50,7 @@ class RedisLook:
         return task.result() if task.done() else self._found
 
     async def _look(self) -> Answers:
-        self._found = await ping(self.layer)
+        self._found = await look_at(self.layer)
         self._found_at = time.monotonic()
         return self._found
 
@@ -58,13 +61,27 @@ def _take_note(task: asyncio.Task[Answers]) -> None:
         task.exception()
 
 
-async def ping(layer: ShardedChannelLayer) -> Answers:
-    """Ask all servers. One that takes more than `CHECK_TIMEOUT` seconds did not answer."""
-    answers = await layer.ping(conf().check_timeout)
-    return {
+async def look_at(layer: ShardedChannelLayer) -> Answers:
+    """Ask all servers, and see which of them this process listens to and can't hear.
+
+    A server that takes more than `CHECK_TIMEOUT` seconds did not answer. A server that answers, but
+    is not heard, gets the same time to be heard again: a reconnect takes a moment.
+    """
+    within = conf().check_timeout
+    deadline = time.monotonic() + within
+    unheard = set(layer.unheard_servers)
+    pings = await layer.ping(within)
+    answers = {
         server: str(answer) if isinstance(answer, ShardUnavailable) else round(answer * 1000, 3)
-        for server, answer in answers.items()
+        for server, answer in pings.items()
     }
+    unheard -= {server for server, answer in answers.items() if isinstance(answer, str)}
+    unheard.intersection_update(layer.unheard_servers)
+    while unheard and time.monotonic() < deadline:
+        await asyncio.sleep(PAUSE)
+        unheard.intersection_update(layer.unheard_servers)
+    reason = f"it answers, but could not be heard for {within:g} s; the log says why"
+    return answers | dict.fromkeys(sorted(unheard), reason)
 
 
 _looks: WeakKeyDictionary[asyncio.AbstractEventLoop, RedisLook] = WeakKeyDictionary()

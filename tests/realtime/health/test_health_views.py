@@ -6,14 +6,16 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import AsyncClient
 from pytest_django import Settings
+from redis.asyncio import Redis
 
+from benchmarks.faults.proxy import LossyProxy
 from demo.embedded import EmbeddedValkey, free_port
 from realtime.health.redis_look import redis_look
 from realtime.sharded_layer import sharded_layer
@@ -21,6 +23,7 @@ from shardlayer import ShardedChannelLayer
 from tests.realtime.conftest import channel_layers
 from tests.waiting import until
 
+LOOK = "look at Redis"  # the task's name
 SLACK = 2.0  # seconds that a busy machine takes beside what is waited for
 
 
@@ -177,6 +180,97 @@ async def test_failing_task_is_said(redis_layer: ShardedChannelLayer) -> None:
     await until(lambda: not redis_layer.failing_tasks)
     assert (await AsyncClient().get("/health/ready")).json()["status"] == "ready"
     task.cancel()
+
+
+@pytest.fixture
+async def two_proxies(two_servers: list[EmbeddedValkey]) -> AsyncIterator[list[LossyProxy]]:
+    """What stands before the two servers, and may refuse those who want to hear."""
+    async with LossyProxy(two_servers[0].port) as first, LossyProxy(two_servers[1].port) as second:
+        yield [first, second]
+
+
+@pytest.fixture
+async def listening(
+    settings: Settings, two_proxies: list[LossyProxy]
+) -> AsyncIterator[ShardedChannelLayer]:
+    """The default layer, which hears both servers."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[proxy.url for proxy in two_proxies])
+    layer = sharded_layer()
+    await layer.node()
+    await until(lambda: not layer.unheard_servers)
+    yield layer
+    await layer.close()
+
+
+async def deafen(proxy: LossyProxy, server: EmbeddedValkey) -> None:
+    """Have a server answer commands, and nobody hear it."""
+    proxy.refuse_subscribers = True
+    async with Redis.from_url(server.url) as redis:
+        await redis.client_kill_filter(_type="pubsub")
+    await until(lambda: proxy.url in sharded_layer().unheard_servers)
+
+
+async def test_deaf_worker_is_not_ready(
+    listening: ShardedChannelLayer,
+    two_servers: list[EmbeddedValkey],
+    two_proxies: list[LossyProxy],
+) -> None:
+    """A server that answers and can't be heard counts as one that is away."""
+    expected = {"degraded": 200, "not ready": 503}
+    for deaf, (status, code) in enumerate(expected.items(), start=1):
+        await deafen(two_proxies[deaf - 1], two_servers[deaf - 1])
+        await until(lambda status=status: is_told(status))  # type: ignore[misc]
+        response = await AsyncClient().get("/health/ready")
+        body = response.json()
+        assert (response.status_code, body["status"]) == (code, status)
+        unheard = [proxy.url for proxy in two_proxies[:deaf]]
+        assert sorted(body["degraded"]) == sorted(unheard)
+        assert len(body["reasons"]) == deaf
+        for reason in body["reasons"]:
+            server, _, why = reason.partition(": ")
+            assert server in unheard
+            assert "could not be heard" in why
+        assert len(body["redis_ms"]) == 2 - deaf
+    for proxy in two_proxies:
+        proxy.refuse_subscribers = False
+    await until(lambda: is_told("ready"))
+
+
+async def is_told(status: str) -> bool:
+    """Tell whether that is the answer now."""
+    body = (await AsyncClient().get("/health/ready")).json()
+    return bool(body["status"] == status)
+
+
+async def test_reconnect_of_a_moment_is_waited_for(
+    settings: Settings,
+    listening: ShardedChannelLayer,
+    two_servers: list[EmbeddedValkey],
+    two_proxies: list[LossyProxy],
+) -> None:
+    """Who is heard again within `CHECK_TIMEOUT` takes no worker out of service."""
+    settings.REALTIME = {"CHECK_TIMEOUT": 20.0}
+    for proxy, server in zip(two_proxies, two_servers, strict=True):
+        await deafen(proxy, server)
+    asking = asyncio.create_task(AsyncClient().get("/health/ready"))
+    await until(lambda: any(task.get_name() == LOOK for task in asyncio.all_tasks()))
+    for proxy in two_proxies:
+        proxy.refuse_subscribers = False
+    response = await asking
+    assert (response.status_code, response.json()["status"]) == (200, "ready")
+
+
+async def test_dead_server_is_not_waited_for(
+    settings: Settings, listening: ShardedChannelLayer, two_servers: list[EmbeddedValkey]
+) -> None:
+    """One that refuses connections is known at once, though it can't be heard either."""
+    settings.REALTIME = {"CHECK_TIMEOUT": 20.0}
+    two_servers[0].stop()
+    await until(lambda: listening.unheard_servers)
+    async with asyncio.timeout(10.0):
+        response = await AsyncClient().get("/health/ready")
+    [reason] = response.json()["reasons"]
+    assert "could not be heard" not in reason
 
 
 async def test_other_layout_is_not_ready(settings: Settings, redis_server: EmbeddedValkey) -> None:
