@@ -16,6 +16,7 @@ import logging
 from collections import deque
 from collections.abc import Generator, Sequence
 from functools import partial
+from inspect import GEN_CLOSED, getgeneratorstate
 from time import perf_counter
 from typing import TypeVar
 
@@ -213,8 +214,9 @@ class Rooms:
 
     async def aclose(self) -> None:
         """Stop entering, forgetting and delivering. Members are not told."""
-        if self._beginning is not None:
-            self._beginning.cancel()
+        if self._beginning is None:
+            self._beginning = asyncio.get_running_loop().call_soon(self._begin_deliveries)
+        self._beginning.cancel()  # for good: while it stands, no other is called for
         for timer in self._calm.values():
             timer.cancel()
         self._calm.clear()
@@ -258,7 +260,8 @@ class Rooms:
         try:
             # A task would cost as much as a delivery to a few members, and few need a second turn.
             if perf_counter() >= self.turns.ends or next(steps, _OVER) is not _OVER:
-                self._tasks.spawn(self._go_on(shard, steps), f"delivery of shard {shard}")
+                task = self._tasks.spawn(self._go_on(shard, steps), f"delivery of shard {shard}")
+                task.add_done_callback(partial(self._see_to_end, shard, steps))
                 return
         except BaseException:
             self._is_delivering[shard] = False
@@ -271,6 +274,13 @@ class Rooms:
             for _ in steps:
                 await self.turns.wait()
         finally:
+            steps.close()
+            self._is_delivering[shard] = False
+
+    def _see_to_end(
+        self, shard: int, steps: Generator[None, None, None], task: asyncio.Task[None]
+    ) -> None:
+        if getgeneratorstate(steps) != GEN_CLOSED:  # the task was cancelled before its first step
             steps.close()
             self._is_delivering[shard] = False
 

@@ -13,7 +13,9 @@ from shardlayer.aio.time_slices import TURN
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Publication
+from shardlayer.layer.node import Node
 from tests.shardlayer.fakes import RecordingSink
+from tests.waiting import until
 
 SHARDS = 32
 HALF_A_TURN = TURN / 2  # seconds
@@ -84,4 +86,54 @@ async def test_error_of_one_shard_holds_up_no_other(
             await asyncio.sleep(0)
     assert sink.writes == 2 * (SHARDS - 1)
     assert told == ["MemoryError()"] * 2
+    await layer.close()
+
+
+async def deliveries_that_wait() -> tuple[ShardedChannelLayer, Node, SlowSink, list[str]]:
+    """Return a layer of which all shards have something to write, and most have not begun to."""
+    layer = ShardedChannelLayer(hosts=["memory://shared-turns"], shards=SHARDS)
+    node = await layer.node()
+    sink = SlowSink()
+    names = a_room_of_each_shard()
+    for name in names:
+        (await node.join(name, sink)).release()
+    feed_all(node, names)
+    await asyncio.sleep(0)
+    assert 0 < sink.writes < SHARDS
+    return layer, node, sink, names
+
+
+def feed_all(node: Node, names: list[str]) -> None:
+    """Have something come for each shard."""
+    for shard, name in enumerate(names):
+        node._rooms.feed(shard, [Publication(name, b"1")], 1)
+
+
+def deliveries() -> list[asyncio.Task[object]]:
+    """Return the tasks of deliveries that take more than a turn."""
+    return [task for task in asyncio.all_tasks() if task.get_name().startswith("delivery of")]
+
+
+async def test_delivery_cancelled_before_its_first_step_is_no_last_one() -> None:
+    """The shard delivers what comes later, and what had waited with it."""
+    layer, node, sink, names = await deliveries_that_wait()
+    assert len(deliveries()) > 1
+    for task in deliveries():
+        task.cancel()
+    await asyncio.wait(deliveries())
+    feed_all(node, names)
+    await until(lambda: not deliveries() and len(sink.texts) == 2 * SHARDS)
+    await layer.close()
+
+
+async def test_what_arrives_after_the_end_begins_no_delivery() -> None:
+    """A connection hears until the node has left its registries, and a task would be left."""
+    layer, node, sink, names = await deliveries_that_wait()
+    await node._rooms.aclose()
+    written = sink.writes
+    feed_all(node, names)
+    for _ in range(5):
+        await asyncio.sleep(0)
+        assert not deliveries()
+    assert sink.writes == written
     await layer.close()
