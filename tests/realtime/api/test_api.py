@@ -24,6 +24,7 @@ from realtime.models import ApiKey
 from realtime.past import history
 from tests.realtime.client import Client as RoomClient
 from tests.realtime.conftest import channel_layers
+from tests.shardlayer.fakes import FakeClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -210,8 +211,9 @@ def test_same_key_publishes_once() -> None:
         assert error_of(answer) == (400, "bad_request")
 
 
-def test_rate_is_limited() -> None:
+def test_rate_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each item of a batch counts; it is told when to come back; another key is not touched."""
+    monkeypatch.setattr("shardlayer.aio.token_buckets.monotonic", FakeClock())
     key, other = new_key(rate=1), new_key(rate=0)
     limited = counters.limited
     batch = {"items": [{"room": "a", "data": 1}] * 2}
