@@ -127,6 +127,10 @@ OVERVIEW = Dashboard(
                 (
                     (_rate("limited_total", by="limit"), "{{limit}}"),
                     (_rate("closed_total", by="reason"), "{{reason}}"),
+                    (_rate("addresses_limited_total", by="limit"), "{{limit}}"),
+                    (_rate("http_refused_total", by="reason"), "{{reason}}"),
+                    (_rate("http_closed_total", '{reason="idle_displaced"}'), "idle_displaced"),
+                    (_rate("websockets_total", '{outcome="full"}'), "full"),
                 ),
             ),
         ),
