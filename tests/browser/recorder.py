@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 PATIENCE = 30_000  # milliseconds
 
@@ -47,6 +49,15 @@ client.addEventListener("state", ({ detail: { retryAt } }) => {
 """Has `told.waits` filled with the milliseconds that the client waits before it connects."""
 
 
+NOTE_REASONS = """
+told.reasons = [];
+client.addEventListener("state", ({ detail: { state, reason } }) => {
+  if (state === "offline") told.reasons.push(reason);
+});
+"""
+"""Has `told.reasons` filled with why the client has no connection."""
+
+
 @contextmanager
 def asleep(tab: Page) -> Iterator[None]:
     """Run nothing in a page meanwhile, as in a laptop that sleeps; no event arrives there.
@@ -67,6 +78,27 @@ def asleep(tab: Page) -> Iterator[None]:
     session.send("Debugger.resume")
     session.send("Debugger.disable")
     session.detach()
+
+
+@contextmanager
+def machine_asleep(browser: Browser) -> Iterator[None]:
+    """Run nothing of a browser meanwhile, as in a laptop whose lid is shut.
+
+    A page that alone stands still is no such thing: the browser's network process answers the
+    server's pings for it.
+    """
+    session = browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    ids = [process["id"] for process in processes]
+    assert len(ids) > 2, processes  # the browser, its network and its pages
+    try:
+        for each in ids:
+            os.kill(each, signal.SIGSTOP)
+        yield
+    finally:
+        for each in ids:
+            os.kill(each, signal.SIGCONT)
 
 
 class RecordingClient:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Page, WebSocket
+from playwright.sync_api import Browser, Page, WebSocket
 
+from benchmarks.children import Servant
+from demo.embedded import free_port
 from realtime.room_tokens import sign_room
-from tests.browser.recorder import NOTE_WAITS, RecordingClient, asleep
+from tests.browser.direct_publisher import direct_publisher
+from tests.browser.recorder import NOTE_REASONS, NOTE_WAITS, RecordingClient, machine_asleep
 from tests.browser.stack import Worker, Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
+from tests.waiting import PATIENCE, wait_until
 
 BEGINNING = {"offset": 0, "epoch": ""}
 
@@ -266,23 +273,97 @@ def test_leaving_and_joining_in_one_turn(tab: Page) -> None:
     client.wait("live", 1)
 
 
-def test_a_network_that_is_cut_and_a_laptop_that_sleeps(
-    tab: Page, other: Page, visitors: Visitors
+@pytest.fixture
+def impatient(workers: Workers, tmp_path: Path) -> Iterator[Worker]:
+    """A third worker, which soon gives up a client that answers no ping."""
+    with Worker(
+        directory=tmp_path,
+        port=free_port(),
+        environment=workers.environment,
+        options=("--ping-interval", "1", "--ping-timeout", "1"),
+    ) as worker:
+        yield worker
+
+
+def given_up(worker: Worker) -> float:
+    """Return how many clients a worker closed because they answered no ping."""
+    with urlopen(f"{worker.url}metrics", timeout=30) as answer:
+        figures = answer.read().decode()
+    found = re.search(r'^shardlayer_closed_total{.*reason="ping_timeouts".*} (\S+)$', figures, re.M)
+    return float(found[1]) if found else 0
+
+
+def test_a_laptop_that_sleeps(
+    browser: Browser, visitors: Visitors, workers: Workers, impatient: Worker
 ) -> None:
-    """What is published while nothing in the page runs, or it has no network, comes afterwards."""
-    visitors.expected += WORKER_IS_DOWN
-    client = RecordingClient(tab, "chat.z", heartbeat=300, pongTimeout=1_000)
+    """Its worker gives it up. What was published before that and after comes when it wakes."""
+    visitors.expected += ["favicon.ico", *WORKER_IS_DOWN]
+    tab = visitors.open(f"{impatient.url}health/live")
+    client = RecordingClient(tab, "chat.z")
     client.wait("live", 0)
-    publisher = RecordingClient(other)
-    publisher.wait("live", 0)
-    with asleep(tab):
-        publisher.publish("chat.z", "asleep")
-    client.wait("live", 1)
-    tab.context.set_offline(True)
-    client.run("client.close(), client.connect()")
-    tab.wait_for_function("told.states.at(-1) !== 'live'")
-    publisher.publish("chat.z", "offline")
-    tab.context.set_offline(False)
-    client.wait("live", 2)
-    assert client.data == ["asleep", "offline"]
+    with direct_publisher(workers.redis) as publisher:
+        publisher.publish("chat.z", 0)
+        client.wait("live", 1)
+        before = given_up(impatient)
+        with machine_asleep(browser):
+            publisher.publish("chat.z", 1, 2, 3)
+            wait_until(lambda: given_up(impatient) > before)
+            publisher.publish("chat.z", 4, 5, 6)
+            publisher.settle()
+        client.wait("live", 7)
+        publisher.publish("chat.z", 7)
+    client.wait("live", 8)
+    assert client.data == list(range(8))
+    again = client.events("subscribed")[1:]
+    assert again
+    assert all(event["recovered"] for event in again)
     assert client.events("gap") == []
+
+
+@pytest.fixture
+def wire(workers: Workers, tmp_path: Path) -> Iterator[Servant]:
+    """A network in front of the first worker, in which everything can vanish."""
+    with Servant(
+        "wire",
+        ["benchmarks.faults.proxy", str(workers.first.port)],
+        cpus=frozenset(os.sched_getaffinity(0)),
+        folder=tmp_path,
+    ) as wire:
+        yield wire
+
+
+def test_a_network_that_goes_silent(visitors: Visitors, workers: Workers, wire: Servant) -> None:
+    """Nobody tells the client, which finds out, tries in vain, and then comes back."""
+    visitors.expected += ["favicon.ico", *WORKER_IS_DOWN]
+    port = wire.ask("open", PATIENCE)["port"]
+    tab = visitors.open(f"http://127.0.0.1:{port}/health/live")
+    client = RecordingClient(tab, "chat.y", heartbeat=300, pongTimeout=1_000, openTimeout=1_000)
+    client.wait("live", 0)
+    client.run(NOTE_REASONS)
+    with direct_publisher(workers.redis) as publisher:
+        publisher.publish("chat.y", 0)
+        client.wait("live", 1)
+        assert wire.ask("swallow", PATIENCE)["connections"] > 0
+        publisher.publish("chat.y", 1, 2, 3)
+        tab.wait_for_function("told.reasons.includes('No answer.')")
+        publisher.publish("chat.y", 4, 5, 6)
+        publisher.settle()
+        assert client.data == [0]
+        wire.ask("restore", PATIENCE)
+        client.wait("live", 7)
+        publisher.publish("chat.y", 7)
+    client.wait("live", 8)
+    assert client.data == list(range(8))
+    assert client.run("told.reasons[0]") == "The server is silent."
+    assert client.events("gap") == []
+
+
+def test_a_thousand_messages_a_second(tab: Page, workers: Workers) -> None:
+    """A tab with a connection of its own gets each once, in order."""
+    client = RecordingClient(tab, "chat.x")
+    client.wait("live", 0)
+    with direct_publisher(workers.redis) as publisher:
+        publisher.publish("chat.x", *range(1_000), rate=1_000)
+    client.wait("live", 1_000)
+    assert client.data == list(range(1_000))
+    assert client.events("gap") == client.events("error") == []

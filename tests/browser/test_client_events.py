@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
 from realtime.room_tokens import sign_room
-from shardlayer import ShardedChannelLayer
+from tests.browser.direct_publisher import direct_publisher
 from tests.browser.recorder import RecordingClient
 from tests.browser.stack import Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
@@ -139,15 +137,9 @@ def test_a_wrong_token_costs_the_tab_that_has_it_alone(tab: Page, workers: Worke
     wrong = follow(page, "wrong")
     assert [event["code"] for event in wrong.events("error")] == ["bad_token"]
     tab.wait_for_function("told.events.filter(({ type }) => type === 'subscribed').length === 2")
-    layer = ShardedChannelLayer(hosts=[workers.redis.url])
-    failures: list[BaseException | None] = []
-    try:
-        layer.publish_soon("orders.7", b'"paid"', told=failures.append)
-        tab.wait_for_function("told.data.length > 0")
-    finally:
-        with ThreadPoolExecutor(1) as thread:  # Playwright's event loop runs in this one
-            thread.submit(asyncio.run, layer.close()).result()
-    assert failures == [None]
+    with direct_publisher(workers.redis) as publisher:
+        publisher.publish("orders.7", "paid")
+    tab.wait_for_function("told.data.length > 0")
     assert right.data == ["paid"]
     assert wrong.data == right.events("error") == []
 
