@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import LOOPBACK, free_port
+from shardlayer.core import reserved_rooms
+from shardlayer.core.channel_names import new_channel
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.sharding import hash_tags, shard_of, slot_of
-from shardlayer.core.types import Mark
+from shardlayer.core.types import HistoryPolicy, Mark
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.bare import OPTIONS, bare_cluster, join
 from tests.contract.places import PATIENCE, ClusterPlace, tell
@@ -22,14 +25,37 @@ from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until
 
 ROOM = "general"
+OWN_ROOM = "own"  # of an application: only `publish_reserved` publishes to it
 SHARDS = 32
 IMPATIENT: dict[str, Any] = {"publish_timeout": 1.0}
+
+WITHIN = 5.0  # seconds
 
 Call = Callable[[ShardedChannelLayer], Awaitable[object]]
 
 
 async def _join(layer: ShardedChannelLayer) -> object:
     return await (await layer.node()).join(ROOM, RecordingSink())
+
+
+async def _read(layer: ShardedChannelLayer) -> object:
+    channel = new_channel("specific", (await layer.node()).id)
+    return await layer.channel_reader(channel, lambda: None)
+
+
+async def _publish_soon(layer: ShardedChannelLayer) -> None:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[BaseException | None] = loop.create_future()
+    layer.publish_soon(
+        ROOM, b"1", told=lambda error: loop.call_soon_threadsafe(ended.set_result, error)
+    )
+    if (error := await ended) is not None:
+        raise error
+
+
+def _sync(name: str, *arguments: object) -> Call:
+    """Return a call from a thread without an event loop."""
+    return lambda layer: asyncio.to_thread(getattr(layer, name), *arguments)
 
 
 CALLS: dict[str, Call] = {
@@ -51,7 +77,51 @@ CALLS: dict[str, Call] = {
     "scan_rooms": lambda layer: layer.scan_rooms(0),
     "room_info": lambda layer: layer.room_info(ROOM),
     "history": lambda layer: layer.history(ROOM),
+    "history_page": lambda layer: layer.history_page(ROOM),
+    "clear_history": lambda layer: layer.clear_history(ROOM),
+    "position": lambda layer: layer.position(ROOM),
+    "presence": lambda layer: layer.presence(ROOM),
+    "room_names": lambda layer: layer.room_names(0),
+    "room_answers": lambda layer: layer.room_answers(ROOM),
+    "group_members": lambda layer: layer.group_members("group"),
+    "group_size": lambda layer: layer.group_size("group"),
+    "publish_reserved": lambda layer: layer.publish_reserved(OWN_ROOM, b"1"),
+    "publish_soon": _publish_soon,
+    "send_sync": _sync("send_sync", "channel", {"type": "x"}),
+    "group_send_sync": _sync("group_send_sync", "group", {"type": "x"}),
+    "group_members_sync": _sync("group_members_sync", "group"),
+    "group_size_sync": _sync("group_size_sync", "group"),
+    "publish_sync": _sync("publish_sync", ROOM, b"1"),
+    "publish_many_sync": _sync("publish_many_sync", [(ROOM, b"1")]),
+    "announce_sync": _sync("announce_sync", b"1"),
 }
+"""Those that raise ShardUnavailable while all is away; `publish_soon` tells it."""
+
+ANSWERED: dict[str, Call] = {
+    "ping": lambda layer: layer.ping(WITHIN),
+    "survey": lambda layer: layer.survey([ROOM], within=WITHIN),
+    "process_reports": lambda layer: layer.process_reports(within=WITHIN),
+    "report_process": lambda layer: layer.report_process("p", b"{}", ttl=5.0, within=WITHIN),
+    "server_memory": lambda layer: layer.server_memory(within=WITHIN),
+}
+"""Those whose answer says which servers are away."""
+
+UNMOVED: dict[str, Call] = {
+    "node": lambda layer: layer.node(),
+    "channel_reader": _read,
+    "shard_places": lambda layer: layer.shard_places(),
+    "forget_process": lambda layer: layer.forget_process("p", within=WITHIN),
+    "close": lambda layer: layer.close(),
+    "close_pools": lambda layer: layer.close_pools(),
+}
+"""Those that need no server, or do what they can."""
+
+
+@pytest.fixture(autouse=True)
+def own_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A room that is reserved while a test runs."""
+    monkeypatch.setattr(reserved_rooms, "_reserved", {})
+    reserved_rooms.reserve_room(OWN_ROOM, lambda: HistoryPolicy(size=7, ttl=60.0))
 
 
 @pytest.fixture(params=["cluster", "server"])
@@ -77,6 +147,39 @@ async def test_call_while_all_is_away(
     async with asyncio.timeout(10):
         with pytest.raises(ShardUnavailable):
             await CALLS[name](away)
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+async def test_answer_while_all_is_away(away: ShardedChannelLayer, name: str) -> None:
+    """It names what is not known, and nothing is raised."""
+    async with asyncio.timeout(10):
+        answer = await ANSWERED[name](away)
+    assert any(asked in repr(answer) for asked in (*away.servers(), ROOM))
+
+
+@pytest.mark.parametrize("name", UNMOVED)
+async def test_what_needs_no_server_while_all_is_away(away: ShardedChannelLayer, name: str) -> None:
+    """It is done as ever."""
+    async with asyncio.timeout(10):
+        await UNMOVED[name](away)
+
+
+def test_every_call_is_tried() -> None:
+    """A method of the layer that waits for something is in one of the three tables."""
+    members = inspect.getmembers(ShardedChannelLayer, inspect.isfunction)
+    waiting = {
+        name
+        for name, member in members
+        if not name.startswith("_")
+        and (
+            inspect.iscoroutinefunction(member)
+            or name.endswith("_sync")
+            or "told" in inspect.signature(member).parameters
+        )
+    }
+    tried = [*CALLS, *ANSWERED, *UNMOVED]
+    assert sorted({*tried} - {"join"}) == sorted(waiting)
+    assert len(tried) == len({*tried})
 
 
 async def test_ping_while_all_is_away(away: ShardedChannelLayer) -> None:
@@ -141,14 +244,20 @@ def owners(clients: list[Redis], slot: int) -> tuple[Redis, Redis]:
     return (first, second) if mine[0] <= slot <= mine[1] else (second, first)
 
 
+@pytest.fixture(scope="module")
+def without_slot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterPlace]:
+    """Two primaries, of which none serves the slot of ROOM."""
+    with bare_cluster(tmp_path_factory.mktemp("without_slot"), 2) as place:
+        for client in place.clients():
+            tell(client, "DELSLOTS", slot_of_name(ROOM))
+            client.close()
+        yield place
+
+
 @pytest.mark.parametrize("name", sorted(CALLS.keys() - {"receive", "flush", "join", "scan_rooms"}))
-async def test_slot_that_nobody_serves(two: ClusterPlace, name: str) -> None:
+async def test_slot_that_nobody_serves(without_slot: ClusterPlace, name: str) -> None:
     """What concerns it raises ShardUnavailable, and all else goes on."""
-    clients = two.clients()
-    for client in clients:
-        tell(client, "DELSLOTS", slot_of_name(ROOM))
-        client.close()
-    layer = ShardedChannelLayer(**two.config, **IMPATIENT)
+    layer = ShardedChannelLayer(**without_slot.config, **IMPATIENT)
     try:
         layer.use_running_loop()
         other = next(
