@@ -143,6 +143,12 @@ class Shard:
             for name in [name for name in nodes if NodeId(name) not in self.leases]:
                 del nodes[name]
         self.waiting = {name: nodes for name, nodes in self.waiting.items() if nodes}
+        # A node that lives goes on from its number. `clear` takes people, and tells their rooms.
+        self.rosters = {
+            node: roster
+            for node, roster in self.rosters.items()
+            if roster.attendees or node in self.leases
+        }
 
     def is_for_all(self, item: Outgoing) -> bool:
         """Tell whether all nodes are told of a publication."""

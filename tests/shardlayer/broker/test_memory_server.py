@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from shardlayer.broker.memory.store import Known, Shard
+from shardlayer.broker.memory.store import Known, Roster, Shard
+from shardlayer.broker.presence_values import Attendee
 from shardlayer.broker.values import Outgoing
 from shardlayer.core.room_options import NO_HISTORY
+from shardlayer.core.types import NodeId
 
 
 def keyed(key: str) -> Outgoing:
@@ -19,3 +21,15 @@ def test_idempotency_keys_go_when_their_time_is_over() -> None:
     assert len(shard.once) == 10
     assert shard.published_as(keyed("999"), now=999) is not None
     assert shard.published_as(keyed("989"), now=999) is None
+
+
+def test_rosters_go_with_their_nodes() -> None:
+    """One without people goes when the lease is over; people are left to those who tell rooms."""
+    here, gone, left = NodeId("here"), NodeId("gone"), NodeId("left")
+    people = Roster({Attendee("room", "ada", "1"): None}, number=1)
+    shard = Shard(
+        leases={here: 20.0, gone: 5.0},
+        rosters={here: Roster(number=3), gone: Roster(number=2), left: people},
+    )
+    shard.sweep(now=10.0)
+    assert shard.rosters == {here: Roster(number=3), left: people}
