@@ -1,7 +1,8 @@
--- Forgets what is in groups and gone: nodes without a lease, channels whose membership has ended.
+-- Forgets what is in groups and gone: nodes without a lease, channels whose membership has ended;
+-- and the leases that have ended.
 --
 -- KEYS  1 alive   then nodes of each group
--- Returns  how many were forgotten
+-- Returns  how many were forgotten in groups
 --
 -- The publish script does so where something is published; this is for where nothing is. A node
 -- whose lease ended and that is not gone finds out when it renews it, and registers again.
@@ -14,6 +15,8 @@ local leases = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for i = 1, #leases, 2 do
   leased[leases[i]] = tonumber(leases[i + 1]) > now
 end
+
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
 
 local forgotten = 0
 for i = 2, #KEYS do
