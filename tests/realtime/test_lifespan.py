@@ -43,9 +43,10 @@ async def test_worker_registers_and_withdraws(redis_layer: ShardedChannelLayer) 
     assert not await (await redis_layer.node())._backend.renew(0, node.id)
 
 
-async def test_worker_starts_without_redis(settings: Settings) -> None:
+@pytest.mark.parametrize("cluster", [False, True], ids=["server", "cluster"])
+async def test_worker_starts_without_redis(settings: Settings, *, cluster: bool) -> None:
     """A Redis that is away is waited for by a worker that runs."""
-    settings.CHANNEL_LAYERS = channel_layers(hosts=["redis://127.0.0.1:1"])
+    settings.CHANNEL_LAYERS = channel_layers(hosts=["redis://127.0.0.1:1"], cluster=cluster)
     server = Server()
     assert (await server.tell("startup"))["type"] == "lifespan.startup.complete"
     assert (await server.tell("shutdown"))["type"] == "lifespan.shutdown.complete"

@@ -47,15 +47,21 @@ async def test_ready_with_redis(settings: Settings, redis_server: EmbeddedValkey
     assert body["reasons"] == []
 
 
-async def test_not_ready_without_redis(settings: Settings) -> None:
+@pytest.mark.parametrize("listens", [False, True], ids=["idle", "listening"])
+@pytest.mark.parametrize("cluster", [False, True], ids=["server", "cluster"])
+async def test_not_ready_without_redis(settings: Settings, *, cluster: bool, listens: bool) -> None:
     """Without Redis it is not ready, names the server and not its password."""
     port = free_port()
-    settings.CHANNEL_LAYERS = channel_layers(hosts=[f"redis://:secret@127.0.0.1:{port}"])
+    hosts = [f"redis://:secret@127.0.0.1:{port}"]
+    settings.CHANNEL_LAYERS = channel_layers(hosts=hosts, cluster=cluster, publish_timeout=3.0)
+    if listens:
+        await sharded_layer().node()
     response = await AsyncClient().get("/health/ready")
     assert response.status_code == 503
     [reason] = response.json()["reasons"]
     assert str(port) in reason
     assert "secret" not in reason
+    await sharded_layer().close()
 
 
 @pytest.fixture
