@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from demo.embedded import EmbeddedValkey
 from shardlayer import ShardedChannelLayer
 from tests.waiting import wait_until
 
@@ -47,9 +46,9 @@ class DirectPublisher:
 
 
 @contextmanager
-def direct_publisher(redis: EmbeddedValkey) -> Iterator[DirectPublisher]:
-    """Yield a publisher; in the end wait until Redis has all that it published."""
-    layer = ShardedChannelLayer(hosts=[redis.url])
+def direct_publisher(url: str) -> Iterator[DirectPublisher]:
+    """Yield a publisher to the Redis at `url`; in the end wait until it has all of it."""
+    layer = ShardedChannelLayer(hosts=[url])
     publisher = DirectPublisher(layer)
     try:
         yield publisher

@@ -301,7 +301,7 @@ def test_a_laptop_that_sleeps(
     tab = visitors.open(f"{impatient.url}health/live")
     client = RecordingClient(tab, "chat.z")
     client.wait("live", 0)
-    with direct_publisher(workers.redis) as publisher:
+    with direct_publisher(workers.redis.url) as publisher:
         publisher.publish("chat.z", 0)
         client.wait("live", 1)
         before = given_up(impatient)
@@ -340,7 +340,7 @@ def test_a_network_that_goes_silent(visitors: Visitors, workers: Workers, wire: 
     client = RecordingClient(tab, "chat.y", heartbeat=300, pongTimeout=1_000, openTimeout=1_000)
     client.wait("live", 0)
     client.run(NOTE_REASONS)
-    with direct_publisher(workers.redis) as publisher:
+    with direct_publisher(workers.redis.url) as publisher:
         publisher.publish("chat.y", 0)
         client.wait("live", 1)
         assert wire.ask("swallow", PATIENCE)["connections"] > 0
@@ -362,7 +362,7 @@ def test_a_thousand_messages_a_second(tab: Page, workers: Workers) -> None:
     """A tab with a connection of its own gets each once, in order."""
     client = RecordingClient(tab, "chat.x")
     client.wait("live", 0)
-    with direct_publisher(workers.redis) as publisher:
+    with direct_publisher(workers.redis.url) as publisher:
         publisher.publish("chat.x", *range(1_000), rate=1_000)
     client.wait("live", 1_000)
     assert client.data == list(range(1_000))

@@ -137,7 +137,7 @@ def test_a_wrong_token_costs_the_tab_that_has_it_alone(tab: Page, workers: Worke
     wrong = follow(page, "wrong")
     assert [event["code"] for event in wrong.events("error")] == ["bad_token"]
     tab.wait_for_function("told.events.filter(({ type }) => type === 'subscribed').length === 2")
-    with direct_publisher(workers.redis) as publisher:
+    with direct_publisher(workers.redis.url) as publisher:
         publisher.publish("orders.7", "paid")
     tab.wait_for_function("told.data.length > 0")
     assert right.data == ["paid"]

@@ -236,7 +236,7 @@ def test_a_thousand_messages_a_second(open_tab: Open, workers: Workers) -> None:
     first.wait("live", 0)
     second = follower(open_tab(), "chat.s8")
     second.wait("live", 0)
-    with direct_publisher(workers.redis) as publisher:
+    with direct_publisher(workers.redis.url) as publisher:
         publisher.publish("chat.s8", *({"n": n} for n in range(5_000)), rate=1_000)
     for client in (first, second):
         client.wait("live", 5_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from demo.embedded import free_port
@@ -11,14 +12,17 @@ from tests.browser.stack import Worker, run_workers
 from tests.javascript.conftest import PACKAGE, run
 
 
-def test_client_survives_kills_cuts_and_refusals(node: str, tmp_path: Path) -> None:
+def test_client_of_real_workers(node: str, tmp_path: Path) -> None:
     """One worker that Node starts and kills, and one that stays; both share a Redis."""
     with run_workers(tmp_path) as workers:
         port = free_port()
         mortal = Worker(directory=tmp_path / "mortal", port=port, environment=workers.environment)
         root = PACKAGE.parents[1]
+        environment = ["env", f"--chdir={root}", f"PYTHONPATH={root}"]
+        burst = [sys.executable, "-m", "tests.javascript.burst", workers.redis.url]
         real = {
-            "command": ["env", f"--chdir={root}", f"PYTHONPATH={root}", *mortal.command(port)[1:]],
+            "command": [*environment, *mortal.command(port)[1:]],
+            "burst": [*environment, *burst],
             "port": port,
             "other": workers.first.port,
         }
@@ -28,5 +32,5 @@ def test_client_survives_kills_cuts_and_refusals(node: str, tmp_path: Path) -> N
             REAL_SERVER=json.dumps(real),
             PATH=os.environ["PATH"],
         )
-    assert "\n# pass 4\n" in output
+    assert "\n# pass 6\n" in output
     assert "\n# fail 0\n" in output

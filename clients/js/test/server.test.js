@@ -1,7 +1,8 @@
 /**
- * The client in Node against a real server: a worker that is killed, a network that is cut, a room that
- * is refused. tests/javascript/test_real_server.py starts the servers, and says here how by REAL_SERVER:
- * `{"command": ["…"], "port": 1, "other": 2}`, the worker to start and to kill, and one that stays.
+ * The client in Node against a real server: a worker that is killed, a network that is cut or silent, many
+ * messages, a room that is refused. tests/javascript/test_real_server.py starts the servers, and says here
+ * how by REAL_SERVER: `{"command": ["…"], "port": 1, "other": 2, "burst": ["…"]}`, the worker to start and to
+ * kill, one that stays, and what publishes the numbers 0 to 999 in a second to the room that is appended.
  */
 
 import assert from "node:assert/strict";
@@ -32,9 +33,9 @@ function withClose(socket) {
 }
 
 /** A client of the worker on a port, over another one perhaps; it is closed in the end. */
-function clientOf(port, through = port) {
+function clientOf(port, through = port, options = {}) {
   const socket = (url) => withClose(new WebSocket(url, { headers: { origin: `http://127.0.0.1:${port}` } }));
-  const client = new RealtimeClient(`ws://127.0.0.1:${through}/ws/`, { socket, sse: false, random: () => 0.1 });
+  const client = new RealtimeClient(`ws://127.0.0.1:${through}/ws/`, { socket, sse: false, random: () => 0.1, ...options });
   ends.push(() => client.close());
   client.connect();
   return client;
@@ -66,23 +67,33 @@ async function startWorker() {
   }
 }
 
-/** A network between client and worker, which can be cut and mended. */
+/**
+ * A network between client and worker, which can be cut, go silent, and be mended. What it was silent for
+ * stays dead, and nobody is told; connections that are made after it is mended work.
+ */
 async function network(port) {
   const sockets = new Set();
+  let isSilent = false;
   const server = createServer((socket) => {
     const onward = connect(port, "127.0.0.1");
     for (const [one, other] of [[socket, onward], [onward, socket]]) {
       sockets.add(one);
-      one.on("error", () => {}).on("close", () => other.destroy());
-      one.pipe(other);
+      one.on("error", () => {}).on("close", () => { if (!isSilent) other.destroy(); });
+      if (isSilent) one.resume();
+      else one.pipe(other);
     }
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const at = server.address().port;
   const cut = () => { server.close(); sockets.forEach((socket) => socket.destroy()); sockets.clear(); };
+  const silence = () => { isSilent = true; sockets.forEach((socket) => socket.unpipe().resume()); };
+  const mend = () => {
+    isSilent = false;
+    if (!server.listening) server.listen(at, "127.0.0.1");
+  };
   ends.push(cut);
-  return { at, cut, mend: () => server.listen(at, "127.0.0.1") };
+  return { at, cut, silence, mend };
 }
 
 test("what is published while a killed worker is away arrives once, and in order", PATIENCE, async () => {
@@ -115,6 +126,39 @@ test("a network that is cut loses nothing", PATIENCE, async () => {
   wire.mend();
   await until(2);
   assert.deepEqual(found, [1, 2]);
+});
+
+test("a network that goes silent is noticed, and loses nothing", PATIENCE, async () => {
+  const wire = await network(real.other);
+  const impatient = { heartbeat: 300, pongTimeout: 2_000, openTimeout: 2_000 };
+  const [reader, writer] = [clientOf(real.other, wire.at, impatient), clientOf(real.other)];
+  const { found, subscription, until } = follow(reader, "chat.silent");
+  await once(subscription, "subscribed");
+  await writer.identity();
+  await writer.publish("chat.silent", 1);
+  await until(1);
+  wire.silence();
+  for (const number of [2, 3]) await writer.publish("chat.silent", number);
+  while (reader.status.state !== "offline") await once(reader, "state");
+  assert.equal(reader.status.reason, "The server is silent.");
+  await writer.publish("chat.silent", 4);
+  assert.deepEqual(found, [1]);
+  wire.mend();
+  await until(4);
+  await writer.publish("chat.silent", 5);
+  await until(5);
+  assert.deepEqual(found, [1, 2, 3, 4, 5]);
+});
+
+test("a thousand messages in a second come in order, and none is lost", PATIENCE, async () => {
+  const { found, subscription, until } = follow(clientOf(real.other), "chat.burst");
+  await once(subscription, "subscribed");
+  const [program, ...rest] = real.burst;
+  const publishing = spawn(program, [...rest, "chat.burst"], { stdio: "ignore" });
+  ends.push(() => publishing.kill("SIGKILL"));
+  assert.deepEqual(await once(publishing, "exit"), [0, null]);
+  await until(1_000);
+  assert.deepEqual(found, Array.from({ length: 1_000 }, (_, number) => number));
 });
 
 test("a refused room is an error of the client's, with its name", PATIENCE, async () => {
