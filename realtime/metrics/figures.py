@@ -80,12 +80,14 @@ def _stat(name: str) -> Callable[[Sources], Found]:
 
 def _stats(**names: str) -> Callable[[Sources], Found]:
     return lambda sources: (
-        sources.stats and {label: sources.stats[name] for label, name in names.items()}
+        {label: sources.stats[name] for label, name in names.items()} if sources.stats else None
     )
 
 
 def _dispatched(sources: Sources) -> Found:
     stats = sources.stats
+    if not stats:
+        return None
     targeted, fallback = stats["targeted"], stats["fallback"]
     return {
         "targeted": targeted,
@@ -222,6 +224,24 @@ FIGURES: tuple[Figure, ...] = (
         "Rooms that clients came back to with a position, by whether all was recovered",
         _each("clients", "recovered", "not_recovered"),
         label="outcome",
+    ),
+    # The balancer
+    _counter(
+        "balancer_connections_total",
+        "Connections that came to the balancer: handed over to a worker, refused with 503, or "
+        "dropped without an answer",
+        _each("balancer", "handed_over", "refused", "dropped"),
+        label="outcome",
+    ),
+    _counter(
+        "balancer_taken_back_total",
+        "Connections that the balancer gave to a worker that did not take them",
+        _of("balancer.taken_back"),
+    ),
+    _counter(
+        "balancer_accept_errors_total",
+        "How often the balancer could not accept connections, mostly for too many open files",
+        _of("balancer.accept_errors"),
     ),
     # Rooms and deliveries
     _gauge("rooms", "Rooms with members in this process", _stat("rooms")),

@@ -82,49 +82,84 @@ class OutboxFigures(Protocol):
     put_aside: int
 
 
+class BalancerFigures(Protocol):
+    """What is asked of a balancer."""
+
+    handed_over: int
+    taken_back: int
+    refused: int
+    dropped: int
+    accept_errors: int
+
+
 @dataclass(kw_only=True)
-class Process:
-    """What metrics are made of in this process; who runs something says so here.
+class Measured:
+    """A process that has figures.
 
     Attributes:
-        role: What the process is: `worker`, `pool`, `outbox`.
+        role: What it is: `worker`, `pool`, `outbox`, `balancer`.
+        balancer: What it counts as a balancer.
+        loop_delays: How late its event loop was, in seconds.
+    """
+
+    role: str
+    balancer: BalancerFigures | None = None
+    loop_delays: Histogram = field(default_factory=lambda: Histogram(LOOP_DELAYS))
+
+
+@dataclass(kw_only=True)
+class Process(Measured):
+    """A process with a channel layer; who runs something says so here.
+
+    Attributes:
         layer: Its channel layer.
         node: Its node, if it has members.
         worker: Its server, if it is our own.
         pool: Its pool of Kafka consumers.
         outbox: Its relay of the outbox.
-        loop_delays: How late its event loop was, in seconds.
     """
 
-    role: str
     layer: ShardedChannelLayer
     node: Node | None = None
     worker: Worker | None = None
     pool: PoolFigures | None = None
     outbox: OutboxFigures | None = None
-    loop_delays: Histogram = field(default_factory=lambda: Histogram(LOOP_DELAYS))
 
 
 class Sources:
     """The figures of a process at one moment. May be made in any thread."""
 
-    def __init__(self, process: Process) -> None:
-        self.worker = process.worker
-        self.pool = process.pool
-        self.outbox = process.outbox
+    def __init__(self, process: Measured) -> None:
         self.loop_delays = process.loop_delays
-        self.stats: Mapping[str, int] = process.layer.stats()
-        self.shards: Sequence[ShardCounters] = process.layer.shard_counters()
-        self.histograms: LayerHistograms = process.layer.histograms()
+        self.balancer = process.balancer
         is_worker = process.role == "worker"
         self.clients: ClientCounters | None = client_counters if is_worker else None
         self.api: ApiCounters | None = api_counters if is_worker else None
-        self.on_commit: OnCommitCounters = on_commit_counters
-        self.reports: ReportCounters = report_counters
-        self.positions: PositionCounters = position_counters
+        self.worker: Worker | None = None
+        self.pool: PoolFigures | None = None
+        self.outbox: OutboxFigures | None = None
+        self.stats: Mapping[str, int] = {}
+        self.shards: Sequence[ShardCounters] = ()
+        self.histograms: LayerHistograms | None = None
+        self.on_commit: OnCommitCounters | None = None
+        self.reports: ReportCounters | None = None
+        self.positions: PositionCounters | None = None
+        if isinstance(process, Process):
+            self._read_layer(process)
         # Only a process of our own server has it; importing it here would install its reactor.
         server = sys.modules.get("shardlayer.server.server_counters")
         self.server: Any = None if server is None else server.counters
+
+    def _read_layer(self, process: Process) -> None:
+        self.worker = process.worker
+        self.pool = process.pool
+        self.outbox = process.outbox
+        self.stats = process.layer.stats()
+        self.shards = process.layer.shard_counters()
+        self.histograms = process.layer.histograms()
+        self.on_commit = on_commit_counters
+        self.reports = report_counters
+        self.positions = position_counters
 
     def shards_up(self) -> Mapping[str, int] | None:
         """Return for each shard 1 if it is heard, else 0; None where nobody listens."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from realtime.conf import conf
 from realtime.metrics.figures import read_all
 from realtime.metrics.loop_looks import LoopLooks
-from realtime.metrics.metric_sources import Process, Sources
+from realtime.metrics.metric_sources import Measured, Sources
 from realtime.metrics.slots import MetricsDirectoryError, Slot
 from realtime.metrics.snapshots import Snapshot, forget_snapshot, read_snapshots, write_snapshot
 from shardlayer import Throttle
@@ -38,7 +38,7 @@ class Sampling:
     """
 
     def __init__(
-        self, process: Process, loop: asyncio.AbstractEventLoop, directory: Path | None
+        self, process: Measured, loop: asyncio.AbstractEventLoop, directory: Path | None
     ) -> None:
         self.process = process
         self.directory = directory
@@ -111,7 +111,7 @@ def current() -> Sampling | None:
     return _current
 
 
-def start_sampling(process: Process) -> None:
+def start_sampling(process: Measured) -> None:
     """Begin with the figures of this process, from its event loop. Once for a process.
 
     A directory that can't be used is logged; the process's own figures are there all the same.
@@ -122,7 +122,8 @@ def start_sampling(process: Process) -> None:
     try:
         sampling = Sampling(process, loop, Path(configured) if configured else None)
     except MetricsDirectoryError as error:
-        logger.error("/metrics shows only this process's own figures: %s", error)
+        shown = "nothing of this process" if process.balancer else "only this process's own figures"
+        logger.error("/metrics shows %s: %s", shown, error)
         sampling = Sampling(process, loop, None)
     stop_sampling()
     _current = sampling

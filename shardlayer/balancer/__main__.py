@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 
 from shardlayer.balancer.balancer_arguments import add_arguments, options_of
-from shardlayer.balancer.serving import run_balancer
+from shardlayer.balancer.serving import log_to_terminal, run_balancer
 from shardlayer.core.exceptions import ShardLayerError
 
 
@@ -19,7 +18,7 @@ def main() -> None:
     )
     add_arguments(parser)
     options = options_of(vars(parser.parse_args()))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_terminal()
     try:
         run_balancer(options)
     except ShardLayerError as error:

@@ -8,21 +8,23 @@ import time
 
 from shardlayer.aio.deadlines import Deadlines
 from shardlayer.balancer.balancer_counters import BalancerCounters
+from shardlayer.core.events import events_are_told, tell_event
 
 RETRY_AFTER = 5  # seconds
 LINGER = 2.0  # seconds for a client to read the answer and close
 MAX_LINGERING = 1024  # clients that may take that time at once; others get the answer and a close
 READ_SIZE = 64 * 1024  # bytes
 
+STATUS = 503
 _BODY = b"All connections are taken. Try again later.\n"
 ANSWER = (
-    b"HTTP/1.1 503 Service Unavailable\r\n"
+    b"HTTP/1.1 %d Service Unavailable\r\n"
     b"Retry-After: %d\r\n"
     b"Content-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: %d\r\n"
     b"Cache-Control: no-store\r\n"
     b"Connection: close\r\n"
-    b"\r\n%b" % (RETRY_AFTER, len(_BODY), _BODY)
+    b"\r\n%b" % (STATUS, RETRY_AFTER, len(_BODY), _BODY)
 )
 
 
@@ -41,6 +43,7 @@ class Refusals:
     def refuse(self, connection: socket.socket) -> None:
         """Answer with 503 and close, once the client has read it."""
         self._counters.refused += 1
+        _tell(connection)
         connection.setblocking(False)
         ended = self._read(connection)
         try:
@@ -85,3 +88,13 @@ class Refusals:
             return False
         except OSError:
             return True
+
+
+def _tell(connection: socket.socket) -> None:
+    """Tell operators of a refusal, as a server does of its own."""
+    if events_are_told():
+        try:
+            client = str(connection.getpeername()[0])
+        except OSError:  # it has left
+            client = None
+        tell_event("refused", status=STATUS, reason=_BODY.decode().strip(), client=client)

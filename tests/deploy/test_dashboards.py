@@ -79,7 +79,7 @@ async def _produce(kafka: EmbeddedTansu) -> None:
 def prometheus(
     tmp_path_factory: pytest.TempPathFactory, kafka_broker: EmbeddedTansu
 ) -> Iterator[Prometheus]:
-    """Two nodes with a client each, a pool with a record, an outbox; scraped for some seconds."""
+    """Two nodes with a client each, a pool with a record, an outbox, a balancer; scraped."""
     directory = tmp_path_factory.mktemp("nodes")
     kafka_broker.create_topic("figures", partitions=1)
     asyncio.run(_produce(kafka_broker))
@@ -106,8 +106,13 @@ def prometheus(
             log=directory / "pool.log",
             **environ,
         )
+        balancer = Process(
+            manage("runbalancer", "--port", "0", "--socket", str(directory / "balancer.sock")),
+            log=directory / "balancer.log",
+            **environ,
+        )
         server = Prometheus(directory, [f"127.0.0.1:{port}" for port in ports])
-        with processes[0], processes[1], outbox, pool, server.process:
+        with processes[0], processes[1], outbox, pool, balancer, server.process:
             for port in (*ports, server.port):
                 wait_until(lambda: answers(port), within=PATIENCE)  # noqa: B023
             one, two = (

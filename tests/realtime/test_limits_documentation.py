@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 from realtime.clients.client_counters import ClientCounters
 from realtime.conf import Conf
+from shardlayer.balancer.balancer_counters import BalancerCounters
 from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.server_counters import ServerCounters
 
 DOCS = Path(__file__).parents[2] / "docs"
 OF_THE_SERVER = "°"
+OF_THE_BALANCER = "†"
 
 # Of REALTIME: what limits no client.
 OTHER_SETTINGS = {
@@ -48,6 +50,7 @@ OTHER_COUNTERS = {
     *("streams", "streams_open", "streams_resumed"),
     *("expired_closed", "notes_taken", "notes_refused"),
     *("accepted°", "adopted°", "drained°", "refused_stopping°", "loop_blocked°", "compressed°"),
+    *("accepted†", "handed_over†", "taken_back†", "dropped†", "joined†", "accept_errors†"),
 }
 
 
@@ -126,6 +129,7 @@ def test_counters() -> None:
     named = set().union(*(row.counters for row in rows()))
     there = {item.name for item in fields(ClientCounters)}
     there |= {item.name + OF_THE_SERVER for item in fields(ServerCounters)}
+    there |= {item.name + OF_THE_BALANCER for item in fields(BalancerCounters)}
     assert named <= there
     assert there - named == OTHER_COUNTERS
 

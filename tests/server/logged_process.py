@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 START_TIMEOUT = 40.0  # seconds; two cores may have much else to do
 STOP_TIMEOUT = 20  # seconds
 
-LISTENING = re.compile(r"Listening on TCP address (\S+):(\d+)")
+LISTENING = re.compile(r"Listening on TCP address ([^\s\"]+):(\d+)")
 
 
 class LoggedProcess:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from realtime.conf import conf
 from realtime.management.lasting_command import LastingCommand
+from realtime.metrics.metric_sources import Measured
+from realtime.metrics.sampling import start_sampling, stop_sampling
 from realtime.process_events import told_as_running
 from shardlayer import ShardLayerError
 from shardlayer.balancer.balancer_arguments import add_arguments, options_of
-from shardlayer.balancer.serving import run_balancer
+from shardlayer.balancer.balancer_counters import BalancerCounters
+from shardlayer.balancer.serving import log_to_terminal, run_balancer
 
 
 class Command(LastingCommand):
@@ -37,9 +41,22 @@ class Command(LastingCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the balancer."""
-        logging.basicConfig(level=logging.INFO)  # where the project's LOGGING says nothing
+        log_to_terminal()
+        wanted = options_of(options)
+        # With a group workers may be other users', and the figures' directory is one user's alone.
+        has_figures = bool(conf().metrics_directory) and wanted.socket_group is None
         try:
             with told_as_running("balancer"):
-                run_balancer(options_of(options))
+                run_balancer(wanted, _figures if has_figures else nullcontext)
         except ShardLayerError as error:
             raise CommandError(str(error)) from error
+
+
+@contextmanager
+def _figures(counters: BalancerCounters) -> Iterator[None]:
+    """Write the balancer's figures where the workers' `/metrics` find them."""
+    start_sampling(Measured(role="balancer", balancer=counters))
+    try:
+        yield
+    finally:
+        stop_sampling()

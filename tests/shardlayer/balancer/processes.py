@@ -6,7 +6,7 @@ import json
 import re
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 PATIENCE = 40  # seconds; two cores may have much else to do
 
-_HEALTH = re.compile(r"Health on TCP address (\S+):(\d+)")
+_HEALTH = re.compile(r"Health on TCP address ([^\s\"]+):(\d+)")
 
 
 class BalancerProcess(LoggedProcess):
@@ -28,13 +28,19 @@ class BalancerProcess(LoggedProcess):
     """
 
     def __init__(
-        self, directory: Path, *options: str, port: int = 0, command: Sequence[str] = ()
+        self,
+        directory: Path,
+        *options: str,
+        port: int = 0,
+        command: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.path = directory / "balancer.sock"
         where = ("--socket", str(self.path), "--port", str(port), "--health-port", "0")
         super().__init__(
             [*(command or (sys.executable, "-m", "shardlayer.balancer")), *where, *options],
             directory / "balancer.log",
+            environ=environ,
         )
         self._directory = directory
         self._workers = 0

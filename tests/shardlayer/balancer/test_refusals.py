@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 from shardlayer.balancer import refusals
 from shardlayer.balancer.balancer_counters import BalancerCounters
 from shardlayer.balancer.refusals import ANSWER, LINGER, Refusals
+from shardlayer.core.json_formatter import JsonFormatter
 from tests.shardlayer.balancer.connections import tcp_pairs
 from tests.waiting import until
 
@@ -38,6 +41,22 @@ async def test_answer_arrives(pairs: list[tuple[socket.socket, socket.socket]]) 
     client.close()
     await until(lambda: len(refusing) == 0)
     assert counters.refused == 1
+
+
+async def test_log(
+    pairs: list[tuple[socket.socket, socket.socket]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each is an event of the log, as a server's own refusals are, if anybody asked for these."""
+    refusing = Refusals(BalancerCounters())
+    caplog.set_level(logging.WARNING, "shardlayer.events")
+    refusing.refuse(pairs[0][1])
+    caplog.set_level(logging.INFO, "shardlayer.events")
+    refusing.refuse(pairs[1][1])
+    (record,) = caplog.records
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["event"], line["status"], line["client"]) == ("refused", 503, "127.0.0.1")
+    assert line["reason"] == "All connections are taken. Try again later."
+    refusing.close()
 
 
 async def test_time(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
