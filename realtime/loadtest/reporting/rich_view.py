@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from rich.columns import Columns
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from realtime.loadtest.crew.load_figures import LoadFigures, LoadSample
 from realtime.loadtest.reporting.live_view import LoadView, in_ms
@@ -16,11 +17,15 @@ _SHOWN: Final = 12  # nodes, or shards
 
 
 class RichView(LoadView):
-    """A table of all, of nodes and of shards, in place."""
+    """A table of all, of nodes and of shards, in place.
 
-    def __init__(self) -> None:
+    Args:
+        console: Where; None: the terminal.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
         self._phase = ""
-        self._live = Live(auto_refresh=False)
+        self._live = Live(console=console, auto_refresh=False)
         self._live.start()
 
     def phase(self, text: str) -> None:
@@ -32,7 +37,9 @@ class RichView(LoadView):
         self._live.update(self._tables(figures, sample), refresh=True)
 
     def _tables(self, figures: LoadFigures, sample: LoadSample) -> Group:
-        whole = Table(title=self._phase, title_justify="left", expand=False)
+        whole = Table(
+            title=Text(self._phase, style="table.title"), title_justify="left", expand=False
+        )
         for name in ("s", "connected", "published/s", "deliveries/s", "p50", "p95", "p99 ms"):
             whole.add_column(name, justify="right")
         for name in ("missed", "busiest process"):
@@ -51,7 +58,7 @@ class RichView(LoadView):
         nodes = Table("node", "connected", "deliveries", "p50", "p95", "p99 ms", "missed")
         for name, place in sorted(figures.nodes.items())[:_SHOWN]:
             nodes.add_row(
-                name,
+                Text(name),
                 f"{sum(place.connected.values()):,}",
                 f"{place.delays.total:,}",
                 *(in_ms(place.delays.percentile(percent)) for percent in percents),

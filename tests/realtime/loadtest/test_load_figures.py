@@ -1,0 +1,56 @@
+"""Figures of a load test: when its own processes may be what was measured."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from realtime.loadtest.crew.load_figures import LoadFigures
+from realtime.loadtest.load_session import LoadSession
+from realtime.loadtest.reporting.load_report import LoadReport
+from realtime.loadtest.reporting.report_parts import tell_processes
+from tests.realtime.loadtest.reports import SilentHelper, figures_of_busy, swarm_report
+
+
+def test_busy_processes_are_the_limit() -> None:
+    """One that used nearly a whole CPU in any second may have made everything late."""
+    figures = figures_of_busy(clients_1=0.95, clients_2=0.5)
+    [limit] = figures.limits()
+    assert limit.name == "clients_1"
+    assert limit.busiest == pytest.approx(0.95)
+    assert limit.busy == 0.0
+    assert figures.processes["clients_2"].busiest == pytest.approx(0.5)
+
+
+def test_first_report_says_nothing_of_the_share() -> None:
+    """What a process used before it began is not of the test."""
+    figures = LoadFigures()
+    figures.take(SilentHelper("clients-1"), swarm_report(cpu=100.0, at=1.0))
+    assert figures.limits() == []
+
+
+def test_report_says_whose_delays_these_may_be() -> None:
+    """By name and share, with what to do; others are in the table alone."""
+    figures = figures_of_busy(clients_1=0.95, clients_2=0.5)
+    session = SimpleNamespace(figures=figures, clock_doubt=0.0, latest=0.0)
+    report = LoadReport(scenario="broadcast", target="ws://127.0.0.1/ws/", began="now")
+    tell_processes(cast("LoadSession", session), report)
+    [finding] = report.findings
+    assert finding.startswith("clients_1 used 95% of a CPU")
+    assert "--processes" in finding
+    [table] = report.tables
+    assert [(row[0], row[2]) for row in table.rows] == [("clients_1", "95%"), ("clients_2", "50%")]
+
+
+def test_step_forgets_what_was_before() -> None:
+    """The busiest process of a step is that of the step, and of the test that of the test."""
+    figures = figures_of_busy(clients_1=0.95)
+    figures.begin_step()
+    assert figures.busiest()[0] == 0.0
+    figures.take(SilentHelper("clients_1"), swarm_report(2.2, 13.0))
+    share, name = figures.busiest()
+    assert name == "clients_1"
+    assert share == pytest.approx(0.25)
+    assert [each.name for each in figures.limits()] == ["clients_1"]
