@@ -121,7 +121,7 @@ class Socket(asyncio.Protocol, ABC):
     def __init__(self, connection: AbstractConnection) -> None:
         self.is_lost = False
         self._is_paused = False  # answers have come that are to be handed out in the next turn
-        self._is_stopped = False  # with TLS, while paused: nothing is read and decrypted either
+        self._is_limited = False  # with TLS: what the transport reads while it is paused
         self._connection = connection
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse,
@@ -205,27 +205,29 @@ class Socket(asyncio.Protocol, ABC):
     def _pause(self) -> None:
         """Read nothing until what has come is handed out, from the next turn on.
 
-        With TLS a paused transport reads on. What it has read then uvloop drops when the connection
-        ends. So it is stopped, too; in this turn it would go on by itself.
+        With TLS a paused transport reads on. What it has read then uvloop drops if it reads the end
+        of the connection, too. So it is to stop as soon as it has read anything.
         """
         if not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
-        elif not self._is_stopped and self._limit_reading is not None:
-            self._is_stopped = not self._transport.is_closing()
-            if self._is_stopped:
-                self._limit_reading(high=0)
+            if self._limit_reading is not None and not self._transport.is_closing():
+                self._is_limited = True
+                self._limit_reading(high=1)
         asyncio.get_running_loop().call_soon(self._go_on)
 
     def _resume(self) -> None:
         self._is_paused = False
-        if self.is_lost:
+        if not self.is_lost:
+            self._transport.resume_reading()
+            if self._is_limited:  # until the transport has handed over what it has read
+                asyncio.get_running_loop().call_soon(self._lift_limit)
+
+    def _lift_limit(self) -> None:
+        if self._limit_reading is None or self._is_paused or self._transport.is_closing():
             return
-        self._transport.resume_reading()
-        if self._is_stopped:
-            self._is_stopped = False
-            if self._limit_reading is not None and not self._transport.is_closing():
-                self._limit_reading()
+        self._is_limited = False
+        self._limit_reading()  # as at first
 
     def _go_on(self) -> None:
         if self._is_paused:

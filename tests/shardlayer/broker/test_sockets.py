@@ -213,15 +213,17 @@ def test_reply_that_has_come_is_not_too_late(
 
 
 class TlsServer:
-    """Answers GO over TLS, 20 times at once and 20 times when told, and then ends the connection.
+    """Answers GO over TLS, with some of its answers at once and the rest when told, and ends.
 
     Attributes:
         url: Where it listens.
         certificate: Its own.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, at_once: list[bytes], rest: list[bytes]) -> None:
         self.certificate, key = make_certificate(directory)
+        self._at_once = at_once
+        self._rest = rest
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(self.certificate, key)
         self._listening = socket.create_server((LOOPBACK, 0))
@@ -245,19 +247,45 @@ class TlsServer:
         with self._context.wrap_socket(accepted, server_side=True) as client:
             while b"GO" not in (commands := client.recv(65_536)):
                 client.sendall(b"+OK\r\n" * commands.count(b"*"))
-            client.sendall(b"".join(b"+%d\r\n" % number for number in range(20)))
-            self._is_told.wait(TIMEOUT)
-            client.sendall(b"".join(b"+%d\r\n" % number for number in range(20, 40)))
+            client.sendall(b"".join(b"+%b\r\n" % answer for answer in self._at_once))
+            if self._rest:
+                self._is_told.wait(TIMEOUT)
+                client.sendall(b"".join(b"+%b\r\n" % answer for answer in self._rest))
 
 
 @contextmanager
-def tls_server(directory: Path) -> Iterator[TlsServer]:
+def tls_server(directory: Path, at_once: list[bytes], rest: list[bytes]) -> Iterator[TlsServer]:
     """Run a server for one test."""
-    server = TlsServer(directory)
+    server = TlsServer(directory, at_once, rest)
     try:
         yield server
     finally:
         server.close()
+
+
+class Hearer(SlowAnswers):
+    """Has the server say the rest, and end, while it hands out what the server said at once."""
+
+    server: TlsServer
+
+    def answered(self, answer: Any) -> None:
+        super().answered(answer)
+        if answer == b"5":
+            self.server.say_the_rest()
+
+
+async def hear(server: TlsServer) -> list[bytes]:
+    """Return all answers that a connection hears until it ends."""
+    host = Host(url=server.url, arguments={"ssl_ca_certs": str(server.certificate)})
+    redis = connect(host, timeout=TIMEOUT)
+    answers = Hearer(await open_connection(redis))
+    answers.server = server
+    answers.write(pack(("GO",)))
+    async with asyncio.timeout(5 * TIMEOUT):
+        await answers.end
+    await answers.aclose()
+    await close(redis)
+    return [answers.answers.get_nowait() for _ in range(answers.answers.qsize())]
 
 
 @pytest.mark.parametrize("make_loop", LOOPS)
@@ -265,23 +293,22 @@ def test_what_had_come_over_tls_is_handed_out_before_the_end_is_told(
     tmp_path: Path, make_loop: MakeLoop
 ) -> None:
     """What came after what is still handed out, and before the end, is not dropped."""
+    said = [b"%d" % number for number in range(40)]
+    with (
+        tls_server(tmp_path, said[:20], said[20:]) as server,
+        asyncio.Runner(loop_factory=make_loop) as runner,
+    ):
+        assert runner.run(hear(server)) == said
 
-    class Hearer(SlowAnswers):
-        def answered(self, answer: Any) -> None:
-            super().answered(answer)
-            if answer == b"5":
-                server.say_the_rest()
 
-    async def hear() -> list[bytes]:
-        host = Host(url=server.url, arguments={"ssl_ca_certs": str(server.certificate)})
-        redis = connect(host, timeout=TIMEOUT)
-        answers = Hearer(await open_connection(redis))
-        answers.write(pack(("GO",)))
-        async with asyncio.timeout(TIMEOUT):
-            await answers.end
-        await answers.aclose()
-        await close(redis)
-        return [answers.answers.get_nowait() for _ in range(answers.answers.qsize())]
-
-    with tls_server(tmp_path) as server, asyncio.Runner(loop_factory=make_loop) as runner:
-        assert runner.run(hear()) == [str(number).encode() for number in range(40)]
+@pytest.mark.parametrize("make_loop", LOOPS)
+def test_what_a_transport_had_read_over_tls_is_handed_out_before_the_end_is_told(
+    tmp_path: Path, make_loop: MakeLoop
+) -> None:
+    """Though it reads on in the turn in which it is paused: uvloop reads all that is there."""
+    said = [b"%010000d" % number for number in range(100)]
+    with (
+        tls_server(tmp_path, said, []) as server,
+        asyncio.Runner(loop_factory=make_loop) as runner,
+    ):
+        assert runner.run(hear(server)) == said
