@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -159,12 +159,20 @@ class Postbox:
             counts[names[key.topic]] += sent[key].waiting(each)
         return counts
 
-    async def replay(self, limit: int | None = None, *, within: float | None = None) -> Replayed:
+    async def replay(
+        self,
+        limit: int | None = None,
+        *,
+        within: float | None = None,
+        on_progress: Callable[[int, int], object] = lambda done, whole: None,
+    ) -> Replayed:
         """Send letters to their topics again: those that no replay has sent.
 
         Args:
             limit: Letters, at most.
             within: Seconds after which no more are begun; what is left, another replay sends.
+            on_progress: Called after each batch with how many records were dealt with, and of how
+                many.
 
         Raises:
             OSError, KafkaError: Kafka does not answer, or another replay has begun. What was sent
@@ -178,6 +186,8 @@ class Postbox:
             around = {key: _around(each, known[key].start) for key, each in sent.items()}
             await self._meet(consumer, around, sent, seen)
             ranges = {key: range(sent[key].below, each.stop) for key, each in known.items()}
+            waited = _waiting(known, sent)
+            whole = waited if limit is None else min(limit, waited)
             async with aclosing(read_ranges(consumer, ranges)) as batches:
                 async for at, records in batches:
                     taken = [each for each in records if each.offset not in sent[at]]
@@ -196,9 +206,10 @@ class Postbox:
                         await sender.send(letters, {at: following})
                         sent[at] = following
                         done.sent += len(letters)
+                        on_progress(min(waited - _waiting(known, sent), whole), whole)
                     if end <= records[-1].offset or (deadline and loop.time() >= deadline):
                         break
-        done.left = sum(sent[key].waiting(each) for key, each in known.items())
+        done.left = _waiting(known, sent)
         return done
 
     async def replay_one(self, at: TopicPartition, offset: int) -> bool:
@@ -305,6 +316,13 @@ def _fresh(filed: Sequence[Filed], seen: MetLetters, done: Replayed) -> Iterator
             done.repeats += 1
         else:
             yield item.letter
+
+
+def _waiting(
+    known: Mapping[TopicPartition, range], sent: Mapping[TopicPartition, SentOffsets]
+) -> int:
+    """Return how many records no replay has dealt with."""
+    return sum(sent[key].waiting(each) for key, each in known.items())
 
 
 def _around(sent: SentOffsets, begin: int) -> list[range]:

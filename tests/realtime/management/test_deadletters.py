@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
+from collections.abc import Sequence
+from io import StringIO
 from uuid import uuid4
 
 import pytest
@@ -15,7 +18,7 @@ from demo.embedded import EmbeddedTansu, free_port
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.deadletters import DeadLetters, Letter
 from realtime.kafka.reading.size_limits import Limits
-from tests.realtime.management.output import lines_of
+from tests.realtime.management.output import lines_of, on_terminal
 
 pytestmark = pytest.mark.kafka
 
@@ -34,8 +37,12 @@ def topic(kafka_broker: EmbeddedTansu, settings: Settings) -> str:
     return name
 
 
-async def write(broker: EmbeddedTansu, topic: str) -> None:
-    """Write two letters of records that the topic need not have."""
+async def write(
+    broker: EmbeddedTansu,
+    topic: str,
+    records: Sequence[tuple[int, bytes | None]] = ((3, b"room.1"), (12, None)),
+) -> None:
+    """Write letters of records that the topic need not have: their offsets and keys."""
     letters = DeadLetters(
         Brokers(servers=[broker.bootstrap_servers], options={}), suffix=".dlq", limit=Limits.letter
     )
@@ -51,7 +58,7 @@ async def write(broker: EmbeddedTansu, topic: str) -> None:
                     value=b"{\x1b[31m" + b"x" * 2000,
                     headers=(),
                 )
-                for offset, key in ((3, b"room.1"), (12, None))
+                for offset, key in records
             ]
         )
     finally:
@@ -85,6 +92,48 @@ def test_replay(topic: str) -> None:
     assert lines_of("realtime", "deadletters", "replay") == [
         "Sent 1 dead letters again; 0 are left."
     ]
+
+
+def test_json(topic: str) -> None:
+    """A line for each letter, with all of it; of a replay, what it did."""
+    errors = StringIO()
+    [line] = lines_of("realtime", "deadletters", "list", "--json", "--limit", "1", stderr=errors)
+    assert json.loads(line) == {
+        "topic": topic,
+        "partition": 0,
+        "offset": 3,
+        "error": "not JSON: why",
+        "key": "room.1",
+        "value": "{\x1b[31m" + "x" * 2000,
+        "size": 2006,
+        "replayed": False,
+        "letter": {"topic": f"{topic}.dlq", "partition": 0, "offset": 0},
+    }
+    assert "first 1" in errors.getvalue()
+    [line] = lines_of("realtime", "deadletters", "replay", "--json")
+    assert json.loads(line) == {"sent": 2, "repeats": 0, "strangers": 0, "left": 0}
+    lines = lines_of("realtime", "deadletters", "list", "--json")
+    assert [json.loads(line)["replayed"] for line in lines] == [True, True]
+    assert json.loads(lines[1])["key"] is None
+
+
+def test_replay_shows_its_progress_on_a_terminal(topic: str, kafka_broker: EmbeddedTansu) -> None:
+    """But not to a program that asks for JSON there."""
+    asyncio.run(write(kafka_broker, topic, [(20 + number, None) for number in range(248)]))
+    replay = ("realtime", "deadletters", "replay", "--topic", topic)
+    environ = {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "SHARDLAYER_DEMO": "0",
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_broker.bootstrap_servers,
+    }
+    said = on_terminal(*replay, "--limit", "150", environ=environ)
+    assert "100/150" in said
+    assert "150/150" in said
+    assert "Sent 150 dead letters again; 100 are left." in said
+    said = on_terminal(*replay, "--json", environ=environ)
+    assert json.loads(said.splitlines()[-1])["sent"] == 100
+    assert "100/100" not in said
+    assert "Dead letters" not in said
 
 
 def test_other_topics_are_left_alone(topic: str) -> None:
