@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime import aannounce
 from realtime.management.arguments import add_json, read_json
+from realtime.management.json_answer import add_json_answer, write_answer
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardLayerError
 
@@ -21,17 +22,19 @@ class AnnounceCommand(BaseCommand):
     requires_system_checks: list[str] = []  # they would ask Redis what announcing finds out anyway
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the data."""
+        """Take the data, and in which form to answer."""
         add_json(parser)
+        add_json_answer(parser)
 
-    def handle(self, *args: Any, data: str, **options: Any) -> None:
+    def handle(self, *args: Any, data: str, json: bool, **options: Any) -> None:
         """Announce; who gets it is not known here."""
         fragment = read_json(data)
         try:
             async_to_sync(_announce)(fragment)
         except (TypeError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write("Announced to all connected clients.")
+        text = "Announced to all connected clients."
+        write_answer(self, text, {"announced": True}, json=json)
 
 
 async def _announce(data: orjson.Fragment) -> None:

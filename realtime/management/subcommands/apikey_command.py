@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from realtime.api.api_keys import make_key
+from realtime.management.json_answer import add_json_answer, write_answer
 from realtime.management.subcommand_parser import SubcommandParser
 from realtime.management.tables import table
 from realtime.models import ApiKey
@@ -47,10 +48,12 @@ class ApikeyCommand(BaseCommand):
             default=100.0,
             help="Publications a second, in each process; 0 is no limit (default: %(default)g).",
         )
+        add_json_answer(create)
         listing = _action(actions, "list", "List all keys.")
         listing.add_argument("--json", action="store_true", help="All of it as one line of JSON.")
         revoke = _action(actions, "revoke", "Revoke a key.")
         revoke.add_argument("name", metavar="NAME")
+        add_json_answer(revoke)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         """Do it."""
@@ -62,7 +65,7 @@ class ApikeyCommand(BaseCommand):
             self._revoke(**options)
 
     def _create(
-        self, *, name: str, rooms: list[str], announce: bool, rate: float, **_: Any
+        self, *, name: str, rooms: list[str], announce: bool, rate: float, json: bool, **_: Any
     ) -> None:
         if not rooms and not announce:
             raise CommandError("This key could do nothing: add --room PATTERN, or --announce.")
@@ -72,7 +75,7 @@ class ApikeyCommand(BaseCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         made.save()
-        self.stdout.write(text)
+        write_answer(self, text, {"name": name, "key": text}, json=json)
         self.stderr.write("Copy the key now: it is not stored, and is not shown again.")
 
     def _list(self, *, json: bool, **_: Any) -> None:
@@ -96,13 +99,13 @@ class ApikeyCommand(BaseCommand):
         for line in table(HEAD, [_row(key) for key in keys]):
             self.stdout.write(line)
 
-    def _revoke(self, *, name: str, **_: Any) -> None:
+    def _revoke(self, *, name: str, json: bool, **_: Any) -> None:
         revoked = ApiKey.objects.filter(name=name, revoked_at=None).update(
             revoked_at=timezone.now()
         )
         if not revoked:
             raise CommandError(f"There is no valid key {name!r}.")
-        self.stdout.write(f"Revoked the key {name}.")
+        write_answer(self, f"Revoked the key {name}.", {"name": name}, json=json)
 
 
 def _action(actions: Any, name: str, help: str) -> argparse.ArgumentParser:

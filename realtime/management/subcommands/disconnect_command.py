@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.connections import disconnect
+from realtime.management.json_answer import add_json_answer, write_answer
 from realtime.management.named_user import add_user, named_user
 from realtime.management.operator_name import operator_name
 from realtime.operations import disconnect_client
@@ -24,7 +25,7 @@ class DisconnectCommand(BaseCommand):
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the user, or the connection."""
+        """Take the user, or the connection, and in which form to answer."""
         add_user(parser, optional=True)
         parser.add_argument(
             "--connection",
@@ -32,9 +33,16 @@ class DisconnectCommand(BaseCommand):
             default="",
             help="Instead of USER: the id of one connection, as `realtime room ROOM` shows it.",
         )
+        add_json_answer(parser)
 
     def handle(
-        self, *args: Any, user: str | None, is_key: bool, connection: str, **options: Any
+        self,
+        *args: Any,
+        user: str | None,
+        is_key: bool,
+        connection: str,
+        json: bool,
+        **options: Any,
     ) -> None:
         """Tell all nodes."""
         if (user is None) == (not connection):
@@ -42,9 +50,11 @@ class DisconnectCommand(BaseCommand):
         try:
             if connection:
                 disconnect_client(connection, by=operator_name())
-                self.stdout.write(f"Told all workers to close the connection {connection}.")
-                return
-            disconnect(named_user(str(user), is_key))
+                whose = f"the connection {connection}"
+            else:
+                disconnect(named_user(str(user), is_key))
+                whose = f"the connections of {user}"
         except (ValueError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"Told all workers to close the connections of {user}.")
+        fields = {"user": user, "connection": connection or None}
+        write_answer(self, f"Told all workers to close {whose}.", fields, json=json)

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from realtime.management.figures_text import duration, milliseconds, number, rate, size
+from realtime.management.json_answer import write_answer
 from realtime.management.looking_command import LookingCommand, not_answering
 from realtime.management.operator_name import operator_name
 from realtime.management.tables import table
@@ -48,10 +49,13 @@ class NodesCommand(LookingCommand):
         except CannotDrain as error:
             raise CommandError(str(error)) from error
         name = f"{node.role} {node.host}:{node.pid}"
-        if answer.is_draining:
-            self.stdout.write(self.style.SUCCESS(f"{name} drains."))
-        else:
-            self.stdout.write(f"{name} was told to drain, but has not confirmed it yet.")
+        text = (
+            self.style.SUCCESS(f"{name} drains.")
+            if answer.is_draining
+            else f"{name} was told to drain, but has not confirmed it yet."
+        )
+        fields = {"id": node.id, "is_draining": answer.is_draining}
+        write_answer(self, text, fields, json=options["json"])
 
     def look(self, **options: Any) -> NodesStatus:
         """Return the processes."""

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime import apublish
 from realtime.management.arguments import add_json, read_json
+from realtime.management.json_answer import add_json_answer, write_answer
 from realtime.sharded_layer import sharded_layer
 from shardlayer import Position, ShardLayerError
 
@@ -21,7 +22,7 @@ class PublishCommand(BaseCommand):
     requires_system_checks: list[str] = []  # they would ask Redis what publishing finds out anyway
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the room and the data."""
+        """Take the room and the data, and in which form to answer."""
         parser.add_argument("room", metavar="ROOM")
         add_json(parser)
         parser.add_argument(
@@ -29,8 +30,11 @@ class PublishCommand(BaseCommand):
             help="An idempotency key. If the command runs again with the same key within five "
             "minutes, it publishes nothing and shows the position of the first publication.",
         )
+        add_json_answer(parser)
 
-    def handle(self, *args: Any, room: str, data: str, key: str | None, **options: Any) -> None:
+    def handle(
+        self, *args: Any, room: str, data: str, key: str | None, json: bool, **options: Any
+    ) -> None:
         """Publish, and say where in the room's history it went."""
         fragment = read_json(data)
         try:
@@ -38,11 +42,12 @@ class PublishCommand(BaseCommand):
         except (ValueError, TypeError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
         if position is None:
-            self.stdout.write(f"Published to {room}, which keeps no history.")
+            text = f"Published to {room}, which keeps no history."
+            offset, epoch = None, None
         else:
-            self.stdout.write(
-                f"Published to {room} at offset {position.offset}, epoch {position.epoch}."
-            )
+            offset, epoch = position.offset, position.epoch
+            text = f"Published to {room} at offset {offset}, epoch {epoch}."
+        write_answer(self, text, {"room": room, "offset": offset, "epoch": epoch}, json=json)
 
 
 async def _publish(room: str, data: orjson.Fragment, key: str | None) -> Position | None:

@@ -7,6 +7,7 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from realtime.management.json_answer import add_json_answer, write_answer
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardLayerError
 
@@ -22,16 +23,18 @@ class TargetedCommand(BaseCommand):
     requires_system_checks: list[str] = []  # they would ask Redis what setting it finds out anyway
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the percentage."""
+        """Take the percentage, and in which form to answer."""
         parser.add_argument("percent", metavar="PERCENT", type=int, help="0 to 100.")
+        add_json_answer(parser)
 
-    def handle(self, *args: Any, percent: int, **options: Any) -> None:
+    def handle(self, *args: Any, percent: int, json: bool, **options: Any) -> None:
         """Set it on every shard."""
         try:
             async_to_sync(_set)(percent)
         except (ValueError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"Targeted dispatch is on for {percent} percent of the rooms.")
+        text = f"Targeted dispatch is on for {percent} percent of the rooms."
+        write_answer(self, text, {"percent": percent}, json=json)
 
 
 async def _set(percent: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.connections import unsubscribe
+from realtime.management.json_answer import add_json_answer, write_answer
 from realtime.management.named_user import add_user, named_user
 from shardlayer import ShardLayerError
 
@@ -21,14 +22,18 @@ class UnsubscribeCommand(BaseCommand):
     requires_system_checks: list[str] = []  # they would ask Redis what this finds out anyway
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the user and the room."""
+        """Take the user and the room, and in which form to answer."""
         add_user(parser)
         parser.add_argument("room", metavar="ROOM")
+        add_json_answer(parser)
 
-    def handle(self, *args: Any, user: str, is_key: bool, room: str, **options: Any) -> None:
+    def handle(
+        self, *args: Any, user: str, is_key: bool, room: str, json: bool, **options: Any
+    ) -> None:
         """Tell all nodes."""
         try:
             unsubscribe(named_user(user, is_key), room)
         except (ValueError, ShardLayerError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"Told all workers to put {user} out of {room}.")
+        text = f"Told all workers to put {user} out of {room}."
+        write_answer(self, text, {"user": user, "room": room}, json=json)

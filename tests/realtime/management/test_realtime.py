@@ -22,7 +22,8 @@ from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import LOOPBACK
 from realtime import publish
 from realtime.management.looking_command import HOME_AND_CLEAR
-from realtime.management.subcommands.registry import SUBCOMMANDS
+from realtime.management.subcommand_parser import SubcommandParser
+from realtime.management.subcommands.registry import SUBCOMMANDS, subcommand
 from realtime.operations import nodes
 from tests.realtime.conftest import channel_layers
 from tests.realtime.management.output import lines_of
@@ -31,6 +32,23 @@ from tests.realtime.process import ROOT, Process, manage
 from tests.waiting import wait_until
 
 LOOKING = ("status", "rooms", "nodes", "shards", "kafka")
+ARGUMENTS = {  # with which a subcommand answers in one line
+    "apikey": ("create", "shop", "--room", "*"),
+    "announce": ("1",),
+    "check": ("settings",),
+    "disconnect": ("7", "--key"),
+    "history": ("news",),
+    "publish": ("news", "1"),
+    "room": ("news",),
+    "targeted": ("100",),
+    "unsubscribe": ("7", "news", "--key"),
+}
+WITHOUT_JSON = {("completion", ""), ("loadtest", "agent")}  # a script; what runs until it is ended
+JSON_ELSEWHERE = {
+    "completion",
+    "loadtest",
+    "deadletters",
+}  # none, and tests that have what it takes
 OLD = (
     *("announce", "deadletters", "disconnect", "history"),
     *("publish", "rooms", "targeted", "unsubscribe"),
@@ -89,12 +107,48 @@ def test_old_name_warns_on_standard_error() -> None:
     assert "manage.py realtime rooms" in errors.getvalue()
 
 
+def test_json_is_taken_everywhere() -> None:
+    """By each subcommand that tells anything, and by each of their own."""
+    for name in SUBCOMMANDS:
+        parser = SubcommandParser()
+        subcommand(name)().add_arguments(parser)
+        for inner, its in (parser.inner() or {"": parser}).items():
+            takes = "--json" in its.words()
+            assert takes is ((name, inner) not in WITHOUT_JSON), (name, inner)
+
+
+@pytest.mark.django_db
 @pytest.mark.usefixtures("layer")
-@pytest.mark.parametrize("name", ["status", "nodes", "shards", "kafka"])
+@pytest.mark.parametrize("name", [name for name in SUBCOMMANDS if name not in JSON_ELSEWHERE])
 def test_json_is_one_line(name: str) -> None:
     """For programs: one object."""
-    [line] = lines_of("realtime", name, "--json")
+    publish("news", 1)
+    arguments = ARGUMENTS.get(name, ())
+    [line] = lines_of("realtime", name, *arguments, "--json")
     assert isinstance(json.loads(line), dict)
+
+
+def test_json_says_what_was_done(settings: Settings, redis_server: EmbeddedValkey) -> None:
+    """A position, or that there is none; whose connections; how much of the rooms."""
+    kept = {"news": {"size": 10, "ttl": 60}, "*": None}
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], history=kept)
+
+    def answer(*arguments: str) -> object:
+        [line] = lines_of("realtime", *arguments, "--json")
+        return json.loads(line)
+
+    position = publish("news", 1)
+    assert position is not None
+    following = {"room": "news", "offset": 2, "epoch": position.epoch}
+    assert answer("publish", "news", "2") == following
+    nowhere = {"room": "fleeting", "offset": None, "epoch": None}
+    assert answer("publish", "fleeting", "2") == nowhere
+    assert answer("announce", "1") == {"announced": True}
+    assert answer("disconnect", "7", "--key") == {"user": "7", "connection": None}
+    name = "Zk3xw91abQ0p-_7c"
+    assert answer("disconnect", "--connection", name) == {"user": None, "connection": name}
+    assert answer("unsubscribe", "7", "news", "--key") == {"user": "7", "room": "news"}
+    assert answer("targeted", "100") == {"percent": 100}
 
 
 @pytest.mark.usefixtures("layer")
@@ -181,13 +235,14 @@ def test_room_names_its_processes(worker: Process) -> None:
     assert json.loads(line)["publications"][0]["data"] == {"n": 1}
 
 
-def test_drain_by_the_beginning_of_an_id(worker: Process) -> None:
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_drain_by_the_beginning_of_an_id(worker: Process, form: tuple[str, ...]) -> None:
     """The worker ends; an id that nobody has is a line."""
     [node] = nodes().nodes
     with pytest.raises(CommandError, match="No process has an id"):
         call_command("realtime", "nodes", "--drain", "nobody")
-    [line] = lines_of("realtime", "nodes", "--drain", node.id[:8])
-    assert str(worker.pid) in line
+    [line] = lines_of("realtime", "nodes", "--drain", node.id[:8], *form)
+    assert (json.loads(line)["id"] == node.id) if form else (str(worker.pid) in line)
     wait_until(lambda: not worker.runs())
     assert "Told to drain by manage.py" in worker.output()
 
