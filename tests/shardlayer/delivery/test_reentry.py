@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import orjson
+import pytest
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
@@ -90,6 +91,22 @@ async def node() -> AsyncIterator[Node]:
         yield Node(tasks)
     finally:
         await tasks.aclose()
+
+
+async def test_nodes_that_come_back_begin_at_random_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chance says how much of SPREAD each waits with its shard; a single room does not wait."""
+    share = 1e6
+    monkeypatch.setattr("random.uniform", lambda low, high: low + share * (high - low))
+    async with node() as late, node() as early, node() as healing:
+        late.room("general")
+        early.room("general")
+        missing = healing.room("general")
+        late.reentry.doubt(0)
+        healing.hub.miss(missing)
+        share = 0.0
+        early.reentry.doubt(0)
+        await until(lambda: early.registration.asked and healing.registration.asked)
+        assert not late.registration.asked
 
 
 async def test_rooms_of_a_shard_are_asked_about_together_and_in_turns() -> None:
