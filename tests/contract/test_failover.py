@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import LOOPBACK
@@ -43,6 +44,17 @@ async def join(layer: ShardedChannelLayer) -> RecordingSink:
 def received(sink: RecordingSink) -> list[object]:
     pushes = map(orjson.loads, sink.texts)
     return ["reset" if "reset" in push else push["data"] for push in pushes]
+
+
+def the_replica(place: SentinelPlace) -> EmbeddedValkey:
+    """Return the server that copies the primary."""
+    primary = place.primary()
+    (replica,) = (
+        server
+        for server in place.servers
+        if isinstance(server, EmbeddedValkey) and server is not primary
+    )
+    return replica
 
 
 async def fail_over(place: SentinelPlace) -> EmbeddedValkey:
@@ -95,6 +107,31 @@ async def test_nothing_acknowledged_is_lost_when_publications_wait(
     assert received(sink)[:acknowledged] == list(range(acknowledged))
 
 
+async def test_failover_that_loses_nothing_is_not_seen(
+    group_of_servers: SentinelPlace, layers: list[ShardedChannelLayer]
+) -> None:
+    """Once the replica has all, nobody is told, and nobody gets anything twice."""
+    layer = await make_layer(group_of_servers)
+    layers.append(layer)
+    sink = await join(layer)
+    position = None
+    for number in range(20):
+        position = await layer.publish(ROOM, b"%d" % number)
+    primary = group_of_servers.primary()
+    with Redis.from_url(primary.url) as client:
+        written = client.info("replication")["master_repl_offset"]
+    with Redis.from_url(the_replica(group_of_servers).url) as client:
+        await until(lambda: client.info("replication")["slave_repl_offset"] >= written)
+    await fail_over(group_of_servers)
+    for number in range(20, 40):
+        await layer.publish(ROOM, b"%d" % number)
+    await until(lambda: len(sink.texts) >= 40)
+    assert received(sink) == list(range(40))
+    back = await (await layer.node()).join(ROOM, RecordingSink(), position)
+    assert back.recovered
+    assert [int(each.data) for each in back.publications] == list(range(20, 40))
+
+
 async def test_what_a_failover_loses_is_told(
     group_of_servers: SentinelPlace, layers: list[ShardedChannelLayer]
 ) -> None:
@@ -104,12 +141,7 @@ async def test_what_a_failover_loses_is_told(
     sink = await join(layer)
     await layer.publish(ROOM, b"0")
     await asyncio.sleep(0.5)  # replicated meanwhile
-    primary = group_of_servers.primary()
-    (replica,) = (
-        server
-        for server in group_of_servers.servers
-        if isinstance(server, EmbeddedValkey) and server is not primary
-    )
+    primary, replica = group_of_servers.primary(), the_replica(group_of_servers)
     assert replica.pid is not None
     os.kill(replica.pid, signal.SIGSTOP)
     position = None
