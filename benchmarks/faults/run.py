@@ -13,7 +13,7 @@ from benchmarks.faults.catalogue import FAULTS, Fault, chosen
 from benchmarks.faults.plan import FULL, JOIN, POOL, SMALL, Plan
 from benchmarks.faults.rows import JOINING, KILLS, Row
 from benchmarks.faults.sources.base import KAFKA
-from benchmarks.faults.system import DISKS, System
+from benchmarks.faults.system import DISKS, REDISES, System
 
 RANDOM = "random"
 NAMES = (*FAULTS, RANDOM, KILLS, JOINING)
@@ -68,7 +68,8 @@ def run_faults(
         kept_so = [each for each in here if each[0].disk == disk]
         if kept_so:
             home = folder / f"system-{disk}"
-            with System(plan, broker=broker, folder=home, seed=seed, disk=disk) as system:
+            disks = [disk] * REDISES
+            with System(plan, broker=broker, folder=home, seed=seed, disks=disks) as system:
                 for fault, victim, seconds in kept_so:
                     yield suffer(system, fault, victim, seconds)
     elsewhere = [fault for fault in faults if fault.durable and not durable]

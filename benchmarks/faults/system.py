@@ -52,11 +52,17 @@ class System(Assembly):
         broker: A kind of benchmarks.faults.brokers.
         folder: For data and logs.
         seed: Decides what the clients leave to chance.
-        disk: How the Redis servers keep their data, one of DISKS.
+        disks: How each Redis server keeps its data, of DISKS.
     """
 
     def __init__(
-        self, plan: Plan, *, broker: str, folder: Path, seed: int, disk: str = ALWAYS
+        self,
+        plan: Plan,
+        *,
+        broker: str,
+        folder: Path,
+        seed: int,
+        disks: Sequence[str] = (ALWAYS,) * REDISES,
     ) -> None:
         self.plan = plan
         self.sources: dict[str, Servant] = {}
@@ -64,7 +70,7 @@ class System(Assembly):
         self._kind = broker
         self._folder = folder
         self._seed = seed
-        self._disk = disk
+        self._disks = disks
 
     def _start(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -113,7 +119,7 @@ class System(Assembly):
     def _redis(self, number: int) -> EmbeddedValkey:
         return EmbeddedValkey(
             directory=self._folder / f"redis-{number}",
-            options=DISKS[self._disk],
+            options=DISKS[self._disks[number]],
         )
 
     def _join(self) -> None:
