@@ -129,6 +129,10 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         """Refuse a request that takes too long to arrive; Daphne calls this every two seconds."""
         if not self._arrived and not self._refused:
             self._check_arrival(time.monotonic() - self._began)
+        # Daphne asks as long as the application runs. To end an answer twice, or one whose client
+        # has left, is an error, which would end the limits in time of all.
+        if self.finished or self.channel is None:
+            return
         super().check_timeouts()
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802

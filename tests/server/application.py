@@ -89,6 +89,11 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         body = b"x" * int(scope["query_string"])
     elif scope["path"] == "/open":
         gate.set()
+    elif scope["path"] == "/hang":
+        if scope["query_string"] == b"begun":
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        await asyncio.Event().wait()
     else:
         body = b"%b %b" % (scope["method"].encode(), body)
     headers = [(b"content-length", str(len(body)).encode())]

@@ -145,3 +145,18 @@ def test_several_hosts_are_refused(server: ServerProcess) -> None:
     with server.connect() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n")
         assert answer(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_application_that_does_not_answer(tmp_path: Path) -> None:
+    """It is answered for, once, and cancelled. A client that left ends no limit of others."""
+    options = ("--http-timeout", "1", "--application-close-timeout", "2")
+    with ServerProcess(tmp_path, *LOOPBACK, *options) as server:
+        with server.connect() as connection:
+            connection.sendall(b"GET /hang?begun HTTP/1.0\r\n\r\n")
+            assert connection.recv(1) == b"H"
+        wait_until(lambda: server.log.count("took too long to shut down") == 1)
+        with server.connect() as connection:
+            connection.sendall(b"GET /hang HTTP/1.0\r\n\r\n")
+            assert answer(connection).startswith(b"HTTP/1.0 503 ")
+        wait_until(lambda: server.log.count("took too long to shut down") == 2)
+        assert "finish called" not in server.log
