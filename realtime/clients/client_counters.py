@@ -29,6 +29,7 @@ class ClientCounters:
         pages: Pages that were read for clients which had missed more than an answer holds.
         too_large: Publications that were left out because the server can't send them.
         answers_cut: Answers to `history` that could not hold what was asked for.
+        histories_limited: Requests for `history` of more than MAX_CLIENT_HISTORY publications.
         turns_waited: Joins and readings of histories that had to wait for those of other clients.
         origins_refused: Handshakes refused with 403, since they came from another site's page.
         admin_pages_refused: Pages of the admin that do not refresh themselves: as many do as may.
@@ -76,6 +77,7 @@ class ClientCounters:
     pages: int = 0
     too_large: int = 0
     answers_cut: int = 0
+    histories_limited: int = 0
     turns_waited: int = 0
     origins_refused: int = 0
     admin_pages_refused: int = 0

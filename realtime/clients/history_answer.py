@@ -32,6 +32,7 @@ async def history_answer(
     """
     most, before = conf().max_client_history, command.before
     limit = min(command.limit or most, most)
+    counters.histories_limited += (command.limit or 0) > most
     largest = max_text - ANSWER_OVERHEAD if max_text else UNBOUNDED
     while True:
         read = await read_history(

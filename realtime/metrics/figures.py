@@ -160,18 +160,25 @@ FIGURES: tuple[Figure, ...] = (
         _each(
             "server",
             *("slow_closed", "fast_closed", "ping_timeouts", "message_timeouts", "drained"),
-            "messages_too_large",
+            *("messages_too_large", "lifetimes_ended"),
         ),
         label="reason",
     ),
     _counter(
         "http_refused_total",
-        "HTTP requests that the server refused for their size or time",
+        "HTTP requests that the server refused for their size or time, or their application's time",
         _each(
             "server",
             *("bodies_too_large", "requests_timed_out", "heads_too_large", "heads_timed_out"),
+            "answers_timed_out",
         ),
         label="reason",
+    ),
+    _counter("pings_total", "Pings to clients that had been silent", _of("server.pings")),
+    _counter(
+        "applications_killed_total",
+        "Applications that were cancelled, because they did not end after their client had",
+        _of("server.applications_killed"),
     ),
     _counter(
         "http_closed_total",
@@ -199,7 +206,7 @@ FIGURES: tuple[Figure, ...] = (
             *("publishes_refused", "users_publishes_refused", "frames_refused", "rooms_refused"),
             *("rooms_over_limit", "rooms_full", "nodes_full", "too_large", "answers_cut"),
             *("messages_refused", "presence_cut", "presence_infos_failed", "origins_refused"),
-            *("forbidden", "admin_pages_refused"),
+            *("histories_limited", "forbidden", "admin_pages_refused"),
         ),
         label="limit",
     ),

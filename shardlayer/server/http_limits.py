@@ -134,6 +134,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         if self.finished or self.channel is None:
             return
         super().check_timeouts()
+        counters.answers_timed_out += bool(self.finished)
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         """Tell the application that the client is gone."""

@@ -35,6 +35,7 @@ from shardlayer.server.last_resort import end_after
 from shardlayer.server.lifespan_events import Lifespan
 from shardlayer.server.rate import FRAME_RATE
 from shardlayer.server.reading import MESSAGE_TIMEOUT
+from shardlayer.server.server_counters import counters
 from shardlayer.server.shutdown import SHUTDOWN_TIMEOUT, Shutdown
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
@@ -293,10 +294,18 @@ class Server(DaphneServer):  # type: ignore[misc]
                 logger.exception("The time limits of %r could not be checked", websocket)
         for websocket in self._leaving.take_overdue(now):
             logger.warning("The application of %r did not end in time and was killed.", websocket)
-            self.websockets[websocket].cancel()
+            task = self.websockets[websocket]
+            counters.applications_killed += not _is_cancelled(task)
+            task.cancel()
             self._leaving.start(websocket, now)  # it may ignore that, so once more then
         self.waiting.check(now)
         super().timeout_checker()
+
+    def application_checker(self) -> None:
+        """Cancel the applications of HTTP clients that are gone; Daphne calls this every second."""
+        running = [task for task in self.requests_under_way() if not _is_cancelled(task)]
+        super().application_checker()
+        counters.applications_killed += sum(map(_is_cancelled, running))
 
     def kill_all_applications(self) -> Deferred[Any]:
         """Stop in order (see shutdown.py), before the reactor does; Daphne has it called then."""
@@ -325,3 +334,8 @@ class Server(DaphneServer):  # type: ignore[misc]
     def has_unsent(self) -> bool:
         """Tell whether bytes wait for a client to read."""
         return bool(reactor.getWriters())
+
+
+def _is_cancelled(task: asyncio.Future[Any]) -> bool:
+    """Tell whether a task was told to end, which it may not have done."""
+    return isinstance(task, asyncio.Task) and task.cancelling() > 0

@@ -159,6 +159,7 @@ class WebSocketProtocol(Accepting):
                 self._refuse(403, "The application did not answer in time.")
         elif self.state is ConnectionState.OPEN and self._frames is not None:
             if 0 <= server.websocket_timeout < now - self._opened_at:
+                counters.lifetimes_ended += 1
                 self.close(CloseCode.NORMAL_CLOSURE)
             else:
                 self._check_message(self._frames, now)
@@ -245,6 +246,7 @@ class WebSocketProtocol(Accepting):
         if due is Due.NOTHING:
             return
         if due is Due.PING:
+            counters.pings += 1
             frames.send_ping(b"")
         else:
             counters.ping_timeouts += 1

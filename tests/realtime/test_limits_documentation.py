@@ -60,6 +60,7 @@ class Row(NamedTuple):
     setting: str
     default: str
     counters: set[str]
+    uncounted: str
     told: str
 
 
@@ -72,7 +73,9 @@ def rows() -> list[Row]:
         what, setting, unit, default, counters, told = cells
         assert what, line
         assert unit, line
-        found.append(Row(setting.strip("`"), default, set(re.findall(r"`(.*?)`", counters)), told))
+        names = set(re.findall(r"`(.*?)`", counters))
+        uncounted = "" if names else counters
+        found.append(Row(setting.strip("`"), default, names, uncounted, told))
     return found
 
 
@@ -132,6 +135,12 @@ def test_counters() -> None:
     there |= {item.name + OF_THE_BALANCER for item in fields(BalancerCounters)}
     assert named <= there
     assert there - named == OTHER_COUNTERS
+
+
+def test_limits_without_a_counter_say_why() -> None:
+    """An empty cell would leave operators to guess."""
+    for row in rows():
+        assert row.counters or row.uncounted.startswith("none: "), row.setting
 
 
 def test_what_the_client_is_told() -> None:

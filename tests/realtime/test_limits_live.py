@@ -267,6 +267,7 @@ def test_rooms_of_a_worker(worker: Worker) -> None:
 def test_bytes_of_an_answer(worker: Worker) -> None:
     """What is over it follows as pushes; of a history, as more answers."""
     pages, cut = worker.count("pages"), worker.count("answers_cut")
+    limited = worker.count("histories_limited")
     for number in range(4):
         with worker.connect(f"198.51.100.{number}") as client:
             for id in range(1, 4):
@@ -282,3 +283,4 @@ def test_bytes_of_an_answer(worker: Worker) -> None:
         assert len(history["publications"]) + history["more"] == LIMITS["MAX_CLIENT_HISTORY"]
     assert worker.count("pages") > pages
     assert worker.count("answers_cut") == cut + 1
+    assert worker.count("histories_limited") == limited + 1

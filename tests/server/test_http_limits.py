@@ -155,8 +155,11 @@ def test_application_that_does_not_answer(tmp_path: Path) -> None:
             connection.sendall(b"GET /hang?begun HTTP/1.0\r\n\r\n")
             assert connection.recv(1) == b"H"
         wait_until(lambda: server.log.count("took too long to shut down") == 1)
+        before = count(server, "answers_timed_out")
         with server.connect() as connection:
             connection.sendall(b"GET /hang HTTP/1.0\r\n\r\n")
             assert answer(connection).startswith(b"HTTP/1.0 503 ")
         wait_until(lambda: server.log.count("took too long to shut down") == 2)
+        assert count(server, "applications_killed") == 2
+        assert count(server, "answers_timed_out") == before + 1
         assert "finish called" not in server.log

@@ -59,6 +59,7 @@ def test_ping_timeout(impatient: ServerProcess) -> None:
         assert echo is not None
         assert echo.payload == b"still here"
     assert impatient.state()["counters"]["ping_timeouts"] >= 1
+    assert impatient.state()["counters"]["pings"] >= 3
 
 
 def test_connect_timeout(impatient: ServerProcess) -> None:
@@ -121,6 +122,7 @@ def test_websocket_timeout(tmp_path: Path) -> None:
         close = client.read()
         assert close is not None
         assert (close.opcode, close.code) == (CLOSE, 1000)
+        assert server.state()["counters"]["lifetimes_ended"] == 1
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
@@ -153,6 +155,7 @@ def test_application_close_timeout(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, *LOOPBACK, "--application-close-timeout", "1") as server:
         RawClient(server.connect(), request("/stubborn")).disconnect()
         wait_until(lambda: "path='/stubborn'> did not end in time" in server.log)
+        assert server.state()["counters"]["applications_killed"] == 1
 
 
 def test_garbage_collector(server: ServerProcess, tmp_path: Path) -> None:
