@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
-from channels.db import database_sync_to_async
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from realtime.admin.admin_page import Memory, Query
 from realtime.admin.watched_room import watched_room
 from realtime.conf import conf
-from realtime.operations import RoomMembers, aroom_members
+from realtime.operations import RoomMembers, RoomPerson, aroom_members
 from realtime.people.persons import user_key_of
+from realtime.people.user_names import user_names
 from realtime.rooms.listing import local_time, room_with_history, source_of
 from realtime.sharded_layer import sharded_layer
 from shardlayer import (
@@ -77,21 +75,6 @@ class ShownPublication:
             source=source,
             source_offset=place,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownPerson:
-    """Somebody in the room.
-
-    Attributes:
-        user: The primary key as text; None if nobody is signed in.
-        name: The user's name as the project has it; empty if the user is gone, or unknown.
-        connections: How many the person has there.
-    """
-
-    user: str | None
-    name: str
-    connections: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,11 +167,11 @@ async def _members(name: str, memory: Memory) -> RoomMembers:
 
 async def _named(
     members: RoomMembers, page: PresencePage
-) -> tuple[list[ShownMember], list[ShownPerson]]:
+) -> tuple[list[ShownMember], list[RoomPerson]]:
     """Return connections and people with their users' names, which one query reads."""
     keys = [user_key_of(person.name) for person in page.persons]
     wanted = {*keys, *(member.facts.user for member in members.members)}
-    names = await _names_of([key for key in wanted if key is not None])
+    names = await user_names([key for key in wanted if key is not None])
     now = time.time()
     shown = [
         ShownMember(
@@ -202,28 +185,4 @@ async def _named(
         )
         for member in members.members
     ]
-    people = [
-        ShownPerson(
-            user=key,
-            name="" if key is None else names.get(key, ""),
-            connections=person.connections,
-        )
-        for key, person in zip(keys, page.persons, strict=True)
-    ]
-    return shown, people
-
-
-@database_sync_to_async  # type: ignore[untyped-decorator]
-def _names_of(keys: Sequence[str]) -> dict[str, str]:
-    """Return what users are called, by their primary key as text, in one query."""
-    if not keys:
-        return {}
-    model = get_user_model()
-    wanted = []
-    for key in keys:
-        try:
-            wanted.append(model._meta.pk.to_python(key))
-        except ValidationError:  # of users that the model had before
-            continue
-    found = model._default_manager.filter(pk__in=wanted)
-    return {str(user.pk): user.get_username() for user in found}
+    return shown, RoomPerson.all_of(page, names)

@@ -6,11 +6,13 @@
     kafka()     -> KafkaStatus   `members`, `partitions`, `dead_letters` of the pool
     rooms(…)    -> FoundRooms    all rooms that fit, in an order; takes seconds where there are many
     room_members(room) -> RoomMembers  the connections in a room: user, address, since, what waits
+    room_people(room)  -> RoomPeople   the people in a room, where it has presence
     drain(id, by=name) -> DrainAnswer  has a worker, on whichever machine, do as on SIGTERM
     disconnect_client(id, by=name)     closes one connection, on whichever machine
 
 Each has an asynchronous twin (`aoverview`, `anodes`, `ashards`, `akafka`, `arooms`,
-`aroom_members`, `adrain`, `adisconnect_client`) and takes `using=`, the alias of a channel layer.
+`aroom_members`, `aroom_people`, `adrain`, `adisconnect_client`) and takes `using=`, the alias of a
+channel layer.
 All but `rooms` return within about `CHECK_TIMEOUT`.
 None is unknown, not 0; where `is_known` is False all of it is unknown, and `why` says why.
 
@@ -40,6 +42,7 @@ from realtime.operations.room_members import (
     disconnect_client,
     room_members,
 )
+from realtime.operations.room_people import RoomPeople, RoomPerson, aroom_people, room_people
 from realtime.operations.shard_status import ServerStatus, ShardsStatus, ShardStatus
 
 __all__ = [
@@ -56,6 +59,8 @@ __all__ = [
     "RecentTotals",
     "RoomMember",
     "RoomMembers",
+    "RoomPeople",
+    "RoomPerson",
     "ServerStatus",
     "ShardStatus",
     "ShardsStatus",
@@ -66,6 +71,7 @@ __all__ = [
     "anodes",
     "aoverview",
     "aroom_members",
+    "aroom_people",
     "arooms",
     "ashards",
     "disconnect_client",
@@ -74,6 +80,7 @@ __all__ = [
     "nodes",
     "overview",
     "room_members",
+    "room_people",
     "rooms",
     "shards",
 ]

@@ -16,7 +16,7 @@ from channels import DEFAULT_CHANNEL_LAYER
 from realtime.conf import conf
 from realtime.rooms.room_index import FRESH, room_index
 from realtime.sharded_layer import sharded_layer
-from shardlayer import RoomInfo, ShardedChannelLayer, ShardLayerError
+from shardlayer import RoomInfo, RoomSummary, ShardedChannelLayer, ShardLayerError
 
 AT_A_TIME = 100  # rooms that are asked for together
 LOOK = 1.0  # seconds of looking, between which it may be cancelled
@@ -30,6 +30,7 @@ class FoundRoom:
         name: The room's name.
         shard: Its shard.
         info: What its shard says of it; None: it did not answer.
+        people: People, where the room has presence and somebody is there.
         rate: Publications a second, between the last two looks; None before the second one.
         idle: Seconds since the last publication; None: unknown, or there was none.
     """
@@ -37,6 +38,7 @@ class FoundRoom:
     name: str
     shard: int
     info: RoomInfo | None
+    people: int | None
     rate: float | None
     idle: float | None
 
@@ -95,10 +97,20 @@ async def arooms(
         index.select, prefix=prefix, shard=shard, sort=sort, page=1, size=limit
     )
     known = [(name, index.rooms[name]) for name in chosen.names if name in index.rooms]
-    infos = await _infos(layer, [name for name, _ in known])
+    names = [name for name, _ in known]
+    infos, survey = await asyncio.gather(
+        _infos(layer, names), layer.survey(names, within=conf().check_timeout)
+    )
     return FoundRooms(
         rooms=tuple(
-            FoundRoom(name=name, shard=room.shard, info=info, rate=room.rate, idle=room.idle)
+            FoundRoom(
+                name=name,
+                shard=room.shard,
+                info=info,
+                people=_people(survey[name]),
+                rate=room.rate,
+                idle=room.idle,
+            )
             for (name, room), info in zip(known, infos, strict=True)
         ),
         total=chosen.total,
@@ -108,6 +120,10 @@ async def arooms(
 
 
 rooms = async_to_sync(arooms)
+
+
+def _people(summary: RoomSummary | ShardLayerError) -> int | None:
+    return summary.people or None if isinstance(summary, RoomSummary) else None
 
 
 async def _infos(layer: ShardedChannelLayer, names: Sequence[str]) -> list[RoomInfo | None]:

@@ -13,27 +13,37 @@ from django.core.management.base import CommandError, CommandParser
 
 from realtime.conf import conf
 from realtime.management.arguments import count
-from realtime.management.figures_text import duration, size
+from realtime.management.figures_text import duration, number, size
 from realtime.management.history_lines import history_lines
 from realtime.management.looking_command import LookingCommand
-from realtime.management.tables import table
-from realtime.operations import NodesStatus, RoomMembers, anodes, aroom_members
+from realtime.management.tables import harmless, table
+from realtime.operations import (
+    NodesStatus,
+    RoomMembers,
+    RoomPeople,
+    RoomPerson,
+    anodes,
+    aroom_members,
+    aroom_people,
+)
 from realtime.rooms.listing import publication_fields, room_fields, room_with_history
 from realtime.rooms.room_names import require_room_name
 from realtime.sharded_layer import sharded_layer
 from shardlayer import Publication, RoomInfo
 
 LIMIT = 5  # publications
+PEOPLE_HEAD = ("Person", "Primary key", "Connections")
 MEMBER_HEAD = ("Connection", "User", "Address", "Connected", "Waiting", "Node")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedAt:
-    """A room, its newest publications, newest first, the nodes that there are, and its members."""
+    """A room, its newest publications, newest first, the nodes that there are, and who is in it."""
 
     info: RoomInfo
     publications: list[Publication]
     nodes: NodesStatus
+    people: RoomPeople
     members: RoomMembers
 
 
@@ -71,6 +81,8 @@ class RoomCommand(LookingCommand):
         newest = [publication_fields(item) for item in found.publications]
         members = found.members
         yield room_fields(found.info) | {
+            "people": found.people.total,
+            "persons": found.people.persons,
             "connections": [{"node": each.node} | each.facts._asdict() for each in members.members],
             "silent_nodes": members.silent,
             "publications": newest[::-1],
@@ -82,6 +94,7 @@ class RoomCommand(LookingCommand):
         yield f"Room         {room.room}"
         yield f"Shard        {room.shard}"
         yield f"Members      {room.members:,}"
+        yield f"People       {number(found.people.total)}"
         yield f"Last offset  {room.offset or 'none'}"
         yield f"History      {room.history_length:,} publications"
         if room.nodes:
@@ -89,10 +102,29 @@ class RoomCommand(LookingCommand):
             places = {node.id: f"{node.host}:{node.pid}" for node in found.nodes.nodes}
             rows = [(node, places.get(node, "?"), members) for node, members in room.nodes.items()]
             yield from table(("Node", "Process", "Members"), rows)
+        yield from _people_lines(found.people)
         yield from _member_lines(found.members)
         if newest:
             yield ""
             yield from history_lines(newest[::-1])
+
+
+def _people_lines(people: RoomPeople) -> Iterator[str]:
+    if people.persons:
+        yield ""
+        rows = [
+            (_called(each), "-" if each.user is None else each.user, each.connections)
+            for each in people.persons
+        ]
+        yield from table(PEOPLE_HEAD, rows)
+    if (people.total or 0) > len(people.persons):
+        yield f"The first {len(people.persons):,} of {people.total:,} are shown."
+
+
+def _called(person: RoomPerson) -> str:
+    if person.user is None:
+        return "nobody signed in"
+    return harmless(person.name.encode()) or "unknown user"
 
 
 def _member_lines(members: RoomMembers) -> Iterator[str]:
@@ -121,9 +153,12 @@ def _member_lines(members: RoomMembers) -> Iterator[str]:
 
 async def _look(room: str, limit: int) -> LookedAt:
     layer = sharded_layer()
-    (info, publications), nodes, members = await asyncio.gather(
+    (info, publications), nodes, people, members = await asyncio.gather(
         room_with_history(layer, room, limit=limit, within=conf().check_timeout),
         anodes(),
+        aroom_people(room),
         aroom_members(room),
     )
-    return LookedAt(info=info, publications=publications, nodes=nodes, members=members)
+    return LookedAt(
+        info=info, publications=publications, nodes=nodes, people=people, members=members
+    )

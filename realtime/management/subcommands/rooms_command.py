@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from realtime.conf import conf
 from realtime.management.arguments import count
-from realtime.management.figures_text import NOTHING, UNKNOWN, duration, rate
+from realtime.management.figures_text import NOTHING, UNKNOWN, duration, number, rate
 from realtime.management.looking_command import LookingCommand
 from realtime.management.tables import table
 from realtime.operations import FoundRoom, FoundRooms, rooms
@@ -19,7 +19,7 @@ from realtime.rooms.room_index import SORTS
 LIMIT = 1_000  # rooms
 
 HEAD = (
-    *("Room", "Shard", "Nodes", "Members", "Last offset", "History"),
+    *("Room", "Shard", "Nodes", "Members", "People", "Last offset", "History"),
     *("Messages/s", "Last message"),
 )
 
@@ -70,7 +70,7 @@ class RoomsCommand(LookingCommand):
                 if room.info is None
                 else (room_fields(room.info))
             )
-            yield known | {"rate": room.rate, "idle": room.idle}
+            yield known | {"people": room.people, "rate": room.rate, "idle": room.idle}
 
     def lines(self, found: FoundRooms) -> Iterator[str]:
         """Yield a table of them."""
@@ -96,8 +96,14 @@ class RoomsCommand(LookingCommand):
 def _row(room: FoundRoom) -> tuple[object, ...]:
     info = room.info
     if info is None:
-        known: tuple[object, ...] = (UNKNOWN,) * 4
+        known: tuple[object, ...] = (UNKNOWN,) * 5
     else:
-        known = (len(info.nodes), info.members, info.offset or "none", info.history_length)
+        known = (
+            len(info.nodes),
+            info.members,
+            number(room.people),
+            info.offset or "none",
+            info.history_length,
+        )
     idle = NOTHING if room.idle is None else f"{duration(room.idle)} ago"
     return (room.name, room.shard, *known, rate(room.rate), idle)

@@ -7,7 +7,8 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from realtime.admin.room_page import ShownPerson, look_at_room
+from realtime.admin.room_page import look_at_room
+from realtime.operations import RoomPerson
 from shardlayer import Mark, ShardedChannelLayer
 from tests.realtime.client import Client
 from tests.realtime.users import cookie_of
@@ -28,8 +29,8 @@ async def test_people_have_their_names(
             await client.ask(1, subscribe={"room": "general"})
         found = await look_at_room("general", {}, {})
     assert sorted(found["people"], key=lambda each: each.name) == [
-        ShownPerson(user=None, name="", connections=1),
-        ShownPerson(user=str(alice.pk), name="<alice>", connections=1),
+        RoomPerson(user=None, name="", connections=1),
+        RoomPerson(user=str(alice.pk), name="<alice>", connections=1),
     ]
 
 
@@ -44,7 +45,7 @@ async def test_users_who_are_gone_have_no_name(
         await client.ask(1, subscribe={"room": "general"})
         await User.objects.all().adelete()
         found = await look_at_room("general", {}, {})
-    assert found["people"] == [ShownPerson(user=key, name="", connections=1)]
+    assert found["people"] == [RoomPerson(user=key, name="", connections=1)]
 
 
 async def test_history_says_when_and_whence(

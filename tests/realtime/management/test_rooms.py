@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from io import StringIO
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
 from realtime import publish
 from realtime.sharded_layer import sharded_layer
+from shardlayer import ShardedChannelLayer
+from tests.realtime.client import Client
 from tests.realtime.conftest import channel_layers
 from tests.realtime.management.output import lines_of
+from tests.realtime.process import run_manage
+from tests.realtime.users import cookie_of
+from tests.waiting import until
 
 PATIENT = {"CHECK_TIMEOUT": 10}  # seconds: a busy machine is no dead server
 
@@ -35,11 +44,11 @@ class TestRooms:
         publish("news", 2)
         publish("chat.lobby", 1)
         head, *rows = lines_of("realtime", "rooms")
-        assert head.split()[:5] == ["Room", "Shard", "Nodes", "Members", "Last"]
+        assert head.split()[:6] == ["Room", "Shard", "Nodes", "Members", "People", "Last"]
         shards = {name: str(sharded_layer().shard_of(name)) for name in ("chat.lobby", "news")}
-        assert [row.split()[:6] for row in rows] == [
-            ["chat.lobby", shards["chat.lobby"], "0", "0", "1", "1"],
-            ["news", shards["news"], "0", "0", "2", "2"],
+        assert [row.split()[:7] for row in rows] == [
+            ["chat.lobby", shards["chat.lobby"], "0", "0", "-", "1", "1"],
+            ["news", shards["news"], "0", "0", "-", "2", "2"],
         ]
 
     def test_json(self) -> None:
@@ -50,6 +59,7 @@ class TestRooms:
         found = json.loads(line)
         assert found.pop("idle") is None or found["offset"]
         assert found == {
+            "people": None,
             "rate": None,
             "room": "news",
             "shard": sharded_layer().shard_of("news"),
@@ -122,3 +132,73 @@ def test_dead_server(settings: Settings, redis_server: EmbeddedValkey) -> None:
     with pytest.raises(CommandError, match=dead):
         call_command("realtime", "rooms", stdout=out)
     assert out.getvalue().splitlines()[1].split()[0] == alive
+
+
+@pytest.mark.django_db(transaction=True)  # the command's thread looks at the database
+async def test_people_are_shown(settings: Settings, redis_layer: ShardedChannelLayer) -> None:
+    """How many are in each room, and who is in one: as the admin shows them."""
+    rules = {"subscribe": "anyone", "presence": "anyone"}
+    settings.REALTIME = PATIENT | {"ROOMS": {"general": rules, "*": {"subscribe": "anyone"}}}
+    alice = await sync_to_async(User.objects.create_user)("alice\x1b[31m")
+    key = str(alice.pk)
+    headers = {"cookie": await sync_to_async(cookie_of)(alice)}
+    async with (
+        Client(headers=headers) as one,
+        Client(headers=headers) as two,
+        Client() as stranger,
+    ):
+        for client in (one, two, stranger):
+            await client.ask(1, subscribe={"room": "general"})
+        await stranger.ask(2, subscribe={"room": "other"})
+
+        async def people() -> list[int | None]:
+            lines = await asyncio.to_thread(lines_of, "realtime", "rooms", "--json")
+            return [json.loads(line)["people"] for line in lines]
+
+        async def told() -> bool:
+            return await people() == [2, None]
+
+        await until(told)  # what a worker tells of is on its way
+        head, general, other = await asyncio.to_thread(lines_of, "realtime", "rooms")
+        place = head.split().index("People")
+        assert (general.split()[place], other.split()[place]) == ("2", "-")
+        text = "\n".join(await asyncio.to_thread(lines_of, "realtime", "room", "general"))
+        assert "People       2" in text
+        assert re.search(rf"^alice\\u001b\[31m +{key} +2$", text, re.MULTILINE), text
+        assert re.search(r"^nobody signed in +- +1$", text, re.MULTILINE), text
+        [line] = await asyncio.to_thread(lines_of, "realtime", "room", "general", "--json")
+        found = json.loads(line)
+        assert found["people"] == 2
+        assert sorted(found["persons"], key=lambda each: each["connections"]) == [
+            {"user": None, "name": "", "connections": 1},
+            {"user": key, "name": "alice\x1b[31m", "connections": 2},
+        ]
+        [line] = await asyncio.to_thread(lines_of, "realtime", "room", "other", "--json")
+        assert (json.loads(line)["people"], json.loads(line)["persons"]) == (None, [])
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_people_are_shown_without_a_database(
+    settings: Settings, redis_layer: ShardedChannelLayer, redis_server: EmbeddedValkey
+) -> None:
+    """By their primary keys: only their names stand there."""
+    rules = {"subscribe": "anyone", "presence": "anyone"}
+    settings.REALTIME = PATIENT | {"ROOMS": {"*": rules}}
+    alice = await sync_to_async(User.objects.create_user)("alice")
+    environ = {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "REDIS_URL": redis_server.url,
+        "DATABASE_URL": f"postgres://nobody:nothing@127.0.0.1:{free_port()}/away",
+    }
+    async with Client(headers={"cookie": await sync_to_async(cookie_of)(alice)}) as client:
+        await client.ask(1, subscribe={"room": "general"})
+
+        async def is_told() -> bool:
+            return (await redis_layer.presence("general")).people == 1
+
+        await until(is_told)
+        done = await asyncio.to_thread(run_manage, "realtime", "room", "general", environ=environ)
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"^unknown user +{alice.pk} +1$", done.stdout, re.MULTILINE), done.stdout
+    assert "The names of users are unknown" in done.stderr
+    assert "Traceback" not in done.stderr
