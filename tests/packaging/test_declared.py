@@ -31,9 +31,10 @@ PLACES = {
     "otel": ("realtime/tracing/opentelemetry_tracer.py",),
     "encryption": ("shardlayer/",),
 }
-# Imported only where a project has it loaded; nothing of ours needs it.
+# Imported only where a project has it loaded or installed; nothing of ours needs it.
 LOOKED_FOR = {
     "shardlayer/aio/native_threads.py": {"gevent"},
+    "realtime/management/replay_progress.py": {"rich"},
     "realtime/pytest_plugin.py": {"pytest"},
 }
 # Declared and imported by nothing of ours.
