@@ -24,6 +24,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import ExtensionParameter
 
 from shardlayer.core.compression import WINDOW_BITS
+from shardlayer.server.parser import let_go
 from shardlayer.server.request import Head
 
 _EXTENSIONS = "Sec-WebSocket-Extensions"
@@ -108,10 +109,13 @@ def agree(head: Head) -> Agreement | None:
 @lru_cache(maxsize=256)  # clients of one kind offer the same; a head's limit is that of an entry
 def _agreement_on(offers: bytes) -> Agreement | None:
     headers = Headers({_EXTENSIONS: offers.decode("latin-1")})
+    reader = ServerProtocol(extensions=[_Factory()])
     try:
-        answer, agreed = ServerProtocol(extensions=[_Factory()]).process_extensions(headers)
+        answer, agreed = reader.process_extensions(headers)
     except InvalidHeader as error:
         raise MalformedOffer from error
+    finally:
+        let_go(reader)
     for extension in agreed:
         if answer is not None and isinstance(extension, PerMessageDeflate):
             return Agreement(answer, extension.remote_max_window_bits)

@@ -6,21 +6,26 @@ The collector runs rarely here, and a connection that ended may have held a mega
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
 import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
 
+from tests.server.balancer import PATIENCE, Door, ScriptedBalancer
 from tests.server.client import BINARY, CONT, TEXT, RawClient, close_frame, frame, request
 from tests.server.conftest import LOOPBACK
 from tests.server.process import ServerProcess
+from tests.server.test_deflate import OFFER, RSV1, deflated
 from tests.server.test_endpoints import PROXY, make_certificate, tls
 from tests.waiting import wait_until
 
@@ -39,16 +44,25 @@ OPTIONS = (
     *("--client-frame-rate", "100", "--client-message-timeout", "1"),
     *("--application-close-timeout", "1", "--proxy-headers"),
     *("--http-request-timeout", "1", "--http-max-body-size", "100000"),
+    *("--websocket-compression", "6"),
 )
 
 
 class Place:
     """A server and how its clients come in."""
 
-    def __init__(self, server: ServerProcess, connect: Connect, *, is_tls: bool) -> None:
+    def __init__(
+        self,
+        server: ServerProcess,
+        connect: Connect,
+        *,
+        is_tls: bool = False,
+        is_adopting: bool = False,
+    ) -> None:
         self.server = server
         self.connect = connect
         self.is_tls = is_tls
+        self.is_adopting = is_adopting
 
     def open(self, opening: bytes | None = None) -> RawClient:
         """Return a WebSocket client."""
@@ -74,12 +88,15 @@ class Place:
             return json.loads(answer.read().partition(b"\r\n\r\n")[2])
 
 
-@pytest.fixture(scope="module", params=["tcp", "ssl", "haproxy"])
+@pytest.fixture(scope="module", params=["tcp", "ssl", "haproxy", "balancer"])
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
-    """A server with low limits, on each transport."""
+    """A server with low limits, on each transport, and one that a balancer gives its clients."""
     directory = tmp_path_factory.mktemp("garbage")
+    if request.param == "balancer":
+        yield from adopting(directory)
+        return
     endpoint, certificate = "tcp:port=0:interface=127.0.0.1", None
     if request.param == "ssl":
         certificate, key = make_certificate(directory)
@@ -97,6 +114,25 @@ def place(
 
     with ServerProcess(directory, "-e", endpoint, *OPTIONS) as server:
         yield Place(server, connect, is_tls=certificate is not None)
+
+
+def adopting(directory: Path) -> Iterator[Place]:
+    """Yield a server whose clients a balancer has accepted."""
+    arriving, given = Lock(), count(1)
+    with closing(Door()) as door, ScriptedBalancer(directory / "balancer.sock") as balancer:
+
+        def connect() -> socket.socket:
+            with arriving:  # else one could get what another has connected
+                client, accepted = door.pair()
+                link.give(accepted, age=-PATIENCE)  # none is too old, however busy the machine
+                link.read_load(taken=next(given))
+            return client
+
+        options = (*LOOPBACK, *OPTIONS, "--balancer", str(balancer.path))
+        with ServerProcess(directory, *options) as server:
+            link = balancer.worker()
+            link.read_join()
+            yield Place(server, connect, is_adopting=True)
 
 
 def sends(data: bytes, opening: bytes | None = None) -> Callable[[Place], None]:
@@ -176,9 +212,29 @@ def upgrades(place: Place) -> None:
         client.finish()
 
 
+def is_in_a_compressed_room(place: Place) -> None:
+    with place.open(compressing("/room")) as client:
+        assert "permessage-deflate" in client.head
+        client.send(compressed(json.dumps({"broadcast": 100, "size": 1000}).encode()))
+        client.read()
+        client.finish()
+
+
+def compressing(path: str = "/echo") -> bytes:
+    """Return a handshake that offers compression."""
+    return request(path, Sec_WebSocket_Extensions=OFFER)
+
+
+def compressed(data: bytes, *, fin: bool = True) -> bytes:
+    """Return a frame with a compressed text, or with the first half of it."""
+    payload = deflated(data)
+    return frame(TEXT, payload if fin else payload[: len(payload) // 2], fin=fin, rsv=RSV1)
+
+
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 CLOSE = b"GET / HTTP/1.0\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+SOME = os.urandom(20_000).hex().encode()  # of which compression leaves half
 HALF = frame(TEXT, b"x" * 50_000, fin=False)
 
 WAYS: dict[str, Callable[[Place], None]] = {
@@ -203,6 +259,30 @@ WAYS: dict[str, Callable[[Place], None]] = {
     "ping not answered": sends(b""),
     "too slow": is_slow,
     "too slow and deaf": is_slow_and_deaf,
+    "compressed, closed by the client": sends(
+        compressed(b"hello" * 99) + close_frame(1000), compressing()
+    ),
+    "compressed, closed by the application": reads(compressing("/close?code=4000")),
+    "compressed, application has failed": reads(compressing("/crash?open")),
+    "compressed, dropped": drops(compressing() + compressed(b"hello")),
+    "compressed, dropped within a message": drops(compressing() + compressed(SOME, fin=False)),
+    "compressed, closed within a message": sends(
+        compressed(SOME, fin=False) + close_frame(1000), compressing()
+    ),
+    "compressed, in a room": is_in_a_compressed_room,
+    "compressed, bytes that are none": sends(frame(TEXT, b"\xff" * 99, rsv=RSV1), compressing()),
+    "compressed, bad bytes later": sends(
+        compressed(SOME, fin=False) + frame(CONT, b"\xff" * 9_999), compressing()
+    ),
+    "compressed, message too large": sends(compressed(b"x" * (MOST + 1)), compressing()),
+    "compressed, no text": sends(compressed(b"\xff"), compressing()),
+    "compressed, without an agreement": sends(compressed(b"hello")),
+    "compressed, message that does not end": sends(compressed(SOME, fin=False), compressing()),
+    "compressed, dropped before the answer": drops(compressing("/silent") + compressed(b"hello")),
+    "bad offer of compression": reads(request(Sec_WebSocket_Extensions="permessage-deflate; =")),
+    "declined offer of compression": sends(
+        close_frame(1000), request(Sec_WebSocket_Extensions="permessage-deflate; unknown")
+    ),
     "rejected": reads(request("/reject")),
     "denied": reads(request("/deny")),
     "application has failed before": reads(request("/crash")),
@@ -240,10 +320,19 @@ WAYS: dict[str, Callable[[Place], None]] = {
 }
 
 
+LONG = (
+    *("message that does not end", "compressed, message that does not end", "ping not answered"),
+    *("too slow", "too slow and deaf", "application goes on", "application does not answer"),
+    "HTTP body that does not end",
+)
+"""Ways that take seconds. Nothing in them depends on who has accepted the connection."""
+
+
 def run_all(place: Place) -> None:
-    """Go each way, several at a time."""
-    with ThreadPoolExecutor(16) as pool:
-        for way, run in {way: pool.submit(end, place) for way, end in WAYS.items()}.items():
+    """Go each way, all at a time."""
+    ways = {way: end for way, end in WAYS.items() if way not in LONG or not place.is_adopting}
+    with ThreadPoolExecutor(len(ways)) as pool:
+        for way, run in {way: pool.submit(end, place) for way, end in ways.items()}.items():
             try:
                 run.result()
             except Exception as error:
