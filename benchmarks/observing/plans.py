@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,11 +25,14 @@ DELIVER = "worker CPU per delivery, 500 clients"
 BURSTS = "worker CPU per delivery in bursts of 20, 500 clients"
 CONNECT = "worker CPU per connect with a subscription"
 SECOND = "idle worker CPU a second, scraped each 5 s"
+ANSWER = "a scrape of 8 workers with 50 clients each"
 OFF, ON = "figures off", "figures on"
 
 SCRAPE = 5.0  # seconds between two scrapes of /metrics; deploy/prometheus asks each 15 s
 SIZE = 250  # bytes of a message's data
-PAUSE = 0.02  # seconds for a signal to arrive
+PAUSE = 0.02  # seconds for a signal to arrive, or between two scrapes
+PATIENCE = 10.0  # seconds for an answer
+A_WORKER = b"\nshardlayer_rooms{"  # each has one
 
 SWITCHED = replace(
     OURS,
@@ -71,7 +74,7 @@ class SwitchedRig(Rig):
         stop = threading.Event()
         failures: list[OSError] = []
 
-        def scrape() -> None:
+        def scrape_on() -> None:
             seconds = SCRAPE
             while not stop.wait(STEP):
                 seconds += STEP if self._is_on.is_set() else 0
@@ -79,13 +82,12 @@ class SwitchedRig(Rig):
                     continue
                 seconds = 0.0
                 try:
-                    with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
-                        answer.read()
+                    scrape(self.port)
                 except OSError as error:
                     failures.append(error)
                     return
 
-        thread = threading.Thread(target=scrape)
+        thread = threading.Thread(target=scrape_on)
         thread.start()
         try:
             yield
@@ -214,12 +216,70 @@ class Seconds:
                     )
 
 
-Plan = Deliveries | Connects | Seconds
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scrapes:
+    """Workers of one machine, of which one answers for all."""
+
+    workers: int = 8
+    members: int = 50  # of each
+    scrapes: int = 50
+    rounds: int = 1
+
+    def quick(self) -> Self:
+        """Return the same for a look whether all of it works."""
+        return replace(self, workers=2, members=10, scrapes=3)
+
+    def run(self, placement: Placement, folder: Path) -> Iterator[Figure]:
+        """Yield the time of each answer, in milliseconds."""
+        peer = replace(
+            SWITCHED, environment={**SWITCHED.environment, "METRICS_DIRECTORY": f"{folder}/shared"}
+        )
+        for _ in range(self.rounds):
+            with ExitStack() as stack:
+                rigs = []
+                for number in range(self.workers):
+                    own = folder / f"worker-{number}"
+                    own.mkdir(exist_ok=True)
+                    rigs.append(stack.enter_context(Rig(peer, placement, own)))
+                    rigs[-1].connect(self.members)
+                    rigs[-1].verify()
+                self._wait_for_all(rigs[0].port)
+                for number in range(1, self.scrapes + 1):
+                    began = time.perf_counter()
+                    text = scrape(rigs[0].port)
+                    yield Figure(
+                        measure=ANSWER,
+                        layer=ON,
+                        round=number,
+                        value=(time.perf_counter() - began) * 1e3,
+                        unit="ms",
+                        calls=1,
+                        lost=self.workers - text.count(A_WORKER),
+                    )
+                    time.sleep(PAUSE)
+
+    def _wait_for_all(self, port: int) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while scrape(port).count(A_WORKER) < self.workers:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not all {self.workers} workers have figures")
+            time.sleep(STEP)
+
+
+def scrape(port: int) -> bytes:
+    """Return all figures, as a worker tells them."""
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
+        text: bytes = answer.read()
+        return text
+
+
+Plan = Deliveries | Connects | Seconds | Scrapes
 
 PLANS: Mapping[str, Callable[[], Plan]] = {
     "deliveries": Deliveries,
     "connects": Connects,
     "seconds": Seconds,
+    "scrapes": Scrapes,
 }
 """What can be asked for."""
 

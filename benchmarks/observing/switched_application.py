@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from config.asgi import application
@@ -19,25 +20,34 @@ from shardlayer import Histogram
 
 ON, OFF = signal.SIGUSR1, signal.SIGUSR2
 
-# What is called for the sake of figures alone; each returns nothing.
-_BY_DELIVERY = ((Histogram, "observe"),)
-_BY_SECOND = ((Sampling, "_save"), (LoopLooks, "_count"))
-_SAMPLES = os.environ.get("OBSERVING_SAMPLES") != "0"
-_SWITCHED: tuple[tuple[type, str], ...] = _BY_DELIVERY + (_BY_SECOND if _SAMPLES else ())
-_REAL = [getattr(owner, name) for owner, name in _SWITCHED]
+SELDOM = 1.0  # seconds between two looks whether the event loop is looked at again
 
 
 def _ignore(*_: object) -> None:
     pass
 
 
+def _look_seldom(looks: LoopLooks) -> None:
+    looks._timer = looks._loop.call_later(SELDOM, looks._look)
+
+
+# What is called for the sake of figures alone, and what is called instead.
+_BY_DELIVERY = ((Histogram, "observe", _ignore),)
+_BY_SECOND = ((Sampling, "_save", _ignore), (LoopLooks, "_look", _look_seldom))
+_SAMPLES = os.environ.get("OBSERVING_SAMPLES") != "0"
+_SWITCHED: tuple[tuple[type, str, Callable[..., None]], ...] = (
+    _BY_DELIVERY + _BY_SECOND if _SAMPLES else _BY_DELIVERY
+)
+_REAL = [getattr(owner, name) for owner, name, _ in _SWITCHED]
+
+
 def _switch(number: int, _: Any) -> None:
-    for (owner, name), real in zip(_SWITCHED, _REAL, strict=True):
-        setattr(owner, name, real if number == ON else _ignore)
+    for (owner, name, instead), real in zip(_SWITCHED, _REAL, strict=True):
+        setattr(owner, name, real if number == ON else instead)
 
 
 if not _SAMPLES:
-    for its_class, its_name in _BY_SECOND:
+    for its_class, its_name, _ in _BY_SECOND:
         setattr(its_class, its_name, _ignore)
 for each in (ON, OFF):
     signal.signal(each, _switch)

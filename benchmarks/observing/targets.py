@@ -9,11 +9,12 @@ from rich.table import Table
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
 from benchmarks.layer.targets import ratios
-from benchmarks.observing.plans import BURSTS, CONNECT, DELIVER, OFF, ON, SECOND
+from benchmarks.observing.plans import ANSWER, BURSTS, CONNECT, DELIVER, OFF, ON, SECOND
 from benchmarks.statistics import Spread
 from benchmarks.targets import Target
 
 LIMITS = {DELIVER: 1.02, BURSTS: 1.02, CONNECT: 1.03}  # on / off
+MOST_BY_SCRAPE = 50.0  # ms
 MOST_BY_SECOND = 5.0  # ms of CPU a second, on less off: 1 % of a worker that is half busy
 
 
@@ -33,7 +34,13 @@ def observing_targets(figures: Sequence[Figure]) -> list[Target]:
             limit=MOST_BY_SECOND,
             unit="ms",
             measured=_more(figures),
-        )
+        ),
+        Target(
+            measure=ANSWER,
+            limit=MOST_BY_SCRAPE,
+            unit="ms",
+            measured=_times(figures),
+        ),
     ]
 
 
@@ -46,6 +53,11 @@ def _more(figures: Sequence[Figure]) -> Spread | None:
         if layer == ON and value is not None and (off := found.get((OFF, pair))) is not None
     ]
     return Spread.of(more) if more else None
+
+
+def _times(figures: Sequence[Figure]) -> Spread | None:
+    times = [each.value for each in figures if each.measure == ANSWER and each.value is not None]
+    return Spread.of(times) if times else None
 
 
 def observing_table(figures: Sequence[Figure]) -> Table:

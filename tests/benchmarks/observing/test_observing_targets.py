@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.layer.figures import Figure
-from benchmarks.observing.plans import OFF, ON, SECOND, there_and_back
+from benchmarks.observing.plans import ANSWER, OFF, ON, SECOND, there_and_back
 from benchmarks.observing.targets import LIMITS, observing_targets
 
 
@@ -15,16 +15,16 @@ def figures(on: float) -> list[Figure]:
         Figure(measure=measure, layer=layer, round=1, value=value, unit="µs", calls=1)
         for measure in (*LIMITS, SECOND)
         for layer, value in ((OFF, 100.0), (ON, on))
-    ]
+    ] + [Figure(measure=ANSWER, layer=ON, round=1, value=on - 55, unit="ms", calls=1)]
 
 
 @pytest.mark.parametrize(
     ("on", "expected"),
     [
-        (102, [True] * 4),
-        (103, [False, False, True, True]),
-        (104, [False, False, False, True]),
-        (106, [False] * 4),
+        (102, [True] * 5),
+        (103, [False, False, True, True, True]),
+        (104, [False, False, False, True, True]),
+        (106, [False] * 5),
     ],
 )
 def test_what_is_reached(on: float, expected: list[bool]) -> None:
