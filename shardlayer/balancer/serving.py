@@ -11,7 +11,6 @@ from shardlayer.aio.open_files import raise_file_limit
 from shardlayer.aio.run_until_stopped import run_until_stopped
 from shardlayer.balancer.balancer import Balancer, BalancerOptions
 from shardlayer.balancer.balancer_counters import BalancerCounters
-from shardlayer.core.events import logger as events
 
 
 def run_balancer(
@@ -38,8 +37,6 @@ def run_balancer(
 
 
 def log_to_terminal() -> None:
-    """Log at level INFO where nothing else is configured, but no line for each refused client."""
+    """Log at level INFO where nothing else is configured."""
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        if events.level == logging.NOTSET:
-            events.setLevel(logging.WARNING)

@@ -1,8 +1,9 @@
 """What operators follow in the log: starts and stops, who was refused, who was closed and why.
 
-One line for each, of the logger `shardlayer.events` at level INFO. The fields are attributes of the
-log record, so that a formatter has them apart from the words (see json_formatter.py). None is a
-payload, a URL's query, a header or a token.
+One line for each, of the logger `shardlayer.events` at level INFO. It is as much as an access log,
+so there are none unless the logger has a level of its own. That of the root does not count: Daphne
+sets it. The fields are attributes of the log record, so that a formatter has them apart from the
+words (see json_formatter.py). None is a payload, a URL's query, a header or a token.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import logging
 
 logger = logging.getLogger("shardlayer.events")
+if logger.level == logging.NOTSET:
+    logger.setLevel(logging.WARNING)
 
 Field = str | int | float | None
 
