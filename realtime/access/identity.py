@@ -71,6 +71,22 @@ class OpenGate:
         """End nothing."""
 
 
+class ClosedGate(OpenGate):
+    """Admits nobody: for an identity whose connection has ended."""
+
+    async def judge(self, credential: Credential) -> Verdict:
+        """Let nothing count."""
+        return Verdict.REVOKED
+
+    def opens(self, credential: Credential, room: str) -> bool:
+        """Open no room."""
+        return False
+
+    def admit(self, credential: Credential) -> bool:
+        """Admit nobody."""
+        return False
+
+
 class Identity:
     """The user of one connection, and the credential that says so.
 
@@ -106,6 +122,10 @@ class Identity:
             session = session_digest(key) if isinstance(key, str) else None
             signed_in_by = Credential(method="middleware", issued=time.time(), session=session)
             self._take(self._user, signed_in_by)
+
+    def close(self) -> None:
+        """Let go of the gate: the connection has ended, and nobody is let in by it any more."""
+        self._gate = ClosedGate
 
     @property
     def claims(self) -> Mapping[str, Any]:

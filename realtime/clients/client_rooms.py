@@ -13,7 +13,7 @@ from realtime.clients.client_counters import counters
 from realtime.clients.client_signals import ToldClient
 from realtime.clients.failures import as_protocol_error
 from realtime.clients.places import check_place
-from realtime.clients.protocol.commands import ProtocolError, Refused, Wanted
+from realtime.clients.protocol.commands import ErrorCode, ProtocolError, Refused, Wanted
 from realtime.clients.queued_sink import ClientSink
 from realtime.clients.request_rates import ClientLimits
 from realtime.clients.round_robin import turns_of
@@ -83,16 +83,17 @@ class ClientRooms:
 
     async def require(self, action: Action, room: str, token: str | None = None) -> None:
         """Raise ProtocolError if the client may not; then it is no member of the room either."""
-        refusal = ProtocolError("forbidden", f"You may not {action} to {room}.")
+        code: ErrorCode = "forbidden"
+        why = f"You may not {action} to {room}."
         try:
             if await self._permissions.allows(action, room, token):
                 return
         except BadRoomToken as error:
-            refusal = ProtocolError("bad_token", str(error))
+            code, why = "bad_token", str(error)
         counters.forbidden += 1
         if action == "subscribe" and room in self._names:
             self.leave(room)
-        raise refusal
+        raise ProtocolError(code, why)
 
     def admitted(self, items: Sequence[Wanted | Refused]) -> Sequence[Wanted | Refused]:
         """Return the rooms that may be asked for; refused are those past the client's limits."""
@@ -198,7 +199,7 @@ class ClientRooms:
         except Exception as error:
             if is_new:
                 self._limits.give_back_new_room()  # who tries again while Redis is away may
-            return as_protocol_error(error)
+            return as_protocol_error(error).with_traceback(None)  # it stays for a while
 
     async def _enter(self, item: Wanted, page: Page) -> Joined:
         self._names.add(item.room)  # before the await, so that `end` leaves it whatever happens

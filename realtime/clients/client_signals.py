@@ -49,7 +49,7 @@ class ToldClient:
     __slots__ = ("_address", "_client", "_identity", "_rooms")
 
     def __init__(self, client: Callable[[], str], identity: Identity, address: str | None) -> None:
-        self._client = client
+        self._client = client()
         self._identity = identity
         self._address = address
         self._rooms: set[str] = set()
@@ -84,4 +84,4 @@ class ToldClient:
         if not signal.receivers:
             return
         user = self._identity.known_key
-        client_signals.send(signal, client=self._client(), user=user, **arguments)
+        client_signals.send(signal, client=self._client, user=user, **arguments)

@@ -86,7 +86,9 @@ class QueuedSink(ABC):
         self._close: tuple[int, str] | None = None
         self._wake = asyncio.Event()
         self._drained: asyncio.Event | None = None  # made when somebody waits
-        self._task = asyncio.create_task(self._drain(), name="realtime: drain a sink")
+        self._task: asyncio.Task[None] | None = asyncio.create_task(
+            self._drain(), name="realtime: drain a sink"
+        )
 
     @abstractmethod
     def _texts_of(self, broadcast: Broadcast) -> Sequence[bytes]:
@@ -136,10 +138,13 @@ class QueuedSink(ABC):
 
     async def finish(self) -> None:
         """End the task. A close that was asked for gets a few seconds to be sent."""
+        task, self._task = self._task, None  # a cancelled one knows its frames, and they the sink
+        if task is None:
+            return
         if self._close is not None:
-            await asyncio.wait([self._task], timeout=FLUSH_TIMEOUT)
-        self._task.cancel()
-        await asyncio.wait([self._task])
+            await asyncio.wait([task], timeout=FLUSH_TIMEOUT)
+        task.cancel()
+        await asyncio.wait([task])
 
     def _next(self) -> bytes:
         """Take what is to be sent next; something waits."""

@@ -218,18 +218,25 @@ class ClientSession:
         try:
             await _HANDLERS[type(command)](self, command)
         except Exception as error:
-            failure = as_protocol_error(error)
-            failure.id = command.id
-            self._write(replies.error(failure))
+            self._write_failure(error, command.id)
         user = self._identity.known_user
         return user is self._known_user or self._meet(user)
+
+    def _write_failure(self, error: Exception, id: int) -> None:
+        # Not in a frame of its traceback, which would know the error, which knows the frame.
+        failure = as_protocol_error(error)
+        failure.id = id
+        self._write(replies.error(failure))
 
     async def end(self) -> None:
         """Leave every room, and hear no announcement any more."""
         if self._sign_in is not None:
             self._sign_in.end()
+            self._sign_in = None  # which has this session, as the gate of its identity does
+        self._identity.close()
         self._node.depart(self._sink)
         self._sink.client = None  # which has this session, that has it
+        self._own = NO_COMMANDS  # methods of what has this session
         if self._share is not None:
             self._share.leave()
         if self._is_new:

@@ -149,7 +149,7 @@ class SignIn:
         if await self._client.identity.read_session_again():
             async with asyncio.timeout(RULES_PATIENCE):  # other clients wait for theirs
                 await self._client.look_at_rooms()  # what the user may do may have changed
-        else:
+        elif self in self._watch.clients:  # else the client has left meanwhile
             self._close_signed_out("the session has ended")
 
     def _close_signed_out(self, reason: str) -> None:

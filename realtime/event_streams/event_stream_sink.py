@@ -66,7 +66,11 @@ class EventStreamSink(QueuedSink):
 
     @property
     def sending(self) -> asyncio.Task[None]:
-        """Is done when all is sent that will be: the stream was closed, or can't be written."""
+        """Is done when all is sent that will be: the stream was closed, or can't be written.
+
+        Until `finish`.
+        """
+        assert self._task is not None
         return self._task
 
     def _add(self, text: bytes) -> None:

@@ -251,7 +251,8 @@ def _listed(bodies: Sequence[object]) -> tuple[Wanted | Refused, ...]:
             if wanted.room in seen:
                 raise ProtocolError("bad_request", "The list names this room twice.")
         except ProtocolError as error:
-            rooms.append(Refused(room=_echo(fields.get("room")), error=error))
+            without_frames = error.with_traceback(None)  # else it would know this list, that has it
+            rooms.append(Refused(room=_echo(fields.get("room")), error=without_frames))
         else:
             seen.add(wanted.room)
             rooms.append(wanted)

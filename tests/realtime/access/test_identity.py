@@ -67,6 +67,14 @@ async def test_cookie_names_the_user(ada: User) -> None:
     assert await identity.user() is await identity.user()
 
 
+async def test_cookie_names_nobody_once_the_connection_has_ended(ada: User) -> None:
+    """What is read too late lets nobody in, and nothing else has to look after it."""
+    identity = Identity(scope(await database_sync_to_async(cookie_of)(ada)))
+    identity.close()
+    assert name_of(await identity.user()) is None
+    assert not identity.sign_in(Credential(method="token", user_id=str(ada.pk)))
+
+
 async def test_stale_cookie_is_nobody(ada: User) -> None:
     """A session that is gone, or of a password since changed, signs nobody in."""
     cookie = await database_sync_to_async(cookie_of)(ada)
