@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 PROBE_TIMEOUT = 2.0  # seconds
 ANSWER_TIMEOUT = 3000  # milliseconds; aiokafka's own 40 s are for requests that carry data
 WATCH_INTERVAL = 2.0  # seconds
-START_GRACE = 1.0  # seconds that a start which is cancelled gets for its first connection
+START_GRACE = 3.5  # seconds that a start which is cancelled gets, more than ANSWER_TIMEOUT
 TOPIC_EXISTS = TopicAlreadyExistsError.errno
 
 
@@ -161,7 +161,8 @@ async def start_client(client: Client) -> None:
     """Start a client of aiokafka, which its owner stops, also if this raises.
 
     aiokafka 0.14 forgets the connection that it asks first when it is cancelled while it waits for
-    it (`AIOKafkaClient.bootstrap`). So a cancellation lets it go on for up to `START_GRACE`.
+    it (`AIOKafkaClient.bootstrap`). So a cancellation lets it go on for up to `START_GRACE`. A
+    client that is not patient gives up by itself before that.
 
     Raises:
         KafkaError: Kafka does not answer.
