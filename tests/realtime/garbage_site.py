@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from config.asgi import application as project
+from realtime import client_connected
 from tests.server import application as asked
 
 asked.OF_CONNECTIONS.update(
@@ -13,6 +14,11 @@ asked.OF_CONNECTIONS.update(
         "realtime.event_streams.event_stream_sink.EventStreamSink",
     }
 )
+
+
+@client_connected.connect
+def hear(**arguments: object) -> None:
+    """Have each session tell of its client."""
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
