@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,11 @@ def test_all_rooms_in_one_frame(tab: Page, other: Page, restartable: Worker) -> 
         publisher.publish(room, "meanwhile")
     restartable.start()
     client.wait("live", 40)
-    again = [frame["subscribe"] for frame in sent if "subscribe" in frame][1:]
+    # The browser tells of frames on a way of its own, later than of what the page shows.
+    deadline = time.monotonic() + PATIENCE
+    while len(again := [frame["subscribe"] for frame in sent if "subscribe" in frame][1:]) < 1:
+        assert time.monotonic() < deadline, sent
+        tab.wait_for_timeout(20)
     assert len(again) == 1
     assert all(each["offset"] == 1 and len(each["epoch"]) == 8 for each in again[0])
     assert client.data == ["before"] * 20 + ["meanwhile"] * 20

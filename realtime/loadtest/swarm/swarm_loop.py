@@ -59,7 +59,7 @@ class SwarmLoop:
 
     def run(self) -> None:
         """Serve until the command asks no more."""
-        self._report()
+        self._report_on()
         while not self._link.ended:
             self._turn()
 
@@ -217,6 +217,7 @@ class SwarmLoop:
             people = self._people.values()
             if not late and any(checking.is_behind(person) for person in people):
                 return False
+            self._report()  # before the answer, or the last deliveries would be told too late
             self._link.answer(number, checking.answer(people))
             return True
 
@@ -358,6 +359,10 @@ class SwarmLoop:
 
     # --- Reports ----------------------------------------------------------------------------
 
+    def _report_on(self) -> None:
+        self._report()
+        self._later(REPORT_EVERY, self._report_on)
+
     def _report(self) -> None:
         connects = DelayHistogram()
         connects.take(self._connects)
@@ -375,4 +380,3 @@ class SwarmLoop:
                 **self._check.report(),
             }
         )
-        self._later(REPORT_EVERY, self._report)

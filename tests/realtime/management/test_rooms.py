@@ -11,6 +11,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import connections
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey, free_port
@@ -134,6 +135,14 @@ def test_dead_server(settings: Settings, redis_server: EmbeddedValkey) -> None:
     assert out.getvalue().splitlines()[1].split()[0] == alive
 
 
+def lines_in_a_thread(*arguments: str) -> list[str]:
+    """Do as `lines_of`; close the thread's connections to the database, which ends with it."""
+    try:
+        return lines_of(*arguments)
+    finally:
+        connections.close_all()
+
+
 @pytest.mark.django_db(transaction=True)  # the command's thread looks at the database
 async def test_people_are_shown(settings: Settings, redis_layer: ShardedChannelLayer) -> None:
     """How many are in each room, and who is in one: as the admin shows them."""
@@ -152,28 +161,28 @@ async def test_people_are_shown(settings: Settings, redis_layer: ShardedChannelL
         await stranger.ask(2, subscribe={"room": "other"})
 
         async def people() -> list[int | None]:
-            lines = await asyncio.to_thread(lines_of, "realtime", "rooms", "--json")
+            lines = await asyncio.to_thread(lines_in_a_thread, "realtime", "rooms", "--json")
             return [json.loads(line)["people"] for line in lines]
 
         async def told() -> bool:
             return await people() == [2, None]
 
         await until(told)  # what a worker tells of is on its way
-        head, general, other = await asyncio.to_thread(lines_of, "realtime", "rooms")
+        head, general, other = await asyncio.to_thread(lines_in_a_thread, "realtime", "rooms")
         place = head.split().index("People")
         assert (general.split()[place], other.split()[place]) == ("2", "-")
-        text = "\n".join(await asyncio.to_thread(lines_of, "realtime", "room", "general"))
+        text = "\n".join(await asyncio.to_thread(lines_in_a_thread, "realtime", "room", "general"))
         assert "People       2" in text
         assert re.search(rf"^alice\\u001b\[31m +{key} +2$", text, re.MULTILINE), text
         assert re.search(r"^nobody signed in +- +1$", text, re.MULTILINE), text
-        [line] = await asyncio.to_thread(lines_of, "realtime", "room", "general", "--json")
+        [line] = await asyncio.to_thread(lines_in_a_thread, "realtime", "room", "general", "--json")
         found = json.loads(line)
         assert found["people"] == 2
         assert sorted(found["persons"], key=lambda each: each["connections"]) == [
             {"user": None, "name": "", "connections": 1},
             {"user": key, "name": "alice\x1b[31m", "connections": 2},
         ]
-        [line] = await asyncio.to_thread(lines_of, "realtime", "room", "other", "--json")
+        [line] = await asyncio.to_thread(lines_in_a_thread, "realtime", "room", "other", "--json")
         assert (json.loads(line)["people"], json.loads(line)["persons"]) == (None, [])
 
 
