@@ -136,11 +136,17 @@ def test_dead_server(settings: Settings, redis_server: EmbeddedValkey) -> None:
 
 
 def lines_in_a_thread(*arguments: str) -> list[str]:
-    """Do as `lines_of`; close the thread's connections to the database, which ends with it."""
+    """Do as `lines_of`; close the thread's connections to the database.
+
+    Django's `close_all` leaves those of a database in memory open.
+    """
     try:
         return lines_of(*arguments)
     finally:
-        connections.close_all()
+        for connection in connections.all(initialized_only=True):
+            if connection.connection is not None:
+                connection.connection.close()
+                connection.connection = None
 
 
 @pytest.mark.django_db(transaction=True)  # the command's thread looks at the database
