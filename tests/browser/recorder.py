@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -58,6 +58,20 @@ client.addEventListener("state", ({ detail: { state, reason } }) => {
 """Has `told.reasons` filled with why the client has no connection."""
 
 
+def wait_in(tab: Page, condition: Callable[[], object], what: object) -> None:
+    """Wait until something is true here, while what happens in a page is told.
+
+    Playwright calls handlers only while something of it is waited for.
+
+    Raises:
+        AssertionError: It was not true in time; says `what` was waited for, or had come by then.
+    """
+    end = monotonic() + PATIENCE / 1000
+    while not condition():
+        assert monotonic() < end, what
+        tab.wait_for_timeout(20)
+
+
 @contextmanager
 def asleep(tab: Page) -> Iterator[None]:
     """Run nothing in a page meanwhile, as in a laptop that sleeps; no event arrives there.
@@ -70,10 +84,7 @@ def asleep(tab: Page) -> Iterator[None]:
     session.on("Debugger.paused", lambda event: stopped.append(event))
     session.send("Debugger.enable")
     session.send("Debugger.pause")
-    end = monotonic() + PATIENCE / 1000
-    while not stopped:
-        assert monotonic() < end, "the page did not stop: no statement ran in it"
-        tab.wait_for_timeout(20)
+    wait_in(tab, lambda: stopped, "the page did not stop: no statement ran in it")
     yield
     session.send("Debugger.resume")
     session.send("Debugger.disable")

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,13 @@ from benchmarks.children import Servant
 from demo.embedded import free_port
 from realtime.room_tokens import sign_room
 from tests.browser.direct_publisher import direct_publisher
-from tests.browser.recorder import NOTE_REASONS, NOTE_WAITS, RecordingClient, machine_asleep
+from tests.browser.recorder import (
+    NOTE_REASONS,
+    NOTE_WAITS,
+    RecordingClient,
+    machine_asleep,
+    wait_in,
+)
 from tests.browser.stack import Worker, Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
 from tests.waiting import PATIENCE, wait_until
@@ -63,8 +68,7 @@ def test_comes_back_with_a_note(tab: Page, restartable: Worker) -> None:
     tab.on("websocket", opened)
     client = RecordingClient(tab, "chat.note")
     client.wait("live", 0)
-    while not any('"note":{"note":"' in frame for frame in heard):
-        tab.wait_for_timeout(50)
+    wait_in(tab, lambda: any('"note":{"note":"' in frame for frame in heard), "no note came")
     restartable.kill()
     tab.wait_for_function("told.states.includes('offline')")
     del heard[:]
@@ -149,6 +153,10 @@ def test_publishing_again(tab: Page, other: Page) -> None:
 def test_all_rooms_in_one_frame(tab: Page, other: Page, restartable: Worker) -> None:
     """It subscribes to all rooms in one frame, and after a restart resumes all in one frame."""
     sent = frames_of(tab)
+
+    def subscribed() -> list[list[dict[str, Any]]]:
+        return [frame["subscribe"] for frame in sent if "subscribe" in frame]
+
     rooms = [f"chat.f{n}" for n in range(20)]
     client, publisher = RecordingClient(tab, *rooms), RecordingClient(other)
     client.wait("live", 0)
@@ -164,10 +172,8 @@ def test_all_rooms_in_one_frame(tab: Page, other: Page, restartable: Worker) -> 
     restartable.start()
     client.wait("live", 40)
     # The browser tells of frames on a way of its own, later than of what the page shows.
-    deadline = time.monotonic() + PATIENCE
-    while len(again := [frame["subscribe"] for frame in sent if "subscribe" in frame][1:]) < 1:
-        assert time.monotonic() < deadline, sent
-        tab.wait_for_timeout(20)
+    wait_in(tab, lambda: len(subscribed()) > 1, sent)
+    again = subscribed()[1:]
     assert len(again) == 1
     assert all(each["offset"] == 1 and len(each["epoch"]) == 8 for each in again[0])
     assert client.data == ["before"] * 20 + ["meanwhile"] * 20

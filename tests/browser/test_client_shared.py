@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocket
 
 from tests.browser.direct_publisher import direct_publisher
-from tests.browser.recorder import RecordingClient, asleep
+from tests.browser.recorder import RecordingClient, asleep, wait_in
 from tests.browser.stack import Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
 
@@ -156,8 +156,11 @@ def test_the_last_tab_leaves_a_room(open_tab: Open, sockets: Sockets) -> None:
           room.addEventListener("subscribed", () => room.unsubscribe());
         }""")
     second_page.close()
-    while {"room": "chat.closed"} not in sockets.of("unsubscribe"):
-        third_page.wait_for_timeout(20)
+    wait_in(
+        third_page,
+        lambda: {"room": "chat.closed"} in sockets.of("unsubscribe"),
+        "the room of the closed tab was not left",
+    )
     assert {"room": "chat.keep"} not in sockets.of("unsubscribe")
     third.publish("chat.keep", "still there")
     first.wait("live", 1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.recorder import RecordingClient
+from tests.browser.recorder import RecordingClient, wait_in
 from tests.browser.scripted import ScriptedServer, subscribed
 
 
@@ -47,8 +47,7 @@ def with_note(tab: Page, server: ScriptedServer, token: str = "undefined") -> Re
         [token],
     )
     tab.wait_for_function("client.status.state === 'live'")
-    while not server.notes:
-        tab.wait_for_timeout(50)
+    wait_in(tab, lambda: server.notes, "the client asked for no note")
     server.commands.clear()
     return client
 

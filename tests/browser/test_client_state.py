@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.recorder import PATIENCE, wait_in
 from tests.browser.scripted import ScriptedServer, subscribed
-
-PATIENCE = 30_000  # milliseconds
 
 START = """
 async (since) => {
@@ -252,8 +251,4 @@ def test_without_history_each_connection_loads(tab: Page, times: int) -> None:
 
 def expect_asked(tab: Page, room: Room, asked: list[int | None]) -> None:
     """Wait until the client has asked for the room from these offsets."""
-    for _ in range(PATIENCE // 50):
-        if room.asked == asked:
-            return
-        tab.wait_for_timeout(50)
-    raise AssertionError(room.asked)
+    wait_in(tab, lambda: room.asked == asked, room.asked)

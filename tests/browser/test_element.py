@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser.recorder import PATIENCE, wait_in
 from tests.browser.scripted import ScriptedServer, refuse
 from tests.browser.visitors import Visitors
 
-PATIENCE = 30_000  # milliseconds
 FOLLOW = 'data-room="r" data-offset="5" data-epoch="e"'
 LIST = '<ul><li id="a">a</li><li id="b">b</li></ul>'
 
@@ -38,11 +38,7 @@ class Room:
 
     def wait(self, times: int = 1) -> None:
         """Wait until the room was joined so often."""
-        for _ in range(PATIENCE // 50):
-            if len(self.asked) >= times:
-                return
-            self._tab.wait_for_timeout(50)
-        raise AssertionError(self.asked)
+        wait_in(self._tab, lambda: len(self.asked) >= times, self.asked)
 
     def publish(self, **change: Any) -> None:
         """Push a change."""
