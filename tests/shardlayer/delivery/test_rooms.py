@@ -39,14 +39,28 @@ def a_room_of_each_shard() -> list[str]:
     return [names[shard] for shard in range(SHARDS)]
 
 
-async def test_deliveries_of_all_shards_share_a_turn() -> None:
-    """What came for all shards at once does not hold the loop up until all of it is written."""
+async def in_a_room_of_each_shard(
+    sink: RecordingSink,
+) -> tuple[ShardedChannelLayer, Node, list[str]]:
+    """Return a layer and its node, in which the sink is in these rooms, in the order of shards."""
     layer = ShardedChannelLayer(hosts=["memory://shared-turns"], shards=SHARDS)
     node = await layer.node()
-    sink = SlowSink()
     names = a_room_of_each_shard()
     for name in names:
         (await node.join(name, sink)).release()
+    return layer, node, names
+
+
+def feed_all(node: Node, names: list[str]) -> None:
+    """Have something come for each shard."""
+    for shard, name in enumerate(names):
+        node._rooms.feed(shard, [Publication(name, b"1")], 1)
+
+
+async def test_deliveries_of_all_shards_share_a_turn() -> None:
+    """What came for all shards at once does not hold the loop up until all of it is written."""
+    sink = SlowSink()
+    layer, node, names = await in_a_room_of_each_shard(sink)
     for shard, name in enumerate(names):
         data = f'"{name}"'.encode()
         node._rooms.feed(shard, [Publication(name, data)], len(data))
@@ -64,12 +78,8 @@ async def test_error_of_one_shard_holds_up_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Those whose deliveries were to begin in the same turn begin in the next."""
-    layer = ShardedChannelLayer(hosts=["memory://shared-turns"], shards=SHARDS)
-    node = await layer.node()
     sink = RecordingSink()
-    names = a_room_of_each_shard()
-    for name in names:
-        (await node.join(name, sink)).release()
+    layer, node, names = await in_a_room_of_each_shard(sink)
     told: list[str] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda loop, context: told.append(repr(context["exception"])))
@@ -80,8 +90,7 @@ async def test_error_of_one_shard_holds_up_no_other(
 
     monkeypatch.setattr(node._rooms.hubs[1], "deliver", deliver)
     for _ in range(2):
-        for shard, name in enumerate(names):
-            node._rooms.feed(shard, [Publication(name, b"1")], 1)
+        feed_all(node, names)
         for _ in range(4):
             await asyncio.sleep(0)
     assert sink.writes == 2 * (SHARDS - 1)
@@ -91,22 +100,12 @@ async def test_error_of_one_shard_holds_up_no_other(
 
 async def deliveries_that_wait() -> tuple[ShardedChannelLayer, Node, SlowSink, list[str]]:
     """Return a layer of which all shards have something to write, and most have not begun to."""
-    layer = ShardedChannelLayer(hosts=["memory://shared-turns"], shards=SHARDS)
-    node = await layer.node()
     sink = SlowSink()
-    names = a_room_of_each_shard()
-    for name in names:
-        (await node.join(name, sink)).release()
+    layer, node, names = await in_a_room_of_each_shard(sink)
     feed_all(node, names)
     await asyncio.sleep(0)
     assert 0 < sink.writes < SHARDS
     return layer, node, sink, names
-
-
-def feed_all(node: Node, names: list[str]) -> None:
-    """Have something come for each shard."""
-    for shard, name in enumerate(names):
-        node._rooms.feed(shard, [Publication(name, b"1")], 1)
 
 
 def deliveries() -> list[asyncio.Task[object]]:
