@@ -7,12 +7,13 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 
 from demo.embedded import EmbeddedValkey
@@ -54,11 +55,16 @@ class Answers(Socket):
         self.end.set_result(error)
 
 
-async def test_redis_py_keeps_its_stream_writer_where_it_was_read(
-    redis_server: EmbeddedValkey,
-) -> None:
+@pytest.fixture
+async def redis(redis_server: EmbeddedValkey) -> AsyncIterator[Redis]:
+    """A client of a running server."""
+    client = connect(Host(url=redis_server.url), timeout=TIMEOUT)
+    yield client
+    await close(client)
+
+
+async def test_redis_py_keeps_its_stream_writer_where_it_was_read(redis: Redis) -> None:
     """`AbstractConnection._writer`, in 8.1.0: an asyncio.StreamWriter while it is connected."""
-    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
     connection: Any = await open_connection(redis)
     writer = getattr(connection, "_writer", None)
     assert isinstance(writer, asyncio.StreamWriter), (
@@ -66,14 +72,10 @@ async def test_redis_py_keeps_its_stream_writer_where_it_was_read(
     )
     await connection.disconnect()
     assert connection._writer is None
-    await close(redis)
 
 
-async def test_answers_come_in_order_and_the_end_is_told_once(
-    redis_server: EmbeddedValkey,
-) -> None:
+async def test_answers_come_in_order_and_the_end_is_told_once(redis: Redis) -> None:
     """After the end nothing more is handed out, and closing again is no error."""
-    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
     taken = Answers(await open_connection(redis))
     taken.write(pack(("SET", "a", b"\x00")) + pack(("GET", "a")) + pack(("QUIT",)))
     async with asyncio.timeout(TIMEOUT):
@@ -81,14 +83,10 @@ async def test_answers_come_in_order_and_the_end_is_told_once(
         assert "closed by server" in str(await taken.end)
     assert taken.is_lost
     await taken.aclose()
-    await close(redis)
 
 
-async def test_connection_cancelled_while_it_is_made_is_closed(
-    redis_server: EmbeddedValkey,
-) -> None:
+async def test_connection_cancelled_while_it_is_made_is_closed(redis: Redis) -> None:
     """At whichever turn of the loop the cancellation comes."""
-    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
     for turns in range(40):
         opening = asyncio.create_task(open_connection(redis))
         for _ in range(turns):
@@ -99,7 +97,9 @@ async def test_connection_cancelled_while_it_is_made_is_closed(
             await result.disconnect()
         else:
             assert isinstance(result, asyncio.CancelledError)
-    await close(redis)
+
+
+ECHOES = b"".join(pack(("ECHO", str(number))) for number in range(40))
 
 
 class SlowAnswers(Answers):
@@ -113,13 +113,10 @@ class SlowAnswers(Answers):
         time.sleep(TURN / 2)
 
 
-async def test_one_read_is_handed_out_in_parts_of_several_turns(
-    redis_server: EmbeddedValkey,
-) -> None:
+async def test_one_read_is_handed_out_in_parts_of_several_turns(redis: Redis) -> None:
     """In order; then it is read on. The loop is never held up for long."""
-    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
     answers = SlowAnswers(await open_connection(redis))
-    answers.write(b"".join(pack(("ECHO", str(number))) for number in range(40)))
+    answers.write(ECHOES)
     taken, most = 0, 0
     async with asyncio.timeout(TIMEOUT):
         while taken < 40:
@@ -132,16 +129,12 @@ async def test_one_read_is_handed_out_in_parts_of_several_turns(
             str(number).encode() for number in range(41)
         ]
     await answers.aclose()
-    await close(redis)
 
 
-async def test_what_had_come_is_handed_out_before_the_end_is_told(
-    redis_server: EmbeddedValkey,
-) -> None:
+async def test_what_had_come_is_handed_out_before_the_end_is_told(redis: Redis) -> None:
     """Though the connection ends between two parts of a read."""
-    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
     answers = SlowAnswers(await open_connection(redis))
-    answers.write(b"".join(pack(("ECHO", str(number))) for number in range(40)))
+    answers.write(ECHOES)
     async with asyncio.timeout(TIMEOUT):
         assert await answers.answers.get() == b"0"
         assert answers.taken < 40
@@ -149,7 +142,6 @@ async def test_what_had_come_is_handed_out_before_the_end_is_told(
         assert "the connection was lost" in str(await answers.end)
     assert answers.taken == 40
     await answers.aclose()
-    await close(redis)
 
 
 class FaultyAnswers(SlowAnswers):
@@ -163,12 +155,11 @@ class FaultyAnswers(SlowAnswers):
 
 @pytest.mark.parametrize("is_cut", [False, True])
 async def test_answer_that_can_not_be_taken_ends_the_connection(
-    redis_server: EmbeddedValkey, caplog: pytest.LogCaptureFixture, is_cut: bool
+    redis: Redis, caplog: pytest.LogCaptureFixture, is_cut: bool
 ) -> None:
     """In whichever part of a read it stands: else nothing would be read for good, and unnoticed."""
-    redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
     answers = FaultyAnswers(await open_connection(redis))
-    answers.write(b"".join(pack(("ECHO", str(number))) for number in range(40)))
+    answers.write(ECHOES)
     async with asyncio.timeout(TIMEOUT):
         assert await answers.answers.get() == b"0"
         assert answers.taken < 6
@@ -178,7 +169,6 @@ async def test_answer_that_can_not_be_taken_ends_the_connection(
     assert answers.taken == 6
     assert "LookupError: made up" in caplog.text
     await answers.aclose()
-    await close(redis)
 
 
 @pytest.mark.parametrize("make_loop", LOOPS)
