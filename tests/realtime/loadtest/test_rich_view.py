@@ -49,14 +49,19 @@ def two_nodes() -> LoadFigures:
     return figures
 
 
+def shown(console: Console, phase: str, figures: LoadFigures) -> str:
+    """Return what the view wrote of a phase and its figures."""
+    view = RichView(console)
+    view.phase(phase)
+    view.show(figures, figures.sample())
+    view.close()
+    return console.export_text()
+
+
 def test_by_node_and_by_shard(console: Console) -> None:
     """Each has its row: how many, how late, and what was missed."""
     figures = two_nodes()
-    view = RichView(console)
-    view.phase("1,241 clients connect to 4 rooms.")
-    view.show(figures, figures.sample())
-    view.close()
-    text = console.export_text()
+    text = shown(console, "1,241 clients connect to 4 rooms.", figures)
     assert "1,241 clients connect to 4 rooms." in text
     assert "1,241" in side(rows(text), "1,241")[0]
     cells = [cell for row in rows(text) for cell in row]
@@ -72,11 +77,7 @@ def test_names_are_text(console: Console) -> None:
     """What looks like markup is shown as it is: nodes are named by the site that is tested."""
     figures = LoadFigures()
     figures.take(SilentHelper("clients-1"), swarm_report(1.0, 1.0, nodes={"[/b] [red]": 7}))
-    view = RichView(console)
-    view.phase("Rooms [a, b]")
-    view.show(figures, figures.sample())
-    view.close()
-    text = console.export_text()
+    text = shown(console, "Rooms [a, b]", figures)
     assert "Rooms [a, b]" in text
     assert side(rows(text), "[/b] [red]")
 
