@@ -26,6 +26,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from shardlayer.aio.loop_delay import LoopDelay
 from shardlayer.aio.tasks import is_cancelled
 from shardlayer.aio.time_slices import TURN
 from shardlayer.broker.redis.calls import Argument
@@ -53,12 +54,20 @@ def pack(command: Command) -> bytes:
 async def open_connection(redis: Redis) -> AbstractConnection:
     """Return a new connection of a client, outside its pool. A cancelled call leaves none.
 
+    One that failed while the event loop stood still is tried once more.
+
     Raises:
         RedisError, OSError: If it can't be made, for whatever reason: who provides credentials may
             raise anything or hang, and uvloop raises RuntimeError where the connection ends.
     """
     try:
         async with asyncio.timeout(OPEN_TIMEOUT):
+            with LoopDelay() as delay:
+                try:
+                    return await _open(redis)
+                except Failure:
+                    if not delay.is_most():
+                        raise
             return await _open(redis)
     except TimeoutError as error:
         raise RedisTimeoutError(f"no connection within {OPEN_TIMEOUT:g} s") from error

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import LOOPBACK
@@ -32,6 +33,7 @@ except ImportError:
     uvloop = None  # type: ignore[assignment]
 
 TIMEOUT = 2.0  # seconds
+STILL = 0.3  # seconds
 
 MakeLoop = Callable[[], asyncio.AbstractEventLoop]
 
@@ -97,6 +99,35 @@ async def test_connection_cancelled_while_it_is_made_is_closed(redis: Redis) -> 
             await result.disconnect()
         else:
             assert isinstance(result, asyncio.CancelledError)
+
+
+async def test_connection_that_is_made_while_the_loop_stands_still_is_no_failure(
+    redis_server: EmbeddedValkey,
+) -> None:
+    """At whichever turn of the loop it stops: the server answered in time."""
+    limits = {"socket_connect_timeout": STILL / 2, "socket_timeout": STILL / 2}
+    redis = connect(Host(url=redis_server.url, arguments=limits), timeout=TIMEOUT)
+    for turns in range(1, 9):
+        opening = asyncio.create_task(open_connection(redis))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(time.sleep, STILL)
+        await (await opening).disconnect()
+    await close(redis)
+
+
+async def test_server_that_does_not_answer_is_asked_once() -> None:
+    """The loop went on, so the time limit is the server's fault."""
+    with socket.create_server((LOOPBACK, 0)) as server:
+        server.setblocking(False)
+        url = f"redis://:secret@{LOOPBACK}:{server.getsockname()[1]}"
+        redis = connect(Host(url=url), timeout=STILL)
+        with pytest.raises(RedisTimeoutError):
+            await open_connection(redis)
+        await close(redis)
+        server.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 ECHOES = b"".join(pack(("ECHO", str(number))) for number in range(40))
