@@ -13,6 +13,8 @@ that this thread could wake.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -22,6 +24,8 @@ from typing import Any, Protocol
 from shardlayer.core.exceptions import ConfigurationError
 
 EVENTLET_PATCHES = ("thread", "socket", "select")
+EXIT_PATIENCE = 2.0  # seconds for the threads beside gevent to end, at the interpreter's exit
+PARKING_TIME = 0.01  # seconds, for the last one to reach its lock
 
 
 class Signal(Protocol):
@@ -71,21 +75,20 @@ def new_signal() -> Signal:
     return _LockSignal()
 
 
-def start_thread(run: Callable[[], None], name: str) -> None:
-    """Run something in a thread of the system, which does not keep the process from ending."""
+def start_thread(run: Callable[[], None], name: str, *, stop: Callable[[], None]) -> None:
+    """Run something in a thread of the system, which does not keep the process from ending.
+
+    Args:
+        run: What the thread does.
+        name: Of the thread.
+        stop: Has `run` return soon. Beside gevent it is called at the interpreter's exit, which
+            waits for the thread for EXIT_PATIENCE.
+    """
     if not is_green():
         threading.Thread(target=run, name=name, daemon=True).start()
         return
-
-    def run_and_clean_up() -> None:
-        from gevent import get_hub
-
-        try:
-            run()
-        finally:
-            get_hub().destroy(destroy_loop=True)  # the thread's own, which its selector made
-
-    _gevent_monkey().get_original("_thread", "start_new_thread")(run_and_clean_up, ())
+    thread = _ThreadBesideGevent(run, stop)
+    _gevent_monkey().get_original("_thread", "start_new_thread")(thread.run, ())
 
 
 def is_of_another_greenlet(loop: asyncio.AbstractEventLoop) -> bool:
@@ -99,6 +102,59 @@ def is_of_another_greenlet(loop: asyncio.AbstractEventLoop) -> bool:
 
 def _gevent_monkey() -> Any:
     return sys.modules.get("gevent.monkey")
+
+
+class _ThreadBesideGevent:
+    """A thread of the system in a process that gevent has patched.
+
+    greenlet keeps data of each thread and frees them when the thread ends. If Python is gone by
+    then, the process crashes (greenlet 3.5: "it's possible this can still segfault"). So a thread
+    that runs at the interpreter's exit stops before, and waits for the end of the process.
+
+    Attributes:
+        stop: Has it stop soon.
+        pid: The process that it is in. A forked child has only what this object says.
+        stopped: A lock that is released when it has stopped.
+    """
+
+    def __init__(self, run: Callable[[], None], stop: Callable[[], None]) -> None:
+        self._run = run
+        self.stop = stop
+        self.pid = os.getpid()
+        self.stopped = new_lock()
+        self.stopped.acquire()
+        _beside_gevent.add(self)
+
+    def run(self) -> None:
+        """Do what it is for, then free what its selector made: the thread's own hub."""
+        from gevent import get_hub
+
+        try:
+            self._run()
+        finally:
+            get_hub().destroy(destroy_loop=True)
+            forever = new_lock()
+            forever.acquire()
+            _beside_gevent.discard(self)
+            self.stopped.release()
+            if _exit.is_set():
+                forever.acquire()
+
+
+_beside_gevent: set[_ThreadBesideGevent] = set()
+_exit = threading.Event()
+
+
+@atexit.register
+def _stop_beside_gevent() -> None:
+    _exit.set()
+    running = [thread for thread in list(_beside_gevent) if thread.pid == os.getpid()]
+    for thread in running:
+        thread.stop()
+    for thread in running:
+        thread.stopped.acquire(timeout=EXIT_PATIENCE)
+    if running:
+        _gevent_monkey().get_original("time", "sleep")(PARKING_TIME)
 
 
 class _LockSignal:

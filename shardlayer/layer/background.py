@@ -33,7 +33,7 @@ class Background:
         self._stopped = False
         self._engine: Engine | None = None
         self._error: Exception | None = None
-        native_threads.start_thread(self._run, "shardlayer")
+        native_threads.start_thread(self._run, "shardlayer", stop=self.stop)
 
     @property
     def is_over(self) -> bool:

@@ -118,6 +118,24 @@ gevent.joinall(jobs, raise_error=True)
 print(sorted(job.value.offset for job in jobs))
 """
 
+PATCHED = "from gevent import monkey; monkey.patch_all()\n"
+LOOPS_AT_EXIT = """
+import asyncio, atexit
+
+loops = []
+make = asyncio.new_event_loop
+
+def make_and_keep():
+    loops.append(make())
+    return loops[-1]
+
+asyncio.new_event_loop = make_and_keep
+atexit.register(lambda: print([loop.is_closed() for loop in loops]))  # before all others: the last
+"""
+PUBLISH_AND_EXIT = """
+layer.publish_sync("room", b"1")
+"""
+
 UNREACHABLE = """
 layer = ShardedChannelLayer(hosts=["redis://127.0.0.1:1"], publish_timeout=0.3)
 from shardlayer.core.exceptions import ShardUnavailable
@@ -169,6 +187,12 @@ def test_beside_a_greenlet_that_runs_an_event_loop(redis_server: EmbeddedValkey)
 def test_layer_that_was_made_before_the_patch(redis_server: EmbeddedValkey) -> None:
     """Its locks are the system's, and hold up no greenlet."""
     assert run(LATE, redis_server) == f"{list(range(1, 21))}\n"
+
+
+def test_thread_stops_before_python_ends(redis_server: EmbeddedValkey) -> None:
+    """A thread that is left beside greenlet crashes the process, once in a hundred times."""
+    program = PATCHED + LOOPS_AT_EXIT + BEGINNING + PUBLISH_AND_EXIT
+    assert run(program, redis_server) == "[True]\n"
 
 
 def test_error_is_told(redis_server: EmbeddedValkey) -> None:
