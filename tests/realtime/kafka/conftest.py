@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import pytest
+from aiokafka.conn import AIOKafkaConnection
 
 from demo.embedded import EmbeddedTansu
 from realtime.kafka.brokers import Brokers
@@ -12,6 +17,22 @@ from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka
 from tests.realtime.kafka.numbered import PARTITIONS
 from tests.realtime.kafka.pools import Pools
+
+
+@pytest.fixture(autouse=True)
+def all_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """aiokafka may forget a connection, which the garbage collector finds during another test."""
+    made: WeakKeyDictionary[AIOKafkaConnection, str] = WeakKeyDictionary()
+    connect = AIOKafkaConnection.connect
+
+    async def connect_and_note(connection: AIOKafkaConnection) -> Any:
+        made[connection] = "".join(traceback.format_stack())
+        return await connect(connection)
+
+    monkeypatch.setattr(AIOKafkaConnection, "connect", connect_and_note)
+    yield
+    left = [where for connection, where in made.items() if connection.connected()]
+    assert not left, "A connection was left open, which was made here:\n" + left[0]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from realtime.kafka.pool import Pool
 from realtime.kafka.reading.size_limits import Limits
 from realtime.kafka.routing.header_rules import Route, route
 from shardlayer import ShardedChannelLayer
+from tests.realtime.kafka.numbered import committed
 
 END = 10.0  # seconds that a pool may take to end, whatever happens
 
@@ -66,6 +67,10 @@ class Pools:
                 **self.options,
             },
         )
+
+    async def have_committed(self, count: int) -> bool:
+        """Tell whether the group has committed so many offsets."""
+        return await committed(self.brokers, self.topic, self.group) == count
 
     @asynccontextmanager
     async def running(self, *, consumers: int = 1) -> AsyncIterator[Pool]:

@@ -22,7 +22,7 @@ from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka
 from tests.realtime.conftest import channel_layers
-from tests.realtime.kafka.numbered import PARTITIONS, PATIENCE, committed
+from tests.realtime.kafka.numbered import PARTITIONS, PATIENCE
 from tests.realtime.kafka.pools import Pools
 from tests.waiting import until
 
@@ -164,7 +164,7 @@ async def test_every_step(
             await until(lambda: _count(layer, "all", len(good)), PATIENCE)
     async with pools.running():  # what was not committed is skipped
         # The embedded broker may go on for a while with a member that could not leave.
-        await until(lambda: _is_committed(brokers, topic, pools.group, written), 3 * PATIENCE)
+        await until(lambda: pools.have_committed(written), 3 * PATIENCE)
 
     for partition in range(PARTITIONS):
         expected = [number for number in good if number % PARTITIONS == partition]
@@ -185,7 +185,3 @@ async def test_every_step(
 async def _count(layer: ShardedChannelLayer, room: str, count: int) -> bool:
     found = await layer.history(room)
     return bool(found) and found[-1].offset >= count
-
-
-async def _is_committed(brokers: Brokers, topic: str, group: str, count: int) -> bool:
-    return await committed(brokers, topic, group) == count

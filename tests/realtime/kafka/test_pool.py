@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from functools import partial
 from typing import Any
 
 import pytest
@@ -143,17 +142,13 @@ async def test_announcements(
         pools.group = f"{topic}-{group}"
         async with pools.running():
             await arrived(redis_layer, 50)
-            await until_true(partial(_is_committed, brokers, topic, pools.group, 70), PATIENCE)
+            await until_true(lambda: pools.have_committed(70), PATIENCE)
     await redis_layer.announce(b'"bye"')
     heard = []
     while b"bye" not in (text := await asyncio.wait_for(sink.texts.get(), PATIENCE)):
         heard.append(json.loads(text)["announcement"])
     assert [text for text in heard if text != "hello"] == list(range(20))
     assert await published(redis_layer) == expected(50)
-
-
-async def _is_committed(brokers: Brokers, topic: str, group: str, count: int) -> bool:
-    return await committed(brokers, topic, group) == count
 
 
 async def test_consumer_that_fails_is_begun_again(

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from realtime.kafka.brokers import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
-from tests.realtime.kafka.numbered import PATIENCE, committed
+from tests.realtime.kafka.numbered import PATIENCE
 from tests.realtime.kafka.pools import Pools
 from tests.realtime.kafka.transactions import write
 from tests.waiting import until
@@ -29,11 +29,6 @@ def any_kafka(apache_kafka: ApacheKafka) -> ApacheKafka:
 async def has(layer: ShardedChannelLayer, *expected: bytes) -> bool:
     """Say whether the room has that and nothing else."""
     return [item.data for item in await layer.history("a")] == list(expected)
-
-
-async def is_committed(brokers: Brokers, pools: Pools, count: int) -> bool:
-    """Say whether the group committed so many offsets."""
-    return await committed(brokers, pools.topic, pools.group) == count
 
 
 async def test_aborted_transactions_are_not_published(
@@ -59,7 +54,7 @@ async def test_uncommitted_may_be_asked_for(
     await write(brokers, topic, b"2")
     async with pools.running() as pool:
         await until(partial(has, redis_layer, b"1", b"2"), PATIENCE)
-        await until(partial(is_committed, brokers, pools, 4), PATIENCE)
+        await until(lambda: pools.have_committed(4), PATIENCE)
         assert pool.lag() == 0
 
 
@@ -74,14 +69,14 @@ async def test_marks_leave_no_lag(
     """The offset behind them is committed, also by a pool that finds nothing else."""
     await write(brokers, topic, b"1", b"2")
     async with pools.running() as pool:
-        await until(partial(is_committed, brokers, pools, 3), PATIENCE)
+        await until(lambda: pools.have_committed(3), PATIENCE)
         assert pool.lag() == 0
     await write(brokers, topic, b"3", b"4", abort=True)
     if not abort:
         await write(brokers, topic, b"5")
     end = 6 if abort else 8
     async with pools.running() as pool:
-        await until(partial(is_committed, brokers, pools, end), PATIENCE)
+        await until(partial(pools.have_committed, end), PATIENCE)
         await until(lambda: pool.lag() == 0)
 
 
@@ -103,7 +98,7 @@ async def test_open_transaction_is_waited_for(
             assert await has(redis_layer)
             assert pool.lag() == 0  # nothing that it may read waits
         await until(partial(has, redis_layer, b"1", b"2"), PATIENCE)
-        await until(partial(is_committed, brokers, pools, 5), PATIENCE)
+        await until(lambda: pools.have_committed(5), PATIENCE)
 
 
 async def test_crash_in_the_middle(
@@ -120,7 +115,7 @@ async def test_crash_in_the_middle(
         await asyncio.wait([pool])
     async with pools.running():
         await until(partial(has, redis_layer, *expected), PATIENCE)
-        await until(partial(is_committed, brokers, pools, 60), PATIENCE)
+        await until(lambda: pools.have_committed(60), PATIENCE)
 
 
 async def _at_least(layer: ShardedChannelLayer, count: int) -> bool:

@@ -21,7 +21,6 @@ from tests.realtime.kafka.numbered import (
     PATIENCE,
     ROOMS,
     arrived,
-    committed,
     expected,
     produce,
     published,
@@ -74,11 +73,7 @@ async def test_its_records_are_dead_letters(
         await redis.set(key, "foreign")
         await produce(brokers, topic, BEFORE, ALL - BEFORE)
         letters = await records_in(brokers, topic + ".dlq", (ALL - BEFORE) // ROOMS)
-
-        async def are_committed() -> bool:
-            return await committed(brokers, topic, pools.group) == ALL
-
-        await until(are_committed, PATIENCE)
+        await until(lambda: pools.have_committed(ALL), PATIENCE)
     found = [Letter.read(record) for records in letters.values() for record in records]
     wanted = expected(ALL)
     missing = wanted[BROKEN][BEFORE // ROOMS :]
@@ -114,11 +109,7 @@ async def test_what_was_published_before_is_no_letter(
     pools.group += "-again"  # has committed nothing
     await redis.set(key_of(redis_layer, "nodes"), "foreign")
     async with pools.running() as pool:
-
-        async def are_committed() -> bool:
-            return await committed(brokers, topic, pools.group) == BEFORE
-
-        await until(are_committed, PATIENCE)
+        await until(lambda: pools.have_committed(BEFORE), PATIENCE)
         assert pool.skipped.total == 0
     assert await published(redis_layer) == expected(BEFORE)
 
