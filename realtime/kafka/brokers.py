@@ -18,6 +18,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from realtime.conf import Conf
 from realtime.kafka.addresses import address_of, host_and_port
 from realtime.kafka.advice import FAILURES, advice_on, reason_of
+from realtime.kafka.reading.closing import cancel_start
 from realtime.outage import Outage, pause
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 PROBE_TIMEOUT = 2.0  # seconds
 ANSWER_TIMEOUT = 3000  # milliseconds; aiokafka's own 40 s are for requests that carry data
 WATCH_INTERVAL = 2.0  # seconds
-START_GRACE = 3.5  # seconds that a start which is cancelled gets, more than ANSWER_TIMEOUT
 TOPIC_EXISTS = TopicAlreadyExistsError.errno
 
 
@@ -160,22 +160,14 @@ class Client(Protocol):
 async def start_client(client: Client) -> None:
     """Start a client of aiokafka, which its owner stops, also if this raises.
 
-    aiokafka 0.14 forgets the connection that it asks first when it is cancelled while it waits for
-    it (`AIOKafkaClient.bootstrap`). So a cancellation lets it go on for up to `START_GRACE`. A
-    client that is not patient gives up by itself before that.
-
     Raises:
         KafkaError: Kafka does not answer.
     """
-    starting = asyncio.ensure_future(client.start())
+    starting = asyncio.create_task(client.start())
     try:
         await asyncio.shield(starting)
     except asyncio.CancelledError:
-        await asyncio.wait([starting], timeout=START_GRACE)
-        starting.cancel()
-        await asyncio.wait([starting])
-        if not starting.cancelled():
-            starting.exception()  # nobody asks for it any more
+        await cancel_start(starting)
         raise
 
 

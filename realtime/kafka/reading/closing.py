@@ -9,10 +9,38 @@ fails when they change (tests/realtime/kafka/test_closing.py).
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 
 CLOSING = 1.0  # seconds for what fails when its connection is closed
+_BOOTSTRAP = AIOKafkaClient.bootstrap.__code__
+
+
+async def cancel_start(starting: asyncio.Task[None]) -> None:
+    """Cancel the start of a client, and wait until it has ended.
+
+    aiokafka forgets the connection that it asks first when it is cancelled while it waits for the
+    answer (`AIOKafkaClient.bootstrap`). So that one is closed before.
+    """
+    while not starting.done():  # `asyncio.wait_for` may miss a cancellation
+        _close_first(starting)
+        starting.cancel()
+        await asyncio.wait([starting], timeout=CLOSING)
+    if not starting.cancelled():
+        starting.exception()  # nobody asks for it any more
+
+
+def _close_first(starting: asyncio.Task[None]) -> None:
+    waits: Any = starting.get_coro()
+    while waits is not None:
+        frame = getattr(waits, "cr_frame", None)
+        if frame is not None and frame.f_code is _BOOTSTRAP:
+            connection = frame.f_locals.get("bootstrap_conn")
+            if connection is not None:
+                connection.close()
+        waits = getattr(waits, "cr_await", None)
 
 
 async def close_consumer(consumer: AIOKafkaConsumer, *, grace: float) -> bool:

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from demo.embedded import EmbeddedTansu
+from demo.embedded.ports import LOOPBACK
 from realtime.conf import Conf, conf
 from realtime.kafka.brokers import Brokers, client_options, start_client
 from shardlayer import ShardedChannelLayer
@@ -145,3 +146,40 @@ async def test_start_that_is_cancelled_leaves_no_connection(kafka_broker: Embedd
         await consumer.stop()
         del consumer, starting
         gc.collect()  # a connection that was forgotten warns here, which fails the test
+
+
+async def test_connection_that_a_cancelled_start_waits_on_is_closed(
+    kafka_broker: EmbeddedTansu,
+) -> None:
+    """The broker says which requests it takes, and then nothing."""
+    was_asked, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        broker = kafka_broker.bootstrap_servers.split(":")
+        its_reader, its_writer = await asyncio.open_connection(*broker)
+        its_writer.write(await message(reader))
+        writer.write(await message(its_reader))
+        its_writer.close()
+        await message(reader)
+        was_asked.set()
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        hung_up.set()
+
+    async with await asyncio.start_server(answer_once, LOOPBACK, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        consumer = AIOKafkaConsumer(bootstrap_servers=f"{LOOPBACK}:{port}")
+        starting = asyncio.ensure_future(start_client(consumer))
+        await asyncio.wait_for(was_asked.wait(), PATIENCE)
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+        await asyncio.wait_for(hung_up.wait(), PATIENCE)
+        await consumer.stop()
+
+
+async def message(reader: asyncio.StreamReader) -> bytes:
+    """Return the next message of Kafka's protocol, with its length."""
+    length = await reader.readexactly(4)
+    return length + await reader.readexactly(int.from_bytes(length))

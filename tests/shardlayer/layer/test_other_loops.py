@@ -46,8 +46,9 @@ def loop_there(layer: ShardedChannelLayer) -> Iterator[asyncio.AbstractEventLoop
 
 
 def run_in_a_thread(loop: asyncio.AbstractEventLoop) -> None:
-    """Run a loop until it is stopped."""
+    """Run a loop until it is stopped; return when it runs."""
     threading.Thread(target=loop.run_forever, daemon=True).start()
+    wait_until(loop.is_running)
 
 
 async def test_channel_of_a_loop_in_another_thread(
