@@ -31,8 +31,11 @@ class LoopDelay:
         self._timer.cancel()
 
     def is_most(self) -> bool:
-        """Return whether the loop stood still for half of the time in this context, or more."""
-        return self._late * 2 >= self._loop.time() - self._began
+        """Return whether the loop stood still for half of the time in this context, or more.
+
+        What is shorter than LOOK_INTERVAL may not be seen.
+        """
+        return 0 < self._loop.time() - self._began <= self._late * 2
 
     def _call_next(self) -> None:
         self._timer = self._loop.call_later(LOOK_INTERVAL, self._look)

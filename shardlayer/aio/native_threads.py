@@ -19,13 +19,14 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 from typing import Any, Protocol
 
 from shardlayer.core.exceptions import ConfigurationError
 
 EVENTLET_PATCHES = ("thread", "socket", "select")
-EXIT_PATIENCE = 2.0  # seconds for the threads beside gevent to end, at the interpreter's exit
-PARKING_TIME = 0.01  # seconds, for the last one to reach its lock
+EXIT_PATIENCE = 2.0  # seconds for all threads beside gevent to stop, at the interpreter's exit
+PARKING_TIME = 0.01  # seconds for the last of them to reach the lock that it waits for ever on
 
 
 class Signal(Protocol):
@@ -88,7 +89,12 @@ def start_thread(run: Callable[[], None], name: str, *, stop: Callable[[], None]
         threading.Thread(target=run, name=name, daemon=True).start()
         return
     thread = _ThreadBesideGevent(run, stop)
-    _gevent_monkey().get_original("_thread", "start_new_thread")(thread.run, ())
+    _beside_gevent.add(thread)
+    try:
+        _gevent_monkey().get_original("_thread", "start_new_thread")(thread.run, ())
+    except BaseException:  # the system has no more threads
+        _beside_gevent.discard(thread)
+        raise
 
 
 def is_of_another_greenlet(loop: asyncio.AbstractEventLoop) -> bool:
@@ -123,18 +129,19 @@ class _ThreadBesideGevent:
         self.pid = os.getpid()
         self.stopped = new_lock()
         self.stopped.acquire()
-        _beside_gevent.add(self)
 
     def run(self) -> None:
-        """Do what it is for, then free what its selector made: the thread's own hub."""
+        """Do what it is for, then end the hub that its selector made."""
         from gevent import get_hub
 
+        forever = new_lock()  # here, so that nothing is left to do once the exit goes on
+        forever.acquire()
         try:
-            self._run()
+            try:
+                self._run()
+            finally:
+                get_hub().destroy(destroy_loop=True)
         finally:
-            get_hub().destroy(destroy_loop=True)
-            forever = new_lock()
-            forever.acquire()
             _beside_gevent.discard(self)
             self.stopped.release()
             if _exit.is_set():
@@ -149,10 +156,11 @@ _exit = threading.Event()
 def _stop_beside_gevent() -> None:
     _exit.set()
     running = [thread for thread in list(_beside_gevent) if thread.pid == os.getpid()]
+    ends = monotonic() + EXIT_PATIENCE
     for thread in running:
         thread.stop()
     for thread in running:
-        thread.stopped.acquire(timeout=EXIT_PATIENCE)
+        thread.stopped.acquire(timeout=max(ends - monotonic(), 0))
     if running:
         _gevent_monkey().get_original("time", "sleep")(PARKING_TIME)
 

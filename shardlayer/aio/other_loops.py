@@ -30,6 +30,7 @@ def wait_there(
     done = native_threads.new_signal()
     task: asyncio.Task[Result] | None = None
     given_up = False
+    is_main = _is_main_thread()
 
     def start() -> None:
         nonlocal task
@@ -38,7 +39,7 @@ def wait_there(
             task.add_done_callback(tell)
 
     def tell(work: asyncio.Task[Result]) -> None:
-        if not (work.cancelled() and _interpreter_exits()):
+        if not (work.cancelled() and _is_broken_off(is_main)):
             done.set()
 
     def cancel() -> None:
@@ -48,7 +49,7 @@ def wait_there(
     _ask(loop, start)
     try:
         while not done.wait(LOOK):
-            if not loop.is_running() and not _interpreter_exits():
+            if not loop.is_running() and not _is_broken_off(is_main):
                 raise LoopEnded
     except BaseException:
         given_up = True
@@ -79,6 +80,7 @@ async def run_there(
         LoopEnded: If the other loop is closed, or ends or stops and leaves the work undone.
     """
     here = asyncio.get_running_loop()
+    is_main = _is_main_thread()
     answer: asyncio.Future[Result] = here.create_future()
     task: asyncio.Task[Result] | None = None
     given_up = False
@@ -97,7 +99,7 @@ async def run_there(
             task.cancel()
 
     def tell(done: asyncio.Task[Result]) -> None:
-        if done.cancelled() and _interpreter_exits():
+        if done.cancelled() and _is_broken_off(is_main):
             return
         try:
             here.call_soon_threadsafe(settle, done)
@@ -181,10 +183,11 @@ class _LoopWatch:
 
     def _look(self) -> None:
         self._is_due = False
+        is_broken_off = _is_broken_off(_is_main_thread())
         # Those alone that waited at the look before: a loop may stand still for a moment.
         for answer in self._waited:
             loop = self.waiting.get(answer)
-            if loop is None or loop.is_running() or answer.done() or _interpreter_exits():
+            if loop is None or loop.is_running() or answer.done() or is_broken_off:
                 continue
             answer.set_exception(LoopEnded())
         self._waited = list(self.waiting)
@@ -192,12 +195,17 @@ class _LoopWatch:
             self._look_later()
 
 
-def _interpreter_exits() -> bool:
-    """Tell whether the only threads left are those that the interpreter's exit breaks off.
+def _is_main_thread() -> bool:
+    return threading.get_native_id() == threading.main_thread().native_id
 
-    They learn of no error: there is nobody whom they could tell.
+
+def _is_broken_off(is_main: bool) -> bool:
+    """Tell whether the interpreter's exit breaks a caller off.
+
+    It learns of no error: there is nobody whom it could tell. The main thread is not broken off: it
+    runs what `atexit` knows.
     """
-    return not threading.main_thread().is_alive()
+    return not is_main and not threading.main_thread().is_alive()
 
 
 def _ask(loop: asyncio.AbstractEventLoop, start: Callable[[], None]) -> None:

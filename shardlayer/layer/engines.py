@@ -271,7 +271,7 @@ class Engines:
                 background = process.background = Background(
                     lambda: Engine(options, lambda: None, process=name, on_turned=on_turned)
                 )
-                weakref.finalize(self, background.stop)
+                weakref.finalize(self, background.stop).atexit = False
         return background.engine()  # waited for without the lock, which other greenlets may want
 
 

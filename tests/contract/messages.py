@@ -10,7 +10,7 @@ from shardlayer.layer import ShardedChannelLayer
 
 PATIENCE = 30  # seconds for what is to arrive
 EXPIRY = 0.6  # seconds
-LONG_EXPIRY = 2.4  # seconds: what half of it is enough for, a busy machine does in time
+LONG_EXPIRY = 2.4  # seconds: what most of it is enough for, a busy machine does in time
 
 Message = dict[str, Any]
 

@@ -54,7 +54,8 @@ def pack(command: Command) -> bytes:
 async def open_connection(redis: Redis) -> AbstractConnection:
     """Return a new connection of a client, outside its pool. A cancelled call leaves none.
 
-    One that failed while the event loop stood still is tried once more.
+    One that timed out while the event loop stood still is tried once more, if there is time left
+    of OPEN_TIMEOUT.
 
     Raises:
         RedisError, OSError: If it can't be made, for whatever reason: who provides credentials may
@@ -65,8 +66,8 @@ async def open_connection(redis: Redis) -> AbstractConnection:
             with LoopDelay() as delay:
                 try:
                     return await _open(redis)
-                except Failure:
-                    if not delay.is_most():
+                except (RedisTimeoutError, TimeoutError):
+                    if is_cancelled() or not delay.is_most():
                         raise
             return await _open(redis)
     except TimeoutError as error:

@@ -25,7 +25,7 @@ def test_targeted_asks_who_was_told(load_site: LoadSite) -> None:
     assert tested.found("targeted") == 100
     assert ["Nodes of a user", "2.00 on average"] in tested.report["facts"]
     figures = tested.report["figures"]
-    assert figures["deliveries"] + figures.get("recovered", 0) == 160
+    assert figures["deliveries"] + figures.get("recovered", 0) == 160, figures
     assert tested.report["figures"]["lookup_p99"] != 0  # null: more than the buckets hold
 
 

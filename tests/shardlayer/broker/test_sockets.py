@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from demo.embedded import EmbeddedValkey
@@ -128,6 +129,31 @@ async def test_server_that_does_not_answer_is_asked_once() -> None:
         server.accept()[0].close()
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+@pytest.mark.parametrize("make_loop", LOOPS)
+def test_server_that_is_not_there_is_tried_once(make_loop: MakeLoop, tmp_path: Path) -> None:
+    """No time has passed, which is no time in which the loop stood still."""
+    redis = connect(Host(url=f"unix://{tmp_path}/none"), timeout=TIMEOUT)
+    pool: Any = redis.connection_pool
+    make, tried = pool.make_connection, 0
+
+    def make_and_count() -> AbstractConnection:
+        nonlocal tried
+        tried += 1
+        connection: AbstractConnection = make()
+        return connection
+
+    async def try_in_vain() -> None:
+        with pytest.raises(RedisConnectionError):
+            await open_connection(redis)
+        await close(redis)
+
+    pool.make_connection = make_and_count
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        for attempt in range(20):
+            runner.run(try_in_vain())
+            assert tried == attempt + 1
 
 
 ECHOES = b"".join(pack(("ECHO", str(number))) for number in range(40))

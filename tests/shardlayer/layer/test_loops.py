@@ -283,6 +283,13 @@ def publish_on_and_on():
     while True:
         publish_by_hand()
 """
+PUBLISH_AT_EXIT = """
+import atexit, sys
+atexit.register(lambda: print(layer.publish_sync("room", b"2").offset))  # is called last
+from shardlayer.layer import ShardedChannelLayer
+layer = ShardedChannelLayer(hosts=[sys.argv[1]])
+print(layer.publish_sync("room", b"1").offset)
+"""
 WAYS_TO_END = {
     "main thread": "publish()",
     "a thread": "t = threading.Thread(target=publish); t.start(); t.join()",
@@ -333,3 +340,10 @@ def test_interpreter_exits_in_silence(redis_server: EmbeddedValkey, way: str) ->
     ended = run(EXIT + WAYS_TO_END[way], redis_server)
     assert ended.stderr == ""
     assert ended.returncode == (3 if way == "an error" else 0)
+
+
+def test_what_runs_at_the_exit_publishes(redis_server: EmbeddedValkey) -> None:
+    """The layer's own thread goes on until then."""
+    ended = run(PUBLISH_AT_EXIT, redis_server)
+    assert ended.stderr == ""
+    assert ended.stdout == "1\n2\n"
