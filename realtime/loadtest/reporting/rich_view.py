@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeVar
 
 from rich.columns import Columns
 from rich.console import Console, Group
@@ -10,14 +11,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from realtime.loadtest.crew.load_figures import LoadFigures, LoadSample
+from realtime.loadtest.crew.load_figures import LoadFigures, LoadSample, PlaceFigures
 from realtime.loadtest.reporting.live_view import LoadView, in_ms
 
 _SHOWN: Final = 12  # nodes, or shards
 
+Key = TypeVar("Key", str, int)
+
 
 class RichView(LoadView):
-    """A table of all, of nodes and of shards, in place.
+    """A table of all, of nodes and of shards, in place. Of many, it shows the worst.
 
     Args:
         console: Where; None: the terminal.
@@ -56,7 +59,8 @@ class RichView(LoadView):
         )
         percents = (50, 95, 99)
         nodes = Table("node", "connected", "deliveries", "p50", "p95", "p99 ms", "missed")
-        for name, place in sorted(figures.nodes.items())[:_SHOWN]:
+        nodes.caption = _left_out(len(figures.nodes))
+        for name, place in _worst(figures.nodes):
             nodes.add_row(
                 Text(name),
                 f"{sum(place.connected.values()):,}",
@@ -65,7 +69,8 @@ class RichView(LoadView):
                 f"{place.missed:,}",
             )
         shards = Table("shard", "deliveries", "p50", "p95", "p99 ms", "missed")
-        for shard, place in sorted(figures.shards.items())[:_SHOWN]:
+        shards.caption = _left_out(len(figures.shards))
+        for shard, place in _worst(figures.shards):
             shards.add_row(
                 "unknown" if shard < 0 else str(shard),
                 f"{place.delays.total:,}",
@@ -77,3 +82,18 @@ class RichView(LoadView):
     def close(self) -> None:
         """Leave the last tables where they are."""
         self._live.stop()
+
+
+def _worst(places: Mapping[Key, PlaceFigures]) -> list[tuple[Key, PlaceFigures]]:
+    """Return those that missed most, and of these the slowest, in the order of their names."""
+
+    def badness(item: tuple[Key, PlaceFigures]) -> tuple[int, float]:
+        _, place = item
+        return place.missed, place.delays.percentile(99) or 0.0
+
+    worst = sorted(places.items(), key=badness, reverse=True)[:_SHOWN]
+    return sorted(worst, key=lambda item: item[0])
+
+
+def _left_out(count: int) -> str | None:
+    return f"the worst {_SHOWN} of {count:,}" if count > _SHOWN else None

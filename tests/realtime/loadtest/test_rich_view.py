@@ -82,6 +82,22 @@ def test_names_are_text(console: Console) -> None:
     assert side(rows(text), "[/b] [red]")
 
 
+def test_of_many_the_worst_are_shown(console: Console) -> None:
+    """Those that missed something and those that are slow, by name, and how many there are."""
+    figures = LoadFigures()
+    cells = [
+        (f"node-{number:02}", number, {"delays": delays_of(0.01 + number / 1000), "missed": 0})
+        for number in range(32)
+    ]
+    cells[3] = ("node-03", 3, {"delays": delays_of(0.001), "missed": 1})
+    figures.take(SilentHelper("clients-1"), swarm_report(1.0, 1.0, cells=cells))
+    text = shown(console, "", figures)
+    names = [row[0] for row in rows(text) if row and row[0].startswith("node-")]
+    drawn = ["node-03", *(f"node-{number}" for number in range(21, 32))]
+    assert names == 2 * drawn  # and once more at the end
+    assert text.count("the worst 12 of 32") == 2 * 2
+
+
 def side(found: list[list[str]], node: str) -> list[list[str]]:
     """Return the row of a node and that of the shard beside it."""
     return [part for row in found if node in row for part in (row[:7], row[7:])]
