@@ -11,7 +11,7 @@ event loop. A task sends what gathers meanwhile. It also sends what comes while 
 Of many items that wait, half stay for the next batch. While that is under way, the callers of this
 one have their results and put new items. If all left together, sender and callers would take turns.
 
-The queue is bounded. Past `max_pending` the caller of `put` waits, first come, first served, so
+The queue is bounded. Past `max_pending` an item waits with its caller, first come, first served, so
 that a slow receiver slows its callers down and never fills the memory.
 """
 
@@ -72,7 +72,7 @@ class Batcher(Generic[Item, Result]):
         self._name = name
         self._is_busy = is_busy
         self._waiting: deque[_Waiting[Item, Result]] = deque()
-        self._callers: deque[tuple[asyncio.Future[None], _Waiting[Item, Result]]] = deque()
+        self._callers: deque[_Waiting[Item, Result]] = deque()  # for whose items there is no room
         self._task: asyncio.Task[None] | None = None
         self._caller: asyncio.Task[Any] | None = None  # who sends its own item
         self._sent: asyncio.Future[None] | None = None  # waits until that has ended
@@ -92,8 +92,7 @@ class Batcher(Generic[Item, Result]):
             although nobody waits for it.
         """
         if self._task is not None or self._caller is not None or self._is_busy():
-            future = self._append(item) if self._has_room() else await self._append_later(item)
-            return await future
+            return await self._place(item)
         # Nothing is under way: this caller sends its item itself.
         if self._error is not None:
             raise self._error
@@ -117,16 +116,13 @@ class Batcher(Generic[Item, Result]):
             if self._waiting:
                 self._begin()
 
-    async def put_all(self, items: Sequence[Item]) -> list[Result | BaseException]:
-        """Send several items, in order, and return for each its result or what was raised.
+    def put_all(self, items: Sequence[Item]) -> Awaitable[list[Result | BaseException]]:
+        """Send several items, in order; what is returned gives each one's result or error.
 
-        They may leave in several batches and between items of other callers.
+        They have their places before this returns, ahead of what is put later. They may leave in
+        several batches and between items of other callers.
         """
-        futures = []
-        for item in items:
-            future = self._append(item) if self._has_room() else await self._append_later(item)
-            futures.append(future)
-        return await asyncio.gather(*futures, return_exceptions=True)
+        return asyncio.gather(*map(self._place, items), return_exceptions=True)
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing is in flight. Put nothing meanwhile."""
@@ -141,12 +137,9 @@ class Batcher(Generic[Item, Result]):
         What was in flight may have been sent or not.
         """
         self._error = error
-        self._fail(self._waiting, error)
-        self._waiting.clear()
-        while self._callers:
-            turn, _ = self._callers.popleft()
-            if not turn.done():
-                turn.set_exception(error)
+        for line in (self._waiting, self._callers):
+            self._fail(line, error)
+            line.clear()
         if self._task is not None:
             self._task.cancel()
         if self._caller is not None and not self._was_broken_off:
@@ -155,30 +148,15 @@ class Batcher(Generic[Item, Result]):
             self._caller.cancel()
         await self.drain()
 
-    def _has_room(self) -> bool:
-        # Whoever comes while others wait for room waits behind them.
-        return len(self._waiting) < self._max_pending and not self._callers
-
-    async def _append_later(self, item: Item) -> asyncio.Future[Result]:
-        # The entry is made at once, so that its time counts from now and its place is its own.
-        entry = self._entry(item)
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._callers.append((turn, entry))
-        try:
-            await turn
-        except BaseException:
-            entry.future.cancel()
-            raise
-        return entry.future
-
-    def _append(self, item: Item) -> asyncio.Future[Result]:
-        entry = self._entry(item)
-        self._enqueue(entry)
-        return entry.future
-
-    def _entry(self, item: Item) -> _Waiting[Item, Result]:
+    def _place(self, item: Item) -> asyncio.Future[Result]:
         loop = asyncio.get_running_loop()
-        return _Waiting(item, self._size_of(item), loop.create_future(), loop.time())
+        entry = _Waiting(item, self._size_of(item), loop.create_future(), loop.time())
+        # Whoever comes while others wait for room waits behind them.
+        if len(self._waiting) < self._max_pending and not self._callers:
+            self._enqueue(entry)
+        else:
+            self._callers.append(entry)
+        return entry.future
 
     def _enqueue(self, entry: _Waiting[Item, Result]) -> None:
         if self._error is not None:
@@ -228,10 +206,9 @@ class Batcher(Generic[Item, Result]):
 
     def _admit_callers(self) -> None:
         while self._callers and len(self._waiting) < self._max_pending:
-            turn, entry = self._callers.popleft()
-            if not turn.done():
+            entry = self._callers.popleft()
+            if not entry.future.done():
                 self._enqueue(entry)
-                turn.set_result(None)
 
     @staticmethod
     def _fail(

@@ -17,7 +17,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -120,17 +120,22 @@ class Publisher:
             raise placed
         return placed
 
-    async def publish_all(
+    def publish_all(
         self, bundle: int, items: Sequence[Outgoing]
-    ) -> list[Placed | BaseException]:
-        """Publish messages of one bundle in order; return for each its place or its error.
+    ) -> Awaitable[list[Placed | BaseException]]:
+        """Publish messages of one bundle in order; what is returned gives their places or errors.
 
+        They have their turn before this returns: what is published later comes behind them.
         `bundle` is any shard of it.
         """
-        outcomes = await self._batchers[bundle].put_all(items)
+        return self._told(items, self._batchers[bundle].put_all(items))
+
+    async def _told(
+        self, items: Sequence[Outgoing], placing: Awaitable[Sequence[Outcome | BaseException]]
+    ) -> list[Placed | BaseException]:
         return [
             outcome.about(item.shard) if isinstance(outcome, ShardUnavailable) else outcome
-            for item, outcome in zip(items, outcomes, strict=True)
+            for item, outcome in zip(items, await placing, strict=True)
         ]
 
     async def publish_together(self, bundle: int, items: Sequence[Outgoing]) -> Sequence[Placed]:

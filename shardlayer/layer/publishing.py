@@ -385,6 +385,8 @@ async def _publish_parts(
 ) -> list[Position | None]:
     """Publish each group's items, whatever becomes of the others, and return their positions.
 
+    All parts begin before anything is awaited, so that no later call overtakes this one.
+
     Raises:
         What an item failed for, after all groups have ended.
     """

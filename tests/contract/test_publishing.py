@@ -33,6 +33,19 @@ def offsets(positions: list[Position | None]) -> list[int | None]:
     return [None if position is None else position.offset for position in positions]
 
 
+async def test_calls_that_overlap_keep_their_order(layer: ShardedChannelLayer) -> None:
+    """A room has what was published first, first, however many other rooms a call is for."""
+    others = one_name_per_shard(layer)
+    for number in range(0, 40, 4):
+        await asyncio.gather(
+            layer.publish_many([(room, b"x") for room in others] + [(ROOM, b"%d" % number)]),
+            layer.publish_many([(ROOM, b"%d" % (number + 1))]),
+            layer.publish_many([(ROOM, b"%d" % (number + 2))] + [(room, b"x") for room in others]),
+            layer.publish(ROOM, b"%d" % (number + 3)),
+        )
+    assert [data for _, data in await held(layer)] == [b"%d" % number for number in range(40)]
+
+
 async def test_idempotency_key_publishes_once(layer: ShardedChannelLayer) -> None:
     """The same key in the same room answers the first position; another key or room does not."""
     first = await layer.publish(ROOM, b"1", idempotency_key="a")

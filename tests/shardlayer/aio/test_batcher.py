@@ -194,7 +194,7 @@ async def test_put_all_answers_each_item_in_order() -> None:
     """Many items in one call leave in batches and are answered one by one."""
     receiver = Receiver()
     puts = batcher(receiver, max_items=2, max_pending=3)
-    call = asyncio.create_task(puts.put_all([b"1", b"22", b"333", b"4444"]))
+    call = puts.put_all([b"1", b"22", b"333", b"4444"])
     await receiver.next_batch()
     receiver.answer(OSError("lost"))
     await receiver.next_batch()
@@ -202,6 +202,19 @@ async def test_put_all_answers_each_item_in_order() -> None:
     answers = await call
     assert [type(answer) for answer in answers[:2]] == [OSError, OSError]
     assert answers[2:] == [3, 4]
+
+
+async def test_put_all_has_its_places_before_it_is_awaited() -> None:
+    """Though there is no room for all of its items: what is put later comes behind them."""
+    receiver = Receiver()
+    puts = batcher(receiver, max_items=2, max_pending=2)
+    call = puts.put_all([b"1", b"2", b"3"])
+    (later,) = await start(puts, b"44")
+    for batch in ([b"1", b"2"], [b"3", b"44"]):
+        assert await receiver.next_batch() == batch
+        receiver.answer()
+    assert await call == [1, 1, 1]
+    assert await later == 2
 
 
 async def test_drain_waits_for_everything() -> None:
