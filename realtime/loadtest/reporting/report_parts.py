@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sized
 from typing import Final
 
 from realtime.loadtest.delay_histogram import DelayHistogram
@@ -59,7 +60,7 @@ def tell_deliveries(
     if finish.places:
         report.tables.append(
             ReportTable(
-                title="What is missing",
+                title=_title("What is missing", finish.places),
                 head=("client", "node", "room", "shard", "from number", "to number"),
                 rows=[
                     (
@@ -121,7 +122,7 @@ def tell_places(session: LoadSession, report: LoadReport) -> None:
 
 
 def tell_faults(session: LoadSession, report: LoadReport) -> None:
-    """Write down each wrong or double delivery, with the way that it came."""
+    """Write down each wrong delivery, with the way that it came."""
     faults = session.figures.faults
     if not faults:
         return
@@ -142,7 +143,12 @@ def tell_faults(session: LoadSession, report: LoadReport) -> None:
             )
         )
     head = ("what", "room", "shard", "number", "node", "client", "at", "it began with")
-    report.tables.append(ReportTable(title="What came and should not", head=head, rows=rows))
+    title = _title("What came and should not, or too late", faults)
+    report.tables.append(ReportTable(title=title, head=head, rows=rows))
+
+
+def _title(text: str, places: Sized) -> str:
+    return f"{text}: the first {_SHOWN}" if len(places) > _SHOWN else text
 
 
 def tell_processes(session: LoadSession, report: LoadReport) -> None:

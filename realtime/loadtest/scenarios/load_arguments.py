@@ -103,7 +103,8 @@ def _add_delivery_limits(parser: argparse.ArgumentParser) -> None:
         type=share,
         default=0,
         metavar="N",
-        help="Publications that came twice, or to a client that is not in the room (default 0).",
+        help="Publications that came twice, out of order, or to a client that is not in the room "
+        "(default 0).",
     )
     limits.add_argument(
         "--max-failed",
@@ -148,7 +149,7 @@ def check_deliveries(
             found = None if delay is None else delay * 1e3
             report.checks.append(LoadCheck(name=name, limit=limit, found=found, unit="ms"))
     counts = figures.counted("counts")
-    wrong = counts["wrong"] + counts["doubled"]
+    wrong = counts["wrong"] + counts["doubled"] + counts["disordered"]
     report.checks.append(LoadCheck(name="lost", limit=options["max_lost"], found=finish.missing))
     report.checks.append(LoadCheck(name="wrong", limit=options["max_wrong"], found=wrong))
     limit = options["max_failed"]

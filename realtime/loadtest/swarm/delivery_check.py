@@ -135,7 +135,7 @@ class DeliveryCheck:
                 person.gaps[at : at + 1] = [each for each in parts if each[1] < each[2]]
                 self.counts["missed"] -= 1
                 person.cells[room].missed -= 1
-                self.counts["disordered"] += 1
+                self._fault("disordered", person, room, number, "")
                 return False
         self._fault("doubled", person, room, number, "")
         return False

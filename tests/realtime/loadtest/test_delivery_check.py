@@ -71,6 +71,9 @@ def test_late_one_closes_its_gap() -> None:
     assert client.lacks({"0": 4}) == []
     assert client.check.counts["missed"] == 0
     assert client.check.counts["disordered"] == 2
+    assert [(fault["kind"], fault["number"]) for fault in client.check.faults] == [
+        *(("disordered", 2), ("disordered", 1))
+    ]
 
 
 def test_second_time_is_double() -> None:
