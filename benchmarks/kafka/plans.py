@@ -12,6 +12,8 @@ from benchmarks.faults.brokers import APACHE, EMBEDDED, make_broker
 from benchmarks.kafka.pool_sharing import Sharing
 from benchmarks.kafka.sides import SEPARATE, Side
 from benchmarks.kafka.slice_figures import (
+    CPU,
+    PUBLISHER,
     Kafka,
     at,
     cpu_figures,
@@ -24,9 +26,12 @@ from benchmarks.layer.figures import Figure
 from benchmarks.plans import Sized, sized
 
 P50, P99 = "p50", "p99"
+ACKNOWLEDGED = "p50 until Kafka has it"
 BACKLOG, RATE = "backlog", "records/s"
 IDLE = "publish() to the client, idle, p50"
-ALONE = "CPU per publication, 20,000/s to 2,000 rooms"
+RETURNS = "publish() returns, idle, p50"
+MANY = "20,000/s to 2,000 rooms"
+ALONE = measure_of(MANY, CPU)
 # Milliseconds. What reads stands still while a backlog is made. The embedded broker has the first
 # member of a group wait for half of it.
 SESSIONS: Final = {APACHE: 30_000, EMBEDDED: 6_000}
@@ -112,6 +117,8 @@ class Stream:
                 for what in (P50, P99):
                     value = done.clients[f"{what}_ms"]
                     yield figure(measure_of(where, what), side, done, round, value, "ms")
+                where = measure_of(where, ACKNOWLEDGED)
+                yield figure(where, side, done, round, done.sent_ms, "ms")
             if self.backlog:
                 done = system.backlog(whole(self.backlog, self.rooms))
                 yield from cpu_figures(BACKLOG, side, done, round)
@@ -129,8 +136,7 @@ class Publishing:
 
     Attributes:
         name: In logs.
-        measure: What is measured.
-        unit: "ms": the median until a client has it; "µs": CPU of the whole system for each.
+        is_late: Whether it is measured how late each is, and not what it costs.
         rate: Publications/s.
         each: How many of them with one call.
         seconds: For how long.
@@ -138,8 +144,7 @@ class Publishing:
     """
 
     name: str
-    measure: str
-    unit: str
+    is_late: bool
     rate: int
     each: int
     seconds: int
@@ -174,10 +179,11 @@ class Publishing:
         with system:
             count = whole(self.rate * self.seconds, self.rooms)
             done = system.publish(count, self.rate, self.each)
-        value = done.clients["p50_ms"]
-        if self.unit == "µs":
-            value = done.used.total / done.published / 1e3
-        yield figure(self.measure, side, done, round, value, self.unit)
+        if self.is_late:
+            yield figure(IDLE, side, done, round, done.clients["p50_ms"], "ms")
+            yield figure(RETURNS, side, done, round, done.sent_ms, "ms")
+        else:
+            yield from cpu_figures(MANY, side, done, round, reader=PUBLISHER)
 
 
 BIG, SEVERAL = "to 50 rooms of 40", "with 3 workers"
@@ -188,11 +194,9 @@ PLANS: Final[Mapping[str, Callable[[], Plan]]] = {
         name=SEVERAL, rates={1_000: 8}, rooms=999, clients=999, workers=3, rounds=2
     ),
     "big": lambda: Stream(name=BIG, rates={1_000: 8}, rooms=50, clients=2_000, rounds=2),
-    "idle": lambda: Publishing(
-        name="idle", measure=IDLE, unit="ms", rate=50, each=1, seconds=6, rooms=1
-    ),
+    "idle": lambda: Publishing(name="idle", is_late=True, rate=50, each=1, seconds=6, rooms=1),
     "alone": lambda: Publishing(
-        name="alone", measure=ALONE, unit="µs", rate=20_000, each=200, seconds=5, rooms=2_000
+        name="alone", is_late=False, rate=20_000, each=200, seconds=5, rooms=2_000
     ),
     "shared": Sharing,
 }

@@ -7,8 +7,10 @@ producer, which is also its timestamp in Kafka.
 from __future__ import annotations
 
 import asyncio
+import statistics
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -31,6 +33,11 @@ async def _run(servers: str, topic: str, rooms: str) -> None:
         """Produce records; `rate` is in records/s, 0: as fast as it goes."""
         begun = time.monotonic()
         late = 0.0
+        acknowledged: list[int] = []  # nanoseconds that each took
+
+        def note(record: asyncio.Future[Any], sent: int) -> None:
+            acknowledged.append(time.monotonic_ns() - sent)
+
         for number in range(count):
             due = begun + number / rate if rate else 0.0
             if rate and (ahead := due - time.monotonic()) > 0:
@@ -40,9 +47,14 @@ async def _run(servers: str, topic: str, rooms: str) -> None:
             now = time.monotonic_ns()
             late = max(late, now / 1e9 - due)
             data = stamped(first + number // count_of_rooms, now, size)
-            await producer.send(topic, data, key=keys[number % count_of_rooms])
+            record = await producer.send(topic, data, key=keys[number % count_of_rooms])
+            record.add_done_callback(partial(note, sent=now))
         await producer.flush()
-        return {"published": count, "late_ms": late * 1e3 if rate else 0.0}
+        return {
+            "published": count,
+            "late_ms": late * 1e3 if rate else 0.0,
+            "p50_ms": statistics.median(acknowledged) / 1e6,
+        }
 
     await obey({"produce": produce})
 

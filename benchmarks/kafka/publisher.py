@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import sys
 import time
 from typing import Any
@@ -25,6 +26,7 @@ async def _publish(
     """Publish `count` messages, `each` with a call, `rate` a second, to the rooms in turn."""
     begun = time.monotonic()
     late = 0.0
+    took = []  # nanoseconds of each call
     for start in range(0, count, each):
         due = begun + start / rate
         await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -38,7 +40,8 @@ async def _publish(
             await layer.publish(*messages[0])
         else:
             await layer.publish_many(messages)
-    return {"published": count, "late_ms": late * 1e3}
+        took.append(time.monotonic_ns() - now)
+    return {"published": count, "late_ms": late * 1e3, "p50_ms": statistics.median(took) / 1e6}
 
 
 async def _run(rooms: int) -> None:

@@ -10,6 +10,7 @@ from benchmarks.kafka.sides import Side
 from benchmarks.layer.figures import Figure
 
 CPU, READER, REDIS, WORKERS = "CPU per record", "of it the pool", "of it Redis", "of it the workers"
+PUBLISHER = "of it the publisher"  # in place of a pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +64,15 @@ class Slice:
         used: CPU from the first until the last had arrived.
         seconds: From the first until the last had arrived.
         clients: What the clients counted, see benchmarks.swarm.tally.
+        sent_ms: Milliseconds until Kafka had acknowledged a record, or a publishing call returned:
+            the median.
     """
 
     published: int
     used: Used
     seconds: float
     clients: dict[str, Any]
+    sent_ms: float
 
 
 def measure_of(where: str, what: str) -> str:
@@ -100,12 +104,14 @@ def figure(measure: str, side: Side, done: Slice, round: int, value: float, unit
     )
 
 
-def cpu_figures(where: str, side: Side, done: Slice, round: int) -> Iterator[Figure]:
-    """Yield the CPU of the whole system per record, and its parts."""
+def cpu_figures(
+    where: str, side: Side, done: Slice, round: int, *, reader: str = READER
+) -> Iterator[Figure]:
+    """Yield the CPU of the whole system per record, and its parts; `reader` names the first."""
     used = done.used
     for what, nanoseconds in (
         (CPU, used.total),
-        (READER, used.reader),
+        (reader, used.reader),
         (REDIS, used.redis),
         (WORKERS, used.workers),
     ):

@@ -64,6 +64,7 @@ class System(Assembly):
         self._workers_count = workers
         self._folder = folder
         self._next = 1  # number of the next message in each room
+        self._sent_ms = 0.0  # of the last slice
         # Where they run is left to the kernel, as where this runs in earnest.
         self._cpus = frozenset(os.sched_getaffinity(0))
 
@@ -231,6 +232,7 @@ class System(Assembly):
         if sent["published"] != count or count % self.rooms:
             raise ValueError(f"{count} messages are not as many for each of {self.rooms} rooms")
         self._next += count // self.rooms
+        self._sent_ms = float(sent["p50_ms"])
 
     def _collect(self, count: int, before: Used, begun: float) -> Slice:
         arrived = self._swarm.ask("collect", PATIENCE + 5, published=count, timeout=PATIENCE)
@@ -239,6 +241,7 @@ class System(Assembly):
             used=self._used() - before,
             seconds=time.monotonic() - begun,
             clients=arrived,
+            sent_ms=self._sent_ms,
         )
 
     def _used(self) -> Used:

@@ -24,6 +24,7 @@ from shardlayer import ShardedChannelLayer
 ONE_ROOM, OWN_ROOMS = "one room of all", "a room of each client"
 RESUMING = "20,000 rooms of one node"
 PER_DELIVERY = "workers and Redis, CPU per delivered message"
+WORKERS_PER_DELIVERY = "of it the workers"
 REDIS_PER_PUBLICATION = "Redis, CPU per publication"
 LONGEST_TURN, P99_TURN = "longest turn of the event loop, CPU", "p99 of turns of 1 ms or more, CPU"
 RESUMED_IN = "all resumed, and what was missed delivered"
@@ -43,6 +44,7 @@ def with_servers(count: int) -> str:
 def _figures(name: str, round: int, spent: Spent) -> Iterator[Figure]:
     for measure, used, count in (
         (PER_DELIVERY, spent.workers + spent.redis, spent.delivered),
+        (WORKERS_PER_DELIVERY, spent.workers, spent.delivered),
         (REDIS_PER_PUBLICATION, spent.redis, spent.published),
     ):
         yield Figure(
