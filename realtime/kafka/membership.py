@@ -116,6 +116,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned = asyncio.Event()  # the work is that of the consumer's assignment
         self._changed = asyncio.Event()  # work ended, or will not for now
         self._failure: BaseException | None = None
+        self._is_closing = False
         self._notes = PauseNotes(lambda: self._consumer.member)
         self._paused: set[TopicPartition] = set()
 
@@ -176,6 +177,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def aclose(self) -> None:
         """Leave the group and end everything, answered or not."""
+        self._is_closing = True  # the group may still assign partitions
         if self._identifying is not None:
             self._identifying.cancel()
             await asyncio.wait([self._identifying])
@@ -208,6 +210,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             self._fail(error)
 
     def _assign(self, assigned: Collection[TopicPartition]) -> None:
+        if self._is_closing:
+            return
         self._generation += 1
         logger.info("Reading %d partition(s) of %s.", len(assigned), ", ".join(self._topics))
         before, self._work = self._work, {}
@@ -244,13 +248,15 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             while not await self._look_at_topics():  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(IDS_PAUSE)
+            if self._is_closing:  # aiokafka may miss a cancellation
+                return
             for partition, work in self._work.items():
                 if work.end is None:
                     work.source = source_of(partition, self._topic_ids.get(partition.topic, ""))
             new = {key: work.source for key, work in self._work.items() if work.end is None}
             self._marks.ask(new)
             self._identified.set()
-            while True:
+            while not self._is_closing:
                 await asyncio.sleep(IDS_INTERVAL)
                 await self._look_at_topics()
         except Exception as error:  # told to the owner, who ends it all

@@ -29,8 +29,6 @@ from tests.waiting import until
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.timeout(180),
-    # A crash closes no connection, and aiokafka warns of each.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 PORTION = 120  # records that are written before each crash

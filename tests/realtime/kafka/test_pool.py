@@ -8,10 +8,13 @@ import logging
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from demo.embedded import EmbeddedValkey
+from realtime.kafka import membership
 from realtime.kafka.brokers import Brokers
+from realtime.kafka.membership import GroupMembership
+from realtime.kafka.reading.closing import close_consumer
 from realtime.kafka.reading.consumer import Consumer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import RecordingSink
@@ -178,3 +181,30 @@ async def test_consumer_that_fails_is_begun_again(
     assert await published(redis_layer) == expected(100)
     assert "RuntimeError: nobody foresaw this" in caplog.text
     assert await committed(brokers, topic, pools.group) == 100
+
+
+async def test_partitions_that_are_assigned_while_a_consumer_closes(
+    brokers: Brokers,
+    topic: str,
+    redis_layer: ShardedChannelLayer,
+    pools: Pools,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is begun with them: it would go on for good, and connect the closed consumer anew."""
+    memberships = []
+    start = GroupMembership.start
+
+    async def start_and_note(started: GroupMembership) -> None:
+        memberships.append(started)
+        await start(started)
+
+    async def assign_and_close(consumer: AIOKafkaConsumer, *, grace: float) -> bool:
+        await memberships[-1].on_partitions_assigned(consumer.assignment())
+        return await close_consumer(consumer, grace=grace)
+
+    monkeypatch.setattr(GroupMembership, "start", start_and_note)
+    monkeypatch.setattr(membership, "close_consumer", assign_and_close)
+    await produce(brokers, topic, 0, 10)
+    async with pools.running():
+        await arrived(redis_layer, 10)
+    assert "realtime: identify topics" not in {task.get_name() for task in asyncio.all_tasks()}
