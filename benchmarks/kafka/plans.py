@@ -30,6 +30,8 @@ ACKNOWLEDGED = "p50 until Kafka has it"
 BACKLOG, RATE = "backlog", "records/s"
 IDLE = "publish() to the client, idle, p50"
 RETURNS = "publish() returns, idle, p50"
+SCRIPT = "a script in Redis, idle, on average"
+PING = "PING from a blocking socket, idle, p50"
 MANY = "20,000/s to 2,000 rooms"
 ALONE = measure_of(MANY, CPU)
 # Milliseconds. What reads stands still while a backlog is made. The embedded broker has the first
@@ -178,10 +180,19 @@ class Publishing:
         )
         with system:
             count = whole(self.rate * self.seconds, self.rooms)
+            scripts, spent = system.scripts()
             done = system.publish(count, self.rate, self.each)
+            more_scripts, more_spent = system.scripts()
+            ping = system.ping_ms(count, self.rate) if self.is_late else 0.0
         if self.is_late:
-            yield figure(IDLE, side, done, round, done.clients["p50_ms"], "ms")
-            yield figure(RETURNS, side, done, round, done.sent_ms, "ms")
+            script = (more_spent - spent) / (more_scripts - scripts) / 1e3
+            for measure, value in (
+                (IDLE, done.clients["p50_ms"]),
+                (RETURNS, done.sent_ms),
+                (SCRIPT, script),
+                (PING, ping),
+            ):
+                yield figure(measure, side, done, round, value, "ms")
         else:
             yield from cpu_figures(MANY, side, done, round, reader=PUBLISHER)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import statistics
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from redis import Redis
 
@@ -150,6 +153,26 @@ class System(Assembly):
             ),
         )
         return self._collect(count, before, begun)
+
+    def scripts(self) -> tuple[int, int]:
+        """Return how many scripts Redis has run, and for how many microseconds."""
+        with Redis.from_url(self._url) as redis:
+            commands: dict[str, dict[str, int]] = redis.info("commandstats")
+        found = [told for name, told in commands.items() if name.startswith("cmdstat_eval")]
+        return sum(told["calls"] for told in found), sum(told["usec"] for told in found)
+
+    def ping_ms(self, count: int, rate: float) -> float:
+        """Return the median of the milliseconds that a PING of an idle process takes."""
+        address = urlsplit(self._url)
+        took = []
+        with socket.create_connection((address.hostname, address.port)) as connection:
+            for _ in range(count):
+                time.sleep(1 / rate)
+                begun = time.monotonic()
+                connection.sendall(b"PING\r\n")
+                connection.recv(64)
+                took.append(time.monotonic() - begun)
+        return statistics.median(took) * 1e3
 
     def _child(self, name: str, module: tuple[str, ...], port: int = 0) -> Child:
         words = [
