@@ -6,6 +6,7 @@ known is passed over.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
@@ -55,7 +56,7 @@ def compose(
     before: NodeReading | None,
     minute_ago: NodeReading | None,
 ) -> bytes:
-    """Return the report of a process.
+    """Return the report of a process. To be called in its event loop, whose tasks it counts.
 
     Args:
         identity: Who it is.
@@ -73,6 +74,7 @@ def compose(
         "connections": None if worker is None else worker.held,
         "capacity": None if worker is None else worker.capacity,
         "memory": sources.resident_bytes(),
+        "tasks": len(asyncio.all_tasks()),
         "rooms": stats.get("rooms") if is_node else None,
         "subscriptions": stats.get("members") if is_node else None,
         "backlog": stats.get("backlog_bytes") if is_node else None,

@@ -25,6 +25,7 @@ class NodeStatus:
         capacity: That it may hold; 0 is no limit.
         cpu: Percent of one core, of late.
         memory: Bytes of its resident memory.
+        tasks: Tasks of its event loop.
         rooms: With members in it, now.
         subscriptions: Memberships of its rooms, now.
         backlog: Bytes of publications that arrived and are not written yet, now.
@@ -53,6 +54,7 @@ class NodeStatus:
     capacity: int | None = None
     cpu: float | None = None
     memory: int | None = None
+    tasks: int | None = None
     rooms: int | None = None
     subscriptions: int | None = None
     backlog: int | None = None

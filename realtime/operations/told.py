@@ -106,6 +106,7 @@ def _read(body: bytes, process: str, age: float, *, is_lost: bool) -> Told | Non
         capacity=count(said.get("capacity")),
         cpu=number(said.get("cpu")),
         memory=count(said.get("memory")),
+        tasks=count(said.get("tasks")),
         rooms=count(said.get("rooms")),
         subscriptions=count(said.get("subscriptions")),
         backlog=count(said.get("backlog")),

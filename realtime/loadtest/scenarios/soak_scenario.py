@@ -1,4 +1,4 @@
-"""`soak`: the same for a long time; memory, descriptors and threads must not grow."""
+"""`soak`: the same for a long time; memory, descriptors, threads and tasks must not grow."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from realtime.loadtest.slopes import slope_an_hour
 from realtime.operations import nodes, shards
 
 _MIB: Final = 1024.0 * 1024.0
-_MEMORY, _DESCRIPTORS, _THREADS, _REDIS = (
+_MEMORY, _DESCRIPTORS, _THREADS, _TASKS, _REDIS = (
     "memory of a process, MiB",
     "descriptors",
     "threads",
+    "tasks of an event loop",
     "memory of Redis, MiB",
 )
 
@@ -35,7 +36,7 @@ _MEMORY, _DESCRIPTORS, _THREADS, _REDIS = (
 class SoakScenario(VerifyRoutingScenario):
     """Churns as `verify-routing` does, and looks at all processes at intervals."""
 
-    help = "Run for a long time: how memory, file descriptors, threads and Redis grow."
+    help = "Run for a long time: how memory, file descriptors, threads, tasks and Redis grow."
 
     def __init__(self, options: dict[str, object]) -> None:
         super().__init__(options)
@@ -67,6 +68,7 @@ class SoakScenario(VerifyRoutingScenario):
             ("memory", "MiB an hour of a process"),
             ("descriptor", "descriptors an hour of a process of this machine"),
             ("thread", "threads an hour of a process of this machine"),
+            ("task", "tasks an hour of a process's event loop"),
             ("redis", "MiB an hour of a Redis server"),
         ):
             parser.add_argument(
@@ -84,6 +86,7 @@ class SoakScenario(VerifyRoutingScenario):
             ("memory", _MEMORY),
             ("descriptor", _DESCRIPTORS),
             ("thread", _THREADS),
+            ("task", _TASKS),
             ("redis", _REDIS),
         ):
             slopes = []
@@ -128,6 +131,8 @@ class SoakScenario(VerifyRoutingScenario):
             name = f"{node.role} {node.id}"
             if node.memory is not None:
                 self._lines[_MEMORY][name].append((at, node.memory / _MIB))
+            if node.tasks is not None:
+                self._lines[_TASKS][name].append((at, node.tasks))
             found = look_at_process(node.pid) if node.host == here else None
             if found is not None:
                 self._lines[_DESCRIPTORS][name].append((at, found.descriptors))

@@ -81,4 +81,6 @@ def test_soak_tells_slopes(load_site: LoadSite) -> None:
     ]
     assert sum(row[0] == "descriptors" and row[1].startswith("worker ") for row in rows) == 2
     assert any(row[0] == "memory of Redis, MiB" and float(row[3]) > 0 for row in rows)
+    tasks = [row for row in rows if row[0] == "tasks of an event loop"]
+    assert sum(row[1].startswith("worker ") and float(row[3]) > 0 for row in tasks) == 2
     assert tested.report["figures"]["descriptor_slopes"]

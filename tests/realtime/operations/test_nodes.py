@@ -97,6 +97,7 @@ def test_each_worker_is_seen(workers: list[tuple[Process, int]]) -> None:
         assert node.fill == pytest.approx(2 / 50)
         assert node.memory is not None
         assert node.memory > 10_000_000
+        assert node.tasks
         assert node.cpu is not None
         assert node.loop_delay is not None
         assert node.publications
