@@ -59,6 +59,9 @@ class WebSocketHost(ScopeOptions, Protocol):
     held: int
 
     @property
+    def busy(self) -> int: ...
+
+    @property
     def message_limits(self) -> MessageLimits: ...
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None: ...

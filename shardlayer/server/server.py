@@ -68,7 +68,8 @@ class Server(DaphneServer):  # type: ignore[misc]
         addresses: How many connections each address has.
         waiting: The connections that wait for a request.
         capacity: Connections that it may hold; 0 is no limit. With a balancer it is this worker's
-            share of all. A WebSocket beyond it is answered with 503.
+            share of all. A WebSocket beyond it is answered with 503. What waits for a request, or
+            for the next one, does not count then.
         reserve: Connections beyond it that are served if they ask for anything but a WebSocket.
         held: Connections that it holds now, in whatever state.
         balancer_link: To the balancer that hands connections over, if there is one.
@@ -223,9 +224,14 @@ class Server(DaphneServer):  # type: ignore[misc]
     # What comes from a balancer, and how many connections there are.
 
     @property
+    def busy(self) -> int:
+        """Connections that have asked for something: those that wait for a request are not."""
+        return self.held - len(self.waiting)
+
+    @property
     def is_full(self) -> bool:
-        """Whether it holds as many connections as it may."""
-        return 0 < self.capacity <= self.held
+        """Whether as many connections have asked for something as may."""
+        return 0 < self.capacity <= self.busy
 
     def listen_success(self, port: Any) -> None:
         """Have what a balancer hands over served as the first endpoint serves its own.

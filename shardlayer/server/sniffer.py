@@ -158,7 +158,7 @@ def open_websocket(
 
     It is refused when the handshake is no good, or the server holds all that it may or stops.
     """
-    if 0 < server.capacity < server.held:  # which counts this connection
+    if 0 < server.capacity < server.busy:  # which counts this connection
         refuse_full(server, transport)
         return
     if server.is_draining:

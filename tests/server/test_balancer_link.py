@@ -9,6 +9,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,16 @@ def test_capacity_without_balancer(tmp_path: Path) -> None:
                 return client.status == 101
 
         wait_until(lets_in)
+
+
+def test_clients_that_come_together_are_let_in_up_to_the_capacity(tmp_path: Path) -> None:
+    """Who has yet to ask for something takes nobody's place."""
+    listens = ("-e", "tcp:port=0:interface=127.0.0.1", "--capacity", "4")
+    with ServerProcess(tmp_path, *listens) as server, ExitStack() as stack:
+        clients = [server.connect() for _ in range(10)]
+        server.state()  # all are there
+        statuses = [stack.enter_context(RawClient(client)).status for client in clients]
+    assert statuses == [101] * 4 + [503] * 6
 
 
 def test_share_is_bounded_by_own_capacity(balancer: ScriptedBalancer, door: Door) -> None:

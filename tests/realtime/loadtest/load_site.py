@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -70,16 +71,7 @@ class LoadSite:
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.redis)
-        workers = [
-            self._stack.enter_context(
-                Process(
-                    [str(BIN / "shardlayer-daphne"), "-p", str(port), "config.asgi:application"],
-                    log=self._folder / f"worker-{port}.log",
-                    **self.environment,
-                )
-            )
-            for port in self.ports
-        ]
+        workers = [self._stack.enter_context(self._worker(port)) for port in self.ports]
         for port, worker in zip(self.ports, workers, strict=True):
             worker.serves(port)
         self.started = time.monotonic()
@@ -92,6 +84,22 @@ class LoadSite:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+    def _worker(self, port: int, *options: str) -> Process:
+        server = [str(BIN / "shardlayer-daphne"), "-p", str(port), *options]
+        return Process(
+            [*server, "config.asgi:application"],
+            log=self._folder / f"worker-{port}.log",
+            **self.environment,
+        )
+
+    @contextmanager
+    def worker(self, *options: str) -> Iterator[str]:
+        """Run one more worker; its address."""
+        port = free_port()
+        with self._worker(port, *options) as worker:
+            worker.serves(port)
+            yield f"ws://127.0.0.1:{port}/ws/"
 
     def url(self, worker: int = 0) -> str:
         """Return the address of a worker."""

@@ -34,6 +34,26 @@ def test_connect_counts_who_did_not(load_site: LoadSite) -> None:
     assert tested.found("refused") == 5
 
 
+@pytest.mark.parametrize(("limit", "code"), [("2", 0), ("1.5", 1)])
+def test_connect_says_how_even_it_is(load_site: LoadSite, limit: str, code: int) -> None:
+    """Three clients take two addresses in turn: one worker has twice what the other has."""
+    crowd = ("--clients", "3", "--rooms", "3", "--hold", "1", "--max-uneven", limit, "--json")
+    tested = load_site.test("connect", *crowd, *load_site.both)
+    assert tested.code == code, tested.errors
+    assert tested.found("uneven") == 2
+    assert sorted(row[1] for row in tested.table("By node")) == ["1", "2"]
+
+
+def test_connect_counts_those_for_whom_there_is_no_room(load_site: LoadSite) -> None:
+    """A worker that is full answers 503."""
+    with load_site.worker("--capacity", "4") as url:
+        crowd = ("--clients", "10", "--hold", "1", "--max-refused", "6", "--json")
+        tested = load_site.test("connect", *crowd, "--url", url)
+    assert sorted(tested.table("Connections")) == [["answered with 503", "6"], ["subscribed", "4"]]
+    assert tested.found("refused") == 6, tested.report
+    assert tested.code == 0, tested.errors
+
+
 def test_broadcast_is_complete_but_late(load_site: LoadSite, tmp_path: Path) -> None:
     """Every client has every number. No delivery takes less than a microsecond: exit code 1."""
     page = tmp_path / "report.html"
