@@ -15,7 +15,7 @@ from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Publication
 from shardlayer.layer.node import Node
 from tests.shardlayer.fakes import RecordingSink
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 SHARDS = 32
 HALF_A_TURN = TURN / 2  # seconds
@@ -89,10 +89,10 @@ async def test_error_of_one_shard_holds_up_no_other(
         raise MemoryError
 
     monkeypatch.setattr(node._rooms.hubs[1], "deliver", deliver)
-    for _ in range(2):
+    monkeypatch.setattr(node._rooms.turns, "_seconds", PATIENCE)  # whoever else has the CPU
+    for times in (1, 2):
         feed_all(node, names)
-        for _ in range(4):
-            await asyncio.sleep(0)
+        await until(lambda: sink.writes >= times * (SHARDS - 1) and len(told) >= times)  # noqa: B023
     assert sink.writes == 2 * (SHARDS - 1)
     assert told == ["MemoryError()"] * 2
     await layer.close()
@@ -104,7 +104,7 @@ async def deliveries_that_wait() -> tuple[ShardedChannelLayer, Node, SlowSink, l
     layer, node, names = await in_a_room_of_each_shard(sink)
     feed_all(node, names)
     await asyncio.sleep(0)
-    assert 0 < sink.writes < SHARDS
+    assert sink.writes < SHARDS  # none, if the process was kept from its CPU for a turn's time
     return layer, node, sink, names
 
 
