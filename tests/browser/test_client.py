@@ -127,6 +127,7 @@ def test_a_signed_room(tab: Page) -> None:
         token,
     )
     client.wait("live", 0)
+    wait_in(tab, lambda: client.events("error"), "no error")
     assert [(event["room"], event["code"]) for event in client.events("error")] == [
         ("orders.8", "bad_token")
     ]
