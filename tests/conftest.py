@@ -46,12 +46,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_runtest_logfinish() -> None:
-    """Do it again where a test has undone it."""
-    if not gc.get_freeze_count():
-        pytest_collection_finish()
-
-
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the groups in this hook, too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep each file's tests in one process: what its fixtures start for a module starts once."""
