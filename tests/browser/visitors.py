@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 # Chromium reports every WebSocket that does not open; no script can prevent it. The client then
 # asks for its other way, which that worker does not serve either.
-WORKER_IS_DOWN = ("WebSocket connection to", "client-sse.js")
+WORKER_IS_DOWN = ("WebSocket connection to", "client-sse.js", "icon.svg")
 DESKTOP = (1440, 900)
 PHONE = (390, 844)
 
