@@ -106,6 +106,14 @@ class Session:
             if (process.info["cwd"] or "").startswith(str(self._checkout))
         ]
 
+    def leaves_nothing(self) -> None:
+        """Wait until no process runs in this checkout any more.
+
+        Raises:
+            TimeoutError: One still does after STOP_LIMIT.
+        """
+        wait_until(lambda: not self.left_behind(), within=STOP_LIMIT)
+
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:

@@ -71,7 +71,7 @@ def test_starts_serves_stops_and_starts_again(checkout: Path, port: int) -> None
             assert re.search(r"(?m)^  live data +\d+\.\d s ", dev.output)
             assert "machine." in in_a_shell(checkout, "realtime", "rooms")
             assert dev.press_ctrl_c() == 0
-            wait_until(lambda: not dev.left_behind(), within=STOP_LIMIT)
+            dev.leaves_nothing()
             assert not (checkout / "var" / NOTE).exists()
             assert all_free(port)
 
@@ -109,7 +109,7 @@ def test_other_users_see_nothing_and_sigterm_stops_it(checkout: Path, port: int)
         )
         assert "machine.cpu" in done.stdout, done.stderr
         assert dev.terminate() == 0
-        wait_until(lambda: not dev.left_behind(), within=STOP_LIMIT)
+        dev.leaves_nothing()
         log = (checkout / "var" / "log" / "supervisord.log").read_text()
     stopped = re.findall(r"stopped: ([a-z0-9-]+)", log)
     assert stopped[0] == "balancer"
@@ -141,7 +141,7 @@ def test_killed_bin_dev_takes_everything_along(checkout: Path, port: int) -> Non
     with Session(checkout, PORT=str(port)) as dev:
         dev.wait_for("Ready: ")
         dev.process.kill()
-        wait_until(lambda: not dev.left_behind(), within=STOP_LIMIT)
+        dev.leaves_nothing()
         assert all_free(port)
 
 
@@ -154,7 +154,7 @@ def test_killed_supervisor_is_told_and_takes_everything_along(checkout: Path, po
         daemon.kill()
         assert dev.wait() == 1
         assert "bin/dev: Supervisor is gone" in dev.output
-        wait_until(lambda: not dev.left_behind(), within=STOP_LIMIT)
+        dev.leaves_nothing()
         assert all_free(port)
 
 
@@ -172,7 +172,7 @@ def test_taken_port_is_named(checkout: Path, port: int, offset: int, part: str) 
     """One line says which port, who has it and what needs it, before anything starts."""
     with socket.create_server((LOOPBACK, port + offset)), Session(checkout, PORT=str(port)) as dev:
         assert dev.wait() == 1
-        wait_until(lambda: not dev.left_behind(), within=STOP_LIMIT)
+        dev.leaves_nothing()
     (line,) = dev.output.splitlines()
     assert line.startswith(f"bin/dev: Port {port + offset} is taken by ")
     assert f"{part} needs it" in line
@@ -187,7 +187,7 @@ def test_part_that_ends_is_named_with_its_last_lines(
         assert dev.wait() == 1
         assert "bin/dev: pool ended by itself." in dev.output
         assert "  the reason\n" in dev.output
-        wait_until(lambda: not dev.left_behind(), within=STOP_LIMIT)
+        dev.leaves_nothing()
         assert all_free(port)
 
 
@@ -198,7 +198,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(checkout: Path, port: int, procfi
         dev.wait_for("  kafka ")
         assert dev.press_ctrl_c() == 0
         assert "Ready" not in dev.output
-        wait_until(lambda: not dev.left_behind(), within=STOP_LIMIT)
+        dev.leaves_nothing()
         assert all_free(port)
 
 
@@ -213,7 +213,7 @@ def test_part_that_ignores_sigterm_is_killed_in_time(
         began = time.monotonic()
         assert dev.press_ctrl_c() == 0
         assert time.monotonic() - began < STOP_LIMIT
-        wait_until(lambda: not dev.left_behind(), within=STOP_LIMIT)
+        dev.leaves_nothing()
 
 
 def test_parts_elsewhere_are_not_started(

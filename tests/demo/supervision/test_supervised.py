@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.demo.devserver.checkout import free_ports, make_checkout
-from tests.demo.devserver.session import STOP_LIMIT, Session
+from tests.demo.devserver.session import Session
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("dev")]
@@ -64,7 +64,7 @@ def test_under_supervisord(tmp_path: Path) -> None:
         assert status(second) == "ready"
         run.process.terminate()
         assert run.process.wait(PATIENCE) == 0
-        wait_until(lambda: not run.left_behind(), within=STOP_LIMIT)
+        run.leaves_nothing()
     log = (checkout / "var/log/supervisord.log").read_text()
     assert re.search(r"worker-1 \(terminated by SIGKILL; not expected\)", log)
     ended = re.findall(r"stopped: ([a-z0-9-]+) \((.*)\)", log)
