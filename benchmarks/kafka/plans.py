@@ -116,11 +116,12 @@ class Stream:
                 done = system.stream(whole(rate * seconds, self.rooms), rate)
                 where = f"{at(rate)} {self.name}".strip()
                 yield from cpu_figures(where, side, done, round)
-                for what in (P50, P99):
-                    value = done.clients[f"{what}_ms"]
+                for what, value in (
+                    (P50, done.clients["p50_ms"]),
+                    (P99, done.clients["p99_ms"]),
+                    (ACKNOWLEDGED, done.sent_ms),
+                ):
                     yield figure(measure_of(where, what), side, done, round, value, "ms")
-                where = measure_of(where, ACKNOWLEDGED)
-                yield figure(where, side, done, round, done.sent_ms, "ms")
             if self.backlog:
                 done = system.backlog(whole(self.backlog, self.rooms))
                 yield from cpu_figures(BACKLOG, side, done, round)

@@ -7,7 +7,6 @@ on, it finds time limits reached, although what they wait for may have come long
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
 
 LOOK_INTERVAL = 0.05  # seconds
 
@@ -22,12 +21,7 @@ class LoopDelay:
         self._call_next()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._timer.cancel()
 
     def is_most(self) -> bool:
