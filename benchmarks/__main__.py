@@ -37,6 +37,8 @@ from benchmarks.history.tables import history_table
 from benchmarks.history.targets import history_targets
 from benchmarks.hostile.plans import Hostile
 from benchmarks.hostile.targets import hostile_table, hostile_targets
+from benchmarks.k6.plans import run_k6
+from benchmarks.k6.targets import k6_table, k6_targets
 from benchmarks.kafka.plans import run_kafka
 from benchmarks.kafka.sides import beside, loop, ours, separate
 from benchmarks.kafka.targets import kafka_table, kafka_targets
@@ -180,11 +182,16 @@ def _of_plans(
     run_them: Callable[..., Iterator[Figure]],
     targets: Callable[[Sequence[Figure]], list[Target]],
     table: Callable[[Sequence[Figure]], Table],
+    *programs: str,
 ) -> Callable[[Arguments, dict[str, Any], Path, Console], Outcome]:
-    """Return what measures by plans of benchmarks.plans."""
+    """Return what measures by plans of benchmarks.plans.
+
+    Args:
+        programs: Distributions of programs that take part.
+    """
 
     def measure(asked: Arguments, run: dict[str, Any], folder: Path, console: Console) -> Outcome:
-        run["versions"] = describe_versions(VERSIONS, binary())
+        run["versions"] = describe_versions((*VERSIONS, *programs), binary())
         figures = _shown(
             run_them(asked.measures, folder, rounds=asked.rounds, quick=asked.quick), console
         )
@@ -281,6 +288,7 @@ _MEASURE: Mapping[str, Callable[[Arguments, dict[str, Any], Path, Console], Outc
     "observing": _of_plans(run_observing, observing_targets, observing_table),
     "outbox": _of_plans(run_outbox, outbox_targets, outbox_table),
     "admin": _of_plans(run_admin, admin_targets, admin_table),
+    "k6": _of_plans(run_k6, k6_targets, k6_table, "k6"),
     "balancer": _of_plans(run_balancer, balancer_targets, balancer_table),
     "regression": _of_plans(run_regression, regression_targets, regression_table),
     "scale": _of_plans(run_scale, scale_targets, scale_table),

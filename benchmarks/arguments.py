@@ -17,6 +17,7 @@ from benchmarks.compression.plans import PLANS as COMPRESSION
 from benchmarks.faults.brokers import APACHE, EMBEDDED
 from benchmarks.faults.run import NAMES as FAULTS
 from benchmarks.history.run import PLANS
+from benchmarks.k6.plans import PLANS as K6
 from benchmarks.kafka.plans import PLANS as KAFKA
 from benchmarks.layer.layers import LAYERS
 from benchmarks.layer.run import NAMES
@@ -42,6 +43,7 @@ _MEASURES = {
     "outbox": tuple(OUTBOX),
     "admin": tuple(ADMIN),
     "kafka": tuple(KAFKA),
+    "k6": tuple(K6),
 }
 _COUNT, _COUNT_QUICK = 50, 5  # random faults
 _SEEDS = 10_000  # to choose from: short enough to be typed again
@@ -111,6 +113,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
         ("observing", "what it costs a worker that its figures are kept and read"),
         ("outbox", "how long it takes from a commit until a browser has its publication"),
         ("kafka", "what a Kafka record costs on its way to clients, beside a hand-written loop"),
+        ("k6", "the headline with stock k6, and what Go's collector adds to it"),
         ("admin", "how long the list of 100,000 rooms takes, and holds up Redis"),
     ):
         command = benchmarks.add_parser(name, help=purpose, description=purpose)
