@@ -148,12 +148,14 @@ def check_deliveries(
             delay = figures.delays.percentile(percent)
             found = None if delay is None else delay * 1e3
             report.checks.append(LoadCheck(name=name, limit=limit, found=found, unit="ms"))
-    counts = figures.counted("counts")
-    wrong = counts["wrong"] + counts["doubled"] + counts["disordered"]
-    report.checks.append(LoadCheck(name="lost", limit=options["max_lost"], found=finish.missing))
-    report.checks.append(LoadCheck(name="wrong", limit=options["max_wrong"], found=wrong))
-    limit = options["max_failed"]
-    report.checks.append(LoadCheck(name="failed", limit=limit, found=figures.failed))
+    check_counts(
+        session,
+        report,
+        finish,
+        lost=options["max_lost"],
+        wrong=options["max_wrong"],
+        failed=options["max_failed"],
+    )
     if options["min_deliveries"] is not None:
         found = figures.deliveries / seconds if seconds else None
         report.checks.append(
@@ -164,6 +166,35 @@ def check_deliveries(
                 at_least=True,
             )
         )
+
+
+def check_counts(
+    session: LoadSession,
+    report: LoadReport,
+    finish: Finish,
+    *,
+    lost: float = 0,
+    wrong: float = 0,
+    failed: float = 0,
+) -> None:
+    """Write down whether publications arrived as promised.
+
+    Args:
+        session: The load test.
+        report: Where to.
+        finish: What clients had in the end.
+        lost: The most that may be lost.
+        wrong: The most that may come twice, out of order, or to a client that is not in the room.
+        failed: The most that may not be taken.
+    """
+    figures = session.figures
+    counts = figures.counted("counts")
+    found = counts["wrong"] + counts["doubled"] + counts["disordered"]
+    report.checks += [
+        LoadCheck(name="lost", limit=lost, found=finish.missing),
+        LoadCheck(name="wrong", limit=wrong, found=found),
+        LoadCheck(name="failed", limit=failed, found=figures.failed),
+    ]
 
 
 def check_refused(report: LoadReport, refused: int, limit: float) -> None:

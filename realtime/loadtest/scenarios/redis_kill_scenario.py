@@ -12,7 +12,7 @@ from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.reporting.load_report import LoadCheck, LoadReport
 from realtime.loadtest.reporting.report_parts import tell_deliveries, tell_session
 from realtime.loadtest.scenarios.crowd import spread_crowd
-from realtime.loadtest.scenarios.load_arguments import add_warm_up, share
+from realtime.loadtest.scenarios.load_arguments import add_warm_up, check_counts, share
 from realtime.loadtest.scenarios.load_scenario import LoopbackScenario
 from realtime.management.arguments import count
 
@@ -96,15 +96,12 @@ class RedisKillScenario(LoopbackScenario):
             ("Told to all nodes", f"{fallback:,.0f} publications after Redis came back"),
             ("Told to some again", f"{targeted:,.0f} of {rate:,.0f} publications, a lease later"),
         ]
-        counts = session.figures.counted("counts")
         cut = session.figures.counted("losses").total()
         report.checks += [
             LoadCheck(name="not connected", limit=0, found=clients - session.figures.connected),
             LoadCheck(name="connections that broke", limit=0, found=cut),
-            LoadCheck(name="lost", limit=0, found=finish.missing),
-            LoadCheck(name="wrong", limit=0, found=counts["wrong"] + counts["doubled"]),
-            LoadCheck(name="failed", limit=0, found=session.figures.failed),
         ]
+        check_counts(session, report, finish)
         if not options["append_only"]:
             report.checks.append(
                 LoadCheck(name="fallback counted", limit=1, found=fallback, at_least=True)

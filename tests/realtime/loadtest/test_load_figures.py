@@ -8,9 +8,10 @@ from typing import cast
 import pytest
 
 from realtime.loadtest.crew.load_figures import LoadFigures
-from realtime.loadtest.load_session import LoadSession
+from realtime.loadtest.load_session import Finish, LoadSession
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.reporting.report_parts import tell_processes
+from realtime.loadtest.scenarios.load_arguments import check_counts
 from tests.realtime.loadtest.reports import SilentHelper, figures_of_busy, swarm_report
 
 
@@ -54,3 +55,27 @@ def test_step_forgets_what_was_before() -> None:
     assert name == "clients_1"
     assert share == pytest.approx(0.25)
     assert [each.name for each in figures.limits()] == ["clients_1"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "kept"),
+    [
+        ({"missed": 5, "recovered": 5}, True),
+        ({"wrong": 1}, False),
+        ({"doubled": 1}, False),
+        ({"disordered": 1}, False),
+    ],
+)
+def test_every_kind_of_wrong_delivery_counts(counts: dict[str, int], *, kept: bool) -> None:
+    """Of the wrong room, twice, out of order; not what a client missed on the way and got later."""
+    figures = LoadFigures()
+    figures.take(SilentHelper("clients-1"), swarm_report(1.0, 1.0, counts=counts))
+    session = SimpleNamespace(figures=figures)
+    finish = Finish(checked=1, complete=1, missing=0, places=[])
+    report = LoadReport(scenario="redis-kill", target="a deployment of its own", began="now")
+    check_counts(cast("LoadSession", session), report, finish)
+    assert {check.name: check.is_kept for check in report.checks} == {
+        "lost": True,
+        "wrong": kept,
+        "failed": True,
+    }
