@@ -181,21 +181,25 @@ class Publishing:
         )
         with system:
             count = whole(self.rate * self.seconds, self.rooms)
-            scripts, spent = system.scripts()
-            done = system.publish(count, self.rate, self.each)
-            more_scripts, more_spent = system.scripts()
-            ping = system.ping_ms(count, self.rate) if self.is_late else 0.0
-        if self.is_late:
-            script = (more_spent - spent) / (more_scripts - scripts) / 1e3
-            for measure, value in (
-                (IDLE, done.clients["p50_ms"]),
-                (RETURNS, done.sent_ms),
-                (SCRIPT, script),
-                (PING, ping),
-            ):
-                yield figure(measure, side, done, round, value, "ms")
-        else:
-            yield from cpu_figures(MANY, side, done, round, reader=PUBLISHER)
+            if self.is_late:
+                yield from self._late(system, count, round)
+            else:
+                done = system.publish(count, self.rate, self.each)
+                yield from cpu_figures(MANY, side, done, round, reader=PUBLISHER)
+
+    def _late(self, system: System, count: int, round: int) -> Iterator[Figure]:
+        """Yield how late each is, and what of that a script and a PING take."""
+        scripts, spent = system.scripts()
+        done = system.publish(count, self.rate, self.each)
+        more_scripts, more_spent = system.scripts()
+        script = (more_spent - spent) / (more_scripts - scripts) / 1e3
+        for measure, value in (
+            (IDLE, done.clients["p50_ms"]),
+            (RETURNS, done.sent_ms),
+            (SCRIPT, script),
+            (PING, system.ping_ms(count, self.rate)),
+        ):
+            yield figure(measure, system.side, done, round, value, "ms")
 
 
 BIG, SEVERAL = "to 50 rooms of 40", "with 3 workers"

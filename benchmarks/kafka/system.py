@@ -67,7 +67,6 @@ class System(Assembly):
         self._workers_count = workers
         self._folder = folder
         self._next = 1  # number of the next message in each room
-        self._sent_ms = 0.0  # of the last slice
         # Where they run is left to the kernel, as where this runs in earnest.
         self._cpus = frozenset(os.sched_getaffinity(0))
 
@@ -113,8 +112,8 @@ class System(Assembly):
         """Produce records, so many a second, and wait until the last has arrived."""
         self._expect()
         before, begun = self._used(), time.monotonic()
-        self._produce(count, rate)
-        return self._collect(count, before, begun)
+        sent_ms = self._produce(count, rate)
+        return self._collect(count, before, begun, sent_ms)
 
     def backlog(self, count: int) -> Slice:
         """Have records wait in Kafka, then be read, and wait until the last has arrived.
@@ -126,9 +125,9 @@ class System(Assembly):
             raise ValueError(f"{self.name} has no process that only reads Kafka")
         self._expect()
         with self._reader.stopped():
-            self._produce(count, 0.0)
+            sent_ms = self._produce(count, 0.0)
             before, begun = self._used(), time.monotonic()
-        return self._collect(count, before, begun)
+        return self._collect(count, before, begun, sent_ms)
 
     def to_kafka(self) -> Connected:
         """Return the connections of this side's processes to Kafka."""
@@ -140,19 +139,16 @@ class System(Assembly):
         """Publish, without Kafka, so many messages with a call of publish_many; 1: of publish."""
         self._expect()
         before, begun = self._used(), time.monotonic()
-        self._count(
-            count,
-            self._producer.ask(
-                "publish",
-                count / rate + PATIENCE,
-                first=self._next,
-                count=count,
-                rate=rate,
-                each=each,
-                size=SIZE,
-            ),
+        sent = self._producer.ask(
+            "publish",
+            count / rate + PATIENCE,
+            first=self._next,
+            count=count,
+            rate=rate,
+            each=each,
+            size=SIZE,
         )
-        return self._collect(count, before, begun)
+        return self._collect(count, before, begun, self._count(count, sent))
 
     def scripts(self) -> tuple[int, int]:
         """Return how many scripts Redis has run, and for how many microseconds."""
@@ -242,29 +238,29 @@ class System(Assembly):
             "expect", PATIENCE, first=self._next, burst=0, copies=self.clients // self.rooms
         )
 
-    def _produce(self, count: int, rate: float) -> None:
+    def _produce(self, count: int, rate: float) -> float:
+        """Produce records, and return what `_count` does."""
         timeout = (count / rate if rate else 0.0) + PATIENCE
-        self._count(
-            count,
-            self._producer.ask(
-                "produce", timeout, first=self._next, count=count, rate=rate, size=SIZE
-            ),
+        sent = self._producer.ask(
+            "produce", timeout, first=self._next, count=count, rate=rate, size=SIZE
         )
+        return self._count(count, sent)
 
-    def _count(self, count: int, sent: dict[str, Any]) -> None:
+    def _count(self, count: int, sent: dict[str, Any]) -> float:
+        """Count what was sent; return the milliseconds that it took, the median."""
         if sent["published"] != count or count % self.rooms:
             raise ValueError(f"{count} messages are not as many for each of {self.rooms} rooms")
         self._next += count // self.rooms
-        self._sent_ms = float(sent["p50_ms"])
+        return float(sent["p50_ms"])
 
-    def _collect(self, count: int, before: Used, begun: float) -> Slice:
+    def _collect(self, count: int, before: Used, begun: float, sent_ms: float) -> Slice:
         arrived = self._swarm.ask("collect", PATIENCE + 5, published=count, timeout=PATIENCE)
         return Slice(
             published=count,
             used=self._used() - before,
             seconds=time.monotonic() - begun,
             clients=arrived,
-            sent_ms=self._sent_ms,
+            sent_ms=sent_ms,
         )
 
     def _used(self) -> Used:
