@@ -16,6 +16,7 @@ class ReportedWorker(Protocol):
     name: str
     peer: Peer
     connections: int
+    silent: int
     capacity: int
     stalled: bool
 
@@ -67,6 +68,7 @@ def details_of(
                 "name": worker.name,
                 "pid": worker.peer.pid,
                 "connections": worker.connections,
+                "silent": worker.silent,
                 "capacity": worker.capacity,
                 "waiting": worker.waiting,
                 "stalled": worker.stalled,

@@ -11,6 +11,7 @@ class Candidate(Protocol):
 
     Attributes:
         connections: What it holds, and what it was handed and has not acknowledged.
+        silent: Those of them that have asked for nothing, or wait for their next request.
         capacity: What it may hold; 0 is no limit.
         reserve: What it may hold beyond that for pages.
         takes: Whether it can be handed connections now.
@@ -18,6 +19,7 @@ class Candidate(Protocol):
     """
 
     connections: int
+    silent: int
     capacity: int
     reserve: int
     takes: bool
@@ -25,7 +27,12 @@ class Candidate(Protocol):
 
 
 def choose(
-    workers: Sequence[Candidate], *, after: int, into_reserve: bool = False, beyond: int = 0
+    workers: Sequence[Candidate],
+    *,
+    after: int,
+    asks: bool = False,
+    into_reserve: bool = False,
+    beyond: int = 0,
 ) -> int | None:
     """Return the index of the worker with the fewest connections that has room, None without one.
 
@@ -35,6 +42,9 @@ def choose(
     leave a difference of more than one between workers that have room.
 
     Args:
+        asks: Whether the connection is known to ask for something. Those that are silent take
+            nobody's place then. For one that may be silent itself they count, so that there are
+            never more of these than places.
         into_reserve: Whether the reserve counts as room.
         beyond: Connections that a worker may hold on top of all that.
     """
@@ -51,7 +61,8 @@ def choose(
         if not worker.takes:
             continue
         limit = worker.capacity
-        if limit and connections >= limit + (worker.reserve if into_reserve else 0) + beyond:
+        places = connections - (worker.silent if asks else 0)
+        if limit and places >= limit + (worker.reserve if into_reserve else 0) + beyond:
             continue
         best, fewest = index, rank
     return best

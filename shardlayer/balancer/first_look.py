@@ -1,4 +1,6 @@
-"""Looks at what a client wants when only the reserve is left, which is for pages.
+"""Looks at what a client wants when places are left only for those who want something.
+
+These are the reserve, which is for pages, and the places of clients that have sent nothing yet.
 
 It only peeks (MSG_PEEK): the worker that gets the connection reads the same bytes again.
 """
@@ -14,7 +16,7 @@ from shardlayer.aio.deadlines import Deadlines
 from shardlayer.balancer.peeking import MAX_PEEK, FirstBytes, what_is_wanted
 
 LOOK_TIMEOUT = 5.0  # seconds for a client to say what it wants
-MAX_LOOKED_AT = 1024  # clients that may take that time at once; more are refused unseen
+MAX_LOOKED_AT = 1024  # clients that may take that time at once; one more ends the first one's
 
 
 class FirstLook:
@@ -42,13 +44,14 @@ class FirstLook:
     def look(self, connection: socket.socket) -> None:
         """Find out what a connection wants, now or when it says so."""
         connection.setblocking(False)
-        if len(self._seen) >= MAX_LOOKED_AT:
-            self._decided(connection, FirstBytes.OTHER)
-            return
         self._seen[connection] = 0
         self._deadlines.start(connection, time.monotonic())
         self._loop.add_reader(connection, self._look, connection)
         self._look(connection)
+        if len(self._seen) > MAX_LOOKED_AT:
+            first = next(iter(self._seen))
+            self._forget(first)
+            self._decided(first, FirstBytes.OTHER)
 
     def check(self, now: float) -> None:
         """Wait no longer for those who had their time."""

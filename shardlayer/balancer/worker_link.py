@@ -77,7 +77,6 @@ class WorkerLink:
         self._outgoing: list[socket.socket] = []
         self._kept: deque[tuple[float, socket.socket]] = deque()  # when it was handed over
         self._taken = 0
-        self._held = 0
         self._unsent = b""
         self._rests_until: float | None = None
         self._ended = False
@@ -85,6 +84,7 @@ class WorkerLink:
         self.name = ""
         self.own_capacity = 0
         self.connections = 0
+        self.silent = 0
         self.capacity = 0
         self.reserve = 0
         self.takes = False
@@ -221,7 +221,7 @@ class WorkerLink:
         if not self._kept:
             self.stalled = False
         self._counters.handed_over += taken
-        self._held = load.held
+        self.silent = load.silent
         self.connections = load.held + self.waiting
 
     def _returned(self, count: int) -> None:

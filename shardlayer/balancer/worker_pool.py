@@ -9,6 +9,8 @@ from shardlayer.balancer.capacity_split import split_capacity
 from shardlayer.balancer.choosing import Candidate, choose
 from shardlayer.balancer.peeking import FirstBytes
 
+_ASKS = (FirstBytes.PAGE, FirstBytes.WEBSOCKET, FirstBytes.TLS)
+
 # Connections that a worker may hold beyond all else, to tell each in TLS that there is no room.
 TLS_REFUSALS = 250
 
@@ -64,8 +66,8 @@ class WorkerPool(Generic[Worker]):
 
     @property
     def has_room(self) -> bool:
-        """Whether a connection would find a worker, whatever it wants."""
-        return self._choose() is not None
+        """Whether a connection would find a worker, whatever it asks for."""
+        return self._choose(FirstBytes.WEBSOCKET) is not None
 
     def join(self, worker: Worker) -> None:
         """Add a worker, and tell each its share."""
@@ -82,8 +84,9 @@ class WorkerPool(Generic[Worker]):
         """Return the worker for a connection and take it as chosen, or None without room.
 
         Args:
-            wanted: What the connection wants, if that is known. Pages may use the reserve. TLS may
-                as well, since it may want a page; a worker tells those for whom there is no room.
+            wanted: What the connection wants, if that is known. Then it has the places of those
+                that are silent. Pages may use the reserve. TLS may as well, since it may want a
+                page; a worker tells those for whom there is no room.
         """
         index = self._choose(wanted)
         if index is None:
@@ -92,14 +95,24 @@ class WorkerPool(Generic[Worker]):
         return self._workers[index]
 
     def _choose(self, wanted: FirstBytes | None = None) -> int | None:
+        asks = wanted in _ASKS
         into_reserve = wanted in (FirstBytes.PAGE, FirstBytes.TLS)
         beyond = TLS_REFUSALS if wanted is FirstBytes.TLS else 0
         if self.max_connections:
             # Those who joined later find the others with more than their share.
             limit = self.max_connections + (self.reserve if into_reserve else 0)
-            if self.connections >= limit + beyond * len(self._workers):
+            places = sum(
+                worker.connections - (worker.silent if asks else 0) for worker in self._workers
+            )
+            if places >= limit + beyond * len(self._workers):
                 return None
-        return choose(self._workers, after=self._last, into_reserve=into_reserve, beyond=beyond)
+        return choose(
+            self._workers,
+            after=self._last,
+            asks=asks,
+            into_reserve=into_reserve,
+            beyond=beyond,
+        )
 
     def _split(self) -> None:
         count = len(self._workers)

@@ -3,7 +3,7 @@
 A frame is one byte of kind, two of length, and the payload; numbers are big-endian.
 
     worker -> balancer   JOIN      version u8, capacity u32, name (UTF-8)
-                         LOAD      taken u64, held u32
+                         LOAD      taken u64, held u32, silent u32 (may be missing: 0)
                          GIVE_BACK count u32
     balancer -> worker   SHARE     capacity u32, reserve u32, takes_back u8 (may be missing: 0)
                          HANDOVER  given_at f64, one byte of address family for each connection
@@ -60,14 +60,18 @@ class Join:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """A worker has taken so many connections since it joined, and holds so many."""
+    """A worker has taken so many connections since it joined, and holds so many.
+
+    `silent` is how many of these wait for a request; workers of an earlier release don't say it.
+    """
 
     taken: int
     held: int
+    silent: int = 0
 
     def pack(self) -> bytes:
         """Return the frame."""
-        return _frame(2, _LOAD.pack(self.taken, self.held))
+        return _frame(2, _LOAD.pack(self.taken, self.held) + _COUNT.pack(self.silent))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +129,9 @@ def _join(payload: bytes) -> Join:
 
 def _load(payload: bytes) -> Load:
     taken, held = _LOAD.unpack_from(payload)
-    return Load(taken=taken, held=held)
+    says_more = len(payload) >= _LOAD.size + _COUNT.size
+    (silent,) = _COUNT.unpack_from(payload, _LOAD.size) if says_more else (0,)
+    return Load(taken=taken, held=held, silent=silent)
 
 
 def _share(payload: bytes) -> Share:

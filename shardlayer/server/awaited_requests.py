@@ -40,6 +40,11 @@ class AwaitedRequests:
         """Wait from now on."""
         self._since[waiter] = time.monotonic()
         if 0 < self._most < len(self._since):
+            self.displace()
+
+    def displace(self) -> None:
+        """Have the one that has waited longest make way, if there is any."""
+        if self._since:
             longest = next(iter(self._since))
             del self._since[longest]
             counters.idle_displaced += 1

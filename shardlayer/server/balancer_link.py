@@ -57,9 +57,13 @@ class ConnectionTaker(Protocol):
 
     Attributes:
         held: Connections that it holds now, however they came.
+        busy: Those of them that have asked for something.
     """
 
     held: int
+
+    @property
+    def busy(self) -> int: ...
 
     def take_share(self, capacity: int, reserve: int) -> None: ...
     def adopt(self, descriptor: int, family: int) -> None: ...
@@ -178,7 +182,7 @@ class _Session:
         self._takes_back = False
         self._ends_as = ""  # the reason to end as soon as what was acknowledged is adopted
         self._taken = 0
-        self._told = -1  # how many connections the balancer thinks that there are
+        self._told: tuple[int, int] | None = None  # what the balancer thinks is held and silent
         self._unsent = b""
         self._acknowledged: list[tuple[int, int]] = []  # to adopt once `_unsent` is sent
         self._timer: asyncio.TimerHandle | None = None
@@ -266,7 +270,7 @@ class _Session:
             missing += 1
         self._acknowledged += zip(descriptors, handover.families, strict=False)
         self._taken += len(descriptors)
-        receipt = self._load(self._host.held + len(self._acknowledged))
+        receipt = self._load(more=len(self._acknowledged))
         if missing:
             receipt += self._give_back(missing)
         self._send(receipt)
@@ -293,13 +297,22 @@ class _Session:
         if self.ended.done():
             return
         self._timer = self._loop.call_later(REPORT_INTERVAL, self._report)
-        held = self._host.held
-        if held != self._told and not self._unsent:
-            self._guarded(lambda: self._send(self._load(held)))
+        if self._told != self._holds() and not self._unsent:
+            self._guarded(lambda: self._send(self._load()))
 
-    def _load(self, held: int) -> bytes:
-        self._told = held
-        return Load(taken=self._taken, held=held).pack()
+    def _holds(self, more: int = 0) -> tuple[int, int]:
+        """Return how many connections there are, and how many of them have asked for nothing.
+
+        Args:
+            more: Connections that are about to come. Each counts as one that asks for something,
+                which it probably does by the next report.
+        """
+        held = self._host.held
+        return held + more, held - self._host.busy
+
+    def _load(self, more: int = 0) -> bytes:
+        held, silent = self._told = self._holds(more)
+        return Load(taken=self._taken, held=held, silent=silent).pack()
 
     def _send(self, data: bytes) -> None:
         self._unsent += data

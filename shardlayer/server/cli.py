@@ -207,6 +207,7 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
         if options.websocket_compression > MAX_LEVEL:
             self.parser.error(f"--websocket-compression is at most {MAX_LEVEL}")
         listens = options.balancer is None or _names_endpoint(options)
+        open_files = raise_file_limit()
         self.server_class = partial(
             self.server_class,
             client_buffer_limit=options.client_buffer_limit,
@@ -217,7 +218,8 @@ class CommandLineInterface(DaphneCommandLine):  # type: ignore[misc]
             http_request_timeout=options.http_request_timeout,
             limits=ConnectionLimits(**{name: getattr(options, name) for name in _OF_CONNECTIONS}),
             backlog=options.backlog,
-            capacity=_capacity(options.capacity, raise_file_limit()),
+            capacity=_capacity(options.capacity, open_files),
+            room=room_for_connections(open_files),
             balancer=options.balancer,
             worker_name=options.worker_name,
             listens=listens,

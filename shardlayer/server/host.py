@@ -56,7 +56,6 @@ class WebSocketHost(ScopeOptions, Protocol):
 
     capacity: int
     reserve: int
-    held: int
 
     @property
     def busy(self) -> int: ...

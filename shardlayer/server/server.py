@@ -69,7 +69,9 @@ class Server(DaphneServer):  # type: ignore[misc]
         waiting: The connections that wait for a request.
         capacity: Connections that it may hold; 0 is no limit. With a balancer it is this worker's
             share of all. A WebSocket beyond it is answered with 503. What waits for a request, or
-            for the next one, does not count then.
+            for the next one, does not count.
+        room: Connections for which there are open files; 0 is no limit. Beyond it, the one goes
+            that has waited longest for a request.
         reserve: Connections beyond it that are served if they ask for anything but a WebSocket.
         held: Connections that it holds now, in whatever state.
         balancer_link: To the balancer that hands connections over, if there is one.
@@ -101,6 +103,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         limits: ConnectionLimits = DEFAULTS,
         backlog: int = BACKLOG,
         capacity: int = 0,
+        room: int = 0,
         balancer: str | None = None,
         worker_name: str = "",
         listens: bool = True,
@@ -121,6 +124,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         self.addresses = AddressLimits(limits)
         self.waiting = AwaitedRequests(limits.http_idle_connections)
         self.capacity = self._own_capacity = capacity
+        self.room = room
         self.reserve = RESERVE
         self.held = 0
         self.balancer_link = (
@@ -255,6 +259,8 @@ class Server(DaphneServer):  # type: ignore[misc]
     def connection_made(self) -> None:
         """Count a connection."""
         self.held += 1
+        if 0 < self.room < self.held:
+            self.waiting.displace()
 
     def connection_lost(self) -> None:
         """Count a connection that is gone."""

@@ -96,7 +96,7 @@ class Sniffer:
 
     def _serve_http(self, data: bytes) -> None:
         server = self._server
-        if 0 < server.capacity < server.held - server.reserve:
+        if 0 < server.capacity < server.busy - server.reserve:
             refuse_full(server, self._transport)
             return
         # A proxy's connections are its own, whoever is behind it.

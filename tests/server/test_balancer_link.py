@@ -150,7 +150,7 @@ def test_full(balancer: ScriptedBalancer, door: Door) -> None:
         link.read_load(taken=3, held=2)
         page, accepted = door.pair()
         link.give(accepted)
-        page.sendall(b"GET /page HTTP/1.1\r\nHost: test\r\n\r\n")
+        page.sendall(b"GET /hang?begun HTTP/1.1\r\nHost: test\r\n\r\n")
         assert page.recv(12) == b"HTTP/1.1 200"
         other, accepted = door.pair()
         link.give(accepted)
@@ -162,6 +162,32 @@ def test_full(balancer: ScriptedBalancer, door: Door) -> None:
             websocket.disconnect()
         link.read_load(taken=5, held=0)
         assert server.state()["counters"]["full"] == 2
+
+
+def test_silent_connections_are_told(balancer: ScriptedBalancer, door: Door) -> None:
+    """A connection that was handed over counts as one that asks, until a report says otherwise."""
+    with worker(balancer):
+        link = joined(balancer)
+        pairs = [door.pair() for _ in range(3)]
+        link.give(*(accepted for _, accepted in pairs))
+        assert link.read_load(taken=3, held=3).silent == 0
+        assert link.read_load(taken=3, held=3).silent == 3
+        assert RawClient(pairs[0][0]).status == 101
+        assert link.read_load(taken=3, held=3).silent == 2
+
+
+def test_silent_connections_take_no_place_of_a_page(balancer: ScriptedBalancer, door: Door) -> None:
+    """However many there are, a page finds the reserve."""
+    with worker(balancer):
+        link = joined(balancer)
+        link.share(capacity=1, reserve=1)
+        pairs = [door.pair() for _ in range(5)]
+        link.give(*(accepted for _, accepted in pairs))
+        link.read_load(taken=5, held=5)
+        assert RawClient(pairs[0][0]).status == 101
+        page = pairs[1][0]
+        page.sendall(b"GET /page HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert page.recv(12) == b"HTTP/1.1 200"
 
 
 def test_capacity_without_balancer(tmp_path: Path) -> None:

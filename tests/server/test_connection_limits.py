@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from shardlayer.aio.open_files import room_for_connections
 from tests.server.client import TEXT, RawClient, frame, request
 from tests.server.conftest import LOOPBACK
 from tests.server.process import ServerProcess
@@ -214,6 +215,22 @@ def test_number_of_connections_that_wait(limited: ServerProcess) -> None:
         assert received is not None
         assert received.payload == b"still here"
     assert count(limited, "idle_displaced") > before
+
+
+def test_connections_that_wait_leave_files_to_others(tmp_path: Path) -> None:
+    """Where open files are few, the one that has waited longest makes way before they are gone."""
+    room = room_for_connections(64)
+    with (
+        ServerProcess(tmp_path, *LOOPBACK, open_files=64) as server,
+        ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(RawClient(server.connect())) for _ in range(room - 2)]
+        waiting = [stack.enter_context(server.connect()) for _ in range(12)]
+        with pytest.raises(ConnectionResetError):
+            waiting[0].recv(1)
+        waiting[-1].sendall(GET)
+        assert waiting[-1].recv(65536).endswith(b"GET ")
+        assert [client.status for client in clients] == [101] * len(clients)
 
 
 def test_no_limits(tmp_path: Path) -> None:

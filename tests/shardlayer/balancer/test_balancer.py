@@ -29,6 +29,7 @@ from tests.shardlayer.balancer.processes import BalancerProcess
 from tests.waiting import wait_until
 
 PAGE = b"GET /page HTTP/1.1\r\nHost: test\r\n\r\n"
+LONG_PAGE = b"GET /hang?begun HTTP/1.1\r\nHost: test\r\n\r\n"  # it begins, and never ends
 BUSY = "The event loop was blocked"  # what a worker says on a machine that has much else to do
 
 
@@ -140,7 +141,7 @@ def test_full_house(tmp_path: Path, stack: ExitStack) -> None:
     pages = [stack.enter_context(balancer.connect()) for _ in range(2)]
     wait_until(lambda: balancer.health()["looked_at"] == 2)
     for page in pages:
-        page.sendall(PAGE)
+        page.sendall(LONG_PAGE)
         assert page.recv(12) == b"HTTP/1.1 200"
     assert answer(balancer.connect(), PAGE).startswith(b"HTTP/1.1 503")
     for page in pages:
@@ -159,6 +160,28 @@ def test_full_house(tmp_path: Path, stack: ExitStack) -> None:
     for client in clients:
         client.disconnect()
     wait_until(lambda: sum(balancer.loads().values()) == 0)
+
+
+def test_silent_connections_take_nobodys_place(tmp_path: Path, stack: ExitStack) -> None:
+    """Who has asked for nothing may hold as many as it likes: all who ask find the same room."""
+    balancer = stack.enter_context(
+        BalancerProcess(tmp_path, "--max-connections", "4", "--reserve", "1")
+    )
+    for _ in range(2):
+        stack.enter_context(balancer.worker())
+    balancer.wait_loads(worker_1=0, worker_2=0)
+    for _ in range(20):
+        stack.enter_context(balancer.connect())
+    wait_until(lambda: balancer.health()["looked_at"] == 16)
+    wait_until(lambda: [each["silent"] for each in balancer.health()["workers"]] == [2, 2])
+    assert balancer.health()["status"] == "ready"
+    clients = [stack.enter_context(RawClient(balancer.connect())) for _ in range(4)]
+    assert [client.status for client in clients] == [101] * 4
+    wait_until(lambda: balancer.health()["status"] == "full")
+    assert status_of_websocket(balancer) == 503
+    page = stack.enter_context(balancer.connect())
+    page.sendall(PAGE)
+    assert page.recv(12) == b"HTTP/1.1 200"
 
 
 def test_own_capacity(tmp_path: Path, stack: ExitStack) -> None:

@@ -16,6 +16,7 @@ class Seat:
     """A worker, as it is chosen."""
 
     connections: int = 0
+    silent: int = 0
     capacity: int = 0
     reserve: int = 0
     takes: bool = True
@@ -95,3 +96,12 @@ def test_reserve() -> None:
     seats[0].connections = 6
     assert choose(seats, after=0, into_reserve=True) is None
     assert choose(seats, after=0, into_reserve=True, beyond=1) == 0
+
+
+def test_who_asks_for_something_has_the_places_of_the_silent() -> None:
+    """Who is silent itself has not: so there are no more of these than places."""
+    seats = [Seat(7, silent=3, capacity=5), Seat(8, silent=3, capacity=5)]
+    assert choose(seats, after=-1) is None
+    assert choose(seats, after=-1, asks=True) == 0
+    seats[0].connections = 8
+    assert choose(seats, after=-1, asks=True) is None

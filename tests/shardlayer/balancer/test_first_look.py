@@ -91,11 +91,15 @@ async def test_time(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
 async def test_number(
     pairs: list[tuple[socket.socket, socket.socket]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond so many, nobody is waited for."""
+    """Beyond so many, who has been waited for longest is waited for no more."""
     monkeypatch.setattr(first_look, "MAX_LOOKED_AT", 2)
     looked = Looked()
+    pairs[2][0].sendall(PAGE)
     for _, accepted in pairs:
         looked.look.look(accepted)
-    assert looked.decided == [(pairs[2][1], FirstBytes.OTHER)]
-    looked.look.close()
-    assert len(looked.decided) == 3
+    assert looked.decided == [(pairs[2][1], FirstBytes.PAGE)]  # who says it at once displaces none
+    with tcp_pairs() as [(_, another)]:
+        looked.look.look(another)
+        assert looked.decided[1:] == [(pairs[0][1], FirstBytes.OTHER)]
+        looked.look.close()
+        assert len(looked.decided) == 4

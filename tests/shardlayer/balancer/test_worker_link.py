@@ -73,9 +73,10 @@ async def test_receipt(
         links.link.give(connection)
     assert links.link.flush() == []
     assert (links.link.connections, links.link.waiting) == (5, 5)
-    links.theirs.send(Load(taken=2, held=1).pack())
+    links.theirs.send(Load(taken=2, held=1, silent=1).pack())
     await until(lambda: links.link.waiting == 3)
     assert links.link.connections == 1 + 3  # one of those that it took has left
+    assert links.link.silent == 1
     assert [each.fileno() == -1 for each in accepted] == [True, True, False, False, False]
     assert links.counters.handed_over == 2
     links.theirs.close()

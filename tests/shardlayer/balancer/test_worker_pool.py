@@ -14,6 +14,7 @@ class Worker:
 
     own_capacity: int = 0
     connections: int = 0
+    silent: int = 0
     capacity: int = 0
     reserve: int = 0
     takes: bool = True
@@ -63,6 +64,18 @@ def test_full_house() -> None:
     assert pool.pick(FirstBytes.WEBSOCKET) is None
     assert fill(pool, FirstBytes.PAGE) == 10
     assert fill(pool, FirstBytes.TLS) == 2 * TLS_REFUSALS
+
+
+def test_silent_connections() -> None:
+    """Those who ask for something have their places, up to the capacity of all."""
+    pool: WorkerPool[Worker] = WorkerPool(10, 1)
+    pool.join(Worker(connections=10, silent=4))
+    assert pool.pick() is None
+    assert pool.pick(FirstBytes.OTHER) is None
+    assert has_room(pool)
+    assert fill(pool, FirstBytes.WEBSOCKET) == 4
+    assert fill(pool, FirstBytes.PAGE) == 1
+    assert not has_room(pool)
 
 
 def test_a_late_worker_does_not_raise_the_total() -> None:

@@ -26,7 +26,7 @@ U32 = st.integers(0, 2**32 - 1)
 FRAMES: st.SearchStrategy[list[HandoverFrame]] = st.lists(
     st.one_of(
         st.builds(Join, capacity=U32, name=st.text(max_size=MAX_NAME // 4)),
-        st.builds(Load, taken=st.integers(0, 2**64 - 1), held=U32),
+        st.builds(Load, taken=st.integers(0, 2**64 - 1), held=U32, silent=U32),
         st.builds(GiveBack, count=U32),
         st.builds(Share, capacity=U32, reserve=U32, takes_back=st.booleans()),
         st.builds(Handover, given_at=st.floats(0, 1e9), families=st.binary(max_size=MAX_BATCH)),
@@ -54,6 +54,12 @@ def test_unknown_kind_is_passed_over() -> None:
     """A newer peer may say more."""
     load = Load(taken=1, held=2)
     assert HandoverReader().feed(struct.pack("!BH", 99, 3) + b"new" + load.pack()) == [load]
+
+
+def test_load_of_an_older_worker() -> None:
+    """It does not say how many are silent."""
+    data = struct.pack("!BHQI", 2, 12, 1, 2)
+    assert HandoverReader().feed(data) == [Load(taken=1, held=2, silent=0)]
 
 
 @pytest.mark.parametrize(
