@@ -62,6 +62,11 @@ class Row:
         return self.fault not in (JOINING, KILLS)
 
     @property
+    def is_stuck(self) -> bool:
+        """Whether some client had not heard from all again in the end."""
+        return self.timed and self.well_ms is None
+
+    @property
     def broken(self) -> int:
         """How many deliveries were not as promised."""
         broken = self.lost + self.twice + self.misordered + self.published - self.acknowledged

@@ -23,18 +23,18 @@ _TIMES = (
     ("after ms", "pause_mended_ms"),
     ("well ms", "well_ms"),
 )
+_NEVER = "never"  # stands where a client had not heard from all again in the end
 COLUMNS = (f"{'fault':12}", f"{'for':>6}", *(f"{title:>9}" for title, _ in (*_COUNTS, *_TIMES)))
 """Headings for lines of `cells`."""
 
 
 def cells(row: Row) -> list[str]:
     """Return a row's cells, each as wide as its heading."""
-    times = [getattr(row, name) for _, name in _TIMES]
     return [
         f"{row.fault:12}",
         f"{row.seconds:4.1f} s",
         *(f"{getattr(row, name):9,}" for _, name in _COUNTS),
-        *(f"{'-' if ms is None or not row.timed else f'{ms:,.0f}':>9}" for ms in times),
+        *(f"{_longest([row], name) or '-':>9}" for _, name in _TIMES),
     ]
 
 
@@ -49,15 +49,19 @@ def faults_table(rows: Sequence[Row]) -> Table:
         table.add_column(heading, justify="right")
     for what in dict.fromkeys(row.what for row in rows):
         same = [row for row in rows if row.what == what]
-        times = [
-            [value for row in same if row.timed and (value := getattr(row, name)) is not None]
-            for _, name in _TIMES
-        ]
         table.add_row(
             what,
             str(len(same)),
             *(f"{sum(getattr(row, name) for row in same):,}" for _, name in _COUNTS),
-            *(f"{max(values):,.0f}" if values else "" for values in times),
-            style="bold red" if any(row.broken for row in same) else None,
+            *(_longest(same, name) for _, name in _TIMES),
+            style="bold red" if any(row.broken or row.is_stuck for row in same) else None,
         )
     return table
+
+
+def _longest(rows: Sequence[Row], name: str) -> str:
+    """Return the longest of a time, of the rows whose times say something; empty: none do."""
+    values = [getattr(row, name) for row in rows if row.timed]
+    if None in values:
+        return _NEVER
+    return f"{max(values):,.0f}" if values else ""

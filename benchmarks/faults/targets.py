@@ -24,9 +24,7 @@ def faults_targets(rows: Sequence[Row]) -> list[Target]:
         none_target(
             "missed by a client that was told, nothing forgotten", [row.told for row in lasting]
         ),
-        none_target(
-            "faults that did not end well", [row.well_ms is None for row in rows if row.timed]
-        ),
+        none_target("faults that did not end well", [row.is_stuck for row in rows if row.timed]),
         *(
             Target(
                 measure=f"{fault}: a client's longest pause, once all should be well",

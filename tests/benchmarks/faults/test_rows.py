@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks.faults.catalogue import FAULTS, chosen
 from benchmarks.faults.plan import FULL, JOIN, POOL, SMALL, Plan
-from benchmarks.faults.rows import JOINING, Row
+from benchmarks.faults.rows import JOINING, KILLS, Row
 from benchmarks.faults.system import ALWAYS
-from benchmarks.faults.tables import COLUMNS, cells
+from benchmarks.faults.tables import COLUMNS, cells, faults_table
 from benchmarks.faults.targets import faults_targets
 
 GOOD = Row(
@@ -84,6 +84,94 @@ def test_long_pause_is_a_target_but_no_promise() -> None:
 def test_cells_stand_below_their_headings() -> None:
     """Rows that are printed as they come make a table."""
     assert [len(cell) for cell in cells(GOOD)] == [len(heading) for heading in COLUMNS]
+
+
+# Every figure another one, so that each says where it stands.
+DISTINCT = replace(
+    GOOD,
+    published=1_001,
+    acknowledged=1_002,
+    delivered=1_003,
+    lost=4,
+    twice=5,
+    misordered=6,
+    told=7,
+    notices=8,
+    asked_again=9,
+    ended=10,
+    pause_ms=1_011.0,
+    pause_mended_ms=12.0,
+    well_ms=13.0,
+)
+UNDER = {
+    **{"published": "1,001", "acked": "1,002", "delivered": "1,003", "lost": "4", "twice": "5"},
+    **{"disorder": "6", "told": "7", "notices": "8"},
+    **{"pause ms": "1,011", "after ms": "12", "well ms": "13"},
+}
+
+
+def printed(*rows: Row) -> list[dict[str, str]]:
+    """Return the lines of the table, each by its headings; `red` where a line is."""
+    table = faults_table(rows)
+    columns = [(str(column.header), list(map(str, column.cells))) for column in table.columns]
+    return [
+        {heading: found[number] for heading, found in columns}
+        | ({"red": str(line.style)} if line.style else {})
+        for number, line in enumerate(table.rows)
+    ]
+
+
+def test_each_figure_stands_below_its_heading() -> None:
+    """In the lines that come one by one, and in the table."""
+    line = {
+        title.strip(): cell.strip() for title, cell in zip(COLUMNS, cells(DISTINCT), strict=True)
+    }
+    assert line == {"fault": "kill-worker", "for": "2.0 s", **UNDER}
+    [row] = printed(DISTINCT)
+    assert row == {"fault": GOOD.what, "times": "1", **UNDER, "red": "bold red"}
+
+
+def test_line_of_several_has_their_sums_and_longest_times() -> None:
+    """None of them is left out, wherever it stands; another fault has a line of its own."""
+    other = replace(GOOD, what="the pool killed")
+    slow = replace(GOOD, twice=3, told=1, pause_ms=5_000.0, pause_mended_ms=0.0, well_ms=4_000.0)
+    [first, second] = printed(slow, other, replace(GOOD, lost=2), GOOD)
+    assert first["times"] == "3"
+    found = [first[name] for name in ("published", "acked", "lost", "twice", "told", "disorder")]
+    assert found == ["30", "30", "2", "3", "1", "0"]
+    assert [first[name] for name in ("pause ms", "after ms", "well ms")] == [
+        "5,000",
+        "800",
+        "4,000",
+    ]
+    assert first["red"]
+    assert second["times"] == "1"
+    assert "red" not in second
+
+
+@pytest.mark.parametrize("name", ["lost", "twice", "misordered", "told", "well_ms", "acknowledged"])
+def test_one_bad_row_of_several_is_red(name: str) -> None:
+    """Also one that did not end well: the longest time of the others does not stand for it."""
+    bad = replace(GOOD, **{name: None if name == "well_ms" else 9})  # type: ignore[arg-type]
+    [line] = printed(GOOD, bad, GOOD)
+    assert line["red"]
+    assert line["well ms"] == ("never" if name == "well_ms" else "700")
+    assert cells(bad)[-1].strip() == line["well ms"]
+
+
+@pytest.mark.parametrize("name", [JOINING, KILLS])
+def test_times_of_what_is_no_single_fault_are_not_shown(name: str) -> None:
+    """They say nothing, and nothing is red."""
+    row = replace(GOOD, fault=name, well_ms=None)
+    assert [cell.strip() for cell in cells(row)[-3:]] == ["-"] * 3
+    [line] = printed(row)
+    assert [line[each] for each in ("pause ms", "after ms", "well ms")] == [""] * 3
+    assert "red" not in line
+
+
+def test_faults_of_the_catalogue_have_lines_of_their_own() -> None:
+    """Two of one description would be one line, which adds them up."""
+    assert len({fault.what for fault in FAULTS.values()}) == len(FAULTS)
 
 
 def test_random_faults_are_those_of_the_seed() -> None:
