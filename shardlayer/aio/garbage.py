@@ -15,6 +15,10 @@ from contextlib import contextmanager
 
 GC_THRESHOLD = 10_000  # objects; see gc.set_threshold
 
+# Objects that Python 3.12 leaves out by itself when it starts: some hundred. Whoever does it later
+# leaves out all that is loaded.
+FROZEN_BY_PYTHON = 1_000
+
 
 @contextmanager
 def no_collections() -> Iterator[None]:
@@ -38,7 +42,9 @@ def spare_collections(threshold: int) -> Iterator[None]:
     """Leave all objects that exist now out of later collections, and make those rarer.
 
     For use once, when everything is imported and before the first connection. At the end of the
-    context the collector is as it was, for code that goes on in the same process.
+    context the collector is as it was, for code that goes on in the same process. If something was
+    left out before, as by a server that forks, all of it stays so: Python can't tell what was left
+    out by whom.
 
     Args:
         threshold: How many more objects there must be since the last collection for the next;
@@ -48,6 +54,7 @@ def spare_collections(threshold: int) -> Iterator[None]:
         yield
         return
     before = gc.get_threshold()
+    others_froze = gc.get_freeze_count() > FROZEN_BY_PYTHON
     gc.collect()
     gc.freeze()
     gc.set_threshold(threshold, *before[1:])
@@ -55,7 +62,8 @@ def spare_collections(threshold: int) -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        if not others_froze:
+            gc.unfreeze()
 
 
 def exit_quickly() -> None:
