@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 UNDIVIDED = 100  # items that leave together, however few others wait
@@ -32,11 +33,72 @@ Send = Callable[[list[Item], float], Awaitable[Sequence[Result]]]
 per item, in their order. What it raises is raised to every caller whose item was in the batch."""
 
 
+class _Together(Generic[Result]):
+    """The outcomes of several items, for one caller who waits for all of them.
+
+    Attributes:
+        outcomes: Of each item, in their order.
+        open: How many of them have none yet.
+        future: What the caller waits for.
+    """
+
+    __slots__ = ("future", "open", "outcomes")
+
+    def __init__(self, count: int) -> None:
+        self.outcomes: list[Any] = [None] * count
+        self.open = count
+        self.future: asyncio.Future[list[Result | BaseException]]
+        self.future = asyncio.get_running_loop().create_future()
+        if not count:
+            self.future.set_result([])
+
+
+class _Share(Generic[Result]):
+    """One item's part in `_Together`, in place of a future that calls the event loop back."""
+
+    __slots__ = ("_index", "_is_done", "_together")
+
+    def __init__(self, together: _Together[Result], index: int) -> None:
+        self._together = together
+        self._index = index
+        self._is_done = False
+
+    def cancelled(self) -> bool:
+        return self._together.future.cancelled()
+
+    def done(self) -> bool:
+        return self._is_done or self._together.future.done()
+
+    def set_result(self, result: Result) -> None:
+        self._set(result)
+
+    def set_exception(self, error: Exception) -> None:
+        self._set(error)
+
+    def cancel(self) -> None:
+        self._set(asyncio.CancelledError())
+
+    def exception(self) -> None:
+        """Nobody is told that it was not fetched."""
+
+    def _set(self, outcome: Result | BaseException) -> None:
+        self._is_done = True
+        together = self._together
+        together.outcomes[self._index] = outcome
+        together.open -= 1
+        if not together.open:
+            together.future.set_result(together.outcomes)
+
+
 class _Waiting(NamedTuple, Generic[Item, Result]):
     item: Item
     size: int
-    future: asyncio.Future[Result]
+    future: asyncio.Future[Result] | _Share[Result]
     since: float
+
+
+# Made for each item: without the function that calling the class goes through.
+_as_waiting: Callable[[tuple[Any, ...]], _Waiting[Any, Any]] = partial(tuple.__new__, _Waiting)
 
 
 class Batcher(Generic[Item, Result]):
@@ -92,7 +154,10 @@ class Batcher(Generic[Item, Result]):
             although nobody waits for it.
         """
         if self._task is not None or self._caller is not None or self._is_busy():
-            return await self._place(item)
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[Result] = loop.create_future()
+            self._place(item, future, loop.time())
+            return await future
         # Nothing is under way: this caller sends its item itself.
         if self._error is not None:
             raise self._error
@@ -122,7 +187,11 @@ class Batcher(Generic[Item, Result]):
         They have their places before this returns, ahead of what is put later. They may leave in
         several batches and between items of other callers.
         """
-        return asyncio.gather(*map(self._place, items), return_exceptions=True)
+        together: _Together[Result] = _Together(len(items))
+        since = asyncio.get_running_loop().time()
+        for index, item in enumerate(items):
+            self._place(item, _Share(together, index), since)
+        return together.future
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing is in flight. Put nothing meanwhile."""
@@ -148,15 +217,15 @@ class Batcher(Generic[Item, Result]):
             self._caller.cancel()
         await self.drain()
 
-    def _place(self, item: Item) -> asyncio.Future[Result]:
-        loop = asyncio.get_running_loop()
-        entry = _Waiting(item, self._size_of(item), loop.create_future(), loop.time())
+    def _place(
+        self, item: Item, future: asyncio.Future[Result] | _Share[Result], since: float
+    ) -> None:
+        entry = _as_waiting((item, self._size_of(item), future, since))
         # Whoever comes while others wait for room waits behind them.
         if len(self._waiting) < self._max_pending and not self._callers:
             self._enqueue(entry)
         else:
             self._callers.append(entry)
-        return entry.future
 
     def _enqueue(self, entry: _Waiting[Item, Result]) -> None:
         if self._error is not None:

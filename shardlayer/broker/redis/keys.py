@@ -112,6 +112,11 @@ class ShardKeys:
         """Return the key of a group's history."""
         return f"{self._base}history:{group}"
 
+    def of_group(self, group: str) -> tuple[str, str, str]:
+        """Return what `meta`, `nodes` and `history` return, in one step."""
+        base = self._base
+        return f"{base}meta:{group}", f"{base}nodes:{group}", f"{base}history:{group}"
+
     def latest(self, group: str) -> str:
         """Return the key of the newest publication of a group that keeps it."""
         return f"{self._base}latest:{group}"

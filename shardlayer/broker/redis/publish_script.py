@@ -19,7 +19,7 @@ from shardlayer.broker.redis.scripts import script
 from shardlayer.broker.values import WRITER_TTL, Batch, Outgoing, Published
 from shardlayer.core import wire
 from shardlayer.core.exceptions import WireError
-from shardlayer.core.types import Position
+from shardlayer.core.types import HistoryPolicy, Position
 
 _FOR_ALL_NODES = -1  # in place of a history's size
 
@@ -63,8 +63,14 @@ def publish(
         for item in batch.items
         if item.mark is not None or item.idempotency_key or item.preface
     ]
+    policy: HistoryPolicy | None = None  # of the item before: most of a batch have the same
+    for_all = False
     for item in batch.items:
-        groups = kept if item.policy.keeps else passing
+        if item.policy is not policy or item.for_all != for_all:
+            policy, for_all = item.policy, item.for_all
+            groups = kept if policy.keeps else passing
+            history = (_FOR_ALL_NODES if for_all else policy.size, policy.ttl, policy.latest)
+            policy_number = policies.setdefault(history, len(policies) + 1)
         number = groups.get(item.group)
         if number is None:
             number = groups[item.group] = len(kept) + len(passing) + 1
@@ -72,14 +78,13 @@ def publish(
             if shard is None:
                 shard = shards[item.shard] = len(shards) + 1
                 sources.append({})
-            size, latest = item.policy.size, item.policy.latest
-            history = (_FOR_ALL_NODES if item.for_all else size, item.policy.ttl, latest)
-            places += (shard, policies.setdefault(history, len(policies) + 1))
+            places += (shard, policy_number)
             its_keys = keys[item.shard]
-            if latest:
+            if policy.latest:
                 latest_keys.append(its_keys.latest(item.group))
-            metas.append(its_keys.meta(item.group))
-            room_keys += (its_keys.nodes(item.group), its_keys.history(item.group))
+            meta, nodes, history_key = its_keys.of_group(item.group)
+            metas.append(meta)
+            room_keys += (nodes, history_key)
         numbers.append(number)
         if is_plain:
             continue

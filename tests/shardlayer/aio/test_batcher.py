@@ -217,6 +217,28 @@ async def test_put_all_has_its_places_before_it_is_awaited() -> None:
     assert await later == 2
 
 
+async def test_put_all_that_is_cancelled_takes_back_what_waits() -> None:
+    """What is in flight is sent; what waits, in the queue and before it, is not."""
+    receiver = Receiver()
+    puts = batcher(receiver, max_items=2, max_pending=1)
+    waiting = asyncio.ensure_future(puts.put_all([b"1", b"2", b"3"]))
+    assert await receiver.next_batch() == [b"1"]
+    (later,) = await start(puts, b"44")
+    waiting.cancel()
+    receiver.answer()
+    assert await receiver.next_batch() == [b"44"]
+    receiver.answer()
+    assert await later == 2
+    assert len(puts) == 0
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_put_all_of_nothing() -> None:
+    """It waits for nobody."""
+    assert await batcher(Receiver()).put_all([]) == []
+
+
 async def test_drain_waits_for_everything() -> None:
     """After `drain` nothing waits and nothing is in flight."""
     receiver = Receiver()
