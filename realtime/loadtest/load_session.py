@@ -53,6 +53,8 @@ class Missing(NamedTuple):
         room: The index of the room.
         first: The first number that is missing.
         end: The number behind the last one.
+        began: When the first of them was published, in seconds since the epoch.
+        ended: When the last of them was.
     """
 
     client: int
@@ -60,6 +62,8 @@ class Missing(NamedTuple):
     room: int
     first: int
     end: int
+    began: float
+    ended: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,12 +372,26 @@ class LoadSession:
             patience=patience,
         )
         await asyncio.sleep(SETTLES)  # for the reports of what has come by now
+        places = [place for answer in answers for place in answer["places"]]
+        times = await self._times([place[2:] for place in places])
         return Finish(
             checked=sum(answer["checked"] for answer in answers),
             complete=sum(answer["complete"] for answer in answers),
             missing=sum(answer["missing"] for answer in answers),
-            places=[Missing(*place) for answer in answers for place in answer["places"]],
+            places=[Missing(*place, *when) for place, when in zip(places, times, strict=True)],
         )
+
+    async def _times(self, parts: Sequence[Sequence[int]]) -> Sequence[Sequence[float]]:
+        """Return when each part was published: what `Missing` has of it.
+
+        Args:
+            parts: Room, first number and end.
+        """
+        if not parts:
+            return []
+        answer = await (await self._start_publisher()).ask("times", parts=parts)
+        times: Sequence[Sequence[float]] = answer["times"]
+        return times
 
     async def _ask_swarms(
         self, do: str, *, within: float = 30, **arguments: Any

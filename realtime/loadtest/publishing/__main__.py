@@ -73,18 +73,27 @@ class PublishingProcess:
         self._publisher = PacedPublisher(self._way)
         return {}
 
-    async def _do_publish(self, **arguments: Any) -> dict[str, Any]:
+    def _ready(self) -> PacedPublisher:
         if self._publisher is None:
             raise RuntimeError("setup comes first")
+        return self._publisher
+
+    async def _do_publish(self, **arguments: Any) -> dict[str, Any]:
+        publisher = self._ready()
         began = time.monotonic()
-        await self._publisher.publish(**arguments)
+        await publisher.publish(**arguments)
         return {
-            "numbers": {str(room): count for room, count in self._publisher.numbers.items()},
+            "numbers": {str(room): count for room, count in publisher.numbers.items()},
             "seconds": time.monotonic() - began,
-            "failures": dict(self._publisher.failures),
-            "uncertain": self._publisher.uncertain,
-            "latest": self._publisher.latest,
+            "failures": dict(publisher.failures),
+            "uncertain": publisher.uncertain,
+            "latest": publisher.latest,
         }
+
+    async def _do_times(self, *, parts: list[tuple[int, int, int]]) -> dict[str, Any]:
+        """Tell of each part of a room's numbers when its first and its last were published."""
+        at = self._ready().published_at
+        return {"times": [(at(room, first), at(room, end - 1)) for room, first, end in parts]}
 
     async def _do_figures(self) -> dict[str, Any]:
         return {"figures": self._way.figures() if self._way else []}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -42,6 +42,9 @@ class PacedPublisher:
         self.uncertain: list[tuple[int, int]] = []
         self.late = self.latest = 0.0
         self._acknowledged: array[int] = array("q")
+        self._began, self._clock = time.time(), time.monotonic_ns()
+        # By room, the milliseconds from then until each number was published: 4 bytes each.
+        self._sent: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
 
     async def publish(
         self, rooms: Sequence[tuple[int, str]], *, rate: float, count: int, size: int
@@ -70,12 +73,14 @@ class PacedPublisher:
                 self.late = now - start - done / rate
                 self.latest = max(self.latest, self.late)
             sent = time.monotonic_ns()
+            milliseconds = (sent - self._clock) // 1_000_000
             items = []
             places = []
             for _ in range(min(due - done, _BATCH)):
                 room, name = rooms[turn % len(rooms)]
                 items.append((name, stamped(room, self.numbers[room], sent, size)))
                 places.append((room, self.numbers[room]))
+                self._sent[room].append(milliseconds)
                 self.numbers[room] += 1
                 turn += 1
             done += len(items)
@@ -95,6 +100,10 @@ class PacedPublisher:
         else:
             self.published += len(items)
             self._acknowledged.append(time.monotonic_ns() - sent)
+
+    def published_at(self, room: int, number: int) -> float:
+        """Return when a number was published in a room, in seconds since the epoch."""
+        return self._began + self._sent[room][number] / 1e3
 
     def report(self) -> dict[str, Any]:
         """Return how it goes."""

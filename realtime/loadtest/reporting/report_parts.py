@@ -61,7 +61,10 @@ def tell_deliveries(
         report.tables.append(
             ReportTable(
                 title=_title("What is missing", finish.places),
-                head=("client", "node", "room", "shard", "from number", "to number"),
+                head=(
+                    *("client", "node", "room", "shard", "from number", "to number"),
+                    *("published from", "published to"),
+                ),
                 rows=[
                     (
                         str(place.client),
@@ -70,6 +73,8 @@ def tell_deliveries(
                         str(session.shards[place.room]),
                         str(place.first),
                         str(place.end - 1),
+                        _time_of_day(place.began),
+                        _time_of_day(place.ended),
                     )
                     for place in finish.places[:_SHOWN]
                 ],
@@ -129,7 +134,6 @@ def tell_faults(session: LoadSession, report: LoadReport) -> None:
     rows = []
     for fault in list(faults)[:_SHOWN]:
         known = fault["room"] < len(session.rooms)
-        at = time.strftime("%H:%M:%S", time.localtime(fault["at"]))
         rows.append(
             (
                 fault["kind"],
@@ -138,13 +142,19 @@ def tell_faults(session: LoadSession, report: LoadReport) -> None:
                 str(fault["number"]),
                 fault["node"],
                 str(fault["client"]),
-                f"{at}.{fault['at'] % 1 * 1e3:03.0f}",
+                _time_of_day(fault["at"]),
                 fault["text"],
             )
         )
     head = ("what", "room", "shard", "number", "node", "client", "at", "it began with")
     title = _title("What came and should not, or too late", faults)
     report.tables.append(ReportTable(title=title, head=head, rows=rows))
+
+
+def _time_of_day(at: float) -> str:
+    """Return a time since the epoch as clocks here show it, with its milliseconds."""
+    seconds, milliseconds = divmod(int(at * 1e3), 1000)
+    return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{milliseconds:03}"
 
 
 def _title(text: str, places: Sized) -> str:

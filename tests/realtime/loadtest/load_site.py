@@ -110,11 +110,11 @@ class LoadSite:
         """The arguments that name both workers."""
         return ("--url", self.url(), "--url", self.url(1))
 
-    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a management command."""
-        return run_manage(*arguments, environ=self.environment)
+    def manage(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command, with these variables in place of the deployment's."""
+        return run_manage(*arguments, environ={**self.environment, **environ})
 
-    def test(self, scenario: str, *arguments: str) -> LoadRun:
+    def test(self, scenario: str, *arguments: str, **environ: str) -> LoadRun:
         """Run a load test, of the first worker if the arguments name none."""
         where = () if "--url" in arguments else ("--url", self.url())
-        return LoadRun(self.manage("realtime", "loadtest", scenario, *where, *arguments))
+        return LoadRun(self.manage("realtime", "loadtest", scenario, *where, *arguments, **environ))

@@ -10,7 +10,7 @@ import pytest
 from realtime.loadtest.crew.load_figures import LoadFigures
 from realtime.loadtest.load_session import Finish, LoadSession
 from realtime.loadtest.reporting.load_report import LoadReport
-from realtime.loadtest.reporting.report_parts import tell_processes
+from realtime.loadtest.reporting.report_parts import tell_faults, tell_processes
 from realtime.loadtest.scenarios.load_arguments import check_counts
 from tests.realtime.loadtest.reports import SilentHelper, figures_of_busy, swarm_report
 
@@ -79,3 +79,16 @@ def test_every_kind_of_wrong_delivery_counts(counts: dict[str, int], *, kept: bo
         "wrong": kept,
         "failed": True,
     }
+
+
+def test_time_of_a_fault_has_three_digits_of_milliseconds() -> None:
+    """Also just before the next second."""
+    fault = {"kind": "doubled", "room": 0, "number": 1, "node": "n", "client": 2, "text": ""}
+    figures = LoadFigures()
+    faults = [{**fault, "at": at} for at in (1_000.0004, 1_000.9996)]
+    figures.take(SilentHelper("clients-1"), swarm_report(1.0, 1.0, faults=faults))
+    session = SimpleNamespace(figures=figures, rooms=["room"], shards=[0])
+    report = LoadReport(scenario="verify-routing", target="ws://127.0.0.1/ws/", began="now")
+    tell_faults(cast("LoadSession", session), report)
+    [table] = report.tables
+    assert [row[6].rpartition(":")[2] for row in table.rows] == ["40.000", "40.999"]

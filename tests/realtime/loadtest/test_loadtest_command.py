@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from demo.embedded import EmbeddedValkey
 from tests.realtime.loadtest.load_site import LoadSite
 
 pytestmark = pytest.mark.xdist_group("loadtest")
@@ -65,6 +67,38 @@ def test_broadcast_is_complete_but_late(load_site: LoadSite, tmp_path: Path) -> 
     assert "NOT KEPT  p50 ≤ 0.001 ms: " in tested.output
     assert "CommandError: Not kept: p50" in tested.errors
     assert "Not all limits are kept." in page.read_text()
+
+
+def second_of_day(text: str) -> float:
+    """Return the seconds since midnight that a time in a report stands for."""
+    clock, _, milliseconds = text.partition(".")
+    assert len(milliseconds) == 3, text
+    hours, minutes, seconds = map(int, clock.split(":"))
+    return hours * 3600 + minutes * 60 + seconds + int(milliseconds) / 1e3
+
+
+def test_missing_publications_say_when_they_were_published(
+    load_site: LoadSite, tmp_path: Path
+) -> None:
+    """Those who publish and the workers have different Redis servers, so nobody gets anything."""
+    short = ("--clients", "2", "--rooms", "1", "--rate", "10", "--seconds", "0.5")
+    begun = time.localtime()
+    with EmbeddedValkey(directory=tmp_path) as other:
+        started = time.monotonic()
+        tested = load_site.test(
+            "broadcast", *short, "--patience", "0.2", "--json", REDIS_URL=other.url
+        )
+        took = time.monotonic() - started
+    assert tested.code == 1, tested.errors
+    assert tested.report["figures"]["lost"] == 2 * 5
+    rows = tested.table("What is missing")
+    assert [row[4:6] for row in rows] == [["0", "4"]] * 2
+    midnight = begun.tm_hour * 3600 + begun.tm_min * 60 + begun.tm_sec
+    for row in rows:
+        first, last = map(second_of_day, row[6:])
+        day = 24 * 3600
+        assert (first - midnight) % day < took + 5
+        assert 0.35 < (last - first) % day < took + 1  # the fifth is due after 0.4 s
 
 
 def test_clients_publish(load_site: LoadSite) -> None:
