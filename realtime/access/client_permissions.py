@@ -45,22 +45,31 @@ class Permissions:
         self._noted: Answers | None = None  # rooms, once a note has opened one
         self._closings = 0  # how often the client was put out of a room
 
-    async def allows(self, action: Action, room: str, token: str | None = None) -> bool:
+    async def allows(
+        self, action: Action, room: str, token: str | None = None, *, is_member: bool = False
+    ) -> bool:
         """Return whether this connection may do this.
 
         A token opens a room for subscribing, and until it ends this connection need not show it
-        again. If it opens nothing, the rule decides as it does without.
+        again; nor after that, as long as it is in the room. If a token opens nothing, the rule
+        decides as it does without.
+
+        Args:
+            is_member: Whether the connection is in the room.
 
         Raises:
             BadRoomToken: The token does not open the room, and nothing else does.
             Exception: What a rule raises.
         """
-        if token is None or action != "subscribe":
+        if action != "subscribe":
             return await self._decide(action, room)
+        stays = is_member and self.was_opened(room)
+        if token is None:
+            return stays or await self._decide(action, room)
         try:
             await self._open(room, token)
         except BadRoomToken:
-            if await self._decide(action, room):
+            if stays or await self._decide(action, room):
                 return True
             raise
         return True

@@ -86,7 +86,8 @@ class ClientRooms:
         code: ErrorCode = "forbidden"
         why = f"You may not {action} to {room}."
         try:
-            if await self._permissions.allows(action, room, token):
+            is_member = room in self._names
+            if await self._permissions.allows(action, room, token, is_member=is_member):
                 return
         except BadRoomToken as error:
             code, why = "bad_token", str(error)

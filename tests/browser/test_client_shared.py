@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, WebSocket
 
+from realtime.room_tokens import sign_room
 from tests.browser.direct_publisher import direct_publisher
 from tests.browser.recorder import RecordingClient, asleep, wait_in
 from tests.browser.stack import Workers
 from tests.browser.visitors import WORKER_IS_DOWN, Visitors
+from tests.realtime.test_room_tokens import is_too_old
 
 BEGINNING = {"offset": 0, "epoch": ""}
 Open = Callable[[], Page]
@@ -246,3 +248,29 @@ def test_a_thousand_messages_a_second(open_tab: Open, workers: Workers) -> None:
     for client in (first, second):
         assert [each["n"] for each in client.data] == list(range(5_000))
         assert client.events("gap") == client.events("error") == []
+
+
+def test_a_token_that_has_expired_costs_no_tab_the_room(open_tab: Open, workers: Workers) -> None:
+    """Who is in the room stays there, whoever shows the old token: again, or for the first time."""
+    pages, clients = [], []
+    for _ in range(3):
+        pages.append(open_tab())
+        clients.append(follower(pages[-1]))
+        clients[-1].wait("live", 0)
+    token = sign_room("orders.s9", expires=4)
+    joins = """(token) => new Promise((resolve) => {
+      const room = client.subscribe("orders.s9", (data) => told.data.push({ data }), { token });
+      room.addEventListener("subscribed", () => resolve(room.state));
+      room.addEventListener("left", () => resolve(room.state));
+    })"""
+    assert clients[0].run(joins, token) == clients[1].run(joins, token) == "joined"
+    wait_in(pages[0], lambda: is_too_old("orders.s9", token), "the token does not expire")
+    assert clients[0].run("client.history('orders.s9')")["offset"] == 0
+    assert clients[1].run("(token) => client.history('orders.s9', { token })", token)["offset"] == 0
+    assert clients[2].run(joins, token) == "joined"  # as the connection is in the room
+    with direct_publisher(workers.redis.url) as publisher:
+        publisher.publish("orders.s9", "paid")
+    for page, client in zip(pages, clients, strict=True):
+        page.wait_for_function("told.data.length > 0")
+        assert client.data == ["paid"]
+        assert client.events("error") == []

@@ -59,6 +59,15 @@ def forged(room: str, text: str) -> str:
     return signer.sign(f"{room}~{text}").partition("~")[2]
 
 
+def is_too_old(room: str, token: str) -> bool:
+    """Tell whether a token opens its room no more."""
+    try:
+        read_room_token(room, token)
+    except BadRoomToken:
+        return True
+    return False
+
+
 def credential_of_now() -> Credential:
     """Return what is issued to a user at this moment."""
     return Credential(method="token", user_id="7", issued=time.time())
@@ -206,6 +215,26 @@ class TestJoining:
             error = (await client.ask(5, publish={"room": "a", "data": 1}))["error"]
             assert error["code"] == "forbidden"
             error = (await client.ask(6, subscribe={"room": "b"}))["error"]
+            assert error["code"] == "forbidden"
+
+    async def test_who_is_in_the_room_stays_when_it_has_expired(
+        self, memory_layer: ShardedChannelLayer
+    ) -> None:
+        """Whatever is asked, with the old token or without; who has left needs a new one."""
+        node = await memory_layer.node()
+        token = sign_room("a", expires=3)
+        old = {"room": "a", "token": token}
+        async with Client() as client:
+            assert "subscribed" in await client.ask(1, subscribe=old)
+            await until(lambda: is_too_old("a", token))
+            assert "history" in await client.ask(2, history={"room": "a"})
+            assert "history" in await client.ask(3, history=old)
+            assert "subscribed" in await client.ask(4, subscribe={"room": "a"})
+            assert "subscribed" in await client.ask(5, subscribe=old)
+            assert node.members("a") == 1
+            await client.ask(6, unsubscribe={"room": "a"})
+            assert (await client.ask(7, subscribe=old))["error"]["code"] == "bad_token"
+            error = (await client.ask(8, history={"room": "a"}))["error"]
             assert error["code"] == "forbidden"
 
     @pytest.mark.parametrize(
