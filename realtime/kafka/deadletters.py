@@ -19,7 +19,12 @@ from aiokafka.structs import ConsumerRecord
 from realtime.kafka.brokers import Brokers, make_topic, start_client
 from realtime.kafka.reading.closing import close_producer
 
+logger = logging.getLogger(__name__)
+
 Headers = Sequence[tuple[str, bytes | None]]
+
+CLOSE_GRACE = 1.0  # seconds that the producer may take to end
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 # Behind the record's own, in this order; the record may have headers of these names too.
 ADDED = ("error", "topic", "partition", "offset")
@@ -98,13 +103,6 @@ class Letter:
         values = (error.decode(), self.topic, str(self.partition), str(self.offset))
         added = zip(ADDED, (value.encode() for value in values), strict=True)
         return [*self.headers, *added]
-
-
-logger = logging.getLogger(__name__)
-
-CLOSE_GRACE = 1.0  # seconds that the producer may take to end
-
-TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class DeadLetters:
