@@ -12,4 +12,4 @@ APACHE = (
     pytest.mark.timeout(300),  # seconds; the first test waits for the jars
     pytest.mark.xdist_group("apache-kafka"),  # one Java process for the whole run
 )
-"""The marks of a test that takes the fixture `apache_kafka`."""
+"""The marks of a test that takes the fixture `apache_kafka` or `stoppable_kafka`."""

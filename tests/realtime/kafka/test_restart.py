@@ -27,22 +27,22 @@ pytestmark = [pytest.mark.kafka, *APACHE]
 @pytest.mark.parametrize("end", ["stop", "kill"])
 async def test_pool_goes_on_where_it_was(
     end: str,
-    apache_kafka: ApacheKafka,
+    stoppable_kafka: ApacheKafka,
     redis_layer: ShardedChannelLayer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """One line when Kafka goes, one when it is back; nothing is lost and no order changed."""
     topic = f"restarted-{end}"
-    await asyncio.to_thread(apache_kafka.create_topic, topic, partitions=PARTITIONS)
-    brokers = Brokers(servers=[apache_kafka.bootstrap_servers], options={})
+    await asyncio.to_thread(stoppable_kafka.create_topic, topic, partitions=PARTITIONS)
+    brokers = Brokers(servers=[stoppable_kafka.bootstrap_servers], options={})
     pools = Pools(brokers=brokers, topic=topic, layer=redis_layer)
     await produce(brokers, topic, 0, 250)
     async with pools.running(consumers=2):
         await arrived(redis_layer, 1)  # in the middle of its work
         caplog.clear()
-        await asyncio.to_thread(getattr(apache_kafka, end))
+        await asyncio.to_thread(getattr(stoppable_kafka, end))
         await until(lambda: f"{brokers} is not available" in caplog.text, within=PATIENCE)
-        await asyncio.to_thread(apache_kafka.start)
+        await asyncio.to_thread(stoppable_kafka.start)
         await until(lambda: f"{brokers} is back after" in caplog.text, within=PATIENCE)
         await produce(brokers, topic, 250, 50)
         await arrived(redis_layer, 300)

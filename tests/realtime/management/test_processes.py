@@ -40,9 +40,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def apache_world(tmp_path: Path, apache_kafka: ApacheKafka) -> Iterator[World]:
-    """A world with an Apache Kafka, that other tests use again."""
-    found = World(tmp_path, apache_kafka)
+def apache_world(tmp_path: Path, stoppable_kafka: ApacheKafka) -> Iterator[World]:
+    """A world with an Apache Kafka that other tests use again."""
+    found = World(tmp_path, stoppable_kafka)
     found.kafka.stop()
     yield found
     found.redis.stop()
