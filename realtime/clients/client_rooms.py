@@ -82,7 +82,7 @@ class ClientRooms:
         return room in self._names
 
     async def require(self, action: Action, room: str, token: str | None = None) -> None:
-        """Raise ProtocolError if the client may not; then it is no member of the room either."""
+        """Raise ProtocolError if the client may not."""
         code: ErrorCode = "forbidden"
         why = f"You may not {action} to {room}."
         try:
@@ -92,8 +92,6 @@ class ClientRooms:
         except BadRoomToken as error:
             code, why = "bad_token", str(error)
         counters.forbidden += 1
-        if action == "subscribe" and room in self._names:
-            self.leave(room)
         raise ProtocolError(code, why)
 
     def admitted(self, items: Sequence[Wanted | Refused]) -> Sequence[Wanted | Refused]:
@@ -193,7 +191,12 @@ class ClientRooms:
         """Join a room and return what to tell the client; a room's failure stays its own."""
         is_new = item.room not in self._names
         try:
-            await self.require("subscribe", item.room, item.token)
+            try:
+                await self.require("subscribe", item.room, item.token)
+            except ProtocolError:
+                if item.room in self._names:
+                    self.leave(item.room)  # the answer tells the client
+                raise
             if is_new:
                 check_place(self._node, item.room, self._conf)
             return await self._enter(item, PAGE if item.since is None else self._page(rooms))

@@ -480,7 +480,12 @@ class ClientSession:
         self._write(await self._rooms.turns.run(partial(self._read_history, command)))
 
     async def _read_history(self, command: History) -> bytes:
-        await self._rooms.require("subscribe", command.room, command.token)
+        try:
+            await self._rooms.require("subscribe", command.room, command.token)
+        except ProtocolError:
+            if command.room in self._rooms:
+                self.put_out(command.room)
+            raise
         most = self._rooms.max_answer()
         return await history_answer(self._layer, command, max_bytes=most, max_text=self._max_text)
 
