@@ -109,7 +109,7 @@ class Dispatch:
             end=records[-1].offset + 1,
             records=len(records),
             size=size,
-            rooms=[room for items in ways.values() for room, *_ in items],
+            rooms=[item[0] for items in ways.values() for item in items],
             oldest=getattr(records[0], "timestamp", 0),  # what can't be read has none
         )
         self._send(taken, ways, announcements, dead)
