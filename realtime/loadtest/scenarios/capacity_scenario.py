@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Final
 
 from realtime.loadtest.load_session import SETTLES, LoadSession
@@ -18,7 +20,13 @@ from realtime.loadtest.reporting.load_report import (
     ReportTable,
 )
 from realtime.loadtest.scenarios.crowd import connect_crowd, spread_crowd
-from realtime.loadtest.scenarios.load_arguments import add_connect_limits, add_crowd, share
+from realtime.loadtest.scenarios.delivery_counts import DeliveryCounts
+from realtime.loadtest.scenarios.load_arguments import (
+    add_connect_limits,
+    add_crowd,
+    check_counts,
+    share,
+)
 from realtime.loadtest.scenarios.load_scenario import LoadScenario
 from realtime.management.arguments import count
 
@@ -34,7 +42,7 @@ class CapacityStep:
         rate: Publications a second that were asked for.
         deliveries: Deliveries a second.
         p95: Of their delays in seconds; None: there was none.
-        missing: Publications that clients did not get within the step's patience.
+        counts: What did not arrive as promised, within the step's patience.
         late: Seconds by which the publisher was late.
         workers: Share of a CPU that each process of the deployment used, by role and number.
         machine: Share of all CPUs of this machine that was used, by whomever.
@@ -44,7 +52,7 @@ class CapacityStep:
     rate: float
     deliveries: float
     p95: float | None
-    missing: int
+    counts: DeliveryCounts
     late: float
     workers: dict[str, float]
     machine: float
@@ -121,6 +129,7 @@ class CapacityScenario(LoadScenario):
         seconds = self.options["step_seconds"]
         before = await session.metrics()
         busy, ticks = machine_ticks()
+        earlier = DeliveryCounts.of(session, missing=0)
         session.figures.begin_step()
         session.latest = 0.0
         began = time.monotonic()
@@ -136,7 +145,7 @@ class CapacityScenario(LoadScenario):
             rate=rate,
             deliveries=delays.total / max(seconds, session.latest + seconds),
             p95=delays.percentile(95),
-            missing=finish.missing,
+            counts=DeliveryCounts.of(session, missing=finish.missing) - earlier,
             late=session.latest,
             workers=_cpu(grown, seconds=max(seconds, passed - SETTLES)),
             machine=(busy_now - busy) / max(1, ticks_now - ticks),
@@ -145,8 +154,13 @@ class CapacityScenario(LoadScenario):
 
     def _broken(self, step: CapacityStep) -> str:
         """Return which limit a step does not keep; empty: none."""
-        if step.missing:
-            return f"{step.missing:,} publications were missing"
+        for what, found in (
+            ("missing", step.counts.lost),
+            ("doubled, out of order or of another room", step.counts.wrong),
+            ("not taken", step.counts.failed),
+        ):
+            if found:
+                return f"{found:,} publications were {what}"
         if step.late > _LATE:
             return f"the publisher was {step.late:.1f} s late"
         if step.p95 is None or step.p95 * 1e3 > self.options["max_p95"]:
@@ -187,13 +201,18 @@ class CapacityScenario(LoadScenario):
         report.tables.append(
             ReportTable(
                 title="Steps",
-                head=("publications/s", "deliveries/s", "p95 ms", "missing", "late s", "full"),
+                head=(
+                    *("publications/s", "deliveries/s", "p95 ms", "missing", "wrong", "failed"),
+                    *("late s", "full"),
+                ),
                 rows=[
                     (
                         f"{step.rate:,.0f}",
                         f"{step.deliveries:,.0f}",
                         in_ms(step.p95),
-                        f"{step.missing:,}",
+                        f"{step.counts.lost:,}",
+                        f"{step.counts.wrong:,}",
+                        f"{step.counts.failed:,}",
                         f"{step.late:.2f}",
                         ", ".join(
                             f"{who} {used:.0%}"
@@ -225,6 +244,8 @@ class CapacityScenario(LoadScenario):
                 },
             ),
         ]
+        # What is lost or not taken ends a step: no deployment promises it at every rate.
+        check_counts(report, reduce(add, (s.counts for s in steps)), lost=None, failed=None)
         limit = self.options["min_deliveries"]
         if limit is not None:
             report.checks.append(

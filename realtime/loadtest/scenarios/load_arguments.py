@@ -8,6 +8,7 @@ from typing import Any
 
 from realtime.loadtest.load_session import Finish, LoadSession
 from realtime.loadtest.reporting.load_report import LoadCheck, LoadReport
+from realtime.loadtest.scenarios.delivery_counts import DeliveryCounts
 from realtime.management.arguments import count
 
 
@@ -149,9 +150,8 @@ def check_deliveries(
             found = None if delay is None else delay * 1e3
             report.checks.append(LoadCheck(name=name, limit=limit, found=found, unit="ms"))
     check_counts(
-        session,
         report,
-        finish,
+        DeliveryCounts.of(session, missing=finish.missing),
         lost=options["max_lost"],
         wrong=options["max_wrong"],
         failed=options["max_failed"],
@@ -169,31 +169,27 @@ def check_deliveries(
 
 
 def check_counts(
-    session: LoadSession,
     report: LoadReport,
-    finish: Finish,
+    counts: DeliveryCounts,
     *,
-    lost: float = 0,
+    lost: float | None = 0,
     wrong: float = 0,
-    failed: float = 0,
+    failed: float | None = 0,
 ) -> None:
     """Write down whether publications arrived as promised.
 
     Args:
-        session: The load test.
         report: Where to.
-        finish: What clients had in the end.
-        lost: The most that may be lost.
+        counts: What did not.
+        lost: The most that may be lost; None: any number, as the load may be too high.
         wrong: The most that may come twice, out of order, or to a client that is not in the room.
-        failed: The most that may not be taken.
+        failed: The most that may not be taken; None: any number.
     """
-    figures = session.figures
-    counts = figures.counted("counts")
-    found = counts["wrong"] + counts["doubled"] + counts["disordered"]
+    limits = (("lost", lost, counts.lost), ("wrong", wrong, counts.wrong))
     report.checks += [
-        LoadCheck(name="lost", limit=lost, found=finish.missing),
-        LoadCheck(name="wrong", limit=wrong, found=found),
-        LoadCheck(name="failed", limit=failed, found=figures.failed),
+        LoadCheck(name=name, limit=limit, found=found)
+        for name, limit, found in (*limits, ("failed", failed, counts.failed))
+        if limit is not None
     ]
 
 

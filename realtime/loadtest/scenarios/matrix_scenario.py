@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from statistics import median
 from typing import Final
 
@@ -20,7 +22,8 @@ from realtime.loadtest.reporting.load_report import (
     ReportTable,
 )
 from realtime.loadtest.scenarios.crowd import spread_crowd
-from realtime.loadtest.scenarios.load_arguments import add_warm_up, share
+from realtime.loadtest.scenarios.delivery_counts import DeliveryCounts
+from realtime.loadtest.scenarios.load_arguments import add_warm_up, check_counts, share
 from realtime.loadtest.scenarios.load_scenario import LoopbackScenario
 from realtime.management.arguments import count
 
@@ -50,14 +53,14 @@ class MatrixSample:
         redis: Microseconds of the servers' CPU for a publication.
         whole: Microseconds of workers, servers and publisher for a publication.
         p95: Of delays, in seconds.
-        missing: Publications that clients did not get.
+        counts: What did not arrive as promised.
     """
 
     worker: float
     redis: float
     whole: float
     p95: float
-    missing: int
+    counts: DeliveryCounts
 
 
 class MatrixScenario(LoopbackScenario):
@@ -164,7 +167,7 @@ class MatrixScenario(LoopbackScenario):
             redis=redis / publications * 1e6,
             whole=whole / publications * 1e6,
             p95=session.figures.step.percentile(95) or 0.0,
-            missing=finish.missing,
+            counts=DeliveryCounts.of(session, missing=finish.missing),
         )
 
     def _tell(
@@ -181,8 +184,8 @@ class MatrixScenario(LoopbackScenario):
             values = [getattr(sample, name) for sample in samples[cell]]
             return f"{median(values):,.1f} ({min(values):,.1f} … {max(values):,.1f})"
 
-        missing = sum(sample.missing for each in samples.values() for sample in each)
-        report.checks.append(LoadCheck(name="lost", limit=0, found=missing))
+        counts = [sample.counts for each in samples.values() for sample in each]
+        check_counts(report, reduce(add, counts))
         report.tables.append(
             ReportTable(
                 title="Median of the rounds (smallest … largest)",

@@ -12,6 +12,7 @@ from realtime.loadtest.reporting.live_view import LoadView
 from realtime.loadtest.reporting.load_report import LoadCheck, LoadReport
 from realtime.loadtest.reporting.report_parts import tell_deliveries, tell_session
 from realtime.loadtest.scenarios.crowd import spread_crowd
+from realtime.loadtest.scenarios.delivery_counts import DeliveryCounts
 from realtime.loadtest.scenarios.load_arguments import add_warm_up, check_counts, share
 from realtime.loadtest.scenarios.load_scenario import LoopbackScenario
 from realtime.management.arguments import count
@@ -101,7 +102,7 @@ class RedisKillScenario(LoopbackScenario):
             LoadCheck(name="not connected", limit=0, found=clients - session.figures.connected),
             LoadCheck(name="connections that broke", limit=0, found=cut),
         ]
-        check_counts(session, report, finish)
+        check_counts(report, DeliveryCounts.of(session, missing=finish.missing))
         if not options["append_only"]:
             report.checks.append(
                 LoadCheck(name="fallback counted", limit=1, found=fallback, at_least=True)

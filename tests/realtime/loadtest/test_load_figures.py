@@ -8,9 +8,10 @@ from typing import cast
 import pytest
 
 from realtime.loadtest.crew.load_figures import LoadFigures
-from realtime.loadtest.load_session import Finish, LoadSession
+from realtime.loadtest.load_session import LoadSession
 from realtime.loadtest.reporting.load_report import LoadReport
 from realtime.loadtest.reporting.report_parts import tell_faults, tell_processes
+from realtime.loadtest.scenarios.delivery_counts import DeliveryCounts
 from realtime.loadtest.scenarios.load_arguments import check_counts
 from tests.realtime.loadtest.reports import SilentHelper, figures_of_busy, swarm_report
 
@@ -71,9 +72,8 @@ def test_every_kind_of_wrong_delivery_counts(counts: dict[str, int], *, kept: bo
     figures = LoadFigures()
     figures.take(SilentHelper("clients-1"), swarm_report(1.0, 1.0, counts=counts))
     session = SimpleNamespace(figures=figures)
-    finish = Finish(checked=1, complete=1, missing=0, places=[])
     report = LoadReport(scenario="redis-kill", target="a deployment of its own", began="now")
-    check_counts(cast("LoadSession", session), report, finish)
+    check_counts(report, DeliveryCounts.of(cast("LoadSession", session), missing=0))
     assert {check.name: check.is_kept for check in report.checks} == {
         "lost": True,
         "wrong": kept,

@@ -38,6 +38,7 @@ def test_matrix_compares_deployments() -> None:
     cells = ("--workers", "1", "--shards", "1", "32", "--redis", "1", "--warm-up", "0.1")
     tested = run("matrix", *cells, *crowd, "--rounds", "1")
     assert tested.code == 0, tested.errors
+    assert [tested.found(name) for name in ("lost", "wrong", "failed")] == [0, 0, 0]
     found = [(each["workers"], each["shards"]) for each in tested.report["figures"]["cells"]]
     assert found == [(1, 32), (2, 1), (2, 32)]
     assert all(orjson.dumps(each["whole"]) > b"0" for each in tested.report["figures"]["cells"])

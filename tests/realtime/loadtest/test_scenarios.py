@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.realtime.loadtest.doubling_proxy import doubling_proxy
 from tests.realtime.loadtest.load_site import LoadSite
 from tests.realtime.loadtest.loadtest_settings import LEASE
 from tests.waiting import wait_until
@@ -69,6 +70,21 @@ def test_capacity_says_where_and_why(load_site: LoadSite) -> None:
     assert tested.report["figures"]["publications_a_second"] == 0
     assert tested.report["figures"]["why"].startswith("p95 was ")
     assert len(tested.table("Steps")) == 1
+
+
+def test_capacity_counts_what_comes_twice(load_site: LoadSite) -> None:
+    """No rate is kept then, however soon everything is there; and it is no matter of the rate."""
+    crowd = ("--clients", "4", "--rooms", "2", "--step-seconds", "0.5", "--steps", "2")
+    metrics = f"http://127.0.0.1:{load_site.ports[0]}/metrics"
+    with doubling_proxy(load_site.ports[0]) as port:
+        url = ("--url", f"ws://127.0.0.1:{port}/ws/", "--metrics", metrics)
+        tested = load_site.test("capacity", *crowd, *url, "--max-p95", "60000", "--json")
+    assert tested.code == 1, tested.errors
+    assert tested.found("wrong") == 50  # 25 publications, each to two clients
+    why = tested.report["figures"]["why"]
+    assert why.startswith("50 publications were doubled, out of order or of another room; ")
+    [step] = tested.table("Steps")
+    assert step[3:6] == ["0", "50", "0"]
 
 
 def test_soak_tells_slopes(load_site: LoadSite) -> None:
