@@ -218,6 +218,11 @@ class Mailbox:
             if message is not None:
                 return Claimed(min(waiting.ends, self._clock() + self._expiry), message)
 
+    async def settled(self) -> None:
+        """Wait until what cancelled receivers took is where the next one finds it."""
+        while self._orphans:
+            await asyncio.wait(self._orphans)
+
     def give_back(self, claimed: Claimed) -> None:
         """Put what was claimed back to the head of the line."""
         self._return(Waiting(*claimed))

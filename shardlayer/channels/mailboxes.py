@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from weakref import WeakValueDictionary
@@ -31,6 +31,7 @@ from shardlayer.core.types import NodeId
 logger = logging.getLogger(__name__)
 
 JITTER = 0.25  # of the interval of queue checks
+OVER_LOOK = 1.0  # seconds between two looks whether `claim_until` is over
 CHANNELS_PER_CALL = 200  # whose queues are looked at
 CLOSED = "the layer was closed"  # why receivers receive nothing more
 SWEPT_AT = 1_000  # mailboxes that are kept when the first of them are looked at
@@ -85,18 +86,50 @@ class Mailboxes:
         """Return where this node receives a channel; it lives while somebody holds it."""
         return self._living.get(channel) or self._make(channel, is_new=False)
 
-    async def claim(self, channel: str) -> Claimed:
+    async def claim(self, channel: str, *, looks: bool = False) -> Claimed:
         """Wait for a channel's next message; cancelling it loses none.
+
+        Args:
+            looks: Whether the queue may have messages of which no wake-up will come.
 
         Raises:
             ShardUnavailable: If its queue can't be reached.
         """
         mailbox = self.open(channel)
+        if looks:
+            mailbox.look()
         try:
             return await mailbox.claim()
         except asyncio.CancelledError:
             self.release(channel)
             raise
+
+    async def claim_until(self, channel: str, is_over: Callable[[], bool]) -> Claimed | None:
+        """Do what `claim` does until another loop is to receive the channel; None then.
+
+        What was taken by then is in the queue again, of which nobody is woken.
+        """
+        mailbox = self.open(channel)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(OVER_LOOK, lambda: look())
+
+        def look() -> None:
+            nonlocal timer
+            if is_over():
+                until.reschedule(loop.time())
+            else:
+                timer = loop.call_later(OVER_LOOK, look)
+
+        try:
+            async with asyncio.timeout(None) as until:
+                return await self.claim(channel)
+        except TimeoutError:
+            if not until.expired():
+                raise
+        finally:
+            timer.cancel()
+        await mailbox.settled()
+        return None
 
     def give_back(self, channel: str, claimed: Claimed) -> None:
         """Put what was claimed back to where it came from: the next one to be claimed."""

@@ -18,6 +18,7 @@ from channels.layers import BaseChannelLayer
 
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.values import Outgoing
+from shardlayer.channels.mailbox import Claimed
 from shardlayer.channels.reader import ChannelReader
 from shardlayer.core import wire
 from shardlayer.core.channel_names import is_process_local, new_channel, node_of
@@ -126,7 +127,8 @@ class ShardedChannelLayer(
     async def receive(self, channel: str) -> dict[str, Any]:
         """Wait for the next message of a channel and return it; cancelling it loses none.
 
-        A process-local channel may be received in any event loop and thread of its process.
+        A process-local channel may be received in any event loop and thread of its process. While
+        its own loop stands still, the calling one receives it.
 
         Raises:
             TypeError: If the name is not valid.
@@ -135,16 +137,24 @@ class ShardedChannelLayer(
                 if the layer is closed meanwhile: it is told at once, and does not wait for ever.
         """
         self.require_valid_channel_name(channel)
+        looks = False
         while True:
-            engine = self._receiver(channel)
+            engine, still = self._receiver(channel)
             mailboxes = (engine.node or await engine.start_node()).mailboxes
+            claimed: Claimed | None
             try:
-                claimed = await self._engines.run_on(
-                    engine,
-                    partial(mailboxes.claim, channel),
-                    unclaimed=partial(mailboxes.give_back, channel),
-                )
+                if still is None:
+                    claimed = await self._engines.run_on(
+                        engine,
+                        partial(mailboxes.claim, channel, looks=looks),
+                        unclaimed=partial(mailboxes.give_back, channel),
+                    )
+                else:
+                    claimed = await mailboxes.claim_until(channel, still.is_running)
             except LoopEnded:  # the channel's, or it stands still: this one reads on
+                continue
+            if claimed is None:
+                looks = True
                 continue
             try:
                 return self.deserialize(claimed.message)
@@ -336,12 +346,20 @@ class ShardedChannelLayer(
             return False
         return True
 
-    def _receiver(self, channel: str) -> Engine:
-        """Return the engine whose loop receives a channel: its own, or the running loop's."""
-        engine = None
+    def _receiver(self, channel: str) -> tuple[Engine, asyncio.AbstractEventLoop | None]:
+        """Return the engine whose loop receives a channel: its own, or the running loop's.
+
+        With it comes the channel's own loop, if that stands still and may run again.
+        """
         if is_process_local(channel):
-            engine = self._engines.receiver_of(node_of(channel))
-        return engine or self._engines.own()
+            node = node_of(channel)
+            engine = self._engines.receiver_of(node)
+            if engine is not None:
+                return engine, None
+            owner = self._engines.with_node(node)
+            if owner is not None:
+                return self._engines.own(), owner.loop
+        return self._engines.own(), None
 
     async def _append(self, engine: Engine, channel: str, payload: bytes) -> bool:
         """Append to a channel's queue; False if it is full."""

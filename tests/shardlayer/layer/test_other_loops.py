@@ -185,3 +185,27 @@ async def test_loop_that_stops_while_it_is_asked(
     await layer.group_send("g", {"type": "x"})
     run_in_a_thread(loop_there)
     assert await asyncio.wait_for(layer.receive(channel), PATIENCE) == {"type": "x"}
+
+
+async def test_loop_that_runs_again_while_another_one_reads_its_channel(
+    layer: ShardedChannelLayer, loop_there: asyncio.AbstractEventLoop
+) -> None:
+    """What waits there is received, whether it came while the loop stood still or later."""
+    channel = await run_there(loop_there, layer.new_channel)
+    await layer.group_add("g", channel)
+    loop_there.call_soon_threadsafe(loop_there.stop)
+    await until(lambda: not loop_there.is_running())
+    mailboxes = (await layer.node()).mailboxes
+    waiting = asyncio.create_task(layer.receive(channel))
+    await until(lambda: mailboxes.open(channel).is_awaited)
+    await layer.send(channel, {"type": "x", "number": 1})  # this loop reads it
+    assert (await asyncio.wait_for(waiting, PATIENCE))["number"] == 1
+    waiting = asyncio.create_task(layer.receive(channel))
+    await until(lambda: mailboxes.open(channel).is_awaited)
+    await layer.group_send("g", {"type": "x", "number": 2})  # its own loop does
+    run_in_a_thread(loop_there)
+    assert (await asyncio.wait_for(waiting, PATIENCE))["number"] == 2
+    await layer.send(channel, {"type": "x", "number": 3})
+    await layer.group_send("g", {"type": "x", "number": 4})
+    received = [await asyncio.wait_for(layer.receive(channel), PATIENCE) for _ in range(2)]
+    assert [each["number"] for each in received] == [3, 4]
