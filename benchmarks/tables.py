@@ -81,7 +81,7 @@ def targets_table(targets: Sequence[Target]) -> Table:
         table.add_row(
             target.measure,
             f"{'≥' if target.at_least else '≤'} {target.limit:.4g} {target.unit}",
-            with_ends(measured) if measured else "",
+            ", ".join(filter(None, (with_ends(measured) if measured else "", target.lacking))),
             str(measured.count) if measured else "",
             verdicts[target.reached],
         )

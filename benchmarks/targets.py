@@ -29,6 +29,8 @@ class Target:
         always: Whether every round must be within the limit, or the median.
         at_least: Whether `limit` is the smallest value.
         promise: Whether it must be kept on any machine, so that even a quick look fails else.
+        lacking: What came of a round that has no figure though it ran, in a word: then it was not
+            reached, whatever the others have. Empty: there is none.
     """
 
     measure: str
@@ -38,10 +40,13 @@ class Target:
     always: bool = False
     at_least: bool = False
     promise: bool = False
+    lacking: str = ""
 
     @property
     def reached(self) -> bool | None:
         """Whether it was; None when it was not measured."""
+        if self.lacking:
+            return False
         if self.measured is None:
             return None
         if self.at_least:

@@ -201,7 +201,8 @@ class System(Assembly):
             acknowledged += sent["acknowledged"]
         account = self._clients.ask("collect", _ARRIVED + _ANSWER, ends=ends, patience=_ARRIVED)
         published = sum(self.published.values())
-        return {"published": published, "acknowledged": acknowledged, **account}
+        silent = sum(not count for count in self.published.values())
+        return {"published": published, "acknowledged": acknowledged, "silent": silent, **account}
 
     # Processes
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from benchmarks.faults.rows import Row
+from benchmarks.faults.rows import NEVER, Row
 
 _COUNTS = (
     ("published", "published"),
@@ -23,7 +23,6 @@ _TIMES = (
     ("after ms", "pause_mended_ms"),
     ("well ms", "well_ms"),
 )
-_NEVER = "never"  # stands where a client had not heard from all again in the end
 COLUMNS = (f"{'fault':12}", f"{'for':>6}", *(f"{title:>9}" for title, _ in (*_COUNTS, *_TIMES)))
 """Headings for lines of `cells`."""
 
@@ -50,18 +49,26 @@ def faults_table(rows: Sequence[Row]) -> Table:
     for what in dict.fromkeys(row.what for row in rows):
         same = [row for row in rows if row.what == what]
         table.add_row(
-            what,
+            what + _silence(same),
             str(len(same)),
             *(f"{sum(getattr(row, name) for row in same):,}" for _, name in _COUNTS),
             *(_longest(same, name) for _, name in _TIMES),
-            style="bold red" if any(row.broken or row.is_stuck for row in same) else None,
+            style=None if all(row.is_good for row in same) else "bold red",
         )
     return table
+
+
+def _silence(rows: Sequence[Row]) -> str:
+    """Return what is to be added to the name of rows that say nothing; empty: all say something."""
+    if not any(row.silent for row in rows):
+        return ""
+    some = all(row.published for row in rows)
+    return ": a source published nothing" if some else ": nothing was published"
 
 
 def _longest(rows: Sequence[Row], name: str) -> str:
     """Return the longest of a time, of the rows whose times say something; empty: none do."""
     values = [getattr(row, name) for row in rows if row.timed]
     if None in values:
-        return _NEVER
+        return NEVER
     return f"{max(values):,.0f}" if values else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.faults.rows import Row
+from benchmarks.faults.rows import NEVER, Row
 from benchmarks.statistics import Spread
 from benchmarks.targets import Target, none_target
 
@@ -18,6 +18,7 @@ def faults_targets(rows: Sequence[Row]) -> list[Target]:
         none_target(
             "messages not acknowledged", [row.published - row.acknowledged for row in rows]
         ),
+        none_target("sources that published nothing", [row.silent for row in rows]),
         none_target("deliveries lost", [row.lost for row in rows]),
         none_target("deliveries twice", [row.twice for row in rows]),
         none_target("deliveries out of order", [row.misordered for row in rows]),
@@ -26,16 +27,18 @@ def faults_targets(rows: Sequence[Row]) -> list[Target]:
         ),
         none_target("faults that did not end well", [row.is_stuck for row in rows if row.timed]),
         *(
-            Target(
-                measure=f"{fault}: a client's longest pause, once all should be well",
-                limit=limit,
-                unit="ms",
-                measured=_spread([row.pause_mended_ms for row in rows if row.fault == fault]),
-            )
+            _pause_target(fault, limit, [r.pause_mended_ms for r in rows if r.fault == fault])
             for fault, limit in pauses.items()
         ),
     ]
 
 
-def _spread(values: Sequence[float]) -> Spread | None:
-    return Spread.of([float(value) for value in values]) if values else None
+def _pause_target(fault: str, limit: float, pauses: Sequence[float | None]) -> Target:
+    over = [pause for pause in pauses if pause is not None]
+    return Target(
+        measure=f"{fault}: a client's longest pause, once all should be well",
+        limit=limit,
+        unit="ms",
+        measured=Spread.of(over) if over else None,
+        lacking=NEVER if len(over) < len(pauses) else "",
+    )

@@ -43,7 +43,7 @@ def test_nothing_is_lost(system: System, name: str, victim: int) -> None:
     """Every client is handed every message that was acknowledged, once and in order, untold."""
     fault = FAULTS[name]
     row = suffer(system, fault, victim, min(fault.hold, SHORT))
-    assert (row.lost, row.twice, row.misordered, row.told) == (0, 0, 0, 0), row
+    assert (row.silent, row.lost, row.twice, row.misordered, row.told) == (0, 0, 0, 0, 0), row
     assert row.well_ms is not None, row
     assert row.acknowledged == row.published
     assert row.delivered == row.published * SMALL.clients * SMALL.rooms_each / SMALL.rooms

@@ -98,19 +98,4 @@ class Crowd(Gathering):
         tally = self._tally
         for numbers, end in sequences:
             numbers.close(end, tally)
-        recovery = None
-        if tally.mended is not None and tally.well is not None:
-            recovery = (tally.well - tally.mended) / 1e6
-        return {
-            "delivered": tally.delivered,
-            "lost": tally.lost,
-            "twice": tally.twice,
-            "misordered": tally.misordered,
-            "told": tally.told,
-            "notices": tally.notices,
-            "asked_again": tally.asked_again,
-            "ended": tally.ended,
-            "pause_ms": tally.pause / 1e6,
-            "pause_mended_ms": tally.pause_mended / 1e6,
-            "well_ms": recovery,
-        }
+        return tally.account()

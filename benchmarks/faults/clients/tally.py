@@ -7,6 +7,7 @@ so every client that stays or comes back in time must be handed each number once
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -48,6 +49,30 @@ class Tally:
     well: int | None = None
     timed: frozenset[str] = frozenset()
     latencies: list[int] = field(default_factory=list)
+
+    def account(self) -> dict[str, Any]:
+        """Return what Row has of it.
+
+        The pause of a client that heard nothing again is not over, so none is the longest.
+        """
+        well = pause = pause_mended = None
+        if self.mended is not None and self.well is not None:
+            well = (self.well - self.mended) / 1e6
+        if self.mended is None or self.well is not None:
+            pause, pause_mended = self.pause / 1e6, self.pause_mended / 1e6
+        return {
+            "delivered": self.delivered,
+            "lost": self.lost,
+            "twice": self.twice,
+            "misordered": self.misordered,
+            "told": self.told,
+            "notices": self.notices,
+            "asked_again": self.asked_again,
+            "ended": self.ended,
+            "pause_ms": pause,
+            "pause_mended_ms": pause_mended,
+            "well_ms": well,
+        }
 
 
 @dataclass(slots=True)

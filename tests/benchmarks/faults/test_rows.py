@@ -12,6 +12,7 @@ from benchmarks.faults.rows import JOINING, KILLS, Row
 from benchmarks.faults.system import ALWAYS
 from benchmarks.faults.tables import COLUMNS, cells, faults_table
 from benchmarks.faults.targets import faults_targets
+from benchmarks.tables import targets_table
 
 GOOD = Row(
     fault="kill-worker",
@@ -22,6 +23,7 @@ GOOD = Row(
     pause_limit_ms=2000.0,
     published=10,
     acknowledged=10,
+    silent=0,
     delivered=20,
     lost=0,
     twice=0,
@@ -34,6 +36,10 @@ GOOD = Row(
     pause_mended_ms=800.0,
     well_ms=700.0,
 )
+
+
+STUCK = replace(GOOD, pause_ms=None, pause_mended_ms=None, well_ms=None)
+PAUSE = "kill-worker: a client's longest pause, once all should be well"
 
 
 def missed(*rows: Row) -> list[str]:
@@ -71,8 +77,30 @@ def test_what_was_told_is_no_loss_where_a_redis_forgot() -> None:
 
 def test_fault_that_does_not_end_fails_the_run() -> None:
     """Every client has to hear from every source again, except where clients come and go."""
-    assert missed(replace(GOOD, well_ms=None)) == ["faults that did not end well"]
+    assert missed(GOOD, STUCK, GOOD) == ["faults that did not end well", PAUSE]
     assert missed(replace(GOOD, fault=JOINING, well_ms=None)) == []
+
+
+def test_pause_that_is_not_over_is_within_no_limit() -> None:
+    """Its target says so, beside the pauses of faults that did end."""
+    for rows in ([STUCK], [GOOD, GOOD, STUCK]):
+        [target] = [each for each in faults_targets(rows) if each.measure == PAUSE]
+        assert (target.reached, target.lacking, target.promise) == (False, "never", False)
+        [shown] = targets_table([target]).columns[2].cells
+        assert str(shown).endswith("never")
+
+
+@pytest.mark.parametrize("name", [JOINING, KILLS, GOOD.fault])
+def test_slice_in_which_nothing_was_published_fails_the_run(name: str) -> None:
+    """All that is judged is 0 then, and says nothing."""
+    empty = replace(GOOD, fault=name, published=0, acknowledged=0, delivered=0, silent=1)
+    assert missed(GOOD, empty) == ["sources that published nothing"]
+    [line] = printed(empty)
+    assert line["fault"] == f"{GOOD.what}: nothing was published"
+    assert line["red"]
+    [line] = printed(GOOD, replace(GOOD, silent=1))
+    assert line["fault"] == f"{GOOD.what}: a source published nothing"
+    assert line["red"]
 
 
 def test_long_pause_is_a_target_but_no_promise() -> None:
@@ -152,11 +180,12 @@ def test_line_of_several_has_their_sums_and_longest_times() -> None:
 @pytest.mark.parametrize("name", ["lost", "twice", "misordered", "told", "well_ms", "acknowledged"])
 def test_one_bad_row_of_several_is_red(name: str) -> None:
     """Also one that did not end well: the longest time of the others does not stand for it."""
-    bad = replace(GOOD, **{name: None if name == "well_ms" else 9})  # type: ignore[arg-type]
+    bad = STUCK if name == "well_ms" else replace(GOOD, **{name: 9})  # type: ignore[arg-type]
     [line] = printed(GOOD, bad, GOOD)
     assert line["red"]
-    assert line["well ms"] == ("never" if name == "well_ms" else "700")
-    assert cells(bad)[-1].strip() == line["well ms"]
+    times = [line[each] for each in ("pause ms", "after ms", "well ms")]
+    assert times == (["never"] * 3 if bad is STUCK else ["900", "800", "700"])
+    assert [cell.strip() for cell in cells(bad)[-3:]] == times
 
 
 @pytest.mark.parametrize("name", [JOINING, KILLS])

@@ -93,3 +93,23 @@ def test_all_is_well_when_everybody_has_something_new() -> None:
     second.take(1, sent=103, now=140, tally=tally)
     second.take(2, sent=104, now=150, tally=tally)
     assert (tally.waiting, tally.well) == (0, 140)
+
+
+def test_pause_of_a_client_that_never_hears_again_is_not_over() -> None:
+    """How long it was up to the last message says nothing."""
+    heard, deaf, tally = Sequence(), Sequence(), Tally(begun=0)
+    tally.mended, tally.waiting = 100, 2
+    heard.fresh = deaf.fresh = False
+    heard.take(0, sent=101, now=1_000_100, tally=tally)
+    times = ("pause_ms", "pause_mended_ms", "well_ms")
+    assert [tally.account()[name] for name in times] == [None, None, None]
+    deaf.take(0, sent=102, now=2_000_100, tally=tally)
+    assert [tally.account()[name] for name in times] == [2.0001, 2.0, 2.0]
+
+
+def test_slice_without_a_repair_has_its_pause() -> None:
+    """Nobody waits for anything new then."""
+    sequence, tally = Sequence(), Tally(begun=0)
+    sequence.take(0, sent=1, now=3_000_000, tally=tally)
+    account = tally.account()
+    assert (account["pause_ms"], account["pause_mended_ms"], account["well_ms"]) == (3.0, 0.0, None)
