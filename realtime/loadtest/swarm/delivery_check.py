@@ -69,11 +69,12 @@ class DeliveryCheck:
         expected = person.expected.get(room)
         if expected is None or not buffer.startswith(head, start):
             told = bytes(buffer[start : min(stop, start + 120)]).decode("utf-8", "replace")
-            self._fault("wrong", person, room, number, told)
+            self._fault("wrong", person, room, number, sent, told)
             return True
         if self.keeps_positions:
             self._note_offset(person, room, start + len(head))
-        if number != expected and expected != UNKNOWN and not self._jump(person, room, number):
+        jumps = number != expected and expected != UNKNOWN
+        if jumps and not self._jump(person, room, number, sent):
             return True
         person.expected[room] = number + 1
         if buffer.endswith(_REPLAYED, start, stop):
@@ -87,9 +88,10 @@ class DeliveryCheck:
         stamp = data.get("stamp") if isinstance(data, dict) else None
         if not isinstance(stamp, str):
             return
-        _, number, _ = read_stamp(MARK + stamp[1:].encode(), 0)
+        _, number, sent = read_stamp(MARK + stamp[1:].encode(), 0)
         expected = person.expected.get(room, UNKNOWN)
-        if number != expected and expected != UNKNOWN and not self._jump(person, room, number):
+        jumps = number != expected and expected != UNKNOWN
+        if jumps and not self._jump(person, room, number, sent):
             return
         person.expected[room] = number + 1
         self.counts["recovered"] += 1
@@ -121,7 +123,7 @@ class DeliveryCheck:
             epoch = person.positions.get(room, (0, ""))[1]
             person.positions[room] = (int(digits), epoch)
 
-    def _jump(self, person: LoadPerson, room: int, number: int) -> bool:
+    def _jump(self, person: LoadPerson, room: int, number: int, sent: int) -> bool:
         """Deal with a number that is not the next; return whether it is a later one."""
         expected = person.expected[room]
         if number > expected:
@@ -135,12 +137,14 @@ class DeliveryCheck:
                 person.gaps[at : at + 1] = [each for each in parts if each[1] < each[2]]
                 self.counts["missed"] -= 1
                 person.cells[room].missed -= 1
-                self._fault("disordered", person, room, number, "")
+                self._fault("disordered", person, room, number, sent)
                 return False
-        self._fault("doubled", person, room, number, "")
+        self._fault("doubled", person, room, number, sent)
         return False
 
-    def _fault(self, kind: str, person: LoadPerson, room: int, number: int, text: str) -> None:
+    def _fault(
+        self, kind: str, person: LoadPerson, room: int, number: int, sent: int, text: str = ""
+    ) -> None:
         self.counts[kind] += 1
         self.faults.append(
             {
@@ -149,6 +153,7 @@ class DeliveryCheck:
                 "node": person.node or "",
                 "room": room,
                 "number": number,
+                "sent": sent,
                 "text": text,
                 "at": time.time(),
             }

@@ -20,12 +20,20 @@ class Client:
         for room in (0, 1):
             self.check.joined(self.person, room, 0, "first")
 
-    def gets(self, number: int, *, room: int = 0, named: str = "", replayed: bool = False) -> None:
+    def gets(
+        self,
+        number: int,
+        *,
+        room: int = 0,
+        named: str = "",
+        replayed: bool = False,
+        sent: int = 0,
+    ) -> None:
         """Hand it a push."""
         text = b'{"room":"%b","offset":%d,"data":%b%b}' % (
             (named or ROOMS[room][0]).encode(),
             number + 1,
-            stamped(room, number, 0, 100),
+            stamped(room, number, sent, 100),
             b',"replayed":true' if replayed else b"",
         )
         LoadConnection.BUFFER[: len(text)] = text
@@ -83,6 +91,19 @@ def test_second_time_is_double() -> None:
     client.gets(0)
     [fault] = client.check.report()["faults"]
     assert (fault["kind"], fault["client"], fault["room"], fault["number"]) == ("doubled", 7, 0, 0)
+
+
+def test_each_fault_has_the_time_of_its_stamp() -> None:
+    """Whatever was wrong, and also of what came in the answer to a subscription."""
+    client = Client()
+    for number, sent in ((0, 10), (3, 40), (1, 20), (1, 20)):
+        client.gets(number, sent=sent)
+    client.gets(2, named="room-b", sent=30)
+    data = {"stamp": stamped(0, 3, 40, 0).decode()[10:].partition('"')[0]}
+    client.check.take_recovered(client.person, 0, data)
+    assert [(fault["kind"], fault["sent"]) for fault in client.check.faults] == [
+        *(("disordered", 20), ("doubled", 20), ("wrong", 30), ("doubled", 40))
+    ]
 
 
 def test_wrong_envelope_and_wrong_room_are_wrong() -> None:

@@ -85,10 +85,10 @@ def test_time_of_a_fault_has_three_digits_of_milliseconds() -> None:
     """Also just before the next second."""
     fault = {"kind": "doubled", "room": 0, "number": 1, "node": "n", "client": 2, "text": ""}
     figures = LoadFigures()
-    faults = [{**fault, "at": at} for at in (1_000.0004, 1_000.9996)]
+    faults = [{**fault, "sent": 0, "at": at} for at in (1_000.0004, 1_000.9996)]
     figures.take(SilentHelper("clients-1"), swarm_report(1.0, 1.0, faults=faults))
     session = SimpleNamespace(figures=figures, rooms=["room"], shards=[0])
     report = LoadReport(scenario="verify-routing", target="ws://127.0.0.1/ws/", began="now")
     tell_faults(cast("LoadSession", session), report)
     [table] = report.tables
-    assert [row[6].rpartition(":")[2] for row in table.rows] == ["40.000", "40.999"]
+    assert [row[7].rpartition(":")[2] for row in table.rows] == ["40.000", "40.999"]

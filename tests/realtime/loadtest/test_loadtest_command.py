@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from demo.embedded import EmbeddedValkey
+from tests.realtime.loadtest.doubling_proxy import doubling_proxy
 from tests.realtime.loadtest.load_site import LoadSite
 
 pytestmark = pytest.mark.xdist_group("loadtest")
@@ -99,6 +100,24 @@ def test_missing_publications_say_when_they_were_published(
         day = 24 * 3600
         assert (first - midnight) % day < took + 5
         assert 0.35 < (last - first) % day < took + 1  # the fifth is due after 0.4 s
+
+
+def test_what_comes_twice_says_when_it_was_published(load_site: LoadSite) -> None:
+    """Beside the time at which it came."""
+    short = ("--clients", "1", "--rooms", "1", "--rate", "10", "--seconds", "0.5", "--json")
+    started = time.monotonic()
+    with doubling_proxy(load_site.ports[0]) as port:
+        tested = load_site.test("broadcast", *short, "--url", f"ws://127.0.0.1:{port}/ws/")
+    took = time.monotonic() - started
+    assert tested.code == 1, tested.errors
+    [table] = [each for each in tested.report["tables"] if each["title"].startswith("What came")]
+    assert table["head"][6:8] == ["published at", "at"]
+    assert [(row[0], row[3]) for row in table["rows"]] == [("doubled", str(n)) for n in range(5)]
+    day = 24 * 3600
+    times = [tuple(map(second_of_day, row[6:8])) for row in table["rows"]]
+    assert 0.35 < (times[-1][0] - times[0][0]) % day < took + 1  # the fifth is due after 0.4 s
+    for published, came in times:
+        assert (came - published + 0.1) % day < took + 1  # two processes read the clock
 
 
 def test_clients_publish(load_site: LoadSite) -> None:
