@@ -27,7 +27,7 @@ from tests.waiting import until
 ROOM = "general"
 OWN_ROOM = "own"  # of an application: only `publish_reserved` publishes to it
 SHARDS = 32
-IMPATIENT: dict[str, Any] = {"publish_timeout": 1.0}
+IMPATIENT: dict[str, Any] = {"publish_timeout": 2.0}
 
 WITHIN = 5.0  # seconds
 

@@ -122,7 +122,7 @@ async def test_trying_again_after_an_unknown_outcome(
     durable: EmbeddedValkey, settings: Settings
 ) -> None:
     """What raised ShardUnavailable is published once under one key, whatever became of it."""
-    settings.CHANNEL_LAYERS = channel_layers(hosts=[durable.url], publish_timeout=0.2)
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[durable.url], publish_timeout=2.0)
     try:
         await apublish("general", "first", idempotency_key="order-7")
         await asyncio.to_thread(durable.kill)

@@ -197,7 +197,7 @@ async def half_dead(settings: Settings, redis_server: EmbeddedValkey) -> AsyncIt
     """A layer on a server that answers and on one that does not: its address."""
     address = f"127.0.0.1:{free_port()}"
     settings.CHANNEL_LAYERS = channel_layers(
-        hosts=[redis_server.url, f"redis://{address}"], publish_timeout=0.2
+        hosts=[redis_server.url, f"redis://{address}"], publish_timeout=2.0
     )
     yield address
     await sharded_layer().close()
