@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from argparse import ArgumentParser
+from collections.abc import Sequence
 
 from realtime.loadtest.load_session import LoadSession
 from realtime.loadtest.reporting.live_view import in_ms
@@ -13,7 +14,7 @@ from realtime.loadtest.scenarios.crowd import spread_crowd
 from realtime.loadtest.scenarios.load_arguments import (
     add_connect_limits,
     add_crowd,
-    check_refused,
+    check_entered,
     share,
 )
 from realtime.loadtest.scenarios.load_scenario import LoadScenario
@@ -65,8 +66,8 @@ class ConnectScenario(LoadScenario):
             ("Still there", f"{stayed:,} after {options['hold']:g} s"),
         ]
         counts = [sum(node.connected.values()) for node in figures.nodes.values()]
-        uneven = max(counts) / max(1, min(counts)) if counts else None
-        check_refused(report, len(people) - min(ready, stayed), options["max_refused"])
+        uneven = unevenness(counts)
+        check_entered(report, options, min(ready, stayed), len(people))
         if options["max_connect_p95"] is not None:
             found = None if connects[1] is None else connects[1] * 1e3
             limit = options["max_connect_p95"]
@@ -83,3 +84,8 @@ class ConnectScenario(LoadScenario):
             "connects_a_second": ready / seconds,
             "uneven": uneven,
         }
+
+
+def unevenness(counts: Sequence[int]) -> float | None:
+    """Return the clients of the fullest node, by those of the emptiest; None: there are none."""
+    return max(counts) / max(1, min(counts)) if any(counts) else None

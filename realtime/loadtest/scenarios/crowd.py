@@ -11,7 +11,7 @@ from typing import Any
 from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.load_session import LoadClient, LoadSession
 from realtime.loadtest.reporting.load_report import LoadReport
-from realtime.loadtest.scenarios.load_arguments import check_refused
+from realtime.loadtest.scenarios.load_arguments import check_entered
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def connect_crowd(
     """Connect all, and note who was refused; return whether anybody got in."""
     session.view.phase(f"{len(people):,} clients connect to {len(session.rooms):,} rooms.")
     ready = await session.open(people, pace=options["pace"])
-    check_refused(report, len(people) - ready, options["max_refused"])
+    check_entered(report, options, ready, len(people))
     if not ready:
         report.findings.append("No client got in, so nothing was published.")
         return False

@@ -185,7 +185,10 @@ def check_counts(
         wrong: The most that may come twice, out of order, or to a client that is not in the room.
         failed: The most that may not be taken; None: any number.
     """
-    limits = (("lost", lost, counts.lost), ("wrong", wrong, counts.wrong))
+    limits: tuple[tuple[str, float | None, int | None], ...] = (
+        ("lost", lost, counts.lost if counts.judged else None),
+        ("wrong", wrong, counts.wrong if counts.judged else None),
+    )
     report.checks += [
         LoadCheck(name=name, limit=limit, found=found)
         for name, limit, found in (*limits, ("failed", failed, counts.failed))
@@ -193,6 +196,16 @@ def check_counts(
     ]
 
 
-def check_refused(report: LoadReport, refused: int, limit: float) -> None:
-    """Write down whether the limit of `add_connect_limits` is kept."""
-    report.checks.append(LoadCheck(name="refused", limit=limit, found=refused))
+def check_entered(report: LoadReport, options: Mapping[str, Any], entered: int, of: int) -> None:
+    """Write down whether the limit of `add_connect_limits` is kept; somebody must be in anyhow.
+
+    Args:
+        report: Where to.
+        options: What was given on the command line.
+        entered: How many got in.
+        of: How many were to.
+    """
+    limit = options["max_refused"]
+    report.checks.append(LoadCheck(name="refused", limit=limit, found=of - entered))
+    if not entered:
+        report.checks.append(LoadCheck(name="got in", limit=1, found=0, at_least=True))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from statistics import median
@@ -52,7 +53,7 @@ class MatrixSample:
         worker: Microseconds of the workers' CPU for a delivery.
         redis: Microseconds of the servers' CPU for a publication.
         whole: Microseconds of workers, servers and publisher for a publication.
-        p95: Of delays, in seconds.
+        p95: Of delays, in seconds; infinite: there was none.
         counts: What did not arrive as promised.
     """
 
@@ -159,15 +160,18 @@ class MatrixScenario(LoopbackScenario):
         finish = await session.finish(patience=_PATIENCE)
         after = house.cpu()
         publications = sum(session.published.values()) - numbered
-        deliveries = max(1, session.figures.deliveries - delivered)
+        deliveries = session.figures.deliveries - delivered
+        counts = DeliveryCounts.of(session, missing=finish.missing)
+        p95 = session.figures.step.percentile(95)
         workers, redis = after[0] - before[0], after[1] - before[1]
         whole = workers + redis + session.publisher_cpu() - ours
         return MatrixSample(
-            worker=workers / deliveries * 1e6,
+            worker=workers / max(1, deliveries) * 1e6,
             redis=redis / publications * 1e6,
             whole=whole / publications * 1e6,
-            p95=session.figures.step.percentile(95) or 0.0,
-            counts=DeliveryCounts.of(session, missing=finish.missing),
+            p95=math.inf if p95 is None else p95,
+            # Of all, with those before the measurement; but there must be some in it.
+            counts=replace(counts, judged=deliveries + finish.missing),
         )
 
     def _tell(

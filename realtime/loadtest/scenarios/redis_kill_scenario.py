@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from argparse import ArgumentParser
 
+from realtime.loadtest.load_failed import LoadFailed
 from realtime.loadtest.load_session import LoadSession, SessionOptions
 from realtime.loadtest.matrix.loopback_house import LoopbackHouse, redis_program
 from realtime.loadtest.matrix.loopback_session import loopback_session
@@ -49,6 +50,8 @@ class RedisKillScenario(LoopbackScenario):
 
     async def run(self, options: SessionOptions, view: LoadView, report: LoadReport) -> None:
         """Connect half, kill, connect the others, start Redis again, and publish."""
+        if not round(self.options["rate"]):
+            raise LoadFailed("--rate makes no publication in a second.")
         house = LoopbackHouse(
             workers=self.options["workers"],
             shards=32,

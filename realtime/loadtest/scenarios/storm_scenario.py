@@ -68,7 +68,8 @@ class StormScenario(LoadScenario):
             LoadCheck(name="not back", limit=options["max_refused"], found=len(people) - back)
         )
         if options["max_back"] is not None:
+            found = needed if back else None
             report.checks.append(
-                LoadCheck(name="all back", limit=options["max_back"], found=needed, unit="s")
+                LoadCheck(name="all back", limit=options["max_back"], found=found, unit="s")
             )
         report.figures |= {"back": back, "back_seconds": needed}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import socketserver
 from collections.abc import Iterator
@@ -45,14 +46,21 @@ class DoublingServer(socketserver.ThreadingTCPServer):
 
     Args:
         worker: The worker's port.
+        most: How many connections it takes, of all that come one after the other.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, worker: int) -> None:
+    def __init__(self, worker: int, most: float) -> None:
         self.worker = worker
+        self._left = most
         super().__init__(("127.0.0.1", 0), DoublingHandler)
+
+    def verify_request(self, request: object, client_address: object) -> bool:
+        """Return whether a connection is one of the first."""
+        self._left -= 1
+        return self._left >= 0
 
 
 def _frame(coming: BinaryIO) -> bytes:
@@ -68,9 +76,9 @@ def _frame(coming: BinaryIO) -> bytes:
 
 
 @contextmanager
-def doubling_proxy(worker: int) -> Iterator[int]:
-    """Run one in front of a worker's port, and yield its port."""
-    with DoublingServer(worker) as server:
+def doubling_proxy(worker: int, *, most: float = math.inf) -> Iterator[int]:
+    """Run one in front of a worker's port for so many connections, and yield its port."""
+    with DoublingServer(worker, most) as server:
         thread = Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         try:

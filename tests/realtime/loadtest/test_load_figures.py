@@ -81,6 +81,22 @@ def test_every_kind_of_wrong_delivery_counts(counts: dict[str, int], *, kept: bo
     }
 
 
+def test_no_delivery_is_no_right_delivery() -> None:
+    """If nobody got anything, and nobody should have, nothing is lost or wrong."""
+    figures = LoadFigures()
+    figures.take(SilentHelper("clients-1"), swarm_report(1.0, 1.0))
+    session = cast("LoadSession", SimpleNamespace(figures=figures))
+    report = LoadReport(scenario="broadcast", target="ws://127.0.0.1/ws/", began="now")
+    check_counts(report, DeliveryCounts.of(session, missing=0))
+    assert [check.text for check in report.checks if not check.is_kept] == [
+        "lost ≤ 0: nothing measured",
+        "wrong ≤ 0: nothing measured",
+    ]
+    report.checks.clear()
+    check_counts(report, DeliveryCounts.of(session, missing=1), lost=1)
+    assert report.is_kept
+
+
 def test_time_of_a_fault_has_three_digits_of_milliseconds() -> None:
     """Also just before the next second."""
     fault = {"kind": "doubled", "room": 0, "number": 1, "node": "n", "client": 2, "text": ""}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -20,7 +22,7 @@ GOOD = MatrixSample(
     redis=20.0,
     whole=30.0,
     p95=0.004,
-    counts=DeliveryCounts(lost=0, wrong=0, failed=0),
+    counts=DeliveryCounts(judged=100, lost=0, wrong=0, failed=0),
 )
 
 
@@ -54,8 +56,15 @@ def report_of(*samples: MatrixSample) -> LoadReport:
 @pytest.mark.parametrize("name", ["lost", "wrong", "failed"])
 def test_each_measurement_is_judged(name: str) -> None:
     """One delivery that is not as promised is enough, in whichever round."""
-    counts = DeliveryCounts(**{"lost": 0, "wrong": 0, "failed": 0, name: 1})
-    bad = MatrixSample(worker=10.0, redis=20.0, whole=30.0, p95=0.004, counts=counts)
+    bad = replace(GOOD, counts=replace(GOOD.counts, **{name: 1}))
     assert report_of(GOOD, GOOD).is_kept
     missed = [check.name for check in report_of(GOOD, bad, GOOD).checks if not check.is_kept]
     assert missed == [name]
+
+
+def test_measurement_without_a_delivery_says_nothing() -> None:
+    """Nothing is lost or wrong then, and deliveries were as late as can be."""
+    empty = replace(GOOD, p95=math.inf, counts=replace(GOOD.counts, judged=0))
+    report = report_of(GOOD, empty, GOOD)
+    missed = {check.name: check.found for check in report.checks if not check.is_kept}
+    assert missed == {"lost": None, "wrong": None}

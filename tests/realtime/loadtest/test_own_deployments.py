@@ -31,6 +31,13 @@ def test_redis_is_killed_and_nobody_is_lost() -> None:
     assert figures["losses"] == {}
 
 
+def test_kill_without_publications_is_refused() -> None:
+    """Nothing would be lost."""
+    tested = run("redis-kill", "--rate", "0.1", "--append-only")
+    assert tested.code == 3
+    assert "--rate makes no publication in a second." in tested.errors
+
+
 @pytest.mark.slow
 def test_matrix_compares_deployments() -> None:
     """Each is made, measured and thrown away; the report says which to choose."""

@@ -6,6 +6,10 @@ import time
 
 import pytest
 
+from demo.embedded import free_port
+from realtime.loadtest.reporting.load_report import LoadReport
+from realtime.loadtest.scenarios.connect_scenario import unevenness
+from realtime.loadtest.scenarios.verify_routing_scenario import check_churn
 from tests.realtime.loadtest.doubling_proxy import doubling_proxy
 from tests.realtime.loadtest.load_site import LoadSite
 from tests.realtime.loadtest.loadtest_settings import LEASE
@@ -60,6 +64,43 @@ def test_storm_brings_everybody_back(load_site: LoadSite) -> None:
     assert tested.report["figures"]["back"] == 24
     assert tested.report["figures"]["recovered"] > 0
     assert tested.report["figures"]["lost"] == 0
+
+
+def test_storm_from_which_nobody_comes_back_took_no_time(load_site: LoadSite) -> None:
+    """However many may stay away."""
+    crowd = ("--clients", "3", "--rooms", "1", "--rate", "10", "--seconds", "0.5", "--away", "0.1")
+    limits = ("--max-back", "600", "--max-refused", "3", "--patience", "0.1")
+    with doubling_proxy(load_site.ports[0], most=3) as port:
+        url = ("--url", f"ws://127.0.0.1:{port}/ws/")
+        tested = load_site.test("storm", *crowd, *limits, *url, "--json")
+    assert tested.code == 1, tested.errors
+    assert tested.report["figures"]["back"] == 0
+    assert tested.found("all back") is None
+
+
+@pytest.mark.parametrize("scenario", ["broadcast", "connect"])
+def test_nobody_got_in_is_no_success(load_site: LoadSite, scenario: str) -> None:
+    """However many may be refused: nothing else is measured then."""
+    url = ("--url", f"ws://127.0.0.1:{free_port()}/ws/")
+    tested = load_site.test(scenario, *url, "--clients", "3", "--max-refused", "3", "--json")
+    assert tested.code == 1, tested.errors
+    assert (tested.found("refused"), tested.found("got in")) == (3, 0)
+
+
+def test_nodes_without_clients_are_not_even() -> None:
+    """Those that all have left are not, either."""
+    assert unevenness([6, 4]) == 1.5
+    assert unevenness([6, 0]) == 6
+    assert unevenness([0, 0]) is None
+    assert unevenness([]) is None
+
+
+@pytest.mark.parametrize(("changes", "kept"), [(0, False), (1, True)])
+def test_routing_without_churn_is_not_tested(changes: int, *, kept: bool) -> None:
+    """A stream that is over before anybody leaves says nothing of those who do."""
+    report = LoadReport(scenario="verify-routing", target="ws://127.0.0.1/ws/", began="now")
+    check_churn(report, changes)
+    assert report.is_kept is kept
 
 
 def test_capacity_says_where_and_why(load_site: LoadSite) -> None:
