@@ -29,13 +29,13 @@ async def one_by_one(
         first: The number of the first message.
         burst: Messages in each burst.
         size: Bytes of each message.
-        seconds: Duration; the last burst may end after it.
+        seconds: Duration; the last burst may end after it. There is one burst at least.
         patience: Seconds to wait for a burst to arrive. After that the slice ends, `stalled`.
     """
     number = first
     started = time.monotonic()
     stalled = False
-    while not stalled and time.monotonic() - started < seconds:
+    while number == first or (not stalled and time.monotonic() - started < seconds):
         await emitter.publish(
             [stamped(number + i, time.monotonic_ns(), size) for i in range(burst)]
         )
