@@ -1,7 +1,8 @@
 """`python -m benchmarks NAME`: measure, print the tables, write the JSON.
 
 The exit code is 0 when all targets that were measured were reached; with --quick when all ran, and
-what is promised was kept.
+what is promised was kept. A target of which a round ran and came to nothing was not reached; one
+whose peer is not there was not measured, but something has to be.
 """
 
 from __future__ import annotations
@@ -111,6 +112,9 @@ def main(words: Sequence[str]) -> int:
     except (ChildFailed, NotDelivering, TooFewDescriptors) as error:
         console.print(str(error), style="bold red", highlight=False, markup=False)
         return 2
+    if not samples:
+        console.print("Nothing was measured.", style="bold red")
+        return 1
     write_results(asked.json, run, samples, targets)
     console.print(table, targets_table(targets), f"Written to {asked.json}.")
     if asked.quick:

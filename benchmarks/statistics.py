@@ -32,8 +32,12 @@ class Spread:
         return cls(median=median(values), low=min(values), high=max(values), count=len(values))
 
 
-def paired_ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Return `ours[i] / theirs[i]`.
+def paired_ratios(
+    ours: Sequence[float | None], theirs: Sequence[float | None]
+) -> list[float | None]:
+    """Return `ours[i] / theirs[i]`; None where there is nothing of ours.
+
+    Where there is nothing of theirs there is no ratio: that is no fault of ours.
 
     A machine's speed drifts, by a factor of two where we measured: only what ran side by side
     is comparable, so a ratio is taken within a round, never between medians.
@@ -41,7 +45,8 @@ def paired_ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]
     Raises:
         ValueError: The two have different lengths, so they are not pairs.
     """
-    return [a / b for a, b in zip(ours, theirs, strict=True)]
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if not a or b]
+    return [a / b if a and b else None for a, b in pairs]
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:

@@ -15,6 +15,7 @@ from benchmarks.statistics import Spread, paired_ratios
 ONE_BY_ONE = "one by one"
 BURSTS = "bursts of 20"
 FLOOD = "25 messages/s"
+UNMEASURED = "nothing measured"  # stands where a round ran, and nothing came of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,43 @@ class Target:
     promise: bool = False
     lacking: str = ""
 
+    @classmethod
+    def of(
+        cls,
+        measure: str,
+        limit: float,
+        unit: str,
+        values: Sequence[float | None],
+        *,
+        absent: str = UNMEASURED,
+        always: bool = False,
+        at_least: bool = False,
+        promise: bool = False,
+    ) -> Target:
+        """Return the target of values, one of each round that ran.
+
+        Args:
+            measure: What is measured.
+            limit: See there.
+            unit: See there.
+            values: They; None: the round has none, as nothing came of it.
+            absent: What to say of such a round.
+            always: See there.
+            at_least: See there.
+            promise: See there.
+        """
+        there = [float(value) for value in values if value is not None]
+        return cls(
+            measure=measure,
+            limit=limit,
+            unit=unit,
+            measured=_spread(there),
+            always=always,
+            at_least=at_least,
+            promise=promise,
+            lacking=absent if len(there) < len(values) else "",
+        )
+
     @property
     def reached(self) -> bool | None:
         """Whether it was; None when it was not measured."""
@@ -54,28 +92,30 @@ class Target:
         return (self.measured.high if self.always else self.measured.median) <= self.limit
 
 
-def none_target(measure: str, counts: Sequence[float], *, promise: bool = True) -> Target:
-    """Return the target of what must not happen at all: every count is 0."""
-    measured = _spread([float(count) for count in counts])
-    return Target(
-        measure=measure, limit=0, unit="", measured=measured, always=True, promise=promise
-    )
+def none_target(measure: str, counts: Sequence[float | None], *, promise: bool = True) -> Target:
+    """Return the target of what must not happen at all: every count is 0, and none is None."""
+    return Target.of(measure, 0, "", counts, always=True, promise=promise)
 
 
 def broadcast_targets(samples: Sequence[Delivered]) -> list[Target]:
     """Return the targets of `broadcast`."""
+
+    def of(field: str, peer: str, scenario: str) -> list[float | None]:
+        """A figure by rounds; None where no client got anything."""
+        where = {"peer": peer, "scenario": scenario}
+        received = values(samples, "received", **where)
+        found = values(samples, field, **where)
+        return [value if some else None for value, some in zip(found, received, strict=True)]
 
     def ratio(measure: str, limit: float, ours: str, peer: str, theirs: str) -> Target:
         """CPU per delivery, ours against a peer's, round by round."""
         return _ratio(
             measure,
             limit,
-            values(samples, "us_per_delivery", peer="ours", scenario=ours),
-            values(samples, "us_per_delivery", peer=peer, scenario=theirs),
+            of("us_per_delivery", "ours", ours),
+            of("us_per_delivery", peer, theirs),
         )
 
-    lost = values(samples, "lost", peer="ours", scenario=FLOOD)
-    p95 = values(samples, "p95_ms", peer="ours", scenario=FLOOD)
     return [
         ratio("CPU per delivery, one by one / send(2)", 1.8, ONE_BY_ONE, "send", ONE_BY_ONE),
         ratio("CPU per delivery, one by one / stock", 1 / 40, ONE_BY_ONE, "stock", ONE_BY_ONE),
@@ -84,11 +124,11 @@ def broadcast_targets(samples: Sequence[Delivered]) -> list[Target]:
         _ratio(
             "CPU per delivery with limits / without, one by one",
             1.02,
-            values(samples, "us_per_delivery", peer="guarded", scenario=ONE_BY_ONE),
-            values(samples, "us_per_delivery", peer="unguarded", scenario=ONE_BY_ONE),
+            of("us_per_delivery", "guarded", ONE_BY_ONE),
+            of("us_per_delivery", "unguarded", ONE_BY_ONE),
         ),
-        none_target("deliveries lost, 25 messages/s", lost, promise=False),
-        Target(measure="p95, 25 messages/s", limit=200, unit="ms", measured=_spread(p95)),
+        none_target("deliveries lost, 25 messages/s", of("lost", "ours", FLOOD), promise=False),
+        Target.of("p95, 25 messages/s", 200, "ms", of("p95_ms", "ours", FLOOD)),
     ]
 
 
@@ -132,6 +172,8 @@ def _spread(measured: list[float]) -> Spread | None:
     return Spread.of(measured) if measured else None
 
 
-def _ratio(measure: str, limit: float, ours: list[float], theirs: list[float]) -> Target:
-    measured = _spread(paired_ratios(ours, theirs)) if ours and theirs else None
-    return Target(measure=measure, limit=limit, unit="x", measured=measured)
+def _ratio(
+    measure: str, limit: float, ours: Sequence[float | None], theirs: Sequence[float | None]
+) -> Target:
+    found = paired_ratios(ours, theirs) if ours and theirs else []
+    return Target.of(measure, limit, "x", found)

@@ -65,11 +65,11 @@ class RoomsPage:
                     server.slowlog_reset()
                 found = _visit(environment)
                 calls = [entry for server in servers for entry in server.slowlog_get(KEPT)]
-                took = sorted(entry["duration"] / 1e3 for entry in calls) or [0.0]
+                took = sorted(entry["duration"] / 1e3 for entry in calls) or [None]
 
                 def figure(
                     measure: str,
-                    value: float,
+                    value: float | None,
                     unit: str = "ms",
                     round: int = round,
                     found: Mapping[str, Any] = found,

@@ -18,9 +18,9 @@ from benchmarks.balancer.plans import (
 )
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratio_target, ratios
+from benchmarks.layer.targets import mishaps_target, ratio_target
 from benchmarks.statistics import Spread
-from benchmarks.targets import Target, none_target
+from benchmarks.targets import Target
 
 
 def balancer_targets(figures: Sequence[Figure]) -> list[Target]:
@@ -35,14 +35,12 @@ def balancer_targets(figures: Sequence[Figure]) -> list[Target]:
 
     added = [a - b for a, b in zip(of(LATENCY, OURS), of(LATENCY, DIRECT), strict=True)]
     differences = of(ARRIVALS, OURS)
-    mishaps = [figure.lost for figure in figures]
     return [
         ratio_target(figures, CPU, 1.0, OURS, HAPROXY),
-        Target(
-            measure=f"{FRESH}/s: {OURS} and 2 workers / one {STOCK}",
-            limit=3.0,
-            unit="x",
-            measured=ratios(figures, FRESH, OURS, STOCK),
+        ratio_target(
+            figures,
+            *(FRESH, 3.0, OURS, STOCK),
+            title=f"{FRESH}/s: {OURS} and 2 workers / one {STOCK}",
             at_least=True,
         ),
         Target(
@@ -59,7 +57,7 @@ def balancer_targets(figures: Sequence[Figure]) -> list[Target]:
             always=True,
             promise=True,
         ),
-        none_target("connections that failed, and broadcasts that were lost", mishaps),
+        mishaps_target("connections that failed, and broadcasts that were lost", figures, "lost"),
     ]
 
 

@@ -71,7 +71,7 @@ class CalmRoom:
             measure=measure_of(rate),
             layer=name,
             round=round,
-            value=used / rig.members / self.seconds / 1e3,
+            value=used / rig.members / self.seconds / 1e3 if figures["published"] else None,
             unit="µs",
             calls=int(figures["published"]),
             lost=int(figures["lost"]) if whole else 0,

@@ -9,8 +9,8 @@ from rich.table import Table
 from benchmarks.calm.plans import AT_ONCE, CONFLATED, JOINED, RATES, measure_of
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratio_target
-from benchmarks.targets import Target, none_target
+from benchmarks.layer.targets import mishaps_target, ratio_target
+from benchmarks.targets import Target
 
 LIMITS = {JOINED: 0.5, CONFLATED: 0.5}  # of what each at once costs, at the highest rate
 
@@ -18,10 +18,11 @@ LIMITS = {JOINED: 0.5, CONFLATED: 0.5}  # of what each at once costs, at the hig
 def calm_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `calm`."""
     measure = measure_of(max(RATES))
-    mishaps = [figure.lost for figure in figures]
     return [
         *(ratio_target(figures, measure, limit, calm, AT_ONCE) for calm, limit in LIMITS.items()),
-        none_target("messages of rooms that are not conflated that a client did not get", mishaps),
+        mishaps_target(
+            "messages of rooms that are not conflated that a client did not get", figures, "lost"
+        ),
     ]
 
 

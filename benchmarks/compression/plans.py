@@ -84,16 +84,16 @@ class Room:
         before, read = rig.usage(), rig.bytes_read()
         figures = rig.one_by_one(burst=1, size=_STAMPED, seconds=self.seconds)
         used, read = rig.usage().server - before.server, rig.bytes_read() - read
-        received = max(int(figures["received"]), 1)
-        for measure, value, unit in (
-            (cpu_of(self.members), used / received / 1e3, "µs"),
-            (bytes_of(self.members), read / received, "bytes"),
+        received = int(figures["received"])
+        for measure, spent, unit in (
+            (cpu_of(self.members), used / 1e3, "µs"),
+            (bytes_of(self.members), read, "bytes"),
         ):
             yield Figure(
                 measure=measure,
                 layer=name,
                 round=round,
-                value=value,
+                value=spent / received if received else None,
                 unit=unit,
                 calls=received,
                 lost=int(figures["lost"]),

@@ -9,8 +9,8 @@ from rich.table import Table
 from benchmarks.compression.plans import ALL, NONE, OFF, ONE, bytes_of, cpu_of
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratio_target
-from benchmarks.targets import Target, none_target
+from benchmarks.layer.targets import mishaps_target, ratio_target
+from benchmarks.targets import Target
 
 MEMBERS = 1000
 
@@ -22,7 +22,7 @@ def compression_targets(figures: Sequence[Figure]) -> list[Target]:
         ratio_target(figures, bytes_of(MEMBERS), 0.4, ALL, OFF),
         ratio_target(figures, cpu_of(MEMBERS), 1.02, NONE, OFF),
         ratio_target(figures, cpu_of(MEMBERS), 1.05, ONE, NONE),
-        none_target("messages that a client did not get", [each.lost for each in figures]),
+        mishaps_target("messages that a client did not get", figures, "lost"),
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.faults.rows import NEVER, Row
-from benchmarks.statistics import Spread
 from benchmarks.targets import Target, none_target
 
 
@@ -27,18 +26,13 @@ def faults_targets(rows: Sequence[Row]) -> list[Target]:
         ),
         none_target("faults that did not end well", [row.is_stuck for row in rows if row.timed]),
         *(
-            _pause_target(fault, limit, [r.pause_mended_ms for r in rows if r.fault == fault])
+            Target.of(
+                f"{fault}: a client's longest pause, once all should be well",
+                limit,
+                "ms",
+                [row.pause_mended_ms for row in rows if row.fault == fault],
+                absent=NEVER,
+            )
             for fault, limit in pauses.items()
         ),
     ]
-
-
-def _pause_target(fault: str, limit: float, pauses: Sequence[float | None]) -> Target:
-    over = [pause for pause in pauses if pause is not None]
-    return Target(
-        measure=f"{fault}: a client's longest pause, once all should be well",
-        limit=limit,
-        unit="ms",
-        measured=Spread.of(over) if over else None,
-        lacking=NEVER if len(over) < len(pauses) else "",
-    )

@@ -10,8 +10,8 @@ from benchmarks.history.outage import OTHERS, RUNNING, STOPPED
 from benchmarks.history.slow import READERS, READING, STALLED
 from benchmarks.history.slow_node import FLOOD
 from benchmarks.layer.figures import Figure
-from benchmarks.layer.targets import ratio_target, values_of
-from benchmarks.targets import Target, none_target
+from benchmarks.layer.targets import mishaps_target, ratio_target, value_target
+from benchmarks.targets import Target
 
 
 def history_targets(figures: Sequence[Figure]) -> list[Target]:
@@ -22,25 +22,19 @@ def history_targets(figures: Sequence[Figure]) -> list[Target]:
     ) -> Target:
         return ratio_target(figures, measure, limit, ours, theirs, at_least=at_least)
 
-    mishaps = [figure.lost + figure.repeated for figure in figures]
     return [
         ratio(PUBLISH, "ours", "pubsub", 10, at_least=True),
         ratio(REDIS, "ours", "PUBLISH", 8),
         ratio(RATE, POOL, BATCH, 3, at_least=True),
-        Target(
-            measure=f"{CPU}: {POOL}",
-            limit=25,
-            unit="µs",
-            measured=values_of(figures, CPU, POOL),
-        ),
+        value_target(figures, CPU, 25, "µs", layer=POOL, title=f"{CPU}: {POOL}"),
         ratio(OTHERS, STOPPED, RUNNING, 1.1),
         ratio(READERS, STALLED, READING, 1.3),
-        Target(
-            measure=f"{FLOOD}: publications/s",
-            limit=100_000,
-            unit="",
-            measured=values_of(figures, FLOOD, "ours"),
+        value_target(
+            figures,
+            *(FLOOD, 100_000, ""),
+            layer="ours",
+            title=f"{FLOOD}: publications/s",
             at_least=True,
         ),
-        none_target("messages lost or repeated", mishaps, promise=False),
+        mishaps_target("messages lost or repeated", figures, "lost", "repeated", promise=False),
     ]

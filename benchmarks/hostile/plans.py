@@ -80,7 +80,7 @@ class Hostile:
                             measure=measure,
                             layer=name,
                             round=round,
-                            value=arrived[key],
+                            value=arrived[key] if arrived["received"] else None,
                             unit="ms",
                             calls=arrived["received"],
                             lost=arrived["lost"],
@@ -94,7 +94,12 @@ class Hostile:
 
         def figure(measure: str, value: float, unit: str = "") -> Figure:
             return Figure(
-                measure=measure, layer=ATTACKED, round=1, value=value, unit=unit, calls=sent
+                measure=measure,
+                layer=ATTACKED,
+                round=1,
+                value=value if sent else None,  # who is not attacked stands it
+                unit=unit,
+                calls=sent,
             )
 
         yield figure(GROWTH, grown, "MB")

@@ -9,26 +9,18 @@ from rich.table import Table
 from benchmarks.k6.plans import LIMIT, P95, RARE
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import values_of
-from benchmarks.targets import Target, none_target
+from benchmarks.layer.targets import mishaps_target, value_target
+from benchmarks.targets import Target
 
 
 def k6_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `k6`. With Go's own setting k6 itself lacks CPU: that p95 is none."""
     runs = [figure for figure in figures if figure.measure == P95]  # all of a run say the same
-    lost = [figure.lost for figure in runs]
-    repeated = [figure.repeated for figure in runs]
-    failed = [sum(figure.failed.values()) for figure in runs]
     return [
-        Target(
-            measure=f"{P95}, {RARE}",
-            limit=LIMIT,
-            unit="ms",
-            measured=values_of(figures, P95, RARE),
-        ),
-        none_target("deliveries that were lost", lost),
-        none_target("deliveries that came twice", repeated),
-        none_target("connections that broke, publications that were refused", failed),
+        value_target(figures, P95, LIMIT, "ms", layer=RARE, title=f"{P95}, {RARE}"),
+        mishaps_target("deliveries that were lost", runs, "lost"),
+        mishaps_target("deliveries that came twice", runs, "repeated"),
+        mishaps_target("connections that broke, publications that were refused", runs, "failed"),
     ]
 
 

@@ -12,8 +12,8 @@ from benchmarks.kafka.sides import BESIDE, OURS, SEPARATE
 from benchmarks.kafka.slice_figures import CPU, at, measure_of
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratio_target, values_of
-from benchmarks.targets import Target, none_target
+from benchmarks.layer.targets import mishaps_target, ratio_target, value_target
+from benchmarks.targets import Target
 
 # Of what commit 1969efd needs, with `--beside` a checkout of it.
 LIMITS = {
@@ -39,16 +39,15 @@ def kafka_targets(figures: Sequence[Figure]) -> list[Target]:
         return ratio_target(figures, measure, limit, OURS, peer, at_least=at_least)
 
     def cost(measure: str, limit: float) -> Target:
-        measured = values_of(figures, measure, OURS)
-        return Target(measure=measure, limit=limit, unit="µs", measured=measured)
+        return value_target(figures, measure, limit, "µs", layer=OURS)
 
-    mishaps = [figure.lost + figure.repeated for figure in figures if figure.layer == OURS]
+    ours = [figure for figure in figures if figure.layer == OURS]
     return [
         *(ratio(measure, limit) for measure, limit in LIMITS.items()),
         *(ratio(measure, limit, at_least=True) for measure, limit in FASTER.items()),
         *(cost(measure, limit) for measure, limit in COST.items()),
         *(ratio(measure, limit, peer=SEPARATE) for measure, limit in SHARED.items()),
-        none_target("records lost, twice or too late", mishaps),
+        mishaps_target("records lost, twice or too late", ours, "lost", "repeated"),
     ]
 
 

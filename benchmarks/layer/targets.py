@@ -16,7 +16,7 @@ from benchmarks.layer.measures import (
     SYNC,
     THREADS,
 )
-from benchmarks.statistics import Spread
+from benchmarks.statistics import paired_ratios
 from benchmarks.targets import Target, none_target
 
 
@@ -47,32 +47,31 @@ def layer_targets(figures: Sequence[Figure]) -> list[Target]:
         consumers("our base", 1 / 6, "ours-base"),
         ratio(ROUND_TRIP, 1.2, "core"),
         ratio(REDIS, 1 / 3, "core"),
-        Target(
-            measure=CONNECTIONS,
-            limit=2,
-            unit="",
-            measured=values_of(figures, CONNECTIONS, "ours"),
-            always=True,
-        ),
-        none_target(
-            "ours: calls that failed, messages lost or repeated", _mishaps(figures), promise=False
+        value_target(figures, CONNECTIONS, 2, "", layer="ours", always=True),
+        mishaps_target(
+            "ours: calls that failed, messages lost or repeated",
+            [figure for figure in figures if figure.layer.startswith("ours")],
+            *("lost", "repeated", "failed"),
+            promise=False,
         ),
     ]
 
 
-def ratios(figures: Sequence[Figure], measure: str, ours: str, peer: str) -> Spread | None:
-    """Divide what ran in the same round; a slice without one successful call has no ratio."""
+def ratios(figures: Sequence[Figure], measure: str, ours: str, peer: str) -> list[float | None]:
+    """Divide what ran in the same round.
+
+    None stands for a slice of ours in which nothing succeeded. One of the peer's in which nothing
+    did has no ratio: that is no fault of ours.
+    """
     values = {
         (figure.layer, figure.round): figure.value
         for figure in figures
-        if figure.measure == measure and figure.value
+        if figure.measure == measure
     }
-    ratios = [
-        value / values[peer, round]
-        for (layer, round), value in values.items()
-        if layer == ours and (peer, round) in values
-    ]
-    return Spread.of(ratios) if ratios else None
+    rounds = [round for layer, round in values if layer == ours and (peer, round) in values]
+    return paired_ratios(
+        [values[ours, round] for round in rounds], [values[peer, round] for round in rounds]
+    )
 
 
 def ratio_target(
@@ -86,13 +85,8 @@ def ratio_target(
     at_least: bool = False,
 ) -> Target:
     """Return the target of a measure that is judged by a peer's: see `ratios`."""
-    return Target(
-        measure=title or f"{measure}: {ours} / {peer}",
-        limit=limit,
-        unit="x",
-        measured=ratios(figures, measure, ours, peer),
-        at_least=at_least,
-    )
+    title = title or f"{measure}: {ours} / {peer}"
+    return Target.of(title, limit, "x", ratios(figures, measure, ours, peer), at_least=at_least)
 
 
 def value_target(
@@ -101,35 +95,60 @@ def value_target(
     limit: float,
     unit: str,
     *,
+    layer: str = "",
+    title: str = "",
     always: bool = False,
     at_least: bool = False,
+    promise: bool = False,
 ) -> Target:
-    """Return the target of a measure that is judged by itself."""
-    found = [each.value for each in figures if each.measure == measure and each.value]
-    return Target(
-        measure=measure,
-        limit=limit,
-        unit=unit,
-        measured=Spread.of(found) if found else None,
+    """Return the target of a measure that is judged by itself.
+
+    Args:
+        figures: All that were measured.
+        measure: Which.
+        limit: See Target.
+        unit: See Target.
+        layer: Whose; empty: that of all layers.
+        title: What the target is called; empty: as the measure.
+        always: See Target.
+        at_least: See Target.
+        promise: See Target.
+    """
+    return Target.of(
+        title or measure,
+        limit,
+        unit,
+        [
+            each.value
+            for each in figures
+            if each.measure == measure and (not layer or each.layer == layer)
+        ],
         always=always,
         at_least=at_least,
+        promise=promise,
     )
 
 
-def values_of(figures: Sequence[Figure], measure: str, layer: str) -> Spread | None:
-    """Return the values of one layer; None: there are none."""
-    found = [
-        figure.value
-        for figure in figures
-        if (figure.measure, figure.layer) == (measure, layer) and figure.value is not None
-    ]
-    return Spread.of(found) if found else None
+def mishaps_target(
+    title: str, figures: Sequence[Figure], *kinds: str, promise: bool = True
+) -> Target:
+    """Return the target of what must not happen in any slice, in which something has to happen.
 
+    Args:
+        title: What the target is called.
+        figures: The slices.
+        kinds: What is counted: "lost", "repeated", "failed".
+        promise: See Target.
+    """
 
-def _mishaps(figures: Sequence[Figure]) -> list[int]:
-    """Count what must not happen, in each slice of ours."""
-    return [
-        figure.lost + figure.repeated + sum(figure.failed.values())
-        for figure in figures
-        if figure.layer.startswith("ours")
-    ]
+    def count(figure: Figure) -> int | None:
+        counts = {
+            "lost": figure.lost,
+            "repeated": figure.repeated,
+            "failed": sum(figure.failed.values()),
+        }
+        if figure.value is None and not any(counts.values()):
+            return None
+        return sum(counts[kind] for kind in kinds)
+
+    return none_target(title, [count(figure) for figure in figures], promise=promise)

@@ -145,7 +145,7 @@ class Deliveries:
             measure=measure,
             layer=side,
             round=pair,
-            value=(rig.usage().server - before) / deliveries / 1e3,
+            value=(rig.usage().server - before) / deliveries / 1e3 if found["received"] else None,
             unit="µs",
             calls=deliveries,
             lost=found["lost"],

@@ -8,19 +8,18 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import value_target
+from benchmarks.layer.targets import mishaps_target, value_target
 from benchmarks.outbox.plans import P50
-from benchmarks.targets import Target, none_target
+from benchmarks.targets import Target
 
 LIMIT = 10.0  # milliseconds
 
 
 def outbox_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `outbox`."""
-    mishaps = [figure.lost + figure.repeated for figure in figures]
     return [
         value_target(figures, P50, LIMIT, "ms"),
-        none_target("publications that were lost or came twice", mishaps),
+        mishaps_target("publications that were lost or came twice", figures, "lost", "repeated"),
     ]
 
 

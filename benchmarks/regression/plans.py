@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from benchmarks.broadcast import SIZE
 from benchmarks.faults.brokers import EMBEDDED, make_broker
@@ -32,6 +32,18 @@ from benchmarks.rig import Rig, side_by_side
 
 DELIVERY = "CPU per delivery / send(2)"
 RECORD = "CPU per Kafka record / hand-written loop"
+
+
+class Turn(NamedTuple):
+    """What one side did.
+
+    Attributes:
+        used: Nanoseconds of the server's CPU that a delivery took; None: there was none.
+        lost: Deliveries that did not come.
+    """
+
+    used: float | None
+    lost: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,17 +79,24 @@ class Delivery:
                     used = {rig.peer.name: self._turn(rig) for rig in turns}
                     yield self._figure(used, peers, 1 + pair + round * self.pairs)
 
-    def _turn(self, rig: Rig) -> float:
-        """Return the nanoseconds that a delivery took of the server's CPU."""
+    def _turn(self, rig: Rig) -> Turn:
         rig.settle()
         before = rig.usage().server
         figures = rig.one_by_one(burst=1, size=SIZE, seconds=self.seconds)
-        return (rig.usage().server - before) / max(int(figures["received"]), 1)
+        received = int(figures["received"])
+        used = rig.usage().server - before
+        return Turn(used=used / received if received else None, lost=int(figures["lost"]))
 
-    def _figure(self, used: Mapping[str, float], peers: tuple[Peer, Peer], pair: int) -> Figure:
-        ours, other = (used[peer.name] for peer in peers)
+    def _figure(self, turns: Mapping[str, Turn], peers: tuple[Peer, Peer], pair: int) -> Figure:
+        ours, other = (turns[peer.name] for peer in peers)
         return Figure(
-            measure=DELIVERY, layer=OURS.name, round=pair, value=ours / other, unit="x", calls=1
+            measure=DELIVERY,
+            layer=OURS.name,
+            round=pair,
+            value=ours.used / other.used if ours.used and other.used else None,
+            unit="x",
+            calls=1,
+            lost=ours.lost,
         )
 
 

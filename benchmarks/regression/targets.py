@@ -10,7 +10,7 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import values_of
+from benchmarks.layer.targets import mishaps_target, value_target
 from benchmarks.peers.ours.peer import OURS
 from benchmarks.targets import Target
 
@@ -25,15 +25,18 @@ def recorded() -> Mapping[str, float]:
 
 
 def regression_targets(figures: Sequence[Figure]) -> list[Target]:
-    """Return one target for each measure that is recorded."""
+    """Return one target for each measure that is recorded, and that of what must arrive."""
     return [
-        Target(
-            measure=f"{measure}, recorded {usual:g}",
-            limit=usual * TOLERANCE,
-            unit="x",
-            measured=values_of(figures, measure, OURS.name),
-        )
-        for measure, usual in recorded().items()
+        *(
+            value_target(
+                figures,
+                *(measure, usual * TOLERANCE, "x"),
+                layer=OURS.name,
+                title=f"{measure}, recorded {usual:g}",
+            )
+            for measure, usual in recorded().items()
+        ),
+        mishaps_target("ours: messages lost or repeated", figures, "lost", "repeated"),
     ]
 
 

@@ -86,7 +86,7 @@ class Rolling:
                     measure=PEAK,
                     layer=ROLLED,
                     round=round,
-                    value=max(_peak_share(restart, returns, fleet) for restart in restarts),
+                    value=max(_peak_share(restart, returns, fleet) for restart in restarts) or None,
                     unit="x",
                     calls=len(returns),
                 )
@@ -216,7 +216,7 @@ def _latencies(name: str, round: int, found: dict[str, Any], seconds: float) -> 
             measure=measure,
             layer=name,
             round=round,
-            value=found[key],
+            value=found[key] if found["delivered"] else None,
             unit="ms",
             calls=found["delivered"],
             lost=found["lost"],

@@ -8,9 +8,9 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import value_target
+from benchmarks.layer.targets import mishaps_target, value_target
 from benchmarks.rolling.plans import HEALTH_P99, PEAK, STORM
-from benchmarks.targets import Target, none_target
+from benchmarks.targets import Target
 
 STORM_LIMIT = 1.5  # seconds for all to be back
 HEALTH_LIMIT = 50  # ms, under 10,000 deliveries a second
@@ -19,10 +19,8 @@ PEAK_LIMIT = 1.5  # of the even rate: delays are random, so some seconds have mo
 
 def rolling_targets(figures: Sequence[Figure]) -> list[Target]:
     """Return the targets of `rolling`."""
-
-    lost = [figure.lost + figure.repeated for figure in figures]
     return [
-        none_target("publications lost or repeated", lost),
+        mishaps_target("publications lost or repeated", figures, "lost", "repeated"),
         value_target(figures, PEAK, PEAK_LIMIT, "x", always=True),
         value_target(figures, STORM, STORM_LIMIT, "s"),
         value_target(figures, HEALTH_P99, HEALTH_LIMIT, "ms"),

@@ -51,7 +51,7 @@ def _figures(name: str, round: int, spent: Spent) -> Iterator[Figure]:
             measure=measure,
             layer=name,
             round=round,
-            value=used / max(count, 1) / 1e3,
+            value=used / count / 1e3 if count else None,
             unit="µs",
             calls=count,
             lost=spent.lost,

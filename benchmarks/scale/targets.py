@@ -8,7 +8,7 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import ratio_target, value_target
+from benchmarks.layer.targets import mishaps_target, ratio_target, value_target
 from benchmarks.scale.plans import (
     JOINS_PER_WRITE,
     LONGEST_TURN,
@@ -19,7 +19,7 @@ from benchmarks.scale.plans import (
     with_nodes,
     with_servers,
 )
-from benchmarks.targets import Target, none_target
+from benchmarks.targets import Target
 
 FLAT = 1.1  # times the cost of the smallest deployment
 LONGEST = 20  # ms
@@ -39,7 +39,7 @@ def scale_targets(figures: Sequence[Figure]) -> list[Target]:
         flat(REDIS_PER_PUBLICATION, with_servers(4), with_servers(1)),
         value_target(figures, LONGEST_TURN, LONGEST, "ms", always=True),
         value_target(figures, JOINS_PER_WRITE, FEWEST_JOINS, "joins", at_least=True),
-        none_target("messages lost or repeated", [each.lost + each.repeated for each in figures]),
+        mishaps_target("messages lost or repeated", figures, "lost", "repeated"),
     ]
 
 

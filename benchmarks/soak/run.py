@@ -95,7 +95,7 @@ class Soak:
                 measure=measure,
                 layer=what,
                 round=1,
-                value=value,
+                value=value if delivered else None,  # an idle worker is not what is looked at
                 unit=unit,
                 calls=len(readings),
                 lost=lost,

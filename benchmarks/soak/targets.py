@@ -8,9 +8,9 @@ from rich.table import Table
 
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.tables import figures_table
-from benchmarks.layer.targets import values_of
+from benchmarks.layer.targets import mishaps_target, value_target
 from benchmarks.soak.run import DESCRIPTORS, MEMORY, STORE, WORKER
-from benchmarks.targets import Target, none_target
+from benchmarks.targets import Target
 
 LIMIT = 1.0  # MB an hour
 FILES = 10.0  # an hour
@@ -21,18 +21,14 @@ def soak_targets(figures: Sequence[Figure], minutes: float) -> list[Target]:
     """Return the targets of `soak`; a run of less than half an hour has no slopes to judge."""
 
     def grows(measure: str, what: str, limit: float, unit: str) -> Target:
-        return Target(
-            measure=f"{what}: {measure}",
-            limit=limit,
-            unit=unit,
-            measured=values_of(figures, measure, what) if minutes >= LONG_ENOUGH else None,
-        )
+        judged = figures if minutes >= LONG_ENOUGH else []
+        return value_target(judged, measure, limit, unit, layer=what, title=f"{what}: {measure}")
 
     return [
         grows(MEMORY, WORKER, LIMIT, "MB"),
         grows(DESCRIPTORS, WORKER, FILES, ""),
         grows(MEMORY, STORE, LIMIT, "MB"),
-        none_target("messages that those who stayed did not get", [each.lost for each in figures]),
+        mishaps_target("messages that those who stayed did not get", figures, "lost"),
     ]
 
 

@@ -77,6 +77,20 @@ def test_one_round_that_lost_something_misses_the_target() -> None:
     assert targets["p95, 25 messages/s"].reached is True
 
 
+def test_slice_without_a_delivery_is_missed() -> None:
+    """It lost nothing if nothing was published, and no delivery was late."""
+    flood = replace(_SAMPLE, scenario=FLOOD)
+    empty = replace(flood, round=2, published=0, received=0, us_per_delivery=0.1, p95_ms=0.0)
+    theirs = [replace(each, peer="send") for each in (flood, replace(flood, round=2))]
+    targets = _by_measure([flood, empty, *theirs])
+    for measure in (
+        "deliveries lost, 25 messages/s",
+        "p95, 25 messages/s",
+        "CPU per delivery, 25 messages/s / send(2)",
+    ):
+        assert (targets[measure].reached, targets[measure].lacking) == (False, "nothing measured")
+
+
 def test_a_target_whose_peers_did_not_run_is_neither_reached_nor_missed() -> None:
     """Leaving a peer out isn't a pass."""
     assert all(target.reached is None for target in broadcast_targets([]))

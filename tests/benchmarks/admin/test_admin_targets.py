@@ -25,3 +25,12 @@ def test_what_is_reached(first: float, longest: float, lost: int, reached: list[
         for name, value in ((FIRST, first), (LONGEST, longest))
     ]
     assert [each.reached for each in admin_targets(figures)] == reached
+
+
+def test_log_without_a_call_says_nothing_of_the_longest() -> None:
+    """The list can't be made without asking Redis."""
+    figures = [
+        Figure(measure=name, layer="ours", round=1, value=value, unit="ms", calls=1)
+        for name, value in ((FIRST, 299.0), (LONGEST, None))
+    ]
+    assert [each.reached for each in admin_targets(figures)][:2] == [True, False]

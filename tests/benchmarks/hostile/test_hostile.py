@@ -51,7 +51,7 @@ def test_what_is_unexpected_is_found() -> None:
 def test_what_is_wrong_fails(measure: str, bad: float) -> None:
     """One error, or memory that stays, fails even a quick look."""
 
-    def is_kept(value: float) -> bool:
+    def is_kept(value: float | None) -> bool:
         figure = Figure(
             measure=measure, layer=ATTACKED, round=1, value=value, unit="", calls=10_000
         )
@@ -60,6 +60,7 @@ def test_what_is_wrong_fails(measure: str, bad: float) -> None:
 
     assert is_kept(0.0)
     assert not is_kept(bad)
+    assert not is_kept(None)  # as when nothing was sent
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def figures(
         (figures(doubled=1), [True, True, False, True]),
         (figures(broken=1), [True, True, True, False]),
         (figures(refused=1), [True, True, True, False]),
-        (figures(p95=0, delivered=0), [None, False, True, True]),
+        (figures(p95=0, delivered=0), [False, False, True, True]),
         ([], [None, None, None, None]),
     ],
 )

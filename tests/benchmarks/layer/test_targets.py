@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from benchmarks.layer.figures import Figure
 from benchmarks.layer.measures import CONCURRENT, CONNECTIONS, REDIS
-from benchmarks.layer.targets import layer_targets
+from benchmarks.layer.targets import layer_targets, mishaps_target, value_target
 from benchmarks.targets import Target
 
 _FIGURE = Figure(
@@ -60,3 +62,30 @@ def test_connections_are_counted_in_every_round() -> None:
     ]
     assert _by_measure(figures)[CONNECTIONS].reached is False
     assert _by_measure(figures[:1])[CONNECTIONS].reached is True
+
+
+@pytest.mark.parametrize("value", [None, 0.0])
+def test_slice_of_ours_in_which_nothing_succeeded_is_missed(value: float | None) -> None:
+    """Not left out, however good the other rounds are, nor if there is none."""
+    good, empty = [_FIGURE, _THEIRS], replace(_FIGURE, round=2, value=value, calls=0)
+    for figures in ([*good, empty, replace(_THEIRS, round=2)], [empty, replace(_THEIRS, round=2)]):
+        target = _by_measure(figures)[f"{CONCURRENT} / pub/sub"]
+        assert (target.reached, target.lacking) == (False, "nothing measured")
+
+
+def test_slice_without_a_figure_has_no_mishaps_to_count() -> None:
+    """Where nothing was sent nothing is lost."""
+    empty = replace(_FIGURE, value=None, calls=0)
+    assert mishaps_target("lost", [_FIGURE], "lost").reached is True
+    assert mishaps_target("lost", [_FIGURE, empty], "lost").reached is False
+    assert mishaps_target("lost", [], "lost").reached is None
+
+
+def test_value_of_zero_is_a_value() -> None:
+    """It is too few where more is better, and few enough where less is."""
+    figures = [replace(_FIGURE, value=0.0)]
+    assert value_target(figures, CONCURRENT, 5, "", at_least=True).reached is False
+    assert value_target(figures, CONCURRENT, 5, "").reached is True
+    assert value_target(figures, CONCURRENT, 5, "", layer="pubsub").reached is None
+    absent = [*figures, replace(_FIGURE, round=2, value=None)]
+    assert value_target(absent, CONCURRENT, 5, "").reached is False

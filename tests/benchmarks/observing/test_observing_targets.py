@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.layer.figures import Figure
@@ -21,15 +23,22 @@ def figures(on: float) -> list[Figure]:
 @pytest.mark.parametrize(
     ("on", "expected"),
     [
-        (102, [True] * 5),
-        (103, [False, False, True, True, True]),
-        (104, [False, False, False, True, True]),
-        (106, [False] * 5),
+        (102, [True] * 6),
+        (103, [False, False, True, True, True, True]),
+        (104, [False, False, False, True, True, True]),
+        (106, [False] * 5 + [True]),
     ],
 )
 def test_what_is_reached(on: float, expected: list[bool]) -> None:
     """Each limit counts by itself."""
     assert [each.reached for each in observing_targets(figures(on))] == expected
+
+
+def test_who_delivers_less_is_not_cheaper() -> None:
+    """A side that loses something has less to do; an answer without a worker comes sooner."""
+    for number, figure in enumerate(found := figures(102)):
+        short = [*found[:number], replace(figure, lost=1), *found[number + 1 :]]
+        assert [each.reached for each in observing_targets(short)] == [True] * 5 + [False]
 
 
 def test_turns_are_compared_in_pairs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmarks.regression.targets import (
 )
 
 ROOT = Path(__file__).parents[3]
+LOST = "ours: messages lost or repeated"
 
 
 def figures(ratios: list[float], measure: str) -> list[Figure]:
@@ -47,7 +49,24 @@ def test_the_median_is_judged(factors: list[float], is_reached: bool, measure: s
     targets = regression_targets(figures([usual * factor for factor in factors], measure))
     found = {target.measure.partition(",")[0]: target.reached for target in targets}
     assert found.pop(measure) is is_reached
+    assert found.pop(LOST) is True
     assert set(found.values()) == {None}
+
+
+@pytest.mark.parametrize("measure", [DELIVERY, RECORD])
+@pytest.mark.parametrize("mishap", [{"lost": 1}, {"repeated": 1}, {"value": None}])
+def test_what_does_not_arrive_is_not_cheap(mishap: dict[str, Any], measure: str) -> None:
+    """Whoever loses a message has less to do, and the median of the others would hide it."""
+    first, *others = figures([recorded()[measure]] * 5, measure)
+    targets = regression_targets([replace(first, **mishap), *others])
+    assert LOST in {target.measure for target in targets if target.reached is False}
+
+
+def test_nothing_measured_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was to run did not: no target is missed then, and none reached."""
+    nothing = command._of_plans(lambda *_, **__: iter(()), regression_targets, regression_table)
+    monkeypatch.setitem(command._MEASURE, "regression", nothing)
+    assert command.main(["regression", "--json", str(tmp_path / "found.json")]) == 1
 
 
 def test_every_measure_is_recorded() -> None:

@@ -53,3 +53,15 @@ def test_targets(growth: float, lost: int, minutes: float, reached: list[bool | 
         for measure, what in ((MEMORY, WORKER), (DESCRIPTORS, WORKER), (MEMORY, STORE))
     ]
     assert [target.reached for target in soak_targets(figures, minutes)] == reached
+
+
+@pytest.mark.parametrize("minutes", [60.0, 5.0])
+def test_worker_that_delivered_nothing_was_not_soaked(minutes: float) -> None:
+    """Nothing is lost then, and an idle worker does not grow."""
+    figures = [
+        Figure(measure=measure, layer=what, round=1, value=None, unit="", calls=1)
+        for measure, what in ((MEMORY, WORKER), (DESCRIPTORS, WORKER), (MEMORY, STORE))
+    ]
+    *grown, lost = [target.reached for target in soak_targets(figures, minutes)]
+    assert lost is False
+    assert grown == [False if minutes == 60 else None] * 3
