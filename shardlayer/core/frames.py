@@ -53,7 +53,10 @@ class Broadcast:
     def __init__(self, texts: Sequence[bytes], offsets: Sequence[int] = ()) -> None:
         self.texts = tuple(texts)
         self.offsets = tuple(offsets)
-        self.frames = b"".join(map(text_frame, self.texts))
+        if len(self.texts) == 1:
+            self.frames = text_frame(self.texts[0])
+        else:
+            self.frames = b"".join(map(text_frame, self.texts))
         self.compressed: bytes | None = None
 
     def after(self, offset: int) -> Broadcast | None:

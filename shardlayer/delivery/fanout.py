@@ -40,13 +40,38 @@ def fan_out(
 
     `frames` is what is sent where sinks show the call that sends; None: the broadcast's own.
     """
+    if frames is None:
+        frames = broadcast.frames
+    if len(sinks) == 1:
+        return _send_one(sinks[0], broadcast, frames)
     try:
         sends = list(map(_send_of, sinks))
     except AttributeError:
         return _write_each(sinks, broadcast)
-    return _send_each(
-        cast(Sequence[FrameSink], sinks), sends, broadcast.frames if frames is None else frames
-    )
+    return _send_each(cast(Sequence[FrameSink], sinks), sends, frames)
+
+
+def _send_one(sink: Sink, broadcast: Broadcast, frames: bytes) -> list[Failure]:
+    """Do as the others do for many sinks. Most rooms have one client, such as a user's own."""
+    try:
+        send: Callable[[bytes], int] = _send_of(sink)
+    except AttributeError:
+        return _write_each((sink,), broadcast)
+    sent = 0
+    error: Exception | None = None
+    try:
+        sent = send(frames)
+    except Exception as raised:
+        error = raised
+    if sent == len(frames) and error is None:
+        return []
+    try:
+        cast(FrameSink, sink).settle(frames, sent, error)
+    except Exception as failure:
+        return [(sink, failure)]
+    finally:
+        del error  # it knows this frame, which would keep it
+    return []
 
 
 def _write_each(sinks: Sequence[Sink], broadcast: Broadcast) -> list[Failure]:

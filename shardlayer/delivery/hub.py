@@ -21,6 +21,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from time import perf_counter, time
 
@@ -50,7 +51,9 @@ ROUND_BYTES = 1_048_576  # of what arrived, taken for one round of writing
 DELIVERY_SECONDS = doubling(0.0001, 16)  # bounds: 0.1 ms to 3.3 s
 END_TO_END_SECONDS = doubling(0.001, 17)  # bounds: 1 ms to 65 s
 
-_LIVE = State.LIVE  # looked at for every publication
+# For every publication: compared, and made without the function that calling the class is.
+_LIVE = State.LIVE
+_as_position: Callable[[tuple[int, str]], Position] = partial(tuple.__new__, Position)
 
 
 class Hub:
@@ -477,7 +480,7 @@ class Hub:
             return True
         if publication.epoch == here.epoch:
             if publication.offset == here.offset + 1:
-                room.position = Position(publication.offset, here.epoch)
+                room.position = _as_position((publication.offset, here.epoch))
                 return True
             if publication.offset <= here.offset:
                 return False

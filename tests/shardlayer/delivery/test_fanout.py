@@ -55,25 +55,26 @@ def write(sinks: Sequence[Sink]) -> list[tuple[Sink, Exception]]:
     return fan_out(sinks, BROADCAST)
 
 
-def test_each_gets_one_send_and_needs_nothing_else() -> None:
+@pytest.mark.parametrize("count", [1, 5])
+def test_each_gets_one_send_and_needs_nothing_else(count: int) -> None:
     """Sinks that take everything are not looked at again."""
-    sinks = [DirectSink() for _ in range(5)]
+    sinks = [DirectSink() for _ in range(count)]
     assert write(sinks) == []
-    assert [sink.sends for sink in sinks] == [[BROADCAST.frames]] * 5
-    assert [sink.settled for sink in sinks] == [[]] * 5
-    assert [sink.writes for sink in sinks] == [0] * 5
+    assert [sink.sends for sink in sinks] == [[BROADCAST.frames]] * count
+    assert [sink.settled for sink in sinks] == [[]] * count
+    assert [sink.writes for sink in sinks] == [0] * count
 
 
-@pytest.mark.parametrize("odd", [0, 2, 4])
+@pytest.mark.parametrize(("odd", "count"), [(0, 5), (2, 5), (4, 5), (0, 1)])
 @pytest.mark.parametrize("outcome", [0, 3, BlockingIOError(), ConnectionResetError(), ValueError()])
-def test_one_that_takes_less_is_settled_with(odd: int, outcome: Outcome) -> None:
+def test_one_that_takes_less_is_settled_with(odd: int, count: int, outcome: Outcome) -> None:
     """A short send or an error, wherever it comes, is that sink's own; the others get theirs."""
-    sinks = [DirectSink(outcome if index == odd else SIZE) for index in range(5)]
+    sinks = [DirectSink(outcome if index == odd else SIZE) for index in range(count)]
     assert write(sinks) == []
-    assert [len(sink.sends) for sink in sinks] == [1] * 5
+    assert [len(sink.sends) for sink in sinks] == [1] * count
     told = (0, outcome) if isinstance(outcome, Exception) else (outcome, None)
     assert sinks[odd].settled == [(BROADCAST.frames, *told)]
-    assert [sink.settled for sink in sinks if sink is not sinks[odd]] == [[]] * 4
+    assert [sink.settled for sink in sinks if sink is not sinks[odd]] == [[]] * (count - 1)
 
 
 def test_all_may_raise() -> None:
@@ -89,6 +90,21 @@ def test_who_cannot_be_settled_with_failed() -> None:
     broken, full = DirectSink(0, settling=OSError("gone")), DirectSink(0)
     assert write([broken, DirectSink(), full]) == [(broken, broken.settling)]
     assert len(full.settled) == 1
+
+
+@pytest.mark.parametrize("outcome", [0, OSError("gone")])
+def test_only_one_that_cannot_be_settled_with(outcome: Outcome) -> None:
+    """It failed as one of many does."""
+    broken = DirectSink(outcome, settling=ValueError("lost"))
+    assert write([broken]) == [(broken, broken.settling)]
+
+
+def test_only_one_that_shows_no_send() -> None:
+    """It is asked to write."""
+    plain, broken = RecordingSink(), BrokenSink()
+    assert write([plain]) == []
+    assert plain.texts == [b"hello"]
+    assert [sink for sink, _ in write([broken])] == [broken]
 
 
 def test_sinks_that_show_no_send_are_asked_to_write() -> None:
@@ -107,9 +123,10 @@ def test_sends_that_end_an_iteration_are_settled_with() -> None:
     assert [sink.settled for sink in sinks[1:]] == [[(BROADCAST.frames, 0, None)]] * 2
 
 
-def test_errors_keep_no_sink() -> None:
+@pytest.mark.parametrize("others", [0, 1])
+def test_errors_keep_no_sink(others: int) -> None:
     """What raised is forgotten with its sink, without the collector, which may run rarely."""
-    sinks = [DirectSink(), FullSink()]
+    sinks = [FullSink(), *(DirectSink() for _ in range(others))]
     gone = weakref.ref(sinks[0])
     gc.disable()
     try:
