@@ -63,16 +63,20 @@ class Permissions:
         """
         if action != "subscribe":
             return await self._decide(action, room)
-        stays = is_member and self.was_opened(room)
         if token is None:
-            return stays or await self._decide(action, room)
+            return self._stays(room, is_member) or await self._decide(action, room)
         try:
             await self._open(room, token)
         except BadRoomToken:
-            if stays or await self._decide(action, room):
+            # Only now: the client may have been put out while its token was looked at.
+            if self._stays(room, is_member) or await self._decide(action, room):
                 return True
             raise
         return True
+
+    def _stays(self, room: str, is_member: bool) -> bool:
+        """Return whether a token let the client in, and it has been in the room since."""
+        return is_member and self.was_opened(room)
 
     async def _decide(self, action: Action, room: str) -> bool:
         if is_user_room(room):

@@ -356,6 +356,37 @@ class TestJoining:
             answer = await client.ask(5, subscribe={"room": "a", "token": sign_room("a", ada)})
             assert "subscribed" in answer
 
+    @pytest.mark.parametrize("command", ["history", "subscribe"])
+    async def test_who_is_put_out_while_a_token_is_looked_at_stays_out(
+        self,
+        people: tuple[User, User],
+        memory_layer: ShardedChannelLayer,
+        monkeypatch: pytest.MonkeyPatch,
+        command: str,
+    ) -> None:
+        """Such as by what a worker that has just begun reads in the log."""
+        ada, _ = people
+        node = await memory_layer.node()
+        log = watch_of(memory_layer, node).log
+        asked = {"room": "a", "token": sign_room("a", ada)}
+        looks, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def settled(patience: float) -> None:
+            looks.set()
+            await goes_on.wait()
+
+        async with Client() as client:
+            await client.ask(1, connect={"token": issue_token(ada)})
+            assert "subscribed" in await client.ask(2, subscribe=asked)
+            monkeypatch.setattr(log, "settled", settled)
+            await client.send(3, **{command: asked})
+            await asyncio.wait_for(looks.wait(), PATIENCE)
+            await aunsubscribe(ada, "a")
+            assert "unsubscribed" in await client.receive()
+            goes_on.set()
+            assert (await client.receive())["error"]["code"] == "bad_token"
+            assert node.members("a") == 0
+
     async def test_without_that_session_the_user_is_looked_up(
         self, people: tuple[User, User]
     ) -> None:
