@@ -157,7 +157,10 @@ class Batcher(Generic[Item, Result]):
             loop = asyncio.get_running_loop()
             future: asyncio.Future[Result] = loop.create_future()
             self._place(item, future, loop.time())
-            return await future
+            try:
+                return await future
+            finally:
+                del future  # its error knows this frame, and would keep it
         # Nothing is under way: this caller sends its item itself.
         if self._error is not None:
             raise self._error
@@ -253,6 +256,7 @@ class Batcher(Generic[Item, Result]):
                     raise
                 except Exception as error:
                     self._fail(batch, error)
+                    batch = []  # the error knows this frame, and would keep what has the error
                     continue
                 for entry, result in zip(batch, results, strict=True):
                     if not entry.future.done():

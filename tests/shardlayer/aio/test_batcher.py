@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -237,6 +240,40 @@ async def test_put_all_that_is_cancelled_takes_back_what_waits() -> None:
 async def test_put_all_of_nothing() -> None:
     """It waits for nobody."""
     assert await batcher(Receiver()).put_all([]) == []
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_errors_keep_nothing(together: bool) -> None:
+    """What `send` raised is forgotten with its batch, without the collector."""
+    alive: weakref.WeakSet[Exception] = weakref.WeakSet()
+
+    class Lost(Exception):
+        def __init__(self) -> None:
+            alive.add(self)
+
+    async def send(_items: list[bytes], _since: float) -> Sequence[int]:
+        raise Lost
+
+    async def put() -> None:
+        with suppress(Lost):
+            await (puts.put_all([b"1", b"22"]) if together else puts.put(b"1"))
+
+    puts = Batcher(
+        send,
+        size_of=len,
+        max_items=100,
+        max_bytes=1_000,
+        max_pending=1_000,
+        name="test",
+        is_busy=lambda: True,
+    )
+    gc.disable()
+    try:
+        await asyncio.create_task(put())
+        await puts.drain()
+        assert not alive
+    finally:
+        gc.enable()
 
 
 async def test_drain_waits_for_everything() -> None:
