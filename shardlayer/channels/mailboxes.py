@@ -111,15 +111,17 @@ class Mailboxes:
         """
         mailbox = self.open(channel)
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(OVER_LOOK, lambda: look())
+        timer: asyncio.TimerHandle
 
-        def look() -> None:
+        def look(again: Callable[..., None]) -> None:
             nonlocal timer
             if is_over():
                 until.reschedule(loop.time())
             else:
-                timer = loop.call_later(OVER_LOOK, look)
+                timer = loop.call_later(OVER_LOOK, again, again)
 
+        # It is told itself: a function that names itself would be kept, and the task with it.
+        timer = loop.call_later(OVER_LOOK, look, look)
         try:
             async with asyncio.timeout(None) as until:
                 return await self.claim(channel)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import uuid4
@@ -12,6 +14,7 @@ import pytest
 
 from demo.embedded import EmbeddedValkey
 from shardlayer.aio.other_loops import run_there
+from shardlayer.channels import mailboxes as mailboxes_module
 from shardlayer.layer import ShardedChannelLayer
 from tests.waiting import PATIENCE, until, wait_until
 
@@ -209,3 +212,27 @@ async def test_loop_that_runs_again_while_another_one_reads_its_channel(
     await layer.group_send("g", {"type": "x", "number": 4})
     received = [await asyncio.wait_for(layer.receive(channel), PATIENCE) for _ in range(2)]
     assert [each["number"] for each in received] == [3, 4]
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_who_reads_for_another_loop_keeps_nothing(
+    layer: ShardedChannelLayer, monkeypatch: pytest.MonkeyPatch, is_over: bool
+) -> None:
+    """What looks whether that runs is forgotten, without the collector, which may run rarely."""
+    monkeypatch.setattr(mailboxes_module, "OVER_LOOK", 0.01)
+    mailboxes = (await layer.node()).mailboxes
+
+    def look() -> bool:
+        return is_over
+
+    gone = weakref.ref(look)
+    gc.disable()
+    try:
+        if not is_over:
+            await layer.send("channel", {"type": "x"})
+        claimed = await mailboxes.claim_until("channel", look)
+        del look
+        await asyncio.sleep(0)  # this turn of the loop has the cancellation
+        assert ((claimed is None), gone()) == (is_over, None)
+    finally:
+        gc.enable()
