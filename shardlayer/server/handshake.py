@@ -44,6 +44,9 @@ _EXTENSIONS = "Sec-WebSocket-Extensions"
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 NO_HEADERS: Mapping[str, str] = {}
 
+RETRY_AFTER = 5  # seconds, in the answer to a client for which there is no room
+NO_ROOM = "The server holds as many connections as it may. Try again later."
+
 _SWITCHING = (
     "HTTP/1.1 101 Switching Protocols\r\n"
     "Upgrade: websocket\r\n"

@@ -16,7 +16,7 @@ from twisted.web.http import HTTPChannel
 
 from shardlayer.server import server_events
 from shardlayer.server.connection import CLOSE_TIMEOUT
-from shardlayer.server.handshake import plain_response
+from shardlayer.server.handshake import NO_ROOM, RETRY_AFTER, plain_response
 from shardlayer.server.http_channel import let_go
 from shardlayer.server.proxy import ROOT_PATH, proxy_headers, root_path_of, trusts_proxy
 from shardlayer.server.response_pace import ResponsePace
@@ -30,7 +30,7 @@ HTTP_REQUEST_TIMEOUT = 300  # seconds from a request's first line to the end of 
 class HTTPConnection(Protocol):
     """Where requests come from, as they see it: `http_counting.CountedHTTP`."""
 
-    def request_began(self) -> None: ...
+    def request_began(self) -> bool: ...
     def request_ended(self) -> None: ...
     def uncount(self) -> None: ...
     def let_go(self) -> None: ...
@@ -43,7 +43,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         super().__init__(channel, *args)
         self._connection = connection
         self._pace: ResponsePace | None = None
-        connection.request_began()
+        self._has_place = connection.request_began()
         if isinstance(channel, HTTPChannel):
             channel.totalHeadersSize = self.server.limits.http_head_size or sys.maxsize
         self._content_types: list[bytes] = []
@@ -85,6 +85,15 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         if self.server.is_draining and isinstance(self.channel, HTTPChannel):
             self.channel.persistent = False  # whoever asks again is to do so elsewhere
             self.setHeader(b"connection", b"close")
+        if not self._has_place and isinstance(self.channel, HTTPChannel):
+            counters.full += 1
+            transport: Transport = self.transport
+            server_events.refused(503, NO_ROOM, addresses(transport)[0])
+            self.channel.persistent = False
+            self.setHeader(b"connection", b"close")
+            self.setHeader(b"retry-after", str(RETRY_AFTER).encode())
+            self.basic_error(503, b"Service Unavailable", NO_ROOM)
+            return
         headers = self.requestHeaders
         if self._content_types:
             headers.setRawHeaders(b"content-type", self._content_types)

@@ -228,6 +228,11 @@ class Server(DaphneServer):  # type: ignore[misc]
     # What comes from a balancer, and how many connections there are.
 
     @property
+    def has_too_many(self) -> bool:
+        """Whether more have asked for something than may, the reserve included."""
+        return 0 < self.capacity < self.busy - self.reserve
+
+    @property
     def busy(self) -> int:
         """Connections that have asked for something: those that wait for a request are not."""
         return self.held - len(self.waiting)

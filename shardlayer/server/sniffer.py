@@ -14,7 +14,14 @@ from typing import Any
 from shardlayer.core.client_addresses import address_key
 from shardlayer.server.address_limits import RETRY, TOO_MANY_REQUESTS
 from shardlayer.server.awaited_requests import patience
-from shardlayer.server.handshake import NO_HEADERS, HandshakeRefused, Opening, plain_response
+from shardlayer.server.handshake import (
+    NO_HEADERS,
+    NO_ROOM,
+    RETRY_AFTER,
+    HandshakeRefused,
+    Opening,
+    plain_response,
+)
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.http_counting import CountedHTTP
 from shardlayer.server.proxy import trusts_proxy
@@ -24,7 +31,6 @@ from shardlayer.server.transports import StreamProtocol, Transport, host_of, swi
 from shardlayer.server.websocket_protocol import WebSocketProtocol
 
 AFTER_STOP = {"Retry-After": "1"}  # seconds: another worker has room
-RETRY_AFTER = 5  # seconds, in the answer to a client for which there is no room
 
 _METHOD = b"GET "
 _END_OF_HEAD = b"\r\n\r\n"
@@ -96,7 +102,7 @@ class Sniffer:
 
     def _serve_http(self, data: bytes) -> None:
         server = self._server
-        if 0 < server.capacity < server.busy - server.reserve:
+        if server.has_too_many:
             refuse_full(server, self._transport)
             return
         # A proxy's connections are its own, whoever is behind it.
@@ -187,6 +193,5 @@ def open_websocket(
 def refuse_full(server: WebSocketHost, transport: Transport) -> None:
     """Answer that there is no room, and end the connection."""
     counters.full += 1
-    text = "The server holds as many connections as it may. Try again later."
     extra = {"Retry-After": str(RETRY_AFTER)}
-    refuse(server, transport, plain_response(503, text, server.server_name, extra))
+    refuse(server, transport, plain_response(503, NO_ROOM, server.server_name, extra))

@@ -164,6 +164,37 @@ def test_full(balancer: ScriptedBalancer, door: Door) -> None:
         assert server.state()["counters"]["full"] == 2
 
 
+def answer_of(page: socket.socket, path: str, end: bytes) -> bytes:
+    """Ask for a page over a connection that is kept, and return the answer up to there."""
+    page.sendall(b"GET %b HTTP/1.1\r\nHost: test\r\n\r\n" % path.encode())
+    answer = b""
+    while end not in answer and (part := page.recv(4096)):
+        answer += part
+    return answer
+
+
+def test_full_for_a_connection_that_was_idle(balancer: ScriptedBalancer, door: Door) -> None:
+    """It has no place while it waits for its next request, and may find none then."""
+    with worker(balancer) as server:
+        link = joined(balancer)
+        link.share(capacity=1, reserve=1)
+        pages = []
+        for _ in range(3):
+            page, accepted = door.pair()
+            link.give(accepted)
+            assert b"HTTP/1.1 200" in answer_of(page, "/page", b"GET ")
+            pages.append(page)
+        for page in pages[:2]:
+            assert b"HTTP/1.1 200" in answer_of(page, "/hang?begun", b"begun")
+        refused = answer_of(pages[2], "/page", b"never")  # to the connection's end
+        assert b"HTTP/1.1 503" in refused
+        assert b"retry-after: 5" in refused.lower()
+        for page in pages:
+            page.close()
+        link.read_load(held=0)
+        assert server.state()["counters"]["full"] == 1
+
+
 def test_silent_connections_are_told(balancer: ScriptedBalancer, door: Door) -> None:
     """A connection that was handed over counts as one that asks, until a report says otherwise."""
     with worker(balancer):
