@@ -112,3 +112,4 @@ class Announcements:
             logger.error(
                 "A client can't be written to and gets no more announcements", exc_info=error
             )
+            error.__traceback__ = None  # it knows this frame, which knows it

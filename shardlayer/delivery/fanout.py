@@ -8,6 +8,7 @@ that could not take all of it. A sink without such a call is asked to write.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import repeat
 from operator import attrgetter, call
 from typing import cast
@@ -44,18 +45,18 @@ def fan_out(
         frames = broadcast.frames
     if len(sinks) == 1:
         return _send_one(sinks[0], broadcast, frames)
-    try:
+    sends: list[Callable[[bytes], int]] | None = None
+    with suppress(AttributeError):
         sends = list(map(_send_of, sinks))
-    except AttributeError:
+    if sends is None:  # not asked while that error is handled: what sinks raise would know it
         return _write_each(sinks, broadcast)
     return _send_each(cast(Sequence[FrameSink], sinks), sends, frames)
 
 
 def _send_one(sink: Sink, broadcast: Broadcast, frames: bytes) -> list[Failure]:
     """Do as the others do for many sinks. Most rooms have one client, such as a user's own."""
-    try:
-        send: Callable[[bytes], int] = _send_of(sink)
-    except AttributeError:
+    send: Callable[[bytes], int] | None = getattr(sink, "send_frames", None)
+    if send is None:
         return _write_each((sink,), broadcast)
     sent = 0
     error: Exception | None = None

@@ -548,6 +548,7 @@ class Hub:
             logger.error(
                 "A member of %s can't be written to and was removed", room.name, exc_info=error
             )
+            error.__traceback__ = None  # it knows this frame, which knows it
         count = len(writers)
         self.delivered += count * len(broadcast.texts)
         self.written_bytes += count * len(frames)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -81,3 +84,20 @@ async def test_sink_that_fails_is_told_no_more() -> None:
     audience.tell(b"2")
     await until(lambda: len(sink.texts) == 2)
     assert (broken.writes, audience.failed, len(audience)) == (1, 1, 1)
+
+
+async def test_sink_that_fails_is_freed_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """What it raised knows frames, and these know what it raised."""
+    audience, (sink,) = audience_of(1)
+    broken = BrokenSink()
+    gone = weakref.ref(broken)
+    audience.attend(broken)
+    del broken
+    gc.disable()
+    try:
+        with caplog.at_level(logging.CRITICAL, "shardlayer.delivery.announcements"):
+            audience.tell(b"1")
+            await until(lambda: len(sink.texts) == 1 and audience.failed == 1)
+        await until(lambda: gone() is None)
+    finally:
+        gc.enable()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Iterator, Sequence
 from time import time
 
@@ -156,6 +158,21 @@ async def test_failing_member_is_removed_and_hurts_no_other(
     assert offsets_of(before) == offsets_of(after) == [1, 2]
     assert broken.writes == 1
     assert hub.failed == 1
+
+
+async def test_failing_member_is_freed_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """What it raised knows frames, and these know what it raised."""
+    hub = HubUnderTest()
+    room = hub.live_room()
+    gone = weakref.ref(hub.member(room, BrokenSink()))
+    gc.disable()
+    try:
+        with caplog.at_level(logging.CRITICAL, "shardlayer.delivery.hub"):
+            hub.feed(publications("general", 1))
+            await deliver(hub)
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 async def test_large_room_gives_the_loop_back_between_slices() -> None:
