@@ -37,9 +37,11 @@ def test_what_others_have_frozen_stays_so() -> None:
 def test_threshold_of_nothing_leaves_the_collector_alone() -> None:
     """0 turns it off."""
     before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    new: list[list[int]] = [[] for _ in range(1_000)]
     with spare_collections(0):
         assert gc.get_threshold() == before
-        assert gc.get_freeze_count() == frozen
+        assert gc.get_freeze_count() <= frozen  # some may be gone meanwhile
+    assert len(new) == 1_000  # they lived until here
 
 
 def test_process_that_exits_quickly() -> None:
