@@ -15,7 +15,6 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
 from django.http import HttpRequest
 from django.template import Context, RequestContext, Template
 from pytest_django import Settings
@@ -30,7 +29,7 @@ from realtime.room_tokens import BadRoomToken, read_room_token, sign_room
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import PATIENCE, Client, RecordingSink
-from tests.realtime.users import cookie_of
+from tests.realtime.users import cookie_of, end_queries
 from tests.waiting import until
 
 CLOSED = {"*": {"subscribe": "nobody"}}
@@ -50,7 +49,7 @@ def people(transactional_db: None, settings: Settings) -> Iterator[tuple[User, U
         User.objects.create_user("ada", password="x"),
         User.objects.create_user("grace", password="x"),
     )
-    connections.close_all()
+    end_queries()
 
 
 def forged(room: str, text: str) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core import signing
-from django.db import connections
 from pytest_django import Settings
 
 from realtime.access.credential import NOBODY
 from realtime.access.identity import Identity
 from realtime.tokens import MAX_TOKEN, BadToken, issue_token, read_token, sign_in_by
 from shardlayer import ShardedChannelLayer
+from tests.realtime.users import end_queries
 
 OTHER_KEY = "another secret key, as long as they are in production"
 
@@ -26,7 +26,7 @@ def ada(
     """A user, whose password takes no time to hash."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield User.objects.create_user("ada", password="x")
-    connections.close_all()
+    end_queries()
 
 
 def signed(payload: Any, *, salt: str = "realtime.token", **how: Any) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import AnonymousUser, Permission, User
-from django.db import connections
 from django.utils.functional import SimpleLazyObject
 from pytest_django import Settings
 
@@ -20,7 +19,7 @@ from realtime.clients.client_counters import ClientCounters, counters
 from realtime.room_tokens import sign_room
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
-from tests.realtime.users import cookie_of
+from tests.realtime.users import cookie_of, end_queries
 from tests.waiting import until
 
 HERE = "tests.realtime.access.test_client_permissions"
@@ -100,7 +99,7 @@ def users(transactional_db: None, settings: Settings) -> Iterator[tuple[User, Us
         User.objects.create_user("ada", password="x"),
         User.objects.create_user("grace", password="x", is_staff=True),
     )
-    connections.close_all()
+    end_queries()
 
 
 def permissions(user: Any = None) -> Permissions:

@@ -9,7 +9,6 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import connections
 from pytest_django import Settings
 
 from realtime.access.credential import NOBODY, Credential
@@ -18,7 +17,7 @@ from realtime.access.users import user_room
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
-from tests.realtime.users import cookie_of
+from tests.realtime.users import cookie_of, end_queries
 
 NO_COOKIE: list[tuple[bytes, bytes]] = [(b"host", b"x"), (b"cookie", b"theme=dark")]
 
@@ -30,7 +29,7 @@ def ada(
     """A user, whose password takes no time to hash."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield get_user_model().objects.create_user("ada", password="x")
-    connections.close_all()
+    end_queries()
 
 
 def identity_headers(cookie: str) -> list[tuple[bytes, bytes]]:

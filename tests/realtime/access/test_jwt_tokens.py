@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.contrib.auth.models import User
 from django.core.checks import Error, Warning
-from django.db import connections
 from pytest_django import Settings
 
 from realtime.access.credential import BadToken, Credential
@@ -26,6 +25,7 @@ from realtime.access.revocations import Revocation, Revocations, Verdict
 from realtime.tokens import MAX_TOKEN, issue_token, sign_in_by
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
+from tests.realtime.users import end_queries
 
 SECRET = "a secret of at least thirty-two bytes"
 ISSUER, AUDIENCE = "https://issuer.example", "realtime"
@@ -222,7 +222,7 @@ def ada(
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.REALTIME = configured("ES256", ROOMS={"*": {"subscribe": "nobody"}})
     yield User.objects.create_user("ada", email="ada@example.org", password="x")
-    connections.close_all()
+    end_queries()
 
 
 async def test_signs_in_and_opens_rooms(ada: User) -> None:

@@ -14,13 +14,12 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import Settings
 
 from realtime.access import session_users as module
 from realtime.access.session_users import MOST_AT_ONCE, SessionUsers
-from tests.realtime.users import cookie_of
+from tests.realtime.users import cookie_of, end_queries
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def ada(transactional_db: None, settings: Settings) -> Iterator[User]:
     """A user, whose password takes no time to hash."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield User.objects.create_user("ada", password="x")
-    connections.close_all()
+    end_queries()
 
 
 @sync_to_async

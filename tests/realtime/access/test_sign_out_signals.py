@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import User
-from django.db import connections
 from django.test import Client as Browser
 from pytest_django import Settings
 
@@ -17,6 +16,7 @@ from demo.embedded import EmbeddedValkey
 from realtime.sharded_layer import sharded_layer
 from tests.realtime.client import Client
 from tests.realtime.conftest import channel_layers
+from tests.realtime.users import end_queries
 
 TIMEOUT = 20.0  # seconds that a publication waits for Redis
 
@@ -34,7 +34,7 @@ def ada(transactional_db: None, settings: Settings, patient_layer: None) -> Iter
     """A user, whose password takes no time to hash."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield User.objects.create_user("ada", password="x")
-    connections.close_all()
+    end_queries()
 
 
 async def test_redis_that_is_away_is_told_later(ada: User, redis_server: EmbeddedValkey) -> None:

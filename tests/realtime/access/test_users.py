@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import connections, models
+from django.db import models
 from django.test.utils import isolate_apps
 from pytest_django import Settings
 
@@ -22,7 +22,7 @@ from realtime.rooms.room_names import is_room_name
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
-from tests.realtime.users import cookie_of
+from tests.realtime.users import cookie_of, end_queries
 
 
 async def allow_all(user: object, room: str, claims: object) -> bool:
@@ -42,7 +42,7 @@ def people(transactional_db: None, settings: Settings) -> Iterator[tuple[User, U
     ada = User.objects.create_user("ada", password="x")
     grace = User.objects.create_superuser("grace", password="x")
     yield ada, grace
-    connections.close_all()
+    end_queries()
 
 
 def with_key(field: models.Field[Any, Any], key: object) -> AbstractBaseUser:

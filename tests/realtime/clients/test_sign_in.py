@@ -29,7 +29,7 @@ from realtime.rooms.room_names import OWN_ROOMS
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import PATIENCE, Client
-from tests.realtime.users import cookie_of
+from tests.realtime.users import cookie_of, end_queries
 
 RULES: dict[str, Any] = {
     "ROOMS": {"*": {"subscribe": f"{__name__}.only_ada"}},
@@ -56,7 +56,7 @@ def people(
     ada = User.objects.create_user("ada", password="x")
     eve = User.objects.create_user("eve", password="x")
     yield ada, eve
-    connections.close_all()
+    end_queries()
 
 
 class Queries:

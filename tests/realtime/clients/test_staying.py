@@ -12,7 +12,6 @@ import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
-from django.db import connections
 from django.test import Client as Browser
 from pytest_django import Settings
 
@@ -24,6 +23,7 @@ from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import PATIENCE, Client
 from tests.realtime.clients.test_sign_in import closing, cookie, note_of, past_the_skew, until
+from tests.realtime.users import end_queries
 
 HERE = __name__
 RULES: dict[str, Any] = {
@@ -66,7 +66,7 @@ def ada(
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.REALTIME = RULES
     yield User.objects.create_user("ada", password="x")
-    connections.close_all()
+    end_queries()
 
 
 async def test_who_is_found_to_be_gone_is_closed(

@@ -11,12 +11,12 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connections
 from pytest_django import Settings
 
 from realtime.nodes.node_orders import read_order
 from realtime.rooms.room_names import CONTROL_ROOM, NODES_ROOM
 from shardlayer import ShardedChannelLayer
+from tests.realtime.users import end_queries
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def ada(
     """A user, whose password takes no time to hash."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield User.objects.create_user("ada", password="x")
-    connections.close_all()
+    end_queries()
 
 
 async def told(layer: ShardedChannelLayer, *command: str) -> tuple[str, dict[str, object]]:

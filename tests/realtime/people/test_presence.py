@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import connections
 from pytest_django import Settings
 
 from realtime import (
@@ -28,6 +27,7 @@ from realtime.tokens import issue_token
 from shardlayer import Attendee, ShardedChannelLayer
 from tests.realtime.client import Client
 from tests.realtime.people import project
+from tests.realtime.users import end_queries
 from tests.waiting import until
 
 ROOMS = {
@@ -58,7 +58,7 @@ def people(transactional_db: None, settings: Settings) -> Iterator[tuple[User, U
         User.objects.create_user("ada", password="x", pk=7),
         User.objects.create_user("grace", password="x", pk=8),
     )
-    connections.close_all()
+    end_queries()
 
 
 async def arrive(client: Client, room: str = "lobby", user: User | None = None) -> None:
