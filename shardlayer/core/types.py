@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class Position(NamedTuple):
     offset: int
     epoch: str
 
+
+as_position: Callable[[tuple[int, str]], Position] = partial(tuple.__new__, Position)
+"""Makes one for each publication: without the function that calling the class goes through."""
 
 BEGINNING = Position(offset=0, epoch="")
 """Before everything that a room still holds, in whichever epoch: "send me all there is"."""

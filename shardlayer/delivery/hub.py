@@ -21,7 +21,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from functools import partial
 from itertools import chain
 from time import perf_counter, time
 
@@ -32,7 +31,7 @@ from shardlayer.core.compression import Compression, apart
 from shardlayer.core.frames import Broadcast, joined
 from shardlayer.core.histogram import Histogram, doubling
 from shardlayer.core.pushes import PresencePush, Reset, encode_push, encode_replayed
-from shardlayer.core.types import Position, Publication, Sink
+from shardlayer.core.types import Position, Publication, Sink, as_position
 from shardlayer.delivery.arrivals import Arrived, Trace, loss_of, size_of, told_apart
 from shardlayer.delivery.calm_rooms import CALM_SHARE, CalmRooms, OnCalm
 from shardlayer.delivery.exclusions import Exclusions, Withheld
@@ -51,9 +50,7 @@ ROUND_BYTES = 1_048_576  # of what arrived, taken for one round of writing
 DELIVERY_SECONDS = doubling(0.0001, 16)  # bounds: 0.1 ms to 3.3 s
 END_TO_END_SECONDS = doubling(0.001, 17)  # bounds: 1 ms to 65 s
 
-# For every publication: compared, and made without the function that calling the class is.
-_LIVE = State.LIVE
-_as_position: Callable[[tuple[int, str]], Position] = partial(tuple.__new__, Position)
+_LIVE = State.LIVE  # looked at for every publication
 
 
 class Hub:
@@ -480,7 +477,7 @@ class Hub:
             return True
         if publication.epoch == here.epoch:
             if publication.offset == here.offset + 1:
-                room.position = _as_position((publication.offset, here.epoch))
+                room.position = as_position((publication.offset, here.epoch))
                 return True
             if publication.offset <= here.offset:
                 return False

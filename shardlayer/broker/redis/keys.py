@@ -63,6 +63,9 @@ class ShardKeys:
     joint_prefix: str = field(init=False)
     present: str = field(init=False)
     here_prefix: str = field(init=False)
+    nodes_prefix: str = field(init=False)
+    meta_prefix: str = field(init=False)
+    history_prefix: str = field(init=False)
     _base: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +86,9 @@ class ShardKeys:
         set_once(self, "joint_prefix", base + "joint:")
         set_once(self, "present", base + "present")
         set_once(self, "here_prefix", base + "here:")
+        set_once(self, "nodes_prefix", base + "nodes:")
+        set_once(self, "meta_prefix", base + "meta:")
+        set_once(self, "history_prefix", base + "history:")
 
     def writer(self, writer: str) -> str:
         """Return the key of a publisher's last batch."""
@@ -94,7 +100,7 @@ class ShardKeys:
 
     def nodes(self, group: str) -> str:
         """Return the key of a group's nodes."""
-        return f"{self._base}nodes:{group}"
+        return self.nodes_prefix + group
 
     def here(self, node: str) -> str:
         """Return the key of who is in rooms at a node."""
@@ -106,16 +112,11 @@ class ShardKeys:
 
     def meta(self, group: str) -> str:
         """Return the key of a group's offset and epoch."""
-        return f"{self._base}meta:{group}"
+        return self.meta_prefix + group
 
     def history(self, group: str) -> str:
         """Return the key of a group's history."""
-        return f"{self._base}history:{group}"
-
-    def of_group(self, group: str) -> tuple[str, str, str]:
-        """Return what `meta`, `nodes` and `history` return, in one step."""
-        base = self._base
-        return f"{base}meta:{group}", f"{base}nodes:{group}", f"{base}history:{group}"
+        return self.history_prefix + group
 
     def latest(self, group: str) -> str:
         """Return the key of the newest publication of a group that keeps it."""

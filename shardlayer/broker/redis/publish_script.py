@@ -6,8 +6,7 @@ The layout is documented at the head of scripts/publish.lua.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -19,14 +18,11 @@ from shardlayer.broker.redis.scripts import script
 from shardlayer.broker.values import WRITER_TTL, Batch, Outgoing, Published
 from shardlayer.core import wire
 from shardlayer.core.exceptions import WireError
-from shardlayer.core.types import HistoryPolicy, Position
+from shardlayer.core.types import HistoryPolicy, Position, as_position
 
 _FOR_ALL_NODES = -1  # in place of a history's size
 
 _details = struct.Struct(">HqqH")
-
-# Made for each publication: without the function that calling the class goes through.
-_as_position: Callable[[tuple[int, str]], Position] = partial(tuple.__new__, Position)
 
 
 def publish(
@@ -82,9 +78,12 @@ def publish(
             its_keys = keys[item.shard]
             if policy.latest:
                 latest_keys.append(its_keys.latest(item.group))
-            meta, nodes, history_key = its_keys.of_group(item.group)
-            metas.append(meta)
-            room_keys += (nodes, history_key)
+            # Without a call for each key: this is done for each room of a batch.
+            metas.append(its_keys.meta_prefix + item.group)
+            room_keys += (
+                its_keys.nodes_prefix + item.group,
+                its_keys.history_prefix + item.group,
+            )
         numbers.append(number)
         if is_plain:
             continue
@@ -147,7 +146,7 @@ def read_published(batch: Batch, reply: Sequence[Any]) -> Published:
     members, rest = rest[: 2 * channels], rest[2 * channels :]
     repeats, rest = rest[: 3 * known], rest[3 * known :]
     begun, failures = rest[:mended], rest[mended:]
-    positions = [_as_position(head) if head[0] else None for head in wire.unpack_heads(heads)]
+    positions = [as_position(head) if head[0] else None for head in wire.unpack_heads(heads)]
     if len(positions) != len(batch.items) or len(members) != 2 * channels:
         raise WireError(
             f"The publish script answered {len(positions)} positions for {len(batch.items)} "
