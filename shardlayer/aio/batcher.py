@@ -69,25 +69,22 @@ class _Share(Generic[Result]):
     def done(self) -> bool:
         return self._is_done or self._together.future.done()
 
-    def set_result(self, result: Result) -> None:
-        self._set(result)
-
-    def set_exception(self, error: Exception) -> None:
-        self._set(error)
-
-    def cancel(self) -> None:
-        self._set(asyncio.CancelledError())
-
-    def exception(self) -> None:
-        """Nobody is told that it was not fetched."""
-
-    def _set(self, outcome: Result | BaseException) -> None:
+    def set_result(self, outcome: Result | BaseException) -> None:
         self._is_done = True
         together = self._together
         together.outcomes[self._index] = outcome
         together.open -= 1
         if not together.open:
             together.future.set_result(together.outcomes)
+
+    def set_exception(self, error: Exception) -> None:
+        self.set_result(error)
+
+    def cancel(self) -> None:
+        self.set_result(asyncio.CancelledError())
+
+    def exception(self) -> None:
+        """Nobody is told that it was not fetched."""
 
 
 class _Waiting(NamedTuple, Generic[Item, Result]):
