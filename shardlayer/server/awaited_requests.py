@@ -50,9 +50,9 @@ class AwaitedRequests:
             counters.idle_displaced += 1
             longest.make_way()
 
-    def end(self, waiter: Waiter) -> None:
-        """Wait no more. Again is no error."""
-        self._since.pop(waiter, None)
+    def end(self, waiter: Waiter) -> bool:
+        """Wait no more; return whether it waited. Again is no error."""
+        return self._since.pop(waiter, None) is not None
 
     def check(self, now: float) -> None:
         """Have those give up that have waited too long, by `time.monotonic()`."""

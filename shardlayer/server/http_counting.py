@@ -24,7 +24,7 @@ class CountedHTTP:
         key: What it is counted under; None if that is another's.
     """
 
-    __slots__ = ("_http", "_is_leaving", "_key", "_requests", "_server", "_transport", "_was_idle")
+    __slots__ = ("_http", "_is_leaving", "_key", "_requests", "_server", "_transport")
 
     def __init__(self, server: WebSocketHost, http: StreamProtocol, key: AddressKey | None) -> None:
         self._server = server
@@ -32,7 +32,6 @@ class CountedHTTP:
         self._key = key
         self._requests = 0  # that are not answered
         self._is_leaving = False
-        self._was_idle = False  # whether it waited, and so had no place
         http.requestFactory = partial(HTTPRequest, self)
 
     def makeConnection(self, transport: Transport) -> None:  # noqa: N802
@@ -60,15 +59,12 @@ class CountedHTTP:
     def request_began(self) -> bool:
         """Wait no more. Returns whether there is a place: a connection that waits has none."""
         self._requests += 1
-        self._server.waiting.end(self)
-        was_idle, self._was_idle = self._was_idle, False
-        return not (was_idle and self._server.has_too_many)
+        return not (self._server.waiting.end(self) and self._server.has_too_many)
 
     def request_ended(self) -> None:
         """Wait for the next request, if this was the last."""
         self._requests -= 1
         if not self._requests and self._http is not None:
-            self._was_idle = True
             self._server.waiting.begin(self)
 
     def uncount(self) -> None:

@@ -82,15 +82,14 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
 
     def process(self) -> None:
         """Look at the headers that only a proxy may send, then let Daphne serve the request."""
-        if self.server.is_draining and isinstance(self.channel, HTTPChannel):
+        has_place = self._has_place or not isinstance(self.channel, HTTPChannel)
+        if isinstance(self.channel, HTTPChannel) and (self.server.is_draining or not has_place):
             self.channel.persistent = False  # whoever asks again is to do so elsewhere
             self.setHeader(b"connection", b"close")
-        if not self._has_place and isinstance(self.channel, HTTPChannel):
+        if not has_place:
             counters.full += 1
             transport: Transport = self.transport
             server_events.refused(503, NO_ROOM, addresses(transport)[0])
-            self.channel.persistent = False
-            self.setHeader(b"connection", b"close")
             self.setHeader(b"retry-after", str(RETRY_AFTER).encode())
             self.basic_error(503, b"Service Unavailable", NO_ROOM)
             return
