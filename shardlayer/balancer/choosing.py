@@ -26,6 +26,18 @@ class Candidate(Protocol):
     stalled: bool
 
 
+def places_taken(worker: Candidate, *, asks: bool) -> int:
+    """Return how many places of a worker are taken for a connection.
+
+    Args:
+        worker: Which.
+        asks: Whether the connection is known to ask for something. Those that are silent take
+            nobody's place then. For one that may be silent itself they count, so that there are
+            never more of these than places.
+    """
+    return worker.connections - (worker.silent if asks else 0)
+
+
 def choose(
     workers: Sequence[Candidate],
     *,
@@ -42,9 +54,7 @@ def choose(
     leave a difference of more than one between workers that have room.
 
     Args:
-        asks: Whether the connection is known to ask for something. Those that are silent take
-            nobody's place then. For one that may be silent itself they count, so that there are
-            never more of these than places.
+        asks: As in `places_taken`.
         into_reserve: Whether the reserve counts as room.
         beyond: Connections that a worker may hold on top of all that.
     """
@@ -54,15 +64,14 @@ def choose(
     for step in range(1, count + 1):
         index = (after + step) % count
         worker = workers[index]
-        connections = worker.connections
-        rank = worker.stalled, connections
+        rank = worker.stalled, worker.connections
         if best is not None and rank >= fewest:
             continue
         if not worker.takes:
             continue
         limit = worker.capacity
-        places = connections - (worker.silent if asks else 0)
-        if limit and places >= limit + (worker.reserve if into_reserve else 0) + beyond:
+        most = limit + (worker.reserve if into_reserve else 0) + beyond
+        if limit and places_taken(worker, asks=asks) >= most:
             continue
         best, fewest = index, rank
     return best

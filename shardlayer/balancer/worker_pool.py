@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from shardlayer.balancer.capacity_split import split_capacity
-from shardlayer.balancer.choosing import Candidate, choose
+from shardlayer.balancer.choosing import Candidate, choose, places_taken
 from shardlayer.balancer.peeking import FirstBytes
 
 _ASKS = (FirstBytes.PAGE, FirstBytes.WEBSOCKET, FirstBytes.TLS)
@@ -101,9 +101,7 @@ class WorkerPool(Generic[Worker]):
         if self.max_connections:
             # Those who joined later find the others with more than their share.
             limit = self.max_connections + (self.reserve if into_reserve else 0)
-            places = sum(
-                worker.connections - (worker.silent if asks else 0) for worker in self._workers
-            )
+            places = sum(places_taken(worker, asks=asks) for worker in self._workers)
             if places >= limit + beyond * len(self._workers):
                 return None
         return choose(
