@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -93,6 +93,17 @@ class ClientRooms:
             code, why = "bad_token", str(error)
         counters.forbidden += 1
         raise ProtocolError(code, why)
+
+    async def require_membership(
+        self, room: str, token: str | None, put_out: Callable[[str], object]
+    ) -> None:
+        """Raise ProtocolError if the client may not be in a room; `put_out` ends its membership."""
+        try:
+            await self.require("subscribe", room, token)
+        except ProtocolError:
+            if room in self._names:
+                put_out(room)
+            raise
 
     def admitted(self, items: Sequence[Wanted | Refused]) -> Sequence[Wanted | Refused]:
         """Return the rooms that may be asked for; refused are those past the client's limits."""
@@ -191,12 +202,8 @@ class ClientRooms:
         """Join a room and return what to tell the client; a room's failure stays its own."""
         is_new = item.room not in self._names
         try:
-            try:
-                await self.require("subscribe", item.room, item.token)
-            except ProtocolError:
-                if item.room in self._names:
-                    self.leave(item.room)  # the answer tells the client
-                raise
+            # Who is put out is told so by the answer.
+            await self.require_membership(item.room, item.token, self.leave)
             if is_new:
                 check_place(self._node, item.room, self._conf)
             return await self._enter(item, PAGE if item.since is None else self._page(rooms))

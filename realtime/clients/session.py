@@ -480,12 +480,7 @@ class ClientSession:
         self._write(await self._rooms.turns.run(partial(self._read_history, command)))
 
     async def _read_history(self, command: History) -> bytes:
-        try:
-            await self._rooms.require("subscribe", command.room, command.token)
-        except ProtocolError:
-            if command.room in self._rooms:
-                self.put_out(command.room)
-            raise
+        await self._rooms.require_membership(command.room, command.token, self.put_out)
         most = self._rooms.max_answer()
         return await history_answer(self._layer, command, max_bytes=most, max_text=self._max_text)
 
