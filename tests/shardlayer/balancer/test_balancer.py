@@ -24,6 +24,7 @@ from shardlayer.aio.open_files import room_for_connections
 from shardlayer.balancer.refusals import RETRY_AFTER
 from tests.server.client import CLOSE, TEXT, RawClient, frame, request
 from tests.server.open_files import allow_files, open_files
+from tests.server.process import ServerProcess
 from tests.server.test_endpoints import make_certificate, tls
 from tests.shardlayer.balancer.processes import BalancerProcess
 from tests.waiting import wait_until
@@ -47,6 +48,13 @@ def stack() -> Iterator[ExitStack]:
         yield made
 
 
+def two_workers(balancer: BalancerProcess, stack: ExitStack, *options: str) -> list[ServerProcess]:
+    """Return two workers, `worker-1` and `worker-2`, that have joined and hold nothing yet."""
+    workers = [stack.enter_context(balancer.worker(*options)) for _ in range(2)]
+    balancer.wait_loads(worker_1=0, worker_2=0)
+    return workers
+
+
 def answer(connection: socket.socket, sent: bytes = b"") -> bytes:
     """Send something and return all that comes back."""
     if sent:
@@ -67,9 +75,7 @@ def says(client: RawClient, text: bytes) -> bool:
 
 def test_least_loaded_gets_it(balancer: BalancerProcess, stack: ExitStack) -> None:
     """Arrivals leave no difference over one, departures are filled, and addresses survive."""
-    for _ in range(2):
-        stack.enter_context(balancer.worker())
-    balancer.wait_loads(worker_1=0, worker_2=0)
+    two_workers(balancer, stack)
     clients = [RawClient(balancer.connect()) for _ in range(10)]
     assert sorted(balancer.loads().values()) == [5, 5]
     for client in clients[::2]:
@@ -128,9 +134,7 @@ def test_full_house(tmp_path: Path, stack: ExitStack) -> None:
     balancer = stack.enter_context(
         BalancerProcess(tmp_path, "--max-connections", "4", "--reserve", "2")
     )
-    for _ in range(2):
-        stack.enter_context(balancer.worker())
-    balancer.wait_loads(worker_1=0, worker_2=0)
+    two_workers(balancer, stack)
     clients = [stack.enter_context(RawClient(balancer.connect())) for _ in range(4)]
     assert [client.status for client in clients] == [101] * 4
     assert balancer.ask()[0] == 503
@@ -167,9 +171,7 @@ def test_silent_connections_take_nobodys_place(tmp_path: Path, stack: ExitStack)
     balancer = stack.enter_context(
         BalancerProcess(tmp_path, "--max-connections", "4", "--reserve", "1")
     )
-    for _ in range(2):
-        stack.enter_context(balancer.worker())
-    balancer.wait_loads(worker_1=0, worker_2=0)
+    two_workers(balancer, stack)
     for _ in range(20):
         stack.enter_context(balancer.connect())
     wait_until(lambda: balancer.health()["looked_at"] == 16)
@@ -227,8 +229,7 @@ def test_tls_full_house(tmp_path: Path, stack: ExitStack) -> None:
 
 def test_worker_dies(balancer: BalancerProcess, stack: ExitStack) -> None:
     """Its clients' connections end; who comes next is served by the other one, at once."""
-    workers = [stack.enter_context(balancer.worker()) for _ in range(2)]
-    balancer.wait_loads(worker_1=0, worker_2=0)
+    workers = two_workers(balancer, stack)
     clients = [stack.enter_context(RawClient(balancer.connect())) for _ in range(6)]
     workers[0].process.kill()
     workers[0].process.wait()
@@ -333,8 +334,7 @@ def test_ipv6(tmp_path: Path, stack: ExitStack) -> None:
 def test_nobody_hangs_while_workers_are_killed(balancer: BalancerProcess, stack: ExitStack) -> None:
     """Each client gets an answer or an end, soon, whatever dies in the moment it comes."""
     chance = random.Random(3)
-    running = [stack.enter_context(balancer.worker()) for _ in range(2)]
-    balancer.wait_loads(worker_1=0, worker_2=0)
+    running = two_workers(balancer, stack)
     outcomes: Counter[str] = Counter()
     for _ in range(6):
         waiting = [balancer.connect() for _ in range(20)]
@@ -365,8 +365,7 @@ def test_balancer_dies(tmp_path: Path, stack: ExitStack) -> None:
     """No connection ends; one that is started again has the port, and the workers, at once."""
     first = BalancerProcess(tmp_path)
     with first:
-        workers = [stack.enter_context(first.worker()) for _ in range(2)]
-        first.wait_loads(worker_1=0, worker_2=0)
+        workers = two_workers(first, stack)
         clients = [stack.enter_context(RawClient(first.connect())) for _ in range(4)]
         first.process.kill()
         first.process.wait()
@@ -570,8 +569,7 @@ def churn(balancer: BalancerProcess, count: int) -> None:
 )
 def test_churn(balancer: BalancerProcess, stack: ExitStack, count: int) -> None:
     """Descriptors whose numbers are used again and again are each served, and none is left."""
-    workers = [stack.enter_context(balancer.worker("--access-log", "/dev/null")) for _ in range(2)]
-    balancer.wait_loads(worker_1=0, worker_2=0)
+    workers = two_workers(balancer, stack, "--access-log", "/dev/null")
     pids = [balancer.process.pid, *(worker.process.pid for worker in workers)]
     before = count_files(pids)
     churn(balancer, count)
