@@ -32,9 +32,10 @@ class AwaitedRequests:
     def __init__(self, most: int) -> None:
         self._most = most
         self._since: dict[Waiter, float] = {}  # in ascending order
+        self._leaving: set[Waiter] = set()  # that made way, and whose connection is not lost yet
 
     def __len__(self) -> int:
-        return len(self._since)
+        return len(self._since) + len(self._leaving)
 
     def begin(self, waiter: Waiter) -> None:
         """Wait from now on."""
@@ -47,11 +48,13 @@ class AwaitedRequests:
         if self._since:
             longest = next(iter(self._since))
             del self._since[longest]
+            self._leaving.add(longest)
             counters.idle_displaced += 1
             longest.make_way()
 
     def end(self, waiter: Waiter) -> bool:
         """Wait no more; return whether it waited. Again is no error."""
+        self._leaving.discard(waiter)
         return self._since.pop(waiter, None) is not None
 
     def check(self, now: float) -> None:

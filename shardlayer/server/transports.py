@@ -9,6 +9,8 @@ from twisted.internet import tcp, unix
 from twisted.internet.interfaces import ISSLTransport
 from twisted.protocols.policies import ProtocolWrapper
 
+READ_SIZE = 64 * 1024  # bytes
+
 Address = list[Any]
 """A host and a port, as ASGI scopes have them: a list of str and int."""
 
@@ -62,6 +64,17 @@ def addresses(transport: Transport) -> tuple[Address | None, Address | None]:
         return None, None
     host = transport.getHost()
     return [str(peer.host), peer.port], [str(host.host), host.port]
+
+
+def drop_unread(transport: Transport) -> bool:
+    """Read and drop what the client of a plain transport has sent; say whether that was anything.
+
+    A close with unread bytes resets the connection, and what was written just before with it.
+    """
+    try:
+        return bool(transport.getHandle().recv(READ_SIZE))
+    except OSError:  # nothing yet, or the client is gone
+        return False
 
 
 def host_of(transport: Transport) -> str | None:
