@@ -82,6 +82,17 @@ class Tasks:
         task.add_done_callback(self._running.discard)
         return task
 
+    def share(
+        self, coroutine: Coroutine[object, object, Result], name: str
+    ) -> asyncio.Task[Result]:
+        """Run a coroutine in a task that several may wait for, each with `asyncio.shield`.
+
+        What it raises goes to those who still wait then, and if there are none, to nobody.
+        """
+        task = self.start(coroutine, name)
+        task.add_done_callback(_take_note)
+        return task
+
     def spawn(self, coroutine: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         """Run a coroutine in a task for whose end nobody waits: what it raises is logged."""
         task = self.start(coroutine, name)
@@ -167,6 +178,12 @@ class _Watch:
 
     def _is_steady(self) -> bool:
         return self._begun > 0 and time.monotonic() - self._begun >= STEADY
+
+
+def _take_note(task: asyncio.Task[Result]) -> None:
+    # A shield whose caller was cancelled does not ask any more, and asyncio would complain of that.
+    if not task.cancelled():
+        task.exception()
 
 
 def _log_error(task: asyncio.Task[None]) -> None:

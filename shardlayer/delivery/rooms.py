@@ -129,7 +129,7 @@ class Rooms:
         """
         if room.state is State.NEW:
             self.hub_of(room.name).enter(room)
-            entry = self._tasks.start(self._run_entry(room, since, page), f"enter {room.name}")
+            entry = self._tasks.share(self._run_entry(room, since, page), f"enter {room.name}")
             self._entries[room] = entry
             return await self._outcome(room, entry)
         if room.state in ENTERING:

@@ -161,7 +161,7 @@ class ClusterServers(Servers):
     async def _learn(self) -> None:
         """Read the map of slots from any node; one reading serves all who wait for it."""
         if self._learning is None:
-            self._learning = self._tasks.start(self._read_map(), "read the map of the Cluster")
+            self._learning = self._tasks.share(self._read_map(), "read the map of the Cluster")
             self._learning.add_done_callback(self._end_learning)
         if self._keeping is None:
             self._keeping = self._tasks.repeat(
@@ -176,8 +176,6 @@ class ClusterServers(Servers):
 
     def _end_learning(self, task: asyncio.Task[None]) -> None:
         self._learning = None
-        if not task.cancelled():
-            task.exception()  # told to those who waited
 
     def _pause(self) -> float:
         is_complete = self._owners.keys() == self._wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -203,3 +204,30 @@ async def test_layer_says_which_task_fails(
     receiving.cancel()
     await asyncio.wait([receiving])
     await layer.close()
+
+
+async def test_error_of_a_shared_task_that_nobody_waits_for_is_dropped() -> None:
+    """Those who wait get it. When all of them were cancelled, asyncio does not complain."""
+    complaints: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    tasks, may_fail = Tasks(), asyncio.Event()
+
+    async def fail() -> None:
+        await may_fail.wait()
+        raise LookupError("too late")
+
+    async def wait() -> None:
+        await asyncio.shield(tasks.share(fail(), "digger"))
+
+    gone, stays = asyncio.create_task(wait()), asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    may_fail.set()
+    with pytest.raises(LookupError):
+        await stays
+    del gone, stays
+    gc.collect()
+    assert complaints == []
