@@ -23,7 +23,7 @@ from demo.devserver.processes import kill_tree
 from demo.devserver.procfile import worker_number
 from demo.embedded.lifeline import end_with_parent
 
-START_TIMEOUT = 10.0  # seconds until the daemon answers
+START_TIMEOUT = 60.0  # seconds, on a loaded machine, until the daemon answers
 STOP_TIMEOUT = 9.0  # seconds for all parts to end before what is left is killed
 POLL_INTERVAL = 0.05  # seconds
 LONGEST_SOCKET_PATH = 90  # bytes: the kernel's limit is 104 (macOS), Supervisor appends a pid

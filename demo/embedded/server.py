@@ -17,7 +17,7 @@ from demo.embedded.lifeline import end_with_parent
 from demo.embedded.ports import LOOPBACK, free_port, is_free
 from demo.embedded.private import make_private_folder
 
-START_TIMEOUT = 15.0  # seconds; a loaded machine, or a large append-only file to read
+START_TIMEOUT = 60.0  # seconds; a loaded machine, or a large append-only file to read
 STOP_TIMEOUT = 5.0  # seconds from SIGTERM to SIGKILL
 POLL_INTERVAL = 0.01  # seconds
 PORT_ATTEMPTS = 5  # how often a port that was free a moment ago is replaced by another

@@ -67,10 +67,12 @@ class Members:
         self._start(self._send_back(channel))
         return channel
 
-    async def round_trips(self, *, channel: str, first: int, seconds: float) -> dict[str, Any]:
+    async def round_trips(
+        self, *, channel: str, first: int, seconds: float, patience: float = 1.0
+    ) -> dict[str, Any]:
         """Send to an echo, wait for the answer, and so on; return the times.
 
-        An answer that does not come within a second is lost, and the next is asked for.
+        An answer that does not come within `patience` seconds is lost, and the next is asked for.
         """
         own: str = await self._layer.new_channel()
         times: list[float] = []
@@ -80,7 +82,7 @@ class Members:
             begun = time.perf_counter()
             await self._layer.send(channel, {**numbered(number), "answer": own})
             try:
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(patience):
                     while number_of(await self._layer.receive(own)) != number:
                         pass
             except TimeoutError:
