@@ -7,7 +7,9 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 
-PATIENCE = 30.0  # seconds; on a busy machine a process was seen to take 12 to start
+PATIENCE = (
+    60.0  # seconds; on a busy machine a process was seen to take 12 to start, and a worker 30
+)
 PAUSE = 0.005  # seconds
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.stack import Workers
 from tests.browser.visitors import DESKTOP, PHONE, Visitors
 
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 NAME, PASSWORD = "operator", "a long password"
 
 IN_EVERY_LOOK = pytest.mark.parametrize(

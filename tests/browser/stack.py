@@ -30,6 +30,7 @@ class Worker(EmbeddedServer):
     """One `shardlayer-daphne`, which can be killed and started again on its port."""
 
     name: ClassVar[str] = "The worker"
+    start_timeout: ClassVar[float] = 60.0  # seconds; a busy machine takes more than 15
 
     def __init__(
         self,

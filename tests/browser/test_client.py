@@ -74,6 +74,7 @@ def test_comes_back_with_a_note(tab: Page, restartable: Worker) -> None:
     del heard[:]
     restartable.start()
     tab.wait_for_function("told.states.at(-1) === 'live'")
+    wait_in(tab, lambda: heard, "no frame is told")
     assert '"resumed":true' in heard[0]
 
 
@@ -162,6 +163,8 @@ def test_all_rooms_in_one_frame(tab: Page, other: Page, restartable: Worker) -> 
     client, publisher = RecordingClient(tab, *rooms), RecordingClient(other)
     client.wait("live", 0)
     publisher.wait("live", 0)
+    # The browser tells of frames on a way of its own, later than of what the page shows.
+    wait_in(tab, lambda: sent, "no frame is told")
     assert [each["room"] for each in sent[0]["subscribe"]] == rooms
     for room in rooms:
         publisher.publish(room, "before")
@@ -172,7 +175,6 @@ def test_all_rooms_in_one_frame(tab: Page, other: Page, restartable: Worker) -> 
         publisher.publish(room, "meanwhile")
     restartable.start()
     client.wait("live", 40)
-    # The browser tells of frames on a way of its own, later than of what the page shows.
     wait_in(tab, lambda: len(subscribed()) > 1, sent)
     again = subscribed()[1:]
     assert len(again) == 1
@@ -199,6 +201,7 @@ def test_worker_that_stops_says_when_to_come_back(tab: Page, restartable: Worker
     client.wait("live", 1)
     restartable.stop()
     tab.wait_for_function("told.waits.length > 0")
+    wait_in(tab, lambda: told, "no frame is told")
     assert client.run("told.waits[0]") == pytest.approx(told[0], abs=100)
     restartable.start()
     tab.wait_for_function("told.states.at(-1) === 'live'")
@@ -227,17 +230,17 @@ def test_lost_history_is_told(
 
 def test_a_silent_worker(tab: Page, restartable: Worker) -> None:
     """A worker that stops answering is noticed: first behind, then cut off, then back."""
-    client = RecordingClient(
-        tab, "chat.s", heartbeat=200, behindAfter=300, pongTimeout=1_500, openTimeout=1_000
-    )
+    client = RecordingClient(tab, "chat.s", heartbeat=200, behindAfter=300, pongTimeout=4_000)
     client.wait("live", 0)
+    client.run("told.states.length = 0")  # it may have been behind before, on a busy machine
     assert restartable.pid is not None
     os.kill(restartable.pid, signal.SIGSTOP)
     try:
         tab.wait_for_function("told.states.includes('offline')")
     finally:
         os.kill(restartable.pid, signal.SIGCONT)
-    assert client.states[:4] == ["connecting", "live", "behind", "offline"]
+    states = client.states
+    assert states[: states.index("offline") + 1][-2:] == ["behind", "offline"]
     client.wait("live", 0)
 
 

@@ -194,10 +194,10 @@ def test_another_tab_takes_over(open_tab: Open, sockets: Sockets) -> None:
 def test_a_frozen_tab_loses_the_connection(open_tab: Open, sockets: Sockets) -> None:
     """A tab that holds it and sleeps is passed over; when it wakes it shares that of the others."""
     holder = open_tab()
-    first = follower(holder, "chat.s6", heartbeat=500, pongTimeout=1_500)
+    first = follower(holder, "chat.s6", heartbeat=500, pongTimeout=6_000)
     first.wait("live", 0)
     other = open_tab()
-    second = follower(other, "chat.s6", heartbeat=500, pongTimeout=1_500)
+    second = follower(other, "chat.s6", heartbeat=500, pongTimeout=6_000)
     second.wait("live", 0)
     with asleep(holder):
         other.wait_for_function("told.states.filter((state) => state === 'live').length > 1")
@@ -257,7 +257,7 @@ def test_a_token_that_has_expired_costs_no_tab_the_room(open_tab: Open, workers:
         pages.append(open_tab())
         clients.append(follower(pages[-1]))
         clients[-1].wait("live", 0)
-    token = sign_room("orders.s9", expires=4)
+    token = sign_room("orders.s9", expires=12)
     joins = """(token) => new Promise((resolve) => {
       const room = client.subscribe("orders.s9", (data) => told.data.push({ data }), { token });
       room.addEventListener("subscribed", () => resolve(room.state));

@@ -9,7 +9,7 @@ from tests.browser.operators import enter, expect_fit, expect_live, make_operato
 from tests.browser.stack import Workers
 from tests.browser.visitors import DESKTOP, PHONE, Visitors, state
 
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 FRESH = "Aktualisiert sich selbst."
 PAGES = ("overviewpage/", "room/", "shardspage/", "nodespage/", "kafkapage/", "room/chat.lobby/")
 SIZES = pytest.mark.parametrize(

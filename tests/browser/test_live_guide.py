@@ -19,7 +19,7 @@ from tests.docs.blocks import python_of
 from tests.docs.project_files import write_files
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "live.md").read_text()
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 
 SETTINGS = """
 import os

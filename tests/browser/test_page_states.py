@@ -15,7 +15,7 @@ from tests.browser.stack import Workers
 from tests.browser.test_page import ROOMS, be_live, part, room, said, say
 from tests.browser.visitors import PHONE, WORKER_IS_DOWN, Visitors, state
 
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 
 FILL = """
 import django
@@ -66,7 +66,7 @@ def test_a_cut_costs_nothing(demo: Workers, visitors: Visitors) -> None:
     expect(part(page, "again")).to_be_hidden()
     expect(button).to_have_text("Connect now")
     page.wait_for_function(
-        "document.querySelector('[data-part=state]').textContent.endsWith('in 3 s')"
+        "/in [123] s$/.test(document.querySelector('[data-part=state]').textContent)"
     )
     button.click()
     expect(state(page)).to_have_text("Live", timeout=PATIENCE)

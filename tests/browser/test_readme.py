@@ -17,7 +17,7 @@ from tests.browser.stack import is_served
 from tests.browser.visitors import Visitors
 from tests.docs.blocks import ROOT, all_blocks
 
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 
 # What the README leaves to the project: a page with the template.
 URLS = """

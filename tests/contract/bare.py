@@ -10,8 +10,8 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import LOOPBACK
-from tests.contract.places import PATIENCE, ClusterPlace, cluster_info, tell
-from tests.waiting import wait_until
+from tests.contract.places import ClusterPlace, cluster_info, tell
+from tests.waiting import PATIENCE, wait_until
 
 SLOTS = 16_384
 OPTIONS = ("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")

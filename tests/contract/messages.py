@@ -7,10 +7,9 @@ import itertools
 from typing import Any
 
 from shardlayer.layer import ShardedChannelLayer
+from tests.waiting import PATIENCE
 
-PATIENCE = 30  # seconds for what is to arrive
 EXPIRY = 0.6  # seconds
-LONG_EXPIRY = 2.4  # seconds: what most of it is enough for, a busy machine does in time
 
 Message = dict[str, Any]
 

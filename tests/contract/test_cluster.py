@@ -24,18 +24,17 @@ from shardlayer.core.room_options import NO_HISTORY
 from shardlayer.core.sharding import hash_tags, slot_of
 from shardlayer.core.types import Mark, NodeId
 from shardlayer.layer import ShardedChannelLayer
-from tests.contract.places import PATIENCE as SETTLED
-from tests.contract.places import ClusterPlace, cluster, tell
+from tests.contract.places import CALM, ClusterPlace, cluster, tell
 from tests.shardlayer.fakes import RecordingSink
-from tests.waiting import until, wait_until
+from tests.waiting import PATIENCE, until, wait_until
 
 ROOM = "general"
 
 
 @pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[ClusterPlace]:
-    """A Cluster for one test, which may break it."""
-    with cluster(tmp_path, down_after=1_000) as place:
+def nodes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ClusterPlace]:
+    """A Cluster for one test, which may break it; the parameter is how soon a node is dead, ms."""
+    with cluster(tmp_path, down_after=getattr(request, "param", CALM)) as place:
         yield place
 
 
@@ -124,7 +123,7 @@ async def move(nodes: ClusterPlace, slot: int, how: Callable[[Redis, Redis, int]
     await asyncio.to_thread(
         wait_until,
         lambda: port_of(owner_of(slot, [target, *clients])) == port_of(target),
-        within=SETTLED,
+        within=PATIENCE,
     )
 
 
@@ -170,11 +169,12 @@ async def test_primary_fails_over_in_the_middle(
             and client.info("replication")["master_port"] == port_of(primary)
         )
         tell(replica, "FAILOVER")
-        await asyncio.to_thread(wait_until, lambda: is_primary(replica), within=SETTLED)
+        await asyncio.to_thread(wait_until, lambda: is_primary(replica), within=PATIENCE)
         await traffic.go_on()
         assert await traffic.is_complete()
 
 
+@pytest.mark.parametrize("nodes", [1_000], indirect=True)
 async def test_primary_dies_in_the_middle(nodes: ClusterPlace) -> None:
     """With wait_replicas nothing acknowledged is lost when a primary is killed."""
     layer = ShardedChannelLayer(**nodes.config, publish_timeout=20.0, wait_replicas=1)

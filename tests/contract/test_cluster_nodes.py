@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from shardlayer.core.sharding import hash_tags, shard_of, slot_of
 from shardlayer.core.types import HistoryPolicy, Mark
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.bare import OPTIONS, bare_cluster, join
-from tests.contract.places import PATIENCE, ClusterPlace, tell
+from tests.contract.places import ClusterPlace, tell
 from tests.shardlayer.fakes import RecordingSink
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 ROOM = "general"
 OWN_ROOM = "own"  # of an application: only `publish_reserved` publishes to it
@@ -190,12 +191,29 @@ async def test_ping_while_all_is_away(away: ShardedChannelLayer) -> None:
     assert away.stats()["failing_tasks"] == 0
 
 
+async def served(call: Callable[[], Awaitable[object]]) -> None:
+    """Wait until a call succeeds; on a busy machine it may run out of time at first."""
+
+    async def succeeds() -> bool:
+        try:
+            await call()
+        except ShardUnavailable:
+            return False
+        return True
+
+    await until(succeeds)
+
+
 async def test_cluster_that_comes_later(tmp_path: Path) -> None:
     """A worker that was started first hears everything once the Cluster is there."""
     node = EmbeddedValkey(directory=tmp_path, port=free_port(), options=OPTIONS)
     layer = ShardedChannelLayer(hosts=[f"redis://{node.address}"], cluster=True, **IMPATIENT)
+    sink = RecordingSink()
+
+    async def join_room() -> None:
+        (await (await layer.node()).join(ROOM, sink)).release()
+
     try:
-        sink = RecordingSink()
         with pytest.raises(ShardUnavailable):
             await (await layer.node()).join(ROOM, sink)
         assert layer.unheard_servers
@@ -205,8 +223,8 @@ async def test_cluster_that_comes_later(tmp_path: Path) -> None:
                 await layer.publish(ROOM, b"0")
             join([node])
             await until(lambda: not layer.unheard_servers)
-            (await (await layer.node()).join(ROOM, sink)).release()
-            await layer.publish(ROOM, b"1")
+            await served(join_room)
+            await served(lambda: layer.publish(ROOM, b"1"))
             await until(lambda: sink.texts)
             assert layer.failing_tasks == []
             await layer.close()
@@ -263,16 +281,16 @@ async def test_slot_that_nobody_serves(without_slot: ClusterPlace, name: str) ->
         other = next(
             room for room in map(str, range(100)) if slot_of_name(room) != slot_of_name(ROOM)
         )
-        await layer.publish(other, b"1")
+        await served(lambda: layer.publish(other, b"1"))
         (result,) = await asyncio.gather(CALLS[name](layer), return_exceptions=True)
         if isinstance(result, BaseException):
             assert isinstance(result, ShardUnavailable)
             assert result.shard == shard_of(ROOM, SHARDS)
         with pytest.raises(ShardUnavailable):
             await layer.publish(ROOM, b"1")
-        assert all(isinstance(answer, float) for answer in (await layer.ping()).values())
+        assert all(isinstance(answer, float) for answer in (await layer.ping(WITHIN)).values())
         for server in range(len(layer.servers())):
-            await layer.scan_rooms(server)
+            await served(partial(layer.scan_rooms, server))
         backend = layer._engines.own().backend
         assert {backend.server_of(shard) for shard in range(SHARDS)} <= {0, 1, 2}
         for server in range(len(backend.servers)):
@@ -387,7 +405,7 @@ async def test_nodes_that_left_lose_their_connections(
     """All that went to them: commands, subscriptions; and members hear the shards elsewhere."""
     monkeypatch.setattr("shardlayer.broker.redis.cluster.MAP_INTERVAL", 0.5)
     with bare_cluster(tmp_path, 3) as place:
-        layer = ShardedChannelLayer(**place.config, **IMPATIENT)
+        layer = ShardedChannelLayer(**place.config, publish_timeout=10.0)
         sink = RecordingSink()
         node = await layer.node()
         for number in range(SHARDS):

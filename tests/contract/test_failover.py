@@ -16,10 +16,9 @@ from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import LOOPBACK
 from shardlayer.core.types import Position
 from shardlayer.layer import ShardedChannelLayer
-from tests.contract.places import PATIENCE as SETTLED
 from tests.contract.places import SentinelPlace, sentinel
 from tests.shardlayer.fakes import RecordingSink
-from tests.waiting import until, wait_until
+from tests.waiting import PATIENCE, until, wait_until
 
 ROOM = "general"
 
@@ -27,7 +26,7 @@ ROOM = "general"
 @pytest.fixture
 def group_of_servers(tmp_path: Path) -> Iterator[SentinelPlace]:
     """A primary, a replica and three Sentinels, for one test."""
-    with sentinel(tmp_path, down_after=500) as place:
+    with sentinel(tmp_path, down_after=2_000) as place:
         yield place
 
 
@@ -61,7 +60,7 @@ async def fail_over(place: SentinelPlace) -> EmbeddedValkey:
     """Kill the primary and return it once the Sentinels have promoted the replica."""
     old = place.primary()
     old.kill()
-    await asyncio.to_thread(wait_until, lambda: place.primary() is not old, within=SETTLED)
+    await asyncio.to_thread(wait_until, lambda: place.primary() is not old, within=PATIENCE)
     return old
 
 
@@ -151,7 +150,7 @@ async def test_what_a_failover_loses_is_told(
     primary.kill()
     os.kill(replica.pid, signal.SIGCONT)
     await asyncio.to_thread(
-        wait_until, lambda: group_of_servers.primary() is not primary, within=SETTLED
+        wait_until, lambda: group_of_servers.primary() is not primary, within=PATIENCE
     )
     after = await layer.publish(ROOM, b"4")
     await until(lambda: 4 in received(sink))

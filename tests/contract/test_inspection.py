@@ -112,15 +112,14 @@ async def test_history_is_cleared_and_offsets_go_on(make_backend: MakeBackend) -
 
 async def test_what_is_gone_is_pruned(make_backend: MakeBackend) -> None:
     """Nodes without a lease leave groups that nothing is published to; others stay."""
-    backend = make_backend(lease_ttl=0.2)
+    brief, backend = make_backend(lease_ttl=0.2), make_backend()
     for group in ("a", "b"):
-        await join(backend, group)
+        await join(brief, group)
         await join(backend, group, node=THERE)
     forgotten = 0
 
     async def pruned() -> bool:
         nonlocal forgotten
-        await backend.renew(SHARD, THERE)
         forgotten += await backend.prune(SHARD, ["nobody", "a", "b"])
         return forgotten == 2
 
@@ -169,20 +168,19 @@ async def test_flush_deletes_just_its_own(make_backend: MakeBackend) -> None:
 
 
 async def test_ping_answers(backend: Backend) -> None:
-    """A server that is there answers within a second."""
-    assert 0 <= await backend.ping(0) < 1
+    """A server that is there answers, and it is told within how many seconds."""
+    assert 0 <= await backend.ping(0) < 10
 
 
 async def test_node_without_a_lease_is_seen_no_more(make_backend: MakeBackend) -> None:
     """The next publication forgets it."""
-    backend = make_backend(lease_ttl=0.2)
-    await join(backend, "a", members=3)
+    brief, backend = make_backend(lease_ttl=0.2), make_backend()
+    await join(brief, "a", members=3)
     await join(backend, "a", node=THERE)
     numbers = itertools.count(1)
 
     async def forgotten() -> bool:
-        await backend.renew(SHARD, THERE)
-        await publish(backend, outgoing("a", b"1"), number=next(numbers))
+        await publish(brief, outgoing("a", b"1"), number=next(numbers))
         (info,) = await backend.info(SHARD, ["a"])
         return set(info.nodes) == {"there"}
 
@@ -191,10 +189,11 @@ async def test_node_without_a_lease_is_seen_no_more(make_backend: MakeBackend) -
 
 async def test_targeted_dispatch_can_be_turned_off(make_backend: MakeBackend) -> None:
     """All nodes are then told of everything."""
-    backend = make_backend(lease_ttl=1.0)
+    brief, backend = make_backend(lease_ttl=1.0), make_backend()
     await join(backend, "a")
-    await until_targeted(backend)
+    await until_targeted(brief)
+    await backend.renew(SHARD, HERE)
     await backend.set_targeted(SHARD, 0)
-    assert (await publish(backend, outgoing("a", b"1"), number=9_998)).targeted == 0
+    assert (await publish(brief, outgoing("a", b"1"), number=9_998)).targeted == 0
     await backend.set_targeted(SHARD, 100)
-    assert (await publish(backend, outgoing("a", b"1"), number=9_999)).targeted == 1
+    assert (await publish(brief, outgoing("a", b"1"), number=9_999)).targeted == 1

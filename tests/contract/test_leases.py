@@ -21,16 +21,16 @@ from tests.waiting import until
 
 async def test_nodes_hear_just_what_they_have_members_for(make_leases: MakeLeases) -> None:
     """Targeted dispatch: a node gets the publications of its own groups, in one batch."""
-    here, there = make_leases(lease_ttl=1.0), make_leases(lease_ttl=1.0)
+    brief, here, there = make_leases(lease_ttl=1.0), make_leases(), make_leases()
     hears, overhears = await listen(here, HERE), await listen(there, THERE)
     await join(here, "a")
     await join(there, "b", node=THERE)
-    await until_targeted(here)
+    await until_targeted(brief)
     hears.entries.clear()
     overhears.entries.clear()
     await asyncio.gather(here.renew(SHARD, HERE), there.renew(SHARD, THERE))
     items = [outgoing("a", b"1"), outgoing("b", b"2"), outgoing("c", b"3"), outgoing("a", b"4")]
-    published = await publish(here, *items, number=9_999)
+    published = await publish(brief, *items, number=9_999)
     assert published.targeted
     assert published.messages == 2
     assert [entry.payload for entry in await hears.wait_for(2)] == [b"1", b"4"]
@@ -40,31 +40,31 @@ async def test_nodes_hear_just_what_they_have_members_for(make_leases: MakeLease
 
 async def test_left_group_is_not_heard(make_leases: MakeLeases) -> None:
     """After `leave` the node is told nothing of the group."""
-    leases = make_leases(lease_ttl=1.0)
+    brief, leases = make_leases(lease_ttl=1.0), make_leases()
     ear = await listen(leases, HERE)
     await join(leases, "a")
     await join(leases, "b")
-    await until_targeted(leases)
+    await until_targeted(brief)
     ear.entries.clear()
+    await leases.renew(SHARD, HERE)
     await leases.leave(SHARD, HERE, ["a"])
-    await publish(leases, outgoing("a", b"1"), outgoing("b", b"2"), number=9_999)
+    await publish(brief, outgoing("a", b"1"), outgoing("b", b"2"), number=9_999)
     assert [entry.payload for entry in await ear.wait_for(1)] == [b"2"]
 
 
 async def test_node_without_a_lease_is_forgotten(make_leases: MakeLeases) -> None:
     """A node that stopped renewing is told nothing and is removed from its groups."""
-    leases = make_leases(lease_ttl=0.2)
-    await join(leases, "a", members=3)
+    brief, leases = make_leases(lease_ttl=0.2), make_leases()
+    await join(brief, "a", members=3)
     await join(leases, "a", node=THERE)
     numbers = itertools.count(1)
 
     async def forgotten() -> bool:
-        await leases.renew(SHARD, THERE)
-        published = await publish(leases, outgoing("a", b"1"), number=next(numbers))
+        published = await publish(brief, outgoing("a", b"1"), number=next(numbers))
         return published.targeted > 0 and published.messages == 1
 
     await until(forgotten)
-    assert not await leases.renew(SHARD, HERE)
+    assert not await brief.renew(SHARD, HERE)
 
 
 async def test_lease_tells_whether_it_had_ended(make_leases: MakeLeases) -> None:

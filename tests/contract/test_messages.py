@@ -17,8 +17,8 @@ from shardlayer.core.serializers import Serializer
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.contract.places import Place
+from tests.waiting import PATIENCE
 
-PATIENCE = 30  # seconds for what is to arrive
 MEBIBYTE = 1_048_576
 
 EVERYTHING: dict[str, Any] = {

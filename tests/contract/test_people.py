@@ -82,9 +82,10 @@ async def test_all_nodes_see_who_is_there(make_layer: MakeLayer) -> None:
 
 async def test_who_comes_back_in_time_has_not_gone(make_layer: MakeLayer) -> None:
     """With `presence_linger`: on whichever node, and nobody is told; who stays away goes."""
-    here, there = make_layer(presence_linger=2.0, **QUICK), make_layer(**QUICK)
+    here, there = make_layer(presence_linger=4.0, **QUICK), make_layer(**QUICK)
     turns = turns_of(here, there)
     sink = await enter(here, "ada", "bob")
+    await enter(there)  # opens all connections, which may take a busy machine longer
     node = await here.node()
     for number, person in enumerate(("ada", "bob")):
         node.presence.go(Attendee(ROOM, person, f"c{number}", b'{"n":%d}' % number))
@@ -155,8 +156,7 @@ async def test_who_comes_and_goes_at_once_is_never_told(make_layer: MakeLayer) -
 
 async def test_people_of_a_dead_node_go_with_its_lease(make_layer: MakeLayer) -> None:
     """Those who were there only go, once; the rooms turn once, and whoever is left is told."""
-    dying, here = make_layer(lease_ttl=2.0, **QUICK), make_layer(lease_ttl=2.0, **QUICK)
-    third = make_layer(lease_ttl=2.0, **QUICK)
+    dying, here, third = (make_layer(lease_ttl=4.0, **QUICK) for _ in range(3))
     sink = await enter(here, "ada")
     await enter(dying, "ada", "bob")
     await enter(dying, "eve", room="alone")
@@ -168,7 +168,7 @@ async def test_people_of_a_dead_node_go_with_its_lease(make_layer: MakeLayer) ->
     begun = loop.time()
     await until(lambda: turns)
     assert turns == [("alone", False)]
-    assert loop.time() - begun < 2.0 + 5  # a busy machine has time to look
+    assert loop.time() - begun < 4.0 + 10  # a busy machine has time to look
     await until(lambda: pushes(sink)[-1]["went"] == ["bob"])
     assert await names(here) == ["ada"]
     assert sum(layer.stats()["presence_cleared"] for layer in (here, third)) >= 1
@@ -239,13 +239,16 @@ async def test_large_rooms_are_told_now_and_then(make_layer: MakeLayer) -> None:
     assert first["people"] == 150
     assert len(first["came"]) == 100  # type: ignore[arg-type]
     assert first["more"] == 50
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
     for number in range(20):
         node.presence.come(Attendee(ROOM, f"q{number}", "1"))
         await node.presence.settled(ROOM)
     node.presence.go(Attendee(ROOM, "q3", "1"))
     await node.presence.settled(ROOM)
     await until(lambda: pushes(sink)[-1]["people"] == 169)
-    assert len(pushes(sink)) < 12  # of 21 changes
+    most = 3 + (loop.time() - begun) / QUICK["presence_news_interval"]
+    assert len(pushes(sink)) <= most  # of 21 changes
     page = await layer.presence(ROOM, limit=10)
     assert (page.people, len(page.persons), page.more) == (169, 10, True)
 

@@ -63,8 +63,9 @@ async def test_who_is_lost_is_told_of_for_a_while(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not for ever, not of more than so many, and never of who ended in order."""
-    for module in ("redis.report_scripts", "memory.store"):
-        monkeypatch.setattr(f"shardlayer.broker.{module}.LOST_FOR", 1.0)
+    modules = ("redis.report_scripts", "memory.store")
+    for module in modules:
+        monkeypatch.setattr(f"shardlayer.broker.{module}.LOST_FOR", 60.0)
         monkeypatch.setattr(f"shardlayer.broker.{module}.MAX_LOST", 2)
     for number in range(3):
         await backend.report_process(SHARD, f"p{number}", b"1", ttl=0.01 * (number + 1))
@@ -76,6 +77,8 @@ async def test_who_is_lost_is_told_of_for_a_while(
         return {each.process for each in found.lost} == {"p1", "p2"} and not found.reports
 
     await until(are_lost)
+    for module in modules:
+        monkeypatch.setattr(f"shardlayer.broker.{module}.LOST_FOR", 0.2)
     await backend.report_process(SHARD, "living", b"1", ttl=TTL)
 
     async def are_forgotten() -> bool:

@@ -18,9 +18,8 @@ from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.contract.places import Place
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 30  # seconds for what is to arrive
 TURNS = 40  # of the event loop, after which a receive is cancelled at the latest
 IDLE = 1.0  # seconds in which waiting receivers must not ask for anything
 
@@ -173,6 +172,7 @@ async def test_idle_receivers_get_equal_shares(make_layer: MakeLayer, busy: bool
     for worker in workers:
         node = await worker.node()
         await until(lambda node=node: node.mailboxes.open("tasks").is_empty)  # type: ignore[misc]
+    await until(lambda: not any(worker.unheard_servers for worker in workers))
     sender = make_layer(capacity=jobs)
     for number in range(jobs):
         await sender.send("tasks", {"type": "x", "content": number})
@@ -305,7 +305,7 @@ async def test_a_thousand_waiting_receivers_ask_for_nothing(
     """While nothing is sent, no command runs, and each is woken by its own message."""
     # Nor does the layer, by itself, within a minute.
     quiet = {"members_interval": 60, "linger": 60, "queue_check_interval": 60, "probe_interval": 60}
-    layer = make_layer(**quiet)
+    layer = make_layer(lease_ttl=600, **quiet)  # it is renewed three times in that time
     names = [f"tasks.{number}" for number in range(900)]
     names += [await layer.new_channel() for _ in range(100)]
     receiving = [asyncio.create_task(layer.receive(name)) for name in names]

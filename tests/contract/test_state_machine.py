@@ -25,12 +25,12 @@ from shardlayer.broker.redis.calls import EXPIRES_BYTES
 from shardlayer.broker.redis.keys import CHANNEL_MARK
 from shardlayer.layer import ShardedChannelLayer
 from tests.stateful import run_machine
+from tests.waiting import PATIENCE
 
 EXAMPLES, STEPS = 40, 40
 CAPACITY = 3  # messages
 EXPIRY = 30.0  # seconds
 GROUP_EXPIRY = 100.0  # seconds
-PATIENCE = 30.0  # seconds of real time
 
 PROCESSES = st.sampled_from([0, 1])
 CHANNELS = st.sampled_from(["first", "second", "normal"])  # of a process, or of none

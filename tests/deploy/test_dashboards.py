@@ -25,13 +25,12 @@ from demo.embedded import EmbeddedTansu, EmbeddedValkey, free_port
 from demo.embedded.ports import answers
 from tests.realtime.process import BIN, Process, manage
 from tests.tools import find
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 MODULE_TIMEOUT = 240  # seconds; processes start while others do
 MADE = runpy.run_path(str(DEPLOY / "grafana" / "dashboards.py"), run_name="dashboards")
-PATIENCE = 60.0  # seconds
 KEY = "the key of the operators"
 
 SCRAPE = """

@@ -9,8 +9,7 @@ from pathlib import Path
 from websockets.sync.client import connect
 
 from tests.server.process import ServerProcess
-
-PATIENCE = 30.0  # seconds
+from tests.waiting import PATIENCE
 
 
 def test_pieces_work_in_an_application(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ async def test_busy_room_has_no_gap(layer: ShardedChannelLayer) -> None:
     """What is on its way while a room is checked is not missing."""
     sink = await join(layer)
     count = 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for _ in range(150):
             await layer.publish_many([(ROOM, b"%d" % number) for number in range(count, count + 5)])
             count += 5
@@ -150,6 +150,7 @@ async def test_rooms_of_a_shard_ask_together(
         await join(layer, name)
     node = await layer.node()
     await node._checks.aclose()
+    await node._leases.aclose()
     with Redis.from_url(redis_server.url) as redis:
 
         def calls() -> tuple[int, int]:
@@ -162,4 +163,4 @@ async def test_rooms_of_a_shard_ask_together(
         after = calls()
     scripts, asked = (there - here for there, here in zip(after, before, strict=True))
     assert asked == len(rooms)
-    assert 2 <= scripts < 10  # a lease may be renewed meanwhile
+    assert 2 <= scripts < 10  # something else may be asked meanwhile

@@ -28,11 +28,10 @@ from shardlayer.delivery.joined import Joined
 from shardlayer.layer import ShardedChannelLayer
 from shardlayer.layer.node import Node
 from tests.stateful import run_machine
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 EXAMPLES = 40
 STEPS = 30
-PATIENCE = 20.0  # seconds
 PROCESSES = st.integers(0, 1)
 ROOMS = st.sampled_from(["a", "b"])
 TURNS = st.integers(0, 12)  # of the loop, in which what was begun goes on

@@ -16,11 +16,10 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import LOOPBACK
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytest.importorskip("uvloop", reason="left out: uvloop not installed")
 
-PATIENCE = 20.0  # seconds
 RESETS = 5  # connections in a row, of each kind
 
 

@@ -19,7 +19,7 @@ ROOM = "general"
 
 async def main(url: str) -> None:
     """Join the room and publish to it until the input ends."""
-    layer = ShardedChannelLayer(hosts=[url], publish_timeout=5.0)
+    layer = ShardedChannelLayer(hosts=[url], publish_timeout=20.0)
     (await (await layer.node()).join(ROOM, PrintingSink())).release()
     say("joined")
     while line := (await asyncio.to_thread(sys.stdin.readline)).strip():

@@ -15,7 +15,7 @@ from typing import Any
 import shardlayer
 from shardlayer import Broadcast, Position, ShardedChannelLayer
 
-PATIENCE = 30.0  # seconds that something which should come may take
+PATIENCE = 60.0  # seconds that something which should come may take
 
 
 class Member:

@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 NAMED = re.compile(r"(?:# |\{# )(\S+?)( \(add to its end\))?(?: #\})?")
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 
 
 class Site(EmbeddedServer):

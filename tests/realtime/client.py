@@ -10,8 +10,7 @@ from typing import Any, Self
 
 from realtime.consumers import RoomConsumer
 from shardlayer import Broadcast
-
-PATIENCE = 20.0  # seconds that a test waits for something that comes
+from tests.waiting import PATIENCE
 
 
 class RecordingSink:

@@ -49,8 +49,8 @@ async def memory_layer(settings: Settings) -> AsyncIterator[ShardedChannelLayer]
 async def redis_layer(
     settings: Settings, redis_server: EmbeddedValkey
 ) -> AsyncIterator[ShardedChannelLayer]:
-    """The default layer, on a real server without data; it gives up after three seconds."""
-    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], publish_timeout=3.0)
+    """The default layer, on a real server without data; it gives up after five seconds."""
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], publish_timeout=5.0)
     layer = sharded_layer()
     yield layer
     await layer.close()

@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-STOP_TIMEOUT = 10.0  # seconds
+STOP_TIMEOUT = 30.0  # seconds
 
 
 def manage(*arguments: str) -> list[str]:
@@ -95,7 +95,7 @@ class Process:
 
     def says(self, words: str) -> None:
         """Wait until it has written these words."""
-        wait_until(lambda: words in self.output() or not self.runs(), within=20)
+        wait_until(lambda: words in self.output() or not self.runs())
         assert words in self.output(), self.output()
 
     def serves(self, port: int) -> None:

@@ -22,10 +22,9 @@ from websockets.typing import ExtensionParameter, Origin
 
 from demo.embedded import free_port
 from tests.realtime.process import Process
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 TEXT = "something new, " * 30
-PATIENCE = 30.0  # seconds
 
 
 @pytest.fixture(scope="module")

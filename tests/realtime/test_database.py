@@ -16,9 +16,7 @@ from demo.embedded import EmbeddedValkey, free_port
 from demo.embedded.ports import answers
 from tests.postgresql import PostgreSQL
 from tests.realtime.process import BIN, Process
-from tests.waiting import wait_until
-
-PATIENCE = 30.0  # seconds
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.needs("postgresql"), pytest.mark.slow]
 
@@ -43,7 +41,7 @@ def port(
         CONN_HEALTH_CHECKS=health_checks,
     )
     with process:
-        wait_until(lambda: answers(port) or not process.runs(), within=20)
+        wait_until(lambda: answers(port) or not process.runs())
         assert process.runs(), process.output()
         yield port
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection
@@ -15,9 +16,8 @@ from websockets.typing import Origin
 
 from demo.embedded import free_port
 from tests.realtime.process import BIN, Process
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
-PATIENCE = 20.0  # seconds
 LIMITS = {
     "MAX_CLIENT_ANSWER": 1_000,
     "MAX_CLIENT_COMMANDS": 2,
@@ -31,7 +31,7 @@ LIMITS = {
     "MAX_ROOM_MEMBERS": 2,
     "MAX_USER_CONNECTIONS": 2,
     "MAX_USER_PUBLISHES": 0.4,
-    "SUBSCRIBE_TIMEOUT": 1,
+    "SUBSCRIBE_TIMEOUT": 6,  # long enough for what the other tests do first
 }
 BEGINNING = {"offset": 0, "epoch": ""}
 
@@ -114,6 +114,18 @@ def close_code(client: ClientConnection) -> int:
         return closed.rcvd.code if closed.rcvd else 1006
 
 
+def assert_refused(codes: Iterator[str | None], *, burst: int, rate: float) -> None:
+    """Publish until it is refused: not before the burst is used up, nor later than the rate says.
+
+    A machine that is busy gives the bucket time to fill again.
+    """
+    began, accepted = time.monotonic(), 0
+    while (error := next(codes)) is None:
+        accepted += 1
+    assert error == "rate"
+    assert burst <= accepted <= burst + rate * (time.monotonic() - began)
+
+
 def rooms(*names: str) -> list[dict[str, str]]:
     """Return a list to subscribe to."""
     return [{"room": name} for name in names]
@@ -173,8 +185,8 @@ def test_publications_of_a_connection(worker: Worker) -> None:
     """`rate`."""
     before = worker.count("publishes_refused")
     with worker.connect("203.0.113.2") as client:
-        codes = [code(ask(client, id, publish={"room": "p", "data": 1})) for id in range(1, 5)]
-    assert codes == [None, None, None, "rate"]
+        codes = (code(ask(client, id, publish={"room": "p", "data": 1})) for id in range(1, 100))
+        assert_refused(codes, burst=3, rate=0.3)
     assert worker.count("publishes_refused") == before + 1
 
 
@@ -182,12 +194,14 @@ def test_publications_of_a_connection(worker: Worker) -> None:
 def test_publications_of_a_user(worker: Worker, user: int) -> None:
     """`rate`, whatever the connection: of a user, or of an address that nobody signs in at."""
     before = worker.count("users_publishes_refused")
-    codes = []
-    for number in range(5):
-        address = f"2001:db8:7:7::{number}" if not user else f"203.0.113.{100 + number}"
-        with worker.connect(address, user=user) as client:
-            codes.append(code(ask(client, 1, publish={"room": "p", "data": 1})))
-    assert codes == [None] * 4 + ["rate"]
+
+    def published() -> Iterator[str | None]:
+        for number in range(100):
+            address = f"2001:db8:7:7::{number}" if not user else f"203.0.113.{100 + number}"
+            with worker.connect(address, user=user) as client:
+                yield code(ask(client, 1, publish={"room": "p", "data": 1}))
+
+    assert_refused(published(), burst=4, rate=0.4)
     assert worker.count("users_publishes_refused") == before + 1
     with worker.connect("2001:db8:7:8::1", user=user and 2) as client:
         assert code(ask(client, 1, publish={"room": "p", "data": 1})) is None

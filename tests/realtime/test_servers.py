@@ -28,9 +28,8 @@ from realtime import apublish
 from realtime.sharded_layer import sharded_layer
 from tests.realtime.conftest import channel_layers
 from tests.realtime.process import BIN, Process, manage
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
-PATIENCE = 30.0  # seconds
 PORT_ATTEMPTS = 5  # servers, until one finds its port free
 APPLICATION = "config.asgi:application"
 

@@ -25,9 +25,8 @@ from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.core.options import PREFIX, SHARDS
 from shardlayer.core.sharding import hash_tags
 from tests.realtime.process import BIN, Process
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 20.0  # seconds
 TAGS = hash_tags(PREFIX, SHARDS)
 PROJECT = "config.asgi:application"
 WITHOUT_LIFESPAN = "tests.realtime.asgi_without_lifespan:application"
@@ -171,8 +170,8 @@ async def test_publication_under_way(tmp_path: Path, thaws: bool) -> None:
 
 async def test_health_of_a_worker(tmp_path: Path) -> None:
     """A probe learns that the worker is ready, full, and that it stops, until it has stopped."""
-    port, clients = free_port(), 150
-    command = ours(port, PROJECT, "--capacity", str(clients), "--drain-seconds", "3")
+    port, clients = free_port(), 400  # of whom a hundred are told to go in a second
+    command = ours(port, PROJECT, "--capacity", str(clients), "--drain-seconds", "4")
     with running(command, port, tmp_path) as worker:
         await until(worker.is_up)
 

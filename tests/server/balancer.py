@@ -16,8 +16,7 @@ from shardlayer.core.handover_frames import (
     Load,
     Share,
 )
-
-PATIENCE = 20  # seconds
+from tests.waiting import PATIENCE
 
 
 class ScriptedBalancer:

@@ -22,8 +22,8 @@ GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 PROXY = b"PROXY TCP4 %b 198.51.100.1 5555 443\r\n"
 OPTIONS = (
     *("--address-connections", "3", "--address-handshake-rate", "1"),
-    *("--http-head-size", "3000", "--http-head-timeout", "1"),
-    *("--http-idle-timeout", "2", "--http-idle-connections", "8"),
+    *("--http-head-size", "3000", "--http-head-timeout", "3"),
+    *("--http-idle-timeout", "4", "--http-idle-connections", "8"),
 )
 
 
@@ -38,9 +38,16 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
 
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """The same, where a client's address is what the connection says: by the PROXY protocol."""
-    endpoint = ("-e", "haproxy:tcp:port=0:interface=127.0.0.1")
-    with ServerProcess(tmp_path_factory.mktemp("direct"), *endpoint, *OPTIONS) as server:
+    """The same, where a client's address is what the connection says: by the PROXY protocol.
+
+    It waits for longer, lest a connection end while a test is busy with others.
+    """
+    options = [
+        *("-e", "haproxy:tcp:port=0:interface=127.0.0.1"),
+        *OPTIONS,
+        *("--http-head-timeout", "20", "--http-idle-timeout", "60"),
+    ]
+    with ServerProcess(tmp_path_factory.mktemp("direct"), *options) as server:
         yield server
         assert server.errors() == []
 
@@ -89,8 +96,9 @@ def test_websockets_of_an_address(limited: ServerProcess) -> None:
 def test_handshakes_of_an_address(limited: ServerProcess) -> None:
     """More than ten at once, or one a second, are refused with 429; others are let in."""
     before = count(limited, "handshakes_refused")
-    statuses = []
-    for _ in range(14):
+    statuses: list[int] = []
+    # On a busy machine more than one may be let in meanwhile, and often.
+    while len(statuses) < 14 or (429 not in statuses and len(statuses) < 100):
         with opens(limited, "203.0.113.9") as client:
             statuses.append(client.status)
             if client.status == 101:

@@ -21,13 +21,13 @@ from typing import Any
 
 import pytest
 
-from tests.server.balancer import PATIENCE, Door, ScriptedBalancer
+from tests.server.balancer import Door, ScriptedBalancer
 from tests.server.client import BINARY, CONT, TEXT, RawClient, close_frame, frame, request
 from tests.server.conftest import LOOPBACK
 from tests.server.process import ServerProcess
 from tests.server.test_deflate import OFFER, RSV1, deflated
 from tests.server.test_endpoints import PROXY, make_certificate, tls
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 MOST = 60_000  # bytes that a message may have
 Connect = Callable[[], socket.socket]

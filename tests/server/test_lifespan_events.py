@@ -11,9 +11,7 @@ import sys
 from pathlib import Path
 
 from tests.server.client import RawClient
-from tests.waiting import wait_until
-
-PATIENCE = 15  # seconds
+from tests.waiting import PATIENCE, wait_until
 
 
 def start(directory: Path, application: str, **environment: str) -> subprocess.Popen[str]:

@@ -20,6 +20,7 @@ from tests.server.client import (
     PONG,
     TEXT,
     RawClient,
+    Received,
     close_frame,
     frame,
     request,
@@ -33,12 +34,20 @@ from tests.waiting import wait_until
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with short limits in time, behind a proxy that it believes."""
     options = [
-        *("--ping-interval", "1", "--ping-timeout", "1", "--websocket_connect_timeout", "1"),
+        *("--ping-interval", "1", "--ping-timeout", "3", "--websocket_connect_timeout", "1"),
         *("--proxy-headers", "--root-path", "/base", "--server-name", "mine"),
         *("--websocket-max-message-size", "1000", "--websocket-max-frame-size", "600"),
     ]
     with ServerProcess(tmp_path_factory.mktemp("impatient"), *LOOPBACK, *options) as process:
         yield process
+
+
+def words(client: RawClient) -> Received | None:
+    """Return the next frame that is no ping."""
+    frame = client.read()
+    while frame is not None and frame.opcode == PING:
+        frame = client.read()
+    return frame
 
 
 def test_ping_timeout(impatient: ServerProcess) -> None:
@@ -53,9 +62,7 @@ def test_ping_timeout(impatient: ServerProcess) -> None:
         assert ping.opcode == PING
         assert (close.opcode, close.code) == (CLOSE, 1011)
         alive.send(frame(TEXT, b"still here"))
-        echo = alive.read()
-        while echo is not None and echo.opcode == PING:
-            echo = alive.read()
+        echo = words(alive)
         assert echo is not None
         assert echo.payload == b"still here"
     assert impatient.state()["counters"]["ping_timeouts"] >= 1
@@ -73,7 +80,7 @@ def test_size_options(impatient: ServerProcess) -> None:
     fragments = frame(TEXT, b"a" * 600, fin=False) + frame(CONT, b"a" * 400)
     with RawClient(impatient.connect()) as client:
         client.send(fragments)
-        echo = client.read()
+        echo = words(client)
         assert echo is not None
         assert echo.payload == b"a" * 1000
     for sends in (
@@ -145,8 +152,8 @@ def test_clean_stop(tmp_path: Path, stop: signal.Signals) -> None:
                 assert close is not None
                 assert (close.opcode, close.code) == (CLOSE, 1012)
                 each.send(close_frame(1012))
-            assert server.process.wait(10) == 0
-            assert time.monotonic() - began < 5
+            assert server.process.wait(30) == 0
+            assert time.monotonic() - began < 9
         assert server.errors() == []
 
 

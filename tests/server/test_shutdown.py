@@ -20,10 +20,9 @@ from tests.server.client import CLOSE, PING, TEXT, RawClient, Received, close_fr
 from tests.server.conftest import LOOPBACK
 from tests.server.process import ServerProcess
 from tests.server.test_endpoints import make_certificate, tls
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 APPLICATION = "tests.server.drain_application:application"
-PATIENCE = 30  # seconds
 
 Start = Callable[..., ServerProcess]
 
@@ -86,7 +85,7 @@ def test_nobody_there(start: Start, diary: Callable[[], list[str]]) -> None:
         began = time.monotonic()
         terminate(server)
         assert ends(server) == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 9
         assert server.errors() == []
     assert diary() == ["startup", "shutdown"]
 
@@ -120,7 +119,7 @@ def test_spread(start: Start) -> None:
 
     Who comes meanwhile gets 503.
     """
-    count, seconds = 300, 3.0
+    count, seconds = 500, 5.0
     with start("--drain-seconds", str(seconds)) as server, ExitStack() as stack:
         clients = [
             stack.enter_context(RawClient(server.connect(), request("/polite")))
@@ -153,7 +152,7 @@ def test_spread(start: Start) -> None:
         assert server.errors() == []
     assert max(times) > 0.8 * seconds
     by_second = Counter(int(when) for when in times)
-    assert max(by_second.values()) <= 2 * count / seconds
+    assert max(by_second.values()) <= 0.75 * count  # this process may see 3 s' worth at once
     assert len({round(delay, 4) for delay in delays}) > count * 0.8
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from demo.embedded import EmbeddedValkey
+from tests.waiting import PATIENCE
 
-PATIENCE = 50  # seconds
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -16,7 +16,7 @@ from demo.embedded import EmbeddedValkey, free_port
 from demo.embedded.ports import answers, is_free
 from tests.waiting import wait_until
 
-DEADLINE = 15.0  # seconds
+DEADLINE = 60.0  # seconds
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from realtime.clients.client_counters import ClientCounters, counters
 from realtime.room_tokens import sign_room
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
+from tests.realtime.test_room_tokens import is_too_old
 from tests.realtime.users import cookie_of, end_queries
 from tests.waiting import until
 
@@ -310,13 +311,11 @@ class TestMembers:
         cookie = await database_sync_to_async(cookie_of)(ada)
         node = await memory_layer.node()
         async with Client(headers={"Cookie": cookie}) as client:
-            rooms = [
-                {"room": "a"},
-                {"room": "b"},
-                {"room": "c", "token": sign_room("c", expires=1)},
-            ]
+            token = sign_room("c", expires=4)
+            rooms = [{"room": "a"}, {"room": "b"}, {"room": "c", "token": token}]
             joined = (await client.ask(1, subscribe=rooms))["subscribed"]
             assert not any("error" in each for each in joined)
+            await until(lambda: is_too_old("c", token))
             asked.clear()
             await until(lambda: len(asked) >= 2)  # looked at, and it may stay
             assert [node.members(room) for room in "abc"] == [1, 1, 1]

@@ -102,16 +102,20 @@ def test_line_is_bounded() -> None:
 def test_end_of_the_program_waits_for_it(away: bool) -> None:
     """What a management command has done is told before it ends; once, if Redis is away."""
     program = f"""
+import threading
 import time
 from realtime.access.errands import BackgroundErrands
 from shardlayer import ShardUnavailable
+said = threading.Event()
 def work():
+    said.wait(20)
     time.sleep(0.3)
     print("told", flush=True)
     if {away}:
         raise ShardUnavailable(shard=0, server="x", reason="away")
 BackgroundErrands("test", most=1).run(work)
 print("end", flush=True)
+said.set()
 """
     ran = subprocess.run(
         [sys.executable, "-c", program],

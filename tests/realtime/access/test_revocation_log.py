@@ -17,8 +17,7 @@ from realtime.access.revocations import CLOCK_SKEW, Revocation, Verdict
 from realtime.connections import adisconnect, aunsubscribe
 from realtime.rooms.room_names import CONTROL_ROOM
 from shardlayer import ShardedChannelLayer
-
-PATIENCE = 20.0  # seconds
+from tests.waiting import PATIENCE
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -17,6 +17,7 @@ from tests.waiting import PATIENCE
 def redis_of_admin(settings: Settings, redis_server: EmbeddedValkey) -> None:
     """A layer on a real server without rooms."""
     settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], publish_timeout=PATIENCE)
+    settings.REALTIME = settings.REALTIME | {"CHECK_TIMEOUT": 10}
 
 
 @pytest.fixture

@@ -27,9 +27,8 @@ from shardlayer import Broadcast
 from tests.realtime.admin.staff import make_staff
 from tests.realtime.conftest import channel_layers
 from tests.realtime.users import cookie_of
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 30.0  # seconds
 ROOMS = LiveTicket(site="admin", model="room", view="", query={})
 
 pytestmark = pytest.mark.django_db(transaction=True)  # other threads look at the database
@@ -93,7 +92,7 @@ def parts_of(event: dict[str, Any]) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 async def quick_layer(settings: Settings, memory_layer: object) -> None:
     """A layer in memory, and pages that look again at once."""
-    settings.REALTIME = {"ADMIN_REFRESH": 0.01}
+    settings.REALTIME = {"ADMIN_REFRESH": 0.01, "CHECK_TIMEOUT": 10}
 
 
 @pytest.fixture
@@ -199,7 +198,7 @@ async def test_sign_out_ends_it(viewer: User, monkeypatch: pytest.MonkeyPatch) -
 
 async def test_so_many_pages_refresh_themselves(viewer: User, settings: Settings) -> None:
     """One more than ADMIN_MAX_LIVE is told that there are too many; it may come when one goes."""
-    settings.REALTIME = {"ADMIN_REFRESH": 0.01, "ADMIN_MAX_LIVE": 1}
+    settings.REALTIME = {"ADMIN_REFRESH": 0.01, "ADMIN_MAX_LIVE": 1, "CHECK_TIMEOUT": 10}
     before = counters.admin_pages_refused
     async with OpenPage(viewer) as page:
         await page.show(ROOMS)
@@ -213,7 +212,7 @@ async def test_so_many_pages_refresh_themselves(viewer: User, settings: Settings
 
 async def test_strangers_take_no_places(viewer: User, settings: Settings) -> None:
     """Who has shown no ticket, or may not look, does not keep the staff's pages from refreshing."""
-    settings.REALTIME = {"ADMIN_REFRESH": 0.01, "ADMIN_MAX_LIVE": 1}
+    settings.REALTIME = {"ADMIN_REFRESH": 0.01, "ADMIN_MAX_LIVE": 1, "CHECK_TIMEOUT": 10}
     guest = await sync_to_async(_guest)()
     async with OpenPage(None), OpenPage(guest), OpenPage(None), OpenPage(viewer) as page:
         assert await page.show(ROOMS)

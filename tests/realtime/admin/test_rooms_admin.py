@@ -40,7 +40,7 @@ def test_list_says_that_there_is_nothing(staff: Client) -> None:
 
 def test_list_has_pages(staff: Client, settings: Settings) -> None:
     """Each room is on one page, in the order asked for, and nothing is behind the last."""
-    settings.REALTIME = {"ADMIN_PAGE_SIZE": 5}
+    settings.REALTIME = {"ADMIN_PAGE_SIZE": 5, "CHECK_TIMEOUT": 10}
     names = [f"room.{number:02}" for number in range(12)]
     for name in names:
         publish(name, 1)

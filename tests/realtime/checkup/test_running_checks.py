@@ -46,10 +46,10 @@ def test_one_that_hangs_is_a_fault_in_time() -> None:
         go_on.wait()
 
     began = time.monotonic()
-    found = run_checks({"hangs": hangs, "well": lambda asked: [ok("x")]}, ASKED, deadline=0.3)
+    found = run_checks({"hangs": hangs, "well": lambda asked: [ok("x")]}, ASKED, deadline=3)
     assert time.monotonic() - began < 10
     assert [each.level for each in found["hangs"]] == [Level.WARNING, Level.FAULT]
-    assert "0.3 s" in found["hangs"][1].text
+    assert "within 3 s" in found["hangs"][1].text
     assert found["well"] == [ok("x")]
     assert are_running()
     go_on.set()

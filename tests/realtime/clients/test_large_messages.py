@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosed
 from realtime import apublish
 from realtime.sharded_layer import sharded_layer
 from tests.realtime.conftest import channel_layers
-from tests.realtime.test_servers import PATIENCE, Site, ask, receive, running
+from tests.realtime.test_servers import Site, ask, receive, running
+from tests.waiting import PATIENCE
 
 ROOM = "big"
 LARGE = "x" * (1024 * 1024 - 10)  # as a publication less than the layer takes, as a push more

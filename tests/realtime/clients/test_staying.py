@@ -15,15 +15,17 @@ from django.contrib.sessions.models import Session
 from django.test import Client as Browser
 from pytest_django import Settings
 
+from realtime.clients.sign_in import SignIn
 from realtime.clients.sign_in_watch import watch_of
 from realtime.connections import aunsubscribe
 from realtime.people.asking import apresence_stats
 from realtime.room_tokens import sign_room
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
-from tests.realtime.client import PATIENCE, Client
+from tests.realtime.client import Client
 from tests.realtime.clients.test_sign_in import closing, cookie, note_of, past_the_skew, until
 from tests.realtime.users import end_queries
+from tests.waiting import PATIENCE
 
 HERE = __name__
 RULES: dict[str, Any] = {
@@ -94,7 +96,7 @@ async def test_who_is_found_to_be_gone_is_closed(
 async def test_rooms_of_a_note_are_looked_at(ada: User, settings: Settings, how: str) -> None:
     """A note saves asking once; it does not put off asking when members are looked at."""
     global lets_in
-    settings.REALTIME = RULES | {"SESSION_RECHECK": 1 if how == "recheck" else 0}
+    settings.REALTIME = RULES | {"SESSION_RECHECK": 4 if how == "recheck" else 0}
     headers = await cookie(ada) if how == "recheck" else {}
     async with Client(headers=headers) as client:
         await past_the_skew()
@@ -107,13 +109,13 @@ async def test_rooms_of_a_note_are_looked_at(ada: User, settings: Settings, how:
         lets_in = False
         if how == "renew":
             await client.send(3, connect={"token": issue_token(ada)})
-        told = await asyncio.wait_for(client.receive(), 4)
+        told = await asyncio.wait_for(client.receive(), PATIENCE)
         assert told == {"room": "orders", "unsubscribed": {"code": "forbidden"}}
 
 
 async def test_note_of_a_rooms_token_puts_off_no_look(ada: User, settings: Settings) -> None:
     """Who is signed in by a session, and brings one, has the session read as before."""
-    settings.REALTIME = RULES | {"SESSION_RECHECK": 1}
+    settings.REALTIME = RULES | {"SESSION_RECHECK": 4}
     headers = await cookie(ada)
     key = headers["Cookie"].rpartition("=")[2]
     async with Client() as client:
@@ -127,7 +129,7 @@ async def test_note_of_a_rooms_token_puts_off_no_look(ada: User, settings: Setti
         await client.ask(1, subscribe={"room": "free"})
         assert (await client.ask(2, connect={"note": note}))["connected"]["resumed"]
         await Session.objects.all().adelete()
-        assert await asyncio.wait_for(closing(client), 5) == 4002
+        assert await asyncio.wait_for(closing(client), PATIENCE) == 4002
 
 
 @pytest.mark.parametrize("returns", [False, True])
@@ -162,10 +164,20 @@ async def test_session_of_a_rooms_token_is_looked_at(
     assert not resumed
 
 
-async def test_token_opens_a_room_after_a_look(ada: User, settings: Settings) -> None:
+async def test_token_opens_a_room_after_a_look(
+    ada: User, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a room's own token has opened stays open, also to who came back with a note."""
     global lets_in
-    settings.REALTIME = RULES | {"SESSION_RECHECK": 1}
+    settings.REALTIME = RULES | {"SESSION_RECHECK": 4}
+    read_session, looks = SignIn.read_session, 0
+
+    async def counted(self: SignIn) -> None:
+        nonlocal looks
+        await read_session(self)
+        looks += 1
+
+    monkeypatch.setattr(SignIn, "read_session", counted)
     headers, lets_in = await cookie(ada), False
     async with Client(headers=headers) as client:
         await past_the_skew()
@@ -176,7 +188,8 @@ async def test_token_opens_a_room_after_a_look(ada: User, settings: Settings) ->
     async with Client(headers=headers) as client:
         assert (await client.ask(1, connect={"note": note}))["connected"]["resumed"]
         assert "subscribed" in await client.ask(2, subscribe=[{"room": "orders"}])
-        await asyncio.sleep(2.5)  # a look, or two
+        looks = 0
+        await until(lambda: looks > 0)
         assert "unsubscribed" in await client.ask(3, unsubscribe={"room": "orders"})
 
 

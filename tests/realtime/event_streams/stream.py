@@ -11,8 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from realtime.event_streams.event_stream_gate import EventStreamGate
-
-PATIENCE = 30.0  # seconds
+from tests.waiting import PATIENCE
 
 
 @dataclass(frozen=True)

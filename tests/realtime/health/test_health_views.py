@@ -21,10 +21,11 @@ from realtime.health.redis_look import redis_look
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.conftest import channel_layers
-from tests.waiting import until
+from tests.waiting import PATIENCE, PAUSE, until
 
+PATIENT = {"CHECK_TIMEOUT": 20.0}  # a server that is well answers, however busy the machine
 LOOK = "look at Redis"  # the task's name
-SLACK = 2.0  # seconds that a busy machine takes beside what is waited for
+SLACK = 8.0  # seconds that a busy machine takes beside what is waited for
 
 
 async def test_live_asks_nobody(settings: Settings) -> None:
@@ -38,12 +39,13 @@ async def test_live_asks_nobody(settings: Settings) -> None:
 async def test_ready_with_redis(settings: Settings, redis_server: EmbeddedValkey) -> None:
     """With Redis there it is ready, and says how fast Redis answers."""
     settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
+    settings.REALTIME = PATIENT
     response = await AsyncClient().get("/health/ready")
     assert response.status_code == 200
     body = response.json()
     assert body["status"] == "ready"
     [milliseconds] = body["redis_ms"].values()
-    assert 0 < milliseconds < 1000
+    assert 0 < milliseconds < 20_000
     assert body["reasons"] == []
 
 
@@ -92,7 +94,7 @@ async def test_some_dead_servers_degrade(
 ) -> None:
     """A dead server takes no worker out of service until they are more than a share of all."""
     settings.CHANNEL_LAYERS = layers_of(two_servers)
-    settings.REALTIME = {} if share is None else {"READY_DEAD_SHARE": share}
+    settings.REALTIME = PATIENT | ({} if share is None else {"READY_DEAD_SHARE": share})
     assert (await AsyncClient().get("/health/ready")).json()["status"] == "ready"
     for dead, status in enumerate([of_one, of_two], start=1):
         two_servers[dead - 1].stop()
@@ -117,9 +119,10 @@ async def test_hanging_servers_are_not_waited_for(
 ) -> None:
     """A server that answers nothing costs `CHECK_TIMEOUT` at first, as do two, and then nothing."""
     settings.CHANNEL_LAYERS = layers_of(two_servers)
-    settings.REALTIME = {"CHECK_TIMEOUT": 0.3}
     if connected:
+        settings.REALTIME = PATIENT
         assert (await AsyncClient().get("/health/ready")).json()["status"] == "ready"
+    settings.REALTIME = {"CHECK_TIMEOUT": 0.3}
     for frozen, expected in ((0, "degraded"), (1, "not ready")):
         freeze(two_servers[frozen])
         began = time.monotonic()
@@ -141,23 +144,22 @@ async def test_known_to_hang_is_known_at_once(
     freeze(two_servers[0])
     first = await look.answers()
     assert sum(isinstance(answer, str) for answer in first.values()) == 1
-    asked = 0
+    asked, gate = 0, asyncio.Event()
 
     async def ping(within: float) -> dict[str, float]:
         nonlocal asked
         asked += 1
-        await asyncio.sleep(within)
+        await gate.wait()
         return {}
 
     settings_layer = sharded_layer()
     original, settings_layer.ping = settings_layer.ping, ping  # type: ignore[method-assign,assignment]
-    began = time.monotonic()
-    answers = await asyncio.gather(*(look.answers() for _ in range(100)))
-    took = time.monotonic() - began
+    async with asyncio.timeout(20):  # the look itself would never end
+        answers = await asyncio.gather(*(look.answers() for _ in range(100)))
+    gate.set()
     settings_layer.ping = original  # type: ignore[method-assign]
     assert answers == [first] * 100
     assert asked == 1
-    assert took < 2.5  # half of what the look takes
     await sharded_layer().close()
 
 
@@ -167,8 +169,9 @@ def freeze(server: EmbeddedValkey) -> None:
     os.kill(server.pid, signal.SIGSTOP)
 
 
-async def test_failing_task_is_said(redis_layer: ShardedChannelLayer) -> None:
+async def test_failing_task_is_said(settings: Settings, redis_layer: ShardedChannelLayer) -> None:
     """A long-lived task that fails is named while it does; the worker goes on meanwhile."""
+    settings.REALTIME = PATIENT
     await redis_layer.node()
     tasks = redis_layer._engines.own().tasks
     repaired = False
@@ -225,8 +228,7 @@ async def test_deaf_worker_is_not_ready(
     expected = {"degraded": 200, "not ready": 503}
     for deaf, (status, code) in enumerate(expected.items(), start=1):
         await deafen(two_proxies[deaf - 1], two_servers[deaf - 1])
-        await until(lambda status=status: is_told(status))  # type: ignore[misc]
-        response = await AsyncClient().get("/health/ready")
+        response = await told(status, "could not be heard")
         body = response.json()
         assert (response.status_code, body["status"]) == (code, status)
         unheard = [proxy.url for proxy in two_proxies[:deaf]]
@@ -242,6 +244,17 @@ async def test_deaf_worker_is_not_ready(
     await until(lambda: is_told("ready"))
 
 
+async def told(status: str, why: str) -> Any:
+    """Ask until that is the answer, for that reason alone, and return the response."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            response = await AsyncClient().get("/health/ready")
+            body = response.json()
+            if body["status"] == status and all(why in reason for reason in body["reasons"]):
+                return response
+            await asyncio.sleep(PAUSE)
+
+
 async def is_told(status: str) -> bool:
     """Tell whether that is the answer now."""
     body = (await AsyncClient().get("/health/ready")).json()
@@ -255,7 +268,7 @@ async def test_reconnect_of_a_moment_is_waited_for(
     two_proxies: list[LossyProxy],
 ) -> None:
     """Who is heard again within `CHECK_TIMEOUT` takes no worker out of service."""
-    settings.REALTIME = {"CHECK_TIMEOUT": 20.0}
+    settings.REALTIME = PATIENT
     for proxy, server in zip(two_proxies, two_servers, strict=True):
         await deafen(proxy, server)
     asking = asyncio.create_task(AsyncClient().get("/health/ready"))
@@ -270,7 +283,7 @@ async def test_dead_server_is_not_waited_for(
     settings: Settings, listening: ShardedChannelLayer, two_servers: list[EmbeddedValkey]
 ) -> None:
     """One that refuses connections is known at once, though it can't be heard either."""
-    settings.REALTIME = {"CHECK_TIMEOUT": 20.0}
+    settings.REALTIME = PATIENT
     two_servers[0].stop()
     await until(lambda: listening.unheard_servers)
     async with asyncio.timeout(10.0):
@@ -285,6 +298,7 @@ async def test_other_layout_is_not_ready(settings: Settings, redis_server: Embed
     await first.publish("room", b"1")
     await first.close()
     settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url], shards=8)
+    settings.REALTIME = PATIENT
     response = await AsyncClient().get("/health/ready")
     assert response.status_code == 503
     [reason] = response.json()["reasons"]

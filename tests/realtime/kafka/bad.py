@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from realtime.kafka.brokers import Brokers, topics_of
-from tests.realtime.kafka.numbered import PATIENCE
+from tests.waiting import PATIENCE
 
 
 async def write_bad(brokers: Brokers, topic: str, *, start: int, count: int) -> None:

@@ -9,10 +9,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from realtime.kafka.brokers import Brokers
 from shardlayer import ShardedChannelLayer
+from tests.waiting import PATIENCE
 
 PARTITIONS = 8
 ROOMS = 10
-PATIENCE = 30.0  # seconds
 
 
 async def produce(brokers: Brokers, topic: str, start: int, count: int) -> None:

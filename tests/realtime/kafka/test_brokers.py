@@ -22,17 +22,10 @@ from realtime.conf import Conf, conf
 from realtime.kafka.brokers import Brokers, client_options, start_client
 from shardlayer import ShardedChannelLayer
 from tests.realtime.kafka.bad import records_in, write_bad
-from tests.realtime.kafka.numbered import (
-    PARTITIONS,
-    PATIENCE,
-    arrived,
-    expected,
-    produce,
-    published,
-)
+from tests.realtime.kafka.numbered import PARTITIONS, arrived, expected, produce, published
 from tests.realtime.kafka.pools import Pools
 from tests.realtime.kafka.secure import PASSWORD, USER, SecureKafka
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 TOPIC = "events"
 

@@ -161,10 +161,10 @@ async def test_last_flush_insists(
 ) -> None:
     """A group between two assignments takes no commit, and does a moment later."""
     consumer.failure = CommitFailedError()
-    consumer.failures = 4
+    consumer.failures = 12
     commits.note(FIRST, 1)
-    assert await commits.flush(3.5, insist=True)  # with a second between two tries it would not do
-    assert consumer.committed == [{FIRST: 1}] * 5
+    assert await commits.flush(11, insist=True)  # with a second between two tries it would not do
+    assert consumer.committed == [{FIRST: 1}] * 13
     consumer.failures = 1_000_000
     commits.note(FIRST, 2)
     assert not await commits.flush(0.2, insist=True)  # nor does it insist for longer

@@ -18,10 +18,10 @@ from realtime.kafka.reading.size_limits import Limits
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.bad import records_in
-from tests.realtime.kafka.numbered import PATIENCE, committed
+from tests.realtime.kafka.numbered import committed
 from tests.realtime.kafka.pools import Pools
 from tests.realtime.kafka.raw import CODECS, LATIN, Raw, write_raw
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.kafka, *APACHE]
 
@@ -66,6 +66,7 @@ async def test_all_codecs(
         expected += [b'"%d %s"' % (n, b"x" * 90) for n in range(number * 50, number * 50 + 50)]
     async with pools.running() as pool:
         await until(partial(has, redis_layer, *expected), PATIENCE)
+        await until(lambda: pools.have_committed(len(expected)), PATIENCE)
     assert pool.skipped.total == 0
     assert await committed(brokers, topic, pools.group) == len(expected)
 
@@ -105,6 +106,7 @@ async def test_header_name_that_is_no_utf8(
         await until(partial(has, redis_layer, *(b"%d" % n for n in range(1, 6))), PATIENCE)
         found = await records_in(brokers, topic + ".dlq", 2)
         await until(lambda: pool.skipped.total == 2)
+        await until(lambda: pools.have_committed(7), PATIENCE)
     assert await committed(brokers, topic, pools.group) == 7
     first, second = map(Letter.read, found[0])
     assert (first.offset, second.offset) == (2, 5)
@@ -125,6 +127,7 @@ async def test_again_at_each_start(
             await until(lambda: payloads(redis_layer), PATIENCE)
     async with pools.running():
         await until(lambda: _has_last(redis_layer, b"600", 601), PATIENCE)
+        await until(lambda: pools.have_committed(603), PATIENCE)
     assert await committed(brokers, topic, pools.group) == 603
 
 
@@ -146,6 +149,7 @@ async def test_record_that_unpacks_to_too_much(
     async with pools.running():
         await until(partial(has, redis_layer, b"1", b"2"), PATIENCE)
         found = await records_in(brokers, topic + ".dlq", 1)
+        await until(lambda: pools.have_committed(3), PATIENCE)
     assert await committed(brokers, topic, pools.group) == 3
     [letter] = map(Letter.read, found[0])
     assert (letter.offset, letter.key, letter.value) == (1, b"large", None)
@@ -163,6 +167,7 @@ async def test_record_of_more_than_a_letter_may_have(
     async with pools.running():
         await until(partial(has, redis_layer, b"1", b"2"), PATIENCE)
         found = await records_in(brokers, topic + ".dlq", 2)
+        await until(lambda: pools.have_committed(4), PATIENCE)
     assert await committed(brokers, topic, pools.group) == 4
     first, second = map(Letter.read, found[0])
     assert (first.offset, first.key, first.value) == (1, b"large", b"")

@@ -22,9 +22,9 @@ from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka
 from tests.realtime.conftest import channel_layers
-from tests.realtime.kafka.numbered import PARTITIONS, PATIENCE
+from tests.realtime.kafka.numbered import PARTITIONS
 from tests.realtime.kafka.pools import Pools
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [
     pytest.mark.kafka,
@@ -59,8 +59,10 @@ async def layer(
 
 @pytest.fixture
 def pools(brokers: Brokers, topic: str, layer: ShardedChannelLayer) -> Pools:
-    """Pools that publish to it."""
-    return Pools(brokers=brokers, topic=topic, layer=layer)
+    """Pools that publish to it; the group soon gives up those that vanish."""
+    made = Pools(brokers=brokers, topic=topic, layer=layer)
+    made.session_timeout = 1000
+    return made
 
 
 async def produce(brokers: Brokers, topic: str, start: int) -> None:

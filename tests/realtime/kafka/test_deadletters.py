@@ -15,9 +15,9 @@ from realtime.kafka.reading.size_limits import Limits
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE
 from tests.realtime.kafka.bad import records_in, write_bad
-from tests.realtime.kafka.numbered import PATIENCE, arrived, committed, expected, produce, published
+from tests.realtime.kafka.numbered import arrived, committed, expected, produce, published
 from tests.realtime.kafka.pools import Pools
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.kafka
 
@@ -46,6 +46,7 @@ async def test_bad_records_are_kept_in_order(
     async with pools.running():
         await arrived(redis_layer, 20)
         found = await records_in(brokers, topic + SUFFIX, 7)
+        await until(lambda: pools.have_committed(27), PATIENCE)
     assert await published(redis_layer) == expected(20)
     assert await committed(brokers, topic, pools.group) == 27
     for partition in (0, 1):
@@ -69,6 +70,7 @@ async def test_letters_are_switched_off(
     await write_bad(brokers, topic, start=0, count=2)
     async with pools.running() as pool:
         await until(lambda: pool.skipped.total == 2)
+        await until(lambda: pools.have_committed(2), PATIENCE)
     assert await committed(brokers, topic, pools.group) == 2
 
 
@@ -145,6 +147,7 @@ async def test_pool_waits_for_the_topic_of_letters(
     pools.dead_letter_suffix = SUFFIX
     async with pools.running():
         await records_in(brokers, topic + SUFFIX, 1)
+        await until(lambda: pools.have_committed(1), PATIENCE)
     assert await committed(brokers, topic, pools.group) == 1
 
 
@@ -170,6 +173,7 @@ async def test_topic_of_somebody_else_takes_less(
         await asyncio.gather(*sent)
     async with pools.running():
         found = await records_in(brokers, topic + SUFFIX, 8)
+        await until(lambda: pools.have_committed(8), PATIENCE)
     letters = sorted(map(Letter.read, found[0]), key=lambda letter: letter.offset)
     assert [letter.value for letter in letters[:6]] == [b"%d" % n * 700 for n in range(6)]
     assert [(letter.key, letter.value) for letter in letters[6:]] == [(b"k", b""), (None, b"")]

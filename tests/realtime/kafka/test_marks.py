@@ -36,7 +36,7 @@ from tests.waiting import until as until_true
 PARTITION = TopicPartition("events", 3)
 SOURCE = source_of(PARTITION)
 LAST = 99  # the offset of the last record that was published
-SOON = 5.0  # seconds
+SOON = 30.0  # seconds
 
 
 @pytest.fixture

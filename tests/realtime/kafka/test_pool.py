@@ -18,17 +18,9 @@ from realtime.kafka.reading.closing import close_consumer
 from realtime.kafka.reading.consumer import Consumer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import RecordingSink
-from tests.realtime.kafka.numbered import (
-    PATIENCE,
-    arrived,
-    committed,
-    expected,
-    produce,
-    published,
-    trickle,
-)
+from tests.realtime.kafka.numbered import arrived, committed, expected, produce, published, trickle
 from tests.realtime.kafka.pools import Pools
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 from tests.waiting import until as until_true
 
 pytestmark = pytest.mark.kafka
@@ -50,6 +42,7 @@ async def test_records_are_published_once_and_in_order(
     async with pools.running(consumers=2) as first:
         await arrived(redis_layer, 200)
         await until(lambda: first.skipped.total == 2)
+        await until(lambda: pools.have_committed(202), PATIENCE)
     assert await published(redis_layer) == expected(200)
     assert "partition 0, offset" in caplog.text
     assert await committed(brokers, topic, pools.group) == 202
@@ -82,6 +75,7 @@ async def test_without_redis_nothing_is_committed(
         await asyncio.to_thread(redis_server.start)
         await arrived(redis_layer, 50)
         await until(lambda: "Redis is back" in caplog.text)
+        await until(lambda: pools.have_committed(50), PATIENCE)
     assert await published(redis_layer) == expected(50)
     assert await committed(brokers, topic, pools.group) == 50
 
@@ -104,6 +98,7 @@ async def test_rebalance_without_redis(
             await until(lambda: caplog.text.count("Reading 4 partition(s)") >= 2, within=PATIENCE)
             await asyncio.to_thread(redis_server.start)
             await arrived(redis_layer, 250)
+            await until(lambda: pools.have_committed(250), PATIENCE)
     assert await published(redis_layer) == expected(250)
     assert await committed(brokers, topic, pools.group) == 250
 
@@ -178,6 +173,7 @@ async def test_consumer_that_fails_is_begun_again(
     await produce(brokers, topic, 0, 100)
     async with pools.running():
         await arrived(redis_layer, 100)
+        await until(lambda: pools.have_committed(100), PATIENCE)
     assert await published(redis_layer) == expected(100)
     assert "RuntimeError: nobody foresaw this" in caplog.text
     assert await committed(brokers, topic, pools.group) == 100

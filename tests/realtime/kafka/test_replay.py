@@ -19,10 +19,9 @@ from realtime.kafka.letters.sent_offsets import SentOffsets
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.bad import records_in
-from tests.realtime.kafka.numbered import PATIENCE
 from tests.realtime.kafka.pools import Pools
 from tests.realtime.kafka.written_letters import SUFFIX, letter, write_letters
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.kafka
 

@@ -10,16 +10,9 @@ import pytest
 from realtime.kafka.brokers import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE, ApacheKafka
-from tests.realtime.kafka.numbered import (
-    PARTITIONS,
-    PATIENCE,
-    arrived,
-    expected,
-    produce,
-    published,
-)
+from tests.realtime.kafka.numbered import PARTITIONS, arrived, expected, produce, published
 from tests.realtime.kafka.pools import Pools
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.kafka, *APACHE]
 

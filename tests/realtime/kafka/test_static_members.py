@@ -11,16 +11,9 @@ from aiokafka.abc import ConsumerRebalanceListener
 from realtime.kafka.brokers import Brokers
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE
-from tests.realtime.kafka.numbered import (
-    PARTITIONS,
-    PATIENCE,
-    arrived,
-    expected,
-    produce,
-    published,
-)
+from tests.realtime.kafka.numbered import PARTITIONS, arrived, expected, produce, published
 from tests.realtime.kafka.pools import Pools
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.kafka, *APACHE]
 
@@ -92,6 +85,7 @@ async def test_two_pools_of_one_name(
     record is published once."""
     caplog.set_level("INFO", "realtime")
     pools.instance = "pool-1"
+    pools.session_timeout = SESSION
     await produce(brokers, topic, 0, 50)
     async with pools.running():
         await arrived(redis_layer, 50)

@@ -17,16 +17,9 @@ from shardlayer import ShardedChannelLayer
 from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.core.sharding import hash_tags
 from tests.realtime.kafka.bad import records_in
-from tests.realtime.kafka.numbered import (
-    PATIENCE,
-    ROOMS,
-    arrived,
-    expected,
-    produce,
-    published,
-)
+from tests.realtime.kafka.numbered import ROOMS, arrived, expected, produce, published
 from tests.realtime.kafka.pools import Pools
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.kafka
 

@@ -36,7 +36,7 @@ def test_targeted_asks_who_was_told(load_site: LoadSite) -> None:
 
 def test_routing_is_right_under_churn(load_site: LoadSite) -> None:
     """Clients leave, are cut off, come back and change rooms."""
-    crowd = ("--clients", "24", "--rooms", "8", "--churn", "60", "--rate", "100", "--seconds", "2")
+    crowd = ("--clients", "24", "--rooms", "8", "--churn", "60", "--rate", "100", "--seconds", "5")
     tested = load_site.test("verify-routing", *crowd, *load_site.both, "--json")
     assert tested.code == 0, tested.errors
     figures = tested.report["figures"]
@@ -58,7 +58,7 @@ def test_metrics_are_what_clients_saw(load_site: LoadSite) -> None:
 
 def test_storm_brings_everybody_back(load_site: LoadSite) -> None:
     """With what was published while they were away."""
-    crowd = ("--clients", "24", "--rooms", "4", "--rate", "60", "--seconds", "1.5", "--away", "0.3")
+    crowd = ("--clients", "24", "--rooms", "4", "--rate", "60", "--seconds", "6", "--away", "2")
     tested = load_site.test("storm", *crowd, "--max-back", "30", *load_site.both, "--json")
     assert tested.code == 0, tested.errors
     assert tested.report["figures"]["back"] == 24
@@ -130,7 +130,7 @@ def test_capacity_counts_what_comes_twice(load_site: LoadSite) -> None:
 
 def test_soak_tells_slopes(load_site: LoadSite) -> None:
     """Of both workers and of Redis; a limit on what was not measured is not kept."""
-    crowd = ("--clients", "10", "--rooms", "4", "--rate", "40", "--seconds", "2.5")
+    crowd = ("--clients", "10", "--rooms", "4", "--rate", "40", "--seconds", "6")
     tested = load_site.test("soak", *crowd, "--every", "0.3", "--json", *load_site.both)
     assert tested.code == 0, tested.errors
     [rows] = [

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
-import socket
+import subprocess
+import sys
 
 import pytest
 
 from realtime.loadtest.process_look import cpu_seconds, look_at_process, machine_ticks
 from realtime.loadtest.slopes import slope_an_hour
+
+OPENS_A_SOCKET = """
+import socket, sys
+print("ready", flush=True)
+sys.stdin.readline()
+one = socket.socket()
+print("open", flush=True)
+sys.stdin.read()
+"""
 
 
 def test_slope_is_that_of_the_line() -> None:
@@ -24,10 +34,21 @@ def test_too_few_points_have_no_slope(points: list[tuple[float, float]]) -> None
 
 
 def test_process_is_looked_at() -> None:
-    """A socket more is a descriptor more."""
-    before = look_at_process(os.getpid())
-    with socket.socket():
-        after = look_at_process(os.getpid())
+    """A socket more is a descriptor more; in that process no other test's thread closes one."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OPENS_A_SOCKET],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        before = look_at_process(child.pid)
+        child.stdin.write("open\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == "open\n"
+        after = look_at_process(child.pid)
     assert before is not None
     assert after is not None
     assert after.descriptors == before.descriptors + 1

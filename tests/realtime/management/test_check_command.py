@@ -55,7 +55,7 @@ def test_all_of_it_against_what_hangs(redis_server: EmbeddedValkey, tmp_path: Pa
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         done = run_manage(
-            *("realtime", "check", "--json", "--timeout", "2"),
+            *("realtime", "check", "--json", "--timeout", "10"),
             environ={
                 "PATH": "",
                 "REDIS_URL": redis_server.url,
@@ -81,10 +81,10 @@ def test_end_though_a_check_never_ends(tmp_path: Path) -> None:
         "from config.settings import *\nASGI_APPLICATION = 'stuck.application'\n"
     )
     done = run_manage(
-        *("realtime", "check", "routing", "origin", "--timeout", "0.5"),
+        *("realtime", "check", "routing", "origin", "--timeout", "5"),
         *("--settings", "stuck_settings", "--pythonpath", str(tmp_path)),
         environ={"PATH": "", "METRICS_DIRECTORY": str(tmp_path / "metrics")},
     )
     assert done.returncode == 1
-    assert "FAULT    routing   No answer within 0.5 s." in done.stdout
+    assert "FAULT    routing   No answer within 5 s." in done.stdout
     assert "ok       origin" in done.stdout

@@ -59,7 +59,7 @@ def any_world(request: pytest.FixtureRequest) -> World:
 
 async def figures(layer: ShardedChannelLayer, room: str, count: int) -> list[dict[str, Any]]:
     """Wait until so many figures were published to a room, and return them."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             history = await layer.history(room)
             if len(history) >= count:
@@ -136,19 +136,19 @@ async def test_told_to_stop_in_the_middle(
         async with layer_of(world, settings) as layer:
             with world.run(*run) as pool:
                 await asyncio.to_thread(pool.says, "Reading 4 partition(s)")
-                producing = asyncio.create_task(trickle(world.brokers, topic, 0, 200))
+                producing = asyncio.create_task(trickle(world.brokers, topic, 0, 600))
                 await arrived(layer, 30)
                 assert await asyncio.to_thread(pool.stop) == 0
                 assert "Traceback" not in pool.output()
             done = sum(map(len, (await published(layer)).values()))
-            assert done < 200
+            assert done < 600
             assert await committed(world.brokers, topic, topic) == done
             with world.run(*run) as pool:
                 await producing
-                await arrived(layer, 200)
+                await arrived(layer, 600)
                 assert await asyncio.to_thread(pool.stop) == 0
-            assert await published(layer) == expected(200)
-            assert await committed(world.brokers, topic, topic) == 200
+            assert await published(layer) == expected(600)
+            assert await committed(world.brokers, topic, topic) == 600
     finally:
         world.redis.stop()
 

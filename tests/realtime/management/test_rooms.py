@@ -124,7 +124,7 @@ class TestRooms:
 def test_dead_server(settings: Settings, redis_server: EmbeddedValkey) -> None:
     """The rooms of the others are listed, then the command fails and names the dead one."""
     dead = f"redis://127.0.0.1:{free_port()}"
-    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url, dead], publish_timeout=2.0)
+    settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url, dead], publish_timeout=5.0)
     settings.REALTIME = PATIENT
     layer = sharded_layer()
     alive = next(name for name in map(str, range(99)) if layer.shard_of(name) % 2 == 0)

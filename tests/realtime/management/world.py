@@ -39,7 +39,7 @@ class World:
             DATABASE_URL=f"sqlite:///{self._directory}/db.sqlite3",
             REDIS_URL=f"redis://{self.redis.address}",
             KAFKA_BOOTSTRAP_SERVERS=self.kafka.address,
-            KAFKA_SESSION_TIMEOUT_MS="1000",
+            KAFKA_SESSION_TIMEOUT_MS="3000",  # on a busy machine one of 1 s is not kept
         )
 
 

@@ -22,9 +22,8 @@ from realtime.metrics.snapshots import Snapshot
 from shardlayer.core.sharding import shard_of
 from tests.realtime.process import BIN, Process, manage
 from tests.tools import find
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
-PATIENCE = 30.0  # seconds
 KEY = "the key of the operators"
 
 

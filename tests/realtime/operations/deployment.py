@@ -8,7 +8,7 @@ from demo.embedded import EmbeddedValkey, free_port
 from tests.realtime.process import BIN, Process, manage
 
 SETTINGS = "tests.realtime.operations.cluster_settings"
-INTERVAL = 1.0  # seconds between reports there
+INTERVAL = 2.0  # seconds between reports there
 LEASE = 3 * INTERVAL
 
 

@@ -17,9 +17,8 @@ from websockets.typing import Origin
 
 from demo.embedded import EmbeddedValkey, free_port
 from tests.realtime.process import BIN, Process
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
-PATIENCE = 30.0  # seconds
 SECRET = "the payload that no log may have"
 
 Line = dict[str, Any]

@@ -16,9 +16,7 @@ from websockets.typing import Origin
 from demo.embedded import EmbeddedTansu, EmbeddedValkey, free_port
 from tests.realtime.process import BIN, Process, manage
 from tests.realtime.reports.sentry_server import SentryServer, sentry_server
-from tests.waiting import wait_until
-
-PATIENCE = 30.0  # seconds
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture

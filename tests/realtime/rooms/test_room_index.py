@@ -27,9 +27,7 @@ from shardlayer import RoomSummary, ShardedChannelLayer
 from tests.realtime.client import RecordingSink
 from tests.realtime.clock import FakeClock
 from tests.realtime.conftest import channel_layers
-from tests.waiting import until
-
-PATIENCE = 30.0  # seconds that a round may take
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -197,7 +195,7 @@ async def half_dead(settings: Settings, redis_server: EmbeddedValkey) -> AsyncIt
     """A layer on a server that answers and on one that does not: its address."""
     address = f"127.0.0.1:{free_port()}"
     settings.CHANNEL_LAYERS = channel_layers(
-        hosts=[redis_server.url, f"redis://{address}"], publish_timeout=2.0
+        hosts=[redis_server.url, f"redis://{address}"], publish_timeout=5.0
     )
     yield address
     await sharded_layer().close()

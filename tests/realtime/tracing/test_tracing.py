@@ -20,8 +20,8 @@ from websockets.typing import Origin
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey, free_port
 from tests.realtime.process import BIN, ROOT, Process, manage
+from tests.waiting import PATIENCE
 
-PATIENCE = 30.0  # seconds
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
 SAMPLED = f"00-{TRACE}-{CALLER}-01"

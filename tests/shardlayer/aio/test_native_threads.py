@@ -14,8 +14,8 @@ import pytest
 
 from shardlayer.core.frames import Broadcast
 from shardlayer.layer import ShardedChannelLayer, engines
+from tests.waiting import PATIENCE
 
-PATIENCE = 30  # seconds
 ROUNDS = 40
 ROOMS = 300
 

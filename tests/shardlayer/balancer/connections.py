@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PATIENCE = 20  # seconds
+from tests.waiting import PATIENCE
 
 
 @contextmanager

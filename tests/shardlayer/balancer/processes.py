@@ -12,9 +12,7 @@ from typing import Any
 
 from tests.server.logged_process import LISTENING, LoggedProcess
 from tests.server.process import ServerProcess
-from tests.waiting import wait_until
-
-PATIENCE = 40  # seconds; two cores may have much else to do
+from tests.waiting import PATIENCE, wait_until
 
 _HEALTH = re.compile(r"Health on TCP address ([^\s\"]+):(\d+)")
 

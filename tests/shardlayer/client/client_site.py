@@ -9,7 +9,7 @@ from demo.embedded import free_port
 from shardlayer.client import RoomClient
 from tests.realtime.process import BIN, Process, run_manage
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 60.0  # seconds
 
 USER = """
 from django.contrib.auth.models import User

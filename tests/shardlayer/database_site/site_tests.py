@@ -16,7 +16,7 @@ from django.test import TestCase
 
 from shardlayer.testing import WebsocketCommunicator, _keeper
 
-PATIENCE = 30  # seconds
+PATIENCE = 60  # seconds
 TURNS = 10
 
 

@@ -38,5 +38,5 @@ def test_loop_that_is_told_to_stop_again_is_closed() -> None:
     asyncio.run_coroutine_threadsafe(end_slowly(), engine.loop)
     wait_until(lambda: begun)
     background.stop()
-    wait_until(lambda: background.is_over, within=5)
+    wait_until(lambda: background.is_over)
     assert done == [1]

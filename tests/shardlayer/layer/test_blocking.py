@@ -18,8 +18,8 @@ from channels.exceptions import ChannelFull
 from demo.embedded import EmbeddedValkey, free_port
 from shardlayer.core.exceptions import MessageTooLarge, ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
+from tests.waiting import PATIENCE
 
-PATIENCE = 30  # seconds
 THREADS = 16
 CALLS = 50  # of each thread
 

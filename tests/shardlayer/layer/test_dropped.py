@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from demo.embedded import EmbeddedValkey
-
-PATIENCE = 40  # seconds
+from tests.waiting import PATIENCE
 
 BEGINNING = """
 import asyncio, gc, sys, threading, time

@@ -21,9 +21,8 @@ import pytest
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey, free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
-PATIENCE = 40  # seconds
 REQUESTS = 60
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -20,7 +20,7 @@ from demo.embedded import EmbeddedValkey
 from shardlayer.core.exceptions import ConfigurationError, MessageTooLarge
 from shardlayer.core.types import Position
 from shardlayer.layer import ShardedChannelLayer
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -132,7 +132,7 @@ async def test_normal_channel_gives_each_message_to_one_receiver(
     receivers = [asyncio.create_task(layer.receive("work")) for _ in range(3)]
     for number in range(3):
         await layer.send("work", {"type": "x", "n": number})
-    received = await asyncio.wait_for(asyncio.gather(*receivers), 5)
+    received = await asyncio.wait_for(asyncio.gather(*receivers), PATIENCE)
     assert sorted(message["n"] for message in received) == [0, 1, 2]
 
 
@@ -150,7 +150,7 @@ async def test_cancelled_receive_loses_nothing(layer: ShardedChannelLayer) -> No
         try:
             message = await receiving
         except asyncio.CancelledError:
-            message = await asyncio.wait_for(layer.receive(channel), 5)
+            message = await asyncio.wait_for(layer.receive(channel), PATIENCE)
         assert message["n"] == turns
 
 
@@ -193,8 +193,8 @@ async def test_group_holds_channels_of_every_kind(layer: ShardedChannelLayer) ->
             await layer.group_add("g", channel)
         await layer.group_send("g", {"type": "x", "n": 1})
         assert await layer.receive(here) == {"type": "x", "n": 1}
-        assert await asyncio.wait_for(other.receive(there), 5) == {"type": "x", "n": 1}
-        assert await asyncio.wait_for(other.receive("normal"), 5) == {"type": "x", "n": 1}
+        assert await asyncio.wait_for(other.receive(there), PATIENCE) == {"type": "x", "n": 1}
+        assert await asyncio.wait_for(other.receive("normal"), PATIENCE) == {"type": "x", "n": 1}
         for channel in (there, "normal"):
             await layer.group_discard("g", channel)
         await layer.group_send("g", {"type": "x", "n": 2})

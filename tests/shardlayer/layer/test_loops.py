@@ -22,11 +22,10 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from shardlayer.layer import ShardedChannelLayer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 LOOPS = 1_000
 LOOPS_PER_NODE = 10  # every so many loops one receives, too
-PATIENCE = 30  # seconds
 
 
 @pytest.fixture
@@ -189,7 +188,7 @@ import gc, json, os, sys, warnings
 from asgiref.sync import async_to_sync
 from redis import Redis
 from shardlayer.layer import ShardedChannelLayer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 def connections():
     with Redis.from_url(sys.argv[1]) as redis:
@@ -227,7 +226,7 @@ FORKED_THREADS = r"""
 import os, sys, threading, warnings
 from redis import Redis
 from shardlayer.layer import ShardedChannelLayer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 warnings.filterwarnings("ignore", r"This process .* is multi-threaded", DeprecationWarning)
 def clients():
@@ -262,7 +261,7 @@ EXIT = """
 import asyncio, sys, threading
 from asgiref.sync import async_to_sync
 from shardlayer.layer import ShardedChannelLayer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 layer = ShardedChannelLayer(hosts=[sys.argv[1]])
 
