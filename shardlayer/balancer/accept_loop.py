@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.balancer.balancer_counters import BalancerCounters
@@ -43,6 +44,7 @@ class AcceptLoop:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._counters = counters
+        self._backlog = backlog
         self._arrived = arrived
         self._pause: asyncio.TimerHandle | None = None
         self._complain = ThrottledLog(logger, logging.ERROR)
@@ -55,6 +57,14 @@ class AcceptLoop:
         self._socket.setblocking(False)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
         self._loop.add_reader(self._socket, self._accept)
+
+    def accept_rest(self) -> None:
+        """Accept what waits, for the last time before `close`."""
+        connections: list[socket.socket] = []
+        with suppress(OSError):  # none waits any more, or there are too many open files
+            while len(connections) <= self._backlog:
+                connections.append(self._socket.accept()[0])
+        self._pass_on(connections)
 
     def close(self) -> None:
         """Stop listening. What waits to be accepted is reset by the kernel."""
@@ -75,6 +85,9 @@ class AcceptLoop:
             self._complain("Connections can't be accepted: %s", error)
             self._loop.remove_reader(self._socket)
             self._pause = self._loop.call_later(PAUSE, self._go_on)
+        self._pass_on(connections)
+
+    def _pass_on(self, connections: list[socket.socket]) -> None:
         self._counters.accepted += len(connections)
         if connections:
             self._arrived(connections)

@@ -70,6 +70,7 @@ class Balancer:
         self.counters = BalancerCounters()
         self._pool: WorkerPool[WorkerLink] = WorkerPool(options.max_connections, options.reserve)
         self._links: set[WorkerLink] = set()  # those that have not said who they are as well
+        self._doors: list[AcceptLoop] = []
         self._given: set[WorkerLink] = set()  # to whom something is to be flushed
         self._look = FirstLook(self._decided, self._drop)
         self._refusals = Refusals(self.counters)
@@ -92,6 +93,7 @@ class Balancer:
             for host in options.hosts:
                 door = AcceptLoop(host, options.port, options.backlog, self.counters, self._arrived)
                 doors.callback(door.close)
+                self._doors.append(door)
                 logger.info("Listening on TCP address %s:%s", *door.address)
             workers = SocketFile(options.socket, options.socket_group)
             await self._run(workers, doors, stop)
@@ -106,6 +108,8 @@ class Balancer:
             self._tasks.repeat(self._check, "balancer's checks", pause=lambda: CHECK_INTERVAL)
             await stop.wait()
         finally:
+            for door in self._doors:
+                door.accept_rest()
             doors.close()
             if self._pause is not None:
                 self._pause.cancel()
@@ -120,7 +124,7 @@ class Balancer:
         while self._is_busy() and time.monotonic() < deadline:  # noqa: ASYNC110 - many parts end
             await asyncio.sleep(0.02)
         for link in list(self._links):
-            link.end("the balancer stops")
+            link.dismiss()
         self._refusals.close()
         await self._tasks.aclose()
         await self._status.aclose()

@@ -49,19 +49,22 @@ class FirstLook:
         self._loop.add_reader(connection, self._look, connection)
         self._look(connection)
         if len(self._seen) > MAX_LOOKED_AT:
-            first = next(iter(self._seen))
-            self._forget(first)
-            self._decided(first, FirstBytes.OTHER)
+            self._end(next(iter(self._seen)))
 
     def check(self, now: float) -> None:
         """Wait no longer for those who had their time."""
         for connection in self._deadlines.take_overdue(now):
-            self._forget(connection)
-            self._decided(connection, FirstBytes.OTHER)
+            self._end(connection)
 
     def close(self) -> None:
         """Decide about all who are waited for."""
         for connection in list(self._seen):
+            self._end(connection)
+
+    def _end(self, connection: socket.socket) -> None:
+        if connection in self._seen:
+            self._look(connection)  # this process may have been the one that stood still
+        if connection in self._seen:
             self._forget(connection)
             self._decided(connection, FirstBytes.OTHER)
 

@@ -150,6 +150,11 @@ class WorkerLink:
             self._rests_until = None
             self._may_take()
 
+    def dismiss(self) -> None:
+        """Let go of the worker as the balancer stops; what it has acknowledged is read first."""
+        self._readable()
+        self.end("the balancer stops")
+
     def end(self, reason: str) -> None:
         """Let go of the worker; connections that it holds are its own and go on."""
         if self._ended:

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 from shardlayer.server.server_counters import counters
+
+CHECKS_TO_LEAVE = 2  # every two seconds, which one that makes way has to take what was sent
+MAX_LEAVING = 64  # that may take that time, each with an open file; one more has LEAVE_TIME
+LEAVE_TIME = 1.0  # seconds
 
 
 class Waiter(Protocol):
@@ -20,6 +25,18 @@ class Waiter(Protocol):
     def patience(self) -> float: ...  # seconds that it may wait
     def give_up(self) -> None: ...
     def make_way(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Leave:
+    """When a connection made way, and how often it was looked at since.
+
+    That counts rather than time: a process that stood still has sent nothing meanwhile.
+    """
+
+    since: float  # by time.monotonic()
+    checks: int = 0
 
 
 class AwaitedRequests:
@@ -27,12 +44,15 @@ class AwaitedRequests:
 
     Args:
         most: How many may; 0: any number.
+        room: Connections for which there are open files; 0 is no limit. Where these are few, fewer
+            of those that make way may take their time.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, room: int = 0) -> None:
         self._most = most
+        self._may_leave = min(MAX_LEAVING, room // 4) if room else MAX_LEAVING
         self._since: dict[Waiter, float] = {}  # in ascending order
-        self._leaving: set[Waiter] = set()  # that made way, and whose connection is not lost yet
+        self._leaving: dict[Waiter, _Leave] = {}  # whose connections are not lost yet
 
     def __len__(self) -> int:
         return len(self._since) + len(self._leaving)
@@ -45,16 +65,23 @@ class AwaitedRequests:
 
     def displace(self) -> None:
         """Have the one that has waited longest make way, if there is any."""
+        now = time.monotonic()
         if self._since:
             longest = next(iter(self._since))
             del self._since[longest]
-            self._leaving.add(longest)
+            self._leaving[longest] = _Leave(now)
             counters.idle_displaced += 1
             longest.make_way()
+        if len(self._leaving) > self._may_leave:
+            first, leave = next(iter(self._leaving.items()))
+            if now - leave.since > LEAVE_TIME:
+                del self._leaving[first]
+                self._leaving[first] = _Leave(now)  # the next time it is another's turn
+                first.abort()
 
     def end(self, waiter: Waiter) -> bool:
         """Wait no more; return whether it waited. Again is no error."""
-        self._leaving.discard(waiter)
+        self._leaving.pop(waiter, None)
         return self._since.pop(waiter, None) is not None
 
     def check(self, now: float) -> None:
@@ -62,6 +89,10 @@ class AwaitedRequests:
         for waiter in [each for each, since in self._since.items() if now - since > each.patience]:
             self._since.pop(waiter, None)
             waiter.give_up()
+        for waiter, leave in list(self._leaving.items()):
+            leave.checks += 1
+            if leave.checks > CHECKS_TO_LEAVE:
+                waiter.abort()
 
 
 def patience(seconds: float) -> float:

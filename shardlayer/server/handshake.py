@@ -44,7 +44,7 @@ _EXTENSIONS = "Sec-WebSocket-Extensions"
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 NO_HEADERS: Mapping[str, str] = {}
 
-RETRY_AFTER = 5  # seconds, in the answer to a client for which there is no room
+RETRY_AFTER = 5  # seconds, in the answer to a client for which there is no room or no answer
 NO_ROOM = "The server holds as many connections as it may. Try again later."
 
 _SWITCHING = (

@@ -9,6 +9,7 @@ from shardlayer.core.client_addresses import AddressKey
 from shardlayer.server.awaited_requests import patience
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.http_limits import HTTPRequest
+from shardlayer.server.refusal import refuse_unread
 from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import StreamProtocol, Transport
 
@@ -41,8 +42,8 @@ class CountedHTTP:
             self._http.makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        """Pass on what the client sends."""
-        if self._http is not None:
+        """Pass on what the client sends. What it asks while it leaves could not be answered."""
+        if self._http is not None and not self._is_leaving:
             self._http.dataReceived(data)
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
@@ -88,13 +89,25 @@ class CountedHTTP:
     def give_up(self) -> None:
         """End the connection when all is sent, and if that takes as long again, at once."""
         if self._is_leaving:
-            self._transport.abortConnection()
+            self.abort()
             return
         counters.idle_closed += 1
-        self._is_leaving = True
         self._server.waiting.begin(self)
-        self._transport.loseConnection()
+        self._leave()
 
     def make_way(self) -> None:
-        """Be gone."""
+        """Be gone when all is sent. A client that has asked, and was not read yet, is told why."""
+        if self._is_leaving:
+            self.abort()
+            return
+        refuse_unread(self._server, self._transport)
+        self._leave()
+
+    def abort(self) -> None:
+        """Be gone at once."""
         self._transport.abortConnection()
+
+    def _leave(self) -> None:
+        self._is_leaving = True
+        self._transport.loseConnection()
+        self._transport.unregisterProducer()  # which the transport may wait for, for ever

@@ -7,8 +7,16 @@ from typing import Any
 
 from shardlayer.server import server_events
 from shardlayer.server.connection import CLOSE_TIMEOUT
+from shardlayer.server.handshake import NO_ROOM, RETRY_AFTER, plain_response
 from shardlayer.server.host import WebSocketHost
-from shardlayer.server.transports import Transport, addresses, is_plain, switch_protocol
+from shardlayer.server.server_counters import counters
+from shardlayer.server.transports import (
+    Transport,
+    addresses,
+    drop_unread,
+    is_plain,
+    switch_protocol,
+)
 
 
 class Refusal:
@@ -55,3 +63,29 @@ def refuse(
 ) -> None:
     """Send an HTTP response and end the connection; `lingers`: see Refusal."""
     switch_protocol(transport, Refusal(server, answer, lingers=lingers))
+
+
+def refuse_full(server: WebSocketHost, transport: Transport) -> None:
+    """Answer that there is no room, and end the connection."""
+    counters.full += 1
+    refuse(server, transport, _no_room(server))
+
+
+def refuse_unread(server: WebSocketHost, transport: Transport) -> bool:
+    """Answer what a client has asked, and nobody has read, like `refuse_full`.
+
+    Returns whether it has asked anything, as far as that can be told: not of TLS.
+    """
+    if not (is_plain(transport) and drop_unread(transport)):
+        return False
+    counters.full += 1
+    answer = _no_room(server)
+    server_events.refused_with(answer, addresses(transport)[0])
+    transport.write(answer)
+    transport.loseConnection()
+    return True
+
+
+def _no_room(server: WebSocketHost) -> bytes:
+    extra = {"Retry-After": str(RETRY_AFTER)}
+    return plain_response(503, NO_ROOM, server.server_name, extra)

@@ -122,7 +122,7 @@ class Server(DaphneServer):  # type: ignore[misc]
         self.http_request_timeout = http_request_timeout
         self.limits = limits
         self.addresses = AddressLimits(limits)
-        self.waiting = AwaitedRequests(limits.http_idle_connections)
+        self.waiting = AwaitedRequests(limits.http_idle_connections, room)
         self.capacity = self._own_capacity = capacity
         self.room = room
         self.reserve = RESERVE

@@ -12,13 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from shardlayer.core.client_addresses import address_key
-from shardlayer.server import server_events
 from shardlayer.server.address_limits import RETRY, TOO_MANY_REQUESTS
 from shardlayer.server.awaited_requests import patience
 from shardlayer.server.handshake import (
     NO_HEADERS,
-    NO_ROOM,
-    RETRY_AFTER,
     HandshakeRefused,
     Opening,
     plain_response,
@@ -26,15 +23,12 @@ from shardlayer.server.handshake import (
 from shardlayer.server.host import WebSocketHost
 from shardlayer.server.http_counting import CountedHTTP
 from shardlayer.server.proxy import trusts_proxy
-from shardlayer.server.refusal import refuse
+from shardlayer.server.refusal import refuse, refuse_full, refuse_unread
 from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import (
     StreamProtocol,
     Transport,
-    addresses,
-    drop_unread,
     host_of,
-    is_plain,
     switch_protocol,
 )
 from shardlayer.server.websocket_protocol import WebSocketProtocol
@@ -102,14 +96,12 @@ class Sniffer:
 
     def make_way(self) -> None:
         """Be gone. A client that has asked meanwhile, and was not read yet, is told why."""
-        if not (is_plain(self._transport) and drop_unread(self._transport)):
-            self._transport.abortConnection()
-            return
-        counters.full += 1
-        answer = _no_room(self._server)
-        server_events.refused_with(answer, addresses(self._transport)[0])
-        self._transport.write(answer)  # which a new connection has room for
-        self._transport.loseConnection()
+        if not refuse_unread(self._server, self._transport):
+            self.abort()
+
+    def abort(self) -> None:
+        """Be gone at once."""
+        self._transport.abortConnection()
 
     def _refuse(self, status: int, text: str, extra: Mapping[str, str] = NO_HEADERS) -> None:
         self._data = b""
@@ -204,14 +196,3 @@ def open_websocket(
     switch_protocol(transport, protocol)
     if early:
         protocol.dataReceived(early)
-
-
-def refuse_full(server: WebSocketHost, transport: Transport) -> None:
-    """Answer that there is no room, and end the connection."""
-    counters.full += 1
-    refuse(server, transport, _no_room(server))
-
-
-def _no_room(server: WebSocketHost) -> bytes:
-    extra = {"Retry-After": str(RETRY_AFTER)}
-    return plain_response(503, NO_ROOM, server.server_name, extra)

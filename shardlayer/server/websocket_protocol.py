@@ -22,6 +22,7 @@ from shardlayer.server import server_events, slow_client
 from shardlayer.server.accepting import Accepting
 from shardlayer.server.address_limits import RETRY, TOO_MANY_REQUESTS
 from shardlayer.server.connection import ConnectionState
+from shardlayer.server.handshake import RETRY_AFTER
 from shardlayer.server.inbox import Message
 from shardlayer.server.keepalive import Due
 from shardlayer.server.parser import forget_failure, has_failed, let_go, limit_messages
@@ -156,7 +157,9 @@ class WebSocketProtocol(Accepting):
         server = self._server
         if self.state is ConnectionState.OPENING:
             if 0 <= server.websocket_connect_timeout < now - self._opened_at:
-                self._refuse(403, "The application did not answer in time.")
+                # No 403, which says that to come again is in vain.
+                extra = {"Retry-After": str(RETRY_AFTER)}
+                self._refuse(503, "The application did not answer in time.", extra)
         elif self.state is ConnectionState.OPEN and self._frames is not None:
             if 0 <= server.websocket_timeout < now - self._opened_at:
                 counters.lifetimes_ended += 1

@@ -87,6 +87,9 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         body = json.dumps(scope, default=repr).encode()
     elif scope["path"] == "/large":
         body = b"x" * int(scope["query_string"])
+    elif scope["path"] == "/still":
+        with open(scope["query_string"], "rb") as pipe:  # noqa: ASYNC230 - all stand still
+            pipe.read()
     elif scope["path"] == "/open":
         gate.set()
     elif scope["path"] == "/hang":

@@ -55,7 +55,7 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
     return certificate_path, key_path
 
 
-def tls(connection: socket.socket, certificate: Path) -> socket.socket:
+def tls(connection: socket.socket, certificate: Path) -> ssl.SSLSocket:
     """Return the connection with TLS on it."""
     context = ssl.create_default_context(cafile=str(certificate))
     context.set_alpn_protocols(["h2", "http/1.1"])

@@ -70,9 +70,10 @@ def test_ping_timeout(impatient: ServerProcess) -> None:
 
 
 def test_connect_timeout(impatient: ServerProcess) -> None:
-    """An application that doesn't answer the handshake in time makes HTTP 403."""
+    """An application that doesn't answer the handshake in time makes HTTP 503: come again."""
     with RawClient(impatient.connect(), request("/silent")) as client:
-        assert client.status == 403
+        assert client.status == 503
+        assert "Retry-After: 5" in client.head
 
 
 def test_size_options(impatient: ServerProcess) -> None:

@@ -103,3 +103,20 @@ async def test_number(
         assert looked.decided[1:] == [(pairs[0][1], FirstBytes.OTHER)]
         looked.look.close()
         assert len(looked.decided) == 4
+
+
+@pytest.mark.parametrize("ends", ["number", "time"])
+async def test_request_that_was_not_read_in_time(
+    pairs: list[tuple[socket.socket, socket.socket]], monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """If this process stood still, it looks once more before it waits no longer."""
+    monkeypatch.setattr(first_look, "MAX_LOOKED_AT", 1)
+    looked = Looked()
+    looked.look.look(pairs[0][1])
+    pairs[0][0].sendall(PAGE)
+    if ends == "number":
+        looked.look.look(pairs[1][1])
+    else:
+        looked.look.check(time.monotonic() + LOOK_TIMEOUT + 1)
+    assert looked.decided == [(pairs[0][1], FirstBytes.PAGE)]
+    looked.look.close()

@@ -1,0 +1,58 @@
+"""Who makes way for others, and for how long that may take."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+
+from shardlayer.server.awaited_requests import CHECKS_TO_LEAVE, AwaitedRequests
+
+
+class Waiting:
+    """A connection whose client takes nothing."""
+
+    patience = math.inf
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def give_up(self) -> None:
+        self.calls.append("give up")
+
+    def make_way(self) -> None:
+        self.calls.append("make way")
+
+    def abort(self) -> None:
+        self.calls.append("abort")
+
+
+def test_time() -> None:
+    """It ends by checks, however long they take: a process that stood still has sent nothing."""
+    waiting, one = AwaitedRequests(0), Waiting()
+    waiting.begin(one)
+    waiting.displace()
+    for _ in range(CHECKS_TO_LEAVE):
+        waiting.check(time.monotonic() + 1000)
+    assert (one.calls, len(waiting)) == (["make way"], 1)
+    waiting.check(time.monotonic())
+    assert one.calls == ["make way", "abort"]
+    waiting.end(one)
+    assert len(waiting) == 0
+
+
+def test_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where many leave, the first of them have a second, and each is ended once."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    waiting, many = AwaitedRequests(0, room=8), [Waiting() for _ in range(5)]  # so two may
+    for each in many:
+        waiting.begin(each)
+    for _ in range(3):
+        waiting.displace()
+    assert [each.calls for each in many] == [["make way"]] * 3 + [[]] * 2  # all in one moment
+    now = 1.5
+    for _ in range(2):
+        waiting.displace()
+    assert [each.calls[1:] for each in many] == [["abort"], ["abort"], [], [], []]
