@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from shardlayer.aio.backoff import Backoff
     from shardlayer.aio.deadlines import Deadlines
     from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
+    from shardlayer.aio.loop_delay import LoopDelay, stall_tolerant_timeout
     from shardlayer.aio.open_files import room_for_connections
     from shardlayer.aio.run_until_stopped import run_until_stopped
     from shardlayer.aio.tallies import Tally
-    from shardlayer.aio.tasks import Tasks
+    from shardlayer.aio.tasks import Tasks, take_note
     from shardlayer.aio.throttled_log import Throttle, ThrottledLog
     from shardlayer.aio.ticks import next_tick
     from shardlayer.aio.token_buckets import Bucket, BucketTable
@@ -104,6 +105,7 @@ __all__ = [
     "KnownReports",
     "LayerHistograms",
     "LayerOptions",
+    "LoopDelay",
     "Mark",
     "MessageTooLarge",
     "MissingExtra",
@@ -152,7 +154,9 @@ __all__ = [
     "set_room_source",
     "set_tracer",
     "spare_collections",
+    "stall_tolerant_timeout",
     "survey",
+    "take_note",
     "tell_event",
 ]
 
@@ -181,6 +185,7 @@ _PLACES: Final = {
     "KnownReports": "shardlayer.layer.layer_reports",
     "LayerHistograms": "shardlayer.layer.layer_histograms",
     "LayerOptions": "shardlayer.core.options",
+    "LoopDelay": "shardlayer.aio.loop_delay",
     "MAX_REPORT": "shardlayer.broker.process_reports",
     "Mark": "shardlayer.core.types",
     "MessageTooLarge": "shardlayer.core.exceptions",
@@ -232,7 +237,9 @@ _PLACES: Final = {
     "set_room_source": "shardlayer.core.room_source",
     "set_tracer": "shardlayer.core.tracing",
     "spare_collections": "shardlayer.aio.garbage",
+    "stall_tolerant_timeout": "shardlayer.aio.loop_delay",
     "survey": "shardlayer.broker.redis.server_survey",
+    "take_note": "shardlayer.aio.tasks",
     "tell_event": "shardlayer.core.events",
 }
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from realtime.clients.client_counters import counters
-from shardlayer import Node
+from shardlayer import Node, take_note
 
 HOLD = 0.05  # seconds after which a piece of work no longer counts: it waits for somebody else
 
@@ -75,6 +75,7 @@ class RoundRobin:
             nonlocal left
             self.end(turn)
             left -= 1
+            take_note(task)  # its error may not be the first, or the asker's cancellation hides it
             if not left and not all_done.done():
                 all_done.set_result(None)
 

@@ -251,10 +251,9 @@ class RoomIndex:
     async def _scan(self, round_: _Round, server: int) -> None:
         within = conf().check_timeout
         try:
-            async with asyncio.timeout(within):
-                cursor, names = await self._layer().room_names(
-                    server, round_.cursors[server] or 0, SCANNED
-                )
+            cursor, names = await self._layer().room_names(
+                server, round_.cursors[server] or 0, SCANNED, within=within
+            )
         except (ShardUnavailable, TimeoutError) as error:
             round_.cursors[server] = None
             why = str(error.__cause__ or error) or f"no answer within {within:g} s"

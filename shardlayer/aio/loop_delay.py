@@ -7,6 +7,8 @@ on, it finds time limits reached, although what they wait for may have come long
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 LOOK_INTERVAL = 0.05  # seconds
 
@@ -37,3 +39,34 @@ class LoopDelay:
     def _look(self) -> None:
         self._late += self._loop.time() - self._timer.when()
         self._call_next()
+
+
+@asynccontextmanager
+async def stall_tolerant_timeout(seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
+    """A context like `asyncio.timeout`, which gives the time once more where the loop stood still.
+
+    What the body waits for is not asked again: its answer may wait in a socket. An answer that is
+    taken in the turn in which the time is over is not too late.
+
+    Args:
+        seconds: The time; None means no limit.
+
+    Raises:
+        TimeoutError: If the time is over.
+    """
+    if seconds is None:
+        async with asyncio.timeout(None) as limit:
+            yield limit
+        return
+    loop = asyncio.get_running_loop()
+    with LoopDelay() as delay:
+        async with asyncio.timeout(None) as limit:
+
+            def due() -> None:
+                limit.reschedule(loop.time() + (seconds if delay.is_most() else 0))
+
+            timer = loop.call_later(seconds, due)
+            try:
+                yield limit
+            finally:
+                timer.cancel()

@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import ReferenceType, ref
 
 from shardlayer.aio.backoff import Backoff
@@ -40,6 +40,16 @@ def is_cancelled() -> bool:
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def take_note(ended: asyncio.Future[Any]) -> None:
+    """Take note of the error with which a task or future has ended, if it has one.
+
+    As a callback of it: who waits for it gets the error all the same. Else asyncio complains of an
+    error that nobody has asked for, as when a `shield` was cancelled.
+    """
+    if not ended.cancelled():
+        ended.exception()
 
 
 class Tasks:
@@ -90,7 +100,7 @@ class Tasks:
         What it raises goes to those who still wait then, and if there are none, to nobody.
         """
         task = self.start(coroutine, name)
-        task.add_done_callback(_take_note)
+        task.add_done_callback(take_note)
         return task
 
     def spawn(self, coroutine: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
@@ -178,12 +188,6 @@ class _Watch:
 
     def _is_steady(self) -> bool:
         return self._begun > 0 and time.monotonic() - self._begun >= STEADY
-
-
-def _take_note(task: asyncio.Task[Result]) -> None:
-    # A shield whose caller was cancelled does not ask any more, and asyncio would complain of that.
-    if not task.cancelled():
-        task.exception()
 
 
 def _log_error(task: asyncio.Task[None]) -> None:

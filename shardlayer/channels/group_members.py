@@ -127,7 +127,8 @@ class GroupMembers:
             return
 
         async def in_any_case() -> None:  # a lost connection may have lost it
-            await asyncio.sleep(ORDER_TIMEOUT)
+            for _ in range(2):  # time in which the loop stands still makes one of them longer
+                await asyncio.sleep(ORDER_TIMEOUT / 2)
             if room.channels.get(channel) is membership:
                 self.discard(group, channel)
 

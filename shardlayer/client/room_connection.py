@@ -12,6 +12,7 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from shardlayer.aio.loop_delay import stall_tolerant_timeout
 from shardlayer.client.client_error import RoomClientError
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class RoomConnection:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._awaited[number] = (future, on_reply)
         try:
-            async with asyncio.timeout(self._reply_timeout):
+            async with stall_tolerant_timeout(self._reply_timeout):
                 await self.socket.send(frame)
                 return await future
         except TimeoutError:

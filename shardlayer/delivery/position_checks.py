@@ -13,6 +13,7 @@ import random
 from collections.abc import Sequence
 from functools import partial
 
+from shardlayer.aio.loop_delay import LoopDelay
 from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.interface import Broker
 from shardlayer.core.exceptions import ShardUnavailable
@@ -67,13 +68,14 @@ class PositionChecks:
         hub = self._rooms.hubs[shard]
         rooms = [room for room in hub.rooms.values() if self._can_tell(room)]
         doubtful: list[tuple[LocalRoom, Position | None]] = []
-        for start in range(0, len(rooms), ROOMS_PER_CALL):
-            doubtful += await self._compare(shard, rooms[start : start + ROOMS_PER_CALL])
-        if not doubtful:
-            return
-        await asyncio.sleep(GRACE)
-        if hub.backlog:
-            return  # what is missing may wait here
+        with LoopDelay() as delay:
+            for start in range(0, len(rooms), ROOMS_PER_CALL):
+                doubtful += await self._compare(shard, rooms[start : start + ROOMS_PER_CALL])
+            if not doubtful:
+                return
+            await asyncio.sleep(GRACE)
+            if hub.backlog or delay.is_most():
+                return  # what is missing may wait here, or in the socket
         for room, there in doubtful:
             if hub.rooms.get(room.name) is room and self._can_tell(room) and _misses(room, there):
                 self.found += 1

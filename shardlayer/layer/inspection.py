@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+from shardlayer.aio.loop_delay import stall_tolerant_timeout
 from shardlayer.aio.tasks import Tasks
 from shardlayer.broker.values import PAGE_BYTES
 from shardlayer.core.exceptions import ShardLayerError, ShardUnavailable
@@ -44,12 +45,13 @@ class LayerInspection:
     async def ping(self, within: float = PING_TIMEOUT) -> dict[str, float | ShardUnavailable]:
         """Return for each server how many seconds it took to answer, or why it did not.
 
-        One that takes more than `within` seconds did not.
+        One that takes more than `within` seconds did not. Time in which this process stands still
+        does not count: see `stall_tolerant_timeout`.
         """
 
         async def one(engine: Engine, server: int, address: str) -> float | ShardUnavailable:
             try:
-                async with asyncio.timeout(within):
+                async with stall_tolerant_timeout(within):
                     return await engine.backend.ping(server)
             except ShardUnavailable as error:
                 return error
@@ -90,12 +92,18 @@ class LayerInspection:
         return await self._engines.run(work)
 
     async def room_names(
-        self, server: int, cursor: int = 0, count: int = 1_000
+        self, server: int, cursor: int = 0, count: int = 1_000, *, within: float | None = None
     ) -> tuple[int, list[str]]:
-        """Do what `scan_rooms` does, for the names alone: one call to the server."""
+        """Do what `scan_rooms` does, for the names alone: one call to the server.
+
+        Raises:
+            ShardUnavailable: If the server can't be reached.
+            TimeoutError: If it does not answer within so many seconds.
+        """
 
         async def work(engine: Engine) -> tuple[int, list[str]]:
-            return await engine.backend.scan(server, cursor, count)
+            async with stall_tolerant_timeout(within):
+                return await engine.backend.scan(server, cursor, count)
 
         next_cursor, names = await self._engines.run(work)
         return next_cursor, [name for name in names if name not in reserved_rooms()]
@@ -106,7 +114,7 @@ class LayerInspection:
         """Return a summary of each of many rooms, or why it is not known.
 
         A call asks for `SURVEY_ROOMS` rooms of a shard at most, some 2 ms of Redis. All calls are
-        made at the same time; one that takes more than `within` seconds is given up.
+        made at the same time; one that takes more than `within` seconds is given up, as in `ping`.
         """
         parts = [
             (shard, names[at : at + SURVEY_ROOMS])
@@ -118,7 +126,7 @@ class LayerInspection:
             engine: Engine, shard: int, names: Sequence[str]
         ) -> list[RoomSummary] | ShardLayerError:
             try:
-                async with asyncio.timeout(within):
+                async with stall_tolerant_timeout(within):
                     return await engine.backend.survey(shard, names)
             except ShardLayerError as error:
                 return error
@@ -171,7 +179,7 @@ class LayerInspection:
 
         async def work(engine: Engine) -> Position | None:
             try:
-                async with asyncio.timeout(within or None):
+                async with stall_tolerant_timeout(within or None):
                     return (await engine.backend.positions(shard, [room]))[0]
             except TimeoutError:
                 reason = f"no answer within {within:g} s"

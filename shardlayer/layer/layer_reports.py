@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from shardlayer.aio.loop_delay import stall_tolerant_timeout
 from shardlayer.broker.interface import NO_TOTALS, Backend
 from shardlayer.broker.process_reports import ProcessReport, ProcessReports, ServerMemory
 from shardlayer.broker.publisher_histograms import PublisherHistograms
@@ -80,7 +81,7 @@ class LayerReports:
         """Say something of this process; return the servers that did not take it, and why.
 
         What was said before is replaced; after `ttl` seconds it is forgotten. No server is waited
-        for longer than `within` seconds.
+        for longer than `within` seconds, but for those in which this process stood still.
 
         Raises:
             ValueError: The report is too large (see process_reports.py).
@@ -136,7 +137,7 @@ class LayerReports:
 
         async def one(engine: Engine, server: int) -> ServerMemory | None:
             try:
-                async with asyncio.timeout(within):
+                async with stall_tolerant_timeout(within):
                     return await engine.backend.memory(server)
             except (ShardLayerError, TimeoutError):
                 return None
@@ -188,7 +189,7 @@ async def _ask_keepers(
 
     async def one(shard: int) -> Result | str:
         try:
-            async with asyncio.timeout(within):
+            async with stall_tolerant_timeout(within):
                 return await ask(backend, shard)
         except TimeoutError:
             return f"no answer within {within:g} s"

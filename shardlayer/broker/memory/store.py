@@ -229,7 +229,10 @@ class Ear:
         if self._loop.is_closed():
             return False
         self._told.append((shard, batch))
-        self._loop.call_soon_threadsafe(self._hear_one)
+        try:
+            self._loop.call_soon_threadsafe(self._hear_one)
+        except RuntimeError:  # it was closed just now
+            return False
         return True
 
     def hear(self) -> None:

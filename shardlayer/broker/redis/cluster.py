@@ -65,6 +65,7 @@ class ClusterServers(Servers):
         self._members: set[str] = set()  # addresses of all nodes that the map names
         self._learning: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None  # reads it now and then
+        self._rereading: asyncio.Task[None] | None = None  # reads it once something has failed
         self._learned = 0.0
         self._map = FifoGate(
             is_ready=lambda: bool(self._owners), prepare=self._learn, name="map of the Cluster"
@@ -183,10 +184,13 @@ class ClusterServers(Servers):
         return interval * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)
 
     def _learn_soon(self) -> None:
-        """Read the map in the background, unless that has just been done."""
-        now = asyncio.get_running_loop().time()
-        if now - self._learned >= LEARN_INTERVAL and not self._has_ended:
-            self._tasks.supervise(self._learn_and_regroup, "learn where the Cluster's slots are")
+        """Read the map in the background, unless that is being done, or has just been done."""
+        if self._has_ended or not (self._rereading is None or self._rereading.done()):
+            return  # more would only wait behind it, for as long as the Cluster is away
+        if asyncio.get_running_loop().time() - self._learned >= LEARN_INTERVAL:
+            self._rereading = self._tasks.supervise(
+                self._learn_and_regroup, "learn where the Cluster's slots are"
+            )
 
     async def _learn_and_regroup(self) -> None:
         try:

@@ -22,12 +22,13 @@ from typing import Any
 import hiredis
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, DefaultParser, SSLConnection
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shardlayer.aio.loop_delay import LoopDelay
-from shardlayer.aio.tasks import is_cancelled
+from shardlayer.aio.tasks import is_cancelled, take_note
 from shardlayer.aio.time_slices import TURN
 from shardlayer.broker.redis.calls import Argument
 
@@ -66,7 +67,8 @@ async def open_connection(redis: Redis) -> AbstractConnection:
             with LoopDelay() as delay:
                 try:
                     return await _open(redis)
-                except (RedisTimeoutError, TimeoutError):
+                # The last: what redis-py makes of the Sentinels' time limits.
+                except (RedisTimeoutError, TimeoutError, MasterNotFoundError):
                     if is_cancelled() or not delay.is_most():
                         raise
             return await _open(redis)
@@ -113,8 +115,7 @@ async def _connect(connection: Any) -> None:
         finally:
             connecting.cancel()
         await asyncio.wait([connecting])
-        if not connecting.cancelled():
-            connecting.exception()  # nobody asks for it any more
+        take_note(connecting)
         raise
 
 

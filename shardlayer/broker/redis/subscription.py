@@ -24,6 +24,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 
 from shardlayer.aio.backoff import Backoff
+from shardlayer.aio.loop_delay import stall_tolerant_timeout
 from shardlayer.aio.tasks import Tasks, is_cancelled
 from shardlayer.broker.redis.command_link import close
 from shardlayer.broker.redis.sockets import Failure, Socket, open_connection, pack
@@ -138,7 +139,7 @@ class Subscription:
             on_resumed=resumed,
         )
         try:
-            async with asyncio.timeout(self._timeout):
+            async with stall_tolerant_timeout(self._timeout):
                 await ear.resumed.wait()
             await self._attend(ear)
         finally:

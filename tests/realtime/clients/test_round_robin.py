@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -107,6 +108,33 @@ async def test_failure_is_raised_after_all_ended() -> None:
     await settle()
     await work.end("a")
     assert await one == "a"
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_no_failure_is_left_over(is_cancelled: bool) -> None:
+    """Where several fail, or do so as they are cancelled, asyncio complains of none."""
+
+    async def fail() -> str:
+        try:
+            await asyncio.sleep(60.0 if is_cancelled else 0.0)
+        finally:
+            raise ValueError("no")
+
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
+    turns, work = RoundRobin(0), Work()
+    asker = asyncio.create_task(turns.run_all([fail, fail, *work.all_of("a", 1)]))
+    await settle()
+    if is_cancelled:
+        asker.cancel()
+    else:
+        await work.end("a0")
+    await asyncio.wait([asker])
+    assert asker.cancelled() or isinstance(asker.exception(), ValueError)
+    del asker
+    await settle()
+    gc.collect()
+    assert complaints == []
 
 
 async def test_no_limit() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from shardlayer.aio.loop_delay import LOOK_INTERVAL, LoopDelay
+from shardlayer.aio.loop_delay import LOOK_INTERVAL, LoopDelay, stall_tolerant_timeout
+from tests.shardlayer.fakes import FakeClock, some_turns, stand_still
 
 
 class ClockedLoop:
@@ -87,3 +88,81 @@ async def test_nothing_is_left_in_the_loop() -> None:
         pass
     timer = delay._timer
     assert timer.cancelled()
+
+
+LIMIT = 30.0  # seconds
+STILL = 40.0  # seconds
+
+
+async def test_time_is_given_once_more_after_the_loop_stood_still() -> None:
+    """An answer that waits in a socket takes some turns."""
+    async with stall_tolerant_timeout(LIMIT):
+        stand_still(STILL)
+        await some_turns()
+
+
+async def test_time_is_given_only_once_more() -> None:
+    """Nobody waits for good for what does not come."""
+
+    async def stand_still_twice() -> None:
+        async with stall_tolerant_timeout(LIMIT):
+            for _ in range(2):
+                stand_still(STILL)
+                await some_turns()
+
+    with pytest.raises(TimeoutError):
+        await stand_still_twice()
+
+
+async def test_time_is_over_for_a_loop_that_went_on() -> None:
+    """As with asyncio.timeout; what the body raises, or a cancellation, comes out as it is."""
+    with pytest.raises(TimeoutError):
+        async with stall_tolerant_timeout(0.2):
+            await asyncio.get_running_loop().create_future()
+    with pytest.raises(LookupError):
+        async with stall_tolerant_timeout(LIMIT):
+            raise LookupError("made up")
+
+    async def wait() -> None:
+        async with stall_tolerant_timeout(LIMIT):
+            await asyncio.get_running_loop().create_future()
+
+    waiting = asyncio.create_task(wait())
+    await some_turns()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_no_limit() -> None:
+    """None means that nothing is too late."""
+    async with stall_tolerant_timeout(None):
+        stand_still(STILL)
+        await some_turns()
+
+
+async def test_answer_of_the_last_turn_is_not_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has come when the time is over, and who waits for it has not run yet."""
+    loop, clock = asyncio.get_running_loop(), FakeClock()
+    monkeypatch.setattr(loop, "time", clock)
+    answer: asyncio.Future[int] = loop.create_future()
+
+    def come() -> None:
+        clock.advance(1.0)  # the limit's timer is due behind what is called soon
+        loop.call_soon(answer.set_result, 1)
+
+    async with stall_tolerant_timeout(LIMIT):
+        for _ in range(round((LIMIT - 0.5) / LOOK_INTERVAL)):  # the loop went on meanwhile
+            clock.advance(LOOK_INTERVAL)
+            await asyncio.sleep(0)
+        loop.call_soon(come)
+        assert await answer == 1
+
+    async def go_on_for_too_long() -> None:
+        async with stall_tolerant_timeout(LIMIT):
+            for _ in range(round((LIMIT + 1) / LOOK_INTERVAL)):
+                clock.advance(LOOK_INTERVAL)
+                await asyncio.sleep(0)
+
+    with pytest.raises(TimeoutError):
+        await go_on_for_too_long()

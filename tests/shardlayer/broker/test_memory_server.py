@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from shardlayer.broker.memory.store import Known, Roster, Shard
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from shardlayer.broker.memory.store import Ear, Known, MemoryServer, Roster, Shard
 from shardlayer.broker.presence_values import Attendee
 from shardlayer.broker.values import Outgoing
 from shardlayer.core.room_options import NO_HISTORY
 from shardlayer.core.types import NodeId
+
+
+class Deaf:
+    """A listener whom nothing reaches."""
+
+    def arrived(self, shard: int, batch: bytes) -> None:
+        raise AssertionError
+
+    def resumed(self, shards: Sequence[int]) -> None:
+        raise AssertionError
+
+    def lost(self, shards: Sequence[int]) -> None:
+        raise AssertionError
 
 
 def keyed(key: str) -> Outgoing:
@@ -33,3 +51,17 @@ def test_rosters_go_with_their_nodes() -> None:
     )
     shard.sweep(now=10.0)
     assert shard.rosters == {here: Roster(number=3), left: people}
+
+
+def test_loop_that_closes_while_its_node_is_told_is_no_error_of_who_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another thread closes it between the look whether it is closed and the call."""
+    node = NodeId("here")
+    loop = asyncio.new_event_loop()
+    server = MemoryServer()
+    server.listeners[node] = Ear(loop, Deaf())
+    loop.close()
+    assert not server.tell(node, 0, b"")
+    monkeypatch.setattr(loop, "is_closed", lambda: False)
+    assert not server.tell(node, 0, b"")

@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -28,6 +30,7 @@ from shardlayer.broker.redis.sockets import Socket, open_connection, pack
 from shardlayer.core.hosts import Host
 from shardlayer.core.redis_clients import connect
 from tests.contract.places import make_certificate
+from tests.shardlayer.fakes import some_turns, stand_still
 
 try:
     import uvloop
@@ -124,6 +127,35 @@ def test_connection_that_is_made_while_the_loop_stands_still_is_no_failure(
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda turns: asyncio.run(open_and_stand_still(turns)), range(1, 9)))
+
+
+@pytest.mark.parametrize("still", [0.0, STILL])
+async def test_sentinels_are_asked_again_after_the_loop_stood_still(
+    redis_server: EmbeddedValkey, still: float
+) -> None:
+    """redis-py says of each Sentinel that is late that it knows no primary."""
+    address = urlsplit(redis_server.url)
+    redis = connect(Host(master_name="p", sentinels=(("none", 1),)), timeout=TIMEOUT)
+    pool: Any = redis.connection_pool
+    asked = 0
+
+    async def discover(_name: str) -> tuple[str | None, int | None]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            stand_still(still)
+            await some_turns()
+            raise MasterNotFoundError("No master found for 'p'")
+        return address.hostname, address.port
+
+    pool.sentinel_manager.discover_master = discover
+    if still:
+        await (await open_connection(redis)).disconnect()
+    else:
+        with pytest.raises(MasterNotFoundError):
+            await open_connection(redis)
+    assert asked == (2 if still else 1)
+    await close(redis)
 
 
 async def test_server_that_does_not_answer_is_asked_once() -> None:

@@ -1,0 +1,74 @@
+"""The connection over which a server is heard, as its owner sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Literal
+
+import pytest
+
+from demo.embedded import EmbeddedValkey
+from shardlayer.aio.tasks import Tasks
+from shardlayer.broker.redis import subscription
+from shardlayer.broker.redis.subscription import Probe, Subscription
+from shardlayer.core.hosts import Host
+from tests.shardlayer.fakes import some_turns, stand_still
+from tests.waiting import until
+
+LIMIT = 30.0  # seconds
+STILL = 40.0  # seconds
+
+
+class StandingEvent(asyncio.Event):
+    """Has the process stand still when it is first waited for, until the server has answered."""
+
+    is_first = True
+
+    async def wait(self) -> Literal[True]:
+        if self.is_first:
+            self.is_first = False
+            time.sleep(0.3)  # noqa: ASYNC251 (it is to stand still)
+            stand_still(STILL)
+        return await super().wait()
+
+
+class StandingEar(subscription._Ear):
+    """Counts its kind."""
+
+    made = 0
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        StandingEar.made += 1
+        self.resumed = StandingEvent()
+
+
+async def test_subscription_that_is_confirmed_while_the_loop_stands_still_is_kept(
+    redis_server: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time is over, but the confirmation waits in the socket."""
+    told: list[str] = []
+
+    async def publish() -> None:
+        """Nothing: the probe is not due."""
+
+    monkeypatch.setattr(StandingEar, "made", 0)
+    monkeypatch.setattr(subscription, "_Ear", StandingEar)
+    tasks = Tasks()
+    subscribed = Subscription(
+        Host(url=redis_server.url),
+        [["channel"]],
+        on_message=lambda channel, message: None,
+        on_resumed=lambda: told.append("resumed"),
+        on_lost=lambda: told.append("lost"),
+        timeout=LIMIT,
+        probe=Probe(publish, interval=1_000, timeout=LIMIT),
+        tasks=tasks,
+    )
+    await until(lambda: "resumed" in told)
+    await some_turns()  # in which it would be closed
+    assert told == ["resumed"]
+    assert StandingEar.made == 1
+    await subscribed.aclose()
+    await tasks.aclose()
