@@ -41,6 +41,7 @@ USED = {
         {
             *("_client", "_coordinator", "_fetcher", "_loop", "_subscription"),
             *("_group_instance_id", "_isolation_level", "_session_timeout_ms"),
+            "_heartbeat_interval_ms",
             *("_fetch_task", "_records", "_assignment", "_partition_records"),
             *("_aborted_transactions", "_key_deserializer", "_value_deserializer"),
         },

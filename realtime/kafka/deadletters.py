@@ -18,6 +18,7 @@ from aiokafka.structs import ConsumerRecord
 
 from realtime.kafka.brokers import Brokers, make_topic, start_client
 from realtime.kafka.reading.closing import close_producer
+from shardlayer import take_note
 
 logger = logging.getLogger(__name__)
 
@@ -180,6 +181,7 @@ class DeadLetters:
         except MessageSizeTooLargeError as error:  # it does not even leave
             acknowledged = asyncio.get_running_loop().create_future()
             acknowledged.set_exception(error)
+        acknowledged.add_done_callback(take_note)  # nobody waits for it if a later one can't leave
         return acknowledged
 
     async def _insist(self, producer: AIOKafkaProducer, letter: Letter) -> None:

@@ -28,6 +28,7 @@ from realtime.kafka.brokers import Brokers, start_client
 from realtime.kafka.deadletters import Letter
 from realtime.kafka.letters.sent_offsets import CannotNote, SentOffsets
 from realtime.kafka.reading.closing import close_producer
+from shardlayer import take_note
 
 logger = logging.getLogger(__name__)
 
@@ -97,15 +98,15 @@ class LetterSender:
         acknowledged = []
         for letter in letters:
             partitions = await self._producer.partitions_for(letter.topic)
-            acknowledged.append(
-                await self._producer.send(
-                    letter.topic,
-                    letter.value,
-                    key=letter.key,
-                    partition=letter.partition if letter.partition in partitions else None,
-                    headers=list(letter.headers),
-                )
+            sent = await self._producer.send(
+                letter.topic,
+                letter.value,
+                key=letter.key,
+                partition=letter.partition if letter.partition in partitions else None,
+                headers=list(letter.headers),
             )
+            sent.add_done_callback(take_note)  # nobody waits for it if a later one can't leave
+            acknowledged.append(sent)
         results = await asyncio.gather(*acknowledged, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shardlayer import Backoff
+from shardlayer import Backoff, take_note
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +121,7 @@ class Commits:
             # cancelled while its connection is open (see closing.py).
             commit = self._consumer.commit(self._under_way)
             self._commit = asyncio.create_task(commit, name="realtime: one commit to Kafka")
+            self._commit.add_done_callback(take_note)
 
     async def _ended(self, commit: asyncio.Task[None]) -> bool:
         """Wait for a commit and return whether it succeeded."""

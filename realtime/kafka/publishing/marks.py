@@ -67,11 +67,15 @@ class PartitionMarks:
         self._asking = None
 
     async def known(self, *, within: float) -> bool:
-        """Wait for the answer for so many seconds; return whether it is there."""
-        if self._asking is None:
+        """Wait for the answer for so many seconds; return whether it is there.
+
+        It is not if others are asked for meanwhile, or none.
+        """
+        asking = self._asking
+        if asking is None:
             return False
-        await asyncio.wait([self._asking], timeout=within)
-        return self._asking.done()
+        await asyncio.wait([asking], timeout=within)
+        return asking is self._asking and asking.done()
 
     def when_known(self, call: Callable[[], None]) -> None:
         """Have `call` called once the answer is there."""

@@ -14,6 +14,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 
+from shardlayer import take_note
+
 CLOSING = 1.0  # seconds for what fails when its connection is closed
 _BOOTSTRAP = AIOKafkaClient.bootstrap.__code__
 
@@ -28,8 +30,7 @@ async def cancel_start(starting: asyncio.Task[None]) -> None:
         _close_first(starting)
         starting.cancel()
         await asyncio.wait([starting], timeout=CLOSING)
-    if not starting.cancelled():
-        starting.exception()  # nobody asks for it any more
+    take_note(starting)
 
 
 def _close_first(starting: asyncio.Task[None]) -> None:
@@ -51,6 +52,7 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, grace: float) -> bool:
     the task in which aiokafka commits behind (it shields it), whose error nobody would fetch.
     """
     stopping = asyncio.ensure_future(consumer.stop())
+    stopping.add_done_callback(take_note)  # of requests that are failed below, say
     done, _ = await asyncio.wait([stopping], timeout=grace)
     if done and not stopping.cancelled():
         stopping.result()
@@ -75,8 +77,6 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, grace: float) -> bool:
         if fetcher is not None:
             await asyncio.wait([asyncio.ensure_future(fetcher.close())])
             await _end_fetches(consumer)
-    elif not stopping.cancelled():
-        stopping.exception()  # of a request that was failed: told above
     await consumer._client.close()  # what was connected anew meanwhile
     return False
 
@@ -98,6 +98,7 @@ async def _end_fetches(consumer: AIOKafkaConsumer) -> None:
 async def close_producer(producer: AIOKafkaProducer, *, grace: float) -> None:
     """Close the connections; what was not written after `grace` seconds never is."""
     stopping = asyncio.ensure_future(producer.stop())
+    stopping.add_done_callback(take_note)  # of what was not written
     done, _ = await asyncio.wait([stopping], timeout=grace)
     if not done:
         stopping.cancel()
@@ -105,5 +106,3 @@ async def close_producer(producer: AIOKafkaProducer, *, grace: float) -> None:
         if producer._sender is not None:
             await asyncio.wait([asyncio.ensure_future(producer._sender.close())])
         await producer.client.close()
-    elif not stopping.cancelled():
-        stopping.exception()  # nobody asks for what was not written any more

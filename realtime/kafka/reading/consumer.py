@@ -53,6 +53,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._passed_over: set[TopicPartition] = set()
         self._member = ""  # as the group knew it at the last fetch
         self._seen_at = 0.0  # loop's time of the last fetch
+        self._was_away = False  # for so long that the group may have forgotten the member
         self._fetched: dict[TopicPartition, bytes] = {}  # what an answer brought
         self._send = self._client.send
         self._client.send = self._send_and_look
@@ -184,15 +185,21 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
 
         A member with a name that joins takes the place of one that has it. aiokafka joins again
         then, and takes it back: two would do that to each other for good.
+
+        The group forgets who sends no heartbeat for the session timeout. The member may only hear
+        of that when it has fetched again, so an absence counts until it has another id.
         """
         if self._group_instance_id is None:
             return
         now = self._loop.time()
-        away, self._seen_at = now - self._seen_at, now
+        patience = (self._session_timeout_ms - self._heartbeat_interval_ms) / 1000
+        was_away = self._was_away or now - self._seen_at >= patience
+        self._seen_at = now
         member = self._coordinator.member_id
         before, self._member = self._member, member or self._member
+        self._was_away = was_away and self._member == before
         has_changed = before and member != before and (member or knows_no_member)
-        if has_changed and away < self._session_timeout_ms / 1000:
+        if has_changed and not was_away:
             raise NameTaken(f"{self._group_instance_id} was given to another member of the group")
 
     def _read(self, partition: TopicPartition, result: FetchResult) -> None:

@@ -3,7 +3,8 @@
 A route is a project's own function: it may raise, wait for a database, or never return. So it
 runs in a thread, a fetch's records together, and the pool's loop goes on: heartbeats are sent and
 a SIGTERM is answered. A route that takes too long for one record is left behind with its thread,
-which is interrupted where it runs Python, and the next record has another thread.
+which is interrupted where it runs Python, and the next record has another thread. A process that
+was frozen finds the time over, although no route is to blame: it gives each record the time anew.
 
 The route that comes with the pool only reads headers, and is called at once.
 """
@@ -17,7 +18,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
@@ -28,6 +29,7 @@ from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.routing.bad_records import BadRecord, failed, judged
 from realtime.kafka.routing.header_rules import EVERYBODY, Record, Route, is_announcement, route
 from realtime.rooms.room_names import MAX_ROOM_NAME, is_open_room
+from shardlayer import LoopDelay, stall_tolerant_timeout
 
 logger = logging.getLogger(__name__)
 
@@ -97,31 +99,36 @@ class Router:
         together = len(records)
         while len(answers) < len(records):
             begin = len(answers)
+            await self._not_too_many_stuck()
             job = _Job(records[begin : begin + together], self._route, self._most, self._seconds)
             await self._run(job)
             answers += job.answers_in_order()
             if job.overran:
                 if len(job.records) == 1 or job.is_sequential:
-                    answers.append(
-                        BadRecord(f"the route took longer than {self._seconds:g} s for it")
-                    )
+                    answers.append(_took_longer(self._seconds))
                 else:  # whose fault it is shows if each is asked for alone
                     together = 1
         return answers
 
     async def _run(self, job: _Job) -> None:
-        """Have a thread do a job; leave it behind when it takes too long, or when cancelled."""
-        await self._not_too_many_stuck()
+        """Have a thread do a job; leave it behind when it takes too long, or when cancelled.
+
+        Time that is over while this loop stood still is prolonged, once if nothing comes of it:
+        the thread may have stood still as well.
+        """
         worker = self._worker or _Worker()
         self._worker = None
         worker.put(job)
+        prolonged = 0.0  # until when
         try:
             while not job.done.is_set():
-                now = time.monotonic()
-                if job.due <= now:
+                with LoopDelay() as delay, suppress(TimeoutError):
+                    await asyncio.wait_for(job.done.wait(), job.due - time.monotonic())
+                if job.done.is_set() or job.due > time.monotonic():
+                    continue  # it may have come to another record meanwhile
+                if job.due == prolonged or not delay.is_most():
                     break
-                with suppress(TimeoutError):  # it may have come to another record meanwhile
-                    await asyncio.wait_for(job.done.wait(), job.due - now)
+                prolonged = job.prolong()
         finally:
             if job.done.is_set():
                 self._worker = worker
@@ -179,8 +186,12 @@ class _Job:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._answers: list[Answer | None] = [None] * len(records)
-        self.due = time.monotonic()
-        self._prolong()
+        self.due = self.prolong()
+
+    def prolong(self) -> float:
+        """Have the thread left behind only after the time for one record; return when, in `due`."""
+        self.due = time.monotonic() + self._seconds + (0 if self.is_sequential else MARGIN)
+        return self.due
 
     def answers_in_order(self) -> list[Answer]:
         """Return the answers up to the first that is not there."""
@@ -194,58 +205,64 @@ class _Job:
     def run(self, runner: asyncio.Runner) -> None:
         """Do it, in the thread."""
         self.begun = True
-        self._prolong()
+        self.prolong()
         if self.is_sequential:
             for index, record in enumerate(self.records):
                 if self.overran:  # before the thread could be interrupted
                     return
-                self._prolong()
+                self.prolong()
                 self._answers[index] = self._sequential(record, runner)
         elif not self.overran:
             runner.run(self._all_at_once())
         if not self.overran:
             self._loop.call_soon_threadsafe(self.done.set)
 
-    def _prolong(self) -> None:
-        self.due = time.monotonic() + self._seconds + (0 if self.is_sequential else MARGIN)
-
     def _sequential(self, record: Record, runner: asyncio.Runner) -> Answer:
         try:
             answer = self._route(record)
             if inspect.isawaitable(answer):
-                answer = runner.run(self._awaited(answer))
+                answer = runner.run(self._in_time(answer))
             return judged(answer, most=self._most)
         except _Overrun:
             raise
         except BaseException as error:  # SystemExit, too: one record must not stop the rest
             return failed(error)
 
-    async def _awaited(self, answer: Awaitable[Any]) -> Any:
-        async with asyncio.timeout(self._seconds):
-            return await answer
+    async def _in_time(self, answer: Awaitable[Any]) -> Any:
+        """Await what a route returned. Its time is prolonged once if this loop stood still.
+
+        If that was the route's own doing, the pool's loop went on, and leaves the thread behind.
+
+        Raises:
+            BadRecord: It took longer.
+        """
+        try:
+            async with stall_tolerant_timeout(self._seconds) as limit:
+                return await answer
+        except _Overrun:
+            raise
+        except BaseException as error:
+            if limit.expired():
+                raise _took_longer(self._seconds) from error
+            raise
 
     async def _all_at_once(self) -> None:
         free = asyncio.Semaphore(CONCURRENT)
 
         async def one(index: int, record: Record) -> None:
             async with free:
-                self._prolong()
+                self.prolong()
                 self._answers[index] = await self._asynchronous(record)
-                self._prolong()
+                self.prolong()
 
         await asyncio.gather(*(one(index, record) for index, record in enumerate(self.records)))
 
     async def _asynchronous(self, record: Record) -> Answer:
-        limit = asyncio.timeout(self._seconds)
         try:
-            async with limit:
-                answer: Iterable[str] = await self._route(record)
-            return judged(answer, most=self._most)
+            return judged(await self._in_time(self._route(record)), most=self._most)
         except _Overrun:
             raise
         except BaseException as error:
-            if limit.expired():
-                return BadRecord(f"the route took longer than {self._seconds:g} s for it")
             return failed(error)
 
 
@@ -292,6 +309,10 @@ class _Worker:
             logger.debug("A route's thread ended.", exc_info=True)
         finally:
             _close(runner)
+
+
+def _took_longer(seconds: float) -> BadRecord:
+    return BadRecord(f"the route took longer than {seconds:g} s for it")
 
 
 def _close(runner: asyncio.Runner) -> None:

@@ -182,6 +182,33 @@ async def test_flush_does_not_wait_forever(
     assert "no answer from Kafka" in caplog.text
 
 
+class DeafConsumer(RecordingConsumer):
+    """Misses the cancellation of a commit, as `asyncio.wait_for` may."""
+
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        """Fail instead."""
+        try:
+            await super().commit(offsets)
+        except asyncio.CancelledError:
+            raise CommitFailedError from None
+
+
+async def test_request_that_fails_when_nobody_waits_any_more() -> None:
+    """asyncio does not complain that nobody asked for its error."""
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    consumer = DeafConsumer()
+    consumer.gate.clear()
+    commits = Commits(consumer, on_error=told.append)
+    commits.hold()
+    commits.note(FIRST, 1)
+    assert not await commits.flush(0.05)
+    await commits.aclose()
+    del commits
+    gc.collect()
+    assert told == []
+
+
 async def test_bug_is_told() -> None:
     """An error that is none of Kafka's goes to the owner."""
     errors: list[BaseException] = []

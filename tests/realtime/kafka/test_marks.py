@@ -95,6 +95,32 @@ async def test_asked_until_redis_answers(
     await kept.aclose()
 
 
+class SilentLayer:
+    """A layer none of whose shards answers."""
+
+    async def marks(self, sources: object) -> dict[str, Mark | None]:
+        """Wait for good."""
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("asks_again", [False, True])
+@pytest.mark.parametrize("within", [0, SOON])
+async def test_partitions_are_dealt_out_anew_while_marks_are_waited_for(
+    within: float, asks_again: bool
+) -> None:
+    """Who waits learns that what it asked for is not known, whatever is asked for by then."""
+    kept = marks_of(SilentLayer())  # type: ignore[arg-type]
+    kept.ask({PARTITION: SOURCE})
+    waiting = asyncio.create_task(kept.known(within=within))
+    await asyncio.sleep(0)  # it waits from now on
+    kept.drop()
+    if asks_again:
+        kept.ask({PARTITION: SOURCE})
+    assert await waiting is False
+    await kept.aclose()
+
+
 @pytest.mark.kafka
 @pytest.mark.parametrize("any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True)
 @pytest.mark.parametrize("new", [50, 100, 200])

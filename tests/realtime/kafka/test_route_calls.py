@@ -220,6 +220,77 @@ async def test_record_that_hangs_costs_its_time_and_no_more(route: Any, make: Ma
     await until(lambda: set(threading.enumerate()) <= before)
 
 
+class Standstill:
+    """Routes that stand still while the process does, and what stops it.
+
+    Args:
+        answers: Whether they answer once the process goes on; else never.
+    """
+
+    def __init__(self, *, answers: bool) -> None:
+        self._answers = answers
+        self._asked = threading.Event()
+        self._goes_on = threading.Event()
+        self._never = threading.Event()
+
+    def waits(self, record: Record) -> list[str]:
+        """Wait in the thread."""
+        self._asked.set()
+        (self._goes_on if self._answers else self._never).wait(FOREVER)
+        return [key_of(record)]
+
+    async def awaits(self, record: Record) -> list[str]:
+        """Wait in the thread's loop, which stands still, and once more when it goes on."""
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._asked.set)
+        loop.call_soon(self._goes_on.wait, FOREVER)
+        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1 if self._answers else FOREVER)
+        return [key_of(record)]
+
+    def returns_awaitable(self, record: Record) -> Awaitable[list[str]]:
+        """Return what waits."""
+        return self.awaits(record)
+
+    async def stop_process(self, seconds: float) -> None:
+        """Have the loop stand still, and the route's thread with it."""
+        await until(self._asked.is_set)
+        time.sleep(seconds)  # noqa: ASYNC251
+        # The thread, too, goes on a moment later: the loop finds first that the time is over.
+        asyncio.get_running_loop().call_later(0.1, self._goes_on.set)
+
+    def end(self) -> None:
+        """Let threads end."""
+        self._goes_on.set()
+        self._never.set()
+
+
+ROUTES_THAT_STAND_STILL = ["waits", "awaits", "returns_awaitable"]
+
+
+@pytest.mark.parametrize("name", ROUTES_THAT_STAND_STILL)
+async def test_process_that_was_frozen_costs_no_record(name: str, make: MakeRouter) -> None:
+    """Its routes had no time, whatever the clock says: they are given it once more."""
+    still = Standstill(answers=True)
+    router = make(getattr(still, name))
+    asking = asyncio.create_task(router.rooms(keyed("a")))
+    await still.stop_process(SECONDS + 0.5)
+    assert words(await asking) == [["a"]]
+
+
+@pytest.mark.parametrize("name", ROUTES_THAT_STAND_STILL)
+async def test_route_that_hangs_is_found_although_the_process_was_frozen(
+    name: str, make: MakeRouter
+) -> None:
+    """The time is given once more, not for good."""
+    still = Standstill(answers=False)
+    router = make(getattr(still, name), seconds=0.5)
+    asking = asyncio.create_task(router.rooms(keyed("a")))
+    await still.stop_process(1.0)
+    assert words(await asking) == ["the route took longer than 0.5 s for it"]
+    still.end()
+
+
 async def test_cancelled_while_it_hangs(make: MakeRouter) -> None:
     """Who asks may give up at any time, as the pool does when it is told to stop."""
     asked: list[threading.Thread] = []
@@ -245,17 +316,18 @@ async def test_threads_that_hang_are_bounded(
 ) -> None:
     """Where a route hangs each time in what can't be interrupted, the next record waits."""
     release = threading.Event()
+    seconds = 0.5
 
     def stuck(record: Record) -> list[str]:
         release.wait(FOREVER)
         return [key_of(record)]
 
-    router = make(stuck, seconds=0.5)
+    router = make(stuck, seconds=seconds)
     asking = asyncio.create_task(router.rooms(keyed(*"abcdef")))
     await until(lambda: "hang, and can't be ended" in caplog.text)
     assert caplog.text.count("4 calls of KAFKA_ROUTE hang") == 1
     router._seconds = FOREVER  # the others are not what hangs
+    await asyncio.sleep(2 * seconds)  # the wait for a thread is not their time
     release.set()
     found = words(await asking)
-    assert found[:4] == ["the route took longer than 0.5 s for it"] * 4
-    assert found[-1] == ["f"]
+    assert found == ["the route took longer than 0.5 s for it"] * 4 + [["e"], ["f"]]
