@@ -81,6 +81,10 @@ class NodePresence:
         self.attendance.doubt(shard)
 
     async def aclose(self) -> None:
-        """Have nobody of this node in a room any more, and tell nobody."""
+        """Stop telling anybody."""
         await self.attendance.aclose()
         await self.events.aclose()
+
+    async def leave(self) -> None:
+        """Have nobody of this node in a room any more, once closed."""
+        await self.attendance.leave()

@@ -169,12 +169,15 @@ class Attendance:
             self._tell_soon(shard)
 
     async def aclose(self) -> None:
-        """Stop, and have nobody of this node in a room, as far as shards can be reached."""
+        """Stop, and tell the shards nothing more but `leave`."""
         self._is_closed = True
         for timer in self._lingering.values():
             timer.cancel()
         self._lingering.clear()
         await self._tasks.aclose()
+
+    async def leave(self) -> None:
+        """Have nobody of this node in a room, once closed, as far as shards can be reached."""
         rolls = [shard for shard, roll in enumerate(self._rolls) if roll.number]
         # Where a shard does not answer, the end of the lease does it.
         await side_by_side(self._end(shard) for shard in rolls)

@@ -84,12 +84,21 @@ class Background:
             signal.close()
 
     def _run(self) -> None:
-        loop = asyncio.new_event_loop()
+        try:
+            loop = asyncio.new_event_loop()
+        except Exception as error:  # no descriptors are left, say
+            self._error = error
+            self._tell_waiting()
+            return
         # A task, so that the loop runs from its beginning to its end without a break.
         task = loop.create_task(self._begin())
         loop.run_forever()
         del task
-        _wind_up(loop)
+        try:
+            _wind_up(loop)
+        finally:
+            if self._engine is not None:
+                self._engine.break_off()
 
     async def _begin(self) -> None:
         try:
@@ -98,6 +107,9 @@ class Background:
             self._error = error
         if self._engine is None or self._stopped:
             asyncio.get_running_loop().stop()
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
         with self._lock:
             self._begun = True
             waiting, self._waiting = self._waiting, []
@@ -115,10 +127,11 @@ def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     try:
-        ending = loop.create_task(cancel_all())
-        ending.add_done_callback(lambda _: loop.stop())
-        while not ending.done():  # it may be told to stop more than once, also now
-            loop.run_forever()
-        ending.result()
+        while asyncio.all_tasks(loop):  # another thread's may begin in the turn that stops it
+            ending = loop.create_task(cancel_all())
+            ending.add_done_callback(lambda _: loop.stop())
+            while not ending.done():  # it may be told to stop more than once, also now
+                loop.run_forever()
+            ending.result()
     finally:
         loop.close()

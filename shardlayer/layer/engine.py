@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from shardlayer.aio.loop_endings import before_close
 from shardlayer.aio.tasks import Tasks
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 APPENDS = 200  # of groups' messages to normal channels, under way at the same time
 CLOSE_TIMEOUT = 5.0  # seconds that an engine gets to send what still waits
+
+Told = Callable[[BaseException | None], object]
+"""Hears how work ended: None, or the error."""
 
 
 class Engine:
@@ -57,6 +61,7 @@ class Engine:
         self._on_closed = on_closed
         self._process = process
         self._on_turned = on_turned
+        self._untold: dict[object, Told] = {}  # of work that other threads began
         self._closing: asyncio.Task[None] | None = None
         self._is_closed = False
         self._keeper = self.loop.create_task(self._keep(), name="keeper of the channel layer")
@@ -75,6 +80,40 @@ class Engine:
             )
             await self.node.start()
         return self.node
+
+    def begin(self, work: Callable[[], Coroutine[Any, Any, object]], told: Told) -> None:
+        """Begin work on the loop and return; `told` hears there how it ended. From any thread.
+
+        Raises:
+            RuntimeError: If the loop is closed; `told` is not called then.
+        """
+        key = object()
+
+        def start() -> None:
+            task = self.tasks.start(work(), "shardlayer: call of another thread")
+            task.add_done_callback(tell)
+
+        def tell(ended: asyncio.Task[object]) -> None:
+            del self._untold[key]
+            told(asyncio.CancelledError() if ended.cancelled() else ended.exception())
+
+        self._untold[key] = told
+        try:
+            self.loop.call_soon_threadsafe(start)
+        except RuntimeError:
+            if self._untold.pop(key, None) is not None:  # else `break_off` has told it
+                raise
+
+    def break_off(self) -> None:
+        """Tell a CancelledError to who began what the loop, which is closed, left undone."""
+        for key in list(self._untold):
+            told = self._untold.pop(key, None)
+            if told is None:  # its own thread has found the loop closed
+                continue
+            try:
+                told(asyncio.CancelledError())
+            except Exception:
+                logger.exception("An error of who was told that a call was broken off:")
 
     def change(self, options: LayerOptions) -> None:
         """Go by other limits for messages from now on. From any thread."""
@@ -143,12 +182,7 @@ class Engine:
 
     async def _close(self) -> None:
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self.publisher.drain()
-                if self.node is not None:
-                    await self.node.aclose()
-        except TimeoutError:
-            logger.warning("The channel layer's publications did not all leave in time.")
+            await self._leave()
         finally:
             try:
                 await self._disconnect()
@@ -160,6 +194,16 @@ class Engine:
                 self._is_closed = True
                 self._forget_loop()
             self._keeper.cancel()
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.publisher.drain()
+        except TimeoutError:
+            logger.warning("The channel layer's publications did not all leave in time.")
+        finally:
+            if self.node is not None:
+                await self.node.aclose()
 
     async def _disconnect(self) -> None:
         await self.publisher.aclose()

@@ -23,7 +23,7 @@ from shardlayer.core.channel_names import is_of, new_process
 from shardlayer.core.options import LayerOptions
 from shardlayer.delivery.presence_reports import Turned
 from shardlayer.layer.background import Background
-from shardlayer.layer.engine import Engine
+from shardlayer.layer.engine import Engine, Told
 from shardlayer.layer.layer_counters import ShardCounters
 from shardlayer.layer.layer_histograms import LayerHistograms
 
@@ -153,23 +153,13 @@ class Engines:
             f"This thread runs an event loop, which a blocking call would hold up: await {instead}."
         )
 
-    def begin(
-        self,
-        work: Callable[[], Coroutine[Any, Any, object]],
-        told: Callable[[BaseException | None], object],
-    ) -> None:
+    def begin(self, work: Callable[[], Coroutine[Any, Any, object]], told: Told) -> None:
         """Begin work on the background engine's loop and return; `told` hears there how it ended.
 
         What one thread begins takes its first step in that order. `told` gets None or the error,
         and a CancelledError if the engine is closed before.
         """
-        shared = self._shared()
-
-        def start() -> None:
-            task = shared.tasks.start(work(), "shardlayer: call of another thread")
-            task.add_done_callback(lambda ended: told(_error_of(ended)))
-
-        shared.loop.call_soon_threadsafe(start)
+        self._shared().begin(work, told)
 
     def with_node(self, node: str) -> Engine | None:
         """Return the engine in this process whose node has that id."""
@@ -273,10 +263,6 @@ class Engines:
                 )
                 weakref.finalize(self, background.stop).atexit = False
         return background.engine()  # waited for without the lock, which other greenlets may want
-
-
-def _error_of(task: asyncio.Task[object]) -> BaseException | None:
-    return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
 def _forget_closed_loops(process: _Process) -> None:

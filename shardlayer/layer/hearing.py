@@ -133,7 +133,8 @@ class Hearing(NodeParts):
             async with asyncio.timeout(self._options.publish_timeout):
                 await flush.done.wait()
         except TimeoutError:
-            raise self._backend.unavailable(min(flush.missing)) from None
+            if flush.missing:  # the last one may have been heard of in the turn that ends it
+                raise self._backend.unavailable(min(flush.missing)) from None
         finally:
             del self._flushes[mark]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from shardlayer.core.frames import Broadcast
 from shardlayer.core.tracing import Delivered, set_tracer
@@ -44,6 +46,19 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+def stand_still(seconds: float) -> None:
+    """Have the running loop find, when it goes on, that so many seconds have passed."""
+    loop: Any = asyncio.get_running_loop()
+    time = loop.time
+    loop.time = lambda: time() + seconds
+
+
+async def some_turns() -> None:
+    """Let the loop go on for a moment: timers that are due are called."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 class RecordingTracer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -55,3 +57,30 @@ async def test_trace_of_a_publication_that_is_refused_is_nobodys(
         await until(lambda: len(sink.texts) == 2 and tracer.told != [])
     assert [each.traceparent for each in tracer.told] == [OWN]
     assert layer.stats()["broken_entries"] == 1
+
+
+async def test_flush_that_is_heard_of_in_the_turn_in_which_its_time_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has succeeded, and raises nothing."""
+    layer = ShardedChannelLayer(hosts=[f"memory://{uuid4().hex}"], shards=2, publish_timeout=0.5)
+    node = await layer.node()
+    loop, marks = asyncio.get_running_loop(), list[bytes]()
+
+    async def note(mark: bytes) -> None:
+        marks.append(mark)
+        loop.call_soon(stand_still)  # once the flush waits
+
+    def stand_still() -> None:
+        loop.call_later(0.5, hear)  # comes behind the end of the flush's time, in the same turn
+        time.sleep(1.0)
+
+    def hear() -> None:
+        for shard in range(2):
+            node._flushed(shard, marks[0])
+
+    async with asyncio.timeout(20.0):
+        await node._settled(0)
+        monkeypatch.setattr(node._backend, "flush", note)
+        await node.flush()
+    await layer.close()
