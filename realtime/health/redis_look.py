@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from realtime.conf import conf
 from realtime.sharded_layer import sharded_layer
-from shardlayer import ShardedChannelLayer, ShardUnavailable
+from shardlayer import ShardedChannelLayer, ShardUnavailable, take_note
 
 Answers = Mapping[str, float | str]
 """For each server the milliseconds that it took to answer, or what is wrong with it."""
@@ -45,7 +45,7 @@ class RedisLook:
         task = self._task
         if task is None or task.done():
             task = self._task = asyncio.create_task(self._look(), name="look at Redis")
-            task.add_done_callback(_take_note)
+            task.add_done_callback(take_note)  # the next look finds it, too
         is_recent = time.monotonic() - self._found_at < RECENT
         await asyncio.wait([task], timeout=QUICK if is_recent else None)
         return task.result() if task.done() else self._found
@@ -54,12 +54,6 @@ class RedisLook:
         self._found = await look_at(self.layer)
         self._found_at = time.monotonic()
         return self._found
-
-
-def _take_note(task: asyncio.Task[Answers]) -> None:
-    """Have asyncio not complain of an error that nobody waits for: the next look finds it, too."""
-    if not task.cancelled():
-        task.exception()
 
 
 async def look_at(layer: ShardedChannelLayer) -> Answers:

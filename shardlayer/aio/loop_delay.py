@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import process_time
 
 LOOK_INTERVAL = 0.05  # seconds
+COMPUTES = 0.1  # of the time, or more: then this process was not frozen
 
 
 class LoopDelay:
@@ -20,24 +22,35 @@ class LoopDelay:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._late = 0.0  # seconds, in sum
+        self._frozen = 0.0  # of these, those in which the process computed next to nothing
+        self._computed = process_time()
         self._call_next()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._timer.cancel()
 
-    def is_most(self) -> bool:
+    def is_most(self, *, frozen: bool = False) -> bool:
         """Return whether the loop stood still for half of the time in this context, or more.
 
         What is shorter than LOOK_INTERVAL may not be seen.
+
+        Args:
+            frozen: Whether only such time counts in which the whole process stood still. Code that
+                holds up the loop computes.
         """
-        return 0 < self._loop.time() - self._began <= self._late * 2
+        late = self._frozen if frozen else self._late
+        return 0 < self._loop.time() - self._began <= late * 2
 
     def _call_next(self) -> None:
         self._timer = self._loop.call_later(LOOK_INTERVAL, self._look)
 
     def _look(self) -> None:
-        self._late += self._loop.time() - self._timer.when()
+        late, computed = self._loop.time() - self._timer.when(), process_time()
+        self._late += late
+        if computed - self._computed < late * COMPUTES:
+            self._frozen += late
+        self._computed = computed
         self._call_next()
 
 

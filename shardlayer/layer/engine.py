@@ -26,7 +26,9 @@ from shardlayer.layer.node import Node
 logger = logging.getLogger(__name__)
 
 APPENDS = 200  # of groups' messages to normal channels, under way at the same time
-CLOSE_TIMEOUT = 5.0  # seconds that an engine gets to send what still waits
+# Seconds that an engine gets to send what still waits. With the node's LEAVE_TIMEOUT it is less
+# than what a server gives the end of its application.
+CLOSE_TIMEOUT = 3.0
 
 Told = Callable[[BaseException | None], object]
 """Hears how work ended: None, or the error."""

@@ -27,8 +27,7 @@ from shardlayer.delivery.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
 
-# Seconds to give back people and leases. A server that stops has 8 for the publications and this.
-LEAVE_TIMEOUT = 2.0
+LEAVE_TIMEOUT = 2.0  # seconds to give back people and leases
 
 
 class NodeParts:

@@ -13,8 +13,9 @@ from typing import Protocol
 
 from shardlayer.server.server_counters import counters
 
-CHECKS_TO_LEAVE = 2  # every two seconds, which one that makes way has to take what was sent
-MAX_LEAVING = 64  # that may take that time, each with an open file; one more has LEAVE_TIME
+CHECKS_TO_LEAVE = 2  # checks, two seconds apart, that one which makes way may outlast
+MAX_LEAVING = 64  # that may take so long; of more, the first has LEAVE_TIME
+MOST_LEAVING = 128  # that may have an open file at all; of more, the first is ended at once
 LEAVE_TIME = 1.0  # seconds
 
 
@@ -51,6 +52,7 @@ class AwaitedRequests:
     def __init__(self, most: int, room: int = 0) -> None:
         self._most = most
         self._may_leave = min(MAX_LEAVING, room // 4) if room else MAX_LEAVING
+        self._most_leaving = min(MOST_LEAVING, room) if room else MOST_LEAVING
         self._since: dict[Waiter, float] = {}  # in ascending order
         self._leaving: dict[Waiter, _Leave] = {}  # whose connections are not lost yet
 
@@ -74,7 +76,7 @@ class AwaitedRequests:
             longest.make_way()
         if len(self._leaving) > self._may_leave:
             first, leave = next(iter(self._leaving.items()))
-            if now - leave.since > LEAVE_TIME:
+            if now - leave.since > LEAVE_TIME or len(self._leaving) > self._most_leaving:
                 del self._leaving[first]
                 self._leaving[first] = _Leave(now)  # the next time it is another's turn
                 first.abort()

@@ -16,7 +16,7 @@ from shardlayer.core.types import Worker
 
 logger = logging.getLogger(__name__)
 
-SHUTDOWN_TIMEOUT = 5.0  # seconds that an application gets to shut down
+SHUTDOWN_TIMEOUT = 7.0  # seconds that an application gets to shut down; its layer takes up to 5
 
 Application = Callable[..., Awaitable[object]]
 

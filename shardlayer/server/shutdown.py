@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 SHUTDOWN_TIMEOUT = 30.0  # seconds from the signal to the end of the process
 LEAVE_TIMEOUT = 2.0  # seconds for the link to the balancer to end
 ANSWER_TIMEOUT = 3.0  # seconds for a client to answer our close frame
-TASKS_TIMEOUT = 5.0  # seconds for what is done last, and again for what is cancelled then
+TASKS_TIMEOUT = 7.0  # seconds for what is done last; a channel layer takes up to 5
+CANCEL_TIMEOUT = 5.0  # seconds for what is cancelled then
 RESERVED = 8.0  # seconds before the end of all time that are kept for the steps 6 and 7
 POLL_INTERVAL = 0.02  # seconds
 
@@ -155,7 +156,7 @@ async def _end_loop() -> None:
             await end_all()
     except TimeoutError:
         logger.warning("The work to be done before the event loop closes took too long.")
-    await _cancel([task for task in asyncio.all_tasks() if task is not current], TASKS_TIMEOUT)
+    await _cancel([task for task in asyncio.all_tasks() if task is not current], CANCEL_TIMEOUT)
 
 
 async def _cancel(tasks: Collection[asyncio.Future[Any]], patience: float) -> None:

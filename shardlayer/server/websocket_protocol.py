@@ -157,9 +157,9 @@ class WebSocketProtocol(Accepting):
         server = self._server
         if self.state is ConnectionState.OPENING:
             if 0 <= server.websocket_connect_timeout < now - self._opened_at:
-                # No 403, which says that to come again is in vain.
+                # A 403 says that to come again is in vain. After a 503 a proxy tries other nodes.
                 extra = {"Retry-After": str(RETRY_AFTER)}
-                self._refuse(503, "The application did not answer in time.", extra)
+                self._refuse(504, "The application did not answer in time.", extra)
         elif self.state is ConnectionState.OPEN and self._frames is not None:
             if 0 <= server.websocket_timeout < now - self._opened_at:
                 counters.lifetimes_ended += 1

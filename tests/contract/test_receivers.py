@@ -161,7 +161,10 @@ async def test_idle_receivers_get_equal_shares(make_layer: MakeLayer, busy: bool
 
     async def work(number: int) -> None:
         while True:
-            await workers[number].receive("tasks")
+            try:
+                await workers[number].receive("tasks")
+            except ShardUnavailable:
+                continue  # a busy machine may take long to connect
             taken[number] += 1
             if taken.total() == jobs:
                 all_taken.set()
@@ -179,7 +182,8 @@ async def test_idle_receivers_get_equal_shares(make_layer: MakeLayer, busy: bool
     await asyncio.wait_for(all_taken.wait(), PATIENCE)
     for task in working:
         task.cancel()
-    await asyncio.gather(*working, return_exceptions=True)
+    ended = await asyncio.gather(*working, return_exceptions=True)
+    assert {type(each) for each in ended} == {asyncio.CancelledError}
     share = jobs / len(workers)
     assert all(share / 2 <= count <= 2 * share for count in taken.values()), taken
     assert len(taken) == len(workers)

@@ -56,3 +56,13 @@ def test_number(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         waiting.displace()
     assert [each.calls[1:] for each in many] == [["abort"], ["abort"], [], [], []]
+
+
+def test_most() -> None:
+    """No more than there is room for have time at all."""
+    waiting, many = AwaitedRequests(0, room=4), [Waiting() for _ in range(6)]
+    for each in many:
+        waiting.begin(each)
+    for _ in many:
+        waiting.displace()
+    assert [each.calls[1:] for each in many] == [["abort"], ["abort"], [], [], [], []]

@@ -70,9 +70,9 @@ def test_ping_timeout(impatient: ServerProcess) -> None:
 
 
 def test_connect_timeout(impatient: ServerProcess) -> None:
-    """An application that doesn't answer the handshake in time makes HTTP 503: come again."""
+    """An application that doesn't answer the handshake in time makes HTTP 504: come again."""
     with RawClient(impatient.connect(), request("/silent")) as client:
-        assert client.status == 503
+        assert client.status == 504
         assert "Retry-After: 5" in client.head
 
 

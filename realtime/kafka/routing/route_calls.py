@@ -113,8 +113,8 @@ class Router:
     async def _run(self, job: _Job) -> None:
         """Have a thread do a job; leave it behind when it takes too long, or when cancelled.
 
-        Time that is over while this loop stood still is prolonged, once if nothing comes of it:
-        the thread may have stood still as well.
+        Time that is over while this process was frozen is prolonged, once if nothing comes of it.
+        A loop that stood still while its process computed was held up by a route.
         """
         worker = self._worker or _Worker()
         self._worker = None
@@ -126,7 +126,7 @@ class Router:
                     await asyncio.wait_for(job.done.wait(), job.due - time.monotonic())
                 if job.done.is_set() or job.due > time.monotonic():
                     continue  # it may have come to another record meanwhile
-                if job.due == prolonged or not delay.is_most():
+                if job.due == prolonged or not delay.is_most(frozen=True):
                     break
                 prolonged = job.prolong()
         finally:

@@ -278,6 +278,19 @@ async def test_process_that_was_frozen_costs_no_record(name: str, make: MakeRout
     assert words(await asking) == [["a"]]
 
 
+async def test_route_that_lets_no_other_thread_run_is_found(
+    make: MakeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool's loop stands still with it, as in a regular expression; the process computes."""
+    monkeypatch.setattr("shardlayer.aio.loop_delay.process_time", time.monotonic)
+    still = Standstill(answers=True)
+    router = make(still.waits)
+    asking = asyncio.create_task(router.rooms(keyed("a")))
+    await still.stop_process(SECONDS + 0.5)
+    assert words(await asking) == [f"the route took longer than {SECONDS:g} s for it"]
+    still.end()
+
+
 @pytest.mark.parametrize("name", ROUTES_THAT_STAND_STILL)
 async def test_route_that_hangs_is_found_although_the_process_was_frozen(
     name: str, make: MakeRouter

@@ -56,6 +56,20 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> ClockedLoop:
     return clocked
 
 
+@pytest.mark.parametrize(("computed", "is_frozen"), [(0.01, True), (0.5, False)])
+def test_process_that_computes_is_not_frozen(
+    loop: ClockedLoop, monkeypatch: pytest.MonkeyPatch, computed: float, is_frozen: bool
+) -> None:
+    """Its loop stood still all the same."""
+    cpu = 7.0
+    monkeypatch.setattr("shardlayer.aio.loop_delay.process_time", lambda: cpu)
+    with LoopDelay() as delay:
+        cpu += computed
+        loop.stand_still(1.0)
+        assert delay.is_most()
+        assert delay.is_most(frozen=True) is is_frozen
+
+
 def test_loop_that_waits(loop: ClockedLoop) -> None:
     """It stood still for no time."""
     with LoopDelay() as delay:
