@@ -25,6 +25,7 @@ from shardlayer import (
     RoomSummary,
     ShardedChannelLayer,
     ShardUnavailable,
+    stall_tolerant_timeout,
 )
 
 HISTORY_SHOWN = 50  # publications
@@ -151,7 +152,7 @@ async def look_at_room(
 
 
 async def _presence(layer: ShardedChannelLayer, name: str, within: float) -> PresencePage:
-    async with asyncio.timeout(within):
+    async with stall_tolerant_timeout(within):
         return await layer.presence(name, limit=PEOPLE_SHOWN)
 
 

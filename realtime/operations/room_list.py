@@ -16,7 +16,13 @@ from channels import DEFAULT_CHANNEL_LAYER
 from realtime.conf import conf
 from realtime.rooms.room_index import FRESH, room_index
 from realtime.sharded_layer import sharded_layer
-from shardlayer import RoomInfo, RoomSummary, ShardedChannelLayer, ShardLayerError
+from shardlayer import (
+    RoomInfo,
+    RoomSummary,
+    ShardedChannelLayer,
+    ShardLayerError,
+    stall_tolerant_timeout,
+)
 
 AT_A_TIME = 100  # rooms that are asked for together
 LOOK = 1.0  # seconds of looking, between which it may be cancelled
@@ -131,7 +137,7 @@ async def _infos(layer: ShardedChannelLayer, names: Sequence[str]) -> list[RoomI
 
     async def one(name: str) -> RoomInfo | None:
         try:
-            async with asyncio.timeout(within):
+            async with stall_tolerant_timeout(within):
                 return await layer.room_info(name)
         except (ShardLayerError, TimeoutError):
             return None

@@ -6,7 +6,6 @@ asks the workers that have members of the room, so it takes as long as the slowe
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from asgiref.sync import async_to_sync
@@ -17,7 +16,7 @@ from realtime.conf import conf
 from realtime.nodes.node_orders import close_order
 from realtime.rooms.room_names import NODES_ROOM, require_room_name
 from realtime.sharded_layer import sharded_layer
-from shardlayer import is_client_name
+from shardlayer import is_client_name, stall_tolerant_timeout
 
 ANSWER_TIME = 1.0  # seconds that a worker has to answer, at most
 
@@ -69,7 +68,7 @@ async def aroom_members(
     require_room_name(room)
     within = min(ANSWER_TIME, conf().check_timeout)
     try:
-        async with asyncio.timeout(2 * within):
+        async with stall_tolerant_timeout(2 * within):
             answers = await sharded_layer(using).room_answers(room, within=within)
     except TimeoutError:
         return RoomMembers(why=f"There was no answer within {2 * within:g} s.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from realtime.people.persons import user_key_of
 from realtime.people.user_names import user_names
 from realtime.rooms.room_names import require_room_name
 from realtime.sharded_layer import sharded_layer
-from shardlayer import PresencePage
+from shardlayer import PresencePage, stall_tolerant_timeout
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +75,7 @@ async def aroom_people(
         TimeoutError: It did not within `CHECK_TIMEOUT`.
     """
     require_room_name(room)
-    async with asyncio.timeout(conf().check_timeout):
+    async with stall_tolerant_timeout(conf().check_timeout):
         page = await sharded_layer(using).presence(room, limit=limit)
     keys = [key for person in page.persons if (key := user_key_of(person.name)) is not None]
     try:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import orjson
 from django.utils.timezone import localtime
 
-from shardlayer import Publication, RoomInfo, ShardedChannelLayer
+from shardlayer import Publication, RoomInfo, ShardedChannelLayer, stall_tolerant_timeout
 
 
 async def room_with_history(
@@ -20,7 +20,7 @@ async def room_with_history(
         ShardUnavailable: Its server did not answer.
         TimeoutError: It did not within `within` seconds.
     """
-    async with asyncio.timeout(within):
+    async with stall_tolerant_timeout(within):
         info, history = await asyncio.gather(
             layer.room_info(room), layer.history(room, limit=limit)
         )
