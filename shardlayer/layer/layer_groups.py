@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from shardlayer.aio.loop_delay import LoopDelay
 from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.broker.interface import Backend
 from shardlayer.channels.group_census import (
     NAMES,
     NUMBER,
@@ -81,21 +82,30 @@ class LayerGroups:
         async def work(engine: Engine) -> tuple[list[str], dict[NodeId, bytes], set[NodeId]]:
             backend = engine.backend
             asked = await backend.census(shard, group, question)
-            answers: dict[NodeId, bytes] = {}
-            missing, pause = set(asked.nodes), FIRST_LOOK
+            nodes = set(asked.nodes)
             for _ in range(2):  # again if this process stood still, and with it the machine perhaps
                 with LoopDelay() as delay:
-                    ends, is_last = engine.loop.time() + within, False
-                    while missing and not is_last:
-                        await asyncio.sleep(pause)
-                        is_last = engine.loop.time() >= ends  # a look from now on is late enough
-                        answers = await backend.census_answers(shard, question)
-                        missing = set(asked.nodes) - set(answers)
-                        pause = min(2 * pause, LAST_PAUSE)
-                    if not delay.is_most():
-                        break
+                    answers = await _answers(backend, shard, question, nodes, within)
+                missing = nodes - answers.keys()
+                if not missing or not delay.is_most():
+                    break
             if missing:
                 _complain("Nodes did not answer who is in the group %s: %s", group, missing)
             return asked.channels, answers, missing
 
         return await self._engines.run(work)
+
+
+async def _answers(
+    backend: Backend, shard: int, question: bytes, nodes: Set[NodeId], within: float
+) -> dict[NodeId, bytes]:
+    """Return what has been answered once all nodes did, or after so many seconds."""
+    loop = asyncio.get_running_loop()
+    answers: dict[NodeId, bytes] = {}
+    ends, pause, is_last = loop.time() + within, FIRST_LOOK, False
+    while nodes - answers.keys() and not is_last:
+        await asyncio.sleep(pause)
+        is_last = loop.time() >= ends  # a look from now on is late enough
+        answers = await backend.census_answers(shard, question)
+        pause = min(2 * pause, LAST_PAUSE)
+    return answers

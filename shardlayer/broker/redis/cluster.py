@@ -161,9 +161,8 @@ class ClusterServers(Servers):
 
     async def _learn(self) -> None:
         """Read the map of slots from any node; one reading serves all who wait for it."""
-        if self._learning is None:
+        if self._learning is None or self._learning.done():
             self._learning = self._tasks.share(self._read_map(), "read the map of the Cluster")
-            self._learning.add_done_callback(self._end_learning)
         if self._keeping is None:
             self._keeping = self._tasks.repeat(
                 self._learn_and_regroup, "map of the Cluster", pause=self._pause
@@ -174,9 +173,6 @@ class ClusterServers(Servers):
             if is_cancelled():
                 raise
             raise RedisConnectionError("the Cluster was not read to its end: closed") from None
-
-    def _end_learning(self, task: asyncio.Task[None]) -> None:
-        self._learning = None
 
     def _pause(self) -> float:
         is_complete = self._owners.keys() == self._wanted
