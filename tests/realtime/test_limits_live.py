@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 from typing import Any
 
@@ -135,8 +135,9 @@ def test_commands(worker: Worker) -> None:
     """Too many in a second: 4010."""
     before = worker.count("rate_closed")
     with worker.connect() as client:
-        for id in range(1, 40):
-            client.send(json.dumps({"id": id, "ping": {}}))
+        with suppress(ConnectionClosed):  # the worker may close before it has them all
+            for id in range(1, 40):
+                client.send(json.dumps({"id": id, "ping": {}}))
         assert close_code(client) == 4010
     assert worker.count("rate_closed") == before + 1
 
