@@ -302,7 +302,7 @@ def impatient(workers: Workers, tmp_path: Path) -> Iterator[Worker]:
 
 def given_up(worker: Worker) -> float:
     """Return how many clients a worker closed because they answered no ping."""
-    with urlopen(f"{worker.url}metrics", timeout=30) as answer:
+    with urlopen(f"{worker.url}metrics", timeout=PATIENCE) as answer:
         figures = answer.read().decode()
     found = re.search(r'^shardlayer_closed_total{.*reason="ping_timeouts".*} (\S+)$', figures, re.M)
     return float(found[1]) if found else 0

@@ -74,7 +74,7 @@ class Traffic:
     async def go_on(self) -> None:
         """Return once 20 more publications have been acknowledged."""
         goal = self.acknowledged + 20
-        await until(lambda: self._task.done() or self.acknowledged >= goal, within=30)
+        await until(lambda: self._task.done() or self.acknowledged >= goal)
         assert not self._task.done(), self._task.exception()
 
     async def is_complete(self) -> bool:
@@ -185,7 +185,7 @@ async def test_primary_dies_in_the_middle(nodes: ClusterPlace) -> None:
             await layer.publish(ROOM, b"%d" % number)
         primary = owner_of(slot_of_room(layer), nodes.clients())
         next(v for v in nodes.valkeys() if v.port == port_of(primary)).kill()
-        await until(lambda: has_history(layer), within=30)
+        await until(lambda: has_history(layer))
         assert [item.data for item in await layer.history(ROOM)] == [
             b"%d" % number for number in range(30)
         ]

@@ -145,7 +145,7 @@ async def test_call_while_all_is_away(
     """Every public call raises an error of ours, whichever loop it uses."""
     if own_loop:
         away.use_running_loop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(ShardUnavailable):
             await CALLS[name](away)
 
@@ -153,7 +153,7 @@ async def test_call_while_all_is_away(
 @pytest.mark.parametrize("name", ANSWERED)
 async def test_answer_while_all_is_away(away: ShardedChannelLayer, name: str) -> None:
     """It names what is not known, and nothing is raised."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         answer = await ANSWERED[name](away)
     assert any(asked in repr(answer) for asked in (*away.servers(), ROOM))
 
@@ -161,7 +161,7 @@ async def test_answer_while_all_is_away(away: ShardedChannelLayer, name: str) ->
 @pytest.mark.parametrize("name", UNMOVED)
 async def test_what_needs_no_server_while_all_is_away(away: ShardedChannelLayer, name: str) -> None:
     """It is done as ever."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await UNMOVED[name](away)
 
 

@@ -18,6 +18,7 @@ from django.test import override_settings
 from demo.embedded import EmbeddedValkey
 from shardlayer.core.exceptions import ConfigurationError
 from shardlayer.layer import ShardedChannelLayer
+from tests.waiting import PATIENCE
 
 # What channels_redis takes, by what it takes itself: all of it is asked for by name there.
 ITS_OPTIONS = {
@@ -139,7 +140,7 @@ async def test_databases_of_one_server_serve_as_hosts(
             await layer.group_add(f"group.{size}", channel)
         await layer.group_send(f"group.{size}", {"type": "message.1"})
         for channel in channels:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 assert await layer.receive(channel) == {"type": "message.1"}
 
 
@@ -158,15 +159,15 @@ async def test_channels_are_told_of_a_lost_server(
         await layer.group_add("g", channel)
     redis_server.stop()
     for channel in channels:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await layer.receive(channel) == {"type": "redis.gone"}
     redis_server.start()
     for channel in channels:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await layer.receive(channel) == {"type": "redis.back"}
     await layer.group_send("g", {"type": "x"})
     for channel in channels:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await layer.receive(channel) == {"type": "x"}
 
 

@@ -97,7 +97,7 @@ async def test_nothing_acknowledged_is_lost_when_publications_wait(
     replica = EmbeddedValkey(directory=tmp_path / "second-replica", options=replica_of)
     await asyncio.to_thread(replica.start)
     try:
-        await until(lambda: acknowledged >= before + 50, within=30)
+        await until(lambda: acknowledged >= before + 50)
     finally:
         replica.stop()
     publishing.cancel()

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 from demo.embedded import free_port
 from tests import tools
 from tests.realtime.process import Process
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
@@ -62,7 +63,7 @@ class HAProxy(Process):
     def command(self, line: str) -> str:
         """Send a command to its socket and return the answer."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
+            connection.settimeout(PATIENCE)
             connection.connect(str(self._admin))
             connection.sendall(f"{line}\n".encode())
             with connection.makefile("r") as answer:
@@ -93,7 +94,9 @@ class HAProxy(Process):
     def watch(self, path: str) -> tuple[int, str]:
         """Return status and body of a page of the port that is not for clients."""
         try:
-            with urlopen(f"http://{LOOPBACK}:{self.metrics_port}{path}", timeout=10) as answer:
+            with urlopen(
+                f"http://{LOOPBACK}:{self.metrics_port}{path}", timeout=PATIENCE
+            ) as answer:
                 return answer.status, answer.read().decode()
         except URLError as error:
             return getattr(error, "code", 0), ""

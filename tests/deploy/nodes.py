@@ -16,7 +16,7 @@ import psutil
 from demo.embedded import free_port
 from tests.realtime.process import BIN, Process
 from tests.server.client import RawClient, request
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 ONE, TWO, THREE = "127.0.0.2", "127.0.0.3", "127.0.0.4"  # addresses of nodes
 ORIGIN = "http://localhost"
@@ -84,7 +84,7 @@ def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
     """Return status and body of a page through the proxy on this port."""
     asked = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": "localhost", **headers})
     try:
-        with urlopen(asked, timeout=30) as answer:
+        with urlopen(asked, timeout=PATIENCE) as answer:
             return answer.status, answer.read()
     except HTTPError as error:
         return error.code, error.read()
@@ -101,5 +101,5 @@ def connect(
     port: int, path: str = "/ws/", *, address: str = "127.0.0.1", **headers: str | None
 ) -> RawClient:
     """Open a WebSocket at a proxy, or at a node; it may have been refused: see its status."""
-    connection = socket.create_connection((address, port), timeout=30)
+    connection = socket.create_connection((address, port), timeout=PATIENCE)
     return RawClient(connection, request(path, Host="localhost", Origin=ORIGIN, **headers))

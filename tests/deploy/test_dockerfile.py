@@ -14,7 +14,7 @@ from demo.embedded import EmbeddedValkey, free_port
 from tests.deploy.compose_file import SECRETS, load
 from tests.deploy.image import ROOT, Image
 from tests.realtime.process import Process
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -80,7 +80,7 @@ def test_it_serves(image: Image, variables: dict[str, str], tmp_path: Path) -> N
 
         def get(path: str) -> int:
             try:
-                with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                with urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
                     return int(answer.status)
             except OSError:
                 return 0

@@ -20,7 +20,7 @@ from tests.deploy.haproxy import CONFIGURATION, ROOT, HAProxy
 from tests.deploy.names import NameServer
 from tests.deploy.nodes import ONE, THREE, TWO, ProxiedNode, connect, get, running_nodes, told
 from tests.server.client import RawClient, request
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [
     pytest.mark.needs("haproxy"),
@@ -153,7 +153,7 @@ def test_nodes_see_their_clients(start: Start, nodes: dict[str, ProxiedNode]) ->
         assert client.status == 101
         place = client.socket.getsockname()
     line = f"127.0.0.1:{place[1]} - - "
-    wait_until(lambda: any(line in node.output() for node in nodes.values()), within=20)
+    wait_until(lambda: any(line in node.output() for node in nodes.values()))
     assert not any("6.6.6.6" in node.output() for node in nodes.values())
 
 
@@ -207,7 +207,7 @@ def test_tls(start: Start, tmp_path: Path) -> None:
     port = free_port()
     start(HAPROXY_BIND=f"127.0.0.1:{port} ssl crt {both} alpn http/1.1")
     trusting = ssl.create_default_context(cafile=str(certificate))
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain:
         inside = trusting.wrap_socket(plain, server_hostname="127.0.0.1")
         opening = request("/ws/", Host="localhost", Origin="https://localhost")
         with RawClient(inside, opening) as client:

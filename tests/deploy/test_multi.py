@@ -15,7 +15,7 @@ import pytest
 from demo.embedded import EmbeddedValkey, free_port
 from tests.deploy.compose_file import SECRETS, load
 from tests.realtime.process import BIN, ROOT, Process
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -74,7 +74,7 @@ def test_workers_share_the_connections(redis_server: EmbeddedValkey, tmp_path: P
         assert found.stdout.startswith("30 WebSockets on 3 nodes in ")
 
         def figures() -> set[str]:
-            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
                 text = str(answer.read(), "utf-8")
             return {
                 line.partition(" ")[0]

@@ -17,7 +17,7 @@ from shardlayer.core.sharding import hash_tags
 from shardlayer.core.wire import Kind
 from shardlayer.layer import ShardedChannelLayer
 from tests.shardlayer.fakes import RecordingSink
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 ROOM = "general"
 PLAIN = "plain"
@@ -127,7 +127,7 @@ async def test_announcement_that_is_no_json(layer: ShardedChannelLayer) -> None:
     node = await layer.node()
     sink = RecordingSink()
     node.attend(sink)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await node.flush()  # all shards can be heard
     await layer.announce(b"\xff")
     await layer.announce(b"2")

@@ -14,7 +14,7 @@ from demo.embedded import EmbeddedValkey, free_port
 from demo.embedded.ports import LOOPBACK
 from tests.contract.bare import OPTIONS, join
 from tests.realtime.process import BIN, Process, manage
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 class Site:
@@ -52,7 +52,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def readiness(port: int) -> tuple[int, dict[str, Any]]:
     """Ask a worker, from its own machine."""
-    connection = HTTPConnection(LOOPBACK, port, timeout=20)
+    connection = HTTPConnection(LOOPBACK, port, timeout=PATIENCE)
     try:
         connection.request("GET", "/health/ready")
         response = connection.getresponse()

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from demo.embedded import EmbeddedValkey, free_port
 from realtime import history
 from tests.realtime.conftest import channel_layers
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "recipes.md").read_text()
@@ -161,7 +161,9 @@ def test_view_publishes(project: Project, server: Callable[[int], Sequence[str]]
 
 def ask(port: int, report: int) -> bool:
     """Send a request; return whether it published."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/done/{report}", timeout=30) as answer:
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{port}/done/{report}", timeout=PATIENCE
+    ) as answer:
         return bool(answer.status == 204)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.server.logged_process import LISTENING, LoggedProcess
+from tests.waiting import PATIENCE
 
 
 class ServerProcess(LoggedProcess):
@@ -74,7 +75,7 @@ class ServerProcess(LoggedProcess):
         """Return a socket that is connected to the server, with a timeout."""
         family = socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET
         connection = socket.socket(family)
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE)
         if receive_buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:

@@ -20,7 +20,7 @@ from tests.server.client import CLOSE, TEXT, RawClient, frame, request
 from tests.server.open_files import allow_files
 from tests.server.process import ServerProcess
 from tests.server.test_endpoints import PROXY, make_certificate, tls
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -372,7 +372,7 @@ def test_stop_leaves_first(balancer: ScriptedBalancer, door: Door) -> None:
             link.read_load(taken=1)
             with pytest.raises(EOFError):
                 link.read_load(taken=2)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(PATIENCE) == 0
         assert server.errors() == []
 
 

@@ -11,6 +11,7 @@ from dataclasses import fields
 import pytest
 
 from shardlayer.server.connection_limits import ConnectionLimits
+from tests.waiting import PATIENCE
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -19,7 +20,7 @@ def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", module, *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -146,6 +147,10 @@ OwnCommandLine().run(["--client-frame-rate", "7", "--backlog", "9", "-p", "0",
                       "tests.server.application:application"])
 """
     result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
     )
     assert result.stdout.strip() == "own 7 ['tcp:port=0:interface=127.0.0.1:backlog=9']"

@@ -31,6 +31,7 @@ from tests.server.client import (
 from tests.server.process import ServerProcess
 from tests.server.test_inbox import PausingTransport
 from tests.server.test_reading import Host
+from tests.waiting import PATIENCE
 
 RSV1, RSV2, RSV3 = 4, 2, 1
 MOST = 100_000  # bytes of a message that the server takes
@@ -297,5 +298,5 @@ def test_websockets_library(compressing_server: ServerProcess) -> None:
         assert client.response.headers["Sec-WebSocket-Extensions"] == ANSWER
         for message in (TEXT_OF_NEWS, "", "ä", b"\x00" * 5_000):
             client.send(message)
-            assert client.recv(timeout=30) == message
+            assert client.recv(timeout=PATIENCE) == message
     assert compressing_server.state()["counters"]["compressed"] == before + 1

@@ -197,7 +197,7 @@ def is_slow_and_deaf(place: Place) -> None:
     with place.open(request("/room")) as client:
         command = {"broadcast": 200, "size": 100_000}
         client.send(frame(TEXT, json.dumps(command).encode()))
-        wait_until(lambda: client.is_cut_off(), within=20)
+        wait_until(lambda: client.is_cut_off())
 
 
 def upgrades(place: Place) -> None:
@@ -348,10 +348,10 @@ def test_nothing_is_left(place: Place) -> None:
     """
     place.garbage()  # from here on the collector runs only when it is asked for
     run_all(place)  # what is made once stays
-    wait_until(lambda: place.left() == {}, within=30, what=str(place.left()))
+    wait_until(lambda: place.left() == {}, what=str(place.left()))
     place.garbage()
     run_all(place)
-    wait_until(lambda: place.left() == {}, within=30, what=str(place.left()))
+    wait_until(lambda: place.left() == {}, what=str(place.left()))
     if not place.is_tls:
         assert place.garbage() == []
 
@@ -369,7 +369,7 @@ def test_nothing_is_left_by_a_stop(tmp_path: Path, stop: signal.Signals) -> None
             stack.enter_context(server.connect()).sendall(data)
         wait_until(lambda: server.state()["members"] == 1)
         server.process.send_signal(stop)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(PATIENCE) == 0
         left = re.search(r"Left at the end: (.*)", server.log)
         assert left is not None
         ours = [name for name in json.loads(left[1]) if is_of_a_connection(name)]

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from shardlayer.server.inbox import MAX_MESSAGES, MAX_SIZE, Inbox
+from tests.waiting import PATIENCE
 
 
 class PausingTransport:
@@ -70,7 +71,7 @@ async def test_cancelled_receive_loses_nothing(inbox: Inbox) -> None:
     await asyncio.sleep(0)
     inbox.put({"type": "n"})
     first.cancel()
-    assert await asyncio.wait_for(second, 10) == {"type": "n"}
+    assert await asyncio.wait_for(second, PATIENCE) == {"type": "n"}
     with pytest.raises(asyncio.CancelledError):
         await first
 
@@ -84,7 +85,7 @@ async def test_cancelled_before_a_message(inbox: Inbox) -> None:
     second = asyncio.create_task(inbox.receive())
     await asyncio.sleep(0)
     inbox.put({"type": "n"})
-    assert await asyncio.wait_for(second, 10) == {"type": "n"}
+    assert await asyncio.wait_for(second, PATIENCE) == {"type": "n"}
 
 
 async def test_pauses_at_too_many_messages(inbox: Inbox, transport: PausingTransport) -> None:

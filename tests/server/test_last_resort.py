@@ -7,6 +7,7 @@ import sys
 import threading
 
 from shardlayer.server.last_resort import stack_of
+from tests.waiting import PATIENCE
 
 HOLDS_THE_LOG = """
 import logging, threading, time
@@ -51,6 +52,6 @@ def test_stack_within_a_package() -> None:
 def test_process_ends_though_the_log_is_stuck() -> None:
     """Who hangs while it holds the log's lock does not hold up the end."""
     done = subprocess.run(
-        [sys.executable, "-c", HOLDS_THE_LOG], timeout=30, check=False, capture_output=True
+        [sys.executable, "-c", HOLDS_THE_LOG], timeout=PATIENCE, check=False, capture_output=True
     )
     assert done.returncode == 1

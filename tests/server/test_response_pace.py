@@ -8,6 +8,7 @@ import pickle
 from typing import Any
 
 from shardlayer.server.response_pace import ResponsePace
+from tests.waiting import PATIENCE
 
 
 class Response:
@@ -52,7 +53,7 @@ async def test_a_full_transport_makes_the_application_wait() -> None:
         task = await waits(pace)
         assert not task.done()
         go_on()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, PATIENCE)
     assert response.producers == []
     pace.pauseProducing()  # too late
     assert (await waits(pace)).done()

@@ -27,7 +27,7 @@ from tests.server.client import (
 )
 from tests.server.conftest import LOOPBACK
 from tests.server.process import ServerProcess
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_clean_stop(tmp_path: Path, stop: signal.Signals) -> None:
                 assert close is not None
                 assert (close.opcode, close.code) == (CLOSE, 1012)
                 each.send(close_frame(1012))
-            assert server.process.wait(30) == 0
+            assert server.process.wait(PATIENCE) == 0
             assert time.monotonic() - began < 9
         assert server.errors() == []
 

@@ -88,7 +88,7 @@ def test_dropped() -> None:
 def test_line_is_bounded() -> None:
     """Past the limit a work is refused and counted; later there is place again."""
     works, gate, done = BackgroundErrands("errands of a test", most=2), threading.Event(), []
-    works.run(lambda: done.append(gate.wait(20)))
+    works.run(lambda: done.append(gate.wait(PATIENCE)))
     works.run(lambda: done.append(True))
     before = counters.sign_outs_untold
     assert not works.run(lambda: done.append(True))
@@ -108,7 +108,7 @@ from realtime.access.errands import BackgroundErrands
 from shardlayer import ShardUnavailable
 said = threading.Event()
 def work():
-    said.wait(20)
+    said.wait(PATIENCE)
     time.sleep(0.3)
     print("told", flush=True)
     if {away}:

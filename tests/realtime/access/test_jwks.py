@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from realtime.access.jwks import FETCH_PAUSE, KEPT_FOR, MAX_DOCUMENT, KeySet, NoSuchKey, fetch
+from tests.waiting import PATIENCE
 
 
 class Issuer:
@@ -35,7 +36,7 @@ class Issuer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.asked += 1
-                issuer.gate.wait(10)
+                issuer.gate.wait(PATIENCE)
                 self.send_response(issuer.status)
                 for name, value in issuer.headers.items():
                     self.send_header(name, value)
@@ -125,7 +126,7 @@ async def test_keys_outlive_an_issuer_that_is_away(issuer: Issuer) -> None:
         asked = issuer.asked
         clock.now += KEPT_FOR + 1
         assert await keys.key("a") == "a"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while issuer.asked == asked:  # noqa: ASYNC110 (nobody tells)
                 await asyncio.sleep(0.01)
 
@@ -175,7 +176,7 @@ async def test_fetching_blocks_no_loop(issuer: Issuer) -> None:
     other = asyncio.create_task(keys.key("a"))
     await asyncio.sleep(0)
     issuer.gate.set()
-    assert await asyncio.wait_for(other, 20) == "a"
+    assert await asyncio.wait_for(other, PATIENCE) == "a"
     assert issuer.asked == 1
 
 

@@ -14,7 +14,7 @@ from realtime.checkup.finding import CheckRequest, Finding, Level, ok, warning
 from realtime.checkup.known_checks import CHECKS, known_check
 from realtime.checkup.running_checks import are_running, run_checks, worst
 from tests.realtime.conftest import channel_layers
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 ASKED = CheckRequest(timeout=1.0)
 
@@ -26,7 +26,7 @@ def test_every_check_can_be_loaded() -> None:
 
 def test_they_run_side_by_side_and_keep_their_order() -> None:
     """Each waits for the other; one after the other they would wait for ever."""
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     def check(asked: CheckRequest) -> Iterator[Finding]:
         both.wait()

@@ -9,6 +9,8 @@ from typing import Any
 
 import django
 
+from tests.waiting import PATIENCE
+
 PAGES = ("", "overviewpage/", "room/", "shardspage/", "nodespage/", "kafkapage/", "apikey/")
 
 
@@ -50,7 +52,7 @@ async def main() -> dict[str, Any]:
         found["published"] = (await browser.post("/admin/realtime/room/chat/", posted)).status_code
         found["logged"] = [str(entry.user_id) async for entry in LogEntry.objects.all()]
         await adisconnect(ada)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await sink.is_closed.wait()
         found["closed"] = sink.closed
     await sharded_layer().close()

@@ -18,7 +18,7 @@ from realtime.sharded_layer import sharded_layer
 from tests.realtime.conftest import channel_layers
 from tests.realtime.event_streams.stream import SocketStream
 from tests.realtime.test_servers import Site, running
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SERVERS = ["shardlayer-daphne", "uvicorn"]
 
@@ -86,8 +86,8 @@ def test_a_client_that_does_not_read_is_given_up(site: Site) -> None:
             publish("a", {"n": number, "text": "x" * 200_000})
             assert other.message().data["data"]["n"] == number
         received = b""
-        ends = time.monotonic() + 30
-        lazy.settimeout(30)
+        ends = time.monotonic() + PATIENCE
+        lazy.settimeout(PATIENCE)
         while b"event: close" not in received[-400:] and time.monotonic() < ends:
             chunk = lazy.recv(1_000_000)
             assert chunk, received[-400:]

@@ -154,7 +154,7 @@ async def test_known_to_hang_is_known_at_once(
 
     settings_layer = sharded_layer()
     original, settings_layer.ping = settings_layer.ping, ping  # type: ignore[method-assign,assignment]
-    async with asyncio.timeout(20):  # the look itself would never end
+    async with asyncio.timeout(PATIENCE):  # the look itself would never end
         answers = await asyncio.gather(*(look.answers() for _ in range(100)))
     gate.set()
     settings_layer.ping = original  # type: ignore[method-assign]

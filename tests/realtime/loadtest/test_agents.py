@@ -23,7 +23,7 @@ from realtime.loadtest.crew.agent_helper import AgentHelper
 from realtime.loadtest.load_failed import LoadFailed
 from tests.realtime.loadtest.load_site import LoadSite
 from tests.realtime.process import Process, manage
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 KEY = "a key of the tests alone"
 NONCES = (b"one", b"two")
@@ -145,7 +145,7 @@ async def test_agent_connects_to_the_address_that_it_judged() -> None:
             opening = asyncio.create_task(
                 helper.ask("open", people=[(0, [0], "", "")], at_once=1, pace=0)
             )
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 await came.wait()
             opening.cancel()
         finally:

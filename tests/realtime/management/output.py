@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management import call_command
 
 from tests.realtime.process import ROOT, manage
+from tests.waiting import PATIENCE
 
 
 def lines_of(command: str, *arguments: str, **options: Any) -> list[str]:
@@ -45,6 +46,6 @@ def on_terminal(*arguments: str, environ: Mapping[str, str]) -> str:
         pass
     finally:
         os.close(master)
-        command.wait(30)
+        command.wait(PATIENCE)
     assert command.returncode == 0, written
     return written.decode()

@@ -9,6 +9,7 @@ import pytest
 
 from realtime.management.subcommands.registry import SUBCOMMANDS
 from tests.realtime.management.output import lines_of
+from tests.waiting import PATIENCE
 
 ASK = """
 source "$1"; shift
@@ -33,7 +34,7 @@ def offered(script: Path, line: str, before: str = "") -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert done.stderr == ""
     return set(done.stdout.split())

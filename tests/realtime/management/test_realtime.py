@@ -29,7 +29,7 @@ from tests.realtime.conftest import channel_layers
 from tests.realtime.management.output import lines_of
 from tests.realtime.operations.deployment import SETTINGS, Deployment
 from tests.realtime.process import ROOT, Process, manage
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 LOOKING = ("status", "rooms", "nodes", "shards", "kafka")
 ARGUMENTS = {  # with which a subcommand answers in one line
@@ -298,7 +298,7 @@ def test_terminal_gets_colours_and_a_clean_screen(
             text += os.read(master, 65_536)
     finally:
         command.send_signal(signal.SIGINT)
-        command.wait(30)
+        command.wait(PATIENCE)
         os.close(master)
     assert b"\x1b[32" in text
     assert b"Nothing is down" in text

@@ -15,6 +15,7 @@ from demo.embedded import EmbeddedTansu, free_port
 from realtime.checks import check_realtime
 from tests.realtime.conftest import channel_layers
 from tests.realtime.management.world import World
+from tests.waiting import PATIENCE
 
 NOT_A_FUNCTION = ["a"]
 
@@ -92,7 +93,7 @@ def test_address_where_nobody_is(server: str, world: World) -> None:
 def test_ipv6(world: World) -> None:
     """An IPv6 address is connected to as such."""
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
-        server.settimeout(20)
+        server.settimeout(PATIENCE)
         port = server.getsockname()[1]
         with world.run("runkafka", "--bootstrap", f"[::1]:{port}") as pool:
             connection, _ = server.accept()

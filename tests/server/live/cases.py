@@ -5,6 +5,7 @@ import json
 from websockets.sync.client import connect
 
 from shardlayer.server.live import LiveServerTestCase
+from tests.waiting import PATIENCE
 
 
 class TestLive(LiveServerTestCase):
@@ -16,6 +17,6 @@ class TestLive(LiveServerTestCase):
         """The server is this one, and uses the tests' database."""
         for _ in range(2):
             with connect(self.live_server_ws_url, proxy=None) as client:
-                told = json.loads(client.recv(timeout=20))
+                told = json.loads(client.recv(timeout=PATIENCE))
             assert told["database"].endswith("test.sqlite3")
             assert "shardlayer" in told["extensions"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from shardlayer.aio.batcher import Batcher
+from tests.waiting import PATIENCE
 
 
 class Receiver:
@@ -286,7 +287,7 @@ async def test_drain_waits_for_everything() -> None:
         await receiver.next_batch()
         assert not drained.done()
         receiver.answer()
-    await asyncio.wait_for(drained, 5)
+    await asyncio.wait_for(drained, PATIENCE)
     assert all(task.done() for task in tasks)
 
 

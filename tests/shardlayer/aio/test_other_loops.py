@@ -10,7 +10,7 @@ import pytest
 
 from shardlayer.aio.other_loops import run_there, wait_there
 from shardlayer.core.exceptions import LoopEnded
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_thread_does_not_wait_for_a_loop_that_was_closed() -> None:
     asked, stopped = threading.Event(), threading.Event()
     thread = threading.Thread(target=stop_too_early)
     thread.start()
-    assert stopped.wait(30)
+    assert stopped.wait(PATIENCE)
     threading.Timer(0.1, asked.set).start()
 
     async def work() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from shardlayer.aio.time_slices import TimeSlices
+from tests.waiting import PATIENCE
 
 
 async def work(turns: TimeSlices, name: str, pieces: int, seconds: float, log: list[str]) -> None:
@@ -88,5 +89,5 @@ async def test_who_goes_its_way_holds_up_nobody() -> None:
 async def test_all_in_the_line_come_to_their_turns() -> None:
     """Though none of them does anything after it."""
     turns = TimeSlices(seconds=0.0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*(turns.wait() for _ in range(3)))

@@ -27,7 +27,7 @@ from tests.server.open_files import allow_files, open_files
 from tests.server.process import ServerProcess
 from tests.server.test_endpoints import make_certificate, tls
 from tests.shardlayer.balancer.processes import BalancerProcess
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 PAGE = b"GET /page HTTP/1.1\r\nHost: test\r\n\r\n"
 LONG_PAGE = b"GET /hang?begun HTTP/1.1\r\nHost: test\r\n\r\n"  # it begins, and never ends
@@ -323,7 +323,7 @@ def test_ipv6(tmp_path: Path, stack: ExitStack) -> None:
     balancer.wait_loads(worker_1=0)
     port = int(re.findall(r"Listening on TCP address ::1:(\d+)", balancer.log)[0])
     for host, where in (("127.0.0.1", balancer.address[1]), ("::1", port)):
-        connection = socket.create_connection((host, where), timeout=20)
+        connection = socket.create_connection((host, where), timeout=PATIENCE)
         with RawClient(connection, request("/scope")) as client:
             received = client.read()
             assert received is not None
@@ -388,7 +388,7 @@ def test_stop(balancer: BalancerProcess, stack: ExitStack) -> None:
     with waiting.makefile("rb") as received:
         assert received.readline().startswith(b"HTTP/1.1 503")
         waiting.close()
-    assert balancer.process.wait(20) == 0
+    assert balancer.process.wait(PATIENCE) == 0
     assert not balancer.path.exists()
     assert balancer.errors() == []
 
@@ -407,7 +407,7 @@ def test_worker_that_stops_leaves_first(balancer: BalancerProcess, stack: ExitSt
         assert (close.opcode, close.code) == (CLOSE, 1012)
         with RawClient(balancer.connect()) as again:
             assert again.status == 101
-    assert stopping.process.wait(20) == 0
+    assert stopping.process.wait(PATIENCE) == 0
     assert balancer.errors() == []
 
 
@@ -521,7 +521,7 @@ def test_workers_that_misbehave(balancer: BalancerProcess, stack: ExitStack) -> 
         struct.pack("!BHBI", 1, 5, 1, 0) + struct.pack("!BHQI", 2, 12, 1, 1),
     ):
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(20)
+            connection.settimeout(PATIENCE)
             connection.connect(str(balancer.path))
             connection.sendall(data)
             while connection.recv(4096):

@@ -69,7 +69,7 @@ def test_loop_that_no_descriptors_are_left_for(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(asyncio, "new_event_loop", fail_once)
     threading.Thread(target=publish, daemon=True).start()
-    wait_until(lambda: errors, within=20.0)
+    wait_until(lambda: errors)
     assert errors[0].errno == errno.EMFILE
     position = layer.publish_sync("room", b"1")
     assert position is not None
@@ -131,7 +131,7 @@ def test_call_that_reaches_the_loop_just_before_it_is_closed_is_told(
     asking.start()
     assert has_loop.wait(PATIENCE)
     async_to_sync(layer.close)()
-    wait_until(lambda: outcomes, within=20.0)
+    wait_until(lambda: outcomes)
     assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError]
 
 

@@ -92,7 +92,7 @@ async def main():
         await talk(layer)
         del layer
         gc.collect()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(asyncio.all_tasks()) > 1:
                 await asyncio.sleep(0.001)
         assert not connections()

@@ -15,7 +15,7 @@ from shardlayer.core.sharding import hash_tags
 from shardlayer.core.types import Mark
 from shardlayer.layer import ShardedChannelLayer
 from tests.shardlayer.fakes import RecordingSink, recording_tracer
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 ALIEN = b"00-0af7651916cd43dd8448eb211c80319c-0000000000000001-01"
 OWN = b"00-0af7651916cd43dd8448eb211c80319c-0000000000000002-01"
@@ -79,7 +79,7 @@ async def test_flush_that_is_heard_of_in_the_turn_in_which_its_time_ends(
         for shard in range(2):
             node._flushed(shard, marks[0])
 
-    async with asyncio.timeout(20.0):
+    async with asyncio.timeout(PATIENCE):
         await node._settled(0)
         monkeypatch.setattr(node._backend, "flush", note)
         await node.flush()

@@ -265,7 +265,7 @@ def test_forgotten_layer_takes_its_thread_along(redis_server: EmbeddedValkey) ->
     started = set(threading.enumerate()) - threads  # with one of asgiref's
     (thread,) = (thread for thread in started if thread.name == "shardlayer")
     del layer  # the collector is not needed: it may run rarely
-    thread.join(5)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -326,7 +326,7 @@ def test_forked_child_opens_its_own_connection(redis_server: EmbeddedValkey) -> 
         [sys.executable, "-c", FORK, redis_server.url],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         env={**os.environ, "PYTHONDEVMODE": "0"},
     )
     assert ended.stdout.split() == ["0", "4"], ended.stderr
