@@ -15,7 +15,8 @@ from collections.abc import Mapping
 # What a test asks for -> the names, or patterns of paths, under which it may be installed.
 # `.ci/run` installs them.
 PROGRAMS = {
-    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    # The first is the same browser without windows. A test costs half the CPU with it.
+    "chromium": ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"),
     "redis-server": ("redis-server",),
     "java": ("java",),
     "mvn": ("mvn",),

@@ -25,7 +25,7 @@ from demo.screenshots.running_parts import (
 from demo.screenshots.visitors_of_demo import visitors_in
 
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 PATIENCE = 30_000.0  # milliseconds
 
 
