@@ -108,7 +108,7 @@ from realtime.access.errands import BackgroundErrands
 from shardlayer import ShardUnavailable
 said = threading.Event()
 def work():
-    said.wait(PATIENCE)
+    said.wait({PATIENCE})
     time.sleep(0.3)
     print("told", flush=True)
     if {away}:
