@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from shardlayer.core.exceptions import ConfigurationError
 from shardlayer.core.hosts import Host
+from shardlayer.core.redis_tls import share_contexts
 
 CONNECT_TIMEOUT = 2.0  # seconds
 
@@ -60,8 +61,10 @@ def connect(host: Host, *, timeout: float) -> Redis:
         pool: ConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
             host.master_name, sentinel, check_connection=True, **arguments
         )
-        return Redis.from_pool(pool)
-    return Redis.from_pool(ConnectionPool.from_url(host.url, **arguments))
+    else:
+        pool = ConnectionPool.from_url(host.url, **arguments)
+    share_contexts(pool)
+    return Redis.from_pool(pool)
 
 
 @cache
