@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ MakePresence = Callable[..., BrokerWithPresence]
 MakeLayer = Callable[..., ShardedChannelLayer]
 """Makes a layer of its own, as another process has it; all that one test makes share a place."""
 
+HERE = Path(__file__).parent
 NEEDS = {"tls": "redis-server"}
 
 
@@ -41,6 +43,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     has_own = any(mark.args[0] == "place" for mark in marks)
     if "place" in metafunc.fixturenames and not has_own:
         metafunc.parametrize("place", _params(metafunc.config), indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each place's tests in one process: its servers, 44 in all, run once."""
+    for item in items:
+        if not isinstance(item, pytest.Function) or HERE not in item.path.parents:
+            continue
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        if "place" in params and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(f"contract-{params['place']}"))
 
 
 def _params(config: pytest.Config) -> list[object]:

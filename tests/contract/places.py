@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -137,9 +138,8 @@ class TlsPlace(Place):
     def flush(self) -> None:
         for server in self.servers:
             assert isinstance(server, TlsRedis)
-            with server.client() as client:
-                client.flushall()
-                client.script_flush()
+            server.flushing.flushall()
+            server.flushing.script_flush()
 
     def clients(self) -> list[Redis]:
         return [server.client() for server in self.servers if isinstance(server, TlsRedis)]
@@ -164,6 +164,16 @@ class TlsRedis(EmbeddedServer):
             *("--tls-ca-cert-file", str(self._certificate), "--tls-auth-clients", "no"),
             *("--save", "", "--appendonly", "no"),
         ]
+
+    @cached_property
+    def flushing(self) -> Redis:
+        """A client that is kept: each reads all certificates that the system trusts."""
+        return self.client()
+
+    def stop(self) -> None:
+        """Stop it."""
+        self.flushing.close()
+        super().stop()
 
     def client(self) -> Redis:
         """Return a client of it."""

@@ -28,6 +28,8 @@ from tests.contract.places import CALM, ClusterPlace, cluster, tell
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import PATIENCE, until, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOM = "general"
 
 

@@ -20,6 +20,8 @@ from tests.contract.places import SentinelPlace, sentinel
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import PATIENCE, until, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOM = "general"
 
 

@@ -15,6 +15,8 @@ from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def replica(redis_server: EmbeddedValkey, tmp_path: Path) -> Iterator[EmbeddedValkey]:

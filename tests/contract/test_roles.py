@@ -10,6 +10,8 @@ import pytest
 
 from shardlayer.broker.interface import Backend, Broker, Inspection, Leases, Presence, Queues, Role
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).resolve().parent
 
 

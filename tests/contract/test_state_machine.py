@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from channels.exceptions import ChannelFull
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -27,6 +28,8 @@ from shardlayer.layer import ShardedChannelLayer
 from tests.shardlayer.fakes import some_turns
 from tests.stateful import run_machine
 from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES, STEPS = 40, 40
 CAPACITY = 3  # messages

@@ -27,6 +27,8 @@ from tests.realtime.process import BIN, Process, manage
 from tests.tools import find
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 MODULE_TIMEOUT = 240  # seconds; processes start while others do
@@ -184,7 +186,6 @@ def test_files_are_dashboards_to_grafana(path: Path) -> None:
 
 
 @pytest.mark.needs("prometheus")
-@pytest.mark.slow
 @pytest.mark.timeout(MODULE_TIMEOUT)
 def test_each_panel_shows_something(prometheus: Prometheus) -> None:
     """No query names what there is not."""
@@ -192,7 +193,6 @@ def test_each_panel_shows_something(prometheus: Prometheus) -> None:
 
 
 @pytest.mark.needs("prometheus")
-@pytest.mark.slow
 @pytest.mark.timeout(MODULE_TIMEOUT)
 def test_each_alert_asks_for_figures_that_there_are(prometheus: Prometheus) -> None:
     """Without its threshold an alert's expression finds something, and no alert fires."""

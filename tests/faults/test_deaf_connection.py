@@ -30,6 +30,8 @@ from shardlayer.layer.node import Node
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 ROOM = "general"
 BATCHES = 300  # that take longer to hand out than a probe may take: a TURN each
 LIMIT = 15.0  # seconds within which any deaf connection must be found

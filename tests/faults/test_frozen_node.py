@@ -17,6 +17,8 @@ from demo.embedded import EmbeddedValkey
 from shardlayer.layer import ShardedChannelLayer
 from tests.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.slow
+
 ROOM = "general"
 LEASE = 1.0  # seconds
 

@@ -19,6 +19,8 @@ from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.core.sharding import hash_tags
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 LEASE = 3.0  # seconds
 NOTICED = 10.0  # seconds after the end of a lease
 ROOMS = [f"r{number}" for number in range(60)]

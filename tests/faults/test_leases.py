@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from redis.asyncio import Redis
 
 from demo.embedded import EmbeddedValkey
@@ -16,6 +17,8 @@ from shardlayer.core.options import PREFIX, SHARDS
 from shardlayer.core.sharding import hash_tags
 from shardlayer.layer import ShardedChannelLayer
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 LEASE = 1.5  # seconds; far less than a call to a server that hangs takes to fail
 TAGS = hash_tags(PREFIX, SHARDS)

@@ -22,6 +22,8 @@ from shardlayer.layer.node import Node
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 ROOMS = [f"room-{number}" for number in range(6)]
 PERSONS = [f"p{number}" for number in range(8)]
 STEPS = 150

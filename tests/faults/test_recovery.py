@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from typing import Any, NamedTuple
 
 import orjson
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from redis import Redis
@@ -29,6 +30,8 @@ from shardlayer.layer import ShardedChannelLayer
 from shardlayer.layer.node import Node
 from tests.stateful import run_machine
 from tests.waiting import PATIENCE, until
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = 40
 STEPS = 30

@@ -26,7 +26,7 @@ KEEPS_ALL = {PLAIN: None, "*": {"size": 1_000_000, "ttl": 600}}
 PADDING = "x" * 500
 PATIENCE = 120.0  # seconds, on a machine whose cores are busy with something else
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 class SlowSink(RecordingSink):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from tests import tools
 from tests.javascript.conftest import PACKAGE, run
+
+pytestmark = pytest.mark.slow
 
 FRAMEWORKS = ("react", "vue", "svelte")
 PARTS = ("client.js", "client.iife.js", "client-shared.js", "client-sse.js", "element.js")

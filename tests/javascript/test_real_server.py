@@ -7,9 +7,13 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from demo.embedded import free_port
 from tests.browser.stack import Worker, run_workers
 from tests.javascript.conftest import PACKAGE, run
+
+pytestmark = pytest.mark.slow
 
 
 def test_client_of_real_workers(node: str, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from tests.contract.bare import OPTIONS, join
 from tests.realtime.process import BIN, Process, manage
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 class Site:
     """A Cluster of one node that is not up yet, and processes that expect it."""

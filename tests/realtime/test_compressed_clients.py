@@ -24,6 +24,8 @@ from demo.embedded import free_port
 from tests.realtime.process import Process
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 TEXT = "something new, " * 30
 
 

@@ -21,6 +21,8 @@ from realtime import history
 from tests.realtime.conftest import channel_layers
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "recipes.md").read_text()
 BLOCKS = re.findall(r"```python\n# (shop/\w+\.py)\n(.*?)```", PAGE, re.DOTALL)

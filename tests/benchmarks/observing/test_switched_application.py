@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.peers.ours.peer import OURS
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import signal
 from benchmarks.observing import switched_application as module

@@ -9,6 +9,8 @@ import pytest
 from tests.demo.devserver.checkout import make_checkout
 from tests.demo.devserver.session import Session
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def own_checkout(tmp_path: Path) -> Path:

@@ -22,7 +22,7 @@ from realtime.kafka.brokers import Brokers
 from realtime.kafka.group_questions import asking, committed_by, members_of
 from tests.apache_kafka import APACHE, ApacheKafka
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
 Broker = EmbeddedTansu | ApacheKafka
 LONG = 10.0  # seconds that what comes may take on a busy machine

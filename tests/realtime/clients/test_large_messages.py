@@ -22,6 +22,8 @@ from tests.realtime.conftest import channel_layers
 from tests.realtime.test_servers import Site, ask, receive, running
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 ROOM = "big"
 LARGE = "x" * (1024 * 1024 - 10)  # as a publication less than the layer takes, as a push more
 

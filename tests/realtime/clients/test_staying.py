@@ -27,6 +27,8 @@ from tests.realtime.clients.test_sign_in import closing, cookie, note_of, past_t
 from tests.realtime.users import end_queries
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 HERE = __name__
 RULES: dict[str, Any] = {
     "ROOMS": {

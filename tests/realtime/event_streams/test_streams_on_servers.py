@@ -20,6 +20,8 @@ from tests.realtime.event_streams.stream import SocketStream
 from tests.realtime.test_servers import Site, running
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 SERVERS = ["shardlayer-daphne", "uvicorn"]
 
 

@@ -12,7 +12,7 @@ from realtime.kafka.brokers import Brokers
 from realtime.kafka.reading.closing import close_connections, close_consumer, close_producer
 from tests.waiting import until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
 GRACE = 20.0  # seconds, on a busy machine
 

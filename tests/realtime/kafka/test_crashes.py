@@ -27,6 +27,7 @@ from tests.realtime.kafka.pools import Pools
 from tests.waiting import PATIENCE, until
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.kafka,
     pytest.mark.timeout(180),
 ]

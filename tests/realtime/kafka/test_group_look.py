@@ -24,7 +24,7 @@ from tests.realtime.kafka.numbered import PARTITIONS, arrived, produce
 from tests.realtime.kafka.pools import Pools
 from tests.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
 ON_APACHE = pytest.mark.parametrize(
     "any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True

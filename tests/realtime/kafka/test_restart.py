@@ -14,7 +14,7 @@ from tests.realtime.kafka.numbered import PARTITIONS, arrived, expected, produce
 from tests.realtime.kafka.pools import Pools
 from tests.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.kafka, *APACHE]
+pytestmark = [pytest.mark.slow, pytest.mark.kafka, *APACHE]
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

@@ -20,7 +20,7 @@ from tests.realtime.kafka.numbered import committed, expected, produce, publishe
 from tests.realtime.kafka.pools import Pools
 from tests.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
 
 async def write(brokers: Brokers, topic: str, *keys: bytes) -> None:

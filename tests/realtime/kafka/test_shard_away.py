@@ -28,7 +28,7 @@ from tests.realtime.kafka.pools import Pools
 from tests.realtime.kafka.transactions import write
 from tests.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
 RECORDS = 2_500  # of each partition: more than its window
 

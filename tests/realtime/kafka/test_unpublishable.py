@@ -21,7 +21,7 @@ from tests.realtime.kafka.numbered import ROOMS, arrived, expected, produce, pub
 from tests.realtime.kafka.pools import Pools
 from tests.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
 BROKEN = "room.3"
 BEFORE, ALL = 40, 400  # records

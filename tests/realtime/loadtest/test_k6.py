@@ -14,7 +14,7 @@ from tests import tools
 from tests.realtime.loadtest.load_site import LoadSite
 from tests.realtime.process import ROOT
 
-pytestmark = [pytest.mark.xdist_group("loadtest"), pytest.mark.needs("k6")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("loadtest"), pytest.mark.needs("k6")]
 
 SCRIPT = ROOT / "deploy" / "k6" / "broadcast.js"
 TENTH = {"USERS": "200", "RATE": "25", "SECONDS": "2", "RAMP": "2", "SETTLE": "4", "P95": "5000"}

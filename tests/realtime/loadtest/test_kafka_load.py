@@ -11,7 +11,7 @@ from demo.embedded import EmbeddedTansu
 from tests.realtime.loadtest.load_site import LoadSite
 from tests.realtime.process import Process, manage
 
-pytestmark = [pytest.mark.xdist_group("loadtest"), pytest.mark.kafka]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("loadtest"), pytest.mark.kafka]
 
 
 def test_records_reach_every_client(

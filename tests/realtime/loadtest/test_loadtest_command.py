@@ -11,7 +11,7 @@ from demo.embedded import EmbeddedValkey
 from tests.realtime.loadtest.doubling_proxy import doubling_proxy
 from tests.realtime.loadtest.load_site import LoadSite
 
-pytestmark = pytest.mark.xdist_group("loadtest")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("loadtest")]
 
 SHORT = ("--clients", "24", "--rooms", "3", "--rate", "60", "--seconds", "1")
 

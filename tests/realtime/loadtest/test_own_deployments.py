@@ -11,7 +11,7 @@ from realtime.loadtest.matrix.loopback_house import redis_program
 from tests.realtime.loadtest.load_site import LoadRun
 from tests.realtime.process import run_manage
 
-pytestmark = pytest.mark.xdist_group("loadtest")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("loadtest")]
 
 
 def run(*arguments: str) -> LoadRun:
@@ -38,7 +38,6 @@ def test_kill_without_publications_is_refused() -> None:
     assert "--rate makes no publication in a second." in tested.errors
 
 
-@pytest.mark.slow
 def test_matrix_compares_deployments() -> None:
     """Each is made, measured and thrown away; the report says which to choose."""
     crowd = ("--clients", "10", "--rooms", "5", "--rate", "50", "--seconds", "0.5")

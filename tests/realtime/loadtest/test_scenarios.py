@@ -15,7 +15,7 @@ from tests.realtime.loadtest.load_site import LoadSite
 from tests.realtime.loadtest.loadtest_settings import LEASE
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.xdist_group("loadtest")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("loadtest")]
 
 
 def test_targeted_asks_who_was_told(load_site: LoadSite) -> None:

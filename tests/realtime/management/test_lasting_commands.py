@@ -10,6 +10,8 @@ import pytest
 
 from tests.realtime.process import run_manage
 
+pytestmark = pytest.mark.slow
+
 REFUSED = (
     (("runkafka", "--bootstrap", "no host:x"), "is no broker's address"),
     (("runkafka", "--bootstrap", ""), "is no broker's address"),

@@ -27,7 +27,7 @@ from tests.realtime.kafka.numbered import (
 )
 from tests.realtime.management.world import World, layer_of
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
 
 @pytest.fixture

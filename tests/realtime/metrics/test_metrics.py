@@ -24,6 +24,8 @@ from tests.realtime.process import BIN, Process, manage
 from tests.tools import find
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 KEY = "the key of the operators"
 
 

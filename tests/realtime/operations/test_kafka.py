@@ -18,7 +18,7 @@ from tests.realtime.management.output import lines_of
 from tests.realtime.operations.deployment import Deployment
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
 PARTITIONS = 2
 

@@ -38,6 +38,8 @@ from tests.realtime.process import Process
 from tests.server.client import RawClient, request
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOM = "machine.m"
 
 

@@ -27,6 +27,8 @@ from tests.realtime.outbox.writer import ROLLED_BACK
 from tests.realtime.process import Process, manage, run_manage
 from tests.waiting import PATIENCE, until, wait_until
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = "tests.realtime.outbox.outbox_settings"
 STEPS = ("taken", "published", "deleted")
 DEATHS = 3  # at each step
@@ -172,7 +174,6 @@ def _new_database(server: PostgreSQL, template: str = "template1") -> Iterator[s
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_publications_arrive_once_and_in_order_whatever_step_the_relay_dies_at(
     outbox: Outbox,
@@ -323,7 +324,6 @@ def test_outage_of_postgresql_is_one_line(outbox: Outbox, postgresql: PostgreSQL
     assert not re.search("Traceback|ERROR|tell of commits", said), said
 
 
-@pytest.mark.slow
 @pytest.mark.needs("postgresql")
 def test_relay_ends_though_its_database_hangs(redis_server: EmbeddedValkey, tmp_path: Path) -> None:
     """In limited time, with 1, and saying where it stood."""

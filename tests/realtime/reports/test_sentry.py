@@ -18,6 +18,8 @@ from tests.realtime.process import BIN, Process, manage
 from tests.realtime.reports.sentry_server import SentryServer, sentry_server
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def sentry() -> Iterator[SentryServer]:

@@ -12,6 +12,8 @@ import pytest
 
 from tests.docs.project_files import write_files
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "testing.md").read_text()
 PLUGINS = ("pytest_django.plugin", "pytest_asyncio.plugin", "realtime.pytest_plugin")

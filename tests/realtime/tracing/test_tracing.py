@@ -22,6 +22,8 @@ from demo.embedded import EmbeddedTansu, EmbeddedValkey, free_port
 from tests.realtime.process import BIN, ROOT, Process, manage
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
 SAMPLED = f"00-{TRACE}-{CALLER}-01"
