@@ -11,7 +11,7 @@ from realtime.operations.kafka_failures import KafkaUnavailable, kafka_failures
 
 if TYPE_CHECKING:
     from realtime.kafka.letters.letter_pages import LetterPage
-    from realtime.kafka.letters.postbox import Replayed
+    from realtime.kafka.letters.postbox import Postbox, Replayed
 
 REPLAY_GRACE = 5.0  # seconds that the last letters of a replay may take beyond its time
 
@@ -45,11 +45,10 @@ async def look_at_letters(*, count: int, place: str = "", within: float) -> Lett
         return LettersLook(are_kept=False)
     try:
         with kafka_failures():
-            from realtime.kafka.configured import configured_postbox
             from realtime.kafka.letters.letter_pages import format_place, parse_place
 
-            postbox = configured_postbox(conf())
             async with asyncio.timeout(within):
+                postbox = await _postbox()
                 before = parse_place(place, postbox.topics)
                 page = await postbox.page(count=count, before=before)
             following = "" if page.next is None else format_place(page.next, postbox.topics)
@@ -69,10 +68,8 @@ async def replay_letters(*, limit: int | None = None, within: float) -> Replayed
         KafkaUnavailable: What was sent until then counts as sent.
     """
     with kafka_failures():
-        from realtime.kafka.configured import configured_postbox
-
         async with asyncio.timeout(within + REPLAY_GRACE):
-            return await configured_postbox(conf()).replay(limit, within=within)
+            return await (await _postbox()).replay(limit, within=within)
 
 
 async def replay_letter(topic: str, partition: int, offset: int, *, within: float) -> bool:
@@ -91,8 +88,13 @@ async def replay_letter(topic: str, partition: int, offset: int, *, within: floa
     with kafka_failures():
         from aiokafka import TopicPartition
 
-        from realtime.kafka.configured import configured_postbox
-
         async with asyncio.timeout(within):
-            postbox = configured_postbox(conf())
+            postbox = await _postbox()
             return await postbox.replay_one(TopicPartition(topic, partition), offset)
+
+
+async def _postbox() -> Postbox:
+    """Return what the settings name. A thread makes it: certificates may have to be read."""
+    from realtime.kafka.configured import configured_postbox
+
+    return await asyncio.to_thread(configured_postbox, conf())

@@ -38,7 +38,7 @@ async def look_at_kafka(*, within: float) -> KafkaLook:
 
             async with asyncio.timeout(within):
                 group = await look_at_group(
-                    brokers_of(settings),
+                    await asyncio.to_thread(brokers_of, settings),  # reads certificates
                     topics=settings.kafka_topics,
                     group=settings.kafka_group,
                     isolation=settings.kafka_isolation,

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from shardlayer.client.client_backoff import backoff_delay, return_delay
 from shardlayer.client.client_error import RoomClientError
 from shardlayer.client.followed_rooms import FollowedRooms
 from shardlayer.client.room_connection import RoomConnection
+from shardlayer.core.tls_contexts import shared_context
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +123,7 @@ class ConnectionKeeper:
         """Connect and serve until the end; return the close code."""
         self._return_in = self._joined_at = None
         try:
-            socket = await connect(self._url, **self._options)
+            socket = await connect(self._url, **self._options, **self._tls())
         except InvalidStatus as refused:
             status = refused.response.status_code
             if status == 403:
@@ -145,6 +147,12 @@ class ConnectionKeeper:
             connection.fail(self._end)
             await tasks.aclose()
             await socket.close()
+
+    def _tls(self) -> dict[str, Any]:
+        """Return what certificates are checked with: asyncio would make it for each connection."""
+        if not self._url.startswith("wss:") or "ssl" in self._options:
+            return {}
+        return {"ssl": shared_context(ssl.create_default_context)}
 
     async def _read(self, connection: RoomConnection, tasks: Tasks) -> int:
         socket: ClientConnection = connection.socket

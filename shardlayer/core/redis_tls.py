@@ -1,30 +1,21 @@
-"""TLS to Redis: connections that are made alike share what they check certificates with.
+"""TLS to Redis: connections that are made alike share their `SSLContext`.
 
-redis-py makes an `SSLContext` for each connection, and Python reads all certificates that the
-system trusts into each. That takes 20 ms and more, and the event loop stands still meanwhile: for
-seconds, when a layer of 32 servers connects. One context may serve any number of connections.
-
-Changed files are noticed: the next connection uses a renewed certificate.
+redis-py makes one for each connection. A layer of 32 servers stood still for seconds with it.
 """
 
 from __future__ import annotations
 
-import os
 import ssl
-from collections.abc import Hashable
-from functools import lru_cache
 from typing import Any
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import RedisSSLContext, SSLConnection
 from redis.asyncio.sentinel import SentinelConnectionPool, SentinelManagedSSLConnection
 
-KEPT = 32  # contexts: one for each way in which CONFIG has servers connected to
+from shardlayer.core.tls_contexts import shared_context
 
-_MADE = "context"  # the one attribute of RedisSSLContext that is no setting
-_FILES = ("keyfile", "certfile", "ca_certs", "ca_path")
-
-_Settings = tuple[tuple[str, Hashable], ...]
+# All but what it has made.
+_SETTINGS = tuple(name for name in RedisSSLContext.__slots__ if name != "context")
 
 
 class SharedSSLContext(RedisSSLContext):
@@ -37,15 +28,15 @@ class SharedSSLContext(RedisSSLContext):
 
         Raises:
             OSError: A file can't be read, or isn't what it should be (ssl.SSLError).
+            ValueError: A setting can't be.
         """
-        names = (name for name in RedisSSLContext.__slots__ if name != _MADE)
-        return _made(
-            tuple((name, _hashable(getattr(self, name))) for name in names),
-            tuple(_state(path) for path in (*self._files(), *_system_files())),
+        values: tuple[Any, ...] = tuple(getattr(self, name) for name in _SETTINGS)
+        return shared_context(
+            _make,
+            *(tuple(value) if isinstance(value, list) else value for value in values),
+            files=(self.keyfile, self.certfile, self.ca_certs),
+            folders=(self.ca_path,),
         )
-
-    def _files(self) -> list[str | None]:
-        return [getattr(self, name) for name in _FILES]
 
 
 class TlsConnection(SSLConnection):
@@ -81,31 +72,15 @@ def share_contexts(pool: ConnectionPool) -> None:
 
 
 def _shared(own: RedisSSLContext) -> SharedSSLContext:
-    names = (name for name in RedisSSLContext.__slots__ if name != _MADE)
-    return SharedSSLContext(**{name: getattr(own, name) for name in names})
+    return SharedSSLContext(**{name: getattr(own, name) for name in _SETTINGS})
 
 
-@lru_cache(maxsize=KEPT)
-def _made(settings: _Settings, _files: tuple[Hashable, ...]) -> ssl.SSLContext:
-    return RedisSSLContext(**dict(settings)).get()  # type: ignore[arg-type]
-
-
-def _hashable(value: Any) -> Hashable:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _state(path: str | None) -> Hashable:
-    """Return what tells a file from the one that was there before."""
-    if path is None:
-        return None
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None  # who reads it says what is wrong
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _system_files() -> tuple[str | None, str | None]:
-    """Return where the system keeps the certificates that it trusts."""
-    paths = ssl.get_default_verify_paths()
-    return paths.cafile, paths.capath
+def _make(*values: Any) -> ssl.SSLContext:
+    wanted = RedisSSLContext(**dict(zip(_SETTINGS, values, strict=True)))
+    # What is wrong with these files is found before the system's are read, each time for nothing.
+    trial = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if wanted.certfile or wanted.keyfile:
+        trial.load_cert_chain(wanted.certfile, wanted.keyfile, wanted.password)  # type: ignore[arg-type]
+    if wanted.ca_certs or wanted.ca_data or wanted.ca_path:
+        trial.load_verify_locations(wanted.ca_certs, wanted.ca_path, wanted.ca_data)
+    return wanted.get()

@@ -13,12 +13,11 @@ from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.hosts import Host
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.redis_clients import connect
+from shardlayer.core.tls_contexts import _made
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
 from tests.contract.places import Place, TlsRedis, make_certificate
 from tests.waiting import until
-
-pytestmark = pytest.mark.needs("redis-server")
 
 
 def host_of(address: str, **arguments: object) -> Host:
@@ -34,11 +33,8 @@ def context_of(host: Host) -> ssl.SSLContext:
     return connection.ssl_context.get()
 
 
-@pytest.mark.parametrize("place", ["tls"], indirect=True)
-async def test_context_is_made_once(
-    make_layer: MakeLayer, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each takes tens of ms, in which the event loop stands still; a layer has many connections."""
+def contexts_made(monkeypatch: pytest.MonkeyPatch) -> list[ssl.SSLContext]:
+    """Return a list of the contexts that read the system's certificates, from here on."""
     made: list[ssl.SSLContext] = []
     make = ssl.create_default_context
 
@@ -47,6 +43,17 @@ async def test_context_is_made_once(
         return made[-1]
 
     monkeypatch.setattr(ssl, "create_default_context", note)
+    return made
+
+
+@pytest.mark.needs("redis-server")
+@pytest.mark.parametrize("place", ["tls"], indirect=True)
+async def test_context_is_made_once(
+    make_layer: MakeLayer, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes tens of ms, in which the event loop stands still; a layer has many connections."""
+    _made.cache_clear()
+    made = contexts_made(monkeypatch)
     layers = [make_layer() for _ in range(3)]
     for layer in layers:
         await layer.publish("room", b"1")
@@ -55,7 +62,7 @@ async def test_context_is_made_once(
         assert await layer.receive(channel) == {"type": "x"}
         assert await layer.history("room")
         assert await layer.ping()
-    assert len(made) <= 1  # none, if an earlier test has made it
+    assert len(made) == 1
 
 
 def test_contexts_are_shared_by_what_is_alike(tmp_path: Path) -> None:
@@ -94,16 +101,48 @@ def test_contexts_of_sentinels_are_shared(tmp_path: Path) -> None:
     assert context_of(host) in {each.make_connection().ssl_context.get() for each in pools}
 
 
-def test_a_file_that_is_missing_is_named_by_the_connection(tmp_path: Path) -> None:
-    """What was found before is not used in its place."""
+def test_a_file_that_is_gone_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found before is not used in its place, nor are the system's read in vain."""
     certificate, _ = make_certificate(tmp_path)
     host = host_of("rediss://127.0.0.1:1", ssl_ca_certs=str(certificate))
     context_of(host)
     certificate.unlink()
+    made = contexts_made(monkeypatch)
     with pytest.raises(FileNotFoundError):
         context_of(host)
+    assert made == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"ssl_include_verify_flags": [ssl.VERIFY_X509_STRICT]},
+        {"ssl_include_verify_flags": {ssl.VERIFY_X509_STRICT}},
+    ],
+    ids=["list", "set"],
+)
+def test_flags(arguments: dict[str, Any]) -> None:
+    """They may come in what can't be hashed."""
+    context = context_of(host_of("rediss://127.0.0.1:1", **arguments))
+    assert context.verify_flags & ssl.VERIFY_X509_STRICT
+
+
+def test_client_certificate(tmp_path: Path) -> None:
+    """It is shared; with a key that is not its own it is an error, each time."""
+    certificate, key = (str(path) for path in make_certificate(tmp_path))
+    own = {"ssl_certfile": certificate, "ssl_keyfile": key}
+    assert context_of(host_of("rediss://127.0.0.1:1", **own)) is context_of(
+        host_of("rediss://127.0.0.1:2", **own)
+    )
+    (tmp_path / "other").mkdir()
+    _, other = make_certificate(tmp_path / "other")
+    wrong = host_of("rediss://127.0.0.1:1", **own | {"ssl_keyfile": str(other)})
+    for _ in range(2):
+        with pytest.raises(ssl.SSLError):
+            context_of(wrong)
+
+
+@pytest.mark.needs("redis-server")
 async def test_renewed_certificate(tmp_path: Path) -> None:
     """A server comes back with another one, in the same files: layers check it with those."""
     certificate, key = make_certificate(tmp_path)
