@@ -6,12 +6,16 @@ the one that has waited longest is closed: a new one is more likely to bring a r
 
 from __future__ import annotations
 
+import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from shardlayer.server.server_counters import counters
+
+logger = logging.getLogger(__name__)
 
 CHECKS_TO_LEAVE = 2  # checks, two seconds apart, that one which makes way may outlast
 MAX_LEAVING = 64  # that may take so long; of more, the first has LEAVE_TIME
@@ -90,11 +94,19 @@ class AwaitedRequests:
         """Have those give up that have waited too long, by `time.monotonic()`."""
         for waiter in [each for each, since in self._since.items() if now - since > each.patience]:
             self._since.pop(waiter, None)
-            waiter.give_up()
+            _attempt(waiter.give_up)
         for waiter, leave in list(self._leaving.items()):
             leave.checks += 1
             if leave.checks > CHECKS_TO_LEAVE:
-                waiter.abort()
+                _attempt(waiter.abort)
+
+
+def _attempt(end: Callable[[], None]) -> None:
+    """End one connection; what it raises keeps no other from its end."""
+    try:
+        end()
+    except Exception:
+        logger.exception("A connection that waits for a request could not be ended")
 
 
 def patience(seconds: float) -> float:

@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 DEFAULTS = ConnectionLimits()
 GRACE = 5  # seconds: more than two looks at the limits in time
 
+CHECK_INTERVAL, APPLICATION_CHECK_INTERVAL = 2, 1  # seconds, as Daphne's
 RESERVE = 100  # connections beyond the capacity, for pages; a balancer says how many itself
 
 
@@ -316,12 +317,21 @@ class Server(DaphneServer):  # type: ignore[misc]
             task.cancel()
             self._leaving.start(websocket, now)  # it may ignore that, so once more then
         self.waiting.check(now)
-        super().timeout_checker()
+        # Daphne's own has itself called again as its last act: what raises would end all checks.
+        try:
+            super().timeout_checker()
+        except Exception:
+            logger.exception("Time limits could not be checked")
+            reactor.callLater(CHECK_INTERVAL, self.timeout_checker)
 
     def application_checker(self) -> None:
         """Cancel the applications of HTTP clients that are gone; Daphne calls this every second."""
         running = [task for task in self.requests_under_way() if not _is_cancelled(task)]
-        super().application_checker()
+        try:
+            super().application_checker()
+        except Exception:
+            logger.exception("Applications could not be checked")
+            reactor.callLater(APPLICATION_CHECK_INTERVAL, self.application_checker)
         counters.applications_killed += sum(map(_is_cancelled, running))
 
     def kill_all_applications(self) -> Deferred[Any]:

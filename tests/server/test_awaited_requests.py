@@ -66,3 +66,34 @@ def test_most() -> None:
     for _ in many:
         waiting.displace()
     assert [each.calls[1:] for each in many] == [["abort"], ["abort"], [], [], [], []]
+
+
+def test_what_can_not_be_ended_keeps_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and the others that are due end in the same check."""
+
+    class Broken(Waiting):
+        """A connection whose transport raises."""
+
+        patience = 0.0
+
+        def give_up(self) -> None:
+            raise AttributeError("no transport any more")
+
+        abort = give_up
+
+    class Due(Waiting):
+        patience = 0.0
+
+    waiting = AwaitedRequests(0)
+    leaving, left = Broken(), Waiting()
+    for each in (leaving, left):
+        waiting.begin(each)
+        waiting.displace()
+    broken, due = Broken(), Due()
+    for each in (broken, due):
+        waiting.begin(each)
+    for _ in range(CHECKS_TO_LEAVE + 1):
+        waiting.check(time.monotonic() + 1000)
+    assert due.calls == ["give up"]
+    assert left.calls == ["make way", "abort"]
+    assert "A connection that waits for a request could not be ended" in caplog.text
