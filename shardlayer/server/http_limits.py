@@ -135,12 +135,12 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
 
     def check_timeouts(self) -> None:
         """Refuse a request that takes too long to arrive; Daphne calls this every two seconds."""
-        if not self._arrived and not self._refused:
-            self._check_arrival(time.monotonic() - self._began)
-        # Daphne asks as long as the application runs. To end an answer twice, or one whose client
-        # has left, is an error, which would end the limits in time of all.
+        # Daphne asks as long as the application runs, and up to a second after the client has left.
+        # To answer then, or twice, is an error.
         if self.finished or self.channel is None:
             return
+        if not self._arrived and not self._refused:
+            self._check_arrival(time.monotonic() - self._began)
         super().check_timeouts()
         counters.answers_timed_out += bool(self.finished)
 
