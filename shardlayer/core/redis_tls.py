@@ -44,15 +44,12 @@ class TlsConnection(SSLConnection):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.ssl_context = _shared(self.ssl_context)
+        own = self.ssl_context
+        self.ssl_context = SharedSSLContext(**{name: getattr(own, name) for name in _SETTINGS})
 
 
-class SentinelTlsConnection(SentinelManagedSSLConnection):
+class SentinelTlsConnection(TlsConnection, SentinelManagedSSLConnection):
     """The same to the server that Sentinels call the primary."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)  # type: ignore[no-untyped-call]
-        self.ssl_context = _shared(self.ssl_context)
 
 
 _SHARING: dict[type, type] = {
@@ -69,10 +66,6 @@ def share_contexts(pool: ConnectionPool) -> None:
         pools += [sentinel.connection_pool for sentinel in manager.sentinels]
     for each in pools:
         each.connection_class = _SHARING.get(each.connection_class, each.connection_class)
-
-
-def _shared(own: RedisSSLContext) -> SharedSSLContext:
-    return SharedSSLContext(**{name: getattr(own, name) for name in _SETTINGS})
 
 
 def _make(*values: Any) -> ssl.SSLContext:

@@ -40,7 +40,7 @@ def shared_context(
     paths = ssl.get_default_verify_paths()
     states = (
         *(_state(path) for path in (*files, paths.cafile, paths.capath)),
-        *(_states_in(path) for path in folders),
+        *(_states_in(path) for path in folders if path),
     )
     return _made(make, arguments, states)
 
@@ -65,10 +65,10 @@ def _state(path: str | None) -> Hashable:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _states_in(path: str | None) -> Hashable:
+def _states_in(path: str) -> Hashable:
     """Return the same of all files in folders: OpenSSL reads them when it needs them, and once."""
     states: list[Hashable] = []
-    for folder in (path or "").split(os.pathsep):
+    for folder in path.split(os.pathsep):
         try:
             states += sorted(
                 (name, _state(os.path.join(folder, name))) for name in os.listdir(folder)

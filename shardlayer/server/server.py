@@ -304,12 +304,18 @@ class Server(DaphneServer):  # type: ignore[misc]
 
     def timeout_checker(self) -> None:
         """Apply the limits in time; Daphne calls this every two seconds."""
+        # First of all. Daphne does it last, so what raises before would end all checks.
+        reactor.callLater(CHECK_INTERVAL, self.timeout_checker)
         now = time.monotonic()
-        for websocket in list(self.websockets):
+        checks: dict[object, Callable[[], None]] = {
+            **{websocket: partial(websocket.check_timeouts, now) for websocket in self.websockets},
+            **{request: request.check_timeouts for request in self.connections},
+        }
+        for connection, check in checks.items():
             try:
-                websocket.check_timeouts(now)
+                check()
             except Exception:  # of one connection: the others keep their limits
-                logger.exception("The time limits of %r could not be checked", websocket)
+                logger.exception("The time limits of %r could not be checked", connection)
         for websocket in self._leaving.take_overdue(now):
             logger.warning("The application of %r did not end in time and was killed.", websocket)
             task = self.websockets[websocket]
@@ -317,17 +323,11 @@ class Server(DaphneServer):  # type: ignore[misc]
             task.cancel()
             self._leaving.start(websocket, now)  # it may ignore that, so once more then
         self.waiting.check(now)
-        # Daphne's own has itself called again as its last act: what raises would end all checks.
-        try:
-            super().timeout_checker()
-        except Exception:
-            logger.exception("Time limits could not be checked")
-            reactor.callLater(CHECK_INTERVAL, self.timeout_checker)
 
     def application_checker(self) -> None:
         """Cancel the applications of HTTP clients that are gone; Daphne calls this every second."""
         running = [task for task in self.requests_under_way() if not _is_cancelled(task)]
-        try:
+        try:  # as its last act it has itself called again
             super().application_checker()
         except Exception:
             logger.exception("Applications could not be checked")

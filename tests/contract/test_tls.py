@@ -15,6 +15,7 @@ from shardlayer.core.options import LayerOptions
 from shardlayer.core.redis_clients import connect
 from shardlayer.core.tls_contexts import _made
 from shardlayer.layer import ShardedChannelLayer
+from tests.contexts_made import contexts_made
 from tests.contract.conftest import MakeLayer
 from tests.contract.places import Place, TlsRedis, make_certificate
 from tests.waiting import until
@@ -31,19 +32,6 @@ def context_of(host: Host) -> ssl.SSLContext:
     connection = pool.make_connection()
     assert isinstance(connection, SSLConnection)
     return connection.ssl_context.get()
-
-
-def contexts_made(monkeypatch: pytest.MonkeyPatch) -> list[ssl.SSLContext]:
-    """Return a list of the contexts that read the system's certificates, from here on."""
-    made: list[ssl.SSLContext] = []
-    make = ssl.create_default_context
-
-    def note() -> ssl.SSLContext:
-        made.append(make())
-        return made[-1]
-
-    monkeypatch.setattr(ssl, "create_default_context", note)
-    return made
 
 
 @pytest.mark.needs("redis-server")

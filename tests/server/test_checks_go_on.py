@@ -22,6 +22,10 @@ class Broken:
     def handle_exception(self, error):
         raise RuntimeError("an answer's")
 
+class Good:
+    def check_timeouts(self):
+        print("checked")
+
 class Failed:
     def done(self):
         return True
@@ -33,7 +37,7 @@ logging.basicConfig()
 import daphne.server
 module.reactor = daphne.server.reactor = Reactor()
 server = module.Server(None, endpoints=["tcp:port=0"])
-server.connections = {Broken(): {"application_instance": Failed()}}
+server.connections = {Broken(): {"application_instance": Failed()}, Good(): {}}
 server.timeout_checker()
 server.application_checker()
 server.connections.clear()
@@ -43,7 +47,10 @@ server.application_checker()
 
 
 def test_checks_go_on() -> None:
-    """Daphne has each called again as its last act, which an error would leave out."""
+    """Daphne has each called again as its last act, which an error would leave out.
+
+    Nor does an error keep the connections that come after it from their check.
+    """
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         capture_output=True,
@@ -51,6 +58,9 @@ def test_checks_go_on() -> None:
         timeout=PATIENCE,
         check=False,
     )
-    assert ran.stdout.splitlines() == ["2 timeout_checker", "1 application_checker"] * 2, ran.stderr
-    assert "Time limits could not be checked" in ran.stderr
+    assert ran.stdout.splitlines() == [
+        *("2 timeout_checker", "checked", "1 application_checker"),
+        *("2 timeout_checker", "1 application_checker"),
+    ], ran.stderr
+    assert "The time limits of <__main__.Broken object" in ran.stderr
     assert "Applications could not be checked" in ran.stderr

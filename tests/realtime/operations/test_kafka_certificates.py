@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from demo.embedded import free_port
 from realtime.operations.dead_letters import look_at_letters, replay_letter, replay_letters
 from realtime.operations.kafka_failures import KafkaUnavailable
 from realtime.operations.kafka_look import look_at_kafka
+from tests.contexts_made import contexts_made
 from tests.waiting import PATIENCE
 
 
@@ -36,14 +36,7 @@ async def test_it_reads_them_in_a_thread(
         "KAFKA_BOOTSTRAP_SERVERS": [f"127.0.0.1:{free_port()}"],
         "KAFKA_TOPICS": ["topic"],
     }
-    threads: list[threading.Thread] = []
-    make = ssl.create_default_context
-
-    def note(*, cafile: str | None = None) -> ssl.SSLContext:
-        threads.append(threading.current_thread())
-        return make(cafile=cafile)
-
-    monkeypatch.setattr(ssl, "create_default_context", note)
+    threads = contexts_made(monkeypatch)
     with suppress(KafkaUnavailable):
         await look()
     assert len(threads) == 1

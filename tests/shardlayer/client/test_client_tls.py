@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shardlayer.client import RoomClient
+from tests.contexts_made import contexts_made
 from tests.contract.places import make_certificate
 from tests.waiting import until
 
@@ -19,14 +20,8 @@ async def test_connections_share_what_they_check_certificates_with(
     """All clients come back at once when a server does; each context takes tens of ms."""
     certificate, key = make_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    made: list[ssl.SSLContext] = []
-    make = ssl.create_default_context
-
-    def note() -> ssl.SSLContext:
-        made.append(make())
-        return made[-1]
-
-    monkeypatch.setattr(ssl, "create_default_context", note)
+    own = ssl.create_default_context(cafile=str(certificate))
+    made = contexts_made(monkeypatch)
     came = 0
 
     async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -42,7 +37,7 @@ async def test_connections_share_what_they_check_certificates_with(
         async with (
             RoomClient(url, connect_options=options),
             RoomClient(url, connect_options=options),
-            RoomClient(url, connect_options=options | {"ssl": make(cafile=str(certificate))}),
+            RoomClient(url, connect_options=options | {"ssl": own}),
         ):
             await until(lambda: came >= 6)
     assert len(made) == 1
