@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
+
+from tests.frozen import frozen
 
 PATIENCE = 60_000  # milliseconds
 
@@ -103,13 +103,8 @@ def machine_asleep(browser: Browser) -> Iterator[None]:
     session.detach()
     ids = [process["id"] for process in processes]
     assert len(ids) > 2, processes  # the browser, its network and its pages
-    try:
-        for each in ids:
-            os.kill(each, signal.SIGSTOP)
+    with frozen(ids):
         yield
-    finally:
-        for each in ids:
-            os.kill(each, signal.SIGCONT)
 
 
 class RecordingClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -134,7 +135,8 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         for process in self.left_behind():
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.kill()
         self.wait()
         if self.process.stdout is not None:

@@ -22,6 +22,7 @@ import pytest
 from demo.embedded import EmbeddedValkey, free_port
 from realtime.management.commands.runoutbox import STOP_TIMEOUT
 from shardlayer import ShardedChannelLayer
+from tests.frozen import frozen
 from tests.postgresql import PostgreSQL
 from tests.realtime.outbox.writer import ROLLED_BACK
 from tests.realtime.process import Process, manage, run_manage
@@ -334,20 +335,11 @@ def test_relay_ends_though_its_database_hangs(redis_server: EmbeddedValkey, tmp_
         with outbox.relay() as relay:
             leased = "SELECT 1 FROM realtime_outboxlease WHERE holder <> ''"
             wait_until(lambda: outbox.sql(leased), within=PATIENCE)
-            (main,) = (
-                process
-                for process in psutil.process_iter(["cmdline"])
-                if any(str(server.directory) in each for each in process.info["cmdline"] or ())
-            )
-            hanging = [main, *main.children(recursive=True)]
-            try:
-                for process in hanging:
-                    process.suspend()
+            assert server.pid is not None
+            sessions = psutil.Process(server.pid).children(recursive=True)
+            with frozen([server.pid, *(each.pid for each in sessions)]):
                 time.sleep(1.0)  # so that it asks
                 relay.send(signal.SIGTERM)
                 wait_until(lambda: not relay.runs(), within=STOP_TIMEOUT + 15)
                 assert "The relay did not stop within" in relay.output()
-            finally:
-                for process in hanging:
-                    process.resume()
     server.remove()
