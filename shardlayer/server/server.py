@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from types import CoroutineType
 from typing import Any
@@ -40,6 +41,7 @@ from shardlayer.server.shutdown import SHUTDOWN_TIMEOUT, Shutdown
 from shardlayer.server.sink import CLIENT_BUFFER_LIMIT
 from shardlayer.server.sniffer import Sniffer, UpgradeFactory
 from shardlayer.server.stop_signals import on_stop_signal
+from shardlayer.server.twisted_log import twisted_errors_logged
 from shardlayer.server.watchdog import BLOCKING_THRESHOLD, HANG_TIMEOUT, Watchdog
 from shardlayer.server.worker_view import WorkerView
 
@@ -184,8 +186,11 @@ class Server(DaphneServer):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until something ends it."""
+        # From verbosity 2 on, Daphne logs all that Twisted does.
+        errors = nullcontext() if self.verbosity > 1 else twisted_errors_logged()
         try:
-            super().run()
+            with errors:
+                super().run()
         finally:
             if self._watchdog is not None:
                 self._watchdog.stop()

@@ -1,0 +1,56 @@
+"""Errors that Twisted has caught, in the log.
+
+An error in a timer or in a protocol reaches no caller: Twisted catches it and logs it. Daphne
+throws Twisted's log away, unless its verbosity is 2 or more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
+
+from shardlayer.aio.throttled_log import ThrottledLog
+
+LIMIT = 100  # kinds of errors, each of which has a line in a minute
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def twisted_errors_logged() -> Iterator[None]:
+    """Log what Twisted logs as an error, meanwhile; each kind at most once a minute."""
+    observer: Any = ErrorObserver()  # mypy does not see that it is an ILogObserver
+    globalLogPublisher.addObserver(observer)
+    try:
+        yield
+    finally:
+        globalLogPublisher.removeObserver(observer)
+
+
+class ErrorObserver:
+    """Takes all events of Twisted's log, and passes on those that tell of errors."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[object, ThrottledLog] = {}
+
+    def __call__(self, event: LogEvent) -> None:
+        """Log an event, if it tells of an error."""
+        if event["log_level"] < LogLevel.error:
+            return
+        failure = event.get("log_failure")
+        error = None if failure is None else failure.value
+        # An event of Twisted's older log has its failure elsewhere, and the traceback in its text.
+        older = event.get("failure")
+        namespace = event.get("log_namespace")
+        kind = (namespace, event.get("log_format"), type(error), getattr(older, "type", None))
+        if kind not in self._kinds:
+            if len(self._kinds) >= LIMIT:
+                self._kinds.clear()
+            self._kinds[kind] = ThrottledLog(logger, logging.ERROR)
+        self._kinds[kind](
+            "Twisted caught an error: %s", formatEvent(event) or namespace, exc_info=error
+        )
