@@ -82,7 +82,7 @@ class Child:
         """All that it has written so far."""
         return self._log.read_text(errors="replace")
 
-    def wait_for_port(self, port: int, timeout: float = 30.0) -> None:
+    def wait_for_port(self, port: int, timeout: float = 60.0) -> None:
         """Wait until something accepts connections on 127.0.0.1.
 
         Raises:

@@ -26,6 +26,7 @@ class PostgreSQL(EmbeddedServer):
 
     name: ClassVar[str] = "PostgreSQL"
     start_timeout: ClassVar[float] = 60.0  # seconds, on a busy machine
+    stop_timeout: ClassVar[float] = 60.0  # then SIGKILL, which would leave its children
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": ends every session
     orphan_signal: ClassVar[signal.Signals] = signal.SIGQUIT
 

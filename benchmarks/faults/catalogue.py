@@ -13,6 +13,7 @@ from benchmarks.faults.system import ALWAYS, EVERYSEC, REDISES, SNAPSHOTS, WORKE
 
 ANSWER = 10.0  # seconds
 SNAPSHOT_AGE = 1.0  # seconds
+STORED_WITHIN = 30.0  # seconds
 
 
 Step = Callable[[System, int], object]
@@ -80,7 +81,13 @@ def _start_empty(system: System, victim: int) -> None:
 
 def _kill_after_snapshot(system: System, victim: int) -> None:
     system.save(victim)
+    stored = system.stored(victim)
     time.sleep(SNAPSHOT_AGE)
+    deadline = time.monotonic() + STORED_WITHIN
+    while system.stored(victim) == stored:  # a busy machine may have published nothing
+        if time.monotonic() > deadline:
+            raise TimeoutError("nothing is stored any more")
+        time.sleep(0.1)
     system.redises[victim].kill()
 
 

@@ -80,7 +80,7 @@ class System(Assembly):
             redis.start()
             stack.callback(redis.kill)
         self.proxy = self._servant("proxy", "benchmarks.faults.proxy", str(self.redises[0].port))
-        through = self.proxy.ask("open", _ANSWER)["port"]
+        through = self.proxy.ask("open", _START)["port"]
         direct = [redis.url for redis in self.redises]
         self._environment = {
             **OURS.environment,
@@ -159,6 +159,11 @@ class System(Assembly):
         """Have a Redis write all that it has to its disk."""
         with Redis.from_url(self.redises[number].url) as redis:
             redis.save()
+
+    def stored(self, number: int) -> int:
+        """Return how often something was put into a history of a Redis."""
+        with Redis.from_url(self.redises[number].url) as redis:
+            return int(redis.info("commandstats").get("cmdstat_xadd", {"calls": 0})["calls"])
 
     def empty(self, number: int) -> None:
         """Remove what a Redis that is down has kept."""

@@ -28,7 +28,7 @@ from typing import IO, ClassVar
 from demo.embedded.ports import answers
 from demo.embedded.server import EmbeddedServer, EmbeddedServerError
 
-CREATE_TIMEOUT = 10.0  # seconds
+CREATE_TIMEOUT = 60.0  # seconds; it is a process of 40 MB
 
 
 class EmbeddedTansu(EmbeddedServer):

@@ -13,6 +13,7 @@ from demo.embedded.server import EmbeddedServer, EmbeddedServerError
 
 CONFIGURATION = "valkey.conf"
 MAX_MEMORY = "1gb"
+FLUSH_TIMEOUT = 60.0  # seconds
 
 
 class EmbeddedValkey(EmbeddedServer):
@@ -81,15 +82,15 @@ class EmbeddedValkey(EmbeddedServer):
             EmbeddedServerError: It does not answer.
         """
         for request in (b"FLUSHALL\r\n", b"SCRIPT FLUSH\r\n"):
-            answer = self._ask(request)
+            answer = self._ask(request, FLUSH_TIMEOUT)
             if not answer.startswith(b"+OK"):
                 raise EmbeddedServerError(f"{self.name} did not flush: {answer!r}")
 
-    def _ask(self, request: bytes) -> bytes:
+    def _ask(self, request: bytes, timeout: float = CONNECT_TIMEOUT) -> bytes:
         """Send one inline command and return the first line of its answer, empty if none came."""
         try:
             with (
-                socket.create_connection((LOOPBACK, self.port), CONNECT_TIMEOUT) as connection,
+                socket.create_connection((LOOPBACK, self.port), timeout) as connection,
                 connection.makefile("rb") as answers,
             ):
                 if self._password:

@@ -18,7 +18,7 @@ from shardlayer import Backoff, Throttle
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE = 1.0  # seconds until it is tried again; longer than a relay needs to see an outage
+FIRST_PAUSE = 4.0  # seconds until it is tried again; longer than a relay needs to see an outage
 LONGEST_PAUSE = 10.0  # seconds
 
 

@@ -39,7 +39,7 @@ class ErrorObserver:
 
     def __call__(self, event: LogEvent) -> None:
         """Log an event, if it tells of an error."""
-        if event["log_level"] < LogLevel.error:
+        if event.get("log_level", LogLevel.info) < LogLevel.error:
             return
         failure = event.get("log_failure")
         error = None if failure is None else failure.value

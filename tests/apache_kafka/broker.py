@@ -11,10 +11,13 @@ from string import Template
 from typing import ClassVar
 from uuid import uuid4
 
+from aiokafka.errors import KafkaError
+
 from demo.embedded import EmbeddedServer, EmbeddedServerError, free_port
 from demo.embedded.ports import answers
 from realtime.kafka.brokers import Brokers, make_topic
 from tests.apache_kafka.jars import kafka_jars
+from tests.waiting import wait_until
 
 HERE = Path(__file__).parent
 SETTINGS = "server.properties"
@@ -59,7 +62,15 @@ class ApacheKafka(EmbeddedServer):
     def create_topic(self, topic: str, *, partitions: int) -> None:
         """Make a topic; one that exists stays as it is. Not for use inside an event loop."""
         brokers = Brokers(servers=[self.bootstrap_servers], options={})
-        asyncio.run(make_topic(brokers, topic, partitions=partitions))
+
+        def is_made() -> bool:
+            try:
+                asyncio.run(make_topic(brokers, topic, partitions=partitions))
+            except (OSError, KafkaError):  # one that has just begun may be slow to answer
+                return False
+            return True
+
+        wait_until(is_made)
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demo.embedded import EmbeddedTansu
 from tests import tools
 from tests.browser.stack import Workers, run_workers
-from tests.browser.visitors import Visitors
+from tests.browser.visitors import PATIENCE, Visitors
+
+expect.set_options(timeout=PATIENCE)
 
 ARGUMENTS = (
     "--no-sandbox",  # root, in containers

@@ -51,6 +51,7 @@ def enter(visitors: Visitors, site: Workers, path: str, **how: object) -> Page:
     page.locator("[name=password]").fill(PASSWORD)
     page.locator("#login-form [type=submit]").click()
     expect(page.locator("#content-main")).to_be_visible()
+    page.wait_for_load_state()  # nothing that it loads is cut off
     return page
 
 

@@ -157,7 +157,7 @@ def shows(page: Page, *rows: str) -> None:
     expect(page.locator("li")).to_have_text(list(rows), timeout=PATIENCE)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("shop", ["data", "json", "html"], indirect=True)
 def test_the_guides_page_shows_what_becomes_of_the_rows(
     shop: tuple[Shop, ShopServer], visitors: Visitors

@@ -180,7 +180,6 @@ def test_nothing_to_send(demo: Workers, visitors: Visitors) -> None:
     expect(page.get_by_label("Message")).to_be_focused()
 
 
-@pytest.mark.timeout(120)  # seconds; the wait between two attempts grows to 20
 def test_its_worker_dies(demo: Workers, visitors: Visitors) -> None:
     """The page says that it is cut off, comes back by itself, and has missed nothing."""
     visitors.expected += WORKER_IS_DOWN

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.operators import IN_EVERY_LOOK, faults, load_axe
@@ -77,7 +76,6 @@ def test_a_cut_costs_nothing(demo: Workers, visitors: Visitors) -> None:
     expect(part(page, "lost")).to_have_text("0")
 
 
-@pytest.mark.timeout(120)
 def test_redis_goes_away(demo: Workers, visitors: Visitors) -> None:
     """Nothing is called live while nothing comes; it says what may be away, and comes back."""
     visitors.expected += WORKER_IS_DOWN

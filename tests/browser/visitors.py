@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+PATIENCE = 60_000  # milliseconds
+
 # Chromium reports every WebSocket that does not open; no script can prevent it. The client then
 # asks for its other way, which that worker does not serve either.
 WORKER_IS_DOWN = ("WebSocket connection to", "client-sse.js", "icon.svg")
@@ -54,6 +56,7 @@ class Visitors:
             java_script_enabled=scripts,
             locale=language,
         )
+        context.set_default_timeout(PATIENCE)
         self._contexts.append(context)
         page = context.new_page()
         origin = urlsplit(url).netloc

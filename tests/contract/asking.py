@@ -11,7 +11,7 @@ from shardlayer.broker.interface import Backend, Broker, Leases, Presence, Queue
 from shardlayer.broker.values import PAGE, Batch, JoinReply, JoinRequest, Outgoing, Page, Published
 from shardlayer.core import wire
 from shardlayer.core.types import HistoryPolicy, NodeId, Position
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 SHARD = 7
 POLICY = HistoryPolicy(size=300, ttl=60.0)
@@ -57,7 +57,7 @@ class Ear:
 async def listen(broker: Broker, node: NodeId) -> Ear:
     ear = Ear()
     await broker.listen(node, ear)
-    await asyncio.wait_for(broker.heard(SHARD), 5)
+    await asyncio.wait_for(broker.heard(SHARD), PATIENCE)
     return ear
 
 

@@ -324,7 +324,7 @@ class ClusterPlace(Place):
 
     def clients(self) -> list[Redis]:
         """Return a client of each node that is up."""
-        return [Redis.from_url(server.url) for server in self.valkeys() if server.is_up()]
+        return [Redis.from_url(server.url) for server in self.valkeys() if server.pid is not None]
 
     def valkeys(self) -> list[EmbeddedValkey]:
         """Return the nodes, the first three of which began as primaries."""

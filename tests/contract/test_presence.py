@@ -17,7 +17,7 @@ from shardlayer.core.presence_news import PersonEvent, PresenceNews, unpack_news
 from shardlayer.core.types import NodeId
 from tests.contract.asking import HERE, SHARD, THERE, BrokerWithPresence, join
 from tests.contract.conftest import MakePresence
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 ADA, BOB = Attendee("r", "ada", "1", b'{"at":"desk"}'), Attendee("r", "bob", "2")
 ADA_TOO = Attendee("r", "ada", "3", b"{}")
@@ -59,7 +59,7 @@ async def news(presence: BrokerWithPresence, node: NodeId, room: str = "r") -> l
         def lost(self, shards: object) -> None: ...
 
     await presence.listen(node, Listener())
-    await asyncio.wait_for(presence.heard(SHARD), 10)
+    await asyncio.wait_for(presence.heard(SHARD), PATIENCE)
     await join(presence, room, node=node)
     return told
 

@@ -193,7 +193,8 @@ async def test_message_wakes_one_of_many(place: Place, make_layer: MakeLayer) ->
     """A message costs one look into the queue, however many processes wait for it."""
     if not place.servers:
         pytest.skip("memory counts no commands")
-    workers = [make_layer(queue_check_interval=60) for _ in range(10)]
+    quiet = {"queue_check_interval": 60, "probe_interval": 60, "lease_ttl": 600}
+    workers = [make_layer(**quiet) for _ in range(10)]
     waiting = []
     for worker in workers:  # one after another: each connects to all servers
         waiting.append(asyncio.create_task(worker.receive("tasks")))

@@ -13,7 +13,7 @@ from redis import Redis
 from demo.embedded import EmbeddedValkey
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.layer import ShardedChannelLayer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ async def layer(redis_server: EmbeddedValkey) -> AsyncIterator[ShardedChannelLay
 @pytest.fixture
 async def impatient(redis_server: EmbeddedValkey) -> AsyncIterator[ShardedChannelLayer]:
     """A layer that does not wait long for it."""
-    made = ShardedChannelLayer(hosts=[redis_server.url], wait_replicas=1, publish_timeout=3.0)
+    made = ShardedChannelLayer(hosts=[redis_server.url], wait_replicas=1, publish_timeout=8.0)
     yield made
     await made.close()
 
@@ -61,12 +61,12 @@ async def test_missing_replica_is_told_and_holds_up_nothing_else(
     ]
     answers: list[float] = []
     while not all(task.done() for task in publishing):
-        (answer,) = (await impatient.ping()).values()
+        (answer,) = (await impatient.ping(PATIENCE)).values()
         assert isinstance(answer, float)
         answers.append(answer)
         await asyncio.sleep(0.02)
     errors = await asyncio.gather(*publishing, return_exceptions=True)
-    assert asyncio.get_running_loop().time() - began < 30.0  # one after another: 96
+    assert asyncio.get_running_loop().time() - began < 60.0  # one after another: 256
     assert all(isinstance(error, ShardUnavailable) for error in errors)
     assert "0 of 1 replicas have the publications" in str(errors[0])
     # One WAIT lasts 0.25 s, and there are many. A busy machine may be late with one answer.

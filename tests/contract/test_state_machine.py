@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 EXAMPLES, STEPS = 40, 40
 CAPACITY = 3  # messages
 EXPIRY = 30.0  # seconds
-GROUP_EXPIRY = 100.0  # seconds
+GROUP_EXPIRY = 92.0  # seconds; no sum of the steps below is within 8 s of it
 
 PROCESSES = st.sampled_from([0, 1])
 CHANNELS = st.sampled_from(["first", "second", "normal"])  # of a process, or of none

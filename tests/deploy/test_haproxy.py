@@ -188,9 +188,14 @@ def test_refusals_are_counted(start: Start) -> None:
         for _ in range(3):
             assert stack.enter_context(connect(haproxy.port)).status == 503
         [name] = re.findall(r"`(haproxy_frontend_http_responses_total\{[^}]*\})`", DOCUMENT)
+
+        def series() -> str:
+            figures = haproxy.watch("/metrics")[1]
+            [found] = [line for line in figures.splitlines() if line.startswith(name[:-1])]
+            return found
+
+        wait_until(lambda: series().endswith(" 3"))
         figures = haproxy.watch("/metrics")[1]
-        [series] = [line for line in figures.splitlines() if line.startswith(name[:-1])]
-        assert series.endswith(" 3")
         current = re.findall(
             r'^haproxy_server_current_sessions\{proxy="sockets",server="node-\d"\} (\d+)$',
             figures,

@@ -33,7 +33,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.slow
 
 ROOM = "general"
-BATCHES = 300  # that take longer to hand out than a probe may take: a TURN each
+BATCHES = 900  # that take longer to hand out than a probe may take: a TURN each
 LIMIT = 15.0  # seconds within which any deaf connection must be found
 IMPATIENT: dict[str, Any] = {"probe_interval": 0.2, "probe_timeout": 1.0, "publish_timeout": 5.0}
 
@@ -178,13 +178,13 @@ async def test_what_hears_is_not_probed(server: EmbeddedValkey) -> None:
 
 async def test_process_that_was_held_up_keeps_its_connections(server: EmbeddedValkey) -> None:
     """A loop that stands still for longer than a probe may take has not gone deaf."""
-    async with layer_on(server.url, probe_interval=0.1, probe_timeout=1.0) as layer:
+    async with layer_on(server.url, probe_interval=0.1, probe_timeout=3.0) as layer:
         await join(layer)
         before = await ears(server)
-        for turn in range(5):
+        for turn in range(3):
             await asyncio.sleep(0.03 * turn)  # so that it is in another step each time
-            time.sleep(1.2)  # noqa: ASYNC251 (it is to stand still)
-        await asyncio.sleep(1.3)  # in which a connection would be replaced
+            time.sleep(3.2)  # noqa: ASYNC251 (it is to stand still)
+        await asyncio.sleep(3.3)  # in which a connection would be replaced
         assert await ears(server) == before
 
 
@@ -202,7 +202,7 @@ async def test_what_takes_long_to_hand_out_is_heard_meanwhile(
         arrived(node, shard, batch)
 
     monkeypatch.setattr(Node, "arrived", take_slowly)
-    async with layer_on(server.url, probe_interval=0.05, probe_timeout=1.0) as layer:
+    async with layer_on(server.url, probe_interval=0.05, probe_timeout=3.0) as layer:
         node = await layer.node()
         await join(layer)
         before = await ears(server)

@@ -21,7 +21,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
-LEASE = 3.0  # seconds
+LEASE = 8.0  # seconds
 NOTICED = 10.0  # seconds after the end of a lease
 ROOMS = [f"r{number}" for number in range(60)]
 

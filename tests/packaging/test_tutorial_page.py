@@ -35,7 +35,7 @@ class Site(EmbeddedServer):
     """The reader's server: the tutorial's command, on a port that is free here."""
 
     name: ClassVar[str] = "The tutorial's site"
-    start_timeout: ClassVar[float] = 30.0
+    start_timeout: ClassVar[float] = 60.0
 
     def __init__(self, words: list[str], project: Path, redis_url: str) -> None:
         super().__init__(directory=project.parent / "server", port=free_port())

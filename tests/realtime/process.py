@@ -14,11 +14,10 @@ from typing import Self
 import psutil
 
 from demo.embedded.ports import answers
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-STOP_TIMEOUT = 30.0  # seconds
 
 
 def manage(*arguments: str) -> list[str]:
@@ -125,7 +124,7 @@ class Process:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def wait(self, within: float = 40) -> int:
+    def wait(self, within: float = PATIENCE) -> int:
         """Wait for the end and return the exit code."""
         assert self._process is not None
         return self._process.wait(within)
@@ -136,7 +135,7 @@ class Process:
         if self.runs():
             self._process.send_signal(number)
         try:
-            return self._process.wait(STOP_TIMEOUT)
+            return self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -19,9 +19,11 @@ from websockets.exceptions import ConnectionClosed
 
 from demo.embedded import EmbeddedValkey, free_port
 from realtime.access.revocations import CLOCK_SKEW
+from realtime.rooms.room_names import CONTROL_ROOM
+from shardlayer import ShardedChannelLayer
 from tests.postgresql import PostgreSQL
 from tests.realtime.process import BIN, Process, run_manage
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 USERS = 4
 CLIENTS = 200
@@ -68,6 +70,19 @@ class Site:
         self._stack.enter_context(process)
         process.serves(port)
         return port
+
+    async def log_is_old(self) -> None:
+        """Wait until the log of who was signed out is older than what follows, by any clock."""
+        layer = ShardedChannelLayer(hosts=[self.environ["REDIS_URL"]])
+
+        async def has_begun() -> bool:
+            return bool(await layer.history(CONTROL_ROOM))
+
+        try:
+            await until(has_begun)
+        finally:
+            await layer.close()
+        await asyncio.sleep(CLOCK_SKEW)
 
     def stop(self) -> None:
         """Stop all workers."""
@@ -158,7 +173,7 @@ async def test_all_come_back_without_a_database(site: Site) -> None:
             await client.open(stack, port)
             assert "subscribed" in await client.ask(subscribe={"room": "orders"})
             assert (await client.ask(connect={}))["connected"]["user"]
-        await asyncio.sleep(CLOCK_SKEW)  # the log is older than what follows, by any clock
+        await site.log_is_old()
         for client in clients:
             client.note = (await client.ask(note={}))["note"]["note"]
     site.stop()
@@ -192,7 +207,7 @@ async def test_signed_out_on_every_worker_and_on_those_to_come(site: Site) -> No
         for client, port in ((first, ports[0]), (second, ports[1]), (other, ports[1])):
             await client.open(stack, port)
             await client.ask(connect={})
-        await asyncio.sleep(CLOCK_SKEW)  # the log is older than what follows, by any clock
+        await site.log_is_old()
         for client in (first, second, other):
             client.note = (await client.ask(note={}))["note"]["note"]
         watching = [asyncio.create_task(client.closed()) for client in (first, second)]

@@ -59,7 +59,7 @@ def redis(
 def no_redis(settings: Settings, counters: OnCommitCounters) -> None:
     """A layer whose server is away."""
     settings.CHANNEL_LAYERS = channel_layers(
-        hosts=[f"redis://127.0.0.1:{free_port()}"], publish_timeout=3.0
+        hosts=[f"redis://127.0.0.1:{free_port()}"], publish_timeout=8.0
     )
 
 

@@ -39,7 +39,12 @@ def forgetful(tmp_path: Path) -> Iterator[EmbeddedValkey]:
 @asynccontextmanager
 async def layer_on(server: EmbeddedValkey, settings: Settings) -> AsyncIterator[None]:
     """Use a patient layer on this server inside the block."""
-    settings.CHANNEL_LAYERS = channel_layers(hosts=[server.url], publish_timeout=PATIENCE)
+    # What is published while a process is killed must fit into a history, on a busy machine too.
+    settings.CHANNEL_LAYERS = channel_layers(
+        hosts=[server.url],
+        publish_timeout=PATIENCE,
+        history={"*": {"size": 10_000, "ttl": 3600}},
+    )
     try:
         yield
     finally:

@@ -21,7 +21,7 @@ from tests.waiting import until
 
 ROOMS: dict[str, dict[str, Any]] = {
     "now.*": {"subscribe": "anyone", "latest": True, "history": {"size": 1, "ttl": 0.05}},
-    "prices": {"subscribe": "anyone", "max_rate": 0.5, "conflate": "symbol"},
+    "prices": {"subscribe": "anyone", "max_rate": 0.2, "conflate": "symbol"},
     "*": {"subscribe": "anyone"},
 }
 
@@ -87,7 +87,7 @@ def test_layer_is_told_of_each_rule(settings: Settings) -> None:
     settings.REALTIME = {"ROOMS": ROOMS}
     assert options_of_rooms() == {
         "history": {"now.*": {"size": 1, "ttl": 0.05, "latest": True}, "prices": {}, "*": {}},
-        "calm": {"now.*": None, "prices": {"max_rate": 0.5, "conflate": "symbol"}, "*": None},
+        "calm": {"now.*": None, "prices": {"max_rate": 0.2, "conflate": "symbol"}, "*": None},
     }
     settings.REALTIME = {"ROOMS": {"*": {}}}
     assert options_of_rooms() == {}

@@ -7,10 +7,13 @@ offers beside Daphne is kept from the suite's application, which takes no more t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import importlib
+import inspect
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from typing import Any
 
 import daphne.testing
+import hypothesis
 import pytest
 from hypothesis import Phase, settings
 
@@ -30,7 +33,9 @@ DIFFERENCES = {
 settings.register_profile("daphne", phases=[Phase.explicit, Phase.generate])
 settings.load_profile("daphne")
 
-STARTUP_TIMEOUT = 30  # seconds; Daphne's 2 are few on a busy machine
+STARTUP_TIMEOUT = 60  # seconds; Daphne's 2 are few on a busy machine
+ANSWER_TIMEOUT = 60  # seconds; Daphne's 1, too
+WAITING = ("run_daphne_http", "run_daphne_raw", "websocket_handshake", "receive_from_socket")
 
 
 OFFERED_BESIDE = {  # in scopes
@@ -62,12 +67,42 @@ def as_daphnes(application: Callable[..., Awaitable[None]]) -> Callable[..., Awa
     return wrapped
 
 
+def wait_long_for_answers(function: Any) -> None:
+    """Have a function of Daphne's tests wait for longer; raises KeyError if it has no timeout."""
+    parameters = inspect.signature(function).parameters
+    if parameters["timeout"].kind is inspect.Parameter.KEYWORD_ONLY:
+        function.__kwdefaults__["timeout"] = ANSWER_TIMEOUT
+        return
+    defaults = {
+        name: ANSWER_TIMEOUT if name == "timeout" else parameter.default
+        for name, parameter in parameters.items()
+        if parameter.default is not parameter.empty
+    }
+    function.__defaults__ = tuple(defaults.values())
+
+
+def without_deadline(**options: Any) -> settings:
+    """Return hypothesis' settings, as Daphne's tests ask for them, but for their seconds."""
+    return settings(**options | {"deadline": None})
+
+
 daphne.testing.DaphneProcess = SuiteProcess
 daphne.testing.BaseDaphneTestingInstance.startup_timeout = STARTUP_TIMEOUT
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Give the modules of the tests, while they are imported, no deadlines to set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hypothesis, "settings", without_deadline)
+        return (yield)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect of each test that differs that it fails."""
+    """Expect of each test that differs that it fails, and wait longer for answers."""
+    case = importlib.import_module("http_base").DaphneTestCase
+    for name in WAITING:
+        wait_long_for_answers(getattr(case, name))
     for item in items:
         for name, reason in DIFFERENCES.items():
             if item.nodeid.endswith(name):

@@ -11,12 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
-
-START_TIMEOUT = 40.0  # seconds; two cores may have much else to do
-STOP_TIMEOUT = 20  # seconds
 
 LISTENING = re.compile(r"Listening on TCP address ([^\s\"]+):(\d+)")
 
@@ -62,7 +59,7 @@ class LoggedProcess:
                 pass_fds=self._pass_fds,
             )
         try:
-            wait_until(self._has_started, within=START_TIMEOUT)
+            wait_until(self._has_started, within=PATIENCE)
         except BaseException:
             self.process.kill()
             self.process.wait()
@@ -100,7 +97,7 @@ class LoggedProcess:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(STOP_TIMEOUT)
+            return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

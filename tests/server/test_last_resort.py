@@ -7,7 +7,7 @@ import sys
 import threading
 
 from shardlayer.server.last_resort import stack_of
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 HOLDS_THE_LOG = """
 import logging, threading, time
@@ -30,7 +30,8 @@ def test_stack_of_a_thread() -> None:
     thread.start()
     try:
         assert thread.ident is not None
-        assert "in stand_here" in stack_of(thread.ident)
+        ident = thread.ident
+        wait_until(lambda: "in stand_here" in stack_of(ident))
     finally:
         stop.set()
         thread.join()

@@ -123,7 +123,7 @@ async def test_what_waits_when_the_connection_is_lost() -> None:
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that takes few frames, and not for long."""
-    options = ("--client-frame-rate", "100", "--client-message-timeout", "3")
+    options = ("--client-frame-rate", "100", "--client-message-timeout", "6")
     with ServerProcess(tmp_path_factory.mktemp("strict"), *LOOPBACK, *options) as server:
         yield server
 
@@ -191,7 +191,7 @@ def test_messages_that_end_in_time(strict: ServerProcess) -> None:
     pause = threading.Event()
     with RawClient(strict.connect()) as client:
         client.send(message[:3])
-        for _ in range(8):  # longer in all than the 3 to 5 s that a message may take
+        for _ in range(13):  # longer in all than the 6 to 8 s that a message may take
             client.send(message[3:] + message[:3])
             assert client.read() == Received(TEXT, b"a")
             pause.wait(0.7)

@@ -35,15 +35,15 @@ def start(tmp_path: Path) -> Start:
 
 
 @pytest.mark.parametrize(
-    ("path", "says"),
+    ("seconds", "path", "says"),
     [
-        ("/hang", ["The event loop has stood still for 3 s.", "time.sleep(60)"]),
-        ("/regex", ["Timeout (0:00:06)!", "in answer"]),  # which holds Python's lock
+        ("6", "/hang", ["The event loop has stood still for 6 s.", "time.sleep(60)"]),
+        ("3", "/regex", ["Timeout (0:00:06)!", "in answer"]),  # which holds Python's lock
     ],
 )
-def test_worker_that_hangs_ends(start: Start, path: str, says: list[str]) -> None:
+def test_worker_that_hangs_ends(start: Start, seconds: str, path: str, says: list[str]) -> None:
     """It says where it hangs, and ends with 1, so that its supervisor starts it again."""
-    with start("--hang-timeout", "3") as server, server.connect() as client:
+    with start("--hang-timeout", seconds) as server, server.connect() as client:
         client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
         assert server.process.wait(PATIENCE) == 1
         for words in says:
@@ -52,10 +52,10 @@ def test_worker_that_hangs_ends(start: Start, path: str, says: list[str]) -> Non
 
 def test_suspended_worker_goes_on(start: Start) -> None:
     """A process that stood still as a whole did not hang."""
-    with start("--hang-timeout", "6") as server:
+    with start("--hang-timeout", "10") as server:
         assert server.get("/") == b"serving"
         server.process.send_signal(signal.SIGSTOP)
-        time.sleep(7)  # it is the time that is tested
+        time.sleep(11)  # it is the time that is tested
         server.process.send_signal(signal.SIGCONT)
         for _ in range(3):
             assert server.get("/") == b"serving"

@@ -111,9 +111,9 @@ class Session:
         """Wait until no process runs in this checkout any more.
 
         Raises:
-            TimeoutError: One still does after STOP_PATIENCE.
+            TimeoutError: One still does after PATIENCE.
         """
-        wait_until(lambda: not self.left_behind(), within=STOP_PATIENCE)
+        wait_until(lambda: not self.left_behind(), within=PATIENCE)
 
     def _read(self) -> None:
         assert self.process.stdout is not None

@@ -311,7 +311,7 @@ class TestMembers:
         cookie = await database_sync_to_async(cookie_of)(ada)
         node = await memory_layer.node()
         async with Client(headers={"Cookie": cookie}) as client:
-            token = sign_room("c", expires=4)
+            token = sign_room("c", expires=6)
             rooms = [{"room": "a"}, {"room": "b"}, {"room": "c", "token": token}]
             joined = (await client.ask(1, subscribe=rooms))["subscribed"]
             assert not any("error" in each for each in joined)

@@ -55,6 +55,7 @@ def test_dead_server_is_down(
 ) -> None:
     """The shards of a server that is away are down, those of the other are up."""
     port = free_port()
+    settings.REALTIME = {"CHECK_TIMEOUT": 10}
     settings.CHANNEL_LAYERS = channel_layers(
         hosts=[redis_server.url, f"redis://:secret@127.0.0.1:{port}"], publish_timeout=5.0
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +22,14 @@ from realtime.room_tokens import sign_room
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
-from tests.realtime.clients.test_sign_in import closing, cookie, note_of, past_the_skew, until
+from tests.realtime.clients.test_sign_in import (
+    closing,
+    comes_back,
+    cookie,
+    note_of,
+    past_the_skew,
+    until,
+)
 from tests.realtime.users import end_queries
 from tests.waiting import PATIENCE
 
@@ -156,14 +162,9 @@ async def test_session_of_a_rooms_token_is_looked_at(
             return
         note = await note_of(client)
     await Session.objects.all().adelete()
-    began, resumed = time.monotonic(), True
-    while resumed and time.monotonic() - began < PATIENCE:
-        async with Client(headers=headers) as client:
-            await client.send(1, connect={"note": note})
-            resumed = (await client.receive())["connected"]["resumed"]
-            await client.send(90, note={})
-            note = (await client.receive())["note"]["note"]
-    assert not resumed
+    async with asyncio.timeout(PATIENCE):
+        while note := await comes_back(headers, note):
+            pass
 
 
 async def test_token_opens_a_room_after_a_look(

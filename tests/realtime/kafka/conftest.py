@@ -17,6 +17,7 @@ from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka
 from tests.realtime.kafka.numbered import PARTITIONS
 from tests.realtime.kafka.pools import Pools
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,13 @@ def all_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     yield
     left = [where for connection, where in made.items() if connection.connected()]
     assert not left, "A connection was left open, which was made here:\n" + left[0]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is slow on a busy machine is not away."""
+    monkeypatch.setattr("realtime.kafka.brokers.PROBE_TIMEOUT", PATIENCE)
+    monkeypatch.setattr("realtime.kafka.brokers.ANSWER_TIMEOUT", int(PATIENCE * 1000))
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ PARTITIONS = 8
 ROOMS = 10
 
 
-async def produce(brokers: Brokers, topic: str, start: int, count: int) -> None:
+async def produce(
+    brokers: Brokers, topic: str, start: int, count: int, *, partitions: int = PARTITIONS
+) -> None:
     """Write numbered records, each room in a partition of its own choice, in order."""
     async with AIOKafkaProducer(**brokers.arguments()) as producer:
         for number in range(start, start + count):
@@ -23,7 +25,7 @@ async def produce(brokers: Brokers, topic: str, start: int, count: int) -> None:
             await producer.send(
                 topic,
                 b'{"n": %d}' % number,
-                partition=number % ROOMS % PARTITIONS,
+                partition=number % ROOMS % partitions,
                 headers=[("room", room.encode())],
             )
         await producer.flush()

@@ -29,7 +29,7 @@ from tests.waiting import PATIENCE, until
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.kafka,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(600),
 ]
 
 PORTION = 120  # records that are written before each crash

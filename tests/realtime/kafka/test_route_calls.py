@@ -17,12 +17,13 @@ from realtime.kafka.routing.header_rules import EVERYBODY, Record, route
 from realtime.kafka.routing.route_calls import Router
 from realtime.rooms.room_names import OWN_ROOMS
 from tests.realtime.kafka.records import FakeRecord, with_room
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 MOST = 10  # rooms
 WORKERS_OWN = [room.encode() for room in sorted(OWN_ROOMS)]
 SECONDS = 3.0  # that a route may take; a busy machine may let its thread wait for a while
 FOREVER = 60.0  # seconds
+RELEASED = threading.Event()  # ends what would take so long
 
 MakeRouter = Callable[..., Router]
 
@@ -187,7 +188,7 @@ async def waits(record: Record) -> list[str]:
 async def blocks(record: Record) -> list[str]:
     """Block its loop for one record."""
     if key_of(record) == "hang":
-        time.sleep(2 * SECONDS)  # noqa: ASYNC251 - the fault that it stands for
+        RELEASED.wait(FOREVER)  # the fault that it stands for
     return [key_of(record)]
 
 
@@ -201,6 +202,7 @@ def endless(record: Record) -> Iterator[str]:
 @pytest.mark.parametrize("route", [spins, sleeps, waits, blocks, endless])
 async def test_record_that_hangs_costs_its_time_and_no_more(route: Any, make: MakeRouter) -> None:
     """The others have their rooms, and the loop goes on meanwhile; no thread stays behind."""
+    RELEASED.clear()
     before = set(threading.enumerate())
     router = make(route)
     turns = 0
@@ -217,6 +219,7 @@ async def test_record_that_hangs_costs_its_time_and_no_more(route: Any, make: Ma
     assert found == [["a"], f"the route took longer than {SECONDS:g} s for it", ["b"], ["c"]]
     assert turns > 1
     router.close()
+    RELEASED.set()
     await until(lambda: set(threading.enumerate()) <= before)
 
 
@@ -316,7 +319,7 @@ async def test_cancelled_while_it_hangs(make: MakeRouter) -> None:
     asking = asyncio.create_task(router.rooms(keyed("hang")))
     await until(lambda: asked)
     asking.cancel()
-    await asyncio.wait([asking], timeout=1.0)
+    await asyncio.wait([asking], timeout=PATIENCE)
     assert asking.cancelled()
     assert words(await router.rooms(keyed("a"))) == [["a"]]
     router.close()

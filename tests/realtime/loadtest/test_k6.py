@@ -58,7 +58,7 @@ def test_tenth_of_the_headline_is_complete(load_site: LoadSite, tmp_path: Path) 
 
 def test_broken_promise_is_seen(load_site: LoadSite, tmp_path: Path) -> None:
     """Nobody may publish in this room, and nobody may be in it: the thresholds say so."""
-    short = {"USERS": "3", "RATE": "5", "SECONDS": "1", "RAMP": "0.1", "SETTLE": "2.5"}
+    short = {"USERS": "3", "RATE": "5", "SECONDS": "1", "RAMP": "0.1", "SETTLE": "5"}
     code, figures = run(load_site, tmp_path / "summary.json", **short, ROOM="closed.k6")
     assert code == MISSED
     assert figures["lost"]["count"] == 15

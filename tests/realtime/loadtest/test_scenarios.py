@@ -106,10 +106,13 @@ def test_routing_without_churn_is_not_tested(changes: int, *, kept: bool) -> Non
 def test_capacity_says_where_and_why(load_site: LoadSite) -> None:
     """No delay is below a microsecond, so the first step is the last."""
     crowd = ("--clients", "8", "--rooms", "2", "--step-seconds", "0.5", "--steps", "2")
-    tested = load_site.test("capacity", *crowd, "--max-p95", "0.001", "--json")
-    assert tested.code == 0, tested.errors
-    assert tested.report["figures"]["publications_a_second"] == 0
+    for _ in range(4):  # a busy machine may publish late, which is the reason then
+        tested = load_site.test("capacity", *crowd, "--max-p95", "0.001", "--json")
+        assert tested.code == 0, tested.errors
+        if tested.report["figures"]["why"].startswith("p95 was "):
+            break
     assert tested.report["figures"]["why"].startswith("p95 was ")
+    assert tested.report["figures"]["publications_a_second"] == 0
     assert len(tested.table("Steps")) == 1
 
 
@@ -119,10 +122,13 @@ def test_capacity_counts_what_comes_twice(load_site: LoadSite) -> None:
     metrics = f"http://127.0.0.1:{load_site.ports[0]}/metrics"
     with doubling_proxy(load_site.ports[0]) as port:
         url = ("--url", f"ws://127.0.0.1:{port}/ws/", "--metrics", metrics)
-        tested = load_site.test("capacity", *crowd, *url, "--max-p95", "60000", "--json")
-    assert tested.code == 1, tested.errors
+        for _ in range(4):  # a busy machine may miss some, which is the reason then
+            tested = load_site.test("capacity", *crowd, *url, "--max-p95", "60000", "--json")
+            assert tested.code == 1, tested.errors
+            why = tested.report["figures"]["why"]
+            if "missing" not in why:
+                break
     assert tested.found("wrong") == 50  # 25 publications, each to two clients
-    why = tested.report["figures"]["why"]
     assert why.startswith("50 publications were doubled, out of order or of another room; ")
     [step] = tested.table("Steps")
     assert step[3:6] == ["0", "50", "0"]

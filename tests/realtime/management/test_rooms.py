@@ -21,6 +21,7 @@ from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
 from tests.realtime.conftest import channel_layers
 from tests.realtime.management.output import lines_of
+from tests.realtime.operations.deployment import SETTINGS
 from tests.realtime.process import run_manage
 from tests.realtime.users import cookie_of
 from tests.waiting import until
@@ -201,7 +202,7 @@ async def test_people_are_shown_without_a_database(
     settings.REALTIME = PATIENT | {"ROOMS": {"*": rules}}
     alice = await sync_to_async(User.objects.create_user)("alice")
     environ = {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DJANGO_SETTINGS_MODULE": SETTINGS,
         "REDIS_URL": redis_server.url,
         "DATABASE_URL": f"postgres://nobody:nothing@127.0.0.1:{free_port()}/away",
     }

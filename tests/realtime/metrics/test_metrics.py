@@ -105,7 +105,8 @@ def test_any_worker_tells_of_all(workers: tuple[Worker, Worker]) -> None:
         for worker in workers:
             wait_until(lambda: expected.items() <= worker.values(name).items(), within=PATIENCE)  # noqa: B023
         assert workers[0].values("deliveries_total")["worker", "1"] == 20
-        assert workers[1].values("publications_total")["worker", "0"] >= 20
+        published = "publications_total"  # its acknowledgement may come after the deliveries
+        wait_until(lambda: workers[1].values(published)["worker", "0"] >= 20, within=PATIENCE)
         assert workers[0].values("subscriptions") == {("worker", "0"): 1, ("worker", "1"): 1}
         assert workers[0].values("connections")["worker", "1"] >= 1
         assert workers[1].values("shard_up")["worker", "0", "31"] == 1
@@ -140,11 +141,11 @@ def test_dead_process_is_gone_and_its_number_free(
 def test_emptied_directory_is_filled_again(workers: tuple[Worker, Worker], directory: Path) -> None:
     """Who tidies up takes no worker's figures away: each takes a number anew."""
     for file in [*directory.glob("*.*"), *(directory / "django").glob("*.*")]:
-        file.unlink()
+        file.unlink(missing_ok=True)  # a worker may just rename it
     (directory / "django").rmdir()
     both = {("worker", "0"), ("worker", "1")}
-    wait_until(lambda: set(workers[0].values("rooms")) == both, within=PATIENCE)
-    assert set(workers[1].values("rooms")) == both
+    for worker in workers:
+        wait_until(lambda: set(worker.values("rooms")) == both, within=PATIENCE)  # noqa: B023
 
 
 def test_worker_starts_with_a_directory_that_cant_be_used(

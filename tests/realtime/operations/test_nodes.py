@@ -165,9 +165,7 @@ def test_killed_worker_is_gone_after_its_lease(workers: list[tuple[Process, int]
     total = overview()
     assert total.workers == 1
     assert [(t.kind, t.name) for t in total.troubles if t.kind == "down"] == [("down", lost.id)]
-    node = of(second)
-    assert node is not None
-    assert not node.is_late
+    wait_until(lambda: (node := of(second)) is not None and not node.is_late)
 
 
 def test_worker_that_ends_is_gone_at_once(workers: list[tuple[Process, int]]) -> None:

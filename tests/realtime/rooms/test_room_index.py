@@ -29,6 +29,8 @@ from tests.realtime.clock import FakeClock
 from tests.realtime.conftest import channel_layers
 from tests.waiting import PATIENCE, until
 
+PATIENT = {"CHECK_TIMEOUT": 10}  # seconds: a busy machine is no dead server
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -37,8 +39,9 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def index(redis_layer: ShardedChannelLayer, clock: FakeClock) -> RoomIndex:
+def index(redis_layer: ShardedChannelLayer, clock: FakeClock, settings: Settings) -> RoomIndex:
     """What is known of a layer on a real server."""
+    settings.REALTIME = PATIENT
     return RoomIndex(redis_layer, clock=clock)
 
 
@@ -193,6 +196,7 @@ async def test_two_do_not_do_it_twice(index: RoomIndex, monkeypatch: pytest.Monk
 @pytest.fixture
 async def half_dead(settings: Settings, redis_server: EmbeddedValkey) -> AsyncIterator[str]:
     """A layer on a server that answers and on one that does not: its address."""
+    settings.REALTIME = PATIENT
     address = f"127.0.0.1:{free_port()}"
     settings.CHANNEL_LAYERS = channel_layers(
         hosts=[redis_server.url, f"redis://{address}"], publish_timeout=5.0

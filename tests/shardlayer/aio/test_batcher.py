@@ -32,7 +32,7 @@ class Receiver:
         return [len(item) for item in items]
 
     async def next_batch(self) -> list[bytes]:
-        await asyncio.wait_for(self.arrived.wait(), 5)
+        await asyncio.wait_for(self.arrived.wait(), PATIENCE)
         self.arrived.clear()
         return self.batches[-1]
 

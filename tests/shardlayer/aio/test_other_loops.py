@@ -10,7 +10,7 @@ import pytest
 
 from shardlayer.aio.other_loops import run_there, wait_there
 from shardlayer.core.exceptions import LoopEnded
-from tests.waiting import PATIENCE, until
+from tests.waiting import PATIENCE, until, wait_until
 
 
 @pytest.fixture
@@ -19,6 +19,7 @@ def loop_there() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
+    wait_until(loop.is_running)
     yield loop
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
@@ -63,11 +64,11 @@ async def test_caller_that_is_cancelled_cancels_the_work(
             ended.set()
 
     caller = asyncio.create_task(run_there(loop_there, work))
-    assert await asyncio.to_thread(begun.wait, 5)
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    assert await asyncio.to_thread(ended.wait, 5)
+    assert await asyncio.to_thread(ended.wait, PATIENCE)
 
 
 async def test_caller_that_is_cancelled_at_once_leaves_no_work(
@@ -125,7 +126,7 @@ def test_caller_whose_loop_is_gone_disturbs_nobody(loop_there: asyncio.AbstractE
     release = threading.Event()
 
     async def work() -> None:
-        await asyncio.to_thread(release.wait, 5)
+        await asyncio.to_thread(release.wait, PATIENCE)
 
     async def ask() -> None:
         with pytest.raises(TimeoutError):

@@ -40,7 +40,8 @@ async def test_each_comes_to_its_turn() -> None:
     turns = TimeSlices(seconds=0.001)
     log: list[str] = []
     await asyncio.gather(*(work(turns, name, 5, 0.002, log) for name in "abc"))
-    assert log == list("a" + 4 * "abc" + "bc")
+    # The first goes before the others stand in the line, unless its first turn was over at once.
+    assert "".join(log) in ("a" + 4 * "abc" + "bc", 5 * "abc")
 
 
 async def test_short_deliveries_share_a_turn() -> None:
@@ -81,7 +82,7 @@ async def test_who_goes_its_way_holds_up_nobody() -> None:
     turns.begin()
     once = asyncio.create_task(turns.wait())
     await asyncio.sleep(0)
-    await asyncio.wait_for(work(turns, "a", 3, 0.0, log), 5)
+    await asyncio.wait_for(work(turns, "a", 3, 0.0, log), PATIENCE)
     await once
     assert log == list("aaa")
 

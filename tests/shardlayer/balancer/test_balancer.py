@@ -63,6 +63,23 @@ def answer(connection: socket.socket, sent: bytes = b"") -> bytes:
         return received.read()
 
 
+def handed_to_one_that_stands_still(
+    balancer: BalancerProcess, stopped: ServerProcess
+) -> list[socket.socket]:
+    """Stop `worker-1`, and return ten connections that have asked, of which it gets its share."""
+    stopped.process.send_signal(signal.SIGSTOP)
+    waiting = [balancer.connect() for _ in range(10)]
+    for connection in waiting:
+        connection.sendall(request())
+    wait_until(
+        lambda: any(
+            worker["name"] == "worker-1" and worker["waiting"]
+            for worker in balancer.health()["workers"]
+        )
+    )
+    return waiting
+
+
 def says(client: RawClient, text: bytes) -> bool:
     """Say whether a client's echo comes back."""
     try:
@@ -137,8 +154,8 @@ def test_full_house(tmp_path: Path, stack: ExitStack) -> None:
     two_workers(balancer, stack)
     clients = [stack.enter_context(RawClient(balancer.connect())) for _ in range(4)]
     assert [client.status for client in clients] == [101] * 4
+    wait_until(lambda: balancer.health()["status"] == "full")
     assert balancer.ask()[0] == 503
-    assert balancer.health()["status"] == "full"
     assert [worker["capacity"] for worker in balancer.health()["workers"]] == [2, 2]
     with RawClient(balancer.connect()) as refused:
         assert refused.status == 503
@@ -246,15 +263,8 @@ def test_worker_dies_with_connections_it_has_not_taken(
     balancer: BalancerProcess, stack: ExitStack
 ) -> None:
     """A connection that was handed to a worker in the moment of its death is another's."""
-    stopped = stack.enter_context(balancer.worker())
-    balancer.wait_loads(worker_1=0)
-    stopped.process.send_signal(signal.SIGSTOP)
-    waiting = [balancer.connect() for _ in range(10)]  # handed over, and not taken
-    for connection in waiting:
-        connection.sendall(request())
-    wait_until(lambda: balancer.health()["workers"][0]["waiting"] > 0)
-    stack.enter_context(balancer.worker())
-    wait_until(lambda: len(balancer.loads()) == 2)
+    stopped, _ = two_workers(balancer, stack)
+    waiting = handed_to_one_that_stands_still(balancer, stopped)
     stopped.process.kill()
     stopped.process.wait()
     for connection in waiting:
@@ -284,19 +294,14 @@ def test_worker_stands_still(balancer: BalancerProcess, stack: ExitStack) -> Non
 
     When it goes on it takes none of that, and joins anew.
     """
-    stopped = stack.enter_context(balancer.worker())
-    balancer.wait_loads(worker_1=0)
-    stopped.process.send_signal(signal.SIGSTOP)
-    waiting = [balancer.connect() for _ in range(5)]
-    wait_until(lambda: balancer.health()["workers"][0]["waiting"] == 5)
-    stack.enter_context(balancer.worker())
+    stopped, _ = two_workers(balancer, stack)
+    waiting = handed_to_one_that_stands_still(balancer, stopped)
     wait_until(lambda: list(balancer.loads()) == ["worker-2"])
     for connection in waiting:
-        client = stack.enter_context(RawClient(connection))
+        client = stack.enter_context(RawClient(connection, b""))
         assert client.status == 101
     stopped.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: len(balancer.loads()) == 2)
-    balancer.wait_loads(worker_1=0, worker_2=5)
+    balancer.wait_loads(worker_1=0, worker_2=10)
 
 
 def test_only_worker_stands_still(balancer: BalancerProcess, stack: ExitStack) -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from shardlayer.balancer.balancer_counters import BalancerCounters
 from shardlayer.balancer.socket_file import Peer
-from shardlayer.balancer.worker_link import JOIN_TIMEOUT, REST, STALLED_AFTER, WorkerLink
+from shardlayer.balancer.worker_link import JOIN_TIMEOUT, STALLED_AFTER, WorkerLink
 from shardlayer.core.handover_frames import RECEIPT_TIMEOUT, GiveBack, Join, Load
 from tests.shardlayer.balancer.connections import tcp_pairs
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 class Links:
@@ -100,9 +100,12 @@ async def test_receipt_before_the_end_counts(
 
 
 async def test_given_back(
-    ends: tuple[socket.socket, socket.socket], accepted: list[socket.socket]
+    ends: tuple[socket.socket, socket.socket],
+    accepted: list[socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a worker has no file for is told at once, and it gets nothing more for a moment."""
+    monkeypatch.setattr("shardlayer.balancer.worker_link.REST", PATIENCE)
     links = Links(*ends)
     await links.join()
     for connection in accepted:
@@ -116,7 +119,7 @@ async def test_given_back(
     await until(lambda: links.link.waiting == 0)
     assert accepted[4].fileno() == -1
     now, takes = time.monotonic(), []
-    for later in (0, REST + 0.1):
+    for later in (0, PATIENCE + 0.1):
         links.link.check(now + later)
         takes.append(links.link.takes)
     assert takes == [False, True]
@@ -130,15 +133,15 @@ async def test_stalled_and_given_up(
     """Without a receipt it is stalled after a while, and its connections are taken back later."""
     links = Links(*ends)
     await links.join()
+    now = time.monotonic()
     links.link.give(accepted[0])
     links.link.flush()
-    now = time.monotonic()
     states = []
-    for later in (0, STALLED_AFTER + 0.1):
-        links.link.check(now + later)
+    for at in (now, time.monotonic() + STALLED_AFTER + 0.1):
+        links.link.check(at)
         states.append((links.link.stalled, links.link.takes))
     assert states == [(False, True), (True, True)]
-    links.link.check(now + RECEIPT_TIMEOUT + 0.1)
+    links.link.check(time.monotonic() + RECEIPT_TIMEOUT + 0.1)
     assert links.ended == 1
     assert links.not_taken == accepted[:1]
 
@@ -201,9 +204,10 @@ async def test_nonsense(ends: tuple[socket.socket, socket.socket], data: bytes) 
 
 async def test_silence(ends: tuple[socket.socket, socket.socket]) -> None:
     """Who connects and does not say who it is has only so much time."""
+    began = time.monotonic()
     links = Links(*ends)
     await asyncio.sleep(0)
-    links.link.check(time.monotonic() + JOIN_TIMEOUT / 2)
+    links.link.check(began + JOIN_TIMEOUT / 2)
     assert links.ended == 0
     links.link.check(time.monotonic() + JOIN_TIMEOUT + 1)
     assert links.ended == 1

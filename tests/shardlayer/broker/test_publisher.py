@@ -20,7 +20,7 @@ from shardlayer.core.types import HistoryPolicy, Position
 from tests.waiting import until
 
 SHARD = 3
-HASTE = 3.0  # seconds that a publication may take
+HASTE = 8.0  # seconds that a publication may take
 
 
 class LossyBackend(RedisBackend):
@@ -105,7 +105,7 @@ async def test_callers_are_told_in_time(backend: LossyBackend, hasty: Publisher)
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results] == [ShardUnavailable, ShardUnavailable]
     assert ends[1] - ends[0] < HASTE  # not one timeout after the other
-    assert ends[1] - begun < 10
+    assert ends[1] - begun < 3 * HASTE
     assert hasty.counters.failed == 2
     backend.lose = 0
     assert (await hasty.publish(outgoing(3))).position is not None

@@ -19,6 +19,7 @@ from shardlayer.delivery.arrivals import Trace, size_of
 from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.room import LocalRoom, State
 from tests.shardlayer.fakes import BrokenSink, RecordingSink, RecordingTracer, recording_tracer
+from tests.waiting import PATIENCE
 
 EPOCH = "k3k3k3k3"
 
@@ -177,7 +178,7 @@ async def test_failing_member_is_freed_at_once(caplog: pytest.LogCaptureFixture)
 
 async def test_large_room_gives_the_loop_back_between_slices() -> None:
     """Other tasks run between the slices of one broadcast, and the order stays."""
-    hub = HubUnderTest(slice_size=10)
+    hub = HubUnderTest(slice_size=10, turns=TimeSlices(seconds=PATIENCE))
     room = hub.live_room()
     members = [hub.member(room) for _ in range(35)]
     hub.feed(publications("general", 1))

@@ -14,6 +14,7 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey, free_port
 from shardlayer.layer import layer_checks
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[3]
 BACKEND = "shardlayer.layer.ShardedChannelLayer"
@@ -141,6 +142,13 @@ def test_unreachable_redis_is_a_warning(settings: Settings) -> None:
     assert "secret" not in str(found)
 
 
+@pytest.fixture
+def patient_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is kept from its CPU is no server that can't be reached."""
+    monkeypatch.setattr("shardlayer.broker.redis.server_report.PROBE_TIMEOUT", PATIENCE)
+
+
+@pytest.mark.usefixtures("patient_probe")
 def test_evicting_redis_is_a_warning(settings: Settings, redis_server: EmbeddedValkey) -> None:
     """A server that may evict is a warning; one that may not is none."""
     layers = channel_layers(hosts=[redis_server.url])
@@ -155,6 +163,7 @@ def test_evicting_redis_is_a_warning(settings: Settings, redis_server: EmbeddedV
     assert "allkeys-lru" in text
 
 
+@pytest.mark.usefixtures("patient_probe")
 def test_unbounded_redis_is_a_warning(settings: Settings, redis_server: EmbeddedValkey) -> None:
     """A server whose memory has no bound is a warning; one with a bound is none."""
     layers = channel_layers(hosts=[redis_server.url])

@@ -22,7 +22,7 @@ from shardlayer.core.sharding import hash_tags
 from shardlayer.core.types import BEGINNING, Position
 from shardlayer.layer import ShardedChannelLayer
 from tests.shardlayer.fakes import BrokenSink, RecordingSink
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 class Room:
@@ -232,14 +232,14 @@ async def test_node_whose_subscription_was_cut_reads_what_it_missed(
             redis.client_kill_filter(_type="pubsub")
         await Room(other).publish(2, 3, 4)
         assert await numbers(sink, 4) == [1, 2, 3, 4]
-        await asyncio.wait_for(backend.heard(shard), 30)
+        await asyncio.wait_for(backend.heard(shard), PATIENCE)
         await Room(other).publish(5)
         assert await numbers(sink, 5) == [1, 2, 3, 4, 5]
 
 
 async def test_publisher_waits_for_a_redis_that_restarts(redis_server: EmbeddedValkey) -> None:
     """A short outage is waited out; the publication is applied once."""
-    async with layer_on(redis_server.url) as layer:
+    async with layer_on(redis_server.url, publish_timeout=PATIENCE) as layer:
         await Room(layer).publish(1)
         redis_server.stop()
         publishing = asyncio.create_task(Room(layer).publish(2))
@@ -304,7 +304,7 @@ async def test_dead_shard_raises_and_harms_no_other(redis_server: EmbeddedValkey
         sink = await Room(layer, fine).join()
         await layer.publish(fine, b"1")
         assert await numbers(sink, 1) == [1]
-        assert set(map(type, (await layer.ping()).values())) == {float, ShardUnavailable}
+        assert set(map(type, (await layer.ping(PATIENCE)).values())) == {float, ShardUnavailable}
     finally:
         await layer.close()
 

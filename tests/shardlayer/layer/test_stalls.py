@@ -102,6 +102,7 @@ async def test_census_after_the_process_stood_still(
     layer: ShardedChannelLayer, monkeypatch: pytest.MonkeyPatch, late_looks: int
 ) -> None:
     """A look from before it is not the last; nodes that stood still, too, have time to answer."""
+    monkeypatch.setattr("shardlayer.layer.layer_groups.ANSWER_TIMEOUT", LIMIT)
     channel = await layer.new_channel()
     await layer.group_add("chat", channel)
     backend, looks = backend_of(layer), 0
