@@ -31,8 +31,9 @@ class Gate:
     What waits is bounded. Past `HELD_BYTES`, and for a member that reads on in the history, pushes
     are skipped instead: the member is given them from there.
 
-    The reply may have come from Redis, which may be ahead of the room: by publications, or by a
-    whole epoch, which the room will then come to by a reset. The member knows of it already.
+    The reply may have come from Redis, which may be ahead of the room by publications. The member
+    has them already. The room has come to the reply's epoch when the reply is given (see
+    `catching_up.py`): what waits from another one, before that, is older, and is dropped.
 
     Attributes:
         hides_compression: Whether the sink behind it takes compressed frames. To a gate itself
@@ -79,11 +80,23 @@ class Gate:
         held, self._held = self._held or [], None
         self._size = 0
         self._floor = floor
-        for broadcast, here in held:
-            self._pass(broadcast, here)
+        older = self._older(held)
+        for number, (broadcast, here) in enumerate(held):
+            if number >= older or isinstance(broadcast, PresencePush):
+                self._pass(broadcast, here)
 
     def close(self, code: int, reason: str = "") -> None:
         self._sink.close(code, reason)
+
+    def _older(self, held: list[tuple[Broadcast, Position | None]]) -> int:
+        """Return how much of what waited came before the epoch that the member knows of."""
+        if self._floor is None:
+            return 0
+        places = [here for _, here in held] + [self._room.position]
+        for number, here in enumerate(places):
+            if here is not None and here.epoch == self._floor.epoch:
+                return number
+        return 0
 
     def _pass(self, broadcast: Broadcast, here: Position | None) -> None:
         if isinstance(broadcast, PresencePush):

@@ -70,6 +70,7 @@ class Hub:
         special: Returns what a room does beside delivering, by its name.
         on_calm: Called with a calm room and the seconds after which `calm.is_due` is to be called
             with it, and `deliver`.
+        on_reset: Called with a room that has come to another count.
 
     Attributes:
         members: Memberships of its rooms, sinks and channels. Whoever changes a room's channels
@@ -103,6 +104,7 @@ class Hub:
         clients: Mapping[str, Sink] | None = None,
         special: Callable[[str], SpecialRoom | None] = lambda name: None,
         on_calm: OnCalm = lambda room, seconds: None,
+        on_reset: Callable[[LocalRoom], None] = lambda room: None,
     ) -> None:
         self.rooms: dict[str, LocalRoom] = {}
         self.members = 0
@@ -125,6 +127,7 @@ class Hub:
         self._misdirected = misdirected or Misdirected()
         self._exclusions = Exclusions({} if clients is None else clients)
         self._special = special
+        self._on_reset = on_reset
         self.calm = CalmRooms(self._exclusions, on_calm, limit=max_backlog // CALM_SHARE)
         self._waiting: deque[Arrived] = deque()
         self._taken: Arrived | None = None  # last
@@ -430,6 +433,7 @@ class Hub:
             return []
         if answer.reset is not None:
             room.position = answer.reset
+            self._on_reset(room)
         elif room.position is not None and room.position.offset < answer.start:
             room.position = Position(answer.start, room.position.epoch)
         here = room.position

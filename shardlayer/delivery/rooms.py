@@ -28,6 +28,7 @@ from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
 from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.arrivals import Trace
+from shardlayer.delivery.catching_up import CatchingUp
 from shardlayer.delivery.hub import Hub
 from shardlayer.delivery.idle_rooms import IdleRooms
 from shardlayer.delivery.member_reports import MemberCounts
@@ -66,6 +67,7 @@ class Rooms:
         self.misdirected = Misdirected()
         self.clients: dict[str, Sink] = {}
         self.turns = turns
+        self._catching_up = CatchingUp()
         self.hubs = [
             Hub(
                 slice_size=options.slice_size,
@@ -77,12 +79,14 @@ class Rooms:
                 special=specials_of(options),
                 on_calm=partial(self._write_later, shard),
                 on_doubt=partial(self._reenter, shard),
+                on_reset=self._catching_up.reset,
             )
             for shard in range(options.shards)
         ]
         self._registration = registration
         self._counts = counts
         self._shards = options.shards
+        self._timeout = options.publish_timeout
         self._is_delivering = [False] * options.shards  # or about to
         self._due: deque[int] = deque()  # shards whose deliveries begin in the next turn
         self._beginning: asyncio.Handle | None = None  # of them
@@ -149,10 +153,30 @@ class Rooms:
     async def missed(self, room: LocalRoom, since: Position, page: Page = PAGE) -> JoinReply:
         """Ask the shard for a page of what was published to a room after a position.
 
+        The answer is of the epoch that the room has come to: if it is ahead, it waits.
+
         Raises:
-            ShardUnavailable: If it did not answer within `publish_timeout`.
+            ShardUnavailable: If the shard did not answer within `publish_timeout`, or the room did
+                not come to its epoch within as much again.
         """
         shard = self.shard_of(room.name)
+        reply = await self._ask(shard, room, since, page)
+        if not _is_ahead(reply, room):
+            return reply
+        try:
+            async with asyncio.timeout(self._timeout):
+                while _is_ahead(reply, room):
+                    self.hubs[shard].miss(room)
+                    await self._catching_up.wait(room)
+                    if _is_ahead(reply, room):  # it is older now than what the room has come to
+                        reply = await self._ask(shard, room, since, page)
+        except TimeoutError:
+            raise self._registration.unavailable(shard, "a room's count is not known") from None
+        return reply
+
+    async def _ask(
+        self, shard: int, room: LocalRoom, since: Position | None, page: Page
+    ) -> JoinReply:
         return await self._registration.join(
             shard, room.name, members=len(room), since=since, page=page
         )
@@ -220,6 +244,10 @@ class Rooms:
         for timer in self._calm.values():
             timer.cancel()
         self._calm.clear()
+        for room in self._catching_up.rooms():
+            shard = self.shard_of(room.name)
+            error = self._registration.unavailable(shard, "the layer was closed")
+            self._catching_up.fail(room, error)
         await self._tasks.aclose()
 
     def _deliver(self, shard: int) -> None:
@@ -288,9 +316,7 @@ class Rooms:
         # Admits before it ends: who finds the task done must find the room entered.
         shard = self.shard_of(room.name)
         try:
-            reply = await self._registration.join(
-                shard, room.name, members=len(room), since=since, page=page
-            )
+            reply = await self._ask(shard, room, since, page)
         except BaseException:
             self.hubs[shard].refuse(room)  # whoever waited leaves, and the room lingers out
             raise
@@ -303,3 +329,13 @@ class Rooms:
     def _reenter(self, shard: int, room: LocalRoom) -> None:
         """Ask for what a room missed, until the shard answers; its publications wait meanwhile."""
         self._reentry.ask(shard, room)
+
+
+def _is_ahead(reply: JoinReply, room: LocalRoom) -> bool:
+    """Tell whether a room's shard counts under an epoch to which the room has not come yet."""
+    return (
+        reply.position is not None
+        and room.position is not None
+        and reply.position.epoch != room.position.epoch
+        and room.state is not State.FORGOTTEN
+    )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
 
 from shardlayer.aio.throttled_log import ThrottledLog
 
@@ -43,10 +44,9 @@ class ErrorObserver:
             return
         failure = event.get("log_failure")
         error = None if failure is None else failure.value
-        # An event of Twisted's older log has its failure elsewhere, and the traceback in its text.
-        older = event.get("failure")
         namespace = event.get("log_namespace")
-        kind = (namespace, event.get("log_format"), type(error), getattr(older, "type", None))
+        # An event of Twisted's older log has its failure elsewhere, and the traceback in its text.
+        kind = (namespace, event.get("log_format"), *_origin(failure or event.get("failure")))
         if kind not in self._kinds:
             if len(self._kinds) >= LIMIT:
                 self._kinds.clear()
@@ -54,3 +54,13 @@ class ErrorObserver:
         self._kinds[kind](
             "Twisted caught an error: %s", formatEvent(event) or namespace, exc_info=error
         )
+
+
+def _origin(failure: Failure | None) -> tuple[object, ...]:
+    """Return what was raised, and where."""
+    if failure is None:
+        return ()
+    where: Any = failure.getTracebackObject()  # type: ignore[no-untyped-call]
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    return (failure.type, where and (where.tb_frame.f_code.co_filename, where.tb_lineno))

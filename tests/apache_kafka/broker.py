@@ -66,7 +66,9 @@ class ApacheKafka(EmbeddedServer):
         def is_made() -> bool:
             try:
                 asyncio.run(make_topic(brokers, topic, partitions=partitions))
-            except (OSError, KafkaError):  # one that has just begun may be slow to answer
+            except (OSError, KafkaError) as error:  # one that has just begun may be slow to answer
+                if isinstance(error, KafkaError) and not error.retriable:
+                    raise
                 return False
             return True
 

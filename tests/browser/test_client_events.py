@@ -41,7 +41,7 @@ def test_falls_back_by_itself(tab: Page, other: RecordingClient) -> None:
     client = blocked(tab, "chat.e1", since=BEGINNING)
     client.wait("live", 1)
     assert client.run("client.status.transport") == "sse"
-    assert client.states.count("offline") >= 3  # the other transport is loaded meanwhile
+    assert 3 <= client.states.count("offline") <= 5  # the other transport is loaded meanwhile
     for n in range(3):
         other.publish("chat.e1", n)
     client.wait("live", 4)

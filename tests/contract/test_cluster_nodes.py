@@ -288,7 +288,10 @@ async def test_slot_that_nobody_serves(without_slot: ClusterPlace, name: str) ->
             if not isinstance(result, BaseException):
                 return True
             assert isinstance(result, ShardUnavailable)
-            return result.shard == shard_of(ROOM, SHARDS)  # a busy machine runs out of time, too
+            if result.shard == shard_of(ROOM, SHARDS):
+                return True
+            assert "no answer within" in str(result)  # of another shard, on a busy machine
+            return False
 
         await until(is_done_or_named)
         with pytest.raises(ShardUnavailable):

@@ -20,7 +20,7 @@ from tests.contract.places import SentinelPlace, sentinel
 from tests.shardlayer.fakes import RecordingSink
 from tests.waiting import PATIENCE, until, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOM = "general"
 PROMOTION = 3 * PATIENCE  # seconds; Sentinels that stood still do nothing for 30 s

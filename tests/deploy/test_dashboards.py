@@ -192,17 +192,19 @@ def test_each_panel_shows_something(prometheus: Prometheus) -> None:
     assert _missing(prometheus) == []
 
 
+# What is true for a while: of a busy machine, and of a Redis that has just begun.
+AT_FIRST = {"ShardlayerLoopBlocked", "ShardlayerFallback"}
+
+
 @pytest.mark.needs("prometheus")
 @pytest.mark.timeout(MODULE_TIMEOUT)
 def test_each_alert_asks_for_figures_that_there_are(prometheus: Prometheus) -> None:
-    """Without its threshold an alert's expression finds something, and no alert fires."""
+    """Without its threshold an alert's expression finds something; with it, nothing."""
     for rule in _rules():
         for name in set(re.findall(r"shardlayer_\w+", rule["expr"])):
             assert prometheus.query(name), f"{rule['alert']}: {name}"
-    firing = {
-        found["metric"]["alertname"] for found in prometheus.query('ALERTS{alertstate="firing"}')
-    }
-    assert firing == set()
+        if rule["alert"] not in AT_FIRST:
+            assert prometheus.query(rule["expr"]) == [], rule["alert"]
 
 
 @pytest.mark.needs("promtool")

@@ -122,14 +122,14 @@ class Recovery(RuleBasedStateMachine):
         self.nodes = [self.runner.run(layer.node()) for layer in self.layers]
 
     def teardown(self) -> None:
-        if hasattr(self, "layers"):
-            try:
-                self.settle()
-            finally:
-                for layer in self.layers:
-                    self.runner.run(layer.close())
-                self.redis.close()
-        self.runner.close()
+        with self.runner:
+            if hasattr(self, "layers"):
+                try:
+                    self.settle()
+                finally:
+                    for layer in self.layers:
+                        self.runner.run(layer.close())
+                    self.redis.close()
 
     @rule(process=PROCESSES, room=ROOMS, turns=TURNS)
     def join(self, process: int, room: str, turns: int) -> None:

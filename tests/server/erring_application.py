@@ -19,6 +19,11 @@ def forgotten() -> None:
     raise ZeroDivisionError("a timer's")
 
 
+def forgotten_too() -> None:
+    """Raise the same elsewhere."""
+    raise ZeroDivisionError("another timer's")
+
+
 class Protocol:
     """Raises when there is something to read."""
 
@@ -50,11 +55,12 @@ def log_as_of_old() -> None:
 
 PATHS: dict[str, Callable[[], object]] = {
     "/timer": lambda: reactor.callLater(0, forgotten),
+    "/other-timer": lambda: reactor.callLater(0, forgotten_too),
     "/protocol": lambda: reactor.addReader(Protocol()),
     "/deferred": lambda: fail(LookupError("a Deferred's")),
     "/old": log_as_of_old,
     "/other": lambda: log.err(ValueError("of another kind")),
-    "/news": lambda: log.msg("no error"),
+    "/news": lambda: [log.msg("no error"), log.msg("of a level that is none", logLevel=12345)],
 }
 
 

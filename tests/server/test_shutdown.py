@@ -158,7 +158,7 @@ def test_spread(start: Start) -> None:
         assert server.errors() == []
     assert max(times) > 0.8 * seconds
     by_second = Counter(int(when) for when in times)
-    assert max(by_second.values()) <= 0.9 * count  # this process may see 3 s' worth at once
+    assert max(by_second.values()) <= 0.85 * count  # this process may see 3 s' worth at once
     assert len({round(delay, 4) for delay in delays}) > count * 0.8
 
 

@@ -28,13 +28,16 @@ OURS = "Twisted caught an error: "
 def test_errors_are_logged_once_a_minute(tmp_path: Path, path: str, says: str, error: str) -> None:
     """With the traceback; another kind of error has a line of its own."""
     with ServerProcess(tmp_path, *LOOPBACK, application=APPLICATION) as server:
-        for each in (path, path, path, "/other", "/news"):
+        for each in (path, path, path, "/other", "/other-timer", "/news"):
             assert server.get(each) == b"done"
         assert server.stop() == 0
-        assert server.log.count(OURS + says) == 1, server.log
+        assert OURS + says in server.log, server.log
         assert server.log.count(error) == 1
         assert server.log.count("ValueError: of another kind") == 1
+        assert server.log.count("ZeroDivisionError: another timer's") == 1
         assert "no error" not in server.log
+        assert "of a level" not in server.log
+        assert "Temporarily disabling observer" not in server.log
 
 
 def test_daphne_logs_all_when_it_is_verbose(tmp_path: Path) -> None:

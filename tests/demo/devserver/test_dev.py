@@ -90,7 +90,7 @@ def in_a_shell(checkout: Path, *arguments: str) -> str:
 def patient_stop(checkout: Path) -> Iterator[None]:
     """Each part of the checkout's demo may take long to stop, on a busy machine."""
     changes = {
-        "configuration.py": ("stop_seconds=3", "stop_seconds=30"),
+        "configuration.py": ("stop_seconds=3", "stop_seconds=8"),
         "supervisor.py": ("STOP_TIMEOUT = 9.0", "STOP_TIMEOUT = 55.0"),
     }
     texts = {}

@@ -315,7 +315,7 @@ async def test_cancelled_while_it_hangs(make: MakeRouter) -> None:
         asked.append(threading.current_thread())
         return spins(record)
 
-    router = make(hangs, seconds=FOREVER)
+    router = make(hangs, seconds=10 * PATIENCE)
     asking = asyncio.create_task(router.rooms(keyed("hang")))
     await until(lambda: asked)
     asking.cancel()

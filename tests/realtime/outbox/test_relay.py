@@ -21,6 +21,7 @@ import pytest
 
 from demo.embedded import EmbeddedValkey, free_port
 from realtime.management.commands.runoutbox import STOP_TIMEOUT
+from realtime.outbox.notifications import FIRST_PAUSE
 from shardlayer import ShardedChannelLayer
 from tests.frozen import frozen
 from tests.postgresql import PostgreSQL
@@ -314,7 +315,7 @@ def test_outage_of_postgresql_is_one_line(outbox: Outbox, postgresql: PostgreSQL
         relay.says("Publishing what the outbox")
         postgresql.stop()
         relay.says("waiting for it")
-        time.sleep(3.0)  # in which both connections are tried again, more than once
+        time.sleep(FIRST_PAUSE + 1)  # in which both connections are tried again
         postgresql.start()
         relay.says("is back after")
         outbox.done(*manage("shell", "-v", "0", "-c", WRITE_ONE))
