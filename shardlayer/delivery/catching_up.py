@@ -10,40 +10,44 @@ from __future__ import annotations
 
 import asyncio
 
-from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.delivery.room import LocalRoom
 
 
 class CatchingUp:
-    """Who waits until a room's members are told that its count is another. Not thread-safe."""
+    """Who waits for a room's next answer. Not thread-safe.
+
+    Attributes:
+        is_closed: Whether nobody waits any more.
+    """
 
     def __init__(self) -> None:
+        self.is_closed = False
         self._waiting: dict[LocalRoom, set[asyncio.Future[None]]] = {}
 
     async def wait(self, room: LocalRoom) -> None:
-        """Wait for the next reset of a room; raises what `fail` was told."""
-        reset = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(room, set()).add(reset)
+        """Wait until a room has taken an answer, or is forgotten, or all of this is closed."""
+        answered = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(room, set()).add(answered)
         try:
-            await reset
+            await answered
         finally:
             others = self._waiting.get(room, set())
-            others.discard(reset)
+            others.discard(answered)
             if not others:
                 self._waiting.pop(room, None)
 
-    def reset(self, room: LocalRoom) -> None:
+    def go_on(self, room: LocalRoom) -> None:
         """Let those go on who wait for a room."""
-        for reset in self._waiting.pop(room, ()):
-            if not reset.done():
-                reset.set_result(None)
+        for answered in self._waiting.pop(room, ()):
+            if not answered.done():
+                answered.set_result(None)
 
-    def fail(self, room: LocalRoom, error: ShardUnavailable) -> None:
-        """Have those raise an error who wait for a room."""
-        for reset in self._waiting.pop(room, ()):
-            if not reset.done():
-                reset.set_exception(error)
+    def close(self) -> None:
+        """Let everybody go on, for good."""
+        self.is_closed = True
+        for room in list(self._waiting):
+            self.go_on(room)
 
-    def rooms(self) -> list[LocalRoom]:
-        """Return the rooms that are waited for."""
-        return list(self._waiting)
+    def __len__(self) -> int:
+        """Return how many rooms are waited for."""
+        return len(self._waiting)

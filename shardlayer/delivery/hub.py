@@ -70,7 +70,7 @@ class Hub:
         special: Returns what a room does beside delivering, by its name.
         on_calm: Called with a calm room and the seconds after which `calm.is_due` is to be called
             with it, and `deliver`.
-        on_reset: Called with a room that has come to another count.
+        on_answer: Called with a room that has taken an answer, or is forgotten.
 
     Attributes:
         members: Memberships of its rooms, sinks and channels. Whoever changes a room's channels
@@ -104,7 +104,7 @@ class Hub:
         clients: Mapping[str, Sink] | None = None,
         special: Callable[[str], SpecialRoom | None] = lambda name: None,
         on_calm: OnCalm = lambda room, seconds: None,
-        on_reset: Callable[[LocalRoom], None] = lambda room: None,
+        on_answer: Callable[[LocalRoom], None] = lambda room: None,
     ) -> None:
         self.rooms: dict[str, LocalRoom] = {}
         self.members = 0
@@ -127,7 +127,7 @@ class Hub:
         self._misdirected = misdirected or Misdirected()
         self._exclusions = Exclusions({} if clients is None else clients)
         self._special = special
-        self._on_reset = on_reset
+        self._on_answer = on_answer
         self.calm = CalmRooms(self._exclusions, on_calm, limit=max_backlog // CALM_SHARE)
         self._waiting: deque[Arrived] = deque()
         self._taken: Arrived | None = None  # last
@@ -176,6 +176,7 @@ class Hub:
         self._let_go(room)
         if room.special is not None:
             self.calm.forget(room)
+        self._on_answer(room)
 
     def feed(
         self,
@@ -433,7 +434,6 @@ class Hub:
             return []
         if answer.reset is not None:
             room.position = answer.reset
-            self._on_reset(room)
         elif room.position is not None and room.position.offset < answer.start:
             room.position = Position(answer.start, room.position.epoch)
         here = room.position
@@ -452,6 +452,7 @@ class Hub:
             is_past = number < asked and self._is_foreign(room, publication)
             if not is_past and self._is_next(room, publication):
                 news.append(publication)
+        self._on_answer(room)
         return news
 
     def _shed(self) -> None:

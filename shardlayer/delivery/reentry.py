@@ -6,8 +6,9 @@ a write or takes the answers, it waits for its turn of the event loop, which it 
 deliveries of the node. When a shard is heard again, its task begins after a short random time, so
 that the nodes do not come all at once.
 
-If a whole shard is to be asked about, each room stays live until its turn comes. What is heard of
-it meanwhile is written, or leaves a gap, which is seen.
+If a whole shard is to be asked about, each room stays live until its turn comes, or somebody comes
+back to it whose answer is of a newer epoch. What is heard of it meanwhile is written, or leaves a
+gap, which is seen.
 
 The answers of one write have a page's bytes together. A room whose next publication is larger than
 its part of them is asked about alone.

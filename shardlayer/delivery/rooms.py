@@ -79,14 +79,14 @@ class Rooms:
                 special=specials_of(options),
                 on_calm=partial(self._write_later, shard),
                 on_doubt=partial(self._reenter, shard),
-                on_reset=self._catching_up.reset,
+                on_answer=self._catching_up.go_on,
             )
             for shard in range(options.shards)
         ]
         self._registration = registration
         self._counts = counts
         self._shards = options.shards
-        self._timeout = options.publish_timeout
+        self._catch_up_within = options.publish_timeout / 2  # seconds
         self._is_delivering = [False] * options.shards  # or about to
         self._due: deque[int] = deque()  # shards whose deliveries begin in the next turn
         self._beginning: asyncio.Handle | None = None  # of them
@@ -157,18 +157,21 @@ class Rooms:
 
         Raises:
             ShardUnavailable: If the shard did not answer within `publish_timeout`, or the room did
-                not come to its epoch within as much again.
+                not come to its epoch within half of that again.
         """
         shard = self.shard_of(room.name)
         reply = await self._ask(shard, room, since, page)
         if not _is_ahead(reply, room):
             return reply
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._catch_up_within):
                 while _is_ahead(reply, room):
-                    self.hubs[shard].miss(room)
+                    if self._catching_up.is_closed:
+                        raise self._registration.unavailable(shard, "the layer was closed")
+                    if room.state is State.LIVE:  # else it is asked about, or answered, already
+                        self.hubs[shard].miss(room)
                     await self._catching_up.wait(room)
-                    if _is_ahead(reply, room):  # it is older now than what the room has come to
+                    if _is_ahead(reply, room):  # of which the room may have come to a later epoch
                         reply = await self._ask(shard, room, since, page)
         except TimeoutError:
             raise self._registration.unavailable(shard, "a room's count is not known") from None
@@ -244,10 +247,7 @@ class Rooms:
         for timer in self._calm.values():
             timer.cancel()
         self._calm.clear()
-        for room in self._catching_up.rooms():
-            shard = self.shard_of(room.name)
-            error = self._registration.unavailable(shard, "the layer was closed")
-            self._catching_up.fail(room, error)
+        self._catching_up.close()
         await self._tasks.aclose()
 
     def _deliver(self, shard: int) -> None:

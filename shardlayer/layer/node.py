@@ -36,7 +36,8 @@ class Node(Hearing):
         publication of a room that keeps it. A sink that joins again starts anew.
 
         Raises:
-            ShardUnavailable: If the room could not be registered within `publish_timeout`.
+            ShardUnavailable: If the room could not be registered within `publish_timeout`. Where
+                its count began anew, it has half of that again to learn it.
         """
         hub = self._rooms.hub_of(name)
         room = hub.open(name)
@@ -72,7 +73,8 @@ class Node(Hearing):
         bytes, if that is not 0, is left out, and told with a reset as well.
 
         Raises:
-            ShardUnavailable: If the room's shard did not answer; try again later.
+            ShardUnavailable: If the room's shard did not answer, or counts anew and the room does
+                not know it yet; try again later.
         """
         room, since = self._rooms.find(joined.room), joined.position
         if room is None or since is None or not joined.gate.is_in(room):

@@ -83,7 +83,7 @@ async def begun(room: Room, since: Position) -> asyncio.Task[RecordingSink]:
     """Begin to come back to a room, up to where its shard has answered."""
     coming = asyncio.create_task(room.join(since))
     rooms = (await room.layer.node())._rooms
-    await until(lambda: coming.done() or rooms._catching_up.rooms())
+    await until(lambda: coming.done() or len(rooms._catching_up))
     return coming
 
 
@@ -99,7 +99,7 @@ async def test_who_comes_meanwhile_gets_nothing_twice(
     await there.publish(4)
     assert await numbers(comes, 2) == [3, 4]
     assert await numbers(stays, 6) == [1, "reset", 2, "reset", 3, 4]
-    assert not (await here.layer.node())._rooms._catching_up.rooms()
+    assert not len((await here.layer.node())._rooms._catching_up)
 
 
 async def test_room_that_is_lost_once_more_is_asked_again(
@@ -130,7 +130,7 @@ async def test_who_reads_on_gets_nothing_twice(
     assert joined.is_behind
     _, answers = await lost_twice(here, there, redis, monkeypatch)
     reading = asyncio.create_task(node.read_on(joined))
-    await until(node._rooms._catching_up.rooms)
+    await until(lambda: len(node._rooms._catching_up))
     answers.let_go.set()
     for broadcast in await asyncio.wait_for(reading, PATIENCE):
         reads.write(broadcast)
@@ -148,7 +148,7 @@ async def test_room_that_does_not_catch_up(
     with pytest.raises(ShardUnavailable, match="count is not known"):
         await here.join(BEGINNING)
     rooms = (await here.layer.node())._rooms
-    assert not rooms._catching_up.rooms()
+    assert not len(rooms._catching_up)
     assert rooms.members(here.name) == 1
     answers.let_go.set()
 
@@ -163,3 +163,27 @@ async def test_layer_that_is_closed_meanwhile(
     await here.layer.close()
     with pytest.raises(ShardUnavailable, match="the layer was closed"):
         await coming
+
+
+async def test_quiet_room_is_asked_about_once(
+    two: tuple[Room, Room], redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody publishes, so those who come back have their node learn of the loss."""
+    here, _ = two
+    stays = await here.join()
+    since = Position(offset=0, epoch=(await here.layer.room_info(here.name)).epoch)
+    lose(redis, here.layer, here.name)
+    questions = []
+    enter_again = Registration.enter_again
+
+    async def counted(*arguments: Any) -> Any:
+        questions.append(arguments[2])
+        return await enter_again(*arguments)
+
+    monkeypatch.setattr(Registration, "enter_again", counted)
+    back = await asyncio.wait_for(asyncio.gather(*(here.join(since) for _ in range(3))), PATIENCE)
+    assert len(questions) == 1
+    await here.publish(1)
+    for sink in back:
+        assert await numbers(sink, 1) == [1]
+    assert await numbers(stays, 2) == ["reset", 1]
