@@ -10,8 +10,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demo.embedded import EmbeddedTansu
 from tests import tools
+from tests.browser.recorder import PATIENCE
 from tests.browser.stack import Workers, run_workers
-from tests.browser.visitors import PATIENCE, Visitors
+from tests.browser.visitors import Visitors
 
 expect.set_options(timeout=PATIENCE)
 

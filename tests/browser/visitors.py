@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-PATIENCE = 60_000  # milliseconds
+from tests.browser.recorder import PATIENCE
 
 # Chromium reports every WebSocket that does not open; no script can prevent it. The client then
 # asks for its other way, which that worker does not serve either.
