@@ -17,6 +17,8 @@ from tests.realtime.open_rooms import OPEN_ROOMS
 
 BACKEND = "shardlayer.layer.ShardedChannelLayer"
 
+PATIENT = {"CHECK_TIMEOUT": 10}  # seconds: a busy machine is no dead server
+
 
 def channel_layers(**config: Any) -> dict[str, dict[str, Any]]:
     """Return a CHANNEL_LAYERS setting with that CONFIG."""

@@ -13,7 +13,7 @@ from demo.embedded import EmbeddedValkey, free_port
 from realtime import publish
 from realtime.operations import nodes, shards
 from tests.realtime.admin.staff import body
-from tests.realtime.conftest import channel_layers
+from tests.realtime.conftest import PATIENT, channel_layers
 from tests.realtime.operations.deployment import Deployment
 from tests.waiting import wait_until
 
@@ -38,7 +38,7 @@ def test_figures_of_processes(
 ) -> None:
     """With a worker there are rooms and rates, and pictures of how they are spread."""
     settings.CHANNEL_LAYERS = channel_layers(hosts=[redis_server.url])
-    settings.REALTIME = {"CHECK_TIMEOUT": 10}
+    settings.REALTIME = PATIENT
     process, port = Deployment(redis_server, tmp_path).worker()
     with process:
         process.serves(port)
@@ -55,7 +55,7 @@ def test_dead_server_is_down(
 ) -> None:
     """The shards of a server that is away are down, those of the other are up."""
     port = free_port()
-    settings.REALTIME = {"CHECK_TIMEOUT": 10}
+    settings.REALTIME = PATIENT
     settings.CHANNEL_LAYERS = channel_layers(
         hosts=[redis_server.url, f"redis://:secret@127.0.0.1:{port}"], publish_timeout=5.0
     )

@@ -19,14 +19,12 @@ from realtime import publish
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
-from tests.realtime.conftest import channel_layers
+from tests.realtime.conftest import PATIENT, channel_layers
 from tests.realtime.management.output import lines_of
 from tests.realtime.operations.deployment import SETTINGS
 from tests.realtime.process import run_manage
 from tests.realtime.users import cookie_of
 from tests.waiting import until
-
-PATIENT = {"CHECK_TIMEOUT": 10}  # seconds: a busy machine is no dead server
 
 
 @pytest.fixture

@@ -26,10 +26,8 @@ from realtime.sharded_layer import sharded_layer
 from shardlayer import RoomSummary, ShardedChannelLayer
 from tests.realtime.client import RecordingSink
 from tests.realtime.clock import FakeClock
-from tests.realtime.conftest import channel_layers
+from tests.realtime.conftest import PATIENT, channel_layers
 from tests.waiting import PATIENCE, until
-
-PATIENT = {"CHECK_TIMEOUT": 10}  # seconds: a busy machine is no dead server
 
 
 @pytest.fixture
