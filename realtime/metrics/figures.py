@@ -427,7 +427,7 @@ FIGURES: tuple[Figure, ...] = (
     _gauge("kafka_lag_records", "Records that wait in Kafka", _of("pool.lag")),
     _gauge(
         "kafka_paused_partitions",
-        "Partitions that wait for a shard that is away",
+        "Partitions that wait for a Redis server, or for the topic of dead letters",
         _of("pool.paused"),
     ),
     _counter(

@@ -23,7 +23,7 @@ from tests.docs.blocks import ROOT
 OTHERS = {
     *("celery", "dramatiq", "gunicorn", "django-admin"),
     *("cp", "curl", "docker", "echo", "k6", "kill", "kubectl", "redis-cli", "socat", "systemctl"),
-    *("export", "for", "do", "done", "until", "sleep", "xargs"),
+    *("export", "set", ".", "for", "do", "done", "until", "sleep", "xargs"),
 }
 _PLACEHOLDERS = re.compile(r"[][…]")
 
@@ -73,7 +73,7 @@ def check_command(line: str, *, whole: bool = True) -> None:
     if words[0] == "python":
         words = words[1:]
     match words:
-        case ["manage.py", name, *arguments]:
+        case ["manage.py", name, *arguments] | ["-m", "django", name, *arguments]:
             _check_django(name, arguments, whole=whole)
         case ["shardlayer-daphne", *arguments]:
             _check_server(arguments)

@@ -11,6 +11,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jsonschema
 import markdown  # type: ignore[import-untyped]
 import pytest
 import yaml
@@ -22,6 +23,7 @@ from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from tests import tools
+from tests.deploy.compose_file import SECRETS, load
 from tests.docs.blocks import PAGES, ROOT, Block, all_blocks, blocks_of
 from tests.docs.commands import Refused, check_command, check_grammar, commands_of
 from tests.docs.project_files import write_files
@@ -58,6 +60,7 @@ def owns_order(user, room, claims):
     return False
 """
 
+COMPOSE_SCHEMA = ROOT / "tests" / "deploy" / "compose-spec.json"
 RUN = blocks_by("python") + blocks_by("diff")  # by tests/docs/run_blocks.py
 
 
@@ -247,12 +250,23 @@ def test_json_is_json(block: Block) -> None:
 @pytest.mark.needs("promtool")
 @places("yaml")
 def test_yaml_is_what_it_says(block: Block, tmp_path: Path) -> None:
-    """It parses; the one that is Prometheus' own passes Prometheus' check."""
+    """It parses, and who reads such a file takes it: Prometheus, or Compose after our own file."""
     assert yaml.safe_load(block.code)
-    assert block.file == "prometheus.yml", "say here who checks this one"
-    path = tmp_path / "prometheus.yml"
+    path = tmp_path / (block.file or "")
     path.write_text(block.code)
-    assert_taken("promtool", "check", "config", path)
+    match block.file:
+        case "prometheus.yml":
+            assert_taken("promtool", "check", "config", path)
+        case "tls.yml":
+            files = (ROOT / "docker-compose.horizontal.yml", path)
+            environ = {**SECRETS, "DJANGO_ALLOWED_HOSTS": "www.example.com"}
+            document = load(*files, environ=environ)
+            jsonschema.validate(document, json.loads(COMPOSE_SCHEMA.read_text()))
+            haproxy = document["services"]["haproxy"]
+            assert "443:8443" in haproxy["ports"]
+            assert haproxy["environment"]["HAPROXY_SOCKETS_PER_NODE"], "ours is still there"
+        case _:
+            pytest.fail("say here who checks this one")
 
 
 @pytest.mark.needs("haproxy")
@@ -293,7 +307,7 @@ def test_systemd_takes_it(block: Block, tmp_path: Path) -> None:
     path.write_text(block.code.replace("/srv/shop/.venv/bin", str(Path(sys.executable).parent)))
     assert_taken("systemd-analyze", "verify", "--man=no", path)
     (started,) = re.findall(r"^ExecStart=/srv/shop/.venv/bin/(.*)$", block.code, re.MULTILINE)
-    check_command(started)
+    check_command(started.replace("%i", "1"))
 
 
 @places("redis")

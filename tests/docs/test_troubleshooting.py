@@ -46,7 +46,8 @@ def test_messages_are_those_of_the_sources() -> None:
         "is not available, waiting for it",
         "it has no topic",
         "No process tells figures",
-        "The database can't be used",
+        "The database with the keys did not answer",
+        "A key of the API can't be looked up",
         "is not a setting.",
     ):
         assert text.rstrip(".") in TEXT
