@@ -232,8 +232,10 @@ def test_is_taken_without_a_warning() -> None:
 def test_strangers_see_no_insides(start: Start) -> None:
     """Health and figures are for who runs it."""
     haproxy = start()
-    for path in ("/health", "/health/ready", "/metrics"):
-        assert get(haproxy.port, path)[0] == 404
+    hidden = ("/health", "/health/ready", "/metrics")
+    for path in (*hidden, "//metrics", "///health/live", "/%6detrics", "/%2fhealth"):
+        status, body = get(haproxy.port, path)
+        assert (status, b"status" in body) == (404, False), path
     assert 'haproxy_server_current_sessions{proxy="sockets"' in haproxy.watch("/metrics")[1]
 
 
