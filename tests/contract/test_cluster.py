@@ -275,5 +275,5 @@ def every_call(keys: ShardKeys) -> list[calls.Call]:
         calls.attach(keys, "g", "c", expiry=1.0),
         calls.rouse(keys, "c"),
         calls.await_messages(keys, ["c"], reader="n", waits=1.0),
-        *([mending] if (mending := mend(calls.attach(keys, "g", "c", expiry=1.0))) else []),
+        *([mending] if (mending := mend([keys.nodes("g")])) else []),
     ]

@@ -22,7 +22,7 @@ from shardlayer.core import wire
 from shardlayer.core.exceptions import ScriptFailed
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import hash_tags
-from shardlayer.core.types import Mark, NodeId, Position
+from shardlayer.core.types import Mark, NodeId, Position, RoomInfo
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeBackend, MakeLayer
 from tests.contract.places import Place
@@ -282,6 +282,47 @@ async def test_every_script_goes_on(
     await use_everything(layer, backend, 1)
     await use_everything(layer, make_backend(), 2)  # type: ignore[arg-type]
     assert time.monotonic() - begun < QUICK
+
+
+COMMANDS: list[tuple[str, Callable[[RedisBackend, int, NodeId], Awaitable[Any]]]] = [
+    ("marks", lambda backend, shard, node: backend.marks(shard, [SOURCE])),
+    ("marks", lambda backend, shard, node: backend.forget_marks(shard, [SOURCE])),
+    ("alive", lambda backend, shard, node: backend.withdraw(shard, node)),
+    ("nodes", lambda backend, shard, node: backend.leave(shard, node, [ROOM])),
+    ("nodes", lambda backend, shard, node: backend.report(shard, node, {ROOM: 1})),
+    ("nodes", lambda backend, shard, node: backend.detach(shard, ROOM, "channel")),
+    ("nodes", lambda backend, shard, node: backend.info(shard, [ROOM])),
+    ("history", lambda backend, shard, node: backend.info(shard, [ROOM])),
+    ("here", lambda backend, shard, node: backend.roll(shard, node)),
+    ("reports", lambda backend, shard, node: backend.forget_process(shard, "process")),
+    ("reported", lambda backend, shard, node: backend.forget_process(shard, "process")),
+]
+
+
+@pytest.mark.parametrize(("kind", "ask"), COMMANDS)
+async def test_every_command_goes_on(
+    make_layer: MakeLayer,
+    make_backend: MakeBackend,
+    keys: ShardKeys,
+    tell: Tell,
+    kind: str,
+    ask: Callable[[RedisBackend, int, NodeId], Awaitable[Any]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is asked without a script, and before any script was run, finds nothing there."""
+    backend, node = make_backend(), NodeId("node")
+    assert isinstance(backend, RedisBackend)
+    named = {"nodes": keys.nodes(ROOM), "history": keys.history(ROOM), "here": keys.here(node)}
+    key = named.get(kind) or getattr(keys, kind)
+    await tell("SET", key, "foreign")
+    shard = make_layer().shard_of(ROOM)
+    answer = await ask(backend, shard, node)
+    nothing = RoomInfo(room=ROOM, shard=shard, nodes={}, offset=0, epoch="", history_length=0)
+    assert not answer or answer in ([None], [nothing])
+    assert await ask(backend, shard, node) == answer
+    removed = [record.getMessage() for record in caplog.records if "removed" in record.getMessage()]
+    assert len(removed) == 1
+    assert key in removed[0]
 
 
 async def test_a_count_of_held_messages_of_a_wrong_type(

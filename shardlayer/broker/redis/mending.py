@@ -1,13 +1,13 @@
 """Finds and removes keys that hold what the layer never put there. No I/O.
 
-Redis names no key in its error, so each key of the call that failed is looked at. Keys of a wrong
+Redis names no key in its error, so each key of what failed is looked at. Keys of a wrong
 type are removed, and so are keys that are wrong without them. If a value has the right type but
 says something impossible, the scripts themselves ignore it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from redis.exceptions import RedisError, ResponseError
@@ -58,12 +58,15 @@ def is_about_data(error: RedisError) -> bool:
     return text.startswith("WRONGTYPE ") or (error.status_code == "ERR" and "user_script" in text)
 
 
-def mend(call: Call) -> Call | None:
-    """Return the call that removes what a failed call can't go on with; None if it has no such."""
+def mend(keys: Sequence[str]) -> Call | None:
+    """Return the call that removes which of these keys a call can't go on with.
+
+    None if none of them is of a kind that can be removed.
+    """
     pairs: list[str] = []
     kinds: list[Argument] = []
     wake_up, all_nodes = b"", ""
-    for key in call.keys:
+    for key in keys:
         kind = _KINDS.get(kind_of(key))
         if kind is None:
             continue

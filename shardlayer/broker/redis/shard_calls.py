@@ -1,14 +1,14 @@
 """Calls of scripts and commands for the shards on Redis.
 
 A call that fails because of what a key holds is no outage. A key of a wrong type is removed, with
-the keys that are wrong without it, and the script is called once more. If it fails again,
-ScriptFailed is raised.
+the keys that are wrong without it, and the call is made once more. If it fails again, ScriptFailed
+is raised.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,34 +38,48 @@ class ShardCalls:
 
     async def _call(self, shard: int, call: Call, about: str | Batch = "") -> Any:
         """Call a script of a shard, for a group, for a channel or for the groups of a batch."""
+        name, run = call.script.name, partial(CommandLink.call, call=call)
         try:
-            return await self._servers.run(shard, partial(CommandLink.call, call=call))
+            return await self._run(shard, run, name, call.keys)
         except RefusedByServer as refused:
-            failure = refused
-        if (mending := mend(call)) is not None:
-            try:
-                removed = await self._servers.run(shard, partial(CommandLink.call, call=mending))
-                for key in removed:
-                    logger.error(
-                        "%s failed on the key %s, which had a wrong type. The key was removed",
-                        call.script.name,
-                        calls.text(key),
-                    )
-                # Once more, whoever removed it: another process that failed, too, may have.
-                return await self._servers.run(shard, partial(CommandLink.call, call=call))
-            except RefusedByServer as refused:
-                failure = refused
-        if isinstance(about, Batch):
-            names = list(dict.fromkeys(item.group for item in about.items))
-        else:
-            names = [about] if about else []
-        raise self._failed(shard, call.script.name, names, failure) from failure
+            if isinstance(about, Batch):
+                names = list(dict.fromkeys(item.group for item in about.items))
+            else:
+                names = [about] if about else []
+            raise self._failed(shard, name, names, refused) from refused
 
     async def _execute(self, shard: int, *command: Argument) -> Any:
+        """Run a command of a shard, which names its key first."""
+        name, *keys = (str(word) for word in command[:2])
         try:
-            return await self._servers.run(shard, lambda link: link.execute(*command))
+            return await self._run(shard, lambda link: link.execute(*command), name, keys)
         except RefusedByServer as refused:
-            raise self._failed(shard, str(command[0]), [str(command[1])], refused) from refused
+            raise self._failed(shard, name, keys, refused) from refused
+
+    async def _run(
+        self,
+        shard: int,
+        run: Callable[[CommandLink], Awaitable[Any]],
+        name: str,
+        keys: Sequence[str],
+    ) -> Any:
+        """Run something on these keys; if one has a wrong type, remove it and run it once more.
+
+        Raises:
+            RefusedByServer: It can't be mended.
+        """
+        try:
+            return await self._servers.run(shard, run)
+        except RefusedByServer:
+            if (mending := mend(keys)) is None:
+                raise
+        for key in await self._servers.run(shard, partial(CommandLink.call, call=mending)):
+            logger.error(
+                "%s failed on the key %s, which had a wrong type. The key was removed",
+                *(name, calls.text(key)),
+            )
+        # Once more, whoever removed it: another process that failed, too, may have.
+        return await self._servers.run(shard, run)
 
     def _failed(
         self, shard: int, name: str, names: Sequence[str], refused: Exception
