@@ -31,7 +31,8 @@ class NodeLeases:
         node: The node.
         leases: Where they are.
         options: The layer's options.
-        on_lapsed: Called with shards whose lease had ended, so that their groups may be forgotten.
+        on_lapsed: Called with shards whose lease had ended, or may have, so that their groups may
+            be forgotten.
         tasks: Of the node.
     """
 
@@ -46,6 +47,7 @@ class NodeLeases:
     ) -> None:
         self._node = node
         self._leases = leases
+        self._ttl = options.lease_ttl  # seconds
         self._interval = options.lease_ttl / RENEWALS_PER_LEASE
         self._on_lapsed = on_lapsed
         self._held: set[int] = set()  # shards
@@ -133,15 +135,22 @@ class NodeLeases:
             self._on_lapsed(lapsed)
 
     async def _renew(self, shards: Sequence[int]) -> list[int]:
+        """Renew leases; return those that had ended, or may have."""
         self._held.update(shards)  # whatever comes of it now: it is tried again
         now = time.monotonic()
         for shard in shards:
             self._renewed_at.setdefault(shard, now)
         answers = await side_by_side(self._leases.renew(shard, self._node) for shard in shards)
-        for shard, answer in zip(shards, answers, strict=True):
-            if isinstance(answer, bool):
-                self._renewed_at[shard] = now
-        return [shard for shard, leased in zip(shards, answers, strict=True) if leased is False]
+        lapsed = []
+        for shard, leased in zip(shards, answers, strict=True):
+            if not isinstance(leased, bool):
+                continue
+            unconfirmed = time.monotonic() - self._renewed_at.get(shard, now)
+            # A join may have found it ended, and have renewed it, and its answer got lost.
+            if not leased or unconfirmed > self._ttl:
+                lapsed.append(shard)
+            self._renewed_at[shard] = now
+        return lapsed
 
     async def withdraw(self) -> None:
         """End the node's leases, as far as the shards can be reached."""

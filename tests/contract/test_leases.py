@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 
+from shardlayer.aio.tasks import Tasks
+from shardlayer.core.options import LayerOptions
+from shardlayer.delivery.leases import NodeLeases
 from tests.contract.asking import (
     HERE,
     SHARD,
@@ -75,3 +79,23 @@ async def test_lease_tells_whether_it_had_ended(make_leases: MakeLeases) -> None
     assert (await join(leases, "a")).leased
     await leases.withdraw(SHARD, HERE)
     assert not (await join(leases, "a")).leased
+
+
+async def test_lease_that_may_have_ended_unseen_counts_as_ended(make_leases: MakeLeases) -> None:
+    """A join found it ended, and renewed it, but nobody had the answer. The rooms join again."""
+    leases, lapsed, tasks = make_leases(), list[Sequence[int]](), Tasks()
+    options = LayerOptions.from_config(shards=SHARD + 1)
+    node = NodeLeases(HERE, leases, options, on_lapsed=lapsed.append, tasks=tasks)
+    node.begin([SHARD])
+    node.tried(range(options.shards))
+    await node.settled()
+    await leases.withdraw(SHARD, HERE)
+    await join(leases, "a")
+    await node.renew()
+    assert lapsed == [], "within a lease after it was renewed, none can have ended"
+    node._renewed_at[SHARD] -= options.lease_ttl
+    for _ in range(2):
+        await node.renew()
+        assert lapsed == [[SHARD]]
+    await node.aclose()
+    await tasks.aclose()
