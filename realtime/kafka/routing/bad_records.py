@@ -23,7 +23,10 @@ class RouteFailed(BadRecord):
 
 
 def judged(answer: object, *, most: int) -> Sequence[str]:
-    """Return the rooms that a route named, each once, in its order.
+    """Return the rooms that a route named, each once, sorted.
+
+    The place of a room in this order is a part of the mark by which Redis knows what it has. So
+    it is the same in every process: a set, say, has another order in each.
 
     Args:
         answer: What the route returned: any iterable of texts, read no further than `most` + 1.
@@ -46,7 +49,7 @@ def judged(answer: object, *, most: int) -> Sequence[str]:
             raise BadRecord(f"{shown(room)} can't name a room")
         if not is_open_room(room):
             raise BadRecord(f"{shown(room)} can't be published to. {OWN_ROOM_RULE}")
-    return rooms if len(rooms) == 1 else list(dict.fromkeys(rooms))
+    return rooms if len(rooms) == 1 else sorted(set(rooms))
 
 
 def payload_of(record: Record, *, limit: int) -> bytes:

@@ -44,7 +44,7 @@ Answer = Sequence[str] | BadRecord
 
 
 class Router:
-    """Names the rooms of records.
+    """Names the rooms of records. Several may ask at the same time: each has a thread meanwhile.
 
     Args:
         route: A project's function, or coroutine function.
@@ -56,7 +56,8 @@ class Router:
         self._route = route
         self._most = most
         self._seconds = seconds
-        self._worker: _Worker | None = None
+        self._idle: list[_Worker] = []  # as many, at most, as have asked at the same time
+        self._is_closed = False
         self._stuck: list[_Worker] = []
 
     async def rooms(self, records: Sequence[Any]) -> list[Answer]:
@@ -71,10 +72,10 @@ class Router:
         return cast(list[Answer], answers)
 
     def close(self) -> None:
-        """End the thread, once it has nothing to do; one that hangs ends with the process."""
-        if self._worker is not None:
-            self._worker.end()
-            self._worker = None
+        """End the threads, once they have nothing to do; one that hangs ends with the process."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().end()
 
     def _known(self, record: Any) -> Answer | None:
         """Return what needs no route, or one that can't take long."""
@@ -116,8 +117,7 @@ class Router:
         Time that is over while this process was frozen is prolonged, once if nothing comes of it.
         A loop that stood still while its process computed was held up by a route.
         """
-        worker = self._worker or _Worker()
-        self._worker = None
+        worker = self._idle.pop() if self._idle else _Worker()
         worker.put(job)
         prolonged = 0.0  # until when
         try:
@@ -131,11 +131,17 @@ class Router:
                 prolonged = job.prolong()
         finally:
             if job.done.is_set():
-                self._worker = worker
+                self._put_back(worker)
             else:
                 job.overran = True
                 worker.interrupt(job)
                 self._stuck.append(worker)
+
+    def _put_back(self, worker: _Worker) -> None:
+        if self._is_closed:
+            worker.end()
+        else:
+            self._idle.append(worker)
 
     async def _not_too_many_stuck(self) -> None:
         said = False

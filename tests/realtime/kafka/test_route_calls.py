@@ -327,6 +327,28 @@ async def test_cancelled_while_it_hangs(make: MakeRouter) -> None:
     assert len(asked) == 2
 
 
+async def test_consumers_that_ask_at_the_same_time_have_a_thread_each(make: MakeRouter) -> None:
+    """Two at a time need two threads, however often; none is left, whenever the end comes."""
+    threads: set[threading.Thread] = set()
+    met = threading.Barrier(2)
+
+    def meets(record: Record) -> list[str]:
+        threads.add(threading.current_thread())
+        met.wait(PATIENCE)
+        return [key_of(record)]
+
+    router = make(meets, seconds=2 * PATIENCE)
+    for _ in range(5):
+        found = await asyncio.gather(router.rooms(keyed("a")), router.rooms(keyed("b")))
+        assert [words(answers) for answers in found] == [[["a"]], [["b"]]]
+    assert len(threads) == 2
+    asking = [asyncio.create_task(router.rooms(keyed(key))) for key in "ab"]
+    await until(lambda: met.n_waiting == 1 or all(task.done() for task in asking))
+    router.close()
+    await asyncio.gather(*asking)
+    await until(lambda: not any(thread.is_alive() for thread in threads))
+
+
 async def test_threads_that_hang_are_bounded(
     make: MakeRouter, caplog: pytest.LogCaptureFixture
 ) -> None:
