@@ -128,7 +128,7 @@ class DeadLetters:
         self._suffix = suffix
         self._starting = asyncio.Lock()
         self._producer: AIOKafkaProducer | None = None
-        self._partitions: dict[str, int] = {}  # of the letters' topics that are known to exist
+        self._made: set[str] = set()  # the letters' topics that are known to exist
 
     async def write(self, letters: Sequence[Letter]) -> None:
         """Write letters in order and return when all are acknowledged.
@@ -136,6 +136,18 @@ class DeadLetters:
         Raises:
             KafkaError: Kafka does not answer or does not allow it; some may be written.
         """
+        try:
+            await self._write(letters)
+        except BaseException:
+            self._made.clear()  # one of them may be gone
+            raise
+
+    async def aclose(self) -> None:
+        """Close the producer; what it has not written by then is in nobody's commit."""
+        if self._producer is not None:
+            await close_producer(self._producer, grace=CLOSE_GRACE)
+
+    async def _write(self, letters: Sequence[Letter]) -> None:
         producer = await self._started()
         sent = [await self._send(producer, letter) for letter in letters]
         results = await asyncio.gather(*sent, return_exceptions=True)
@@ -144,11 +156,6 @@ class DeadLetters:
                 await self._insist(producer, letter)
             elif isinstance(result, BaseException):
                 raise result
-
-    async def aclose(self) -> None:
-        """Close the producer; what it has not written by then is in nobody's commit."""
-        if self._producer is not None:
-            await close_producer(self._producer, grace=CLOSE_GRACE)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -167,15 +174,18 @@ class DeadLetters:
     async def _send(self, producer: AIOKafkaProducer, letter: Letter) -> asyncio.Future[object]:
         """Hand a letter to the producer; what is returned ends when it is acknowledged."""
         topic = letter.topic + self._suffix
-        if topic not in self._partitions:
-            self._partitions[topic] = await self._make(producer, letter.topic, topic)
+        if topic not in self._made:
+            await self._make(producer, letter.topic, topic)
+            self._made.add(topic)
+        # Asked each time: somebody may have removed the topic, and made it with fewer partitions.
+        count = len(await producer.partitions_for(topic))
         try:
             acknowledged: asyncio.Future[object] = await producer.send(
                 topic,
                 # aiokafka writes no record without key and payload.
                 b"" if letter.key is None and letter.value is None else letter.value,
                 key=letter.key,
-                partition=letter.partition % self._partitions[topic],
+                partition=letter.partition % count,
                 headers=letter.all_headers(),
             )
         except MessageSizeTooLargeError as error:  # it does not even leave
@@ -209,8 +219,7 @@ class DeadLetters:
                 *(letter.topic, letter.partition, letter.offset),
             )
 
-    async def _make(self, producer: AIOKafkaProducer, original: str, topic: str) -> int:
+    async def _make(self, producer: AIOKafkaProducer, original: str, topic: str) -> None:
         count = len(await producer.partitions_for(original))
         configs = {"max.message.bytes": str(self._limit)}
         await make_topic(self._brokers, topic, partitions=count, configs=configs)
-        return len(await producer.partitions_for(topic))

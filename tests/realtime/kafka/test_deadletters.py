@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from realtime.kafka.brokers import Brokers, make_topic
-from realtime.kafka.deadletters import Letter
+from realtime.kafka.deadletters import DeadLetters, Letter
 from realtime.kafka.letters.filed_letters import Filed
 from realtime.kafka.letters.postbox import Postbox, Replayed
 from realtime.kafka.reading.size_limits import Limits
 from shardlayer import ShardedChannelLayer
-from tests.apache_kafka import APACHE
+from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.bad import records_in, write_bad
 from tests.realtime.kafka.numbered import arrived, committed, expected, produce, published
 from tests.realtime.kafka.pools import Pools
+from tests.realtime.kafka.topics import remove_topic
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.kafka
@@ -149,6 +153,39 @@ async def test_pool_waits_for_the_topic_of_letters(
         await records_in(brokers, topic + SUFFIX, 1)
         await until(lambda: pools.have_committed(1), PATIENCE)
     assert await committed(brokers, topic, pools.group) == 1
+
+
+@pytest.mark.parametrize("any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True)
+@pytest.mark.parametrize("made_with", [0, 1])
+async def test_topic_of_letters_that_was_removed(
+    brokers: Brokers, topic: str, any_kafka: ApacheKafka, made_with: int
+) -> None:
+    """Who writes the next letter makes it again, or takes it as somebody else made it."""
+
+    def letter(offset: int) -> Letter:
+        return Letter(
+            topic=topic, partition=1, offset=offset, error="bad", key=b"k", value=b"v", headers=()
+        )
+
+    impatient = replace(brokers, options={"request_timeout_ms": 5_000})  # the default is 40 s
+    deadletters = DeadLetters(impatient, suffix=SUFFIX, limit=Limits().letter)
+    try:
+        await deadletters.write([letter(7)])
+        await remove_topic(brokers, topic + SUFFIX)
+        if made_with:
+            again = topic + SUFFIX
+            await asyncio.to_thread(any_kafka.create_topic, again, partitions=made_with)
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with suppress(KafkaError):  # until the producer knows that it was removed
+                    await deadletters.write([letter(8)])
+                    break
+    finally:
+        await deadletters.aclose()
+    found = await records_in(brokers, topic + SUFFIX, 1)
+    assert [(where, [record.value for record in one]) for where, one in found.items()] == [
+        (0 if made_with else 1, [b"v"])
+    ]
 
 
 @pytest.mark.parametrize("any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True)

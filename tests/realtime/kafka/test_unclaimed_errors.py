@@ -59,7 +59,7 @@ async def test_letters_before_one_that_cannot_leave(way: str) -> None:
         outcomes.append(MessageSizeTooLargeError())
         box = DeadLetters(Brokers(servers=["kafka"], options={}), suffix=".dlq", limit=1_000)
         box._producer = LosingProducer(iter(outcomes))
-        box._partitions["events.dlq"] = 1
+        box._made.add("events.dlq")
         with pytest.raises(KafkaConnectionError, match="away"):
             await box.write(LETTERS)
     else:
