@@ -8,6 +8,8 @@ id make the mark by which Redis knows what it has.
 The lease keeps two relays from working at once. It may end while its holder is only slow, and then
 two do work. That does no harm: taking a batch fails for who has lost the lease, in the same
 transaction. The new holder first publishes again what the old one had taken, under the same marks.
+
+The database's clock says when the lease ends: those of the relays' machines may differ.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from uuid import uuid4
 
 from django.db import connections, transaction
 from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from realtime.models import OutboxEntry, OutboxLease
@@ -52,20 +55,19 @@ class OutboxStore:
 
     def acquire(self) -> bool:
         """Take the lease, or renew it; return whether this relay has it."""
-        now = timezone.now()
         leases = OutboxLease.objects.using(self.database)
         leases.get_or_create(
-            pk=LEASE, defaults={"source": _new_source(), "holder": "", "expires_at": now}
+            pk=LEASE, defaults={"source": _new_source(), "holder": "", "expires_at": Now()}
         )
-        free = Q(expires_at__lte=now) | Q(holder=self._holder)
+        free = Q(expires_at__lte=Now()) | Q(holder=self._holder)
         taken = leases.filter(free, pk=LEASE).update(
-            holder=self._holder, expires_at=now + self._lease
+            holder=self._holder, expires_at=Now() + self._lease
         )
         return taken > 0
 
     def release(self) -> None:
         """Give the lease back, if this relay has it."""
-        self._held().update(expires_at=timezone.now())
+        self._held().update(expires_at=Now())
 
     def count(self) -> tuple[str, int]:
         """Return the outbox's name in marks, and the number of its next batch."""
@@ -103,7 +105,7 @@ class OutboxStore:
         """
         with transaction.atomic(using=self.database):
             # First, as it locks the row: who comes at the same time waits, and then fails.
-            if not self._held().update(expires_at=timezone.now() + self._lease):
+            if not self._held().update(expires_at=Now() + self._lease):
                 raise LeaseLost
             for begin in range(0, len(published), DELETED_TOGETHER):
                 ids = published[begin : begin + DELETED_TOGETHER]

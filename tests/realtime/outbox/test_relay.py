@@ -40,6 +40,14 @@ WRITE_ONE = (
     "from realtime.outbox.entries import write\n"
     "with transaction.atomic(): write('default', 'default', [('outbox.one', b'1')])"
 )
+HOUR_AHEAD = """
+from datetime import timedelta
+from django.core.management import execute_from_command_line
+from django.utils import timezone
+right = timezone.now
+timezone.now = lambda: right() + timedelta(hours=1)
+execute_from_command_line(["manage.py", "runoutbox"])
+"""
 
 
 class Outbox:
@@ -215,6 +223,19 @@ async def test_relay_that_stops_gives_its_lease_to_the_next_at_once(outbox: Outb
             assert first.stop() == 0
             outbox.write("outbox.0", ONE)
             await until(lambda: _has_all(outbox, {"outbox.0": [1, 1]}), within=PATIENCE)
+
+
+async def test_relay_whose_clock_is_ahead_does_not_keep_the_next_waiting(outbox: Outbox) -> None:
+    """Its lease ends by the clock of the database, although it is killed an hour ahead of it."""
+    lease = {"OUTBOX_LEASE": "3"}
+    with outbox.process(sys.executable, "-c", HOUR_AHEAD, **lease) as ahead:
+        outbox.write("outbox.0", ONE)
+        await until(lambda: _has_all(outbox, {"outbox.0": [1]}), within=PATIENCE)
+        ahead.stop(signal.SIGKILL)
+    with outbox.relay(**lease) as relay:
+        outbox.write("outbox.0", ONE)
+        await until(lambda: _has_all(outbox, {"outbox.0": [1, 1]}), within=PATIENCE)
+        assert relay.stop() == 0
 
 
 async def test_database_that_was_restored_counts_under_a_new_name(outbox: Outbox) -> None:
