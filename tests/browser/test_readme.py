@@ -68,7 +68,7 @@ def test_twenty_lines_work(
     run("-m", "django", "startproject", "mysite", ".")
     visitors.expected.append("favicon.ico")
     for block in files:
-        path = tmp_path / block.file
+        path = tmp_path / str(block.file)
         path.parent.mkdir(exist_ok=True)
         with path.open("a") as file:
             file.write(block.code.replace("redis://127.0.0.1:6379", redis_server.url))

@@ -118,7 +118,9 @@ class Recovery(RuleBasedStateMachine):
     def begin(self) -> None:
         self.redis = Redis.from_url(self.url)
         self.redis.flushall()
-        self.layers = [ShardedChannelLayer(hosts=[self.url]) for _ in range(2)]
+        # Connections are cut again and again here, and a busy machine makes new ones slowly.
+        patient = {"hosts": [self.url], "publish_timeout": PATIENCE / 2}
+        self.layers = [ShardedChannelLayer(**patient) for _ in range(2)]
         self.nodes = [self.runner.run(layer.node()) for layer in self.layers]
 
     def teardown(self) -> None:
