@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from shardlayer.aio.backoff import Backoff
     from shardlayer.aio.deadlines import Deadlines
+    from shardlayer.aio.error_log import ErrorLog
     from shardlayer.aio.garbage import GC_THRESHOLD, spare_collections
     from shardlayer.aio.loop_delay import LoopDelay, stall_tolerant_timeout
     from shardlayer.aio.open_files import room_for_connections
@@ -97,6 +98,7 @@ __all__ = [
     "ConfigurationError",
     "Deadlines",
     "Delivered",
+    "ErrorLog",
     "Histogram",
     "HistoryPolicy",
     "Host",
@@ -175,6 +177,7 @@ _PLACES: Final = {
     "ClientName": "shardlayer.core.client_names",
     "ConfigurationError": "shardlayer.core.exceptions",
     "Deadlines": "shardlayer.aio.deadlines",
+    "ErrorLog": "shardlayer.aio.error_log",
     "Delivered": "shardlayer.core.tracing",
     "GC_THRESHOLD": "shardlayer.aio.garbage",
     "Histogram": "shardlayer.core.histogram",

@@ -13,9 +13,9 @@ import logging
 from realtime.clients.client_counters import counters
 from realtime.clients.protocol.commands import CLOSE_FAILED
 from realtime.clients.queued_sink import ClientSink
-from shardlayer import Joined, Node, ShardUnavailable
+from shardlayer import ErrorLog, Joined, Node, ShardUnavailable
 
-logger = logging.getLogger(__name__)
+log_failure = ErrorLog(logging.getLogger(__name__))
 
 RETRY_PAUSE = 0.5  # seconds until a room whose shard did not answer is asked again
 
@@ -61,8 +61,9 @@ class CatchUp:
                 await self._sink.wait_drained()
                 for joined in list(self._behind.values())[:1]:  # none, if all were left meanwhile
                     await self._read_on(joined)
-        except Exception:
-            logger.exception("A client can't be given what it missed; it is asked to come back.")
+        except Exception as error:
+            message = "A client can't be given what it missed; it is asked to come back."
+            log_failure(message, exc_info=error)
             self._sink.close(CLOSE_FAILED, "history can't be read")
 
     async def _read_on(self, joined: Joined) -> None:

@@ -6,13 +6,14 @@ import logging
 
 from realtime.client_refused import ClientRefused
 from realtime.clients.protocol.commands import ProtocolError
-from shardlayer import MessageTooLarge, ShardUnavailable
+from shardlayer import ErrorLog, MessageTooLarge, ShardUnavailable
 
-logger = logging.getLogger(__name__)
+log_failure = ErrorLog(logging.getLogger(__name__))
+"""Logs what fails because of a client: each kind once a minute, since clients send as they like."""
 
 
 def as_protocol_error(error: Exception) -> ProtocolError:
-    """Return what a client is told of `error`; what nobody expected goes to the log."""
+    """Return what a client is told of `error`; what nobody expected is logged."""
     match error:
         case ProtocolError():
             return error
@@ -23,5 +24,5 @@ def as_protocol_error(error: Exception) -> ProtocolError:
         case MessageTooLarge():
             return ProtocolError("too_large", str(error))
         case _:
-            logger.error("A client's command failed.", exc_info=error)
+            log_failure("A client's command failed.", exc_info=error)
             return ProtocolError("internal", "The server failed; the command was not done.")

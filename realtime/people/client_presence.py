@@ -11,9 +11,9 @@ from realtime.conf import conf
 from realtime.json_values import encode
 from realtime.people.persons import new_connection, person_of
 from realtime.people.project_functions import project_function
-from shardlayer import Attendee, Node
+from shardlayer import Attendee, ErrorLog, Node
 
-logger = logging.getLogger(__name__)
+log_failure = ErrorLog(logging.getLogger(__name__))
 
 
 class ClientPresence:
@@ -46,9 +46,10 @@ class ClientPresence:
             if attendee == before or (again and before is None):
                 return
             self._node.presence.come(attendee)
-        except Exception:
+        except Exception as error:
             counters.presence_failed += 1
-            logger.exception("The presence of %s lacks a client that is in it.", room)
+            message = "The presence of %s lacks a client that is in it."
+            log_failure(message, room, exc_info=error)
             return
         self._rooms[room] = attendee
         if before is not None:
@@ -79,13 +80,14 @@ class ClientPresence:
         try:
             info = await project_function(path)(user, room, self._identity.claims)
             data = b"" if info is None else encode(info)
-        except Exception:
+        except Exception as error:
             counters.presence_infos_failed += 1
-            logger.exception("PRESENCE_INFO failed: a client in %s is shown without info.", room)
+            message = "PRESENCE_INFO failed: a client in %s is shown without info."
+            log_failure(message, room, exc_info=error)
             return b""
         if len(data) > most:
             counters.presence_infos_failed += 1
-            logger.error(
+            log_failure(
                 "The info of a client in %s has %d bytes, more than MAX_PRESENCE_INFO, %d: the "
                 "client is shown without info.",
                 room,

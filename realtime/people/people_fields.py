@@ -10,8 +10,9 @@ from realtime.clients.client_counters import counters
 from realtime.conf import conf
 from realtime.people.persons import user_key_of
 from realtime.people.project_functions import project_function
+from shardlayer import ErrorLog
 
-logger = logging.getLogger(__name__)
+log_failure = ErrorLog(logging.getLogger(__name__))
 
 
 async def fields_of(persons: Sequence[str]) -> Mapping[str, Any]:
@@ -27,7 +28,7 @@ async def fields_of(persons: Sequence[str]) -> Mapping[str, Any]:
     try:
         found = await project_function(path)(list(users))
         return {users[str(key)]: fields for key, fields in found.items() if str(key) in users}
-    except Exception:
+    except Exception as error:
         counters.presence_fetches_failed += 1
-        logger.exception("PRESENCE_FETCH failed; people are shown without names.")
+        log_failure("PRESENCE_FETCH failed; people are shown without names.", exc_info=error)
         return {}

@@ -14,9 +14,7 @@ from typing import Any
 from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
-from shardlayer.aio.throttled_log import ThrottledLog
-
-LIMIT = 100  # kinds of errors, each of which has a line in a minute
+from shardlayer.aio.error_log import ErrorLog, raised_at
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +34,7 @@ class ErrorObserver:
     """Takes all events of Twisted's log, and passes on those that tell of errors."""
 
     def __init__(self) -> None:
-        self._kinds: dict[object, ThrottledLog] = {}
+        self._log = ErrorLog(logger)
 
     def __call__(self, event: LogEvent) -> None:
         """Log an event, if it tells of an error."""
@@ -47,20 +45,13 @@ class ErrorObserver:
         namespace = event.get("log_namespace")
         # An event of Twisted's older log has its failure elsewhere, and the traceback in its text.
         kind = (namespace, event.get("log_format"), *_origin(failure or event.get("failure")))
-        if kind not in self._kinds:
-            if len(self._kinds) >= LIMIT:
-                self._kinds.clear()
-            self._kinds[kind] = ThrottledLog(logger, logging.ERROR)
-        self._kinds[kind](
-            "Twisted caught an error: %s", formatEvent(event) or namespace, exc_info=error
-        )
+        text = formatEvent(event) or namespace
+        self._log("Twisted caught an error: %s", text, exc_info=error, kind=kind)
 
 
 def _origin(failure: Failure | None) -> tuple[object, ...]:
     """Return what was raised, and where."""
     if failure is None:
         return ()
-    where: Any = failure.getTracebackObject()  # type: ignore[no-untyped-call]
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    return (failure.type, where and (where.tb_frame.f_code.co_filename, where.tb_lineno))
+    traceback: Any = failure.getTracebackObject()  # type: ignore[no-untyped-call]
+    return (failure.type, raised_at(traceback))
