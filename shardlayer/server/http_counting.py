@@ -22,15 +22,18 @@ class CountedHTTP:
     Args:
         server: Where it is served.
         http: Daphne's.
-        key: What it is counted under; None if that is another's.
+        key: What it is counted under, and has been; None if that is another's.
     """
 
-    __slots__ = ("_http", "_is_leaving", "_key", "_requests", "_server", "_transport")
+    __slots__ = (
+        "_http", "_is_counted", "_is_leaving", "_key", "_requests", "_server", "_transport",
+    )  # fmt: skip
 
     def __init__(self, server: WebSocketHost, http: StreamProtocol, key: AddressKey | None) -> None:
         self._server = server
         self._http: StreamProtocol | None = http
         self._key = key
+        self._is_counted = key is not None
         self._requests = 0  # that are not answered
         self._is_leaving = False
         http.requestFactory = partial(HTTPRequest, self)
@@ -70,9 +73,17 @@ class CountedHTTP:
 
     def uncount(self) -> None:
         """Count for its address no more: it ends, or becomes a WebSocket, which counts itself."""
-        if self._key is not None:
+        if self._key is not None and self._is_counted:
+            self._is_counted = False
             self._server.addresses.leave(self._key)
-            self._key = None
+
+    def count(self) -> None:
+        """Count for its address again: it became no WebSocket. Nobody took the place meanwhile.
+
+        Again is no error, nor is it after the end: a request behind this one may have had it.
+        """
+        if self._http is not None and self._key is not None and not self._is_counted:
+            self._is_counted = not self._server.addresses.enter(self._key)
 
     def let_go(self) -> None:
         """Forget HTTP, which knows this connection by its requests: no cycle, no garbage."""

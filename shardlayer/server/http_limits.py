@@ -12,6 +12,8 @@ import time
 from typing import Any, Protocol
 
 from daphne.http_protocol import WebRequest
+from twisted.internet.error import ConnectionAborted
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from shardlayer.server import server_events
@@ -32,6 +34,7 @@ class HTTPConnection(Protocol):
 
     def request_began(self) -> bool: ...
     def request_ended(self) -> None: ...
+    def count(self) -> None: ...
     def uncount(self) -> None: ...
     def let_go(self) -> None: ...
 
@@ -39,8 +42,10 @@ class HTTPConnection(Protocol):
 class HTTPRequest(WebRequest):  # type: ignore[misc]
     """A request, from its first line on. The names are Twisted's and Daphne's."""
 
-    def __init__(self, connection: HTTPConnection, channel: Any, *args: Any) -> None:
-        super().__init__(channel, *args)
+    def __init__(
+        self, connection: HTTPConnection, channel: Any, *args: Any, **options: Any
+    ) -> None:
+        super().__init__(channel, *args, **options)  # HTTP/2 brings options
         self._connection = connection
         self._pace: ResponsePace | None = None
         self._has_place = connection.request_began()
@@ -82,8 +87,9 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
 
     def process(self) -> None:
         """Look at the headers that only a proxy may send, then let Daphne serve the request."""
-        has_place = self._has_place or not isinstance(self.channel, HTTPChannel)
-        if isinstance(self.channel, HTTPChannel) and (self.server.is_draining or not has_place):
+        is_stream = not isinstance(self.channel, HTTPChannel)  # of HTTP/2; it has no transport
+        has_place = self._has_place or is_stream
+        if not is_stream and (self.server.is_draining or not has_place):
             self.channel.persistent = False  # whoever asks again is to do so elsewhere
             self.setHeader(b"connection", b"close")
         if not has_place:
@@ -111,20 +117,32 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         if not all(_is_text(line) for name in names for line in headers.getRawHeaders(name, ())):
             for name in names:  # the proxy said nothing that could be believed
                 headers.removeHeader(name)
-        if (headers.getRawHeaders(b"upgrade") or [b""])[0].lower() == b"websocket":
+        asks_for_websocket = (headers.getRawHeaders(b"upgrade") or [b""])[0].lower() == b"websocket"
+        if asks_for_websocket:
             self._connection.uncount()
         super().process()
-        if self.transport is None:
+        if self.transport is None and not is_stream:
             # The connection is a WebSocket's by now. Nobody will tell the channel that it ended,
             # so it lets go of the request, which knows it.
             self.channel.requests.remove(self)
             self._connection.let_go()
+        elif asks_for_websocket:  # which Daphne has refused, and it may keep the connection
+            self._connection.count()
 
     def pace(self) -> ResponsePace:
         """Return what tells how fast the client reads the response, which has to begin and end."""
         if self._pace is None:
             self._pace = ResponsePace(self)
         return self._pace
+
+    def abort(self) -> None:
+        """End in the middle of the answer, whatever of it waits for the client."""
+        if isinstance(self.channel, HTTPChannel):
+            self.transport.abortConnection()  # which tells, soon
+        elif self.channel is not None:  # a stream of HTTP/2, which does not tell
+            stream = self.channel
+            self.connectionLost(Failure(ConnectionAborted()))  # type: ignore[no-untyped-call]
+            stream.abortConnection()
 
     def finish(self) -> None:
         """End the answer."""

@@ -17,6 +17,7 @@ class PacedResponse(Protocol):
 
     def registerProducer(self, producer: Any, streaming: bool) -> None: ...  # noqa: N802
     def unregisterProducer(self) -> None: ...  # noqa: N802
+    def abort(self) -> None: ...
 
 
 class ResponsePace(ScopePart):
@@ -42,6 +43,14 @@ class ResponsePace(ScopePart):
             self._response.registerProducer(self, True)
         if self._resumed is not None:
             await self._resumed.wait()
+
+    def abort(self) -> None:
+        """Cut off a client that does not read the rest; nothing after the response's end.
+
+        The end of the application does not: the server would keep the connection, and what waits.
+        """
+        if self._response is not None:
+            self._response.abort()
 
     # What the request calls.
 

@@ -22,6 +22,9 @@ from tests.waiting import wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nhi"
+BAD_UPGRADE = (
+    b"POST / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nX: a\x0bb\r\nContent-Length: 0\r\n\r\n"
+)
 PROXY = b"PROXY TCP4 %b 198.51.100.1 5555 443\r\n"
 OPTIONS = (
     *("--address-connections", "3", "--address-handshake-rate", "1"),
@@ -158,6 +161,54 @@ def test_connections_of_an_address(direct: ServerProcess) -> None:
             return all(text.endswith(b"GET ") for text in clients)
 
     wait_until(is_forgotten)
+
+
+def test_a_bad_upgrade_counts_on(direct: ServerProcess) -> None:
+    """Daphne answers it with 400 and goes on: the connection has not become a WebSocket."""
+    before = state_of_direct(direct, "address_refused")
+    with ExitStack() as stack:
+        for _ in range(3):
+            http = stack.enter_context(connects(direct, "203.0.113.3"))
+            http.sendall(BAD_UPGRADE)
+            assert http.recv(65536).startswith(b"HTTP/1.1 400 ")
+            http.sendall(GET)
+            assert http.recv(65536).endswith(b"GET ")
+        for _ in range(3):
+            refused = stack.enter_context(connects(direct, "203.0.113.3"))
+            refused.sendall(BAD_UPGRADE)
+            assert answer(refused).startswith(b"HTTP/1.1 429 ")
+        assert state_of_direct(direct, "address_refused") == before + 3
+
+    def is_forgotten() -> bool:
+        with connects(direct, "203.0.113.3") as connection:
+            connection.sendall(GET)
+            return connection.recv(65536).endswith(b"GET ")
+
+    wait_until(is_forgotten)
+
+
+def test_a_bad_upgrade_before_a_good_one(direct: ServerProcess) -> None:
+    """In one go: the connection counts as a WebSocket's, once, and is forgotten with it."""
+    for _ in range(5):
+        with connects(direct, "203.0.113.4") as connection:
+            connection.sendall(BAD_UPGRADE + request())
+            received = b""
+            while b"HTTP/1.1 101 " not in received:
+                chunk = connection.recv(65536)
+                assert chunk, received
+                received += chunk
+            assert received.startswith(b"HTTP/1.1 400 ")
+
+        def has_all_places() -> bool:
+            with ExitStack() as stack:
+                texts = []
+                for _ in range(3):
+                    http = stack.enter_context(connects(direct, "203.0.113.4"))
+                    http.sendall(GET)
+                    texts.append(http.recv(65536))
+                return all(text.endswith(b"GET ") for text in texts)
+
+        wait_until(has_all_places)
 
 
 @pytest.mark.parametrize("ends", [b"", b"\r\n\r\n"], ids=["open", "complete"])

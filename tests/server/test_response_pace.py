@@ -16,6 +16,7 @@ class Response:
 
     def __init__(self) -> None:
         self.producers: list[Any] = []
+        self.aborted = 0
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: N802
         assert streaming
@@ -23,6 +24,9 @@ class Response:
 
     def unregisterProducer(self) -> None:  # noqa: N802
         self.producers.clear()
+
+    def abort(self) -> None:
+        self.aborted += 1
 
 
 async def waits(pace: ResponsePace) -> asyncio.Task[None]:
@@ -57,6 +61,17 @@ async def test_a_full_transport_makes_the_application_wait() -> None:
     assert response.producers == []
     pace.pauseProducing()  # too late
     assert (await waits(pace)).done()
+
+
+def test_a_client_is_cut_off() -> None:
+    """As long as there is a response; its connection may serve another one afterwards."""
+    response = Response()
+    pace = ResponsePace(response)
+    pace.abort()
+    assert response.aborted == 1
+    pace.end()
+    pace.abort()
+    assert response.aborted == 1
 
 
 def test_it_is_part_of_a_scope() -> None:
