@@ -13,15 +13,10 @@ from typing import Any, Final
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core import signing
 
+from realtime.access.active_users import active_user, password_digests
 from realtime.access.credential import BadToken as BadToken
 from realtime.access.credential import Credential
-from realtime.access.identity import (
-    Identity,
-    active_user,
-    key_of,
-    name_of,
-    password_digests,
-)
+from realtime.access.identity import Identity, key_of, name_of
 from realtime.access.jwt_tokens import jwt_reader
 from realtime.access.revocations import Verdict
 from realtime.conf import conf
@@ -78,7 +73,7 @@ async def sign_in_by(token: str, identity: Identity) -> None:
     credential = await _read(token)
     user = None
     verdict = await identity.judge(credential)
-    if verdict is Verdict.UNKNOWN:
+    if verdict is Verdict.UNKNOWN or (verdict is Verdict.COUNTS and _is_of_whomever(credential)):
         await identity.old_connections.close()
         user = await active_user(credential)
         if user is None:
@@ -88,6 +83,14 @@ async def sign_in_by(token: str, identity: Identity) -> None:
             raise BadToken("The token's user was signed out.")
     except ValueError as error:
         raise BadToken("The token's user is gone.") from error
+
+
+def _is_of_whomever(credential: Credential) -> bool:
+    """Return whether a token may be of somebody who has left the site, however new it is.
+
+    So may a JWT, whose issuer is another. By JWT_USER_FIELD its user was looked up already.
+    """
+    return credential.method == "jwt" and conf().jwt_user_field is None
 
 
 async def _read(token: str) -> Credential:

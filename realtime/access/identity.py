@@ -14,12 +14,12 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Protocol
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ValidationError
 
+from realtime.access.active_users import active_user
 from realtime.access.anonymous import User, anonymous_user
 from realtime.access.cookies import cookie_of
 from realtime.access.credential import NOBODY, Credential
@@ -242,7 +242,7 @@ class Identity:
         Raises what the database raises.
         """
         before, key = self.credential, self._session_key
-        said = self.bearer if not self.is_known else before.user_id
+        said = before.user_id or self.bearer
         if key is None or said is None or before.method not in ("nobody", "session"):
             return before.method != "session"
         now = time.time()
@@ -347,31 +347,3 @@ def session_key(headers: list[tuple[bytes, bytes]]) -> str | None:
 def session_digest(key: str) -> str:
     """Return what stands for a session where its key, which signs in, must not."""
     return sha256(f"realtime.session:{key}".encode()).hexdigest()[:32]
-
-
-@database_sync_to_async  # type: ignore[untyped-decorator]
-def active_user(credential: Credential) -> AbstractBaseUser | None:
-    """Read a credential's user.
-
-    None if they are gone or may not sign in any more, or if their password was changed since a
-    token of ours was issued.
-    """
-    model = get_user_model()
-    try:
-        user: AbstractBaseUser = model._default_manager.get(
-            pk=model._meta.pk.to_python(credential.user_id)
-        )
-    except (ObjectDoesNotExist, ValidationError):
-        return None
-    if not user.is_active or credential.password not in ("", *password_digests(user)):
-        return None
-    return user
-
-
-def password_digests(user: AbstractBaseUser) -> list[str]:
-    """Return what stands for a user's password in a token: by the present secret key, and former.
-
-    It changes with the password, and does not show it.
-    """
-    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-    return [sha256(text.encode()).hexdigest()[:16] for text in hashes]

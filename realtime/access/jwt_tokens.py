@@ -110,7 +110,7 @@ class JwtReader:
         else:
             key = await _key_by(settings.jwt_user_field, user)
         if key is None:
-            raise BadToken("The token's user is gone.")
+            raise BadToken("The token's user is gone, or may not sign in.")
         return Credential(
             method="jwt",
             user_id=key,
@@ -135,12 +135,15 @@ class JwtReader:
 
 @database_sync_to_async  # type: ignore[untyped-decorator]
 def _key_by(field: str, value: object) -> str | None:
-    """Return the primary key of the user whose field has a value, as text; None if it is nobody."""
+    """Return the primary key of the user whose field has a value, as text.
+
+    None if it is nobody, or a user who may not sign in.
+    """
     try:
         user = get_user_model()._default_manager.get(**{field: value})
     except (ObjectDoesNotExist, MultipleObjectsReturned, ValidationError, ValueError):
         return None
-    return key_of(user)
+    return key_of(user) if user.is_active else None
 
 
 _readers: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Conf, JwtReader]] = WeakKeyDictionary()

@@ -2,8 +2,8 @@
 
 A worker signs one for a client that is signed in or in rooms, and the client brings it to whichever
 worker it comes back to. So neither the session nor the database nor a rule is asked again when
-thousands come back at once. A note lives for minutes. A revocation that came after it still counts:
-see `revocations.py`.
+thousands come back at once. A note lives for minutes. A revocation that came after it still counts,
+and one that its writer had not heard of: see `revocations.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from django.core import signing
 from realtime.access.credential import Credential, SignInMethod
 from realtime.access.users import is_user_room
 from realtime.conf import Conf, conf, room_settings
+from shardlayer import Position
 
 MAX_NOTE: Final = 16 * 1024  # characters
 CLOCK_LEEWAY: Final = 30.0  # seconds that a note may seem to come from the future
@@ -43,6 +44,7 @@ class ResumeNote:
         rooms: Those it was in by the rules, as long as these are what they were.
         signed: Those that tokens had opened; as long as well.
         issued: When it was written, in Unix seconds.
+        heard: Up to where its writer had heard the log of revocations; None where it does not say.
         ends: When it counts no more.
     """
 
@@ -51,6 +53,7 @@ class ResumeNote:
     rooms: set[str]
     signed: set[str]
     issued: float
+    heard: Position | None
     ends: float
 
 
@@ -59,10 +62,12 @@ def write_note(
     rooms: Iterable[str],
     bearer: Credential | None = None,
     is_signed: Callable[[str], bool] = lambda room: False,
+    heard: Position | None = None,
 ) -> str | None:
     """Return a note for a client in these rooms; None if even without a room it is too long.
 
     `is_signed` says of a room whether a token of its own opened it: no rule is asked about it.
+    `heard` is up to where the log of revocations was heard by which the client is in these rooms.
 
     Rooms for which there is no place are left out: their rules are asked when the client is back.
     Users' own rooms are, too: who they belong to is known without.
@@ -77,6 +82,8 @@ def write_note(
         "e": credential.expires,
         "s": credential.session,
     }
+    if heard is not None:
+        said["h"] = [heard.offset, heard.epoch]
     if bearer is not None:
         said["b"] = [bearer.user_id, bearer.session, bearer.issued]
     payload |= {key: value for key, value in said.items() if value}
@@ -136,6 +143,10 @@ def _read(payload: Any, settings: Conf) -> ResumeNote:
     if "b" in payload:
         user, session, issued = payload["b"]
         bearer = Credential(method="token", user_id=user, session=session, issued=issued)
+    heard = None  # of an earlier version
+    if "h" in payload:
+        offset, epoch = payload["h"]
+        heard = Position(int(offset), str(epoch))
     is_same = payload["f"] == _fingerprint(settings)
     return ResumeNote(
         credential=credential,
@@ -143,6 +154,7 @@ def _read(payload: Any, settings: Conf) -> ResumeNote:
         rooms=set(payload["r"] if is_same else ()),
         signed=set(payload.get("t", ()) if is_same else ()),  # of an earlier version: none
         issued=payload["i"],
+        heard=heard,
         ends=payload["i"] + settings.note_lifetime,
     )
 

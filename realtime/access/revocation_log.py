@@ -65,6 +65,8 @@ class RevocationLog:
         listener: See `Listener`.
 
     Attributes:
+        heard: Up to which entry the log was heard and the listener has done what it does soon;
+            BEGINNING until the log was read. None where the room has no positions.
         known: What is remembered.
         version: How many entries were heard.
     """
@@ -78,6 +80,7 @@ class RevocationLog:
         lifetime: float,
         listener: Listener,
     ) -> None:
+        self.heard: Position | None = BEGINNING
         self.known = Revocations(lifetime)
         self.version = 0
         self._layer = layer
@@ -86,13 +89,17 @@ class RevocationLog:
         self._read = asyncio.Event()
         self._lost = asyncio.Event()
         self._held: list[tuple[int, float]] | None = None  # offsets and times, while it is read
+        self._epoch: str | None = None  # that the offsets are of; None while that is unknown
         self._complaint = Throttle()
         self._task = tasks.supervise(self._follow, "realtime: follow who was signed out")
 
-    def judge(self, credential: Credential) -> Verdict:
-        """Return whether what was issued to the credential's bearer still counts."""
+    def judge(self, credential: Credential, heard: Position | None = None) -> Verdict:
+        """Return whether what was issued to the credential's bearer still counts.
+
+        `heard` says of a note up to where its writer had heard the log.
+        """
         now = time.time()
-        verdict = self.known.judge(credential, now)
+        verdict = self.known.judge_note(credential, heard, now)
         if verdict is Verdict.COUNTS and credential.user_id is not None and not self._is_heard:
             return Verdict.UNKNOWN
         return verdict
@@ -151,6 +158,9 @@ class RevocationLog:
         held: list[tuple[int, float]] = []
         self._held = held
         joined = await node.join(CONTROL_ROOM, self, BEGINNING)
+        if joined.position is not None:
+            self._epoch = joined.position.epoch
+            self.known.begin(self._epoch)
         for item in joined.publications:
             self._take({"offset": item.offset, "data": _parsed(item.data)}, 0.0)
         while joined.is_behind:
@@ -159,6 +169,11 @@ class RevocationLog:
                     self._take(_parsed(text), 0.0)
         self._held = None
         self.known.complete_since(await self._beginning(held, joined.position))
+        if joined.position is None:
+            self.heard = None
+        else:
+            self.known.lacks(_missing(held, joined.position))
+            self._has_heard(joined.position.offset)
         joined.release()
 
     async def _beginning(
@@ -190,19 +205,46 @@ class RevocationLog:
         """Take a push of the room. It raises nothing: else the log would be put out of its room."""
         now = time.time()
         if "data" not in push:  # a reset: something was missed that nobody can bring back
+            self._epoch = None
             self._lost.set()
             return
+        offset = push.get("offset", 0)
         entry = Revocation.from_json(push["data"], now)
         if self._held is not None:
-            self._held.append((push.get("offset", 0), entry.at if entry is not None else now))
-        if entry is None:
-            if self._complaint.is_due():
-                logger.error("The room %s has an invalid revocation: %.200r", CONTROL_ROOM, push)
-            return
+            self._held.append((offset, entry.at if entry is not None else now))
+        if entry is not None:
+            self._learn(entry, offset, skew, now)
+        elif self._complaint.is_due():
+            logger.error("The room %s has an invalid revocation: %.200r", CONTROL_ROOM, push)
+        if self._held is None:
+            self._has_heard(offset)
+
+    def _learn(self, entry: Revocation, offset: int, skew: float, now: float) -> None:
         self.version += 1
-        self.known.learn(entry, now)
+        self.known.learn(entry, now, 0 if self._epoch is None else offset)
         if entry.user or entry.session:
             self._listener(entry, skew)
+
+    def _has_heard(self, offset: int) -> None:
+        """Take note that the log was heard so far, behind what the listener does soon."""
+        if self._epoch is not None:
+            position = Position(offset, self._epoch)
+            asyncio.get_running_loop().call_soon(self._reach, position)
+
+    def _reach(self, position: Position) -> None:
+        before = self.heard
+        if before is None or before.epoch != position.epoch or before.offset < position.offset:
+            self.heard = position
+
+
+def _missing(held: Sequence[tuple[int, float]], position: Position) -> int:
+    """Return the latest offset up to a position whose entry could not be read; 0 if all could."""
+    offset = position.offset
+    for read, _ in reversed(held):
+        if read != offset:
+            break
+        offset -= 1
+    return offset
 
 
 def _parsed(text: bytes) -> Any:

@@ -8,6 +8,10 @@ A log may have lost its beginning: its size is limited, and a Redis without pers
 So the log also says since when it is complete. It knows nothing of what was issued before that, and
 whoever asks has to find out in another way. So a loss costs queries, but never lets in somebody who
 was put out.
+
+A worker may be cut off from the log, or stand still, and write notes of users who were put out
+meanwhile. So a note says up to which entry its writer had heard the log, and all later ones count
+against it, whatever their times.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from math import inf
 from typing import Any, Final
 
 from realtime.access.credential import Credential
+from shardlayer import Position
 
 CLOCK_SKEW: Final = 1.0  # seconds that the clocks of two machines may differ
 MAX_REVOCATIONS: Final = 10_000  # that are remembered; see `Revocations.known_since`
@@ -83,7 +88,10 @@ class Revocations:
 
     def __init__(self, lifetime: float) -> None:
         self._lifetime = lifetime
-        self._latest: dict[tuple[str, str, str], float] = {}  # by whom it concerns, oldest first
+        # Times and offsets, by whom they concern, oldest first. Offset 0: that of no known entry.
+        self._latest: dict[tuple[str, str, str], tuple[float, int]] = {}
+        self._epoch = ""  # that the offsets are of
+        self._gone = 0  # the latest offset whose entry is not remembered
         self._read_since = inf  # what the log says of itself; infinite while it was not read
         self._forgotten = 0.0  # the latest that had to go before its time
 
@@ -94,23 +102,38 @@ class Revocations:
         """Note that the log was read, and since when it is complete; infinite: it is not heard."""
         self._read_since = at
 
+    def begin(self, epoch: str) -> None:
+        """Note of which epoch the offsets are from now on; those of another say nothing."""
+        if epoch != self._epoch:
+            self._epoch, self._gone = epoch, 0
+            self._latest = {key: (at, 0) for key, (at, _) in self._latest.items()}
+
+    def lacks(self, offset: int) -> None:
+        """Note that the entry of an offset can't be read any more, so that it is not remembered."""
+        self._gone = max(self._gone, offset)
+
     def known_since(self, now: float) -> float:
         """Return since when every revocation is known, in Unix seconds."""
         return max(self._read_since, self._forgotten, now - self._lifetime)
 
-    def learn(self, entry: Revocation, now: float) -> None:
-        """Remember an entry, and forget those that concern nothing any more."""
+    def learn(self, entry: Revocation, now: float, offset: int = 0) -> None:
+        """Remember an entry, and forget those that concern nothing any more.
+
+        `offset` is the entry's in the log, in the present epoch; 0 where that is unknown.
+        """
         if entry.user or entry.session:
             key = entry.user, entry.room, entry.session
-            self._latest[key] = max(entry.at, self._latest.pop(key, 0.0))
+            at, before = self._latest.pop(key, (0.0, 0))
+            self._latest[key] = max(entry.at, at), max(offset, before)
         ended = now - self._lifetime
         while self._latest:
             oldest = next(iter(self._latest))
-            at = self._latest[oldest]
+            at, last = self._latest[oldest]
             if at > ended and len(self._latest) <= MAX_REVOCATIONS:
                 break
             if at > ended:
                 self._forgotten = max(self._forgotten, at + CLOCK_SKEW)
+            self.lacks(last)
             del self._latest[oldest]
 
     def judge(self, credential: Credential, now: float) -> Verdict:
@@ -121,8 +144,9 @@ class Revocations:
         if user is None and session is None:
             return Verdict.COUNTS
         known = self.known_since(now)
-        at = self._latest.get((user or "", "", ""))
-        if at is not None and user is not None:
+        entry = self._latest.get((user or "", "", ""))
+        if entry is not None and user is not None:
+            at, _ = entry
             if credential.issued <= at:
                 return Verdict.REVOKED
             known = max(known, at + CLOCK_SKEW)
@@ -130,11 +154,34 @@ class Revocations:
             return Verdict.UNKNOWN
         return Verdict.COUNTS
 
+    def judge_note(self, credential: Credential, heard: Position | None, now: float) -> Verdict:
+        """Return whether a note still counts, whose bearer was last known by it to be in.
+
+        Args:
+            credential: Of the note's bearer, as if it was issued when the note was written.
+            heard: Up to where its writer had heard the log; None where the note does not say.
+            now: Unix seconds.
+        """
+        verdict = self.judge(credential, now)
+        is_anybodys = credential.user_id is None and credential.session is None
+        if verdict is not Verdict.COUNTS or heard is None or is_anybodys:
+            return verdict
+        if heard.epoch != self._epoch or heard.offset < self._gone:
+            return Verdict.UNKNOWN
+        _, offset = self._latest.get((credential.user_id or "", "", ""), (0.0, 0))
+        return Verdict.REVOKED if offset > heard.offset else Verdict.COUNTS
+
     def has_ended(self, session: str | None) -> bool:
         """Return whether a session is known to have ended, by its digest."""
         return session is not None and ("", "", session) in self._latest
 
-    def opens(self, credential: Credential, room: str) -> bool:
-        """Return whether nobody has put the credential's bearer out of a room since its issue."""
-        at = self._latest.get((credential.user_id or "", room, ""))
-        return at is None or credential.issued > at
+    def opens(self, credential: Credential, room: str, heard: Position | None = None) -> bool:
+        """Return whether nobody has put the credential's bearer out of a room since its issue.
+
+        Of a note: nor since its writer had heard the log up to `heard`, see `judge_note`.
+        """
+        entry = self._latest.get((credential.user_id or "", room, ""))
+        if entry is None:
+            return True
+        at, offset = entry
+        return credential.issued > at and (heard is None or offset <= heard.offset)

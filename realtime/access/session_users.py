@@ -1,9 +1,4 @@
-"""The users of sessions: read in Django's thread, for many clients at once.
-
-When a worker starts, or a deploy brings everybody back, many clients come with a session at once.
-A hop to the thread for each, with a database connection that is opened and closed around it
-(CONN_MAX_AGE is 0 by default), costs several times what the two queries do. So the sessions that
-are asked for while the thread is busy are read together afterwards.
+"""The users of sessions, read for many clients at once (`batched_reads.py` beside this).
 
 Nothing is written: unlike `django.contrib.auth.get_user`, which may give a session another key,
 and Channels' `get_user`, which deletes one whose user's password was changed.
@@ -12,12 +7,9 @@ and Channels' `get_user`, which deletes one whose user's password was changed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from importlib import import_module
-from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import (
     BACKEND_SESSION_KEY,
@@ -31,70 +23,14 @@ from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare
 
 from realtime.access.anonymous import User, anonymous_user
-from shardlayer import Tasks
-
-MOST_AT_ONCE: Final = 50  # sessions; other work waits for the thread meanwhile
-
-Found: TypeAlias = "User | Exception"
+from realtime.access.batched_reads import BatchedReads
 
 
-class SessionUsers:
-    """Reads the users of sessions, for the clients of one event loop."""
+class SessionUsers(BatchedReads[str, User]):
+    """Reads the users of sessions by the sessions' keys, for the clients of one event loop."""
 
     def __init__(self) -> None:
-        self._tasks = Tasks()
-        self._asked: dict[str, asyncio.Future[User]] = {}
-        self._is_reading = False
-
-    async def of(self, key: str) -> User:
-        """Return the user of a session, as it is after this call; raises what the database raises.
-
-        Of a session that is asked about by several at once each gets the same object.
-        """
-        future = self._asked.get(key)
-        if future is None:
-            future = self._asked[key] = asyncio.get_running_loop().create_future()
-            if not self._is_reading:
-                self._is_reading = True
-                self._tasks.spawn(self._read_all(), "read users of sessions")
-        return await asyncio.shield(future)  # one who goes away must not cancel the others'
-
-    async def _read_all(self) -> None:
-        futures: list[asyncio.Future[User]] = []
-        try:
-            while self._asked:
-                keys = list(self._asked)[:MOST_AT_ONCE]
-                futures = [self._asked.pop(key) for key in keys]
-                for future, found in zip(futures, await _found(keys), strict=True):
-                    if isinstance(found, Exception):
-                        future.set_exception(found)
-                        future.exception()  # taken note of, though whoever asked may be gone
-                    else:
-                        future.set_result(found)
-        finally:
-            self._is_reading = False
-            for future in futures:
-                future.cancel()  # those that have no answer, since the loop ends
-
-
-async def _found(keys: Sequence[str]) -> Sequence[Found]:
-    try:
-        found: Sequence[Found] = await _read(keys)
-    except Exception as error:
-        return [error] * len(keys)
-    return found
-
-
-@database_sync_to_async  # type: ignore[untyped-decorator]
-def _read(keys: Sequence[str]) -> list[Found]:
-    """Return whose each session is, or why that can't be known."""
-    found: list[Found] = []
-    for key in keys:
-        try:
-            found.append(user_of_session(key))
-        except Exception as error:
-            found.append(error)
-    return found
+        super().__init__(user_of_session, "read users of sessions")
 
 
 def user_of_session(key: str) -> User:

@@ -16,6 +16,7 @@ from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import CLOSE_EXPIRED, CLOSE_SIGNED_OUT
 from realtime.clients.sign_in_watch import SignInWatch
 from realtime.conf import conf
+from shardlayer import BEGINNING, Position
 
 LOG_PATIENCE = 1.0  # seconds that a client waits for a worker that has just begun to read the log
 
@@ -76,6 +77,16 @@ class SignIn:
         if self._client.identity.credential is NOBODY and self in self._watch.clients:
             return self._credential
         return None
+
+    async def heard(self) -> Position | None:
+        """Return up to where the log of revocations was heard; ask it before who is in which rooms.
+
+        A worker that has just begun to read the log is waited for, for LOG_PATIENCE at most.
+        """
+        log = self._watch.log
+        if log.heard == BEGINNING:
+            await log.settled(LOG_PATIENCE)
+        return log.heard
 
     # As the gate.
 
@@ -180,9 +191,12 @@ class SignIn:
         shown, recheck = note.bearer or credential, conf().session_recheck
         if shown.is_of_session and 0 < recheck < (time.time() - shown.issued) / 2:
             return None  # read so long ago that only notes have put off reading it again
-        # Of its bearer it is asked what happened since the note was written.
+        # Of its bearer it is asked what happened since the note was written, or since its writer
+        # heard of what happened.
         written = replace(shown, issued=note.issued)
-        if await self.judge(written) is not Verdict.COUNTS:
+        log = self._watch.log
+        await log.settled(LOG_PATIENCE)
+        if log.judge(written, note.heard) is not Verdict.COUNTS:
             return None
         if note.bearer is not None and not self._client.identity.is_known:
             if not self.admit(note.bearer):
@@ -196,6 +210,6 @@ class SignIn:
                 return None
         return replace(
             note,
-            rooms={room for room in note.rooms if self.opens(written, room)},
-            signed={room for room in note.signed if self.opens(written, room)},
+            rooms={room for room in note.rooms if log.known.opens(written, room, note.heard)},
+            signed={room for room in note.signed if log.known.opens(written, room, note.heard)},
         )

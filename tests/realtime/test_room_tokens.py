@@ -13,6 +13,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.models import Session
 from django.core import signing
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
@@ -320,6 +321,26 @@ class TestJoining:
         async with Client(f"room=a~{token}", headers={"Cookie": cookie}) as client:
             [refused] = (await client.receive())["subscribed"]
             assert refused["error"]["code"] == "bad_token"
+
+    async def test_a_session_that_is_deleted_ends_what_it_opened(
+        self, people: tuple[User, User], memory_layer: ShardedChannelLayer, settings: Settings
+    ) -> None:
+        """Also where the client has asked who it is meanwhile, and was told: nobody."""
+        settings.REALTIME = {"ROOMS": CLOSED, "SESSION_RECHECK": 1}
+        ada, _ = people
+        watch = watch_of(memory_layer, await memory_layer.node())
+        await until(lambda: watch.log.judge(credential_of_now()) is Verdict.COUNTS)
+        cookie = await database_sync_to_async(cookie_of)(ada)
+        key = cookie.rpartition("=")[2]
+        token = sign_room("a", ada, session_key=key)
+        sink = RecordingSink()
+        async with Client(headers={"Cookie": cookie}, sink=sink) as client:
+            # Nobody looks at the session for the token, so it may be gone by then.
+            await Session.objects.filter(pk=key).adelete()
+            assert "subscribed" in await client.ask(1, subscribe={"room": "a", "token": token})
+            assert (await client.ask(2, connect={}))["connected"]["user"] is None
+            await asyncio.wait_for(sink.is_closed.wait(), PATIENCE)
+            assert sink.closed == (CLOSE_SIGNED_OUT, "the session has ended")
 
     async def test_becoming_somebody_else_closes_what_a_session_opened(
         self, people: tuple[User, User], memory_layer: ShardedChannelLayer

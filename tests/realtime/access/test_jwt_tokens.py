@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
@@ -18,14 +19,17 @@ from django.core.checks import Error, Warning
 from pytest_django import Settings
 
 from realtime.access.credential import BadToken, Credential
-from realtime.access.identity import Identity, user_by
+from realtime.access.identity import Identity, OpenGate, user_by
 from realtime.access.jwt_checks import check_jwt, check_jwt_is_for_us
 from realtime.access.jwt_tokens import jwt_reader
 from realtime.access.revocations import Revocation, Revocations, Verdict
+from realtime.clients.protocol.commands import CLOSE_SIGNED_OUT
+from realtime.clients.sign_in_watch import watch_of
 from realtime.tokens import MAX_TOKEN, issue_token, sign_in_by
 from shardlayer import ShardedChannelLayer
-from tests.realtime.client import Client
+from tests.realtime.client import Client, RecordingSink
 from tests.realtime.users import end_queries
+from tests.waiting import PATIENCE, until
 
 SECRET = "a secret of at least thirty-two bytes"
 ISSUER, AUDIENCE = "https://issuer.example", "realtime"
@@ -278,6 +282,94 @@ async def test_another_field_names_the_user(ada: User, settings: Settings) -> No
     for nobody in ("eve@example.org", "", 7):
         with pytest.raises(BadToken):
             await jwt_reader().read(signed("ES256", email=nobody))
+
+
+BY_KEY: dict[str, Any] = {}
+BY_FIELD = {"JWT_USER_CLAIM": "email", "JWT_USER_FIELD": "email"}
+
+
+async def leave_the_site(user: User, how: str) -> None:
+    """Deactivate or delete a user, or deactivate them past the signals."""
+    if how == "deleted":
+        await (await User.objects.aget(pk=user.pk)).adelete()  # `user` keeps its key
+    elif how == "updated":
+        await User.objects.filter(pk=user.pk).aupdate(is_active=False)
+    else:
+        user.is_active = False
+        await user.asave(update_fields=["is_active"])
+
+
+@pytest.mark.parametrize("how", ["deactivated", "deleted", "updated"])
+@pytest.mark.parametrize("named", [BY_KEY, BY_FIELD], ids=["by key", "by field"])
+async def test_who_has_left_does_not_sign_in(
+    ada: User,
+    settings: Settings,
+    memory_layer: ShardedChannelLayer,
+    named: dict[str, Any],
+    how: str,
+) -> None:
+    """The issuer may not know that the site let its user go: its new tokens are refused."""
+    settings.REALTIME = configured("ES256", **named)
+    key = str(ada.pk)
+    log = watch_of(memory_layer, await memory_layer.node()).log
+
+    def token() -> str:
+        return signed("ES256", sub=key, email=ada.email)
+
+    def counts() -> bool:
+        """Tell whether the log lets a token of now count, which has whole seconds."""
+        now = Credential(method="jwt", user_id=key, issued=int(time.time()))
+        return log.judge(now) is Verdict.COUNTS
+
+    await until(counts)
+    sink = RecordingSink()
+    async with Client(sink=sink) as client:
+        assert "connected" in await client.ask(1, connect={"token": token()})
+        await leave_the_site(ada, how)
+        if how != "updated":  # which sends no signal
+            await asyncio.wait_for(sink.is_closed.wait(), PATIENCE)
+            assert sink.closed is not None
+            assert sink.closed[0] == CLOSE_SIGNED_OUT
+    await until(counts)
+    async with Client() as client:
+        answer = await client.ask(1, connect={"token": token()})
+        assert answer["error"]["code"] == "bad_token"
+        answer = await client.ask(2, subscribe={"room": f"user.{key}"})
+        assert answer["error"]["code"] == "forbidden"
+
+
+async def test_who_never_was_a_user_does_not_sign_in(
+    ada: User, memory_layer: ShardedChannelLayer
+) -> None:
+    """The user must be one of Django's, also where the log lets the token count."""
+    log = watch_of(memory_layer, await memory_layer.node()).log
+    stranger = str(ada.pk + 1)
+
+    def counts() -> bool:
+        now = Credential(method="jwt", user_id=stranger, issued=int(time.time()))
+        return log.judge(now) is Verdict.COUNTS
+
+    await until(counts)
+    async with Client() as client:
+        answer = await client.ask(1, connect={"token": signed("ES256", sub=stranger)})
+        assert answer["error"]["code"] == "bad_token"
+
+
+class CountingGate(OpenGate):
+    """Knows that nothing was taken back."""
+
+    async def judge(self, credential: Credential) -> Verdict:
+        return Verdict.COUNTS
+
+
+async def test_rules_read_the_user_no_second_time(ada: User) -> None:
+    """Who is looked up to be signed in has all fields."""
+    identity = Identity({"headers": []}, CountingGate)
+    await sign_in_by(signed("ES256", sub=str(ada.pk)), identity)
+    user = await identity.user()
+    assert isinstance(user, User)
+    assert not user.get_deferred_fields()
+    assert await identity.loaded_user() is user
 
 
 async def test_length_is_bounded(ada: User) -> None:

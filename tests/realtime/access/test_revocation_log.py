@@ -16,7 +16,7 @@ from realtime.access.revocation_log import RevocationLog
 from realtime.access.revocations import CLOCK_SKEW, Revocation, Verdict
 from realtime.connections import adisconnect, aunsubscribe
 from realtime.rooms.room_names import CONTROL_ROOM
-from shardlayer import ShardedChannelLayer
+from shardlayer import Position, ShardedChannelLayer
 from tests.waiting import PATIENCE
 
 
@@ -78,6 +78,56 @@ async def test_hears_what_is_published(layer: ShardedChannelLayer) -> None:
         assert not follower.log.known.opens(Credential(user_id="8", issued=before), "orders")
 
 
+async def test_says_how_far_it_has_heard(layer: ShardedChannelLayer) -> None:
+    """From its reading on, by each entry, rubbish too; two that follow say the same."""
+    async with following(layer) as one, following(layer) as other:
+        logs = one.log, other.log
+        await adisconnect(7)
+        await layer.publish_reserved(CONTROL_ROOM, b'"x"')
+        await aunsubscribe(8, "orders")
+        await until(lambda: all(log.heard is not None and log.heard.offset == 4 for log in logs))
+        assert one.log.heard == other.log.heard
+    async with following(layer) as later:
+        assert later.log.heard == one.log.heard
+
+
+async def test_listener_is_done_with_what_was_heard(layer: ShardedChannelLayer) -> None:
+    """It may do it a turn of the loop later: no note is written in between that knows better."""
+    tasks = layer.branch_tasks()
+    seen: list[Position | None] = []
+
+    def listen(entry: Revocation, skew: float) -> None:
+        asyncio.get_running_loop().call_soon(lambda: seen.append(log.heard))
+
+    log = RevocationLog(layer, await layer.node(), tasks=tasks, lifetime=3_600, listener=listen)
+    try:
+        assert await log.settled(PATIENCE)
+        await adisconnect(7)
+        await until(lambda: bool(seen))
+        (before,) = seen
+        assert before is not None
+        assert before.offset < 2  # the log's beginning is its first entry
+    finally:
+        await log.aclose()
+        await tasks.aclose()
+
+
+async def test_note_of_a_deaf_worker(layer: ShardedChannelLayer) -> None:
+    """It is judged by what its writer had heard, also by a worker that reads the log later."""
+    async with following(layer) as follower:
+        await until(lambda: follower.log.heard is not None and follower.log.heard.offset == 1)
+        heard = follower.log.heard  # where the log begins
+        await adisconnect(7)
+        await until(lambda: follower.log.heard != heard)
+        await until(lambda: follower.verdict(time.time()) is Verdict.COUNTS)
+        note = Credential(method="session", user_id="7", issued=time.time())
+        assert follower.log.judge(note, heard) is Verdict.REVOKED
+        assert follower.log.judge(note, follower.log.heard) is Verdict.COUNTS
+    async with following(layer) as later:
+        assert later.log.judge(note, heard) is Verdict.REVOKED
+        assert later.log.judge(note, later.log.heard) is Verdict.COUNTS
+
+
 async def publish_entries(layer: ShardedChannelLayer, entries: Sequence[bytes]) -> None:
     """Publish entries to the log, in their order, together."""
     await asyncio.gather(*(layer.publish_reserved(CONTROL_ROOM, entry) for entry in entries))
@@ -117,6 +167,13 @@ async def test_log_that_was_trimmed_says_so(
         oldest = follower.told[0].at
         assert follower.verdict(oldest - 1) is Verdict.UNKNOWN
         assert follower.verdict(oldest + 2 * CLOCK_SKEW) is Verdict.COUNTS
+        heard = follower.log.heard
+        assert heard is not None
+        note = Credential(method="token", user_id="7", issued=oldest + 2 * CLOCK_SKEW)
+        assert follower.log.judge(note, heard) is Verdict.COUNTS
+        lost = heard._replace(offset=heard.offset - len(follower.told) - 1)
+        assert follower.log.judge(note, lost) is Verdict.UNKNOWN
+        assert follower.log.judge(note, lost._replace(offset=lost.offset + 1)) is Verdict.COUNTS
 
 
 async def test_new_log_knows_nothing_of_before(layer: ShardedChannelLayer) -> None:
@@ -148,10 +205,14 @@ async def test_lost_history_is_noticed(
         await adisconnect(7)
         await until(lambda: bool(follower.told))
         assert follower.verdict(time.time() + 5) is Verdict.COUNTS
+        heard = follower.log.heard
         redis_server.stop()
         await until(lambda: follower.verdict(time.time() + 5) is Verdict.UNKNOWN)
         redis_server.start()
         await until(lambda: follower.verdict(time.time() + 5) is Verdict.COUNTS)
         assert follower.verdict(time.time() - 60, user="8") is Verdict.UNKNOWN
+        note = Credential(method="session", user_id="8", issued=time.time() + 5)
+        await until(lambda: follower.log.judge(note, heard) is Verdict.UNKNOWN)
+        await until(lambda: follower.log.judge(note, follower.log.heard) is Verdict.COUNTS)
         await adisconnect(9)
         await until(lambda: "9" in [entry.user for entry in follower.told])

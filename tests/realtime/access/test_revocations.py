@@ -14,6 +14,7 @@ from realtime.access.revocations import (
     Revocations,
     Verdict,
 )
+from shardlayer import BEGINNING, Position
 
 NOW = 1_000_000.0
 LIFETIME = 3_600.0
@@ -143,3 +144,73 @@ def test_concerns() -> None:
     assert not entry.concerns(Credential(user_id="8", issued=NOW))
     assert not Revocation(at=NOW).concerns(NOBODY)
     assert Revocation(at=NOW, session="s").concerns(token(NOW + 9, session="s"))
+
+
+OUT = Revocation(at=NOW - 5, user="7")
+OUT_OF_ORDERS = Revocation(at=NOW - 5, user="7", room="orders")
+
+
+def heard_of(*entries: Revocation) -> Revocations:
+    """Return what a process knows that has read these entries of a log, from its first on."""
+    revocations = Revocations(LIFETIME)
+    revocations.begin("e")
+    for offset, entry in enumerate(entries, start=1):
+        revocations.learn(entry, NOW, offset)
+    revocations.complete_since(0.0)
+    return revocations
+
+
+@pytest.mark.parametrize(
+    ("heard", "verdict"),
+    [
+        (Position(1, "e"), Verdict.REVOKED),
+        (Position(2, "e"), Verdict.COUNTS),
+        (Position(3, "e"), Verdict.COUNTS),
+        (Position(2, "before"), Verdict.UNKNOWN),
+        (BEGINNING, Verdict.UNKNOWN),
+        (None, Verdict.COUNTS),
+    ],
+)
+def test_note_of_who_was_signed_out_unheard(heard: Position | None, verdict: Verdict) -> None:
+    """It was written later, by a worker that did not know; what it says it had heard decides."""
+    log = heard_of(Revocation(at=NOW - 9, user="8"), OUT, Revocation(at=NOW - 1, user="9"))
+    assert log.judge_note(token(NOW - 2), heard, NOW) is verdict
+    assert log.judge_note(NOBODY, heard, NOW) is Verdict.COUNTS
+
+
+def test_note_says_of_rooms_what_was_unheard() -> None:
+    """As of the sign-in; other rooms and other users are open."""
+    log = heard_of(OUT_OF_ORDERS)
+    note = token(NOW - 2)
+    assert not log.opens(note, "orders", Position(0, "e"))
+    assert log.opens(note, "orders", Position(1, "e"))
+    assert log.opens(note, "news", Position(0, "e"))
+    assert log.opens(Credential(user_id="8", issued=NOW - 2), "orders", Position(0, "e"))
+    assert not log.opens(token(NOW - 10), "orders", Position(1, "e"))
+    assert log.judge_note(note, Position(0, "e"), NOW) is Verdict.COUNTS
+
+
+def test_later_entry_of_the_same_kind_counts() -> None:
+    """Who was signed out twice is out for a note that has heard of the first time alone."""
+    log = heard_of(OUT, Revocation(at=NOW - 4, user="7"))
+    assert log.judge_note(token(NOW - 2), Position(1, "e"), NOW) is Verdict.REVOKED
+    log.learn(OUT, NOW)  # read again, at an offset that is not known
+    assert log.judge_note(token(NOW - 2), Position(1, "e"), NOW) is Verdict.REVOKED
+
+
+def test_nothing_is_known_of_what_had_to_go() -> None:
+    """Whoever had not heard of an entry that is remembered no more may have missed any."""
+    log = heard_of(*(Revocation(at=NOW - 100, user=f"u{n}") for n in range(MAX_REVOCATIONS + 2)))
+    assert log.judge_note(token(NOW - 2), Position(1, "e"), NOW) is Verdict.UNKNOWN
+    assert log.judge_note(token(NOW - 2), Position(2, "e"), NOW) is Verdict.COUNTS
+    log.lacks(9)
+    assert log.judge_note(token(NOW - 2), Position(8, "e"), NOW) is Verdict.UNKNOWN
+
+
+def test_offsets_of_another_epoch_say_nothing() -> None:
+    """A new log counts from 1 again: what the old one said is judged by its time alone."""
+    log = heard_of(Revocation(at=NOW - 9, user="8"), OUT)
+    log.begin("f")
+    assert log.judge_note(token(NOW - 2), Position(1, "f"), NOW) is Verdict.COUNTS
+    assert log.judge_note(token(NOW - 6), Position(1, "f"), NOW) is Verdict.REVOKED
+    assert log.judge_note(token(NOW - 2), Position(1, "e"), NOW) is Verdict.UNKNOWN

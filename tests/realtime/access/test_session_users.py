@@ -18,7 +18,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import Settings
 
 from realtime.access import session_users as module
-from realtime.access.session_users import MOST_AT_ONCE, SessionUsers
+from realtime.access.batched_reads import MOST_AT_ONCE
+from realtime.access.session_users import SessionUsers
 from tests.realtime.users import cookie_of, end_queries
 
 
@@ -92,14 +93,14 @@ async def test_many_are_read_together(ada: User, monkeypatch: pytest.MonkeyPatch
     keys = [await session_of(ada) for _ in range(5)]
     gone = [f"gone{number}" for number in range(MOST_AT_ONCE)]
     batches: list[int] = []
-    read = module._found
+    users = SessionUsers()
+    read = users._found
 
     async def counting(keys: Any) -> Any:
         batches.append(len(keys))
         return await read(keys)
 
-    monkeypatch.setattr(module, "_found", counting)
-    users = SessionUsers()
+    monkeypatch.setattr(users, "_found", counting)
     first = asyncio.ensure_future(users.of(keys[0]))
     await asyncio.sleep(0)  # its reading begins
     await asyncio.sleep(0)
