@@ -129,7 +129,10 @@ export class RealtimeClient extends Emitter {
     else void this.#openShared(this.#options.share);
   }
 
-  /** Disconnect and stay away. Subscriptions are kept, for another `connect()`. */
+  /**
+   * Disconnect and stay away. Subscriptions are kept, for another `connect()`, which signs in anew: by
+   * the token, or by the cookie, of whoever is logged in then.
+   */
   close() {
     if (this.#wanted) this.#stop("Closed by this page.");
   }
@@ -325,6 +328,7 @@ export class RealtimeClient extends Emitter {
     this.#shared?.end();
     this.#shared = null;
     this.#release();
+    this.#resuming.forget(); // whoever connects next may be somebody else
     this.#become({ state: "offline", retryAt: null, final: true, reason });
   }
 

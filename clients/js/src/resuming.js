@@ -33,9 +33,10 @@ export class Resuming {
     this.#askIn(FIRST_AFTER + this.#random() * FIRST_SPREAD, ask);
   }
 
-  /** Ask no more, and keep the latest note: the connection is gone. */
+  /** Ask no more, take no reply any more, and keep the latest note: the connection is gone. */
   stop() {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /** The note counts no more, or must not: who it names was signed out. */

@@ -221,7 +221,7 @@ export interface RealtimeClient extends Emits<ClientEvents> {
   readonly status: Status;
   /** Connect, and stay so until `close()`. Subscribe before or after, as you like. */
   connect(): void;
-  /** Disconnect and stay away. Subscriptions are kept, for another `connect()`. */
+  /** Disconnect and stay away. Subscriptions are kept, for another `connect()`, which signs in anew. */
   close(): void;
   /** Follow a room. Its messages come once and in order, to each of its handlers. */
   subscribe<T = unknown>(room: string, handler?: Handler<T>, options?: SubscribeOptions): Subscription<T>;
