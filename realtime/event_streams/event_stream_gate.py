@@ -16,6 +16,7 @@ from realtime.clients.queued_sink import Send
 from realtime.clients.session import ClientSession
 from realtime.conf import conf
 from realtime.consumers import rooms_of_url
+from realtime.event_streams.address_streams import AddressPlace
 from realtime.event_streams.event_stream_sink import (
     RETRY,
     RETRY_LATER,
@@ -116,19 +117,26 @@ async def _serve(scope: Scope, receive: Any, send: Any) -> None:
         counters.streams_full += 1
         await _refuse(send, CLOSE_LATER, "the server is full", RETRY_LATER)
         return
-    when_server_stops(streams, worker)
-    counters.streams += 1
+    place = AddressPlace(settings, scope.get("client"))
+    if not place.enter():
+        counters.streams_full += 1
+        await _refuse(send, CLOSE_LATER, "too many streams of this address", RETRY_LATER)
+        return
     counters.streams_open += 1
     try:
+        counters.streams += 1
+        when_server_stops(streams, worker)
         await _stream(scope, receive, send, streams)
     finally:
         counters.streams_open -= 1
+        place.leave()
 
 
 async def _stream(scope: Scope, receive: Any, send: Any, streams: OpenStreams) -> None:
     settings, rooms = conf(), rooms_of_url(scope)
     names = list(dict.fromkeys(map(room_of_parameter, rooms)))
-    sink = EventStreamSink(_paced(scope, send), names, limit=settings.max_client_buffer)
+    pace = scope.get("extensions", {}).get("shardlayer", {}).get("pace")
+    sink = EventStreamSink(_paced(pace, send), names, limit=settings.max_client_buffer)
     gone = asyncio.create_task(_gone(receive), name="realtime: the client of a stream goes")
     streams.add(sink, settings.event_stream_comment)
     session = None
@@ -149,14 +157,17 @@ async def _stream(scope: Scope, receive: Any, send: Any, streams: OpenStreams) -
     finally:
         streams.remove(sink)
         gone.cancel()
-        if session is not None:
-            await session.end()
-        await sink.finish()
+        try:
+            if session is not None:
+                await session.end()
+            await sink.finish()
+        finally:
+            if pace is not None and not sink.is_complete:
+                pace.abort()  # a client that reads nothing would keep its connection
 
 
-def _paced(scope: Scope, send: Send) -> Send:
+def _paced(pace: Any, send: Send) -> Send:
     """Return a `send` that waits for the client to read: our own server's does not by itself."""
-    pace = scope.get("extensions", {}).get("shardlayer", {}).get("pace")
     if pace is None:
         return send
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from realtime.clients.protocol.commands import LATER_CODES
-from realtime.clients.queued_sink import PACED_SIZE, QueuedSink, Send
+from realtime.clients.queued_sink import FLUSH_TIMEOUT, PACED_SIZE, QueuedSink, Send
 from realtime.event_streams.event_text import (
     COMMENT,
     close_event,
@@ -26,6 +26,9 @@ RETRY_LATER = (20_000, 40_000)  # milliseconds: after what the client has brough
 class EventStreamSink(QueuedSink):
     """A sink over the body of a response, see `event_text`.
 
+    A client that reads too little to take the rest within FLUSH_TIMEOUT of the close is given up:
+    nothing else would end its stream, since it does not have to leave.
+
     Args:
         send: ASGI's.
         rooms: Those of the URL, in its order.
@@ -33,9 +36,10 @@ class EventStreamSink(QueuedSink):
 
     Attributes:
         lacks_rooms: Whether a room was refused for what may soon be over.
+        is_complete: Whether the server has all of the response, its end included.
     """
 
-    __slots__ = ("_epochs", "_places", "_retry", "lacks_rooms")
+    __slots__ = ("_epochs", "_patience", "_places", "_retry", "is_complete", "lacks_rooms")
 
     def __init__(self, send: Send, rooms: Sequence[str], *, limit: int) -> None:
         super().__init__(send, limit=limit)
@@ -43,6 +47,8 @@ class EventStreamSink(QueuedSink):
         self._places: dict[str, str] = dict.fromkeys(rooms, format_position(None))
         self._epochs: dict[str, str] = dict.fromkeys(rooms, "")
         self.lacks_rooms = False
+        self.is_complete = False
+        self._patience: asyncio.TimerHandle | None = None  # that is left after a close
         self._retry: int | None = None  # milliseconds, once it is known
 
     def say_retry(self) -> None:
@@ -63,6 +69,22 @@ class EventStreamSink(QueuedSink):
         """Close the stream, and have its client come back after so many seconds."""
         self._retry = round(seconds * 1000)
         self.close(code, reason)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close the stream once what is queued is sent, or FLUSH_TIMEOUT is over."""
+        if self._close is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(FLUSH_TIMEOUT, self._lose_patience)
+        super().close(code, reason)
+
+    async def finish(self) -> None:
+        """End the task. A close that was asked for gets a few seconds to be sent."""
+        try:
+            await super().finish()
+        finally:
+            if self._patience is not None:
+                self._patience.cancel()
+                self._patience = None
 
     @property
     def sending(self) -> asyncio.Task[None]:
@@ -119,12 +141,19 @@ class EventStreamSink(QueuedSink):
     def _event_of(self, text: bytes) -> dict[str, Any]:
         return {"type": "http.response.body", "body": text, "more_body": True}
 
+    def _lose_patience(self) -> None:
+        self._patience = None
+        self._forget()
+        if self._task is not None:
+            self._task.cancel()
+
     async def _send_close(self, code: int, reason: str) -> None:
         retry = self._retry
         if retry is None:
             retry = between(RETRY_LATER if code in LATER_CODES else RETRY)
         last = close_event(code, reason, retry)
         await self._send({"type": "http.response.body", "body": last, "more_body": False})
+        self.is_complete = True
 
 
 def between(bounds: tuple[int, int]) -> int:

@@ -242,6 +242,39 @@ class TestLimits:
         assert counters.streams_full == before + 1
         assert counters.streams_open == 0
 
+    async def test_an_address_has_only_so_many(
+        self, memory_layer: ShardedChannelLayer, settings: Settings
+    ) -> None:
+        """MAX_ADDRESS_STREAMS: one that ends gives its place back; others have their own."""
+        settings.REALTIME = settings.REALTIME | {"MAX_ADDRESS_STREAMS": 1}
+        before = counters.streams_full
+        one, other = ({"client": [address, 5]} for address in ("203.0.113.1", "203.0.113.2"))
+        async with Stream("room=a", more=one) as first:
+            await joined(first)
+            async with Stream("room=a", more=one) as second:
+                last = await second.message()
+                await second.ended()
+            async with Stream("room=a", more=other) as third:
+                await joined(third)
+        assert (last.type, last.data["code"]) == ("close", 1013)
+        assert last.retry is not None
+        assert RETRY_LATER[0] <= last.retry <= RETRY_LATER[1]
+        async with Stream("room=a", more=one) as next_one:
+            await joined(next_one)
+        assert counters.streams_full == before + 1
+
+    @pytest.mark.parametrize("client", [None, ["127.0.0.1", 5], ["203.0.113.1", 5]])
+    async def test_who_counts_for_no_address(
+        self, memory_layer: ShardedChannelLayer, settings: Settings, client: list[Any] | None
+    ) -> None:
+        """A proxy on this machine that names nobody; and nobody at all where 0 says so."""
+        most = 0 if client == ["203.0.113.1", 5] else 1
+        settings.REALTIME = settings.REALTIME | {"MAX_ADDRESS_STREAMS": most}
+        more = {"client": client}
+        async with Stream("room=a", more=more) as first, Stream("room=a", more=more) as second:
+            await joined(first)
+            await joined(second)
+
     @pytest.mark.django_db(transaction=True)
     async def test_a_users_connections_are_counted(
         self, memory_layer: ShardedChannelLayer, settings: Settings
@@ -287,6 +320,21 @@ class TestLimits:
                 event = await stream.message()
             assert event.data["code"] == 4008
             await stream.ended()
+
+    async def test_who_never_reads_again_is_given_up(
+        self, memory_layer: ShardedChannelLayer, settings: Settings
+    ) -> None:
+        """The stream ends without its last event, though nobody takes what was sent before."""
+        settings.REALTIME = settings.REALTIME | {"MAX_CLIENT_BUFFER": 10_000}
+        node = await memory_layer.node()
+        async with Stream("room=a") as stream:
+            await joined(stream)
+            stream.reads.clear()
+            for number in range(8):
+                await apublish("a", f"{number}" * 4_000)
+            await stream.ended()
+            assert not stream.is_over
+            assert (node.members("a"), counters.streams_open) == (0, 0)
 
     async def test_a_room_that_is_full_is_asked_for_again(
         self, memory_layer: ShardedChannelLayer, settings: Settings

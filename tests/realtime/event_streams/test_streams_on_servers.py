@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,7 +77,10 @@ def test_a_stopping_server_sends_its_streams_away(site: Site) -> None:
 
 
 def test_a_client_that_does_not_read_is_given_up(site: Site) -> None:
-    """What waits for it is bounded: past a limit its stream ends, and others go on."""
+    """What waits for it is bounded: past a limit its stream ends, and others go on.
+
+    It is told if it reads again soon enough, and is cut off if not.
+    """
     with socket.socket() as lazy, SocketStream(site.port, "room=a") as other:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         lazy.connect(("127.0.0.1", site.port))
@@ -87,14 +90,13 @@ def test_a_client_that_does_not_read_is_given_up(site: Site) -> None:
         for number in range(60):  # 12 MB
             publish("a", {"n": number, "text": "x" * 200_000})
             assert other.message().data["data"]["n"] == number
-        received = b""
-        ends = time.monotonic() + PATIENCE
+        wait_until(lambda: _members("a") == 1)
         lazy.settimeout(PATIENCE)
-        while b"event: close" not in received[-400:] and time.monotonic() < ends:
-            chunk = lazy.recv(1_000_000)
-            assert chunk, received[-400:]
-            received = received[-400:] + chunk
-        assert b'"code":4008' in received
+        received = b""
+        with suppress(ConnectionResetError):
+            while b"event: close" not in received and (chunk := lazy.recv(1_000_000)):
+                received = received[-400:] + chunk
+        assert b"event: close" not in received or b'"code":4008' in received
 
 
 def test_a_client_that_leaves_is_noticed(site: Site) -> None:
