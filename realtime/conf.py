@@ -193,9 +193,12 @@ class Conf:
     max_client_publishes: float = _setting(50, _RATE)  # a second and connection
     max_client_new_rooms: float = _setting(20, _RATE)  # rooms, a second and connection
     max_user_publishes: float = _setting(100, _RATE)  # a second and user, in a process
+    max_user_new_rooms: float = _setting(40, _RATE)  # rooms, a second and user, in a process
+    max_user_rooms: int = _setting(10_000, _LIMIT)  # rooms here for one user, in a process
     max_user_connections: int = _setting(100, _LIMIT)  # connections of one user in a process
     subscribe_timeout: float = _setting(60.0, _TIME_LIMIT)  # seconds
     max_event_streams: int = _setting(2_000, _LIMIT)  # streams in a process
+    max_address_streams: int = _setting(500, _LIMIT)  # streams of one address in a process
     event_stream_comment: float = _setting(15.0, _DURATION)  # seconds between two comments
     ws_max_connections: int = _setting(12_000, _LIMIT)  # of a machine's workers, by its balancer
     ws_reserved_connections: int = _setting(100, _LIMIT_COUNT)  # beyond that, for pages

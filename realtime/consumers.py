@@ -94,8 +94,13 @@ class RoomConsumer:
         return self._scope
 
     async def user(self) -> User:
-        """Return the user, with all fields; an anonymous one if nobody is signed in."""
-        return await self._served().identity.loaded_user()
+        """Return the user, with all fields; an anonymous one if nobody is signed in.
+
+        Raises:
+            ClientRefused: The connection is closing, say because its user was signed out, or is
+                gone. So no command goes on for nobody.
+        """
+        return await self._served().loaded_user()
 
     @property
     def client_id(self) -> str:

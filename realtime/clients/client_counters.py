@@ -21,9 +21,12 @@ class ClientCounters:
         messages_refused: Messages refused with `too_large`.
         frames_refused: Messages refused with `limit` because they named too many rooms.
         rooms_refused: Rooms refused with `rate`, since the client had taken on too many new ones.
+        users_rooms_refused: Those of them whose user, or address, had brought too many here.
         rooms_over_limit: Rooms refused with `limit`, since the client had as many as it may have.
         rooms_full: Rooms refused with `full`, since they had as many members as may be.
         nodes_full: Rooms refused with `full`, since the process had as many as may be.
+        users_rooms_full: Rooms refused with `full`, since as many were here for their user, or
+            address, as may be.
         recovered: Rooms that clients came back to with a position, and nothing was missing.
         not_recovered: Those where something was.
         pages: Pages that were read for clients which had missed more than an answer holds.
@@ -55,7 +58,8 @@ class ClientCounters:
         notes_refused: Notes that did not count: too old, not ours, taken back.
         streams: Streams of events that were begun.
         streams_open: Those that are open now.
-        streams_full: Streams that were not, as the process had as many as may be, or was full.
+        streams_full: Streams that were not, as the process or their address had as many as may be,
+            or the process was full.
         streams_resumed: Those that began where another ended.
     """
 
@@ -69,9 +73,11 @@ class ClientCounters:
     messages_refused: int = 0
     frames_refused: int = 0
     rooms_refused: int = 0
+    users_rooms_refused: int = 0
     rooms_over_limit: int = 0
     rooms_full: int = 0
     nodes_full: int = 0
+    users_rooms_full: int = 0
     recovered: int = 0
     not_recovered: int = 0
     pages: int = 0

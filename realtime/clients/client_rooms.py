@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from realtime.access.client_permissions import Permissions
 from realtime.access.identity import Identity
@@ -12,11 +12,12 @@ from realtime.clients.catchup import CatchUp
 from realtime.clients.client_counters import counters
 from realtime.clients.client_signals import ToldClient
 from realtime.clients.failures import as_protocol_error
-from realtime.clients.places import check_place
+from realtime.clients.places import check_place, take_place
 from realtime.clients.protocol.commands import ErrorCode, ProtocolError, Refused, Wanted
 from realtime.clients.queued_sink import ClientSink
 from realtime.clients.request_rates import ClientLimits
 from realtime.clients.round_robin import turns_of
+from realtime.clients.user_limits import Publisher, publisher_of, user_limits
 from realtime.conf import conf
 from realtime.people.client_presence import ClientPresence
 from realtime.people.room_signals import send_room_signal
@@ -39,12 +40,17 @@ class ClientRooms:
         limits: What the client may ask for.
         max_text: Bytes of one message that the client's server sends; 0: any amount.
         told: Tells the project which rooms are joined and left; None if nobody listens.
+        client: The client's address, as the scope has it: host and port, or None.
+
+    Attributes:
+        is_closed: Whether the client is being sent away, so that nothing is done for it any more.
+        user_limits: What all connections of its user, or of its address, may do together.
     """
 
     __slots__ = (
-        "_catch_up", "_conf", "_identity", "_layer", "_limits", "_max_text", "_names", "_node",
-        "_permissions", "_presence", "_sink", "_told",
-        "turns",
+        "_catch_up", "_client", "_conf", "_identity", "_layer", "_limits", "_max_text", "_names",
+        "_node", "_permissions", "_presence", "_sink", "_told",
+        "is_closed", "turns", "user_limits",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +63,7 @@ class ClientRooms:
         limits: ClientLimits,
         max_text: int,
         told: ToldClient | None = None,
+        client: Sequence[Any] | None = None,
     ) -> None:
         self._layer = layer
         self._node = node
@@ -67,9 +74,12 @@ class ClientRooms:
         self._max_text = max_text
         self._conf = conf()
         self._told = told
+        self._client = client
+        self.user_limits = user_limits(self._conf)
         self._names: set[str] = set()
         self._catch_up: CatchUp | None = None  # made for the first room that is behind
         self._presence: ClientPresence | None = None  # made for the first room that knows people
+        self.is_closed = False
         self.turns = turns_of(node, self._conf.join_concurrency)
 
     def __len__(self) -> int:
@@ -88,11 +98,17 @@ class ClientRooms:
         try:
             is_member = room in self._names
             if await self._permissions.allows(action, room, token, is_member=is_member):
+                self.require_open()
                 return
         except BadRoomToken as error:
             code, why = "bad_token", str(error)
         counters.forbidden += 1
         raise ProtocolError(code, why)
+
+    def require_open(self) -> None:
+        """Raise ProtocolError if the client is being sent away: it may have been signed out."""
+        if self.is_closed:
+            raise ProtocolError("forbidden", "The connection is closing; nothing more is done.")
 
     async def require_membership(
         self, room: str, token: str | None, put_out: Callable[[str], object]
@@ -149,7 +165,9 @@ class ClientRooms:
 
     def leave(self, room: str) -> None:
         """Leave a room, in it or not."""
-        self._names.discard(room)
+        if room in self._names:
+            self._names.remove(room)
+            self.user_limits.rooms.leave(room)
         if self._catch_up is not None:
             self._catch_up.drop(room)
         if self._presence is not None:
@@ -167,6 +185,7 @@ class ClientRooms:
         """Leave every room."""
         for room in self._names:
             self._node.leave(room, self._sink)
+            self.user_limits.rooms.leave(room)
         self._names.clear()
         if self._presence is not None:
             self._presence.end()
@@ -201,23 +220,41 @@ class ClientRooms:
     async def _join(self, item: Wanted, rooms: int) -> Joined | ProtocolError:
         """Join a room and return what to tell the client; a room's failure stays its own."""
         is_new = item.room not in self._names
+        payer: Publisher | None = None
         try:
             # Who is put out is told so by the answer.
             await self.require_membership(item.room, item.token, self.leave)
-            if is_new:
-                check_place(self._node, item.room, self._conf)
+            if item.room not in self._names:
+                payer = self._take_place(item.room)
             return await self._enter(item, PAGE if item.since is None else self._page(rooms))
         except Exception as error:
             if is_new:
                 self._limits.give_back_new_room()  # who tries again while Redis is away may
+            self.user_limits.give_back_new_room(payer)
             return as_protocol_error(error).with_traceback(None)  # it stays for a while
 
+    def _take_place(self, room: str) -> Publisher | None:
+        """Have the client be in a room from here on, so that `end` leaves it whatever happens.
+
+        Returns who has paid for a new room; None if nobody has.
+
+        Raises:
+            ProtocolError: There is no place.
+        """
+        check_place(self._node, room, self._conf)
+        payer = take_place(self.user_limits, room, self._counted_as, self._conf)
+        self._names.add(room)
+        return payer
+
+    def _counted_as(self) -> Publisher | None:
+        return publisher_of(self._identity.known_user, self._client)
+
     async def _enter(self, item: Wanted, page: Page) -> Joined:
-        self._names.add(item.room)  # before the await, so that `end` leaves it whatever happens
         if self._catch_up is not None:
             self._catch_up.drop(item.room)
         try:
             joined = await self._node.join(item.room, self._sink, item.since, page)
+            self.require_open()  # nobody sees somebody come who was signed out
         except Exception:
             self.leave(item.room)
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -13,14 +12,17 @@ from realtime.access.anonymous import User, anonymous_user
 from realtime.access.client_permissions import Permissions
 from realtime.access.identity import Identity, name_of
 from realtime.access.notes import write_note
+from realtime.access.rules_by_room import room_rules
 from realtime.access.users import is_user_room, user_room
+from realtime.client_refused import ClientRefused
 from realtime.clients.client_counters import counters
 from realtime.clients.client_facts import ClientFacts, described_members
 from realtime.clients.client_rooms import ClientRooms
 from realtime.clients.client_signals import ToldClient
-from realtime.clients.failures import as_protocol_error
+from realtime.clients.failures import as_protocol_error, log_failure
 from realtime.clients.history_answer import history_answer
 from realtime.clients.newcomers import newcomers_of
+from realtime.clients.places import too_many_new_of_user
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import (
     CLOSE_EXPIRED,
@@ -44,7 +46,7 @@ from realtime.clients.queued_sink import ClientSink
 from realtime.clients.request_rates import ClientLimits, buckets_of
 from realtime.clients.sign_in import SignIn
 from realtime.clients.sign_in_watch import watch_of
-from realtime.clients.user_limits import UserShare, user_limits
+from realtime.clients.user_limits import Publisher, UserShare, publisher_of, user_limits
 from realtime.conf import conf
 from realtime.json_values import encode
 from realtime.people.presence_answer import presence_answer
@@ -57,8 +59,6 @@ from shardlayer import (
     Position,
     ShardedChannelLayer,
 )
-
-logger = logging.getLogger(__name__)
 
 OwnHandler = Callable[[Any], Awaitable[Any]]
 """Does a command of the project's: takes what the client sent, returns what it is answered."""
@@ -121,7 +121,15 @@ class ClientSession:
             self._named, self._identity, self._client[0] if self._client else None
         )
         self._rooms = ClientRooms(
-            layer, node, sink, self._identity, self._permissions, self._limits, max_text, self._told
+            layer,
+            node,
+            sink,
+            self._identity,
+            self._permissions,
+            self._limits,
+            max_text,
+            self._told,
+            self._client,
         )
         self._share: UserShare | None = None  # made when the user is known, or something published
         self._known_user: User | None = None  # for whom the connection counts
@@ -152,8 +160,11 @@ class ClientSession:
         """Do the command in a text frame; say whether to go on.
 
         Who sends too many is closed. The next command waits until the client has read most of what
-        waits for it, so that nobody can ask faster than they read.
+        waits for it, so that nobody can ask faster than they read. Once the client is closed, say
+        by a sign-out, what it has sent before is not done any more.
         """
+        if self._rooms.is_closed:
+            return False
         if not self._limits.take_commands():
             return self._close_for_rate()
         try:
@@ -175,7 +186,7 @@ class ClientSession:
             if not await self.do(command):
                 return False
         await self._sink.wait_drained()
-        return True
+        return not self._rooms.is_closed
 
     def _rooms_to_ask_about(self, command: Command) -> int:
         """Return for how many rooms rules may be asked, beside the first of a list."""
@@ -211,14 +222,17 @@ class ClientSession:
         """Close the client, which has subscribed to nothing in its time."""
         self._is_new = False
         counters.unused_closed += 1
-        self._sink.close(CLOSE_UNUSED, "nothing was subscribed to in time")
+        self.close(CLOSE_UNUSED, "nothing was subscribed to in time")
 
     async def do(self, command: Command) -> bool:
         """Do a command and write its answer; say whether to go on."""
         try:
+            self._rooms.require_open()
             await _HANDLERS[type(command)](self, command)
         except Exception as error:
             self._write_failure(error, command.id)
+        if self._rooms.is_closed:
+            return False
         user = self._identity.known_user
         return user is self._known_user or self._meet(user)
 
@@ -256,6 +270,17 @@ class ClientSession:
         """Who is on the connection."""
         return self._identity
 
+    async def loaded_user(self) -> User:
+        """Return the user with all fields; an anonymous one if nobody is signed in.
+
+        Raises:
+            ClientRefused: The client is being sent away, say because its user is gone.
+        """
+        user = await self._identity.loaded_user()
+        if self._rooms.is_closed:
+            raise ClientRefused("The connection is closing; nothing more is done.")
+        return user
+
     @property
     def rooms(self) -> list[str]:
         """The rooms that the client is in now, in no order."""
@@ -281,7 +306,8 @@ class ClientSession:
         self._write(text)
 
     def close(self, code: int, reason: str) -> None:
-        """Close the client's connection."""
+        """Close the client's connection, and do nothing for it any more."""
+        self._rooms.is_closed = True
         self._sink.close(code, reason)
 
     def put_out(self, room: str) -> None:
@@ -362,7 +388,7 @@ class ClientSession:
             try:
                 may = await self._permissions.allows("subscribe", room)
             except Exception as error:
-                logger.error("A rule failed that was asked about a member again.", exc_info=error)
+                log_failure("A rule failed that was asked about a member again.", exc_info=error)
                 may = stays_on_error
             if not may:
                 self.put_out(room)
@@ -395,10 +421,10 @@ class ClientSession:
     async def _write_note(self, command: Note) -> None:
         note, ttl = None, self._conf.resume_ttl
         if ttl:
+            heard = None if self._sign_in is None else await self._sign_in.heard()
             bearer = None if self._sign_in is None else self._sign_in.bearer()
-            note = write_note(
-                self._identity.credential, self._rooms, bearer, self._permissions.was_opened
-            )
+            opened = self._permissions.was_opened
+            note = write_note(self._identity.credential, self._rooms, bearer, opened, heard)
         self._write(replies.note(command.id, note=note, renew=ttl / 2))
 
     def _meet(self, user: User | None) -> bool:
@@ -412,7 +438,7 @@ class ClientSession:
             self._used()
         if self._shared().enter(user):
             return True
-        self._sink.close(CLOSE_USER, "too many connections of this user")
+        self.close(CLOSE_USER, "too many connections of this user")
         return False
 
     def _shared(self) -> UserShare:
@@ -457,19 +483,58 @@ class ClientSession:
         if command.room not in self._rooms and not self._limits.may_take_new_room():
             raise self._rooms.too_many_new()
         await self._rooms.require("publish", command.room)
-        if not self._shared().take_publication(await self._identity.user()):
+        user = await self._identity.user()
+        if not self._shared().take_publication(user):
             most = self._conf.max_user_publishes
             raise ProtocolError("rate", f"A user may publish {most:g} times a second at most.")
-        data = await self._permissions.revised(command.room, command.data)
-        owner = await self._owner() if command.key else ""
-        position = await self._layer.publish(
-            command.room, data, idempotency_key=command.key or None, owner=owner
-        )
+        payer = self._pay_for_new_room(command.room, user)
+        position = None
+        try:
+            position = await self._put(command)
+        finally:
+            if position is None or position.offset != 1:
+                self._rooms.user_limits.give_back_new_room(payer)
         if position is not None and position.offset == 1:
             self._limits.take_new_room()  # Redis remembers one room more
         if self._is_new:
             self._used()
         self._write(replies.published(command.id, room=command.room, position=position))
+
+    def _pay_for_new_room(self, room: str, user: User) -> Publisher | None:
+        """Take a user's token for a room that may be new to Redis; return who gets it back if not.
+
+        Of a room that a client here is in, whoever brought it here has paid: None.
+
+        Raises:
+            ProtocolError: It was not there.
+        """
+        limits = self._rooms.user_limits
+        if room in limits.rooms:
+            return None
+        payer = publisher_of(user, self._client)
+        if not limits.take_new_room(payer):
+            raise too_many_new_of_user(self._conf)
+        return payer
+
+    async def _put(self, command: Publish) -> Position | None:
+        """Publish what a client may, as the project's function has it; return where it is."""
+        data = await self._revised(command)
+        owner = await self._owner() if command.key else ""
+        self._rooms.require_open()  # the last look: what comes next can't be taken back
+        return await self._layer.publish(
+            command.room, data, idempotency_key=command.key or None, owner=owner
+        )
+
+    async def _revised(self, command: Publish) -> bytes:
+        """Return what is published, as the project's function has it, if there is one.
+
+        It is asked about the user who sent it, and about nobody else: one who is gone by now has
+        the connection closed.
+        """
+        if room_rules().of(command.room).on_publish is None:
+            return command.data
+        await self.loaded_user()
+        return await self._permissions.revised(command.room, command.data)
 
     async def _owner(self) -> str:
         """Return who owns the client's keys: no other user's, and no program's, are the same."""
@@ -504,7 +569,7 @@ class ClientSession:
 
     def _close_for_rate(self) -> bool:
         counters.rate_closed += 1
-        self._sink.close(CLOSE_RATE, "too many commands")
+        self.close(CLOSE_RATE, "too many commands")
         return False
 
     def _write(self, reply: bytes) -> None:

@@ -204,6 +204,7 @@ FIGURES: tuple[Figure, ...] = (
             "clients",
             *("slow_closed", "refused_writes", "rate_closed", "unused_closed", "users_closed"),
             *("publishes_refused", "users_publishes_refused", "frames_refused", "rooms_refused"),
+            *("users_rooms_refused", "users_rooms_full"),
             *("rooms_over_limit", "rooms_full", "nodes_full", "too_large", "answers_cut"),
             *("messages_refused", "presence_cut", "presence_infos_failed", "origins_refused"),
             *("histories_limited", "forbidden", "admin_pages_refused"),

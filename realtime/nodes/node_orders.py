@@ -156,7 +156,9 @@ class NodeOrders:
             sink = self._node.client(ClientName(order.close))
             if sink is not None:
                 logger.info("Told by %s to close the connection %s.", order.by, order.close)
-                sink.close(CLOSE_SIGNED_OUT, "disconnected by an operator")
+                # Its session drops what the client has sent and nobody has done.
+                client = getattr(sink, "client", None) or sink
+                client.close(CLOSE_SIGNED_OUT, "disconnected by an operator")
             return
         worker = self._worker
         if order.drain == self._node.id and worker is not None and not worker.is_draining:
