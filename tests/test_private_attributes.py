@@ -40,6 +40,7 @@ USED = {
     "realtime/kafka/reading/consumer.py": (
         {
             *("_client", "_coordinator", "_fetcher", "_loop", "_subscription"),
+            *("_commit_lock", "_do_commit_offsets"),
             *("_group_instance_id", "_isolation_level", "_session_timeout_ms"),
             "_heartbeat_interval_ms",
             *("_fetch_task", "_records", "_assignment", "_partition_records"),

@@ -36,6 +36,8 @@ SETTLE_GRACE = 2.0  # seconds for what is under way, when partitions are given b
 COMMIT_GRACE = 2.0  # seconds for the commit after it
 LEAVE_GRACE = 2.0  # seconds for leaving the group, in a rebalance too
 PASS_OVER = 0.1  # seconds between two looks at where partitions without records are
+STAY_INTERVAL = 1.0  # seconds that a member waits without a look at what became of its group
+END_TIMEOUT = 3.0  # seconds for a broker to tell where a partition ends
 IDS_TIMEOUT = 3.0  # seconds for a broker to tell the topics' ids
 IDS_PAUSE = 0.2  # seconds until it is asked again
 IDS_INTERVAL = 2.0  # seconds between two looks whether they are still the same topics
@@ -74,7 +76,9 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         progress: Told what was done.
         stop: Ends it.
         topic_ids: Of the topics as they were last read; kept up to date here.
-        on_fetch: Called once, when a broker has answered a fetch.
+        made_again: Topics that were made again while this process read them; added to here.
+        on_fetch: Called once, when a broker has answered a fetch, or the group has no partition for
+            this member.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         progress: Progress,
         stop: Stop,
         topic_ids: dict[str, str],
+        made_again: set[str],
         on_fetch: Callable[[], None],
     ) -> None:
         self._on_fetch: Callable[[], None] | None = on_fetch
@@ -105,9 +110,11 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._marks = PartitionMarks(layer, redis)
         self._work: dict[TopicPartition, PartitionWork] = {}
         self._unmarked: set[TopicPartition] = set()  # held until their marks are known
+        self._doubted: set[TopicPartition] = set()  # their marks seemed to lie beyond their end
         self._marks_due = 0.0  # loop's time
         self._topic_ids = topic_ids
         self._made_again: dict[str, str] = {}  # topics, and their new ids
+        self._ever_made_again = made_again
         self._identified = asyncio.Event()  # whether they are those of what is assigned
         self._identifying: asyncio.Task[None] | None = None  # and sees that they stay so
         self._generation = 0  # of assignments
@@ -230,6 +237,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         for work in before.values():
             work.dropped = True
         self._unmarked.clear()
+        self._doubted.clear()
         self._notes.forget()
         self._marks_due = asyncio.get_running_loop().time() + MARKS_WAIT
         self._marks.drop()
@@ -253,6 +261,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             for partition, work in self._work.items():
                 if work.end is None:
                     work.source = source_of(partition, self._topic_ids.get(partition.topic, ""))
+                    await self._begin_with_the_first(work)
             new = {key: work.source for key, work in self._work.items() if work.end is None}
             self._marks.ask(new)
             self._identified.set()
@@ -261,6 +270,20 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._look_at_topics()
         except Exception as error:  # told to the owner, who ends it all
             self._fail(error)
+
+    async def _begin_with_the_first(self, work: PartitionWork) -> None:
+        """Begin with the first record where the group has none of a topic that was made again.
+
+        Nobody may have had the partition when that was noticed (see `_finish`). Then nothing is
+        committed, and `auto_offset_reset` could mean the last record.
+        """
+        partition = work.partition
+        if partition.topic not in self._ever_made_again:
+            return
+        committed = await self._consumer.committed(partition)
+        if committed is None and self._work.get(partition) is work:
+            self._consumer.seek(partition, 0)
+            work.begin = None
 
     async def _look_at_topics(self) -> bool:
         """Learn the topics' ids; False if no broker tells them now, as reading tells, too.
@@ -277,6 +300,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         other = sorted(topic for topic, id in ids.items() if known.get(topic, id) != id)
         if other:
             self._made_again = {topic: ids[topic] for topic in other}
+            self._ever_made_again.update(other)
             raise MadeAgain(other)
         known.update(ids)
         return True
@@ -296,13 +320,16 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _step(self) -> None:
         """Fetch once and send what came on its way."""
-        await self._assigned.wait()
+        is_assigned = self._failure is None and await self._comes(self._assigned)
         if self._failure is not None:
             raise self._failure
+        if not is_assigned:
+            return
         ready = [key for key, work in self._work.items() if work.has_room]
         if not ready:
+            self._tell_of_answer()
             self._changed.clear()
-            await self._changed.wait()
+            await self._comes(self._changed)
             return
         wait = MAX_WAIT if len(ready) == len(self._work) else MAX_WAIT_BUSY
         batches = await self._consumer.fetch(ready, wait=wait, most=MAX_RECORDS)
@@ -326,6 +353,28 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             if self._work.get(partition) is work:  # not given back meanwhile
                 await self._take(work, records)
 
+    async def _comes(self, event: asyncio.Event) -> bool:
+        """Wait a while for an event, staying in the group as a fetch would; return whether it came.
+
+        Raises:
+            KafkaError: The group does not take this member any more.
+        """
+        if event.is_set():
+            return True
+        try:
+            async with asyncio.timeout(STAY_INTERVAL):
+                await event.wait()
+        except TimeoutError:
+            self._consumer.stay()
+            return False
+        return True
+
+    def _tell_of_answer(self) -> None:
+        """Tell, once, that a broker has answered a fetch, or that there is nothing to fetch."""
+        if self._on_fetch is not None and (self._consumer.has_fetched or not self._work):
+            self._on_fetch()
+            self._on_fetch = None
+
     async def _take(self, work: PartitionWork, records: Sequence[Any]) -> None:
         """Have records routed, and send them on their ways."""
         count = fitting(records)
@@ -341,9 +390,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _look_around(self, batches: Mapping[TopicPartition, object]) -> None:
         """Look at what a fetch showed beside records."""
-        if self._on_fetch is not None and (self._consumer.has_fetched or not self._work):
-            self._on_fetch()
-            self._on_fetch = None
+        self._tell_of_answer()
         now = asyncio.get_running_loop().time()
         if not self._assigned.is_set():
             return
@@ -377,8 +424,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         log_end = self._consumer.highwater(work.partition)
         if log_end is None or not await self._marks.known(within=0):
             return False
-        await self._marks.settle(work.partition, log_end=log_end)
-        return True
+        return await self._has_own_marks(work, log_end)
 
     async def _may_begin(self, work: PartitionWork, offset: int, log_end: int) -> bool:
         """Say whether a new partition's first records may be published now.
@@ -394,9 +440,15 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         known = await self._marks.known(within=patience)
         if self._work.get(partition) is not work or self._failure is not None:
             return False  # it was given back meanwhile, or it all ends
+        reached = self._consumer.reached(partition)
+        if reached is not None and reached <= offset:
+            return False  # it was found meanwhile that it begins elsewhere
         if known:
-            await self._marks.settle(partition, log_end=log_end)
-            return True
+            if await self._has_own_marks(work, log_end):
+                return True
+            if self._work.get(partition) is work:
+                self._consumer.seek(partition, offset)
+            return False
         committed = await self._consumer.committed(partition)
         if committed is not None and committed <= log_end:
             return True
@@ -406,6 +458,31 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             self._marks.when_known(self._marked)
             self._sync_pauses()
         return False
+
+    async def _has_own_marks(self, work: PartitionWork, log_end: int) -> bool:
+        """Have marks forgotten that are of another log; False: it has to be looked at once more.
+
+        The end is as old as the fetch that told it, and others may have published since then what
+        came later; a follower that answers fetches may lag, and so may a new leader. So marks that
+        lie beyond the end are forgotten only if they lie beyond that of the next fetch, too, and
+        beyond the one that the leader knows.
+        """
+        partition = work.partition
+        if not self._marks.lie_beyond(partition, log_end):
+            return True
+        if partition not in self._doubted:
+            self._doubted.add(partition)
+            return False
+        try:
+            async with asyncio.timeout(END_TIMEOUT):
+                log_end = max(log_end, await self._consumer.log_end(partition))
+        except (KafkaError, TimeoutError):
+            return False
+        if self._work.get(partition) is not work:
+            return False  # given back meanwhile
+        if self._marks.lie_beyond(partition, log_end):
+            await self._marks.forget(partition, log_end=log_end)
+        return True
 
     def _marked(self) -> None:
         self._unmarked.clear()

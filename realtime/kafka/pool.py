@@ -133,6 +133,7 @@ class Pool:
             skipped=self.skipped,
         )
 
+        made_again: set[str] = set()
         self._router = Router(route, most=limits.rooms, seconds=limits.route_time)
 
         def join(
@@ -150,6 +151,7 @@ class Pool:
                 progress=self._progress,
                 stop=stop,
                 topic_ids=topic_ids,
+                made_again=made_again,
                 on_fetch=on_fetch,
             )
 

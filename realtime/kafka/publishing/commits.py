@@ -25,7 +25,8 @@ class Commits:
     """Commits the newest offsets of all partitions, one request at a time.
 
     A commit that fails is a warning: the records are published, and who reads them again has
-    them skipped by their marks. The next commit covers it.
+    them skipped by their marks. The next commit covers it. One that fails for now, since Kafka is
+    away, say, is tried again without a word.
 
     Args:
         consumer: Whose offsets; to be started.
@@ -39,8 +40,10 @@ class Commits:
         self._under_way: dict[TopicPartition, Position] = {}
         self._consumer = consumer
         self._on_error = on_error
+        self._dropped = 0  # offsets that were noted and will not be committed
         self._held = False
         self._is_failing = False
+        self._fails_for_now = False  # with an error that may pass
         self._pump: asyncio.Task[None] | None = None
         self._commit: asyncio.Task[None] | None = None
 
@@ -54,14 +57,15 @@ class Commits:
         """Commit all that waits, and hold what comes from now on until `release`.
 
         A Kafka that does not answer in `grace` seconds is left to it. Returns whether all of it is
-        committed.
+        committed: not if a part was dropped meanwhile, since its partition is somebody else's.
 
         Args:
             grace: Seconds.
-            insist: Try again what fails, while there is time: the group may be between two
-                assignments. Not to be used while it waits for the caller.
+            insist: Try again what is refused, too, while there is time: the group may be between
+                two assignments. Not to be used while it waits for the caller.
         """
         self.hold()
+        dropped = self._dropped
         pauses = Backoff(RETRY_FIRST, RETRY_MAX)
         try:
             async with asyncio.timeout(grace):
@@ -69,26 +73,30 @@ class Commits:
                     if self._commit is None:
                         self._begin()
                     elif not await self._ended(self._commit):
-                        if not insist:
+                        if not insist and not self._fails_for_now:
                             break
                         await asyncio.sleep(pauses.failed())
         except TimeoutError:
-            if self._commit is not None:  # a refusal was told when it came
+            if self._commit is not None or self._fails_for_now:  # a refusal was told when it came
                 logger.warning("A commit failed, records will be read again: no answer from Kafka.")
-        return self._commit is None and not self._waiting
+        return self._commit is None and not self._waiting and self._dropped == dropped
 
     def hold(self) -> None:
         """Begin no commit from now on until `release`: it would connect a closed client anew."""
         self._held = True
 
     def release(self, partitions: Collection[TopicPartition]) -> None:
-        """Go on, and forget what waits of all partitions but these.
+        """Go on, and forget what waits of all partitions but these, or fails from now on.
 
         Somebody else may have had the others since, and have committed more.
         """
         self._held = False
         waiting, self._waiting = self._waiting, {}
-        for partition in waiting.keys() & set(partitions):
+        others = (waiting.keys() | self._under_way.keys()) - set(partitions)
+        self._dropped += len(others)
+        for partition in others:
+            self._under_way.pop(partition, None)
+        for partition in waiting.keys() - others:
             self.note(partition, *waiting[partition])
 
     async def aclose(self) -> None:
@@ -104,7 +112,8 @@ class Commits:
             while self._waiting and not self._held:
                 if self._commit is None:
                     self._begin()
-                if self._commit is not None and not await self._ended(self._commit):
+                commit = self._commit
+                if commit and not await self._ended(commit) and not self._fails_for_now:
                     break
                 await asyncio.sleep(INTERVAL)
         except Exception as error:  # told to the owner, who ends it all
@@ -115,11 +124,12 @@ class Commits:
     def _begin(self) -> None:
         assigned = self._consumer.assignment()
         self._under_way = {key: end for key, end in self._waiting.items() if key in assigned}
+        self._dropped += len(self._waiting) - len(self._under_way)
         self._waiting.clear()
         if self._under_way:
             # A task of its own: who waits for it may give up, but aiokafka's commit must not be
             # cancelled while its connection is open (see closing.py).
-            commit = self._consumer.commit(self._under_way)
+            commit = self._consumer.commit(dict(self._under_way))
             self._commit = asyncio.create_task(commit, name="realtime: one commit to Kafka")
             self._commit.add_done_callback(take_note)
 
@@ -129,15 +139,19 @@ class Commits:
         if self._commit is not commit:  # somebody else waited too, and was first
             return True
         self._commit = None
+        under_way, self._under_way = self._under_way, {}
         try:
             commit.result()
         except KafkaError as error:
-            self._waiting = self._under_way | self._waiting
+            self._waiting = under_way | self._waiting
+            self._fails_for_now = error.retriable
+            if self._fails_for_now:
+                return False
             # Said once: more fail until the group has dealt the partitions out anew.
             level = logging.DEBUG if self._is_failing else logging.WARNING
             reason = type(error).__name__
             logger.log(level, "A commit failed, records will be read again: %s.", reason)
             self._is_failing = True
             return False
-        self._is_failing = False
+        self._is_failing = self._fails_for_now = False
         return True

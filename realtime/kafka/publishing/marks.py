@@ -87,26 +87,40 @@ class PartitionMarks:
         if self._asking is not None:
             self._asking.add_done_callback(told)
 
-    async def settle(self, partition: TopicPartition, *, log_end: int) -> None:
-        """Forget the marks of a partition if they lie beyond the end of its log.
+    def lie_beyond(self, partition: TopicPartition, log_end: int) -> bool:
+        """Say whether a partition was published up to the end of its log, or beyond; once known.
 
-        Called when they are known, before anything of the partition is published. Waits for as
-        long as it takes to forget them.
+        That is so, too, if the end is older than the marks, or of a follower that lags.
         """
-        if self._asking is None or partition not in self._asked:
-            return
-        sources = _both(self._asked[partition])
-        marks = self._asking.result()
-        last = max((mark.offset for key in sources if (mark := marks[key])), default=None)
-        if last is None or last < log_end:
-            return
+        return self._last(partition) >= log_end
+
+    async def forget(self, partition: TopicPartition, *, log_end: int) -> None:
+        """Forget the marks of a partition, since its log ends before they do.
+
+        Called before anything of the partition is published. Waits for as long as it takes to
+        forget them, unless partitions are dealt out anew: then they are another reader's.
+        """
+        asking = self._asking
         logger.warning(
             "%s ends at offset %d, but was published up to offset %d: the topic was made again, or "
             "its broker lost data. Its marks are forgotten.",
-            *(source_of(partition), log_end, last),
+            *(source_of(partition), log_end, self._last(partition)),
         )
-        await self._insist(partial(self._layer.forget_marks, sources))
-        self._asked.pop(partition, None)  # the answer is of the marks that were
+        sources = _both(self._asked.pop(partition))  # the answer is of the marks that were
+
+        async def forget_ours() -> None:
+            if self._asking is asking:
+                await self._layer.forget_marks(sources)
+
+        await self._insist(forget_ours)
+
+    def _last(self, partition: TopicPartition) -> int:
+        """Return the offset of the last record that was published; -1 if there is none."""
+        if self._asking is None or partition not in self._asked:
+            return -1
+        marks = self._asking.result()
+        sources = _both(self._asked[partition])
+        return max((mark.offset for key in sources if (mark := marks[key])), default=-1)
 
     async def aclose(self) -> None:
         """Stop asking."""

@@ -2,7 +2,8 @@
 
 What it can't read becomes an UnreadRecord instead of an error, and what it unpacks is bounded. For
 that it uses private parts of aiokafka, as only `closing.py` does besides. They were read in
-aiokafka 0.14.0; a test fails when they change (tests/realtime/kafka/test_consumer.py).
+aiokafka 0.14.0; tests fail when they change (test_consumer.py, test_newer_marks.py and
+test_silent_members.py in tests/realtime/kafka/).
 """
 
 from __future__ import annotations
@@ -14,9 +15,21 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import ConnectionGroup
-from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
+from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, FetchResult
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    IncompatibleBrokerVersion,
+    KafkaError,
+    LeaderNotAvailableError,
+    NoError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+    for_code,
+)
 from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
+from aiokafka.structs import OffsetAndMetadata
 
 from realtime.kafka.reading.batches import Budget, RecordSet, Suspects
 from realtime.kafka.reading.fetch_pace import BACKLOG, FetchPace, count_records
@@ -51,8 +64,8 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._pace = FetchPace(gather)
         self._suspects = Suspects()
         self._passed_over: set[TopicPartition] = set()
-        self._member = ""  # as the group knew it at the last fetch
-        self._seen_at = 0.0  # loop's time of the last fetch
+        self._seen_at = 0.0  # loop's time of the last `fetch` or `stay`
+        self._member = ""  # as the group knew it then
         self._was_away = False  # for so long that the group may have forgotten the member
         self._fetched: dict[TopicPartition, bytes] = {}  # what an answer brought
         self._send = self._client.send
@@ -97,6 +110,23 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._let_go()
         return batches
 
+    def stay(self) -> None:
+        """Tell aiokafka that this member lives, and hear of the group's errors, as `fetch` does.
+
+        To be called about each second by who does not fetch: aiokafka keeps an error until then,
+        and takes a member that is idle for `max_poll_interval_ms` out of the group. A fetch of
+        nothing would not do, for it waits while the group deals its partitions out.
+
+        Raises:
+            NameTaken: Another member has its `group_instance_id`.
+            KafkaError: It can't go on.
+        """
+        if not self._subscription.reassignment_in_progress:  # else it may not know its id yet
+            self._see_that_it_is_itself()
+        self._coordinator.check_errors()
+        with self._subscription.fetch_context():
+            pass
+
     def has_passed_over(self, partition: TopicPartition) -> bool:
         """Tell whether, since the start, there was something in it that is nobody's."""
         return partition in self._passed_over
@@ -127,6 +157,53 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
                 return end
         end = self.highwater(partition)
         return end
+
+    async def log_end(self, partition: TopicPartition) -> int:
+        """Ask its leader where a partition ends: its next offset, open transactions included.
+
+        aiokafka's `end_offsets` leaves those out if what is committed is read. A new leader does
+        not answer until it knows all that the one before it had told (since Kafka 2.2, KIP-207).
+
+        Raises:
+            KafkaError: It does not answer, or does not know.
+        """
+        leader = self._client.cluster.leader_for_partition(partition)
+        if leader is None or leader < 0:
+            raise LeaderNotAvailableError(partition)
+        asked = [(partition.partition, OffsetResetStrategy.LATEST)]
+        request = OffsetRequest(-1, READ_UNCOMMITTED, [(partition.topic, asked)])
+        answer = await self._send(leader, request)
+        _, code, _, end = answer.topics[0][1][0]
+        error = for_code(code)
+        if error is not NoError:
+            if error.invalid_metadata:
+                self._client.force_metadata_update()
+            raise error(partition)
+        return int(end)
+
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        """Commit offsets of what is assigned now, and a text beside each, in one request.
+
+        aiokafka would try again what fails for now, for as long as it takes. By then the partitions
+        may be somebody else's, who has committed more, or of a topic that was made again.
+
+        Raises:
+            CommitFailedError: They were dealt out anew.
+            KafkaError: The request failed; it may be tried again if the error is `retriable`.
+        """
+        subscription, coordinator = self._subscription.subscription, self._coordinator
+        assignment = None if subscription is None else subscription.assignment
+        await coordinator.ensure_coordinator_known()
+        if assignment is None or not assignment.active:
+            raise CommitFailedError("the partitions were dealt out anew")
+        try:
+            async with coordinator._commit_lock:
+                await coordinator._do_commit_offsets(
+                    assignment,
+                    {key: OffsetAndMetadata(*position) for key, position in offsets.items()},
+                )
+        except (UnknownMemberIdError, IllegalGenerationError, RebalanceInProgressError) as error:
+            raise CommitFailedError("the partitions are dealt out anew") from error
 
     async def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         """Return the ids of topics; without those that have none, as before Kafka 2.8.

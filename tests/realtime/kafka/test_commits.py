@@ -6,11 +6,11 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, UnknownTopicOrPartitionError
 
 from demo.embedded import EmbeddedTansu
 from realtime.kafka.brokers import Brokers
@@ -143,6 +143,54 @@ async def test_failed_commit_ends_with_its_assignment(
     assert consumer.committed == [{FIRST: 1, SECOND: 2}, {SECOND: 2}]
 
 
+@pytest.mark.parametrize("goes_on", [(), (SECOND,)])
+async def test_flush_tells_what_was_dropped_under_it(
+    goes_on: Collection[TopicPartition], consumer: RecordingConsumer, commits: Commits
+) -> None:
+    """An assignment that comes meanwhile may be of others, whose offsets are not committed."""
+    consumer.failure = CommitFailedError()
+    commits.hold()
+    commits.note(FIRST, 0)
+    flush = asyncio.create_task(commits.flush(GRACE, insist=True))
+    await until(lambda: consumer.committed)
+    consumer.failure = None
+    commits.release(goes_on)
+    assert not await flush
+    assert consumer.committed == [{FIRST: 0}]
+    commits.note(FIRST, 1)
+    assert await commits.flush(GRACE)  # the next one has nothing to do with that
+
+
+async def test_commit_that_fails_under_a_new_assignment(
+    consumer: RecordingConsumer, commits: Commits
+) -> None:
+    """It is not tried again: its partition may be somebody else's, who has committed more."""
+    consumer.gate.clear()
+    consumer.failure = CommitFailedError()
+    consumer.failures = 1
+    commits.note(FIRST, 1)
+    commits.note(SECOND, 2)
+    flush = asyncio.create_task(commits.flush(GRACE, insist=True))
+    await until(lambda: consumer.committed)
+    commits.release([SECOND])
+    consumer.gate.set()
+    assert not await flush
+    await until(lambda: consumer.committed[-1] == {SECOND: 2})
+    await commits.flush(GRACE)
+    assert consumer.committed == [{FIRST: 1, SECOND: 2}, {SECOND: 2}]
+
+
+async def test_flush_tells_of_partitions_that_are_not_assigned(
+    consumer: RecordingConsumer, commits: Commits
+) -> None:
+    """Their offsets are not committed."""
+    commits.hold()
+    commits.note(TopicPartition("events", 2), 0)
+    commits.note(FIRST, 1)
+    assert not await commits.flush(GRACE, insist=True)
+    assert consumer.committed == [{FIRST: 1}]
+
+
 async def test_failed_commit_goes_with_the_next(
     consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -170,6 +218,26 @@ async def test_last_flush_insists(
     assert not await commits.flush(0.2, insist=True)  # nor does it insist for longer
     assert consumer.committed[-1] == {FIRST: 2}
     assert "no answer" not in caplog.text  # there was one
+
+
+async def test_failure_that_may_pass(
+    consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried again, by a flush that does not insist, too; nobody has to know."""
+    consumer.failure = UnknownTopicOrPartitionError()
+    consumer.failures = 2
+    commits.note(FIRST, 1)
+    await until(lambda: len(consumer.committed) == 3)
+    commits.hold()
+    consumer.failures = 5
+    commits.note(FIRST, 2)
+    assert await commits.flush(GRACE)
+    assert consumer.committed == [{FIRST: 1}] * 3 + [{FIRST: 2}] * 3
+    assert caplog.text == ""
+    consumer.failures = 1_000_000
+    commits.note(FIRST, 3)
+    assert not await commits.flush(0.2)
+    assert "no answer from Kafka" in caplog.text
 
 
 async def test_flush_does_not_wait_forever(

@@ -18,6 +18,7 @@ from realtime.kafka.brokers import Brokers
 from realtime.kafka.deadletters import DeadLetters
 from realtime.kafka.letters.postbox import Postbox
 from realtime.kafka.publishing import deliveries
+from realtime.kafka.reading.consumer import Consumer
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import ApacheKafka
@@ -41,7 +42,7 @@ STEPS: list[tuple[type, str, int]] = [
     (AIOKafkaConsumer, "getmany", 2),
     (ShardedChannelLayer, "publish_marked", 3),
     (DeadLetters, "write", 0),
-    (AIOKafkaConsumer, "commit", 0),
+    (Consumer, "commit", 0),
 ]
 
 
@@ -123,16 +124,16 @@ async def crash_at(reached: asyncio.Event, pools: Pools) -> None:
 @contextmanager
 def failing_commits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have every other commit fail, as in a rebalance."""
-    commit = AIOKafkaConsumer.commit
+    commit = Consumer.commit
     fails = cycle((True, False))
 
-    async def sometimes(self: AIOKafkaConsumer, offsets: Any) -> None:
+    async def sometimes(self: Consumer, offsets: Any) -> None:
         if next(fails):
             raise CommitFailedError
         await commit(self, offsets)
 
     with monkeypatch.context() as patch:
-        patch.setattr(AIOKafkaConsumer, "commit", sometimes)
+        patch.setattr(Consumer, "commit", sometimes)
         yield
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError
 
 from demo.embedded import EmbeddedTansu, EmbeddedValkey
@@ -19,7 +18,7 @@ from realtime.kafka.membership import GroupMembership, MadeAgain, Rejoin
 from realtime.kafka.publishing.marks import PartitionMarks, announcements_of
 from realtime.kafka.publishing.partitions import source_of
 from realtime.outage import Outage
-from shardlayer import Mark, ShardedChannelLayer
+from shardlayer import Mark, ShardedChannelLayer, ShardUnavailable
 from tests.apache_kafka import APACHE, ApacheKafka
 from tests.realtime.kafka.numbered import (
     PARTITIONS,
@@ -30,8 +29,8 @@ from tests.realtime.kafka.numbered import (
     without_repeats,
 )
 from tests.realtime.kafka.pools import Pools
+from tests.realtime.kafka.topics import remove_topic
 from tests.waiting import until
-from tests.waiting import until as until_true
 
 PARTITION = TopicPartition("events", 3)
 SOURCE = source_of(PARTITION)
@@ -62,18 +61,20 @@ async def test_marks_stay_while_their_record_may_be_there(
     kept = marks_of(layer)
     kept.ask({PARTITION: SOURCE})
     assert await kept.known(within=SOON)
-    await kept.settle(PARTITION, log_end=log_end)
+    if kept.lie_beyond(PARTITION, log_end):
+        await kept.forget(PARTITION, log_end=log_end)
+        assert not kept.lie_beyond(PARTITION, log_end)
     marks = await layer.marks([SOURCE, announcements_of(SOURCE)])
     assert [mark is not None for mark in marks.values()] == [stay, stay]
     assert ("Its marks are forgotten" in caplog.text) is not stay
 
 
 async def test_new_partition_has_no_marks(memory_layer: ShardedChannelLayer) -> None:
-    """One that was never published is nothing to settle."""
+    """One that was never published has none that lie beyond its end."""
     kept = marks_of(memory_layer)
     kept.ask({PARTITION: SOURCE})
     assert await kept.known(within=SOON)
-    await kept.settle(PARTITION, log_end=0)
+    assert not kept.lie_beyond(PARTITION, 0)
 
 
 async def test_asked_until_redis_answers(
@@ -119,6 +120,40 @@ async def test_partitions_are_dealt_out_anew_while_marks_are_waited_for(
         kept.ask({PARTITION: SOURCE})
     assert await waiting is False
     await kept.aclose()
+
+
+class HalfAwayLayer:
+    """A layer one of whose shards answered at first.
+
+    Attributes:
+        asked: How often marks were to be forgotten.
+    """
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def marks(self, sources: Sequence[str]) -> dict[str, Mark | None]:
+        """Return a mark for each."""
+        return {source: Mark(source, LAST) for source in sources}
+
+    async def forget_marks(self, sources: object) -> None:
+        """Fail."""
+        self.asked += 1
+        raise ShardUnavailable(shard=0, server="here")
+
+
+async def test_partitions_are_dealt_out_anew_while_marks_are_forgotten() -> None:
+    """They are another reader's by then, and may be newer."""
+    layer = HalfAwayLayer()
+    kept = marks_of(layer)  # type: ignore[arg-type]
+    kept.ask({PARTITION: SOURCE})
+    assert await kept.known(within=SOON)
+    forgetting = asyncio.create_task(kept.forget(PARTITION, log_end=LAST))
+    await until(lambda: layer.asked)
+    kept.drop()
+    asked = layer.asked
+    await asyncio.wait_for(forgetting, SOON)
+    assert layer.asked == asked
 
 
 @pytest.mark.kafka
@@ -205,7 +240,7 @@ class RefusedOnce:
         async def finish(membership: GroupMembership) -> None:
             if not self._was_refused:
                 self._was_refused = True
-                membership._consumer.commit = refuse
+                membership._consumer.commit = refuse  # type: ignore[method-assign]
             await _finish(membership)
 
         return finish
@@ -218,18 +253,8 @@ async def refuse(offsets: object) -> None:
 
 async def make_again(kafka: ApacheKafka, brokers: Brokers, topic: str) -> None:
     """Delete a topic, and make an empty one of its name."""
-    admin = AIOKafkaAdminClient(**brokers.arguments())
-    await admin.start()
-    try:
-        await admin.delete_topics([topic])
-        await until_true(lambda: _is_gone(admin, topic))
-    finally:
-        await admin.close()
+    await remove_topic(brokers, topic)
     await asyncio.to_thread(kafka.create_topic, topic, partitions=PARTITIONS)
-
-
-async def _is_gone(admin: AIOKafkaAdminClient, topic: str) -> bool:
-    return topic not in await admin.list_topics()
 
 
 @pytest.mark.kafka

@@ -300,7 +300,7 @@ async def test_aborted_transaction_in_a_log_that_lost_its_records(
     arguments = {"group_id": pools.group, "enable_auto_commit": False, **brokers.arguments()}
     async with Consumer(max_unpacked=1, **arguments) as before:
         before.assign([partition])
-        await before.commit({partition: 1_000})
+        await before.commit({partition: (1_000, "")})
         source = source_of(partition, (await before.topic_ids([topic]))[topic])
     marked = [(room, b"0", Mark(source, 999)), (other, b"0", Mark(source, 998))]
     await answered(lambda: layer.publish_marked(marked))
