@@ -73,7 +73,9 @@ async def sign_in_by(token: str, identity: Identity) -> None:
     credential = await _read(token)
     user = None
     verdict = await identity.judge(credential)
-    if verdict is Verdict.UNKNOWN or (verdict is Verdict.COUNTS and _is_of_whomever(credential)):
+    is_renewed = identity.credential.user_id == credential.user_id
+    is_doubtful = not is_renewed and _is_of_whomever(credential)
+    if verdict is Verdict.UNKNOWN or (verdict is Verdict.COUNTS and is_doubtful):
         await identity.old_connections.close()
         user = await active_user(credential)
         if user is None:

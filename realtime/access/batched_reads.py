@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
 from channels.db import database_sync_to_async
+from django.db import close_old_connections
 
 from shardlayer import Tasks
 
@@ -84,4 +85,5 @@ def _all_of(read: Callable[[Key], Value], keys: Sequence[Key]) -> list[Value | E
             found.append(read(key))
         except Exception as error:
             found.append(error)
+            close_old_connections()  # else the rest would fail with it, if the database had gone
     return found

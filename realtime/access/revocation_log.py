@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from math import inf
 from typing import Any
@@ -169,12 +170,19 @@ class RevocationLog:
                     self._take(_parsed(text), 0.0)
         self._held = None
         self.known.complete_since(await self._beginning(held, joined.position))
+        missing = 0
         if joined.position is None:
             self.heard = None
         else:
-            self.known.lacks(_missing(held, joined.position))
+            missing = _missing(held, joined.position)
+            self.known.lacks(missing)
             self._has_heard(joined.position.offset)
         joined.release()
+        if missing and joined.position is not None and missing == joined.position.offset:
+            # The count has leapt, as when Redis was restarted, and no entry says so to the workers
+            # that were there before. Until they hear of it, their notes seem to know too little.
+            with suppress(ShardUnavailable):
+                await self._begin()
 
     async def _beginning(
         self, held: Sequence[tuple[int, float]], position: Position | None
@@ -196,7 +204,7 @@ class RevocationLog:
         return since + CLOCK_SKEW if since else 0.0
 
     async def _begin(self) -> float:
-        """Mark where a new log begins: an old one may have been lost."""
+        """Mark where the log goes on: what was before may have been lost."""
         mark = Revocation(at=time.time())
         await self._layer.publish_reserved(CONTROL_ROOM, orjson.dumps(mark.to_json()))
         return mark.at

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from realtime.access.client_permissions import Permissions
 from realtime.access.identity import Identity
+from realtime.access.users import user_room
 from realtime.clients.catchup import CatchUp
 from realtime.clients.client_counters import counters
 from realtime.clients.client_signals import ToldClient
@@ -247,7 +248,10 @@ class ClientRooms:
         return payer
 
     def _counted_as(self) -> Publisher | None:
-        return publisher_of(self._identity.known_user, self._client)
+        identity = self._identity
+        if identity.known_user is None and identity.bearer is not None:
+            return user_room(identity.bearer)  # a room's token has named the user
+        return publisher_of(identity.known_user, self._client)
 
     async def _enter(self, item: Wanted, page: Page) -> Joined:
         if self._catch_up is not None:

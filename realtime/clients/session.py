@@ -26,6 +26,7 @@ from realtime.clients.places import too_many_new_of_user
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import (
     CLOSE_EXPIRED,
+    CLOSE_FAILED,
     CLOSE_RATE,
     CLOSE_UNUSED,
     CLOSE_USER,
@@ -369,10 +370,12 @@ class ClientSession:
         """Sign in whoever brings a token with the request; say whether to go on."""
         try:
             await self.sign_in(token)
-        except ProtocolError as error:
-            error.id = 0
-            self.push(replies.error(error))
-            self.close(CLOSE_EXPIRED, error.message)
+        except Exception as error:  # of a database that is away, too
+            told = as_protocol_error(error)
+            told.id = 0
+            self.push(replies.error(told))
+            is_refused = isinstance(error, ProtocolError)
+            self.close(CLOSE_EXPIRED if is_refused else CLOSE_FAILED, told.message)
             return False
         return True
 

@@ -106,6 +106,7 @@ class NodeLeases:
         """Note that a join has renewed the lease on a shard."""
         if had_lapsed:
             self._on_lapsed([shard])
+            self._renewed_at[shard] = time.monotonic()  # that it had ended is told
         self._held.add(shard)
 
     async def renew(self) -> None:

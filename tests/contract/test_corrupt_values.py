@@ -325,6 +325,15 @@ async def test_every_command_goes_on(
     assert key in removed[0]
 
 
+async def test_room_whose_meta_is_of_a_wrong_type_is_shown(
+    make_backend: MakeBackend, make_layer: MakeLayer, keys: ShardKeys, tell: Tell
+) -> None:
+    """As one that has no position; the next publication writes another."""
+    await tell("RPUSH", keys.meta(ROOM), "foreign")
+    [info] = await make_backend().info(make_layer().shard_of(ROOM), [ROOM])
+    assert (info.offset, info.epoch) == (0, "")
+
+
 async def test_a_count_of_held_messages_of_a_wrong_type(
     make_layer: MakeLayer, place: Place, make_backend: MakeBackend
 ) -> None:

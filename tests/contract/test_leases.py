@@ -97,5 +97,10 @@ async def test_lease_that_may_have_ended_unseen_counts_as_ended(make_leases: Mak
     for _ in range(2):
         await node.renew()
         assert lapsed == [[SHARD]]
+    lapsed.clear()
+    node._renewed_at[SHARD] -= options.lease_ttl
+    node.renewed(SHARD, had_lapsed=True)
+    await node.renew()
+    assert lapsed == [[SHARD]], "a join has told it, and that is enough"
     await node.aclose()
     await tasks.aclose()

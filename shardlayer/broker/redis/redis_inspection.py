@@ -52,9 +52,9 @@ class RedisInspection(ShardCalls, Inspection):
 
     async def _info(self, shard: int, group: str) -> RoomInfo:
         keys = self._keys[shard]
-        found, meta, length = await asyncio.gather(
+        found, (meta,), length = await asyncio.gather(
             self._execute(shard, "HGETALL", keys.nodes(group)),
-            self._execute(shard, "GET", keys.meta(group)),
+            self._execute(shard, "MGET", keys.meta(group)),  # GET refuses another type
             self._execute(shard, "XLEN", keys.history(group)),
         )
         position = calls.read_meta(meta)

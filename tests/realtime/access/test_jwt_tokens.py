@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.contrib.auth.models import User
 from django.core.checks import Error, Warning
+from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import Settings
 
 from realtime.access.credential import BadToken, Credential
@@ -23,7 +24,7 @@ from realtime.access.identity import Identity, OpenGate, user_by
 from realtime.access.jwt_checks import check_jwt, check_jwt_is_for_us
 from realtime.access.jwt_tokens import jwt_reader
 from realtime.access.revocations import Revocation, Revocations, Verdict
-from realtime.clients.protocol.commands import CLOSE_SIGNED_OUT
+from realtime.clients.protocol.commands import CLOSE_FAILED, CLOSE_SIGNED_OUT
 from realtime.clients.sign_in_watch import watch_of
 from realtime.tokens import MAX_TOKEN, issue_token, sign_in_by
 from shardlayer import ShardedChannelLayer
@@ -370,6 +371,56 @@ async def test_rules_read_the_user_no_second_time(ada: User) -> None:
     assert isinstance(user, User)
     assert not user.get_deferred_fields()
     assert await identity.loaded_user() is user
+
+
+async def test_renewal_asks_no_database(
+    ada: User, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    """Whom the connection is of already was read when they signed in, and the log tells the rest.
+
+    So a renewal works while the database is away. Another user's sign-in does not.
+    """
+    identity = Identity({"headers": []}, CountingGate)
+    await sign_in_by(signed("ES256", sub=str(ada.pk)), identity)
+
+    def fail(*args: Any) -> None:
+        raise ConnectionError("no database")
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "close_if_unusable_or_obsolete", fail)
+    await sign_in_by(signed("ES256", sub=str(ada.pk), name="again"), identity)
+    assert identity.claims["name"] == "again"
+    with pytest.raises(ConnectionError):
+        await sign_in_by(signed("ES256", sub=str(ada.pk + 1)), identity)
+
+
+def offering(token: str) -> dict[str, Any]:
+    """Return what is more in the scope of a client that brings a token with its handshake."""
+    encoded = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    return {"subprotocols": ["shardlayer", f"shardlayer-token.{encoded}"]}
+
+
+async def test_database_that_is_away_when_a_client_comes(
+    ada: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that brings its token with the handshake is told so, and comes back by itself."""
+    token = signed("ES256", sub=str(ada.pk), iat=None)
+
+    def fail(*args: Any) -> None:
+        raise ConnectionError("no database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseDatabaseWrapper, "close_if_unusable_or_obsolete", fail)
+        for _ in range(3):
+            sink = RecordingSink()
+            client = Client(sink=sink, more=offering(token))
+            await client.begin()
+            answer = await client.receive()
+            assert (answer["id"], answer["error"]["code"]) == (0, "internal")
+            await asyncio.wait_for(sink.is_closed.wait(), PATIENCE)
+            assert sink.closed is not None
+            assert sink.closed[0] == CLOSE_FAILED
+            await client.leave()
+    assert caplog.text.count("Traceback") <= 1, "one is enough"
 
 
 async def test_length_is_bounded(ada: User) -> None:

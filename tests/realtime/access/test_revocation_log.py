@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 import pytest
+from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from realtime.access.credential import Credential
@@ -17,7 +18,12 @@ from realtime.access.revocations import CLOCK_SKEW, Revocation, Verdict
 from realtime.connections import adisconnect, aunsubscribe
 from realtime.rooms.room_names import CONTROL_ROOM
 from shardlayer import Position, ShardedChannelLayer
+from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.core.options import PREFIX, SHARDS
+from shardlayer.core.sharding import hash_tags
 from tests.waiting import PATIENCE
+
+LEAP = 2**40  # offsets
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -126,6 +132,22 @@ async def test_note_of_a_deaf_worker(layer: ShardedChannelLayer) -> None:
     async with following(layer) as later:
         assert later.log.judge(note, heard) is Verdict.REVOKED
         assert later.log.judge(note, later.log.heard) is Verdict.COUNTS
+
+
+async def test_count_that_leapt_is_told_by_who_starts_later(
+    redis_layer: ShardedChannelLayer, redis_server: EmbeddedValkey
+) -> None:
+    """After a restart of Redis that lost nothing, notes of workers from before still count."""
+    later_layer = ShardedChannelLayer(hosts=[redis_server.url])
+    async with following(redis_layer) as before:
+        shard = redis_layer.shard_of(CONTROL_ROOM)
+        with Redis.from_url(redis_server.url) as redis:
+            redis.set(ShardKeys(hash_tags(PREFIX, SHARDS)[shard]).life, "another")
+        async with following(later_layer) as later:
+            await until(lambda: before.log.heard is not None and before.log.heard.offset > LEAP)
+            note = Credential(method="session", user_id="7", issued=time.time() + CLOCK_SKEW)
+            assert later.log.judge(note, before.log.heard) is Verdict.COUNTS
+    await later_layer.close()
 
 
 async def publish_entries(layer: ShardedChannelLayer, entries: Sequence[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -10,11 +11,16 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from realtime import ClientRefused
+from realtime.access.credential import Credential
+from realtime.access.revocations import Verdict
 from realtime.clients.client_counters import counters
+from realtime.clients.sign_in_watch import watch_of
 from realtime.clients.user_limits import user_limits
 from realtime.conf import conf
+from realtime.room_tokens import sign_room
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
+from tests.waiting import until
 
 OPEN = {"*": {"subscribe": "anyone", "publish": "anyone"}}
 
@@ -167,6 +173,29 @@ class TestRooms:
             async with Client(more=more) as client:
                 assert await joined(client, 1, "a", "b", "c") == [None, None, "full"]
         assert len(limits.rooms) == 0
+
+    async def test_whom_a_rooms_token_names(
+        self, settings: Settings, memory_layer: ShardedChannelLayer
+    ) -> None:
+        """Is known by it without a look at the session, and does not count for the address."""
+        settings.REALTIME = {"ROOMS": {"*": {"subscribe": "nobody"}}, "MAX_USER_ROOMS": 1}
+        limits = user_limits(conf())
+        log = watch_of(memory_layer, await memory_layer.node()).log
+
+        def counts() -> bool:
+            """Tell whether the log knows what happened to a token of now."""
+            now = Credential(method="session", user_id="1", issued=time.time())
+            return log.judge(now) is Verdict.COUNTS
+
+        await until(counts)
+        cookie = f"sessionid={'k' * 32}"
+        for pk in (1, 2):
+            token = sign_room(f"r{pk}", User(pk=pk), session_key="k" * 32)
+            async with Client(headers={"Cookie": cookie}, more=OFFICE) as client:
+                asked = [{"room": f"r{pk}", "token": token}]
+                assert codes((await client.ask(1, subscribe=asked))["subscribed"]) == [None]
+                holder = limits.rooms._rooms[f"r{pk}"].holder
+                assert holder == f"user.{pk}"
 
     async def test_addresses_that_are_nobody_have_no_share(self, settings: Settings) -> None:
         """Behind a proxy on this machine that names nobody, only the connection's limits hold."""
