@@ -243,7 +243,8 @@ class ClientRooms:
             ProtocolError: There is no place.
         """
         check_place(self._node, room, self._conf)
-        payer = take_place(self.user_limits, room, self._counted_as, self._conf)
+        is_new = not self._node.knows(room)
+        payer = take_place(self.user_limits, room, self._counted_as, self._conf, is_new=is_new)
         self._names.add(room)
         return payer
 

@@ -23,7 +23,12 @@ def check_place(node: Node, room: str, conf: Conf) -> None:
 
 
 def take_place(
-    limits: UserLimits, room: str, count_as: Callable[[], Publisher | None], conf: Conf
+    limits: UserLimits,
+    room: str,
+    count_as: Callable[[], Publisher | None],
+    conf: Conf,
+    *,
+    is_new: bool,
 ) -> Publisher | None:
     """Count one more client in a room here; return who has paid for a new room, None if nobody.
 
@@ -34,6 +39,8 @@ def take_place(
         room: Its name; the client is not in it.
         count_as: Returns whom the client counts as; not asked where the room is here already.
         conf: The settings.
+        is_new: Whether the node does not know the room. It does for a moment after the last member
+            left, say because a stream of events was opened anew with one room more.
 
     Raises:
         ProtocolError: `rate` or `full`: whom the client counts as can't bring another room here.
@@ -42,13 +49,14 @@ def take_place(
         limits.rooms.enter(room, None)
         return None
     publisher = count_as()
-    if not limits.take_new_room(publisher):
+    payer = publisher if is_new else None
+    if not limits.take_new_room(payer):
         raise too_many_new_of_user(conf)
     if not limits.rooms.enter(room, publisher):
-        limits.give_back_new_room(publisher)
+        limits.give_back_new_room(payer)
         counters.users_rooms_full += 1
         raise ProtocolError("full", "The server has no place for more rooms of yours; try again.")
-    return publisher
+    return payer
 
 
 def too_many_new_of_user(conf: Conf) -> ProtocolError:

@@ -128,6 +128,10 @@ class Node(Hearing):
         """Return how many members a room has in this node."""
         return self._rooms.members(name)
 
+    def knows(self, name: str) -> bool:
+        """Return whether a room has members in this node, or had until a moment ago."""
+        return self._rooms.find(name) is not None
+
     def hears(self, name: str) -> bool:
         """Return whether what is published to a room would be heard now, as far as is known."""
         shard = shard_of(name, self._options.shards)

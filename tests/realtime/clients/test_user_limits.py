@@ -253,6 +253,13 @@ class TestNewRooms:
             assert await joined(guest, 1, "more") == [None]
             assert await joined(first, 2, "more") == [None]  # it is here already
 
+    async def test_come_back_to_at_once(self, settings: Settings) -> None:
+        """What the process still knows costs nothing: a stream of events joins all rooms anew."""
+        settings.REALTIME = FEW_NEW
+        for _ in range(30):
+            async with Client(more=OFFICE) as client:
+                assert await joined(client, 1, "a") == [None]
+
     @pytest.mark.parametrize("one", [OFFICE, {"user": User(pk=1)}])
     async def test_published_to(
         self, settings: Settings, memory_layer: ShardedChannelLayer, one: dict[str, Any]
