@@ -86,6 +86,7 @@ async def test_lease_that_may_have_ended_unseen_counts_as_ended(make_leases: Mak
     leases, lapsed, tasks = make_leases(), list[Sequence[int]](), Tasks()
     options = LayerOptions.from_config(shards=SHARD + 1)
     node = NodeLeases(HERE, leases, options, on_lapsed=lapsed.append, tasks=tasks)
+    await leases.renew(SHARD, HERE)  # fails where there are none; the node tries for good
     node.begin([SHARD])
     node.tried(range(options.shards))
     await node.settled()
