@@ -133,12 +133,30 @@ async def _serve(scope: Scope, receive: Any, send: Any) -> None:
 
 
 async def _stream(scope: Scope, receive: Any, send: Any, streams: OpenStreams) -> None:
-    settings, rooms = conf(), rooms_of_url(scope)
-    names = list(dict.fromkeys(map(room_of_parameter, rooms)))
+    rooms = rooms_of_url(scope)
     pace = scope.get("extensions", {}).get("shardlayer", {}).get("pace")
-    sink = EventStreamSink(_paced(pace, send), names, limit=settings.max_client_buffer)
+    sink = EventStreamSink(_paced(pace, send), _names(rooms), limit=conf().max_client_buffer)
     gone = asyncio.create_task(_gone(receive), name="realtime: the client of a stream goes")
-    streams.add(sink, settings.event_stream_comment)
+    try:
+        await _serve_client(scope, sink, gone, streams, rooms)
+        if pace is None and not sink.is_complete:
+            await _outlast(sink, gone)
+    finally:
+        gone.cancel()
+        if pace is not None and not sink.is_complete:
+            pace.abort()  # a client that reads nothing would keep its connection
+
+
+async def _serve_client(
+    scope: Scope,
+    sink: EventStreamSink,
+    gone: asyncio.Task[None],
+    streams: OpenStreams,
+    rooms: Sequence[str],
+) -> None:
+    """Send what comes until the stream is closed, or the client gone or given up."""
+    names = _names(rooms)
+    streams.add(sink, conf().event_stream_comment)
     session = None
     try:
         sink.say_retry()
@@ -155,15 +173,27 @@ async def _stream(scope: Scope, receive: Any, send: Any, streams: OpenStreams) -
             sink.close(CLOSE_LATER, "a room is not available")
         await asyncio.wait((gone, sink.sending), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        streams.remove(sink)
-        gone.cancel()
         try:
             if session is not None:
                 await session.end()
             await sink.finish()
         finally:
-            if pace is not None and not sink.is_complete:
-                pace.abort()  # a client that reads nothing would keep its connection
+            streams.remove(sink)
+
+
+async def _outlast(sink: EventStreamSink, gone: asyncio.Task[None]) -> None:
+    """Return when a client that was given up is gone, or reads again and is told.
+
+    Other servers than ours keep its connection, and what waits for it, until then. So the stream
+    keeps its place.
+    """
+    if gone.done():
+        return
+    told = asyncio.create_task(sink.send_last(), name="realtime: end a stream that is not read")
+    try:
+        await asyncio.wait((gone, told), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        told.cancel()
 
 
 def _paced(pace: Any, send: Send) -> Send:
@@ -188,6 +218,10 @@ async def _refuse(send: Any, code: int, reason: str, retry: tuple[int, int]) -> 
     with suppress(OSError):  # the client is gone
         last = close_event(code, reason, between(retry))
         await send({"type": "http.response.body", "body": last})
+
+
+def _names(rooms: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(map(room_of_parameter, rooms)))
 
 
 def _bearer(scope: Scope) -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from realtime.clients.protocol.commands import LATER_CODES
@@ -18,6 +20,7 @@ from realtime.event_streams.event_text import (
 )
 from shardlayer import Broadcast, Position
 
+END: Final = b"\n\n"  # of an event, a comment, a `retry` alone
 RETRY = (1_000, 5_000)  # milliseconds: between these a stream that is lost comes back
 PASSING_ERRORS: Final = frozenset({"rate", "full", "unavailable", "internal"})  # of rooms
 RETRY_LATER = (20_000, 40_000)  # milliseconds: after what the client has brought on itself
@@ -26,8 +29,8 @@ RETRY_LATER = (20_000, 40_000)  # milliseconds: after what the client has brough
 class EventStreamSink(QueuedSink):
     """A sink over the body of a response, see `event_text`.
 
-    A client that reads too little to take the rest within FLUSH_TIMEOUT of the close is given up:
-    nothing else would end its stream, since it does not have to leave.
+    Behind a close, each piece that is sent has its time, see `patience`. A client that does not
+    take it is given up: nothing else would end its stream, since it does not have to leave.
 
     Args:
         send: ASGI's.
@@ -39,7 +42,10 @@ class EventStreamSink(QueuedSink):
         is_complete: Whether the server has all of the response, its end included.
     """
 
-    __slots__ = ("_epochs", "_patience", "_places", "_retry", "is_complete", "lacks_rooms")
+    __slots__ = (
+        "_epochs", "_handed", "_hurries", "_patience", "_places", "_retry", "is_complete",
+        "lacks_rooms",
+    )  # fmt: skip
 
     def __init__(self, send: Send, rooms: Sequence[str], *, limit: int) -> None:
         super().__init__(send, limit=limit)
@@ -48,7 +54,9 @@ class EventStreamSink(QueuedSink):
         self._epochs: dict[str, str] = dict.fromkeys(rooms, "")
         self.lacks_rooms = False
         self.is_complete = False
+        self._handed = 0  # bytes of the piece that was sent last, which may wait for the client
         self._patience: asyncio.TimerHandle | None = None  # that is left after a close
+        self._hurries = False  # whether there is no more of it
         self._retry: int | None = None  # milliseconds, once it is known
 
     def say_retry(self) -> None:
@@ -66,25 +74,39 @@ class EventStreamSink(QueuedSink):
             self._add(COMMENT)
 
     def leave(self, code: int, reason: str, seconds: float) -> None:
-        """Close the stream, and have its client come back after so many seconds."""
-        self._retry = round(seconds * 1000)
+        """Close the stream, and have its client come back after so many seconds.
+
+        The server stops: the client has FLUSH_TIMEOUT in all, also if the stream was closed before.
+        """
+        if self._close is None:
+            self._retry = round(seconds * 1000)
         self.close(code, reason)
+        self._be_patient(0)
+        self._hurries = True
 
     def close(self, code: int, reason: str = "") -> None:
-        """Close the stream once what is queued is sent, or FLUSH_TIMEOUT is over."""
-        if self._close is None:
-            loop = asyncio.get_running_loop()
-            self._patience = loop.call_later(FLUSH_TIMEOUT, self._lose_patience)
+        """Close the stream once what is queued is sent, or the client is given up."""
+        is_first = self._close is None
         super().close(code, reason)
+        if is_first:
+            self._be_patient(self._handed)
 
     async def finish(self) -> None:
-        """End the task. A close that was asked for gets a few seconds to be sent."""
+        """End the task. A close that was asked for gets its time to be sent."""
         try:
+            if self._task is not None and self._patience is not None:
+                await asyncio.wait([self._task])
             await super().finish()
         finally:
             if self._patience is not None:
                 self._patience.cancel()
                 self._patience = None
+
+    async def send_last(self) -> None:
+        """Send the end of a stream that was given up, where `send` waits for its client."""
+        if self._close is not None:
+            with suppress(OSError):  # the client is gone
+                await self._send_close(*self._close)
 
     @property
     def sending(self) -> asyncio.Task[None]:
@@ -130,19 +152,34 @@ class EventStreamSink(QueuedSink):
         return b"id: %b\n" % ",".join(self._places.values()).encode("ascii")
 
     def _next(self) -> bytes:
-        """Take as much as makes a good piece."""
+        """Take as much as makes a good piece: whole events, or an id would go ahead of its own."""
         texts, size = [self._texts.popleft()], 0
-        while self._texts and (size := size + len(texts[-1])) < PACED_SIZE:
+        while self._texts and (
+            (size := size + len(texts[-1])) < PACED_SIZE or not texts[-1].endswith(END)
+        ):
             texts.append(self._texts.popleft())
         joined = b"".join(texts)
         self._took(len(joined))
+        self._handed = len(joined)
+        if self._close is not None:
+            self._be_patient(self._handed)
         return joined
 
     def _event_of(self, text: bytes) -> dict[str, Any]:
         return {"type": "http.response.body", "body": text, "more_body": True}
 
+    def _be_patient(self, size: int) -> None:
+        """Wait from now on for the client to take so many bytes."""
+        if self._hurries or self._task is None:
+            return
+        if self._patience is not None:
+            self._patience.cancel()
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(patience(size), self._lose_patience)
+
     def _lose_patience(self) -> None:
         self._patience = None
+        self._hurries = True
         self._forget()
         if self._task is not None:
             self._task.cancel()
@@ -152,8 +189,14 @@ class EventStreamSink(QueuedSink):
         if retry is None:
             retry = between(RETRY_LATER if code in LATER_CODES else RETRY)
         last = close_event(code, reason, retry)
+        self._be_patient(0)
         await self._send({"type": "http.response.body", "body": last, "more_body": False})
         self.is_complete = True
+
+
+def patience(size: int) -> float:
+    """Return how many seconds a client has for a piece of so many bytes."""
+    return FLUSH_TIMEOUT * (1 + math.ceil(size / PACED_SIZE))
 
 
 def between(bounds: tuple[int, int]) -> int:

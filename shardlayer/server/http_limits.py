@@ -12,9 +12,6 @@ import time
 from typing import Any, Protocol
 
 from daphne.http_protocol import WebRequest
-from twisted.internet.error import ConnectionAborted
-from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 
 from shardlayer.server import server_events
 from shardlayer.server.connection import CLOSE_TIMEOUT
@@ -42,15 +39,12 @@ class HTTPConnection(Protocol):
 class HTTPRequest(WebRequest):  # type: ignore[misc]
     """A request, from its first line on. The names are Twisted's and Daphne's."""
 
-    def __init__(
-        self, connection: HTTPConnection, channel: Any, *args: Any, **options: Any
-    ) -> None:
-        super().__init__(channel, *args, **options)  # HTTP/2 brings options
+    def __init__(self, connection: HTTPConnection, channel: Any, *args: Any) -> None:
+        super().__init__(channel, *args)
         self._connection = connection
         self._pace: ResponsePace | None = None
         self._has_place = connection.request_began()
-        if isinstance(channel, HTTPChannel):
-            channel.totalHeadersSize = self.server.limits.http_head_size or sys.maxsize
+        channel.totalHeadersSize = self.server.limits.http_head_size or sys.maxsize
         self._content_types: list[bytes] = []
         self._has_head = False
         self._began = time.monotonic()
@@ -87,12 +81,10 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
 
     def process(self) -> None:
         """Look at the headers that only a proxy may send, then let Daphne serve the request."""
-        is_stream = not isinstance(self.channel, HTTPChannel)  # of HTTP/2; it has no transport
-        has_place = self._has_place or is_stream
-        if not is_stream and (self.server.is_draining or not has_place):
+        if self.server.is_draining or not self._has_place:
             self.channel.persistent = False  # whoever asks again is to do so elsewhere
             self.setHeader(b"connection", b"close")
-        if not has_place:
+        if not self._has_place:
             counters.full += 1
             transport: Transport = self.transport
             server_events.refused(503, NO_ROOM, addresses(transport)[0])
@@ -121,7 +113,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         if asks_for_websocket:
             self._connection.uncount()
         super().process()
-        if self.transport is None and not is_stream:
+        if self.transport is None:
             # The connection is a WebSocket's by now. Nobody will tell the channel that it ended,
             # so it lets go of the request, which knows it.
             self.channel.requests.remove(self)
@@ -137,12 +129,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
 
     def abort(self) -> None:
         """End in the middle of the answer, whatever of it waits for the client."""
-        if isinstance(self.channel, HTTPChannel):
-            self.transport.abortConnection()  # which tells, soon
-        elif self.channel is not None:  # a stream of HTTP/2, which does not tell
-            stream = self.channel
-            self.connectionLost(Failure(ConnectionAborted()))  # type: ignore[no-untyped-call]
-            stream.abortConnection()
+        self.transport.abortConnection()  # which tells, soon
 
     def finish(self) -> None:
         """End the answer."""
@@ -166,7 +153,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         """Tell the application that the client is gone."""
         if self._abort_timer is not None:
             self._abort_timer.cancel()
-        if isinstance(self.channel, HTTPChannel):
+        if self.channel is not None:
             let_go(self.channel)
         if self._pace is not None:
             self._pace.end()
@@ -196,9 +183,6 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         if self.content is not None:
             self.content.truncate(0)
         self.requestHeaders.removeHeader(b"expect")  # which would be answered with "go on"
-        if not isinstance(self.channel, HTTPChannel):  # a stream of HTTP/2 ends by itself
-            self.basic_error(status, text.encode(), text)
-            return
         transport: Transport = self.transport
         transport.unregisterProducer()
         transport.write(plain_response(status, text, self.server.server_name))

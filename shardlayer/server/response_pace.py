@@ -13,7 +13,7 @@ from shardlayer.server.scope_part import ScopePart
 
 
 class PacedResponse(Protocol):
-    """The request whose response is sent: Twisted's, over HTTP/1.1 or a stream of HTTP/2."""
+    """The request whose response is sent: Twisted's."""
 
     def registerProducer(self, producer: Any, streaming: bool) -> None: ...  # noqa: N802
     def unregisterProducer(self) -> None: ...  # noqa: N802

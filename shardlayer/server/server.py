@@ -31,6 +31,7 @@ from shardlayer.server.drain import DRAIN_SECONDS
 from shardlayer.server.endpoints import BACKLOG, with_backlog
 from shardlayer.server.handshake import MessageLimits
 from shardlayer.server.host import WebSocket
+from shardlayer.server.http_channel import PacedChannel
 from shardlayer.server.http_limits import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
 from shardlayer.server.last_resort import end_after
 from shardlayer.server.lifespan_events import Lifespan
@@ -151,14 +152,16 @@ class Server(DaphneServer):  # type: ignore[misc]
         self._on_ready = ready_callable
 
     def _ready(self) -> None:
-        """Put the sniffer before Daphne's HTTP.
+        """Put the sniffer before Daphne's HTTP, which is HTTP/1.1 whatever is installed.
 
-        Daphne calls this when it listens and has not accepted anything yet. The factory's method
-        is replaced on the instance: it stays the factory that TLS asks for its ALPN protocols.
+        Daphne calls this when it listens and has not accepted anything yet. The factory's methods
+        are replaced on the instance: it stays the factory that TLS asks for its ALPN protocols.
         """
         idle = self.limits.http_idle_timeout
         # Also of a body that stands still. Between requests the server's own limit is first.
         self.http_factory.timeOut = idle + GRACE if idle else None
+        self.http_factory.protocol = PacedChannel
+        self.http_factory.acceptableProtocols = lambda: [b"http/1.1"]
         build_http = self.http_factory.buildProtocol
         self.http_factory.buildProtocol = partial(Sniffer, self, build_http)
         self.ws_factory = UpgradeFactory(self)

@@ -22,9 +22,9 @@ from shardlayer.server.server_counters import counters
 from shardlayer.server.sink import SocketSink
 
 OF_ONE_REQUEST = (
+    "shardlayer.server.http_channel.PacedChannel",
     "shardlayer.server.http_limits.HTTPRequest",
     "twisted.internet.tcp.Server",
-    "twisted.web.http.HTTPChannel",
 )
 OF_CONNECTIONS = {
     *OF_ONE_REQUEST,
@@ -44,6 +44,7 @@ Send = Callable[[Message], Awaitable[None]]
 members: list[Sink] = []
 disconnects: list[Message] = []
 received: list[int] = []
+sent: Counter[str] = Counter()  # answers of /large, parts of /paced
 gate = asyncio.Event()
 broadcasters: set[asyncio.Task[None]] = set()
 
@@ -77,6 +78,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
             "gc": {"frozen": gc.get_freeze_count(), "threshold": gc.get_threshold()[0]},
             "members": len(members),
             "received": received,
+            "sent": sent,
         }
         body = json.dumps(state).encode()
     elif scope["path"] == "/garbage":
@@ -87,6 +89,10 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         body = json.dumps(scope, default=repr).encode()
     elif scope["path"] == "/large":
         body = b"x" * int(scope["query_string"])
+        sent["large"] += 1
+    elif scope["path"] == "/paced":
+        await paced(scope, send)
+        return
     elif scope["path"] == "/still":
         with open(scope["query_string"], "rb") as pipe:  # noqa: ASYNC230 - all stand still
             pipe.read()
@@ -102,6 +108,17 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def paced(scope: Scope, send: Send) -> None:
+    """Send a first part of so many bytes, then 400 of 100,000, each when the client has read."""
+    pace = scope["extensions"]["shardlayer"]["pace"]
+    await send({"type": "http.response.start", "status": 200})
+    for size in (int(scope["query_string"]), *(100_000 for _ in range(400))):
+        await send({"type": "http.response.body", "body": b"x" * size, "more_body": True})
+        sent["paced"] += 1
+        await pace.wait_drained()
+    await send({"type": "http.response.body", "body": b"end"})
 
 
 def garbage() -> list[str]:

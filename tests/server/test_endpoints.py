@@ -62,6 +62,13 @@ def tls(connection: socket.socket, certificate: Path) -> ssl.SSLSocket:
     return context.wrap_socket(connection, server_hostname="localhost")
 
 
+def tls_options(directory: Path) -> tuple[Path, list[str]]:
+    """Return the path of a new certificate, and the options of a server that has it."""
+    certificate, key = make_certificate(directory)
+    where = f"privateKey={key}:certKey={certificate}"
+    return certificate, ["-e", f"ssl:port=0:interface=127.0.0.1:{where}"]
+
+
 class Endpoint:
     """A server and how its clients come in.
 
@@ -76,13 +83,14 @@ class Endpoint:
 
     def slow_closed(self) -> int:
         """Return how many clients the server has closed for being slow."""
-        return int(self._state()["counters"]["slow_closed"])
+        return int(self.state()["counters"]["slow_closed"])
 
     def members(self) -> int:
         """Return how many clients are in the room, those included that it still writes to."""
-        return int(self._state()["members"])
+        return int(self.state()["members"])
 
-    def _state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """Return what the application of the tests knows."""
         with self.connect() as connection, connection.makefile("rb") as answer:
             connection.sendall(b"GET /state HTTP/1.0\r\n\r\n")
             state: dict[str, Any] = json.loads(answer.read().partition(b"\r\n\r\n")[2])
@@ -109,9 +117,7 @@ def endpoint(
     if kind == "unix":
         options = ["-u", str(directory / "socket")]
     elif kind == "ssl":
-        certificate, key = make_certificate(directory)
-        where = f"privateKey={key}:certKey={certificate}"
-        options = ["-e", f"ssl:port=0:interface=127.0.0.1:{where}"]
+        certificate, options = tls_options(directory)
     elif kind == "haproxy":
         options = ["-e", "haproxy:tcp:port=0:interface=127.0.0.1"]
     else:
@@ -181,6 +187,29 @@ def test_scope_of_each(endpoint: Endpoint) -> None:
         assert scope["client"][0] == "127.0.0.1"
     # A direct write on a wrapped transport would put plain text into the TLS session.
     assert ("TransportSink" in sink) == (endpoint.kind in ("ssl", "haproxy"))
+
+
+@pytest.mark.parametrize("application", ["application", "http2_application"])
+def test_alpn(tmp_path: Path, application: str) -> None:
+    """A client that speaks HTTP/2, too, hears that the server does not, whatever is installed."""
+    certificate, options = tls_options(tmp_path)
+    with (
+        ServerProcess(
+            tmp_path, *options, application=f"tests.server.{application}:application"
+        ) as server,
+        tls(server.connect(), certificate) as connection,
+    ):
+        assert connection.selected_alpn_protocol() == "http/1.1"
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        with connection.makefile("rb") as answer:
+            assert answer.read().endswith(b"GET ")
+
+
+def test_http_2_is_refused(endpoint: Endpoint) -> None:
+    """Also from a client that asks nobody whether the server speaks it."""
+    with endpoint.connect() as connection, connection.makefile("rb") as answer:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert answer.read().startswith(b"HTTP/1.1 400 ")
 
 
 def test_http(endpoint: Endpoint) -> None:

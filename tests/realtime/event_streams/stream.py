@@ -96,6 +96,17 @@ class Stream:
         """Wait until the application has ended by itself."""
         await asyncio.wait_for(asyncio.shield(self._application), PATIENCE)
 
+    async def leave(self) -> None:
+        """Be gone."""
+        await self._to_application.put({"type": "http.disconnect"})
+
+    async def cancel(self) -> None:
+        """Have the application cancelled, as a server does that stops."""
+        self._application.cancel()
+        await asyncio.wait([self._application], timeout=PATIENCE)
+        assert self._application.cancelled()
+        self._application = asyncio.create_task(asyncio.sleep(0))
+
     async def _send(self, event: dict[str, Any]) -> None:
         await self.reads.wait()
         if event["type"] == "http.response.start":

@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from realtime import aannounce, apublish
 from realtime.clients.client_counters import counters
+from realtime.event_streams import event_stream_sink
 from realtime.event_streams.event_stream_sink import RETRY, RETRY_LATER
 from realtime.event_streams.open_streams import streams_of
 from realtime.room_tokens import sign_room
@@ -223,6 +224,12 @@ class TestWhoComesIn:
 class TestLimits:
     """What a stream may have, and how it ends."""
 
+    @pytest.fixture
+    def hasty(self, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+        """A server that soon gives up who does not read, and keeps little for anybody."""
+        monkeypatch.setattr(event_stream_sink, "FLUSH_TIMEOUT", 0.1)
+        settings.REALTIME = settings.REALTIME | {"MAX_CLIENT_BUFFER": 10_000}
+
     async def test_there_are_only_so_many(
         self, memory_layer: ShardedChannelLayer, settings: Settings
     ) -> None:
@@ -321,19 +328,59 @@ class TestLimits:
             assert event.data["code"] == 4008
             await stream.ended()
 
-    async def test_who_never_reads_again_is_given_up(
-        self, memory_layer: ShardedChannelLayer, settings: Settings
+    @pytest.mark.parametrize("reads", [True, False], ids=["reads again", "leaves"])
+    async def test_who_does_not_read_keeps_its_place_alone(
+        self, hasty: None, memory_layer: ShardedChannelLayer, reads: bool
     ) -> None:
-        """The stream ends without its last event, though nobody takes what was sent before."""
-        settings.REALTIME = settings.REALTIME | {"MAX_CLIENT_BUFFER": 10_000}
+        """It is out of its rooms. A server that says no pace has what was sent, until it reads."""
         node = await memory_layer.node()
         async with Stream("room=a") as stream:
             await joined(stream)
             stream.reads.clear()
             for number in range(8):
                 await apublish("a", f"{number}" * 4_000)
+            await until(lambda: node.members("a") == 0 and len(streams_of(node)) == 0)
+            assert (counters.streams_open, stream.is_over) == (1, False)
+            if reads:
+                stream.reads.set()
+                assert (await stream.message()).data["code"] == 4008
+            else:
+                await stream.leave()
             await stream.ended()
-            assert not stream.is_over
+            assert (counters.streams_open, stream.is_over) == (0, reads)
+
+    async def test_a_server_that_cancels_is_not_held_up(
+        self, hasty: None, memory_layer: ShardedChannelLayer
+    ) -> None:
+        """By a client that does not read."""
+        node = await memory_layer.node()
+        async with Stream("room=a") as stream:
+            await joined(stream)
+            stream.reads.clear()
+            for number in range(8):
+                await apublish("a", f"{number}" * 4_000)
+            await until(lambda: node.members("a") == 0 and len(streams_of(node)) == 0)
+            await stream.cancel()
+            assert counters.streams_open == 0
+
+    async def test_a_pace_cuts_off_who_never_reads(
+        self, hasty: None, memory_layer: ShardedChannelLayer
+    ) -> None:
+        """The stream ends without its last event, though nobody takes what was sent before."""
+        aborted = []
+
+        async def drained() -> None:
+            await asyncio.sleep(0)
+
+        pace = SimpleNamespace(wait_drained=drained, abort=lambda: aborted.append(True))
+        node = await memory_layer.node()
+        async with Stream("room=a", more={"extensions": {"shardlayer": {"pace": pace}}}) as stream:
+            await joined(stream)
+            stream.reads.clear()
+            for number in range(8):
+                await apublish("a", f"{number}" * 4_000)
+            await stream.ended()
+            assert (stream.is_over, aborted) == (False, [True])
             assert (node.members("a"), counters.streams_open) == (0, 0)
 
     async def test_a_room_that_is_full_is_asked_for_again(

@@ -95,16 +95,36 @@ def is_cut_off(client: socket.socket) -> bool:
     ids=["too far behind", "signed out"],
 )
 def test_who_never_reads_keeps_nothing(site: Site, ends: str) -> None:
-    """Neither a place, nor its rooms, nor the connection, as far as that is in our hands."""
+    """Neither its rooms nor what is queued, nor the connection, as far as that is in our hands.
+
+    Where it is not, on uvicorn, it keeps its place, until it reads and is told, or leaves.
+    """
     with site.stuck() as lazy:
         site.ask(ends)
-        wait_until(lambda: (site.ask()["members"], site.ask()["streams_open"]) == (0, 0))
+        wait_until(lambda: site.ask()["members"] == 0)
         if site.server == "shardlayer-daphne":
             wait_until(lambda: is_cut_off(lazy))
-        else:  # uvicorn ends the connection when all is read
-            while lazy.recv(1_000_000):
-                pass
+        else:
+            assert site.ask()["streams_open"] == 1
+            received = b""
+            while b"event: close" not in received:
+                chunk = lazy.recv(1_000_000)
+                assert chunk
+                received = received[-400:] + chunk
+        wait_until(lambda: site.ask()["streams_open"] == 0)
     assert "took too long" not in site.process.output()
+    assert "without completing" not in site.process.output()
+
+
+@pytest.mark.parametrize("site", ["uvicorn"], indirect=True)
+def test_who_leaves_gives_its_place_back(site: Site) -> None:
+    """Without a word of error."""
+    with site.stuck():
+        site.ask("/disconnect?room=a&user=7")
+        wait_until(lambda: site.ask()["members"] == 0)
+        assert site.ask()["streams_open"] == 1
+    wait_until(lambda: site.ask()["streams_open"] == 0)
+    assert "ERROR" not in site.process.output()
 
 
 @pytest.mark.parametrize("site", ["shardlayer-daphne"], indirect=True)
