@@ -371,7 +371,7 @@ class ClientSession:
         try:
             await self.sign_in(token)
         except Exception as error:  # of a database that is away, too
-            told = as_protocol_error(error)
+            told = as_protocol_error(error).with_traceback(None)  # else a cycle with this frame
             told.id = 0
             self.push(replies.error(told))
             is_refused = isinstance(error, ProtocolError)
