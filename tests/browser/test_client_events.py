@@ -135,6 +135,8 @@ def test_a_wrong_token_costs_the_tab_that_has_it_alone(tab: Page, workers: Worke
     page = tab.context.new_page()
     page.goto(f"{workers.first.url}health/live")
     wrong = follow(page, "wrong")
+    # The stream that they share may be live before it is opened anew with this token.
+    page.wait_for_function("told.events.some(({ type }) => type === 'error')")
     assert [event["code"] for event in wrong.events("error")] == ["bad_token"]
     tab.wait_for_function("told.events.filter(({ type }) => type === 'subscribed').length === 2")
     with direct_publisher(workers.redis.url) as publisher:

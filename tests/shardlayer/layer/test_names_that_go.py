@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,7 +24,7 @@ from tests.waiting import until
 
 NAMES = 50_000  # in a round
 FEWER = 10_000  # of the kinds whose names take several calls each; more would take 15 s
-ROUNDS = 2  # the second finds the memory that the first has left to Python
+ROUNDS = 5  # at most; each finds the memory that the one before has left to Python
 AT_ONCE = 500  # calls
 TOLERANCE = 350  # bytes of RSS for each name
 EXPIRY = 0.2  # seconds
@@ -237,7 +238,10 @@ async def test_names_leave_nothing(world: World, use: Callable[[World], Awaitabl
         await use(world)
         await until(is_over, within=60.0)
         used.append(rss())
-    assert used[1] - used[0] < world.names * TOLERANCE
+        # What is left takes memory in each round. What lives longer on a busy machine does not.
+        if any(after - before < world.names * TOLERANCE for before, after in pairwise(used)):
+            return
+    pytest.fail(f"RSS grew in each round: {used}")
 
 
 async def test_consumers_that_died_leave_a_quiet_group(redis_server: EmbeddedValkey) -> None:
