@@ -5,10 +5,8 @@ They are read for many clients at once (`batched_reads.py` beside this).
 
 from __future__ import annotations
 
-import asyncio
 from hashlib import sha256
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -38,14 +36,8 @@ async def active_user(credential: Credential) -> AbstractBaseUser | None:
     None if they are gone or may not sign in any more, or if their password was changed since a
     token of ours was issued.
     """
-    loop = asyncio.get_running_loop()
-    users = _of_loops.get(loop)
-    if users is None:
-        users = _of_loops[loop] = ActiveUsers()
-    return await users.of(Named(credential.user_id, credential.password))
-
-
-_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, ActiveUsers] = WeakKeyDictionary()
+    named = Named(credential.user_id, credential.password)
+    return await ActiveUsers.of_running_loop().of(named)
 
 
 def _active_user(named: Named) -> AbstractBaseUser | None:

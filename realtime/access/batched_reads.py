@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from channels.db import database_sync_to_async
 from django.db import close_old_connections
@@ -21,6 +22,9 @@ MOST_AT_ONCE: Final = 50  # reads; other work waits for the thread meanwhile
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+
+
+_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[type, Any]] = WeakKeyDictionary()
 
 
 class BatchedReads(Generic[Key, Value]):
@@ -37,6 +41,14 @@ class BatchedReads(Generic[Key, Value]):
         self._tasks = Tasks()
         self._asked: dict[Key, asyncio.Future[Value]] = {}
         self._is_reading = False
+
+    @classmethod
+    def of_running_loop(cls) -> Self:
+        """Return what reads in the running event loop; of a subclass that takes no arguments."""
+        made = _of_loops.setdefault(asyncio.get_running_loop(), {})
+        if cls not in made:
+            made[cls] = cast(Any, cls)()
+        return cast(Self, made[cls])
 
     async def of(self, key: Key) -> Value:
         """Return a key's value, as it is after this call; raises what reading it raises.

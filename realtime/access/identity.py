@@ -24,7 +24,7 @@ from realtime.access.anonymous import User, anonymous_user
 from realtime.access.cookies import cookie_of
 from realtime.access.credential import NOBODY, Credential
 from realtime.access.revocations import Verdict
-from realtime.access.session_users import session_users
+from realtime.access.session_users import SessionUsers
 from shardlayer.consumers import OldConnections
 
 _SESSION_READINGS = 3  # of one session, if users are signed out while it is read
@@ -246,7 +246,7 @@ class Identity:
         if key is None or said is None or before.method not in ("nobody", "session"):
             return before.method != "session"
         now = time.time()
-        user = await session_users().of(key)
+        user = await SessionUsers.of_running_loop().of(key)
         if self.credential is not before:
             return True  # somebody signed in meanwhile
         if key_of(user) != said:
@@ -267,7 +267,7 @@ class Identity:
         gate = self._gate()
         for _ in range(_SESSION_READINGS):
             version, now = gate.version, time.time()
-            user = await session_users().of(key)
+            user = await SessionUsers.of_running_loop().of(key)
             if gate.version == version:
                 break  # else it may be this user who was signed out meanwhile
         if isinstance(user, AbstractBaseUser):

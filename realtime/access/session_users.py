@@ -6,9 +6,7 @@ and Channels' `get_user`, which deletes one whose user's password was changed.
 
 from __future__ import annotations
 
-import asyncio
 from importlib import import_module
-from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from django.contrib.auth import (
@@ -57,15 +55,3 @@ def _is_of_password(user: AbstractBaseUser, said: str) -> bool:
         return True
     former = user.get_session_auth_fallback_hash()  # by SECRET_KEY_FALLBACKS
     return any(constant_time_compare(said, each) for each in former)
-
-
-_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, SessionUsers] = WeakKeyDictionary()
-
-
-def session_users() -> SessionUsers:
-    """Return what reads sessions in the running event loop."""
-    loop = asyncio.get_running_loop()
-    users = _of_loops.get(loop)
-    if users is None:
-        users = _of_loops[loop] = SessionUsers()
-    return users

@@ -26,7 +26,7 @@ from django.utils import translation
 
 from realtime.access.anonymous import User
 from realtime.access.identity import session_key
-from realtime.access.session_users import session_users
+from realtime.access.session_users import SessionUsers
 from realtime.admin.admin_page import CLOSING, AdminPage, LiveView, Memory, look_in_time
 from realtime.admin.admin_permissions import Permission, allowed, may
 from realtime.admin.live_tickets import LiveTicket, read_ticket
@@ -118,7 +118,7 @@ class LiveSocket:
         now = time.monotonic()
         if self._user is None or now - self._checked >= RECHECK:
             key = _session_of(self._scope)
-            self._user = None if key is None else await session_users().of(key)
+            self._user = None if key is None else await SessionUsers.of_running_loop().of(key)
             self._checked = now
             return self._user is not None and await _may_look(page, self._user, self._scope)
         return True

@@ -13,7 +13,7 @@ from realtime.clients.catchup import CatchUp
 from realtime.clients.client_counters import counters
 from realtime.clients.client_signals import ToldClient
 from realtime.clients.failures import as_protocol_error
-from realtime.clients.places import check_place, take_place
+from realtime.clients.places import take_place
 from realtime.clients.protocol.commands import ErrorCode, ProtocolError, Refused, Wanted
 from realtime.clients.queued_sink import ClientSink
 from realtime.clients.request_rates import ClientLimits
@@ -26,6 +26,7 @@ from realtime.room_tokens import BadRoomToken
 from realtime.rooms.room_settings import Action
 from shardlayer import PAGE, Joined, Node, Page, ShardedChannelLayer
 
+IS_CLOSING: Final = "The connection is closing; nothing more is done."
 UNBOUNDED: Final = 2**31  # rooms; more than anybody names
 
 
@@ -109,7 +110,7 @@ class ClientRooms:
     def require_open(self) -> None:
         """Raise ProtocolError if the client is being sent away: it may have been signed out."""
         if self.is_closed:
-            raise ProtocolError("forbidden", "The connection is closing; nothing more is done.")
+            raise ProtocolError("forbidden", IS_CLOSING)
 
     async def require_membership(
         self, room: str, token: str | None, put_out: Callable[[str], object]
@@ -242,9 +243,7 @@ class ClientRooms:
         Raises:
             ProtocolError: There is no place.
         """
-        check_place(self._node, room, self._conf)
-        is_new = not self._node.knows(room)
-        payer = take_place(self.user_limits, room, self._counted_as, self._conf, is_new=is_new)
+        payer = take_place(self._node, self.user_limits, room, self._counted_as, self._conf)
         self._names.add(room)
         return payer
 

@@ -11,7 +11,7 @@ from realtime.conf import Conf
 from shardlayer import Node
 
 
-def check_place(node: Node, room: str, conf: Conf) -> None:
+def _check_place(node: Node, room: str, conf: Conf) -> None:
     """Raise ProtocolError, `full`, if nobody else may join a room here now."""
     members = node.members(room)
     if 0 < conf.max_room_members <= members:
@@ -23,33 +23,30 @@ def check_place(node: Node, room: str, conf: Conf) -> None:
 
 
 def take_place(
-    limits: UserLimits,
-    room: str,
-    count_as: Callable[[], Publisher | None],
-    conf: Conf,
-    *,
-    is_new: bool,
+    node: Node, limits: UserLimits, room: str, count_as: Callable[[], Publisher | None], conf: Conf
 ) -> Publisher | None:
     """Count one more client in a room here; return who has paid for a new room, None if nobody.
 
-    Whoever did calls `limits.rooms.leave(room)` once.
+    Whoever did calls `limits.rooms.leave(room)` once. A room that the node still knows is not new:
+    say one that a stream of events left a moment ago, to be opened anew with one room more.
 
     Args:
+        node: That of the client.
         limits: Those of the process.
         room: Its name; the client is not in it.
         count_as: Returns whom the client counts as; not asked where the room is here already.
         conf: The settings.
-        is_new: Whether the node does not know the room. It does for a moment after the last member
-            left, say because a stream of events was opened anew with one room more.
 
     Raises:
-        ProtocolError: `rate` or `full`: whom the client counts as can't bring another room here.
+        ProtocolError: `full`: there is no place. `rate` or `full`: whom the client counts as can't
+            bring another room here.
     """
+    _check_place(node, room, conf)
     if room in limits.rooms:
         limits.rooms.enter(room, None)
         return None
     publisher = count_as()
-    payer = publisher if is_new else None
+    payer = None if node.knows(room) else publisher
     if not limits.take_new_room(payer):
         raise too_many_new_of_user(conf)
     if not limits.rooms.enter(room, publisher):

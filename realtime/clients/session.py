@@ -17,7 +17,7 @@ from realtime.access.users import is_user_room, user_room
 from realtime.client_refused import ClientRefused
 from realtime.clients.client_counters import counters
 from realtime.clients.client_facts import ClientFacts, described_members
-from realtime.clients.client_rooms import ClientRooms
+from realtime.clients.client_rooms import IS_CLOSING, ClientRooms
 from realtime.clients.client_signals import ToldClient
 from realtime.clients.failures import as_protocol_error, log_failure
 from realtime.clients.history_answer import history_answer
@@ -279,7 +279,7 @@ class ClientSession:
         """
         user = await self._identity.loaded_user()
         if self._rooms.is_closed:
-            raise ClientRefused("The connection is closing; nothing more is done.")
+            raise ClientRefused(IS_CLOSING)
         return user
 
     @property

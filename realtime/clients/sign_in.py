@@ -95,10 +95,13 @@ class SignIn:
         """A number that changes whenever something was taken back."""
         return self._watch.log.version
 
-    async def judge(self, credential: Credential) -> Verdict:
-        """Return what is known of a credential that was issued a while ago."""
+    async def judge(self, credential: Credential, heard: Position | None = None) -> Verdict:
+        """Return what is known of a credential that was issued a while ago.
+
+        `heard` says of a note up to where its writer had heard the log.
+        """
         await self._watch.log.settled(LOG_PATIENCE)
-        return self._watch.log.judge(credential)
+        return self._watch.log.judge(credential, heard)
 
     def admit(self, credential: Credential) -> bool:
         """Take note that a credential counts from now on, or return False: it does not."""
@@ -122,9 +125,12 @@ class SignIn:
         """Close the connection: as nobody's it would stay in rooms, out of any sign-out's reach."""
         self._close_signed_out("the user may not sign in any more")
 
-    def opens(self, credential: Credential, room: str) -> bool:
-        """Return whether a room that a credential opened is still open by that."""
-        return self._watch.log.known.opens(credential, room)
+    def opens(self, credential: Credential, room: str, heard: Position | None = None) -> bool:
+        """Return whether a room that a credential opened is still open by that.
+
+        `heard` is that of `judge`.
+        """
+        return self._watch.log.known.opens(credential, room, heard)
 
     # What the watch calls.
 
@@ -194,9 +200,7 @@ class SignIn:
         # Of its bearer it is asked what happened since the note was written, or since its writer
         # heard of what happened.
         written = replace(shown, issued=note.issued)
-        log = self._watch.log
-        await log.settled(LOG_PATIENCE)
-        if log.judge(written, note.heard) is not Verdict.COUNTS:
+        if await self.judge(written, note.heard) is not Verdict.COUNTS:
             return None
         if note.bearer is not None and not self._client.identity.is_known:
             if not self.admit(note.bearer):
@@ -210,6 +214,6 @@ class SignIn:
                 return None
         return replace(
             note,
-            rooms={room for room in note.rooms if log.known.opens(written, room, note.heard)},
-            signed={room for room in note.signed if log.known.opens(written, room, note.heard)},
+            rooms={room for room in note.rooms if self.opens(written, room, note.heard)},
+            signed={room for room in note.signed if self.opens(written, room, note.heard)},
         )

@@ -36,12 +36,15 @@ class UserLimits:
         new_rooms: A token for each room that no client here was in and that somebody joins, or
             that the first publication goes to.
         rooms: The rooms that have clients, and for whom each is here.
+        streams: Streams of events of each address. The server can't tell them: behind a proxy the
+            connections of HTTP are the proxy's own.
     """
 
     connections: Tally[str]
     publications: BucketTable[Publisher]
     new_rooms: BucketTable[Publisher]
     rooms: RoomHolders[Publisher]
+    streams: Tally[Publisher]
 
     def take_new_room(self, publisher: Publisher | None) -> bool:
         """Take a token for a new room; say whether it was there. None: it counts for nobody."""
@@ -67,6 +70,7 @@ def user_limits(conf: Conf) -> UserLimits:
             publications=BucketTable(bucket(conf.max_user_publishes)),
             new_rooms=BucketTable(bucket(conf.max_user_new_rooms, at_once)),
             rooms=RoomHolders(conf.max_user_rooms),
+            streams=Tally(conf.max_address_streams),
         )
         _latest = (conf, limits)
     return _latest[1]

@@ -14,9 +14,9 @@ from realtime.clients.client_counters import counters
 from realtime.clients.protocol.parsing import room_of_parameter
 from realtime.clients.queued_sink import Send
 from realtime.clients.session import ClientSession
+from realtime.clients.user_limits import publisher_of, user_limits
 from realtime.conf import conf
 from realtime.consumers import rooms_of_url
-from realtime.event_streams.address_streams import AddressPlace
 from realtime.event_streams.event_stream_sink import (
     RETRY,
     RETRY_LATER,
@@ -117,8 +117,8 @@ async def _serve(scope: Scope, receive: Any, send: Any) -> None:
         counters.streams_full += 1
         await _refuse(send, CLOSE_LATER, "the server is full", RETRY_LATER)
         return
-    place = AddressPlace(settings, scope.get("client"))
-    if not place.enter():
+    places, address = user_limits(settings).streams, publisher_of(None, scope.get("client"))
+    if address is not None and not places.enter(address):
         counters.streams_full += 1
         await _refuse(send, CLOSE_LATER, "too many streams of this address", RETRY_LATER)
         return
@@ -129,13 +129,15 @@ async def _serve(scope: Scope, receive: Any, send: Any) -> None:
         await _stream(scope, receive, send, streams)
     finally:
         counters.streams_open -= 1
-        place.leave()
+        if address is not None:
+            places.leave(address)
 
 
 async def _stream(scope: Scope, receive: Any, send: Any, streams: OpenStreams) -> None:
     rooms = rooms_of_url(scope)
     pace = scope.get("extensions", {}).get("shardlayer", {}).get("pace")
-    sink = EventStreamSink(_paced(pace, send), _names(rooms), limit=conf().max_client_buffer)
+    names = list(dict.fromkeys(map(room_of_parameter, rooms)))
+    sink = EventStreamSink(_paced(pace, send), names, limit=conf().max_client_buffer)
     gone = asyncio.create_task(_gone(receive), name="realtime: the client of a stream goes")
     try:
         await _serve_client(scope, sink, gone, streams, rooms)
@@ -155,7 +157,6 @@ async def _serve_client(
     rooms: Sequence[str],
 ) -> None:
     """Send what comes until the stream is closed, or the client gone or given up."""
-    names = _names(rooms)
     streams.add(sink, conf().event_stream_comment)
     session = None
     try:
@@ -164,10 +165,10 @@ async def _serve_client(
         token = _bearer(scope)
         if token is not None and not await session.sign_in_first(token):
             return
-        since = _since(scope, len(names))
+        since = _since(scope, sink.room_count)
         sink.begin_at(since)
         counters.streams_resumed += any(since)
-        if not await session.enter(rooms, since if len(rooms) == len(names) else ()):
+        if not await session.enter(rooms, since if len(rooms) == sink.room_count else ()):
             return
         if sink.lacks_rooms:
             sink.close(CLOSE_LATER, "a room is not available")
@@ -218,10 +219,6 @@ async def _refuse(send: Any, code: int, reason: str, retry: tuple[int, int]) -> 
     with suppress(OSError):  # the client is gone
         last = close_event(code, reason, between(retry))
         await send({"type": "http.response.body", "body": last})
-
-
-def _names(rooms: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(map(room_of_parameter, rooms)))
 
 
 def _bearer(scope: Scope) -> str | None:

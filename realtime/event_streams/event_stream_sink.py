@@ -59,6 +59,11 @@ class EventStreamSink(QueuedSink):
         self._hurries = False  # whether there is no more of it
         self._retry: int | None = None  # milliseconds, once it is known
 
+    @property
+    def room_count(self) -> int:
+        """How many rooms the URL names, each counted once."""
+        return len(self._places)
+
     def say_retry(self) -> None:
         """Say how long a browser that loses the stream waits, each another time."""
         self._add(b"retry: %d\n\n" % between(RETRY))

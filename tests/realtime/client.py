@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -41,6 +42,12 @@ class RecordingSink:
 
     async def wait_drained(self) -> None:
         pass
+
+
+def offering(token: str) -> dict[str, Any]:
+    """Return what is more in the scope of a client that brings a token with its handshake."""
+    encoded = urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    return {"subprotocols": ["shardlayer", f"shardlayer-token.{encoded}"]}
 
 
 class Client:

@@ -20,9 +20,7 @@ from django.http import HttpRequest
 from django.template import Context, RequestContext, Template
 from pytest_django import Settings
 
-from realtime.access.credential import Credential
 from realtime.access.identity import session_digest
-from realtime.access.revocations import Verdict
 from realtime.clients.protocol.commands import CLOSE_SIGNED_OUT
 from realtime.clients.sign_in_watch import watch_of
 from realtime.connections import adisconnect, aunsubscribe
@@ -30,6 +28,7 @@ from realtime.room_tokens import BadRoomToken, read_room_token, sign_room
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink
+from tests.realtime.revocations import lets_count
 from tests.realtime.users import cookie_of, end_queries
 from tests.waiting import PATIENCE, until
 
@@ -66,11 +65,6 @@ def is_too_old(room: str, token: str) -> bool:
     except BadRoomToken:
         return True
     return False
-
-
-def credential_of_now() -> Credential:
-    """Return what is issued to a user at this moment."""
-    return Credential(method="token", user_id="7", issued=time.time())
 
 
 def soon() -> int:
@@ -308,7 +302,7 @@ class TestJoining:
         """By its cookie alone: a query would fail this test. Signing out ends the connection."""
         watch = watch_of(memory_layer, await memory_layer.node())
         # Of what is older than the log nothing is known.
-        await until(lambda: watch.log.judge(credential_of_now()) is Verdict.COUNTS)
+        await until(lambda: lets_count(watch.log, "7"))
         token = sign_room("a", User(pk=7), session_key="k" * 32)
         cookie = f"sessionid={'k' * 32}"
         sink = RecordingSink()
@@ -329,7 +323,7 @@ class TestJoining:
         settings.REALTIME = {"ROOMS": CLOSED, "SESSION_RECHECK": 1}
         ada, _ = people
         watch = watch_of(memory_layer, await memory_layer.node())
-        await until(lambda: watch.log.judge(credential_of_now()) is Verdict.COUNTS)
+        await until(lambda: lets_count(watch.log, "7"))
         cookie = await database_sync_to_async(cookie_of)(ada)
         key = cookie.rpartition("=")[2]
         token = sign_room("a", ada, session_key=key)
@@ -348,7 +342,7 @@ class TestJoining:
         """Also where nobody had to look at that session, and so nobody was signed in."""
         ada, grace = people
         watch, node = watch_of(memory_layer, await memory_layer.node()), await memory_layer.node()
-        await until(lambda: watch.log.judge(credential_of_now()) is Verdict.COUNTS)
+        await until(lambda: lets_count(watch.log, "7"))
         token = sign_room("a", ada, session_key="k" * 32)
         async with Client(headers={"Cookie": f"sessionid={'k' * 32}"}) as client:
             assert "subscribed" in await client.ask(1, subscribe={"room": "a", "token": token})

@@ -131,6 +131,17 @@ def test_proxies_on_this_machine_are_nobody(limited: ServerProcess) -> None:
         assert [client.status for client in clients] == [101] * 30
 
 
+def has_all_places(direct: ServerProcess, address: str) -> bool:
+    """Tell whether an address may have its three connections at a time."""
+    with ExitStack() as stack:
+        texts = []
+        for _ in range(3):
+            http = stack.enter_context(connects(direct, address))
+            http.sendall(GET)
+            texts.append(http.recv(65536))
+        return all(text.endswith(b"GET ") for text in texts)
+
+
 def test_connections_of_an_address(direct: ServerProcess) -> None:
     """HTTP and WebSockets count together; what becomes a WebSocket counts once."""
     before = state_of_direct(direct, "address_refused")
@@ -151,16 +162,7 @@ def test_connections_of_an_address(direct: ServerProcess) -> None:
             assert other.recv(65536).endswith(b"GET ")
     assert state_of_direct(direct, "address_refused") == before + 1
 
-    def is_forgotten() -> bool:
-        with ExitStack() as stack:
-            clients = []
-            for _ in range(3):
-                connection = stack.enter_context(connects(direct, "203.0.113.1"))
-                connection.sendall(GET)
-                clients.append(connection.recv(65536))
-            return all(text.endswith(b"GET ") for text in clients)
-
-    wait_until(is_forgotten)
+    wait_until(lambda: has_all_places(direct, "203.0.113.1"))
 
 
 def test_a_bad_upgrade_counts_on(direct: ServerProcess) -> None:
@@ -198,17 +200,7 @@ def test_a_bad_upgrade_before_a_good_one(direct: ServerProcess) -> None:
                 assert chunk, received
                 received += chunk
             assert received.startswith(b"HTTP/1.1 400 ")
-
-        def has_all_places() -> bool:
-            with ExitStack() as stack:
-                texts = []
-                for _ in range(3):
-                    http = stack.enter_context(connects(direct, "203.0.113.4"))
-                    http.sendall(GET)
-                    texts.append(http.recv(65536))
-                return all(text.endswith(b"GET ") for text in texts)
-
-        wait_until(has_all_places)
+        wait_until(lambda: has_all_places(direct, "203.0.113.4"))
 
 
 @pytest.mark.parametrize("ends", [b"", b"\r\n\r\n"], ids=["open", "complete"])

@@ -28,7 +28,8 @@ from realtime.clients.protocol.commands import CLOSE_FAILED, CLOSE_SIGNED_OUT
 from realtime.clients.sign_in_watch import watch_of
 from realtime.tokens import MAX_TOKEN, issue_token, sign_in_by
 from shardlayer import ShardedChannelLayer
-from tests.realtime.client import Client, RecordingSink
+from tests.realtime.client import Client, RecordingSink, offering
+from tests.realtime.revocations import lets_count
 from tests.realtime.users import end_queries
 from tests.waiting import PATIENCE, until
 
@@ -318,9 +319,7 @@ async def test_who_has_left_does_not_sign_in(
         return signed("ES256", sub=key, email=ada.email)
 
     def counts() -> bool:
-        """Tell whether the log lets a token of now count, which has whole seconds."""
-        now = Credential(method="jwt", user_id=key, issued=int(time.time()))
-        return log.judge(now) is Verdict.COUNTS
+        return lets_count(log, key, whole_seconds=True)
 
     await until(counts)
     sink = RecordingSink()
@@ -346,11 +345,7 @@ async def test_who_never_was_a_user_does_not_sign_in(
     log = watch_of(memory_layer, await memory_layer.node()).log
     stranger = str(ada.pk + 1)
 
-    def counts() -> bool:
-        now = Credential(method="jwt", user_id=stranger, issued=int(time.time()))
-        return log.judge(now) is Verdict.COUNTS
-
-    await until(counts)
+    await until(lambda: lets_count(log, stranger, whole_seconds=True))
     async with Client() as client:
         answer = await client.ask(1, connect={"token": signed("ES256", sub=stranger)})
         assert answer["error"]["code"] == "bad_token"
@@ -391,12 +386,6 @@ async def test_renewal_asks_no_database(
     assert identity.claims["name"] == "again"
     with pytest.raises(ConnectionError):
         await sign_in_by(signed("ES256", sub=str(ada.pk + 1)), identity)
-
-
-def offering(token: str) -> dict[str, Any]:
-    """Return what is more in the scope of a client that brings a token with its handshake."""
-    encoded = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
-    return {"subprotocols": ["shardlayer", f"shardlayer-token.{encoded}"]}
 
 
 async def test_database_that_is_away_when_a_client_comes(

@@ -12,15 +12,15 @@ from channels.db import database_sync_to_async
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from realtime.access.credential import Credential
 from realtime.access.revocation_log import RevocationLog
-from realtime.access.revocations import CLOCK_SKEW, Verdict
+from realtime.access.revocations import CLOCK_SKEW
 from realtime.clients.sign_in_watch import watch_of
 from realtime.connections import adisconnect, aunsubscribe
 from realtime.rooms.room_names import CONTROL_ROOM
 from realtime.tokens import issue_token
 from shardlayer import Broadcast, Node, ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink
+from tests.realtime.revocations import lets_count
 from tests.realtime.users import cookie_of, end_queries
 from tests.waiting import PATIENCE, until
 
@@ -57,14 +57,8 @@ async def node(memory_layer: ShardedChannelLayer) -> Node:
 async def log(memory_layer: ShardedChannelLayer, node: Node) -> RevocationLog:
     """The worker's log, which judges what is issued now."""
     log = watch_of(memory_layer, node).log
-    await until(lambda: counts(log, "0"))
+    await until(lambda: lets_count(log, "0"))
     return log
-
-
-def counts(log: RevocationLog, user: str) -> bool:
-    """Tell whether a log lets count what is issued to a user now, by its time."""
-    issued_now = Credential(method="token", user_id=user, issued=time.time())
-    return log.judge(issued_now) is Verdict.COUNTS
 
 
 def deafen(node: Node, log: RevocationLog) -> None:
@@ -77,7 +71,7 @@ async def hear(log: RevocationLog, user: User) -> None:
     before = log.version
     log.write(Broadcast([b'{"room":"realtime-control","reset":{"offset":0,"epoch":""}}']))
     await until(lambda: log.version > before)
-    await until(lambda: counts(log, str(user.pk)))
+    await until(lambda: lets_count(log, str(user.pk)))
 
 
 async def note_of_later(client: Client) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,7 +27,7 @@ from realtime.room_tokens import sign_room
 from realtime.rooms.room_names import OWN_ROOMS
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
-from tests.realtime.client import Client
+from tests.realtime.client import Client, offering
 from tests.realtime.users import cookie_of, end_queries
 from tests.waiting import PATIENCE
 
@@ -397,12 +396,6 @@ class TestExpiry:
 class TestHandshake:
     """A token as a subprotocol."""
 
-    @staticmethod
-    def offering(token: str) -> dict[str, Any]:
-        """Return what is more in the scope of a client with this token."""
-        encoded = urlsafe_b64encode(token.encode()).decode().rstrip("=")
-        return {"subprotocols": ["shardlayer", f"shardlayer-token.{encoded}"]}
-
     async def connected(self, client: Client) -> dict[str, Any]:
         """Begin, and return the event that accepts the client."""
         await client.begin()
@@ -412,7 +405,7 @@ class TestHandshake:
         """The rooms of the address are joined as the token's user; the token is not echoed."""
         _, eve = people
         token = issue_token(eve, rooms=["orders"])
-        client = Client("room=orders", more=self.offering(token))
+        client = Client("room=orders", more=offering(token))
         assert await self.connected(client) == {
             "type": "websocket.accept",
             "subprotocol": "shardlayer",
@@ -425,7 +418,7 @@ class TestHandshake:
         self, people: tuple[User, User], token: str
     ) -> None:
         """Nobody is let into a room as somebody else than they say."""
-        client = Client("room=orders", more=self.offering(token))
+        client = Client("room=orders", more=offering(token))
         await self.connected(client)
         answer = await client.receive()
         assert (answer["id"], answer["error"]["code"]) == (0, "bad_token")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,8 +10,6 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from realtime import ClientRefused
-from realtime.access.credential import Credential
-from realtime.access.revocations import Verdict
 from realtime.clients.client_counters import counters
 from realtime.clients.sign_in_watch import watch_of
 from realtime.clients.user_limits import user_limits
@@ -20,6 +17,7 @@ from realtime.conf import conf
 from realtime.room_tokens import sign_room
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client
+from tests.realtime.revocations import lets_count
 from tests.waiting import until
 
 OPEN = {"*": {"subscribe": "anyone", "publish": "anyone"}}
@@ -181,13 +179,7 @@ class TestRooms:
         settings.REALTIME = {"ROOMS": {"*": {"subscribe": "nobody"}}, "MAX_USER_ROOMS": 1}
         limits = user_limits(conf())
         log = watch_of(memory_layer, await memory_layer.node()).log
-
-        def counts() -> bool:
-            """Tell whether the log knows what happened to a token of now."""
-            now = Credential(method="session", user_id="1", issued=time.time())
-            return log.judge(now) is Verdict.COUNTS
-
-        await until(counts)
+        await until(lambda: lets_count(log, "1"))
         cookie = f"sessionid={'k' * 32}"
         for pk in (1, 2):
             token = sign_room(f"r{pk}", User(pk=pk), session_key="k" * 32)

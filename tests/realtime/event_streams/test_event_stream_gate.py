@@ -29,6 +29,13 @@ async def joined(stream: Stream) -> Event:
     return event
 
 
+async def fall_behind(stream: Stream) -> None:
+    """Read no more, and have 32 KB published to the stream's room, a."""
+    stream.reads.clear()
+    for number in range(8):
+        await apublish("a", f"{number}" * 4_000)
+
+
 class TestRooms:
     """What comes."""
 
@@ -317,9 +324,7 @@ class TestLimits:
         before = counters.slow_closed
         async with Stream("room=a") as stream:
             await joined(stream)
-            stream.reads.clear()
-            for number in range(8):
-                await apublish("a", f"{number}" * 4_000)
+            await fall_behind(stream)
             await until(lambda: counters.slow_closed > before)
             stream.reads.set()
             event = await stream.message()
@@ -336,9 +341,7 @@ class TestLimits:
         node = await memory_layer.node()
         async with Stream("room=a") as stream:
             await joined(stream)
-            stream.reads.clear()
-            for number in range(8):
-                await apublish("a", f"{number}" * 4_000)
+            await fall_behind(stream)
             await until(lambda: node.members("a") == 0 and len(streams_of(node)) == 0)
             assert (counters.streams_open, stream.is_over) == (1, False)
             if reads:
@@ -356,9 +359,7 @@ class TestLimits:
         node = await memory_layer.node()
         async with Stream("room=a") as stream:
             await joined(stream)
-            stream.reads.clear()
-            for number in range(8):
-                await apublish("a", f"{number}" * 4_000)
+            await fall_behind(stream)
             await until(lambda: node.members("a") == 0 and len(streams_of(node)) == 0)
             await stream.cancel()
             assert counters.streams_open == 0
@@ -376,9 +377,7 @@ class TestLimits:
         node = await memory_layer.node()
         async with Stream("room=a", more={"extensions": {"shardlayer": {"pace": pace}}}) as stream:
             await joined(stream)
-            stream.reads.clear()
-            for number in range(8):
-                await apublish("a", f"{number}" * 4_000)
+            await fall_behind(stream)
             await stream.ended()
             assert (stream.is_over, aborted) == (False, [True])
             assert (node.members("a"), counters.streams_open) == (0, 0)
