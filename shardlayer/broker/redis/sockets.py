@@ -7,8 +7,11 @@ arrives, without a task or a turn of the event loop in between.
 One read may bring thousands of answers that waited. They are handed out in as many turns of the
 event loop as they take time for, and nothing more is read meanwhile.
 
-redis-py has no public name for a connection's stream writer, `_writer`, read in 8.1.0; nothing
-else private of it is used, and that only here.
+A connection may end while redis-py still has it. Its streams are told then, and nobody is told
+again, so whoever takes it over has to ask them.
+
+redis-py has no public names for a connection's streams, `_reader` and `_writer`, read in 8.1.0;
+nothing else private of it is used, and these only here.
 """
 
 from __future__ import annotations
@@ -144,6 +147,9 @@ class Socket(asyncio.Protocol, ABC):
         self._limit_reading = getattr(self._transport, "set_read_buffer_limits", None)  # with TLS
         self._streams = self._transport.get_protocol()
         self._transport.set_protocol(self)
+        if _has_ended(connection):
+            over = RedisConnectionError("the connection was lost: closed by server")
+            asyncio.get_running_loop().call_soon(self.lose, over)  # when all of this is made
 
     @abstractmethod
     def answered(self, answer: Any) -> None:
@@ -244,6 +250,14 @@ class Socket(asyncio.Protocol, ABC):
         if self._is_paused:
             self.heard_of()
             self._hand_out()
+
+
+def _has_ended(connection: AbstractConnection) -> bool:
+    """Tell whether a connection ended while redis-py had it."""
+    reader: Any = connection._reader
+    return bool(
+        reader.at_eof() or reader.exception() is not None or _transport_of(connection).is_closing()
+    )
 
 
 def _transport_of(connection: AbstractConnection) -> asyncio.Transport:

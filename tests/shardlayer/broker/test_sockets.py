@@ -31,6 +31,7 @@ from shardlayer.core.hosts import Host
 from shardlayer.core.redis_clients import connect
 from tests.contract.places import make_certificate
 from tests.shardlayer.fakes import FakeClock, some_turns, stand_still
+from tests.waiting import until
 
 try:
     import uvloop
@@ -71,15 +72,19 @@ async def redis(redis_server: EmbeddedValkey) -> AsyncIterator[Redis]:
     await close(client)
 
 
-async def test_redis_py_keeps_its_stream_writer_where_it_was_read(redis: Redis) -> None:
-    """`AbstractConnection._writer`, in 8.1.0: an asyncio.StreamWriter while it is connected."""
+@pytest.mark.parametrize(
+    ("name", "kind"), [("_reader", asyncio.StreamReader), ("_writer", asyncio.StreamWriter)]
+)
+async def test_redis_py_keeps_its_streams_where_they_were_read(
+    redis: Redis, name: str, kind: type
+) -> None:
+    """`AbstractConnection._reader` and `_writer`, in 8.1.0: asyncio's while it is connected."""
     connection: Any = await open_connection(redis)
-    writer = getattr(connection, "_writer", None)
-    assert isinstance(writer, asyncio.StreamWriter), (
+    assert isinstance(getattr(connection, name, None), kind), (
         "redis-py has moved it: see shardlayer/broker/redis/sockets.py"
     )
     await connection.disconnect()
-    assert connection._writer is None
+    assert getattr(connection, name) is None
 
 
 async def test_answers_come_in_order_and_the_end_is_told_once(redis: Redis) -> None:
@@ -91,6 +96,96 @@ async def test_answers_come_in_order_and_the_end_is_told_once(redis: Redis) -> N
         assert "closed by server" in str(await taken.end)
     assert taken.is_lost
     await taken.aclose()
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+@pytest.mark.parametrize("make_loop", LOOPS)
+def test_end_that_redis_pys_streams_were_told_is_told(
+    redis_server: EmbeddedValkey, make_loop: MakeLoop, is_reset: bool
+) -> None:
+    """asyncio tells a transport's protocol once; over TCP it leaves the transport open after it."""
+
+    async def take_over() -> None:
+        redis = connect(Host(url=redis_server.url), timeout=TIMEOUT)
+        connection: Any = await open_connection(redis)
+        reader = connection._reader
+        if is_reset:
+            connection._writer.transport.abort()
+        else:
+            await redis.client_kill_filter(_type="normal", skipme=True)
+        await until(reader.at_eof, TIMEOUT)
+        taken = Answers(connection)
+        taken.write(pack(("PING",)))
+        await asyncio.wait([taken.end], timeout=TIMEOUT)
+        was_told = taken.end.done()
+        await taken.aclose()
+        await close(redis)
+        assert was_told
+        assert "the connection was lost" in str(taken.end.result())
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(take_over())
+
+
+class HandshakeServer:
+    """Answers all that redis-py says of itself on a new connection, and ends it at once.
+
+    Attributes:
+        url: Where it listens.
+        has_ended: Set when it has ended the connection.
+    """
+
+    def __init__(self) -> None:
+        self.has_ended = threading.Event()
+        self._listening = socket.create_server((LOOPBACK, 0))
+        self.url = f"redis://{LOOPBACK}:{self._listening.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._thread.join()
+        self._listening.close()
+
+    def _serve(self) -> None:
+        accepted, _ = self._listening.accept()
+        with accepted:
+            said = b""
+            while b"LIB-VER" not in said and (data := accepted.recv(65_536)):
+                said += data
+                accepted.sendall(b"+OK\r\n" * data.count(b"*"))
+        self.has_ended.set()
+
+
+@pytest.mark.parametrize("make_loop", LOOPS)
+@pytest.mark.parametrize("turns", range(1, 13))
+def test_connection_that_ends_while_it_is_made_is_known_to_have_ended(
+    make_loop: MakeLoop, turns: int
+) -> None:
+    """At whichever turn of the loop all of it comes: redis-py reads the answers, not the end."""
+
+    async def open_and_take_over() -> None:
+        redis = connect(Host(url=server.url), timeout=TIMEOUT)
+        opening = asyncio.create_task(open_connection(redis))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        server.has_ended.wait(TURN * 10)  # the loop stands still meanwhile
+        try:
+            taken = Answers(await opening)
+        except RedisConnectionError:  # redis-py saw it
+            return
+        await asyncio.wait([taken.end], timeout=TIMEOUT)
+        was_told = taken.end.done()
+        await taken.aclose()
+        await close(redis)
+        assert was_told
+
+    server = HandshakeServer()
+    try:
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(open_and_take_over())
+    finally:
+        server.close()
 
 
 async def test_connection_cancelled_while_it_is_made_is_closed(redis: Redis) -> None:
@@ -362,6 +457,29 @@ class Hearer(SlowAnswers):
         super().answered(answer)
         if answer == b"5":
             self.server.say_the_rest()
+
+
+@pytest.mark.parametrize("make_loop", LOOPS)
+def test_end_over_tls_that_redis_pys_streams_were_told_is_told(
+    tmp_path: Path, make_loop: MakeLoop
+) -> None:
+    """asyncio has closed the transport by then, and nothing follows."""
+
+    async def take_over() -> None:
+        host = Host(url=server.url, arguments={"ssl_ca_certs": str(server.certificate)})
+        redis = connect(host, timeout=TIMEOUT)
+        connection: Any = await open_connection(redis)
+        connection._writer.write(pack(("GO",)))
+        await until(connection._reader.at_eof, TIMEOUT)
+        taken = Answers(connection)
+        await asyncio.wait([taken.end], timeout=TIMEOUT)
+        was_told = taken.end.done()
+        await taken.aclose()
+        await close(redis)
+        assert was_told
+
+    with tls_server(tmp_path, [], []) as server, asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(take_over())
 
 
 async def hear(server: TlsServer) -> list[bytes]:
