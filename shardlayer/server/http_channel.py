@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.web.http import HTTPChannel
 
-from shardlayer.server.transports import Transport
+from shardlayer.server.transports import Transport, was_left
 
 
 class PacedChannel(HTTPChannel):
@@ -41,6 +41,9 @@ class PacedChannel(HTTPChannel):
 
     def resumeProducing(self) -> None:  # noqa: N802
         """Go on: the client has read all."""
+        if was_left(self.transport):
+            self.transport.unregisterProducer()  # or it would never close
+            return
         self._is_full = False
         super().resumeProducing()  # type: ignore[no-untyped-call]
         held, self._held = self._held, b""

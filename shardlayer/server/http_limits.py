@@ -2,16 +2,22 @@
 
 Twisted reads a request's body to its end, into a file in /tmp where it is large, before anybody
 sees the request; here it has a limit in bytes and one in time.
+
+Daphne sends the head of a response with its first part. So an application that fails after the
+first can still be answered for: its head is taken back. That is noted in a private attribute of
+Daphne's request, `_response_started`, read in 4.2.3.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from typing import Any, Protocol
 
 from daphne.http_protocol import WebRequest
+from twisted.web.http_headers import Headers
 
 from shardlayer.server import server_events
 from shardlayer.server.connection import CLOSE_TIMEOUT
@@ -20,7 +26,9 @@ from shardlayer.server.http_channel import let_go
 from shardlayer.server.proxy import ROOT_PATH, proxy_headers, root_path_of, trusts_proxy
 from shardlayer.server.response_pace import ResponsePace
 from shardlayer.server.server_counters import counters
-from shardlayer.server.transports import Transport, addresses, is_plain
+from shardlayer.server.transports import Transport, addresses, is_plain, protocol_of
+
+logger = logging.getLogger(__name__)
 
 HTTP_MAX_BODY_SIZE = 100 * 1024 * 1024  # bytes
 HTTP_REQUEST_TIMEOUT = 300  # seconds from a request's first line to the end of its body
@@ -109,6 +117,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         if not all(_is_text(line) for name in names for line in headers.getRawHeaders(name, ())):
             for name in names:  # the proxy said nothing that could be believed
                 headers.removeHeader(name)
+        channel = self.channel
         asks_for_websocket = (headers.getRawHeaders(b"upgrade") or [b""])[0].lower() == b"websocket"
         if asks_for_websocket:
             self._connection.uncount()
@@ -116,8 +125,11 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         if self.transport is None:
             # The connection is a WebSocket's by now. Nobody will tell the channel that it ended,
             # so it lets go of the request, which knows it.
-            self.channel.requests.remove(self)
+            channel.requests.remove(self)
             self._connection.let_go()
+            # In the same read: frames that the client sent before it had its answer.
+            if rest := channel.clearLineBuffer():
+                protocol_of(channel.transport).dataReceived(rest)
         elif asks_for_websocket:  # which Daphne has refused, and it may keep the connection
             self._connection.count()
 
@@ -138,16 +150,32 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         super().finish()
         self._connection.request_ended()
 
+    def application_ended(self, task: asyncio.Future[Any]) -> None:
+        """End the response if the application has not."""
+        if not self._is_over and not task.cancelled() and task.exception() is None:
+            logger.error("The application returned without ending its response: %r", self)
+        self._end_for_the_application()
+
+    def handle_exception(self, exception: BaseException) -> None:
+        """Do the same: Daphne, which logs the error, calls this up to a second later."""
+        self._end_for_the_application()
+
     def check_timeouts(self) -> None:
         """Refuse a request that takes too long to arrive; Daphne calls this every two seconds."""
         # Daphne asks as long as the application runs, and up to a second after the client has left.
         # To answer then, or twice, is an error.
-        if self.finished or self.channel is None:
+        if self._is_over:
             return
         if not self._arrived and not self._refused:
             self._check_arrival(time.monotonic() - self._began)
-        super().check_timeouts()
-        counters.answers_timed_out += bool(self.finished)
+        limit = self.server.http_timeout or 0
+        if 0 < limit < self.duration():
+            logger.warning("The application took more than %g s for a response: %r", limit, self)
+            counters.answers_timed_out += 1
+            if self._take_back():
+                super().check_timeouts()
+            else:
+                self.abort()  # Daphne ends it as if it were complete
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         """Tell the application that the client is gone."""
@@ -158,6 +186,28 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         if self._pace is not None:
             self._pace.end()
         super().connectionLost(reason)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the response has ended, or the client is gone."""
+        return bool(self.finished) or self.channel is None
+
+    def _end_for_the_application(self) -> None:
+        """Answer that it failed; within a response only the end of the connection says that."""
+        if self._is_over:
+            return
+        if self._take_back():
+            self.basic_error(500, b"Internal Server Error", "Exception inside application.")
+        else:
+            self.abort()
+
+    def _take_back(self) -> bool:
+        """Take back a response of which nothing was sent; False if something was."""
+        if self.startedWriting:
+            return False
+        self._response_started = False
+        self.responseHeaders = Headers()
+        return True
 
     def _check_arrival(self, taken: float) -> None:
         if not self._has_head and 0 < self.server.limits.http_head_timeout < taken:

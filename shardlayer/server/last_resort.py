@@ -46,18 +46,26 @@ def exit_now(code: int) -> NoReturn:
 def end_process(reason: str, thread: int) -> None:
     """Log why, and where a thread stands, and end the process without any more ado."""
     text = f"{reason} The process is ended. Its main thread is now at:\n{stack_of(thread)}"
-    writer = threading.Thread(target=logger.critical, args=["%s", text], daemon=True)
-    writer.start()
-    writer.join(LOG_TIMEOUT)
-    os._exit(EXIT_CODE)
+    try:
+        writer = threading.Thread(target=logger.critical, args=["%s", text], daemon=True)
+        writer.start()
+        writer.join(LOG_TIMEOUT)
+    finally:  # though no thread can be started
+        os._exit(EXIT_CODE)
 
 
 def end_after(seconds: float, reason: str) -> None:
-    """End the process after some seconds, whatever this thread does meanwhile."""
+    """End the process after some seconds, whatever this thread does meanwhile.
+
+    If no thread can be started, that is logged, and nothing ends the process.
+    """
     thread = threading.get_ident()
 
     def wait() -> None:
         time.sleep(seconds)
         end_process(reason, thread)
 
-    threading.Thread(target=wait, name="end the process in time", daemon=True).start()
+    try:
+        threading.Thread(target=wait, name="end the process in time", daemon=True).start()
+    except RuntimeError:
+        logger.exception("Nothing ends this process after %g s.", seconds)

@@ -214,9 +214,9 @@ class Server(DaphneServer):  # type: ignore[misc]
         self._is_ending = True
         if number == signal.SIGTERM:  # at a terminal, Ctrl-C is not to take ten seconds
             self._spread = self.drain_seconds
-        if self.shutdown_timeout:
-            end_after(self.shutdown_timeout, f"It did not stop in {self.shutdown_timeout:g} s.")
         reactor.callFromThread(self.stop)
+        if self.shutdown_timeout:  # after that: it starts a thread, and a machine may have none
+            end_after(self.shutdown_timeout, f"It did not stop in {self.shutdown_timeout:g} s.")
 
     def _startup_failed(self) -> None:
         self.abort_start = True  # Daphne's command line then exits with 1
@@ -232,7 +232,11 @@ class Server(DaphneServer):  # type: ignore[misc]
         extension = {"worker": self._view, "pace": protocol.pace()}
         scope.setdefault("extensions", {})["shardlayer"] = extension
         self._lifespan.share_state(scope)
-        return super().create_application(protocol, scope)
+        queue = super().create_application(protocol, scope)
+        if queue is not None:
+            task = self.connections[protocol]["application_instance"]
+            task.add_done_callback(protocol.application_ended)
+        return queue
 
     # What comes from a balancer, and how many connections there are.
 

@@ -57,6 +57,15 @@ def is_secure(transport: object) -> bool:
     return not is_plain(transport) and bool(ISSLTransport.providedBy(transport))
 
 
+def was_left(transport: Any) -> bool:
+    """Say whether the client has ended its TLS session, so that nothing can be sent any more.
+
+    Twisted closes the connection then, but only if no producer is registered once all has left.
+    """
+    below = getattr(transport, "transport", None)
+    return bool(getattr(below, "disconnecting", False)) and not transport.disconnecting
+
+
 def addresses(transport: Transport) -> tuple[Address | None, Address | None]:
     """Return the client's and the server's address; None for both on a Unix socket."""
     peer = transport.getPeer()
@@ -81,6 +90,13 @@ def host_of(transport: Transport) -> str | None:
     """Return the client's host; None on a Unix socket."""
     host = getattr(transport.getPeer(), "host", None)
     return None if host is None else str(host)
+
+
+def protocol_of(transport: Any) -> StreamProtocol:
+    """Return the protocol that has the connection."""
+    wraps = isinstance(transport, ProtocolWrapper)
+    protocol: StreamProtocol = transport.wrappedProtocol if wraps else transport.protocol
+    return protocol
 
 
 def switch_protocol(transport: Any, protocol: Any) -> None:

@@ -74,8 +74,8 @@ class Watchdog:
 
     def _first_beat(self) -> None:
         self._beat_next(self._loop.time())
-        self._arm()
         threading.Thread(target=self._watch, name="watchdog of the event loop", daemon=True).start()
+        self._arm()  # after that: without the thread nobody would call it again
 
     def _beat(self) -> None:
         now = self._loop.time()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from shardlayer.core.compression import Compression
 from shardlayer.server.client_backlog import Backlog
 from shardlayer.server.sink import SinkOwner, SocketSink
-from shardlayer.server.transports import Transport
+from shardlayer.server.transports import Transport, was_left
 
 
 class TransportSink(SocketSink):
@@ -54,6 +54,9 @@ class TransportSink(SocketSink):
 
     def resumeProducing(self) -> None:  # noqa: N802
         """Pass on what waits, until the transport's buffer is full again."""
+        if was_left(self._transport):
+            self.release_transport()
+            return
         self._paused = False
         backlog = self._backlog
         if backlog is None:

@@ -103,11 +103,27 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.start", "status": 200})
             await send({"type": "http.response.body", "body": b"begun", "more_body": True})
         await asyncio.Event().wait()
+    elif scope["path"].startswith("/fail/"):
+        if scope["query_string"]:
+            headers = [(b"x-why", b"begun")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["query_string"] == b"sent":
+            await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        fail(scope["path"].removeprefix("/fail/"))
+        return
     else:
         body = b"%b %b" % (scope["method"].encode(), body)
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def fail(how: str) -> None:
+    """Leave a response as it is: return, raise or be cancelled."""
+    if how == "raises":
+        raise LookupError("made up")
+    if how == "is-cancelled":
+        raise asyncio.CancelledError
 
 
 async def paced(scope: Scope, send: Send) -> None:

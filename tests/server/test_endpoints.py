@@ -235,6 +235,20 @@ def test_http(endpoint: Endpoint) -> None:
         assert [body() for _ in range(3)] == [b"GET "] * 3
 
 
+def test_frame_right_behind_an_upgrade(endpoint: Endpoint) -> None:
+    """A client that does not wait for its answer loses nothing, nor on a connection kept alive."""
+    opening = request() + frame(TEXT, b"early")
+    with endpoint.connect() as connection, RawClient(connection, opening) as websocket:
+        assert websocket.read() == Received(TEXT, b"early")
+    with endpoint.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        said = b""
+        while not said.endswith(b"\r\n\r\nGET "):
+            said += connection.recv(65536)
+        with RawClient(connection, opening) as websocket:
+            assert websocket.read() == Received(TEXT, b"early")
+
+
 @pytest.mark.parametrize("first", [b"P", b"G"])
 def test_single_first_byte(endpoint: Endpoint, first: bytes) -> None:
     """A request whose first byte comes alone is served."""

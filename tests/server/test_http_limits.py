@@ -162,6 +162,12 @@ def test_application_that_does_not_answer(tmp_path: Path) -> None:
             connection.sendall(b"GET /hang HTTP/1.0\r\n\r\n")
             assert answer(connection).startswith(b"HTTP/1.0 503 ")
         wait_until(lambda: server.log.count("took too long to shut down") == 2)
-        assert count(server, "applications_killed") == 2
-        assert count(server, "answers_timed_out") == before + 1
+        with server.connect() as connection:
+            connection.sendall(b"GET /hang?begun HTTP/1.1\r\nHost: test\r\n\r\n")
+            with pytest.raises(ConnectionResetError):  # noqa: PT012 (until it comes)
+                while part := connection.recv(65536):
+                    assert b"\r\n0\r\n" not in part  # which would say that it is complete
+        wait_until(lambda: server.log.count("took too long to shut down") == 3)
+        assert count(server, "applications_killed") == 3
+        assert count(server, "answers_timed_out") == before + 2
         assert "finish called" not in server.log

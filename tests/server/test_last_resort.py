@@ -18,6 +18,20 @@ logging.getLogger().handlers[0].acquire()  # as a thread does that hangs while i
 time.sleep(60)
 """
 
+NO_THREADS = """
+import logging, sys, threading, time
+from shardlayer.server.last_resort import end_after, end_process
+
+def start(thread):
+    raise RuntimeError("can't start new thread")
+
+logging.basicConfig()
+threading.Thread.start = start
+end_after(0.1, "It is over.")
+print("goes on", flush=True)
+end_process("It hangs.", threading.get_ident())
+"""
+
 
 def test_stack_of_a_thread() -> None:
     """It names the function that runs."""
@@ -55,4 +69,18 @@ def test_process_ends_though_the_log_is_stuck() -> None:
     done = subprocess.run(
         [sys.executable, "-c", HOLDS_THE_LOG], timeout=PATIENCE, check=False, capture_output=True
     )
+    assert done.returncode == 1
+
+
+def test_process_ends_though_no_thread_can_be_started() -> None:
+    """The one that hangs ends; the one that was to end later goes on, and says so."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_THREADS],
+        timeout=PATIENCE,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "goes on\n"
+    assert "Nothing ends this process after 0.1 s." in done.stderr
     assert done.returncode == 1

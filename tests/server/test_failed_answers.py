@@ -1,0 +1,56 @@
+"""Responses that an application does not end: the client is told, and soon."""
+
+from __future__ import annotations
+
+import socket
+from http.client import HTTPResponse
+
+import pytest
+
+from tests.server.process import ServerProcess
+
+HOW = ["raises", "is-cancelled", "returns"]
+
+
+def ask(connection: socket.socket, path: str) -> None:
+    """Send a request over a connection that is to be kept."""
+    connection.sendall(b"GET %b HTTP/1.1\r\nHost: test\r\n\r\n" % path.encode())
+
+
+@pytest.mark.parametrize("begins", ["", "?begun"])
+@pytest.mark.parametrize("how", HOW)
+def test_response_of_which_nothing_was_sent_is_an_error(
+    server: ServerProcess, how: str, begins: str
+) -> None:
+    """Though the application has given its head. The connection serves the next request.
+
+    Daphne notes in `_response_started` that a head was given: if it has moved, this fails.
+    """
+    with server.connect() as connection:
+        for _ in range(2):
+            ask(connection, f"/fail/{how}{begins}")
+            response = HTTPResponse(connection)
+            response.begin()
+            assert response.status == 500
+            assert response.reason == "Internal Server Error"
+            assert response.headers["x-why"] is None
+            assert b"Exception inside application." in response.read()
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_response_of_which_a_part_was_sent_is_cut_off(server: ServerProcess, how: str) -> None:
+    """It must not look complete, and nobody waits for its rest."""
+    with server.connect() as connection:
+        ask(connection, f"/fail/{how}?sent")
+        with pytest.raises(ConnectionResetError):  # noqa: PT012 (until it comes)
+            while part := connection.recv(65536):
+                assert b"\r\n0\r\n" not in part
+    assert "Applications could not be checked" not in server.log
+
+
+def test_return_without_an_end_is_logged(server: ServerProcess) -> None:
+    """Daphne logs what an application raises, and nothing if it does not."""
+    with server.connect() as connection:
+        ask(connection, "/fail/returns")
+        assert connection.recv(65536)
+    assert "returned without ending its response" in server.log
