@@ -365,9 +365,9 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             async with asyncio.timeout(STAY_INTERVAL):
                 await event.wait()
         except TimeoutError:
-            self._consumer.stay()
-            return False
-        return True
+            if not event.is_set():  # else it came in the same turn, and may tell of a failure
+                self._consumer.stay()
+        return event.is_set()
 
     def _tell_of_answer(self) -> None:
         """Tell, once, that a broker has answered a fetch, or that there is nothing to fetch."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -38,6 +39,8 @@ from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.reading.topic_ids import TopicIdsRequest, ids_in
 
 __all__ = ["Consumer", "FetcherEnded", "NameTaken", "UnreadRecord"]
+
+ASSIGNMENT_WAIT = 1.0  # seconds that a fetch waits, at most, while the group deals partitions out
 
 
 class FetcherEnded(KafkaError):  # type: ignore[misc]
@@ -91,6 +94,10 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
     ) -> Mapping[TopicPartition, Sequence[Any]]:
         """Return the next records of some partitions: ReadRecord or UnreadRecord, in order.
 
+        aiokafka's `getmany` waits for an assignment while the group deals its partitions out,
+        without an end where the task that would get one has ended. So this returns without records
+        then, a second later at most; `stay` tells an error that is kept.
+
         Args:
             partitions: Of which.
             wait: Milliseconds until it returns without any.
@@ -104,9 +111,10 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
             raise FetcherEnded("aiokafka fetches no more")
         self._see_that_it_is_itself()
         self._budget.renew()
-        batches: dict[TopicPartition, list[Any]] = await self.getmany(
-            *partitions, timeout_ms=wait, max_records=most
-        )
+        batches: dict[TopicPartition, list[Any]] = {}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait / 1000 + ASSIGNMENT_WAIT):
+                batches = await self.getmany(*partitions, timeout_ms=wait, max_records=most)
         self._let_go()
         return batches
 

@@ -103,12 +103,13 @@ class Router:
             await self._not_too_many_stuck()
             job = _Job(records[begin : begin + together], self._route, self._most, self._seconds)
             await self._run(job)
-            answers += job.answers_in_order()
-            if job.overran:
-                if len(job.records) == 1 or job.is_sequential:
+            found = job.answers_in_order()
+            answers += found
+            if job.overran and len(found) < len(job.records):  # the last may have come just now
+                if len(job.records) > 1 and not job.is_sequential:
+                    together = 1  # whose fault it is shows if each is asked for alone
+                elif job.is_overdue(len(found)):
                     answers.append(_took_longer(self._seconds))
-                else:  # whose fault it is shows if each is asked for alone
-                    together = 1
         return answers
 
     async def _run(self, job: _Job) -> None:
@@ -177,8 +178,8 @@ class _Job:
         is_sequential: Whether they are asked for one after the other.
         done: Set in the loop that made it.
         due: When the thread is left behind, by the monotonic clock.
-        overran: Whether it was: nothing that it finds later counts.
-        begun: Whether the thread has come to it.
+        overran: Whether it was: it asks for no more records.
+        begun: How many of the records the thread has come to.
     """
 
     def __init__(self, records: Sequence[Record], route: Route, most: int, seconds: float) -> None:
@@ -186,7 +187,7 @@ class _Job:
         self.is_sequential = not _is_async(route)
         self.done = asyncio.Event()
         self.overran = False
-        self.begun = False
+        self.begun = 0
         self._route: Any = route
         self._most = most
         self._seconds = seconds
@@ -210,18 +211,29 @@ class _Job:
 
     def run(self, runner: asyncio.Runner) -> None:
         """Do it, in the thread."""
-        self.begun = True
-        self.prolong()
         if self.is_sequential:
             for index, record in enumerate(self.records):
                 if self.overran:  # before the thread could be interrupted
                     return
-                self.prolong()
+                self._begin(index + 1)
                 self._answers[index] = self._sequential(record, runner)
         elif not self.overran:
+            self._begin(len(self.records))
             runner.run(self._all_at_once())
         if not self.overran:
             self._loop.call_soon_threadsafe(self.done.set)
+
+    def is_overdue(self, index: int) -> bool:
+        """Say whether the time for a record without an answer is over, once the thread was left.
+
+        It is not to blame where the thread was left behind for the one before it, whose answer came
+        just then, or where the thread has not come to it.
+        """
+        return self.begun > index and self.due <= time.monotonic()
+
+    def _begin(self, count: int) -> None:
+        self.prolong()  # first: who sees that the thread has come to a record sees its time
+        self.begun = count
 
     def _sequential(self, record: Record, runner: asyncio.Runner) -> Answer:
         try:

@@ -245,3 +245,18 @@ async def test_parts_of_aiokafka(
             await consumer.fetch([partition], wait=100, most=1)
     finally:
         await consumer.stop()
+
+
+async def test_fetch_that_waits_for_partitions(brokers: Brokers, topic: str) -> None:
+    """It comes back without records while the group assigns none: nobody may assign any more."""
+    consumer = Consumer(**brokers.arguments(), max_unpacked=MIB, group_id=topic)
+    consumer.subscribe([topic])
+    await consumer.start()
+    try:
+        partitions = list(consumer.assignment())
+        assert partitions
+        consumer._subscription.begin_reassignment()
+        async with asyncio.timeout(PATIENCE):
+            assert await consumer.fetch(partitions, wait=100, most=1) == {}
+    finally:
+        await consumer.stop()

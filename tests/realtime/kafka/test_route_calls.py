@@ -17,7 +17,7 @@ from realtime.kafka.routing.header_rules import EVERYBODY, Record, route
 from realtime.kafka.routing.route_calls import Router
 from realtime.rooms.room_names import OWN_ROOMS
 from tests.realtime.kafka.records import FakeRecord, with_room
-from tests.waiting import PATIENCE, until
+from tests.waiting import PATIENCE, until, wait_until
 
 MOST = 10  # rooms
 WORKERS_OWN = [room.encode() for room in sorted(OWN_ROOMS)]
@@ -369,3 +369,59 @@ async def test_threads_that_hang_are_bounded(
     release.set()
     found = words(await asking)
     assert found == ["the route took longer than 0.5 s for it"] * 4 + [["e"], ["f"]]
+
+
+class JustLate:
+    """A route that answers as soon as its thread was left behind, before anybody looks.
+
+    Args:
+        hangs: The key of the record for which it waits until then, the first time.
+    """
+
+    def __init__(self, hangs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self._hangs = hangs
+        self._left = threading.Event()
+        interrupt = module._Worker.interrupt
+
+        def interrupt_late(worker: Any, job: Any) -> None:
+            self._left.set()
+            wait_until(lambda: len(job.answers_in_order()) >= job.begun)
+            interrupt(worker, job)
+
+        monkeypatch.setattr(module._Worker, "interrupt", interrupt_late)
+
+    def __call__(self, record: Record) -> list[str]:
+        """Return a room named by the key."""
+        self.asked.append(key_of(record))
+        if key_of(record) == self._hangs:
+            self._left.wait(FOREVER)
+        return [key_of(record)]
+
+    async def awaited(self, record: Record) -> list[str]:
+        """Do so as a coroutine function; it blocks its loop."""
+        return self(record)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_last_answer_that_is_just_too_late(
+    is_async: bool, make: MakeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts, no record is said to have taken longer, and its thread ends."""
+    before = set(threading.enumerate())
+    late = JustLate("a", monkeypatch)
+    router = make(late.awaited if is_async else late, seconds=0.2)
+    assert words(await router.rooms(keyed("a"))) == [["a"]]
+    assert words(await router.rooms(keyed("b"))) == [["b"]]
+    router.close()
+    await until(lambda: set(threading.enumerate()) <= before)
+
+
+async def test_record_behind_an_answer_that_is_just_too_late(
+    make: MakeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the one that took so long: it is asked for as any other."""
+    late = JustLate("b", monkeypatch)
+    router = make(late, seconds=0.2)
+    assert words(await router.rooms(keyed(*"abc"))) == [["a"], ["b"], ["c"]]
+    assert late.asked == ["a", "b", "c"]

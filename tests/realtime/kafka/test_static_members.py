@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 from realtime.kafka.brokers import Brokers
 from shardlayer import ShardedChannelLayer
@@ -100,3 +102,40 @@ async def test_two_pools_of_one_name(
     async with pools.running():
         await produce(brokers, topic, 250, 10)
         await arrived(redis_layer, 260)
+
+
+@pytest.mark.parametrize("any_kafka", ["apache_kafka"], indirect=True)
+async def test_name_that_is_taken_while_records_come(
+    brokers: Brokers,
+    topic: str,
+    pools: Pools,
+    redis_layer: ShardedChannelLayer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They wake the fetch, which waits for partitions that nobody assigns any more; it is said."""
+    prepare = GroupCoordinator._on_join_prepare
+    woken = 0
+
+    async def prepare_and_bring_records(coordinator: GroupCoordinator, before: Any) -> None:
+        nonlocal woken
+        fetches = coordinator._subscription._fetch_waiters
+        was_replaced = before is not None and not coordinator.member_id
+        if was_replaced:
+            await until(lambda: fetches)
+        try:
+            await prepare(coordinator, before)
+        finally:
+            for fetch in list(fetches) if was_replaced else ():
+                fetch.set_result(None)  # as aiokafka's fetcher does
+                woken += 1
+
+    monkeypatch.setattr(GroupCoordinator, "_on_join_prepare", prepare_and_bring_records)
+    pools.instance = "pool-1"
+    pools.session_timeout = SESSION
+    await produce(brokers, topic, 0, 50)
+    async with pools.running():
+        await arrived(redis_layer, 50)
+        async with pools.running():
+            await until(lambda: "Waiting will not help: give each" in caplog.text)
+    assert woken
