@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -35,8 +36,9 @@ class BackgroundErrands:
     """Does works in order, in a thread that ends when there are none.
 
     A work for which Redis is away is tried again, as long as the program runs: its end waits for
-    one more try of each. What fails otherwise is logged, and left out. After a fork the child
-    begins anew.
+    one more try of each. What fails otherwise is logged, and left out. Where the system starts no
+    thread, works wait for the next `run`, or for the end of the program, which does them itself.
+    After a fork the child begins anew.
 
     Args:
         name: Of the thread.
@@ -49,6 +51,7 @@ class BackgroundErrands:
         self._name = name
         self._most = most
         self._complaint = Throttle()
+        self._no_thread = Throttle()
         self._lock = threading.Lock()
         self._works: deque[Work] = deque()
         self._thread: threading.Thread | None = None  # while there are works
@@ -58,14 +61,15 @@ class BackgroundErrands:
     def run(self, work: Work) -> bool:
         """Have a work done soon; False, and counted, if too many wait already."""
         with self._lock:
-            if len(self._works) >= self._most:
+            has_place = len(self._works) < self._most
+            if has_place:
+                self._works.append(work)
+            else:
                 self._count_missed()
-                return False
-            self._works.append(work)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name)
-                self._thread.start()
-        return True
+            failure = self._start_thread() if self._thread is None else None
+        if failure is not None and self._no_thread.is_due():
+            logger.error("%s: %d wait for a thread: %s", self._name, len(self._works), failure)
+        return has_place
 
     def drop(self) -> None:
         """Leave out what waits, also to be tried again; return once nothing is under way."""
@@ -74,6 +78,27 @@ class BackgroundErrands:
             thread = self._thread
         if thread is not None:
             thread.join()
+
+    def _start_thread(self) -> Exception | None:
+        """Start the thread, or return why the system does not: the caller can't help it."""
+        thread = threading.Thread(target=self._run, name=self._name)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            # Registered last, it is called first: while what the works need is still there.
+            atexit.unregister(self._finish)
+            atexit.register(self._finish)
+            return error
+        self._thread = thread
+        return None
+
+    def _finish(self) -> None:
+        """Do here, at the end of the program, what waits for a thread."""
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._thread = threading.current_thread()
+        self._run()
 
     def _run(self) -> None:
         while True:
@@ -98,9 +123,11 @@ class BackgroundErrands:
             work()
             return True
         except ShardUnavailable as error:
-            failure: Exception = error
+            failure: BaseException = error
             is_over = not threading.main_thread().is_alive()
-        except Exception as error:
+        except KeyboardInterrupt:  # at the end of the program
+            raise
+        except BaseException as error:  # one that ends the thread would leave the others waiting
             failure, is_over = error, True
         if is_over:
             self._count_missed()

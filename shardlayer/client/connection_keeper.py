@@ -79,7 +79,7 @@ class ConnectionKeeper:
             raise self._end
 
     async def connection(self, within: float | None = None) -> RoomConnection:
-        """Return the connection, once it is signed in.
+        """Return the connection, once it is signed in. One that is lost is not handed out.
 
         Args:
             within: Seconds to wait at most; None is as long as it takes.
@@ -91,8 +91,10 @@ class ConnectionKeeper:
             async with asyncio.timeout(within):
                 while True:
                     self.check()
-                    if self._connection is not None:
+                    if self._connection is not None and self._connection.is_open:
                         return self._connection
+                    # It may be lost long before that is read: else this would never wait.
+                    self._is_signed_in.clear()
                     await self._is_signed_in.wait()
         except TimeoutError:
             raise RoomClientError("offline", f"Not connected within {within:g} s.") from None

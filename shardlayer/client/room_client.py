@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from shardlayer.aio.tasks import Tasks
 from shardlayer.client.client_error import RoomClientError
@@ -21,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING = 1_000  # messages that wait for a room's loop
 REPLY_TIMEOUT = 10.0  # seconds
+ASK_AGAIN_PAUSE: Final = 0.05  # seconds after a connection was lost over a command
 
 
 class RoomClient:
@@ -37,6 +41,7 @@ class RoomClient:
         cookies: The same for single cookies, by name.
         origin: The `Origin` to send; by default the server's own, which lets it in.
         timeout: How long a command waits for a connection, and then for its reply, in seconds.
+            Commands that only read are sent again for as long after a connection was lost.
         on_announcement: Called with each announcement.
         connect_options: More for `websockets.connect`, such as `ssl` or `proxy`.
 
@@ -239,14 +244,20 @@ class RoomClient:
         return connected
 
     async def _ask(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Send a command that changes nothing, again if the connection was lost over it."""
+        """Send a command that changes nothing, again if the connection was lost over it.
+
+        It is sent again until the client's timeout has passed since the first loss.
+        """
+        ends = math.inf
         while True:
             connection = await self._keeper.connection(self._timeout)
             try:
                 return await connection.ask(command)
             except RoomClientError as error:
-                if error.code != "lost":
+                ends = min(ends, time.monotonic() + self._timeout)
+                if error.code != "lost" or time.monotonic() >= ends:
                     raise
+            await asyncio.sleep(ASK_AGAIN_PAUSE)  # whatever comes, other tasks have their turn
 
     def _announce(self, data: Any) -> None:
         if self._on_announcement is not None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from shardlayer.aio.loop_delay import stall_tolerant_timeout
 from shardlayer.client.client_error import RoomClientError
@@ -36,6 +37,11 @@ class RoomConnection:
         self._ids = count(1)
         self._awaited: dict[int, tuple[asyncio.Future[Reply], Callable[[Reply], None] | None]] = {}
         self._end: RoomClientError | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a command can be sent. What came before the end is read all the same."""
+        return self._end is None and self.socket.state is State.OPEN
 
     async def ask(
         self, command: dict[str, Any], on_reply: Callable[[Reply], None] | None = None

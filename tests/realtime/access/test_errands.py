@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -98,6 +101,75 @@ def test_line_is_bounded() -> None:
     wait_until(lambda: works.run(lambda: None))
 
 
+TOO_LARGE = 2**50  # bytes of a stack, for which no address space is large enough
+
+
+@contextmanager
+def no_more_threads() -> Iterator[None]:
+    """Have the system start no thread."""
+    before = threading.stack_size(TOO_LARGE)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
+
+
+def test_no_thread_could_be_started(caplog: pytest.LogCaptureFixture) -> None:
+    """Who has something done is not told; it is done, first, once a thread can be started."""
+    works, done = BackgroundErrands("errands of a test", most=3), []
+    missed = counters.sign_outs_untold
+    with no_more_threads():
+        assert works.run(lambda: done.append("first"))
+        assert works.run(lambda: done.append("second"))
+        assert done == []
+        [record] = caplog.records  # once a minute
+        assert "can't start new thread" in record.getMessage()
+        assert record.levelno == logging.ERROR
+    assert works.run(lambda: done.append("third"))
+    wait_until(lambda: len(done) == 3)
+    assert done == ["first", "second", "third"]
+    assert counters.sign_outs_untold == missed
+
+
+def test_line_is_bounded_without_a_thread() -> None:
+    """Past the limit a work is refused and counted; dropping what waits needs no thread."""
+    works, done = BackgroundErrands("errands of a test", most=1), []
+    before = counters.sign_outs_untold
+    with no_more_threads():
+        assert works.run(lambda: done.append("first"))
+        assert not works.run(lambda: done.append("second"))
+        assert counters.sign_outs_untold == before + 1
+        works.drop()
+    assert works.run(lambda: done.append("third"))
+    wait_until(lambda: bool(done))
+    assert done == ["third"]
+
+
+def test_a_full_line_is_worked_off_once_a_thread_can_be_started() -> None:
+    """Else it would stay full: the one that comes then is refused, and those that wait are done."""
+    works, done = BackgroundErrands("errands of a test", most=1), []
+    with no_more_threads():
+        assert works.run(lambda: done.append("first"))
+    assert not works.run(lambda: done.append("second"))
+    wait_until(lambda: bool(done))
+    assert done == ["first"]
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+def test_what_would_end_the_thread_is_left_out(error: type[BaseException]) -> None:
+    """A receiver of a signal may raise anything; the next work is done all the same."""
+    works, done = BackgroundErrands("errands of a test", most=9), []
+    before = counters.sign_outs_untold
+
+    def fail() -> None:
+        raise error
+
+    works.run(fail)
+    works.run(lambda: done.append("next"))
+    wait_until(lambda: bool(done))
+    assert counters.sign_outs_untold == before + 1
+
+
 @pytest.mark.parametrize("away", [False, True])
 def test_end_of_the_program_waits_for_it(away: bool) -> None:
     """What a management command has done is told before it ends; once, if Redis is away."""
@@ -125,3 +197,57 @@ said.set()
         env={"DJANGO_SETTINGS_MODULE": "config.settings"},
     )
     assert ran.stdout.split() == ["end", "told"], ran.stderr
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_end_of_the_program_does_what_no_thread_could(away: bool) -> None:
+    """Once, in order; what an earlier part of the program does at its end comes after it."""
+    program = f"""
+import atexit
+import threading
+from realtime.access.errands import BackgroundErrands
+from shardlayer import ShardUnavailable
+def work(number):
+    print("told", number, flush=True)
+    if {away}:
+        raise ShardUnavailable(shard=0, server="x", reason="away")
+errands = BackgroundErrands("test", most=2)
+atexit.register(lambda: print("layer ends", flush=True))
+threading.stack_size({TOO_LARGE})
+for number in range(2):
+    assert errands.run(lambda number=number: work(number))
+print("end", flush=True)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"DJANGO_SETTINGS_MODULE": "config.settings"},
+    )
+    assert ran.stdout.splitlines() == ["end", "told 0", "told 1", "layer ends"], ran.stderr
+    assert ran.returncode == 0
+
+
+def test_end_of_the_program_can_be_interrupted() -> None:
+    """Control-C leaves out what still waits for a thread."""
+    program = f"""
+import signal
+import threading
+from realtime.access.errands import BackgroundErrands
+def work(number):
+    print("told", number, flush=True)
+    signal.raise_signal(signal.SIGINT)
+errands = BackgroundErrands("test", most=2)
+threading.stack_size({TOO_LARGE})
+for number in range(2):
+    errands.run(lambda number=number: work(number))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"DJANGO_SETTINGS_MODULE": "config.settings"},
+    )
+    assert ran.stdout.splitlines() == ["told 0"], ran.stderr
