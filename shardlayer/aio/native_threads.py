@@ -33,13 +33,13 @@ class Signal(Protocol):
     """Tells one thread that another has done something. Made by who waits."""
 
     def set(self) -> None:
-        """Tell it, once. From any thread."""
+        """Tell it, once. From any thread, and also after its `close`."""
 
     def wait(self, timeout: float) -> bool:
         """Wait for so many seconds; return whether it was told."""
 
     def close(self) -> None:
-        """Give back what it took."""
+        """Give back what it took. Called by who waited."""
 
 
 def refuse_eventlet() -> None:
@@ -181,22 +181,33 @@ class _LockSignal:
 
 
 class _GreenSignal:
-    """gevent's own way to wake a greenlet from another thread: a watcher of its hub's loop."""
+    """gevent's own way to wake a greenlet from another thread: a watcher of its hub's loop.
+
+    gevent takes its watchers from one thread alone, but for `send`. The lock keeps another thread
+    from sending while this one closes the watcher, or later: an interrupted greenlet waits no
+    more, and is told all the same.
+    """
 
     def __init__(self) -> None:
         from gevent import get_hub
         from gevent.event import Event
 
         self._told = Event()
+        self._lock = new_lock()
+        self._is_closed = False
         self._watcher = get_hub().loop.async_()
         self._watcher.start(self._told.set)
 
     def set(self) -> None:
-        self._watcher.send()
+        with self._lock:
+            if not self._is_closed:
+                self._watcher.send()
 
     def wait(self, timeout: float) -> bool:
         return bool(self._told.wait(timeout))
 
     def close(self) -> None:
-        self._watcher.stop()
-        self._watcher.close()
+        with self._lock:
+            self._is_closed = True
+            self._watcher.stop()
+            self._watcher.close()

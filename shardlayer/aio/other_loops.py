@@ -46,8 +46,8 @@ def wait_there(
         if task is not None:
             task.cancel()
 
-    _ask(loop, start)
     try:
+        _ask(loop, start)
         while not done.wait(LOOK):
             if not loop.is_running() and not _is_broken_off(is_main):
                 raise LoopEnded
@@ -56,7 +56,8 @@ def wait_there(
         with suppress(RuntimeError):  # the other loop is closed
             loop.call_soon_threadsafe(cancel)
         raise
-    done.close()
+    finally:
+        done.close()
     assert task is not None
     if task.cancelled():  # not by this caller
         raise LoopEnded

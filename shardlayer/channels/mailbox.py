@@ -232,13 +232,22 @@ class Mailbox:
         self._hear()
         while True:
             if self._orphans:
-                await asyncio.wait(self._orphans)  # what they took comes first
+                await self._turn_after_orphans()
             elif not self._line:
                 await self._arrival()
             else:
                 waiting = self._line.pop()
                 if waiting.ends > self._clock():
                     return waiting
+
+    async def _turn_after_orphans(self) -> None:
+        """Wait for fetches whose receivers are gone: what they took comes first."""
+        try:
+            await asyncio.wait(self._orphans)
+        except asyncio.CancelledError:
+            if self._line:
+                self._wake_getter()  # it may have been this one's turn: pass it on
+            raise
 
     async def _arrival(self) -> None:
         if self._ended is not None:

@@ -17,6 +17,7 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.driver_info import DriverInfo
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from shardlayer.core.exceptions import ConfigurationError
@@ -34,7 +35,8 @@ def connect(host: Host, *, timeout: float) -> Redis:
 
     It speaks RESP2, whose replies do not differ between Redis 7 and Valkey 9. Retries are the
     callers', who know which command may be repeated. `timeout` bounds a reply, in seconds. Behind
-    Sentinels every new connection asks anew which server is the primary.
+    Sentinels every new connection asks anew which server is the primary. A Sentinel that is silent
+    costs one of its time limits, CONNECT_TIMEOUT.
     """
     arguments: dict[str, Any] = {
         "socket_timeout": timeout,
@@ -55,6 +57,8 @@ def connect(host: Host, *, timeout: float) -> Redis:
                 "socket_timeout": CONNECT_TIMEOUT,
                 "socket_connect_timeout": CONNECT_TIMEOUT,
                 "driver_info": _driver_info(),
+                # A kept connection may have ended. One that is silent is not tried again.
+                "retry": Retry(NoBackoff(), 1, (RedisConnectionError,)),
                 **host.sentinel_arguments,
             },
         )

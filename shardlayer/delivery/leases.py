@@ -79,7 +79,7 @@ class NodeLeases:
         )
 
     def tried(self, shards: Iterable[int]) -> None:
-        """Note that it was tried to hear these shards, with whatever result."""
+        """Note that these shards were tried, with whatever result, or that nobody serves them."""
         self._untried.difference_update(shards)
         if not self._untried:
             self._all_tried.set()

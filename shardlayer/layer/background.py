@@ -33,6 +33,7 @@ class Background:
         self._stopped = False
         self._engine: Engine | None = None
         self._error: Exception | None = None
+        self._ending: asyncio.Task[None] | None = None
         native_threads.start_thread(self._run, "shardlayer", stop=self.stop)
 
     @property
@@ -61,6 +62,12 @@ class Background:
             raise self._error or RuntimeError("The background loop has no engine.")
         return self._engine
 
+    def end(self) -> None:
+        """Have its engine send what waits and close, then `stop`. From any thread."""
+        if self._engine is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._engine.loop.call_soon_threadsafe(self._begin_end, self._engine)
+
     def stop(self) -> None:
         """Have it close its engine and end. From any thread, and more than once."""
         # Without the lock: the garbage collector may call this in the midst of anything.
@@ -70,6 +77,15 @@ class Background:
         if self._pid == os.getpid() and self._engine is not None:
             with suppress(RuntimeError):  # it has ended
                 self._engine.loop.call_soon_threadsafe(self._engine.loop.stop)
+
+    def _begin_end(self, engine: Engine) -> None:
+        async def end() -> None:
+            try:
+                await engine.aclose()
+            finally:
+                self.stop()
+
+        self._ending = engine.loop.create_task(end(), name="end of the background loop")
 
     def _wait(self) -> None:
         signal = native_threads.new_signal()

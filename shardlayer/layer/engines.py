@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from shardlayer.aio import native_threads
 from shardlayer.aio.other_loops import run_there, wait_there
@@ -37,12 +38,14 @@ class _Process:
         name: Begins the names of its nodes.
         by_loop: The engines of loops that have their own.
         background: What does the work of all others, once there was any.
+        ending: The engines of background loops that are being closed.
     """
 
     def __init__(self) -> None:
         self.name = new_process()
         self.by_loop: dict[asyncio.AbstractEventLoop, Engine] = {}
         self.background: Background | None = None
+        self.ending: WeakValueDictionary[asyncio.AbstractEventLoop, Engine] = WeakValueDictionary()
         self.lock = native_threads.new_lock()
 
     def engines(self) -> list[Engine]:
@@ -114,8 +117,10 @@ class Engines:
         engine = self.here()
         if engine is not None:
             return await work(engine)
-        shared = self._shared()
-        if shared.loop is asyncio.get_running_loop():
+        here = asyncio.get_running_loop()
+        # What a loop took on before it was told to end it does itself: `aclose` waits for it.
+        shared = self._process.ending.get(here) or self._shared()
+        if shared.loop is here:
             return await work(shared)
         return await run_there(shared.loop, lambda: work(shared))  # a coroutine less than `run_on`
 
@@ -237,17 +242,27 @@ class Engines:
         return sorted({address for engine in engines for address in engine.backend.unheard})
 
     async def aclose(self) -> None:
-        """Close the running loop's engine and the background one."""
+        """Close the running loop's engine and the background one.
+
+        A call that is cancelled leaves what it has begun to be done by itself.
+        """
         process = self._process
         engine = process.by_loop.get(asyncio.get_running_loop())
         if engine is not None:
             await engine.aclose()
+        background = process.background
+        if background is None or background.is_over:
+            return
+        shared = background.engine()  # waited for without the lock, as in `_shared`
         with process.lock:
-            background, process.background = process.background, None
-        if background is not None and not background.is_over:
-            shared = background.engine()
+            if process.background is not background:  # another call closes it
+                return
+            process.background = None
+            process.ending[shared.loop] = shared
+        try:
             await self.run_on(shared, shared.aclose)
-            background.stop()
+        finally:  # also if this call is cancelled: no other one closes it
+            background.end()
 
     def _shared(self) -> Engine:
         process = self._process

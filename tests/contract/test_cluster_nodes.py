@@ -307,6 +307,20 @@ async def test_slot_that_nobody_serves(without_slot: ClusterPlace, name: str) ->
         await layer.close()
 
 
+async def test_worker_that_starts_while_a_slot_is_not_served(without_slot: ClusterPlace) -> None:
+    """Its channels on other shards do not wait for the shard that nobody serves."""
+    layer = ShardedChannelLayer(**without_slot.config, publish_timeout=3 * PATIENCE)
+    try:
+        layer.use_running_loop()
+        node = await layer.node()
+        channels = (new_channel("specific", node.id) for _ in range(100))
+        elsewhere = (name for name in channels if slot_of_name(name) != slot_of_name(ROOM))
+        async with asyncio.timeout(PATIENCE):
+            await node.settled(next(elsewhere))
+    finally:
+        await layer.close()
+
+
 async def test_slot_that_is_served_again(two: ClusterPlace, layer: ShardedChannelLayer) -> None:
     """Who listens hears its shard soon, though nobody publishes to it, and others all the time."""
     clients = two.clients()

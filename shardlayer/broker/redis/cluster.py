@@ -265,21 +265,27 @@ class ClusterServers(Servers):
                 if not self._owners:
                     await asyncio.sleep(1.0)
             if self._hearer is not None:
-                placed: dict[str, list[int]] = {}
-                for shard, slot in enumerate(self._slots):
-                    if slot in self._owners:  # else asking for it would cost all of that server
-                        placed.setdefault(self._owners[slot], []).append(shard)
-                for address in [*self._subscriptions]:
-                    if self._heard_at[address] != placed.get(address):
-                        await self._subscriptions.pop(address).aclose()
-                        self._stop_hearing(self._heard_at.pop(address), self._hearer[1])
-                for address, shards in placed.items():
-                    if address not in self._subscriptions:
-                        self._heard_at[address] = shards
-                        self._subscriptions[address] = self._subscribe(
-                            address, shards, *self._hearer
-                        )
+                await self._regroup_for(*self._hearer)
             self._forget_who_left()
+
+    async def _regroup_for(self, node: NodeId, listener: Listener) -> None:
+        placed: dict[str, list[int]] = {}
+        unserved = []
+        for shard, slot in enumerate(self._slots):
+            if slot in self._owners:
+                placed.setdefault(self._owners[slot], []).append(shard)
+            else:  # asking for it would cost all of whichever server is asked
+                unserved.append(shard)
+        for address in [*self._subscriptions]:
+            if self._heard_at[address] != placed.get(address):
+                await self._subscriptions.pop(address).aclose()
+                self._stop_hearing(self._heard_at.pop(address), listener)
+        for address, shards in placed.items():
+            if address not in self._subscriptions:
+                self._heard_at[address] = shards
+                self._subscriptions[address] = self._subscribe(address, shards, node, listener)
+        if unserved:
+            self._stop_hearing(unserved, listener)  # so they count as tried
 
     def _forget_who_left(self) -> None:
         """Close the links to nodes that the map names no more, once what they carry has ended."""

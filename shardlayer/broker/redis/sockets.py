@@ -72,7 +72,7 @@ async def open_connection(redis: Redis) -> AbstractConnection:
                     return await _open(redis)
                 # The last: what redis-py makes of the Sentinels' time limits.
                 except (RedisTimeoutError, TimeoutError, MasterNotFoundError):
-                    if is_cancelled() or not delay.is_most():
+                    if not delay.is_most():
                         raise
             return await _open(redis)
     except TimeoutError as error:
@@ -90,6 +90,9 @@ async def _open(redis: Redis) -> AbstractConnection:
         if connection.is_connected:
             _transport_of(connection).abort()
         await connection.disconnect(nowait=True)
+        if isinstance(error, Exception) and is_cancelled():
+            # Whoever raised this swallowed the cancellation, or `wait_for` of Python 3.11 did.
+            raise asyncio.CancelledError from error
         if isinstance(error, Failure) or is_cancelled():
             raise
         if isinstance(error, Exception | asyncio.CancelledError):

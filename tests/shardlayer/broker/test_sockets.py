@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,18 +18,21 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.sentinel import MasterNotFoundError
+from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import LOOPBACK
 from shardlayer.aio.time_slices import TURN
+from shardlayer.broker.redis import sockets
 from shardlayer.broker.redis.command_link import close
 from shardlayer.broker.redis.exchange import Exchange
 from shardlayer.broker.redis.sockets import Socket, open_connection, pack
 from shardlayer.core.hosts import Host
 from shardlayer.core.redis_clients import connect
-from tests.contract.places import make_certificate
+from tests.contract.places import CALM, PRIMARY_NAME, EmbeddedSentinel, make_certificate
 from tests.shardlayer.fakes import FakeClock, some_turns, stand_still
 from tests.waiting import until
 
@@ -202,6 +205,96 @@ async def test_connection_cancelled_while_it_is_made_is_closed(redis: Redis) -> 
             assert isinstance(result, asyncio.CancelledError)
 
 
+class VanishingServer:
+    """Ends its only connection at the first byte, and listens no more.
+
+    Attributes:
+        url: Where it listened.
+    """
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server((LOOPBACK, 0))
+        self._address = self._listening.getsockname()
+        self.url = f"redis://{LOOPBACK}:{self._address[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Return once it has gone, also where nobody has connected."""
+        with suppress(OSError), socket.create_connection(self._address):
+            pass
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with self._listening, self._listening.accept()[0] as accepted:
+            accepted.recv(1)
+
+
+@pytest.mark.parametrize("make_loop", LOOPS)
+@pytest.mark.parametrize("turns", range(1, 17))
+def test_cancellation_is_not_lost_where_the_server_ends_the_connection(
+    make_loop: MakeLoop, turns: int
+) -> None:
+    """At whichever turn of the loop it comes: `wait_for` of Python 3.11 swallows some."""
+
+    async def open_and_cancel() -> None:
+        redis = connect(Host(url=server.url), timeout=TIMEOUT)
+        opening = asyncio.create_task(open_connection(redis))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        was_under_way = opening.cancel()
+        (result,) = await asyncio.gather(opening, return_exceptions=True)
+        assert isinstance(result, asyncio.CancelledError) or not was_under_way
+        await close(redis)
+
+    server = VanishingServer()
+    try:
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(open_and_cancel())
+    finally:
+        server.close()
+
+
+class StubbornProvider(CredentialProvider):
+    """Waits until it is cancelled, and raises an error of its own then.
+
+    Attributes:
+        is_asked: Set when it waits.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self.is_asked = asyncio.Event()
+        self._error = error
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """Return nothing."""
+        self.is_asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise self._error from None
+        raise AssertionError
+
+
+@pytest.mark.parametrize("error", [RedisConnectionError("made up"), LookupError("made up")])
+async def test_cancellation_that_a_provider_swallows_is_not_lost(
+    redis_server: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whatever it raises instead; and when the time is over, that is what the caller is told."""
+    provider = StubbornProvider(error)
+    host = Host(url=redis_server.url, arguments={"credential_provider": provider})
+    redis = connect(host, timeout=TIMEOUT)
+    opening = asyncio.create_task(open_connection(redis))
+    await provider.is_asked.wait()
+    opening.cancel()
+    await asyncio.wait([opening])
+    assert opening.cancelled()
+    monkeypatch.setattr(sockets, "OPEN_TIMEOUT", 0.2)
+    with pytest.raises(RedisTimeoutError, match="no connection within"):
+        await open_connection(redis)
+    await close(redis)
+
+
 def test_connection_that_is_made_while_the_loop_stands_still_is_no_failure(
     redis_server: EmbeddedValkey,
 ) -> None:
@@ -253,6 +346,49 @@ async def test_sentinels_are_asked_again_after_the_loop_stood_still(
             await open_connection(redis)
     assert asked == (2 if still else 1)
     await close(redis)
+
+
+async def test_silent_sentinels_do_not_hide_one_that_answers(
+    redis_server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """Each costs one time limit, and not all the time that a connection may take."""
+    sentinel = EmbeddedSentinel(directory=tmp_path, primary=redis_server, down_after=CALM)
+    with (
+        socket.create_server((LOOPBACK, 0)) as first,
+        socket.create_server((LOOPBACK, 0)) as second,
+        sentinel,
+    ):
+        ports = (first.getsockname()[1], second.getsockname()[1], sentinel.port)
+        sentinels = tuple((LOOPBACK, port) for port in ports)
+        redis = connect(Host(master_name=PRIMARY_NAME, sentinels=sentinels), timeout=TIMEOUT)
+
+        async def is_connected() -> bool:
+            try:
+                await (await open_connection(redis)).disconnect()
+            except RedisError:  # the one that answers stands still, on a busy machine
+                return False
+            return True
+
+        await until(is_connected)
+        await close(redis)
+
+
+async def test_sentinel_that_was_restarted_is_asked_over_a_new_connection(
+    redis_server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """redis-py keeps the connection over which it asked, and does not see that it has ended."""
+    with EmbeddedSentinel(directory=tmp_path, primary=redis_server, down_after=CALM) as sentinel:
+        host = Host(
+            master_name=PRIMARY_NAME,
+            sentinels=((LOOPBACK, sentinel.port),),
+            sentinel_arguments={"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT},
+        )
+        redis = connect(host, timeout=TIMEOUT)
+        await (await open_connection(redis)).disconnect()
+        sentinel.stop()
+        sentinel.start()
+        await (await open_connection(redis)).disconnect()
+        await close(redis)
 
 
 async def test_server_that_does_not_answer_is_asked_once() -> None:

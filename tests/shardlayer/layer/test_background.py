@@ -6,12 +6,14 @@ import asyncio
 import errno
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
 
+from demo.embedded import EmbeddedValkey
 from shardlayer.core.hosts import Host
 from shardlayer.core.options import LayerOptions
 from shardlayer.layer import ShardedChannelLayer
@@ -162,3 +164,50 @@ def test_one_that_raises_when_it_is_told_keeps_it_from_no_other(
     wait_until(lambda: outcomes)
     assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError]
     assert caplog.text.count("ValueError: not told") == 1
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_close_that_is_cancelled_ends_the_thread(redis_server: EmbeddedValkey, turns: int) -> None:
+    """After any number of turns: what waits is sent, and then the loop ends by itself."""
+    layer = ShardedChannelLayer(hosts=[redis_server.url])
+    told: list[BaseException | None] = []
+    layer.publish_soon("room", b"1", told=told.append)
+    background = layer._engines._process.background
+    assert background is not None
+
+    async def close() -> None:
+        closing = asyncio.create_task(layer.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        with suppress(asyncio.CancelledError):
+            await closing
+        await layer.close()
+
+    asyncio.run(close())
+    wait_until(lambda: background.is_over)
+    assert told == [None]
+
+
+def test_call_that_begins_as_the_layer_is_closed_is_done_there(
+    redis_server: EmbeddedValkey,
+) -> None:
+    """`close` waits for what the loop took on before, and leaves no other loop behind."""
+    layer = ShardedChannelLayer(hosts=[redis_server.url])
+    layer.publish_sync("room", b"1")
+    background = layer._engines._process.background
+    assert background is not None
+    goes_on = threading.Event()
+    told: list[BaseException | None] = []
+    background.engine().loop.call_soon_threadsafe(goes_on.wait, PATIENCE)
+    layer.publish_soon("room", b"2", told=told.append)
+
+    async def close() -> None:
+        closing = asyncio.create_task(layer.close())
+        await asyncio.sleep(0)
+        goes_on.set()
+        await closing
+
+    asyncio.run(close())
+    assert told == [None]
+    assert layer._engines._process.background is None

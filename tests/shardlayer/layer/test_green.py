@@ -144,6 +144,47 @@ except ShardUnavailable:
     print(query())
 """
 
+INTERRUPTED = """
+import asyncio, gc
+from shardlayer.aio.other_loops import wait_there
+from shardlayer.core.exceptions import LoopEnded
+
+layer.publish_sync("room", b"1")
+there = layer._engines._process.background.engine().loop
+
+async def wait():
+    await asyncio.get_running_loop().create_future()
+
+def interrupt():
+    waiting = gevent.spawn(wait_there, there, wait)
+    gevent.sleep(0.01)
+    waiting.kill()
+
+def be_late():
+    with gevent.Timeout(0.01, False):
+        wait_there(there, wait)
+
+def come_too_late():
+    try:
+        wait_there(ended, wait)
+    except LoopEnded:
+        pass
+
+ended = asyncio.new_event_loop()
+ended.close()
+gc.collect()
+before = gevent.get_hub().loop.activecnt
+for _ in range(5):
+    interrupt()
+    be_late()
+    come_too_late()
+for turns in range(300):  # some of them in the moment that the answer comes
+    with gevent.Timeout(turns / 100_000, False):
+        layer.publish_sync("room", b"1")
+left = gevent.get_hub().loop.activecnt - before
+print(json.dumps([left, layer.publish_sync("room", b"1").offset > 1, gevent.wait(timeout=20)]))
+"""
+
 
 def run(program: str, server: EmbeddedValkey) -> str:
     """Run a program to its end and return what it wrote; it must not have complained."""
@@ -186,6 +227,14 @@ def test_beside_a_greenlet_that_runs_an_event_loop(redis_server: EmbeddedValkey)
 def test_layer_that_was_made_before_the_patch(redis_server: EmbeddedValkey) -> None:
     """Its locks are the system's, and hold up no greenlet."""
     assert run(LATE, redis_server) == f"{list(range(1, 21))}\n"
+
+
+def test_call_that_is_interrupted_leaves_no_watcher(redis_server: EmbeddedValkey) -> None:
+    """Killed, timed out or refused: `gevent.wait` ends, and the next call has its answer."""
+    left, is_published, is_over = json.loads(run(BEGINNING + INTERRUPTED, redis_server))
+    assert left == 0
+    assert is_published
+    assert is_over
 
 
 def test_thread_stops_before_python_ends(redis_server: EmbeddedValkey) -> None:
