@@ -43,7 +43,7 @@ USED = {
             *("_commit_lock", "_do_commit_offsets"),
             *("_group_instance_id", "_isolation_level", "_session_timeout_ms"),
             "_heartbeat_interval_ms",
-            *("_fetch_task", "_records", "_assignment", "_partition_records"),
+            *("_fetch_count", "_fetch_task", "_records", "_assignment", "_partition_records"),
             *("_aborted_transactions", "_key_deserializer", "_value_deserializer"),
         },
         "tests/realtime/kafka/test_consumer.py",

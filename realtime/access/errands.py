@@ -125,9 +125,9 @@ class BackgroundErrands:
         except ShardUnavailable as error:
             failure: BaseException = error
             is_over = not threading.main_thread().is_alive()
-        except KeyboardInterrupt:  # at the end of the program
-            raise
         except BaseException as error:  # one that ends the thread would leave the others waiting
+            if isinstance(error, KeyboardInterrupt) and _is_main_thread():
+                raise  # Ctrl-C, at the end of the program
             failure, is_over = error, True
         if is_over:
             self._count_missed()
@@ -142,3 +142,7 @@ class BackgroundErrands:
         self._lock = threading.Lock()
         self._works = deque()
         self._thread = None
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

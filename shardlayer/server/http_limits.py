@@ -59,6 +59,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         self._body_size = 0
         self._arrived = False
         self._refused = False
+        self._aborted = False
         self._abort_timer: asyncio.TimerHandle | None = None
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
@@ -141,6 +142,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
 
     def abort(self) -> None:
         """End in the middle of the answer, whatever of it waits for the client."""
+        self._aborted = True
         self.transport.abortConnection()  # which tells, soon
 
     def finish(self) -> None:
@@ -189,8 +191,8 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
 
     @property
     def _is_over(self) -> bool:
-        """Whether the response has ended, or the client is gone."""
-        return bool(self.finished) or self.channel is None
+        """Whether the response has ended, or the client is gone, or will be in a moment."""
+        return bool(self.finished) or self._aborted or self.channel is None
 
     def _end_for_the_application(self) -> None:
         """Answer that it failed; within a response only the end of the connection says that."""
@@ -207,6 +209,8 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
             return False
         self._response_started = False
         self.responseHeaders = Headers()
+        if not self.channel.persistent:
+            self.setHeader(b"connection", b"close")
         return True
 
     def _check_arrival(self, taken: float) -> None:

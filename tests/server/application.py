@@ -103,13 +103,18 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.start", "status": 200})
             await send({"type": "http.response.body", "body": b"begun", "more_body": True})
         await asyncio.Event().wait()
+    elif scope["path"] == "/cut":
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        scope["extensions"]["shardlayer"]["pace"].abort()
+        return
     elif scope["path"].startswith("/fail/"):
         if scope["query_string"]:
             headers = [(b"x-why", b"begun")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-        if scope["query_string"] == b"sent":
+        if scope["query_string"].startswith(b"sent"):
             await send({"type": "http.response.body", "body": b"begun", "more_body": True})
-        fail(scope["path"].removeprefix("/fail/"))
+        fail(scope["path"].removeprefix("/fail/"), scope["query_string"].decode())
         return
     else:
         body = b"%b %b" % (scope["method"].encode(), body)
@@ -118,10 +123,10 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def fail(how: str) -> None:
+def fail(how: str, why: str) -> None:
     """Leave a response as it is: return, raise or be cancelled."""
     if how == "raises":
-        raise LookupError("made up")
+        raise LookupError(f"made up {why}")
     if how == "is-cancelled":
         raise asyncio.CancelledError
 

@@ -8,6 +8,7 @@ from http.client import HTTPResponse
 import pytest
 
 from tests.server.process import ServerProcess
+from tests.waiting import wait_until
 
 HOW = ["raises", "is-cancelled", "returns"]
 
@@ -45,7 +46,39 @@ def test_response_of_which_a_part_was_sent_is_cut_off(server: ServerProcess, how
         with pytest.raises(ConnectionResetError):  # noqa: PT012 (until it comes)
             while part := connection.recv(65536):
                 assert b"\r\n0\r\n" not in part
+
+
+def test_clients_of_failed_responses_do_not_end_the_check_of_others(server: ServerProcess) -> None:
+    """Daphne looks at applications once a second: one of them, which raised, is logged then."""
+    with server.connect() as sent, server.connect() as begun:
+        ask(sent, "/fail/raises?sent-first")
+        ask(begun, "/fail/raises?second")
+        wait_until(lambda: "Exception inside application: made up second" in server.log)
+    assert "Exception inside application: made up sent-first" in server.log
     assert "Applications could not be checked" not in server.log
+
+
+def test_error_says_that_the_connection_ends(server: ServerProcess) -> None:
+    """Though the head that said so, too, was taken back."""
+    with server.connect() as connection:
+        head = "GET /fail/raises?begun HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode())
+        response = HTTPResponse(connection)
+        response.begin()
+        assert response.status == 500
+        assert response.headers["connection"] == "close"
+
+
+def test_application_that_cuts_its_client_off_has_not_failed(server: ServerProcess) -> None:
+    """It may return right behind its `pace.abort()`."""
+    logged = server.log.count("returned without ending its response")
+    with server.connect() as connection:
+        ask(connection, "/cut")
+        with pytest.raises(ConnectionResetError):  # noqa: PT012 (until it comes)
+            while connection.recv(65536):
+                pass
+    server.state()
+    assert server.log.count("returned without ending its response") == logged
 
 
 def test_return_without_an_end_is_logged(server: ServerProcess) -> None:

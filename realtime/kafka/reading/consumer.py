@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -112,9 +111,16 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._see_that_it_is_itself()
         self._budget.renew()
         batches: dict[TopicPartition, list[Any]] = {}
-        with suppress(TimeoutError):
+        under_way = self._subscription._fetch_count
+        try:
             async with asyncio.timeout(wait / 1000 + ASSIGNMENT_WAIT):
                 batches = await self.getmany(*partitions, timeout_ms=wait, max_records=most)
+        except TimeoutError:
+            # aiokafka does not count a fetch as ended that was broken off, and for a member that
+            # fetches `max_poll_interval_ms` is no limit.
+            self._subscription._fetch_count = under_way
+            with self._subscription.fetch_context():
+                pass
         self._let_go()
         return batches
 

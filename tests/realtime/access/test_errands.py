@@ -155,7 +155,7 @@ def test_a_full_line_is_worked_off_once_a_thread_can_be_started() -> None:
     assert done == ["first"]
 
 
-@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
 def test_what_would_end_the_thread_is_left_out(error: type[BaseException]) -> None:
     """A receiver of a signal may raise anything; the next work is done all the same."""
     works, done = BackgroundErrands("errands of a test", most=9), []

@@ -258,5 +258,10 @@ async def test_fetch_that_waits_for_partitions(brokers: Brokers, topic: str) -> 
         consumer._subscription.begin_reassignment()
         async with asyncio.timeout(PATIENCE):
             assert await consumer.fetch(partitions, wait=100, most=1) == {}
+        # A fetch that aiokafka takes for one under way would end `max_poll_interval_ms` for good.
+        assert consumer._subscription._fetch_count == 0
+        idle = consumer._subscription.fetcher_idle_time
+        await asyncio.sleep(0.05)
+        assert consumer._subscription.fetcher_idle_time > idle
     finally:
         await consumer.stop()

