@@ -47,7 +47,7 @@ class ResponsePace(ScopePart):
     def abort(self) -> None:
         """Cut off a client that does not read the rest; nothing after the response's end.
 
-        The end of the application does not: the server would keep the connection, and what waits.
+        An application that ends with its response unfinished does so, too, and has failed.
         """
         if self._response is not None:
             self._response.abort()

@@ -68,6 +68,17 @@ def request(path: str = "/echo", **changes: str | None) -> bytes:
     return "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode("latin-1")
 
 
+def read_to_the_reset(connection: socket.socket) -> bytes:
+    """Return what comes until the server resets the connection, which it has to."""
+    parts = []
+    try:
+        while part := connection.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        return b"".join(parts)
+    raise AssertionError("The connection ended in order.")
+
+
 class RawClient:
     """One connection, from its opening handshake on.
 

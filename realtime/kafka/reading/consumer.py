@@ -119,8 +119,7 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
             # aiokafka does not count a fetch as ended that was broken off, and for a member that
             # fetches `max_poll_interval_ms` is no limit.
             self._subscription._fetch_count = under_way
-            with self._subscription.fetch_context():
-                pass
+            self._tell_that_it_lives()
         self._let_go()
         return batches
 
@@ -138,6 +137,10 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
         if not self._subscription.reassignment_in_progress:  # else it may not know its id yet
             self._see_that_it_is_itself()
         self._coordinator.check_errors()
+        self._tell_that_it_lives()
+
+    def _tell_that_it_lives(self) -> None:
+        """Have aiokafka take it for a member that has fetched just now."""
         with self._subscription.fetch_context():
             pass
 

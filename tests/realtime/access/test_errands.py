@@ -170,6 +170,17 @@ def test_what_would_end_the_thread_is_left_out(error: type[BaseException]) -> No
     assert counters.sign_outs_untold == before + 1
 
 
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"DJANGO_SETTINGS_MODULE": "config.settings"},
+    )
+
+
 @pytest.mark.parametrize("away", [False, True])
 def test_end_of_the_program_waits_for_it(away: bool) -> None:
     """What a management command has done is told before it ends; once, if Redis is away."""
@@ -189,13 +200,7 @@ BackgroundErrands("test", most=1).run(work)
 print("end", flush=True)
 said.set()
 """
-    ran = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={"DJANGO_SETTINGS_MODULE": "config.settings"},
-    )
+    ran = run(program)
     assert ran.stdout.split() == ["end", "told"], ran.stderr
 
 
@@ -218,13 +223,7 @@ for number in range(2):
     assert errands.run(lambda number=number: work(number))
 print("end", flush=True)
 """
-    ran = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={"DJANGO_SETTINGS_MODULE": "config.settings"},
-    )
+    ran = run(program)
     assert ran.stdout.splitlines() == ["end", "told 0", "told 1", "layer ends"], ran.stderr
     assert ran.returncode == 0
 
@@ -243,11 +242,5 @@ threading.stack_size({TOO_LARGE})
 for number in range(2):
     errands.run(lambda number=number: work(number))
 """
-    ran = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={"DJANGO_SETTINGS_MODULE": "config.settings"},
-    )
+    ran = run(program)
     assert ran.stdout.splitlines() == ["told 0"], ran.stderr

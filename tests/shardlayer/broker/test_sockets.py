@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,6 +101,15 @@ async def test_answers_come_in_order_and_the_end_is_told_once(redis: Redis) -> N
     await taken.aclose()
 
 
+async def told_of_the_end(taken: Answers, redis: Redis) -> str:
+    """Return why a connection is said to have ended, "" if it is not; close it and its client."""
+    await asyncio.wait([taken.end], timeout=TIMEOUT)
+    told = str(taken.end.result()) if taken.end.done() else ""
+    await taken.aclose()
+    await close(redis)
+    return told
+
+
 @pytest.mark.parametrize("is_reset", [False, True])
 @pytest.mark.parametrize("make_loop", LOOPS)
 def test_end_that_redis_pys_streams_were_told_is_told(
@@ -119,12 +128,7 @@ def test_end_that_redis_pys_streams_were_told_is_told(
         await until(reader.at_eof, TIMEOUT)
         taken = Answers(connection)
         taken.write(pack(("PING",)))
-        await asyncio.wait([taken.end], timeout=TIMEOUT)
-        was_told = taken.end.done()
-        await taken.aclose()
-        await close(redis)
-        assert was_told
-        assert "the connection was lost" in str(taken.end.result())
+        assert "the connection was lost" in await told_of_the_end(taken, redis)
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
         runner.run(take_over())
@@ -176,19 +180,12 @@ def test_connection_that_ends_while_it_is_made_is_known_to_have_ended(
         try:
             taken = Answers(await opening)
         except RedisConnectionError:  # redis-py saw it
-            return
-        await asyncio.wait([taken.end], timeout=TIMEOUT)
-        was_told = taken.end.done()
-        await taken.aclose()
-        await close(redis)
-        assert was_told
+            await close(redis)
+        else:
+            assert await told_of_the_end(taken, redis)
 
-    server = HandshakeServer()
-    try:
-        with asyncio.Runner(loop_factory=make_loop) as runner:
-            runner.run(open_and_take_over())
-    finally:
-        server.close()
+    with closing(HandshakeServer()) as server, asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(open_and_take_over())
 
 
 async def test_connection_cancelled_while_it_is_made_is_closed(redis: Redis) -> None:
@@ -247,12 +244,8 @@ def test_cancellation_is_not_lost_where_the_server_ends_the_connection(
         assert isinstance(result, asyncio.CancelledError) or not was_under_way
         await close(redis)
 
-    server = VanishingServer()
-    try:
-        with asyncio.Runner(loop_factory=make_loop) as runner:
-            runner.run(open_and_cancel())
-    finally:
-        server.close()
+    with closing(VanishingServer()) as server, asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(open_and_cancel())
 
 
 class StubbornProvider(CredentialProvider):
@@ -608,11 +601,7 @@ def test_end_over_tls_that_redis_pys_streams_were_told_is_told(
         connection._writer.write(pack(("GO",)))
         await until(connection._reader.at_eof, TIMEOUT)
         taken = Answers(connection)
-        await asyncio.wait([taken.end], timeout=TIMEOUT)
-        was_told = taken.end.done()
-        await taken.aclose()
-        await close(redis)
-        assert was_told
+        assert await told_of_the_end(taken, redis)
 
     with tls_server(tmp_path, [], []) as server, asyncio.Runner(loop_factory=make_loop) as runner:
         runner.run(take_over())
