@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from daphne.http_protocol import WebRequest
 from twisted.web.http_headers import Headers
 
+from shardlayer.aio.error_log import ErrorLog
 from shardlayer.server import server_events
 from shardlayer.server.connection import CLOSE_TIMEOUT
 from shardlayer.server.handshake import NO_ROOM, RETRY_AFTER, plain_response
@@ -28,7 +29,7 @@ from shardlayer.server.response_pace import ResponsePace
 from shardlayer.server.server_counters import counters
 from shardlayer.server.transports import Transport, addresses, is_plain, protocol_of
 
-logger = logging.getLogger(__name__)
+log_failure = ErrorLog(logging.getLogger(__name__))
 
 HTTP_MAX_BODY_SIZE = 100 * 1024 * 1024  # bytes
 HTTP_REQUEST_TIMEOUT = 300  # seconds from a request's first line to the end of its body
@@ -61,6 +62,11 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         self._refused = False
         self._aborted = False
         self._abort_timer: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        """Return what a line of the log may say: Twisted's has the query, where tokens may be."""
+        method, path = self.method.decode("latin-1"), self.uri.partition(b"?")[0].decode("latin-1")
+        return f"<{type(self).__name__} client={self.client_addr!r} {method=} {path=}>"
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """Refuse a body that says that it is too large."""
@@ -155,7 +161,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
     def application_ended(self, task: asyncio.Future[Any]) -> None:
         """End the response if the application has not."""
         if not self._is_over and not task.cancelled() and task.exception() is None:
-            logger.error("The application returned without ending its response: %r", self)
+            log_failure("The application returned without ending its response: %r", self)
         self._end_for_the_application()
 
     def handle_exception(self, exception: BaseException) -> None:
@@ -172,7 +178,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
             self._check_arrival(time.monotonic() - self._began)
         limit = self.server.http_timeout or 0
         if 0 < limit < self.duration():
-            logger.warning("The application took more than %g s for a response: %r", limit, self)
+            log_failure("The application took more than %g s for a response: %r", limit, self)
             counters.answers_timed_out += 1
             if self._take_back():
                 super().check_timeouts()
