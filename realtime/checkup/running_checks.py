@@ -36,19 +36,13 @@ def run_checks(
 ) -> dict[str, list[Finding]]:
     """Return what each check finds, by its name, within `deadline` seconds; raises nothing.
 
-    One that takes longer, or fails itself, is a fault after what it has found until then. No text
-    has a secret of the settings in it, or a second line.
+    One that takes longer, or fails itself, is a fault after what it has found until then; so is one
+    for which the system starts no thread. No text has a secret of the settings in it, or a second
+    line.
     """
     runs = [Run(name=name) for name in checks]
-    threads = [
-        threading.Thread(
-            target=_run, args=(run, checks[run.name], asked), name=f"{THREAD} {run.name}"
-        )
-        for run in runs
-    ]
-    for thread in threads:
-        thread.daemon = True
-        thread.start()
+    started = (_start(run, checks[run.name], asked) for run in runs)
+    threads = [thread for thread in started if thread is not None]
     end = time.monotonic() + deadline
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
@@ -58,6 +52,25 @@ def run_checks(
 def are_running() -> bool:
     """Tell whether a check still runs that nobody waits for."""
     return any(thread.name.startswith(THREAD) for thread in threading.enumerate())
+
+
+def _start(run: Run, check: Check, asked: CheckRequest) -> threading.Thread | None:
+    """Start a check's thread; None, and a fault of the check, if the system starts none."""
+    thread = threading.Thread(
+        target=_run, args=(run, check, asked), name=f"{THREAD} {run.name}", daemon=True
+    )
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError) as error:
+        run.findings.append(
+            fault(
+                f"Not checked: the system starts no thread: {error}",
+                "Raise the limit on threads or on memory, of the user or of the container.",
+            )
+        )
+        run.is_done = True
+        return None
+    return thread
 
 
 def _run(run: Run, check: Check, asked: CheckRequest) -> None:

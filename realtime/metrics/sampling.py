@@ -45,20 +45,24 @@ class Sampling:
         self._looks = LoopLooks(loop, process.loop_delays)
         self._slot = None if directory is None else Slot(directory, process.role)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        self._thread: threading.Thread | None = None  # once the system has started it
+        self._loop = loop
+        self._next_try: asyncio.TimerHandle | None = None  # to start the thread
         self._complaint = Throttle()
 
     def start(self) -> None:
-        """Begin, in the event loop."""
+        """Begin, in the event loop. Where the system starts no thread, it is asked again later."""
         self._looks.start()
         if self._slot is not None:
-            self._thread.start()
+            self._start_thread()
 
     def stop(self) -> None:
         """End, and leave nothing behind."""
         self._looks.stop()
         self._stop.set()
-        if self._thread.is_alive():
+        if self._next_try is not None:
+            self._next_try.cancel()
+        if self._thread is not None:
             self._thread.join(INTERVAL)
         if self._slot is not None and self.directory is not None:
             try:
@@ -85,6 +89,17 @@ class Sampling:
             own,
             *(each for each in written if (each.role, each.worker) != (own.role, own.worker)),
         ]
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:  # no reason not to serve
+            if self._complaint.is_due():
+                logger.error("The figures are not written; no thread can be started: %s", error)
+            self._next_try = self._loop.call_later(INTERVAL, self._start_thread)
+        else:
+            self._thread = thread
 
     def _save(self) -> None:
         if self._slot is None or self.directory is None:

@@ -25,7 +25,9 @@ End = Callable[[], Awaitable[object]]
 def before_close(loop: asyncio.AbstractEventLoop, end: End) -> Callable[[], None]:
     """Have `end()` run on a loop when it is about to be closed; return what undoes this.
 
-    What it raises is logged. It is not run in a forked child, whose loop is its parent's.
+    What it raises is logged. It is not run in a forked child, whose loop is its parent's. Where
+    another loop runs in the thread that closes this one, it is run in a thread of its own. If the
+    system starts none, that is logged, and the loop is closed without it.
     """
     closing = getattr(loop.close, "closing", None)
     if closing is None:
@@ -94,7 +96,11 @@ def _run(loop: asyncio.AbstractEventLoop, end: End) -> None:
         return
     # No thread runs two loops at once.
     thread = threading.Thread(target=lambda: loop.run_until_complete(_logged(end)), daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError):  # the loop is closed all the same, as its owner wants
+        logger.exception("No thread could be started to end what an event loop has begun:")
+        return
     thread.join(END_TIMEOUT)
 
 

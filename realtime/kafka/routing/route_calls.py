@@ -29,7 +29,7 @@ from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.routing.bad_records import BadRecord, failed, judged
 from realtime.kafka.routing.header_rules import EVERYBODY, Record, Route, is_announcement, route
 from realtime.rooms.room_names import MAX_ROOM_NAME, is_open_room
-from shardlayer import LoopDelay, stall_tolerant_timeout
+from shardlayer import LoopDelay, ThrottledLog, stall_tolerant_timeout
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class Router:
         self._idle: list[_Worker] = []  # as many, at most, as have asked at the same time
         self._is_closed = False
         self._stuck: list[_Worker] = []
+        self._complain = ThrottledLog(logger, logging.ERROR)
 
     async def rooms(self, records: Sequence[Any]) -> list[Answer]:
         """Return for each record its rooms, or why it has none."""
@@ -118,7 +119,8 @@ class Router:
         Time that is over while this process was frozen is prolonged, once if nothing comes of it.
         A loop that stood still while its process computed was held up by a route.
         """
-        worker = self._idle.pop() if self._idle else _Worker()
+        worker = await self._worker()
+        job.prolong()  # the wait for a thread is not its time
         worker.put(job)
         prolonged = 0.0  # until when
         try:
@@ -137,6 +139,20 @@ class Router:
                 job.overran = True
                 worker.interrupt(job)
                 self._stuck.append(worker)
+
+    async def _worker(self) -> _Worker:
+        """Return a thread that has nothing to do. While the system starts none, wait for one.
+
+        To fail would end the consumer, which joins the group again and has all of it wait, for
+        nothing as long as there is no thread.
+        """
+        while not self._idle:
+            try:
+                return _Worker()
+            except (RuntimeError, MemoryError) as error:
+                self._complain("KAFKA_ROUTE waits for a thread to be started: %s", error)
+            await asyncio.sleep(LOOK_AGAIN)
+        return self._idle.pop()
 
     def _put_back(self, worker: _Worker) -> None:
         if self._is_closed:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
@@ -38,6 +38,7 @@ from shardlayer.broker.redis.sockets import Failure
 from shardlayer.core.exceptions import ConfigurationError, ShardUnavailable
 from shardlayer.core.hosts import Host
 from shardlayer.core.options import LayerOptions
+from shardlayer.core.redis_clients import CONNECT_TIMEOUT
 from shardlayer.core.sharding import slot_of
 from shardlayer.core.types import NodeId
 
@@ -67,6 +68,8 @@ class ClusterServers(Servers):
         self._keeping: asyncio.Task[None] | None = None  # reads it now and then
         self._rereading: asyncio.Task[None] | None = None  # reads it once something has failed
         self._learned = 0.0
+        self._head_start = min(CONNECT_TIMEOUT, options.publish_timeout / 2)
+        self._teller = ""  # the address that told the map that is used
         self._map = FifoGate(
             is_ready=lambda: bool(self._owners), prepare=self._learn, name="map of the Cluster"
         )
@@ -196,29 +199,38 @@ class ClusterServers(Servers):
         await self._regroup()
 
     async def _read_map(self) -> None:
+        """Ask nodes until one tells of all slots; else take the map that tells of most of them.
+
+        The next node is asked once one fails or tells of too few, and also while one is silent: it
+        may answer all the same, and what it is asked ends with the reading.
+        """
         self._learned = asyncio.get_running_loop().time()
-        failure: Exception = ConnectionError("no node of the Cluster answers")
-        best: tuple[str, list[Any], int] | None = None
-        for address in dict.fromkeys((*self.addresses, *self._links)):
-            link = self._links.get(address)
-            if link is None:
-                continue
-            try:
-                ranges = await link.execute("CLUSTER", "SLOTS")
-            except Failure as error:
-                failure = error
-                continue
-            if not isinstance(ranges, list):
-                raise ConfigurationError(f"{address} is no node of a Redis Cluster.")
-            failure = ConnectionError("no node of the Cluster serves a slot")
-            served = sum(_serves(ranges, slot) for slot in self._wanted)
-            if served and (best is None or served > best[2]):
-                best = address, ranges, served
-            if served == len(self._wanted):
-                break  # else another may know more: this one has left the Cluster, perhaps
-        if best is None:
-            raise failure
-        self._take_map(best[1], answered=best[0])
+        told = _ToldMaps(self._wanted)
+        asked: set[asyncio.Task[None]] = set()
+        try:
+            for address in self._whom_to_ask():
+                link = self._links.get(address)
+                if link is None:
+                    continue
+                asked.add(self._tasks.share(told.ask(link), f"ask {address} for the map"))
+                asked = await _until_one_ends(asked, within=self._head_start)
+                if told.most == len(self._wanted):
+                    break  # else another may know more: this one has left the Cluster, perhaps
+            # Silent nodes are waited for only if the map that is there would take slots away.
+            while asked and told.most < max(len(self._owners), 1):
+                asked = await _until_one_ends(asked)
+        finally:
+            for asking in asked:
+                asking.cancel()
+            if asked:
+                await asyncio.wait(asked)
+        self._teller, ranges = told.best()
+        self._take_map(ranges, answered=self._teller)
+
+    def _whom_to_ask(self) -> dict[str, None]:
+        """Return addresses: the owners of slots, the one that told last before the others."""
+        owners = sorted(self.addresses, key=lambda address: address != self._teller)
+        return dict.fromkeys((*owners, *self._links))
 
     def _take_map(self, ranges: Sequence[Any], *, answered: str) -> None:
         owners: dict[int, str] = {}
@@ -304,6 +316,62 @@ class ClusterServers(Servers):
 
     def _has_layout(self, address: str) -> bool:
         return self._layout_owner == address
+
+
+class _ToldMaps:
+    """The maps of slots that nodes told in one reading: the best of them.
+
+    Args:
+        wanted: The slots that matter.
+
+    Attributes:
+        most: How many of them the best map has.
+    """
+
+    def __init__(self, wanted: Collection[int]) -> None:
+        self.most = 0
+        self._wanted = wanted
+        self._best: tuple[str, list[Any]] | None = None
+        self._failure: Exception = ConnectionError("no node of the Cluster answers")
+
+    async def ask(self, link: CommandLink) -> None:
+        """Ask a node for its map. One that can't be reached is taken note of.
+
+        Raises:
+            ConfigurationError: If it answers what no node of a Cluster does.
+        """
+        try:
+            ranges = await link.execute("CLUSTER", "SLOTS")
+        except Failure as error:
+            self._failure = error
+            return
+        if not isinstance(ranges, list):
+            raise ConfigurationError(f"{link.address} is no node of a Redis Cluster.")
+        self._failure = ConnectionError("no node of the Cluster serves a slot")
+        served = sum(_serves(ranges, slot) for slot in self._wanted)
+        if served > self.most:
+            self.most = served
+            self._best = link.address, ranges
+
+    def best(self) -> tuple[str, list[Any]]:
+        """Return the address of who told the best map, and what it told.
+
+        Raises:
+            RedisError, OSError: If none tells of a slot that matters: why, of who said it last.
+        """
+        if self._best is None:
+            raise self._failure
+        return self._best
+
+
+async def _until_one_ends(
+    asked: set[asyncio.Task[None]], *, within: float | None = None
+) -> set[asyncio.Task[None]]:
+    """Wait until one has ended, or for so many seconds; return those that have not ended."""
+    ended, rest = await asyncio.wait(asked, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+    for asking in ended:
+        asking.result()
+    return rest
 
 
 def _serves(ranges: Sequence[Any], slot: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -13,6 +14,7 @@ from pytest_django import Settings
 from realtime.checkup.finding import CheckRequest, Finding, Level, ok, warning
 from realtime.checkup.known_checks import CHECKS, known_check
 from realtime.checkup.running_checks import are_running, run_checks, worst
+from tests.no_threads import no_more_threads
 from tests.realtime.conftest import channel_layers
 from tests.waiting import PATIENCE, wait_until
 
@@ -69,6 +71,32 @@ def test_one_that_fails_is_a_line() -> None:
     assert found["fails"][0].text == "The check itself failed: ValueError: first second"
     assert found["unset"][0].text == "Not checked: REALTIME is wrong."
     assert worst(found["unset"]) is Level.FAULT
+
+
+def test_no_thread_could_be_started() -> None:
+    """That is a fault of each check, and none is left running."""
+    checks = {name: lambda asked: [ok("x")] for name in ("a", "b")}
+    with no_more_threads():
+        found = run_checks(checks, ASKED, deadline=30)
+    assert list(found) == ["a", "b"]
+    for [finding] in found.values():
+        assert finding.level is Level.FAULT
+        assert finding.text.startswith("Not checked: the system starts no thread: can't start")
+    assert not are_running()
+
+
+def test_only_some_threads_could_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the others find is shown."""
+    start = threading.Thread.start
+
+    def start_some(thread: threading.Thread) -> None:
+        with no_more_threads() if thread.name.endswith("full") else nullcontext():
+            start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    checks = {name: lambda asked: [ok("x")] for name in ("a", "full", "b")}
+    found = run_checks(checks, ASKED, deadline=PATIENCE)
+    assert [worst(found[name]) for name in checks] == [Level.OK, Level.FAULT, Level.OK]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from realtime.kafka.routing.bad_records import BadRecord, judged
 from realtime.kafka.routing.header_rules import EVERYBODY, Record, route
 from realtime.kafka.routing.route_calls import Router
 from realtime.rooms.room_names import OWN_ROOMS
+from tests.no_threads import no_more_threads
 from tests.realtime.kafka.records import FakeRecord, with_room
 from tests.waiting import PATIENCE, until, wait_until
 
@@ -369,6 +370,21 @@ async def test_threads_that_hang_are_bounded(
     release.set()
     found = words(await asking)
     assert found == ["the route took longer than 0.5 s for it"] * 4 + [["e"], ["f"]]
+
+
+async def test_no_thread_can_be_started(make: MakeRouter, caplog: pytest.LogCaptureFixture) -> None:
+    """Records wait for one, and that is not the route's time; who asks may give up meanwhile."""
+    router = make(lambda record: [key_of(record)])
+    with no_more_threads():
+        given_up = asyncio.create_task(router.rooms(keyed("x")))
+        asking = asyncio.create_task(router.rooms(keyed("a", "b")))
+        await until(lambda: "waits for a thread" in caplog.text)
+        given_up.cancel()
+        await asyncio.sleep(SECONDS * 1.1)  # longer than the route may take
+        assert given_up.cancelled()
+        assert not asking.done()
+        assert caplog.text.count("can't start new thread") == 1  # once a minute
+    assert words(await asyncio.wait_for(asking, PATIENCE)) == [["a"], ["b"]]
 
 
 class JustLate:
