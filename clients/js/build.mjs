@@ -21,7 +21,7 @@ const INTERNAL = [
   "abandon", "accept", "ask", "beat", "check", "complete", "dataAge", "deliveries", "emit", "fail",
   "fetchesToken", "forget", "heard", "hearsErrors", "hold", "interval", "joinAll", "leave", "mayRenewToken",
   "onDead", "onEnd", "onError", "onLag", "onMessage", "onReady", "overhear", "patience", "pongLate", "putOut",
-  "ready", "refuse", "renewSignIn", "renewToken", "settle", "start", "stop", "tell",
+  "ready", "refusals", "refuse", "renewSignIn", "renewToken", "settle", "start", "stop", "tell",
 ];
 
 /** Each a way into the package of its own; what it is for comes from the application. */

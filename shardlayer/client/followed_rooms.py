@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from shardlayer.aio.tasks import Tasks
+from shardlayer.client.client_backoff import backoff_delay
 from shardlayer.client.client_error import RoomClientError
 from shardlayer.client.room_connection import RoomConnection
 from shardlayer.client.room_subscription import RoomSubscription
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 # Refusals that may soon be over; those rooms are asked for again. All others are final.
 PASSING: Final = frozenset({"rate", "full", "unavailable", "internal"})
-PASSING_WAIT = 4.0  # seconds at most, by chance
+FIRST_ATTEMPT: Final = 3  # whose backoff follows the first refusal: up to 4 s, then 8 s, 16 s, 20 s
 ROOMS_PER_FRAME = 50  # with a token of 512 characters for each, a frame has less than 64 KiB
 
 
@@ -137,13 +137,15 @@ class FollowedRooms:
         error = RoomClientError(code, message, subscription.room)
         if code in PASSING:
             logger.warning("A room can't be joined, and is tried again: %s", error)
-            subscription.refuse_for_now()
-            self._tasks.spawn(self._try_again(subscription), "shardlayer: a refused room")
+            refusals = subscription.refuse_for_now()
+            if refusals is not None:
+                wait = backoff_delay(FIRST_ATTEMPT + refusals)
+                self._tasks.spawn(self._try_again(subscription, wait), "shardlayer: a refused room")
         else:
             del self._rooms[subscription.room]
             subscription.end(error)
 
-    async def _try_again(self, subscription: RoomSubscription) -> None:
-        await asyncio.sleep(random.uniform(0, PASSING_WAIT))  # noqa: S311 - no secret
+    async def _try_again(self, subscription: RoomSubscription, wait: float) -> None:
+        await asyncio.sleep(wait)
         subscription.may_ask()
         self.ask_soon()

@@ -61,6 +61,9 @@ class RoomSubscription:
         self._waiting: deque[Step] = deque()
         self._is_behind = False  # the loop has to catch up before the server is asked
         self._is_refused = False  # for now
+        # In a row, until the room is joined. A new connection asks for all rooms anyway, and ends
+        # no row: else clients that lose theirs again and again would storm a full room.
+        self._refusals = 0
         self._is_over = False
         self._error: RoomClientError | None = None
         self._was_joined = asyncio.Event()  # or it is over
@@ -139,10 +142,18 @@ class RoomSubscription:
         self._is_refused = False
         self._followed.leave_off()
 
-    def refuse_for_now(self) -> None:
-        """Take note that the client is not in the room, until `may_ask`."""
-        self._is_refused = True
+    def refuse_for_now(self) -> int | None:
+        """Take note that the client is not in the room, until `may_ask`.
+
+        Returns:
+            How often it was refused before, since it was joined. None: it waits already.
+        """
         self._followed.leave_off()
+        if self._is_refused:
+            return None
+        self._is_refused = True
+        self._refusals += 1
+        return self._refusals - 1
 
     def may_ask(self) -> None:
         """The room may be asked for again."""
@@ -150,6 +161,7 @@ class RoomSubscription:
 
     def accept(self, reply: Mapping[str, Any]) -> None:
         """Take the reply, all of it: it has a limit of its own."""
+        self._refusals = 0
         self._put(self._followed.accept(reply))
         if not self._waiting:
             self.position = self._followed.position

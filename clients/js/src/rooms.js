@@ -4,20 +4,38 @@
 
 import { backoffDelay } from "./backoff.js";
 import { RealtimeError, frameLists, serverError } from "./protocol.js";
+import { reaches } from "./recovery.js";
 import { Subscription } from "./subscription.js";
 
 /** Refusals that may soon be over; those rooms are asked for again. All others are final. */
 const PASSING_REFUSALS = new Set(["rate", "full", "unavailable", "internal", "token"]);
 
-/** The attempt whose backoff a room that was refused in passing waits: some seconds. */
-const PASSING_ATTEMPT = 3;
+/** The attempt whose backoff follows a room's first refusal in passing: up to 4 s, then 8 s, 16 s, 20 s. */
+const FIRST_ATTEMPT = 3;
 
 /** @typedef {import("./connection.js").Connection} Connection */
 /** @typedef {import("./protocol.js").Position} Position */
 /** @typedef {import("./protocol.js").Subscribed} Subscribed */
 
+/**
+ * The subscriptions of one room.
+ * @extends {Set<Subscription>}
+ */
+class Room extends Set {
+  /**
+   * In passing and in a row, until the room is joined: the next wait grows with them. A new connection
+   * asks for all rooms anyway, and ends no row: else clients that lose theirs again and again would
+   * storm a full room.
+   */
+  refusals = 0;
+  /** @type {object | undefined} What the server was asked last. */
+  asked;
+  /** @type {number | undefined} The one timer that has the room asked for again; it ends with the connection. */
+  retry;
+}
+
 export class Rooms {
-  /** @type {Map<string, Set<Subscription>>} Those of a room; none is empty. */
+  /** @type {Map<string, Room>} None is empty. */
   #rooms = new Map();
   /** @type {Set<string>} To be asked for in one frame, at the end of this turn. */
   #asking = new Set();
@@ -54,6 +72,7 @@ export class Rooms {
   /** The connection is gone: from here on, what comes has to be merged. */
   hold() {
     for (const subscriptions of this.#rooms.values()) {
+      clearTimeout(subscriptions.retry);
       for (const subscription of subscriptions) subscription.hold();
     }
   }
@@ -69,11 +88,13 @@ export class Rooms {
       this.#refused(room, serverError(reply.error, room));
       return false;
     }
-    const joining = [...this.#in(room)].filter(({ state }) => state === "joining");
+    const here = this.#in(room);
+    here.refusals = 0;
+    const joining = [...here].filter(({ state }) => state === "joining");
     this.overhear(reply);
     let others = false;
     for (const subscription of joining) {
-      if ((asked === null) !== (subscription.position === null)) {
+      if (!reaches(asked, subscription.position)) {
         others = true;
         continue;
       }
@@ -87,12 +108,14 @@ export class Rooms {
   }
 
   /**
-   * Another one asked for the room, on the same connection.
+   * Another one asked for the room, on the same connection. Who waits after a refusal asks, too: the
+   * connection is in the room, and what is pushed would be held until then.
    * @param {Subscribed} reply
    */
   overhear(reply) {
-    for (const subscription of this.#in(reply.room)) {
-      if (subscription.overhear(reply)) this.ask(reply.room);
+    const here = this.#in(reply.room);
+    for (const subscription of here) {
+      if (subscription.overhear(reply) || here.refusals > 0) this.ask(reply.room);
     }
   }
 
@@ -130,9 +153,9 @@ export class Rooms {
     if (here.size > 0) this.tell(here, "presence", { room, ...presence });
   }
 
-  /** @param {string} room @returns {Set<Subscription>} */
+  /** @param {string} room */
   #in(room) {
-    return this.#rooms.get(room) ?? new Set();
+    return this.#rooms.get(room) ?? new Room();
   }
 
   /** @internal Ask the server for a room, at the end of this turn. @param {string} room */
@@ -172,12 +195,12 @@ export class Rooms {
     const wanted = rooms.filter((room) => this.#rooms.has(room)).map((room) => this.#wanted(room));
     const joining = frameLists(wanted.map(({ request }) => request)).map(async (list) => {
       const { subscribed } = await connection.request({ subscribe: list });
-      /** @type {string[]} Where some want the past, and others what is newest. */
+      /** @type {string[]} Where some miss what the question did not reach, and no other is on its way. */
       const again = [];
       for (const reply of subscribed) {
         const { room } = reply;
-        const asked = wanted.find(({ request }) => request.room === room)?.since ?? null;
-        if (this.accept(reply, asked)) again.push(room);
+        const asked = wanted.find(({ request }) => request.room === room);
+        if (this.accept(reply, asked?.since) && this.#in(room).asked === asked) again.push(room);
       }
       if (again.length > 0) await this.#send(again);
     });
@@ -193,19 +216,22 @@ export class Rooms {
   }
 
   /**
-   * What to ask the server for: what is newest, where one begins without a position; else all that any
-   * of the room's subscriptions misses.
+   * What to ask the server for: what is newest, where one begins without a position; else all that one
+   * who waits misses, and the others of the same epoch. Who it does not reach asks next.
    * @param {string} room
    */
   #wanted(room) {
-    const all = [...this.#in(room)];
-    const begins = all.some(({ state, position }) => state === "joining" && position === null);
+    const here = this.#in(room);
+    const joining = [...here].filter(({ state }) => state === "joining");
+    const begins = joining.some(({ position }) => position === null);
     /** @type {Position | null} */
     let since = null;
-    for (const { position } of begins ? [] : all) {
-      if (since === null || (position !== null && position.offset < since.offset)) since = position;
+    for (const { position } of begins ? [] : [...joining, ...here]) {
+      if (since === null || reaches(position, since)) since = position;
     }
-    return { since, request: { room, ...since, token: this.#opener(room)?.token } };
+    const asked = { since, request: { room, ...since, token: this.#opener(room)?.token } };
+    here.asked = asked;
+    return asked;
   }
 
   /** @param {string} room Its subscription that has a token, if any. */
@@ -230,7 +256,8 @@ export class Rooms {
 
   /** @param {string} room @param {RealtimeError} error */
   #refused(room, error) {
-    const subscriptions = [...this.#in(room)];
+    const here = this.#in(room);
+    const subscriptions = [...here];
     if (subscriptions.length === 0) return;
     const isPassing =
       PASSING_REFUSALS.has(error.code) ||
@@ -239,11 +266,12 @@ export class Rooms {
       if (!isPassing) subscription.refuse(error);
       else if (subscription.state === "joined") subscription.hold(); // the server has left it
     }
+    clearTimeout(here.retry);
     if (!isPassing) this.#rooms.delete(room);
     else {
-      setTimeout(() => {
-        for (const { state } of this.#in(room)) if (state === "joining") this.ask(room);
-      }, backoffDelay(PASSING_ATTEMPT));
+      here.retry = setTimeout(() => {
+        for (const { state } of here) if (state === "joining") this.ask(room);
+      }, backoffDelay(FIRST_ATTEMPT + here.refusals++));
     }
     this.tell(subscriptions, "error", error);
   }
@@ -253,6 +281,7 @@ export class Rooms {
     const { room } = subscription;
     const others = this.#in(room);
     if (!others.delete(subscription) || others.size > 0) return;
+    clearTimeout(others.retry);
     this.#rooms.delete(room);
     this.#asking.delete(room);
     // Without a connection there is no membership either.
