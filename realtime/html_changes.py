@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
 from django.template.loader import render_to_string
@@ -20,7 +22,10 @@ from realtime.access.rules_by_room import room_rules
 Swap = Literal["append", "prepend", "replace", "remove"]
 
 SWAPS: Final = ("append", "prepend", "replace", "remove")
-_is_id = re.compile(r"[A-Za-z0-9_.:-]{1,200}").fullmatch
+MAX_ID = 200  # characters
+_is_id = re.compile(rf"[A-Za-z0-9_.:-]{{1,{MAX_ID}}}").fullmatch
+
+_KEPT = 100  # characters of an id that is too long, before its digest
 
 
 def html_change(
@@ -55,7 +60,7 @@ def html_change(
     if id is None and swap in ("replace", "remove"):
         raise ValueError(f"What is to {swap} is found by its id, which is missing.")
     if id is not None and not _is_id(id):
-        raise ValueError(f"An id has letters, digits and _.:- (1 to 200), not {id!r:.300}.")
+        raise ValueError(f"An id has letters, digits and _.:- (1 to {MAX_ID}), not {id!r:.300}.")
     if (template is None) != (swap == "remove"):
         raise ValueError("There is a template for everything but to remove.")
     made: dict[str, object] = {"swap": swap}
@@ -64,6 +69,20 @@ def html_change(
     if template is not None:
         made["html"] = render_to_string(template, {"id": id, **(context or {})})
     return made
+
+
+def element_id(name: str, key: object) -> str:
+    """Return the id of an element from a name without hyphens and a key, such as `order-7`.
+
+    Letters, digits and `_.-` stay. For each byte of the UTF-8 of others there is a colon and two
+    hexadecimal digits: `A/7 red` gives `item-A:2F7:20red`. An id of more than `MAX_ID` characters
+    ends with two colons and the SHA-256. So no two keys give the same id.
+    """
+    escaped = quote(f"{name}-{key}", safe="", encoding="utf-8", errors="surrogatepass")
+    escaped = escaped.replace("~", "%7E").replace("%", ":")
+    if len(escaped) <= MAX_ID:
+        return escaped
+    return f"{escaped[:_KEPT]}::{sha256(escaped.encode()).hexdigest()}"
 
 
 def require_trusted(room: str) -> None:
