@@ -30,10 +30,13 @@ from django.utils.translation import gettext as _
 from realtime.admin.admin_permissions import Permission, allowed, may
 from realtime.admin.live_tickets import LiveTicket, write_ticket
 from realtime.conf import conf
+from realtime.operations.draining import DrainUnknown
 from realtime.operations.kafka_failures import KafkaUnavailable
-from shardlayer import MessageTooLarge, ShardUnavailable
+from shardlayer import ConfigurationError, MessageTooLarge, ScriptFailed, ShardUnavailable
 
 if TYPE_CHECKING:
+    from django.contrib.admin.models import LogEntry
+
     _ModelAdmin = admin.ModelAdmin[models.Model]
 else:
     _ModelAdmin = admin.ModelAdmin  # takes no parameter at run time
@@ -204,12 +207,14 @@ class AdminPage(_ModelAdmin):
         """Do something to `subject`, note it in the admin's log, and tell the user of it.
 
         The note is written first, so that nothing is done without one. It goes again if the action
-        fails for certain, and says so if nobody knows.
+        fails for certain, and says so if nobody knows. So no transaction may be around it: the view
+        that calls this is `without_transaction`.
 
         Args:
             subject: What it is done to; it needs no table.
             deed: What is done, as the log has it: "Published 12 bytes."
             action: Does it. A ValueError, TypeError or MessageTooLarge says why it can't be done.
+                Most other errors may have come when it was done.
 
         Returns:
             What the action returned; None also if it failed.
@@ -217,24 +222,37 @@ class AdminPage(_ModelAdmin):
         entry = self.log_change(request, subject, deed)
         try:
             result = action()
-        except (ShardUnavailable, KafkaUnavailable) as error:
-            service = "Redis" if isinstance(error, ShardUnavailable) else "Kafka"
-            if entry is not None:
-                doubt = _("%(service)s did not answer: it may or may not have been done.")
-                entry.change_message = f"{deed} {doubt % {'service': service}}"
-                entry.save(update_fields=["change_message"])
+        except (ShardUnavailable, DrainUnknown, KafkaUnavailable) as error:
+            doubt = _("%(service)s did not answer: it may or may not have been done.")
+            service = "Kafka" if isinstance(error, KafkaUnavailable) else "Redis"
+            _doubt(entry, doubt % {"service": service})
             unknown = _("It is unknown whether this was done.")
             messages.warning(request, f"{unknown} {error}")
             return None
-        except Exception as error:
-            if entry is not None:
-                entry.delete()
-            if not isinstance(error, ValueError | TypeError | MessageTooLarge):
-                raise
+        except (ConfigurationError, ScriptFailed):
+            _delete(entry)
+            raise
+        except (ValueError, TypeError, MessageTooLarge) as error:
+            _delete(entry)
             messages.error(request, str(error))
             return None
+        except Exception:
+            _doubt(entry, _("It ended with an error: it may or may not have been done."))
+            raise
         messages.success(request, deed)
         return result
+
+
+def _delete(entry: LogEntry | None) -> None:
+    if entry is not None:
+        entry.delete()
+
+
+def _doubt(entry: LogEntry | None, words: str) -> None:
+    """Have an entry say that nobody knows whether it was done."""
+    if entry is not None:
+        entry.change_message = f"{entry.change_message} {words}"
+        entry.save(update_fields=["change_message"])
 
 
 async def look_in_time(live: LiveView, query: Query, memory: Memory) -> Mapping[str, Any]:

@@ -33,6 +33,7 @@ from realtime.operations.dead_letters import (
 from realtime.operations.kafka_look import KAFKA_FACTOR, KafkaLook, look_at_kafka
 from realtime.operations.kafka_partitions import kafka_partitions
 from realtime.templatetags.realtime_admin import count
+from realtime.view_decorators import without_transaction
 
 if TYPE_CHECKING:
     from realtime.kafka.letters.filed_letters import Filed
@@ -144,6 +145,7 @@ class KafkaAdmin(AdminPage):
         )
         return letters
 
+    @without_transaction  # the note of what is done stays, whatever comes behind it
     def replay_view(self, request: HttpRequest) -> HttpResponse:
         """Send one dead letter again, or all of them, which is asked first."""
         self.require(request, Permission.REPLAY)

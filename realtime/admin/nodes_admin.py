@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy
 from realtime.admin.admin_page import AdminPage, Memory, Query
 from realtime.admin.admin_permissions import Permission
 from realtime.models import NodesPage
-from realtime.operations import CannotDrain, DrainAnswer, NodeStatus, anodes, drain
+from realtime.operations import CannotDrain, DrainAnswer, DrainUnknown, NodeStatus, anodes, drain
+from realtime.view_decorators import without_transaction
 
 MAX_ID = 200  # characters of a node's id
 
@@ -43,6 +44,7 @@ class NodesAdmin(AdminPage):
         found = await anodes()
         return {"found": found, "nodes": [(quote(node.id), node) for node in found.nodes]}
 
+    @without_transaction  # the note of what is done stays, whatever comes behind it
     def drain_view(self, request: HttpRequest, key: str) -> HttpResponse:
         """Ask whether a node shall drain, and have it do so."""
         self.require(request, Permission.DRAIN)
@@ -61,7 +63,7 @@ class NodesAdmin(AdminPage):
 
     def _drain(self, request: HttpRequest, node_id: str) -> None:
         deed = _("Told the node %(node)s to drain.") % {"node": node_id}
-        name = request.user.get_username()
+        name = str(request.user.get_username())
         answer = self.act(request, NodesPage(name=node_id), deed, partial(_drain, node_id, name))
         if answer is not None:
             messages.info(request, _told(answer))
@@ -70,6 +72,8 @@ class NodesAdmin(AdminPage):
 def _drain(node_id: str, by: str) -> DrainAnswer:
     try:
         return drain(node_id, by=by)
+    except DrainUnknown:
+        raise  # which `act` notes as such
     except CannotDrain as error:
         raise ValueError(str(error)) from error  # what `act` tells the user
 

@@ -105,7 +105,7 @@ def do_to_room(page: AdminPage, request: HttpRequest, room: str) -> forms.Form |
         form = ConnectionForm(request.POST)
     if form is not None and not form.is_valid():
         return form
-    deed = _deed(action, room, form, by=request.user.get_username())
+    deed = _deed(action, room, form, by=str(request.user.get_username()))
     page.act(request, Room(name=room), deed.text, deed.do)
     return None
 

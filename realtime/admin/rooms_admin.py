@@ -18,6 +18,7 @@ from realtime.admin.room_page import look_at_room
 from realtime.admin.rooms_page import look_at_rooms
 from realtime.rooms.room_keys import room_of
 from realtime.rooms.room_names import is_room_name
+from realtime.view_decorators import without_transaction
 
 WATCH_PAUSE = 0.3  # seconds between two looks at a room that somebody watches
 
@@ -49,6 +50,7 @@ class RoomAdmin(AdminPage):
         """Return a page of rooms."""
         return await look_at_rooms(query, memory)
 
+    @without_transaction  # the note of what is done stays, whatever comes behind it
     def room_view(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show one room, or do something to it."""
         self.require(request, Permission.VIEW)

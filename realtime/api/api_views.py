@@ -13,7 +13,6 @@ from channels import DEFAULT_CHANNEL_LAYER
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
@@ -31,6 +30,7 @@ from realtime.api.openapi import document
 from realtime.conf import conf
 from realtime.models import ApiKey
 from realtime.sharded_layer import sharded_layer
+from realtime.view_decorators import machine_view
 from shardlayer import MessageTooLarge, Position, ShardLayerError
 
 logger = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ Work = Callable[[ApiKey, dict[str, Any], str | None], Coroutine[Any, Any, Mappin
 def endpoint(work: Work) -> View:
     """Return the view of a request that services make with a key."""
 
+    @machine_view
     @csrf_exempt  # a key in a header is nothing that a browser sends by itself
-    @never_cache
     @wraps(work)
     async def view(request: HttpRequest) -> HttpResponse:
         outcome = "internal"  # unless it is known better
@@ -114,7 +114,7 @@ async def batch(key: ApiKey, body: dict[str, Any], header_key: str | None) -> Ma
     return {"results": await _publish_all(key, items)}
 
 
-@never_cache
+@machine_view
 @require_safe
 async def openapi(request: HttpRequest) -> HttpResponse:
     """Answer the OpenAPI document of these addresses."""

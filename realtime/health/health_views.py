@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from realtime.asgi_answers import worker_of
 from realtime.health.health_answers import LIVE, Answer, Asker, readiness
+from realtime.view_decorators import machine_view
 
 
-@never_cache
+@machine_view
 @require_safe
 async def live(request: HttpRequest) -> JsonResponse:
     """Answer 200 as long as the event loop turns; asks nothing of anybody."""
     return _response(LIVE, asker_of(request))
 
 
-@never_cache
+@machine_view
 @require_safe
 async def ready(request: HttpRequest) -> JsonResponse:
     """Answer 200 if this worker can serve clients, else 503 (see `readiness`)."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from realtime.health.health_views import asker_of
 from realtime.metrics.metrics_answer import metrics_answer
+from realtime.view_decorators import machine_view
 
 
-@never_cache
+@machine_view
 @require_safe
 async def metrics(request: HttpRequest) -> HttpResponse:
     """Answer with the figures (see `metrics_answer`)."""

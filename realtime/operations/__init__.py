@@ -19,7 +19,7 @@ None is unknown, not 0; where `is_known` is False all of it is unknown, and `why
 One room is read by `realtime/rooms/listing.py`.
 """
 
-from realtime.operations.draining import CannotDrain, DrainAnswer, adrain, drain
+from realtime.operations.draining import CannotDrain, DrainAnswer, DrainUnknown, adrain, drain
 from realtime.operations.kafka_status import KafkaStatus, PartitionStatus, PoolMember
 from realtime.operations.looking import (
     akafka,
@@ -48,6 +48,7 @@ from realtime.operations.shard_status import ServerStatus, ShardsStatus, ShardSt
 __all__ = [
     "CannotDrain",
     "DrainAnswer",
+    "DrainUnknown",
     "FoundRoom",
     "FoundRooms",
     "KafkaStatus",

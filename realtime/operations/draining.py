@@ -14,13 +14,19 @@ from realtime.operations.looking import anodes
 from realtime.operations.node_status import NodeStatus
 from realtime.rooms.room_names import NODES_ROOM
 from realtime.sharded_layer import sharded_layer
-from shardlayer import ShardLayerError
+from shardlayer import ConfigurationError, ScriptFailed, ShardLayerError
+
+_IN_DOUBT = "the worker may or may not have been told to drain."
 
 LOOK_PAUSE = 0.1  # seconds between two looks whether it drains
 
 
 class CannotDrain(Exception):
     """The worker can't be told. The message says why, in a sentence."""
+
+
+class DrainUnknown(CannotDrain):
+    """Nobody knows whether the worker was told: Redis may have taken the order. It may drain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +54,9 @@ async def adrain(node_id: str, *, by: str, using: str = DEFAULT_CHANNEL_LAYER) -
         using: The alias of the channel layer.
 
     Raises:
-        CannotDrain: No worker of that id is known, it can't be reached so, or Redis did not take
-            the order.
+        CannotDrain: No worker of that id is known, it can't be reached so, or Redis refused the
+            order.
+        DrainUnknown: Redis did not answer in time; the worker may or may not have been told.
     """
     within = conf().check_timeout
     known = await anodes(using=using)
@@ -67,9 +74,12 @@ async def adrain(node_id: str, *, by: str, using: str = DEFAULT_CHANNEL_LAYER) -
         async with asyncio.timeout(within):
             await sharded_layer(using).publish_reserved(NODES_ROOM, drain_order(node_id, by))
     except TimeoutError:
-        raise CannotDrain(f"Redis did not take the order within {within:g} s.") from None
-    except ShardLayerError as error:
+        why = f"Redis did not answer within {within:g} s"
+        raise DrainUnknown(f"{why}: {_IN_DOUBT}") from None
+    except (ConfigurationError, ScriptFailed) as error:
         raise CannotDrain(str(error)) from error
+    except ShardLayerError as error:
+        raise DrainUnknown(f"{str(error).rstrip('.')}: {_IN_DOUBT}") from error
     return DrainAnswer(node=found, is_draining=await _drains(node_id, within, using))
 
 

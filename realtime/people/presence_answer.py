@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from realtime.clients.client_counters import counters
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import AskPresence
 from realtime.conf import conf
-from realtime.json_values import encode
-from realtime.people.people_fields import fields_of
+from realtime.people.people_fields import encoded_fields_of
 from shardlayer import Person, PresencePage, ShardedChannelLayer
 
 
@@ -27,7 +25,7 @@ async def presence_answer(
     most = conf().max_client_presence
     limit = most if command.limit is None else min(command.limit, most)
     page = await layer.presence(command.room, limit=limit, after=command.after)
-    fields = await fields_of([person.name for person in page.persons])
+    fields = await encoded_fields_of([person.name for person in page.persons])
     told: list[bytes] = []
     size = 0
     for person in page.persons:
@@ -53,10 +51,5 @@ def _reply(command: AskPresence, page: PresencePage, told: Sequence[bytes]) -> b
     )
 
 
-def _person(person: Person, infos: Sequence[bytes], fields: Any) -> bytes:
-    return replies.person(
-        person.name,
-        connections=person.connections,
-        infos=infos,
-        fields=None if fields is None else encode(fields),
-    )
+def _person(person: Person, infos: Sequence[bytes], fields: bytes | None) -> bytes:
+    return replies.person(person.name, connections=person.connections, infos=infos, fields=fields)

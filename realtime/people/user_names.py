@@ -25,4 +25,4 @@ def _asked(keys: Sequence[str]) -> dict[str, str]:
         except ValidationError:  # of users that the model had before
             continue
     found = model._default_manager.filter(pk__in=wanted)
-    return {str(user.pk): user.get_username() for user in found}
+    return {str(user.pk): str(user.get_username()) for user in found}

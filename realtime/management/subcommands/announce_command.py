@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 from asgiref.sync import async_to_sync
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from realtime import aannounce
 from realtime.management.arguments import add_json, read_json
 from realtime.management.json_answer import add_json_answer, write_answer
+from realtime.management.layer_failures import layer_failure
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardLayerError
 
@@ -32,7 +33,7 @@ class AnnounceCommand(BaseCommand):
         try:
             async_to_sync(_announce)(fragment)
         except (TypeError, ShardLayerError) as error:
-            raise CommandError(str(error)) from error
+            raise layer_failure(error) from error
         text = "Announced to all connected clients."
         write_answer(self, text, {"announced": True}, json=json)
 

@@ -76,9 +76,9 @@ class DeadLettersCommand(BaseCommand):
             else:
                 self._tell(self._replayed(postbox, limit, json=json), json=json)
         except TimeoutError as error:
-            raise CommandError(f"{postbox}: no answer in time") from error
+            raise CommandError(f"{postbox}: no answer in time{_doubt(action)}") from error
         except FAILURES as error:
-            raise CommandError(f"{postbox}: {told(error)}") from error
+            raise CommandError(f"{postbox}: {told(error)}{_doubt(action)}") from error
 
     async def _list(self, postbox: Postbox, limit: int, *, json: bool) -> None:
         await postbox.probe()
@@ -112,6 +112,11 @@ class DeadLettersCommand(BaseCommand):
             self.stdout.write(f"{done.repeats} were there twice, and were sent once.")
         if done.strangers:
             self.stdout.write(f"{done.strangers} were not dead letters, and were skipped.")
+
+
+def _doubt(action: str) -> str:
+    """Return what is to be said of an action that Kafka did not answer to its end."""
+    return ". Some may have been sent; another replay sends the rest." if action == "replay" else ""
 
 
 async def _replay(postbox: Postbox, limit: int | None, progress: ReplayProgress) -> Replayed:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.connections import disconnect
 from realtime.management.json_answer import add_json_answer, write_answer
+from realtime.management.layer_failures import layer_failure
 from realtime.management.named_user import add_user, named_user
 from realtime.management.operator_name import operator_name
 from realtime.operations import disconnect_client
@@ -55,6 +56,6 @@ class DisconnectCommand(BaseCommand):
                 disconnect(named_user(str(user), is_key))
                 whose = f"the connections of {user}"
         except (ValueError, ShardLayerError) as error:
-            raise CommandError(str(error)) from error
+            raise layer_failure(error) from error
         fields = {"user": user, "connection": connection or None}
         write_answer(self, f"Told all workers to close {whose}.", fields, json=json)

@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 from asgiref.sync import async_to_sync
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from realtime import apublish
 from realtime.management.arguments import add_json, read_json
 from realtime.management.json_answer import add_json_answer, write_answer
+from realtime.management.layer_failures import layer_failure
 from realtime.sharded_layer import sharded_layer
 from shardlayer import Position, ShardLayerError
 
@@ -40,7 +41,7 @@ class PublishCommand(BaseCommand):
         try:
             position = async_to_sync(_publish)(room, fragment, key)
         except (ValueError, TypeError, ShardLayerError) as error:
-            raise CommandError(str(error)) from error
+            raise layer_failure(error) from error
         if position is None:
             text = f"Published to {room}, which keeps no history."
             offset, epoch = None, None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from realtime.connections import unsubscribe
 from realtime.management.json_answer import add_json_answer, write_answer
+from realtime.management.layer_failures import layer_failure
 from realtime.management.named_user import add_user, named_user
 from shardlayer import ShardLayerError
 
@@ -34,6 +35,6 @@ class UnsubscribeCommand(BaseCommand):
         try:
             unsubscribe(named_user(user, is_key), room)
         except (ValueError, ShardLayerError) as error:
-            raise CommandError(str(error)) from error
+            raise layer_failure(error) from error
         text = f"Told all workers to put {user} out of {room}."
         write_answer(self, text, {"user": user, "room": room}, json=json)

@@ -19,7 +19,7 @@ from realtime.admin import register_pages
 from realtime.admin.admin_page import AdminPage, LiveView, look_in_time
 from realtime.admin.admin_permissions import Permission, allowed, may
 from realtime.models import NodesPage, Room
-from shardlayer import ShardUnavailable
+from shardlayer import ScriptFailed, ShardUnavailable
 from tests.realtime.admin.staff import body, make_staff
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_of_admin")]
@@ -93,14 +93,33 @@ def test_what_can_not_be_done_is_not_in_the_log(
     assert messages_of(request_of_staff) == [("error", str(error))]
 
 
-def test_fault_is_not_in_the_log_either(page: PageOfNothing, request_of_staff: HttpRequest) -> None:
-    """An error of the program is not hidden."""
+def test_fault_is_in_the_log_as_such(page: PageOfNothing, request_of_staff: HttpRequest) -> None:
+    """An error of the program is not hidden, and may have come when it was done."""
 
     def break_down() -> None:
         raise KeyError("x")
 
     with pytest.raises(KeyError):
         page.act(request_of_staff, NodesPage(name="node-1"), "Drained.", break_down)
+    [entry] = LogEntry.objects.all()
+    assert entry.change_message == (
+        "Drained. It ended with an error: it may or may not have been done."
+    )
+
+
+def test_what_redis_refuses_for_certain_is_not_in_the_log(
+    page: PageOfNothing, request_of_staff: HttpRequest
+) -> None:
+    """It was not done, which the server said."""
+    refused = ScriptFailed(
+        script="publish", names=["a"], shard=0, server="redis", reason="WRONGTYPE"
+    )
+
+    def refuse() -> None:
+        raise refused
+
+    with pytest.raises(ScriptFailed):
+        page.act(request_of_staff, Room(name="a"), "Published.", refuse)
     assert not LogEntry.objects.exists()
 
 
