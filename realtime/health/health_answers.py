@@ -20,6 +20,8 @@ from shardlayer import ShardLayerError, Worker
 READY_PATHS = ("health", "health/ready")
 LIVE_PATH = "health/live"
 
+NOT_JOINED = "No balancer has this worker: see --balancer, and what the worker logs of it."
+
 # Who sends one of these passes on what others ask, though it may stand on this machine.
 _FORWARDED = (
     *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
@@ -88,13 +90,17 @@ async def readiness(worker: Worker | None) -> Answer:
     not heard, or a task of the layer fails. All workers share the servers, so if each of them gave
     up for one dead server, nobody would serve the rooms of the others. `not ready`: more than
     `READY_DEAD_SHARE` of the servers are so, or the layer does not fit what the servers hold.
-    `draining`: the worker stops. `full`: it holds as many connections as it may.
+    `draining`: the worker stops. `not joined`: it is to get its connections from a balancer that
+    does not have it. `full`: it holds as many connections as it may.
     """
     held: dict[str, Any] = {}
     if worker is not None:
         held = {"connections": worker.held, "capacity": worker.capacity}
         if worker.is_draining:
             return Answer(code=503, details={"status": "draining", **held})
+        if not worker.is_joined:
+            reasons = {"reasons": [NOT_JOINED]}
+            return Answer(code=503, details={"status": "not joined", **held, **reasons})
         if worker.is_full:
             return Answer(code=503, details={"status": "full", **held})
     try:

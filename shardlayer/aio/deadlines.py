@@ -36,6 +36,13 @@ class Deadlines(Generic[Item]):
         """Forget an item, if it is there."""
         self._since.pop(item, None)
 
+    def take_first(self) -> Item | None:
+        """Remove and return the item that was started first; None if there is none."""
+        first = next(iter(self._since), None)
+        if first is not None:
+            del self._since[first]
+        return first
+
     def take_overdue(self, now: float) -> list[Item]:
         """Remove and return the items whose time is over, those first that were started first."""
         since = self._since

@@ -11,7 +11,8 @@ class Candidate(Protocol):
 
     Attributes:
         connections: What it holds, and what it was handed and has not acknowledged.
-        silent: Those of them that have asked for nothing, or wait for their next request.
+        silent: Those of them that have asked for nothing, wait for their next request, or were
+            refused.
         capacity: What it may hold; 0 is no limit.
         reserve: What it may hold beyond that for pages.
         takes: Whether it can be handed connections now.

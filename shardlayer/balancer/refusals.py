@@ -6,13 +6,12 @@ import asyncio
 import socket
 import time
 
-from shardlayer.aio.deadlines import Deadlines
+from shardlayer.aio.lingering import MAX_LINGERING, Lingering
 from shardlayer.balancer.balancer_counters import BalancerCounters
 from shardlayer.core.events import events_are_told, tell_event
 
 RETRY_AFTER = 5  # seconds
 LINGER = 2.0  # seconds for a client to read the answer and close
-MAX_LINGERING = 1024  # clients that may take that time at once; others get the answer and a close
 READ_SIZE = 64 * 1024  # bytes
 
 STATUS = 503
@@ -34,8 +33,9 @@ class Refusals:
     def __init__(self, counters: BalancerCounters) -> None:
         self._loop = asyncio.get_running_loop()
         self._counters = counters
-        self._lingering: set[socket.socket] = set()
-        self._deadlines: Deadlines[socket.socket] = Deadlines(LINGER)
+        self._lingering: Lingering[socket.socket] = Lingering(
+            self._close, patience=LINGER, most=MAX_LINGERING
+        )
 
     def __len__(self) -> int:
         return len(self._lingering)
@@ -51,31 +51,28 @@ class Refusals:
             connection.shutdown(socket.SHUT_WR)
         except OSError:
             ended = True
-        if ended or len(self._lingering) >= MAX_LINGERING:
+        if ended:
             connection.close()
             return
         # A close with unread bytes would reset the connection, and the answer with it.
-        self._lingering.add(connection)
-        self._deadlines.start(connection, time.monotonic())
         self._loop.add_reader(connection, self._readable, connection)
+        self._lingering.begin(connection, time.monotonic())
 
     def check(self, now: float) -> None:
         """Close those who have had their time."""
-        for connection in self._deadlines.take_overdue(now):
-            self._close(connection)
+        self._lingering.check(now)
 
     def close(self) -> None:
         """Close all."""
-        for connection in list(self._lingering):
-            self._close(connection)
+        while self._lingering.displace():
+            pass
 
     def _readable(self, connection: socket.socket) -> None:
         if self._read(connection):
             self._close(connection)
 
     def _close(self, connection: socket.socket) -> None:
-        self._lingering.discard(connection)
-        self._deadlines.stop(connection)
+        self._lingering.end(connection)
         self._loop.remove_reader(connection)
         connection.close()
 

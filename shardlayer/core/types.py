@@ -185,6 +185,7 @@ class Worker(Protocol):
         held: Connections that it holds now.
         capacity: Connections that it may hold; 0 is no limit.
         is_full: Whether it holds as many.
+        is_joined: Whether its balancer has it, or had it a moment ago; True if it needs none.
     """
 
     @property
@@ -198,6 +199,9 @@ class Worker(Protocol):
 
     @property
     def is_full(self) -> bool: ...
+
+    @property
+    def is_joined(self) -> bool: ...
 
     def drain(self) -> None:
         """Begin to stop as on SIGTERM, unless it has begun. Its supervisor starts it again.

@@ -17,6 +17,7 @@ from shardlayer.server.host import WebSocketHost
 from shardlayer.server.inbox import Message
 from shardlayer.server.reading import Reading
 from shardlayer.server.server_counters import counters
+from shardlayer.server.transports import is_plain
 
 MAX_EARLY_SIZE = 64 * 1024  # bytes that are kept of what a client sends before it is accepted
 
@@ -94,3 +95,5 @@ class Accepting(Reading):
         self._log("rejected")
         self._send_last(answer)
         self._end()
+        if not (self.sink.is_idle and is_plain(self._transport)):  # so it waits for the client
+            self._server.lingering.begin(self, time.monotonic())

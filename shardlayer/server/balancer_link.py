@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import time
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 REPORT_INTERVAL = 0.1  # seconds between two looks at how many connections there are
 REJOIN_FIRST = 0.05  # seconds until the first try to join again
 REJOIN_MAX = 1.0  # seconds between two tries
+AWAY_PATIENCE = 10.0  # seconds that a balancer may be away, as when it is started again
 READ_SIZE = 16 * 1024  # bytes
 
 FULL = "too many files are open"
@@ -86,13 +88,19 @@ class BalancerLink:
         self._tasks = Tasks()
         self._session: _Session | None = None
         self._left = False
+        self._lost_at = -math.inf  # when a balancer that had this worker was gone
         self._away = Throttle()
         self._ended = Throttle()
 
     @property
     def is_joined(self) -> bool:
-        """Whether a balancer knows of this worker now."""
-        return self._session is not None and self._session.is_welcome
+        """Whether a balancer has this worker, or had it until AWAY_PATIENCE ago.
+
+        Not for one that never said what this worker may hold: it gives it nothing.
+        """
+        if self._session is not None and self._session.is_welcome:
+            return True
+        return time.monotonic() - self._lost_at < AWAY_PATIENCE
 
     def start(self, after: Callable[[], Awaitable[bool]]) -> None:
         """Join once `after()` has returned true, and again whenever the balancer was away."""
@@ -155,6 +163,8 @@ class BalancerLink:
             reason = await session.ended
         finally:
             self._session = None
+            if session.is_welcome:
+                self._lost_at = time.monotonic()
             session.close()
         if not self._left and self._ended.is_due():
             logger.warning("The link to the balancer ended (%s); joining again.", reason)

@@ -71,6 +71,11 @@ class Connection:
         """Send a close frame."""
         raise NotImplementedError
 
+    def abort(self) -> None:
+        """Cut the connection, if it is still there; the application is told as of any other end."""
+        if self.state is not ConnectionState.LOST:
+            self._transport.abortConnection()
+
     def overflowed(self) -> None:
         """Close a client that reads too slowly."""
         raise NotImplementedError

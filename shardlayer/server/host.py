@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from shardlayer.aio.lingering import Lingering
 from shardlayer.core.compression import Compression
 from shardlayer.server.address_limits import AddressLimits
 from shardlayer.server.awaited_requests import AwaitedRequests
@@ -31,6 +32,12 @@ class WebSocket(Protocol):
     def abort(self) -> None: ...
 
 
+class RefusedClient(Protocol):
+    """A connection that was refused, and waits for its client to close."""
+
+    def abort(self) -> None: ...
+
+
 class WebSocketHost(ScopeOptions, Protocol):
     """The server, as a connection sees it: `server.Server`. Times are in seconds, sizes in bytes.
 
@@ -44,6 +51,7 @@ class WebSocketHost(ScopeOptions, Protocol):
     limits: ConnectionLimits
     addresses: AddressLimits
     waiting: AwaitedRequests
+    lingering: Lingering[RefusedClient]
     client_buffer_limit: int
     client_frame_rate: int
     client_message_timeout: float

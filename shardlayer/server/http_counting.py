@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
@@ -85,12 +86,17 @@ class CountedHTTP:
         if self._http is not None and self._key is not None and not self._is_counted:
             self._is_counted = not self._server.addresses.enter(self._key)
 
+    def linger(self) -> None:
+        """Take nobody's place any more, and be cut off if the client does not close in time."""
+        self._server.lingering.begin(self, time.monotonic())
+
     def let_go(self) -> None:
         """Forget HTTP, which knows this connection by its requests: no cycle, no garbage."""
         self._server.waiting.end(self)
+        self._server.lingering.end(self)
         self._http = None
 
-    # What AwaitedRequests calls.
+    # What AwaitedRequests calls, and Lingering.
 
     @property
     def patience(self) -> float:

@@ -21,7 +21,6 @@ from twisted.web.http_headers import Headers
 
 from shardlayer.aio.error_log import ErrorLog
 from shardlayer.server import server_events
-from shardlayer.server.connection import CLOSE_TIMEOUT
 from shardlayer.server.handshake import NO_ROOM, RETRY_AFTER, plain_response
 from shardlayer.server.http_channel import let_go
 from shardlayer.server.proxy import ROOT_PATH, proxy_headers, root_path_of, trusts_proxy
@@ -42,6 +41,7 @@ class HTTPConnection(Protocol):
     def request_ended(self) -> None: ...
     def count(self) -> None: ...
     def uncount(self) -> None: ...
+    def linger(self) -> None: ...
     def let_go(self) -> None: ...
 
 
@@ -61,7 +61,6 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         self._arrived = False
         self._refused = False
         self._aborted = False
-        self._abort_timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         """Return what a line of the log may say: Twisted's has the query, where tokens may be."""
@@ -174,7 +173,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         # To answer then, or twice, is an error.
         if self._is_over:
             return
-        if not self._arrived and not self._refused:
+        if not self._arrived:
             self._check_arrival(time.monotonic() - self._began)
         limit = self.server.http_timeout or 0
         if 0 < limit < self.duration():
@@ -187,8 +186,6 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         """Tell the application that the client is gone."""
-        if self._abort_timer is not None:
-            self._abort_timer.cancel()
         if self.channel is not None:
             let_go(self.channel)
         if self._pace is not None:
@@ -198,7 +195,7 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
     @property
     def _is_over(self) -> bool:
         """Whether the response has ended, or the client is gone, or will be in a moment."""
-        return bool(self.finished) or self._aborted or self.channel is None
+        return bool(self.finished) or self._refused or self._aborted or self.channel is None
 
     def _end_for_the_application(self) -> None:
         """Answer that it failed; within a response only the end of the connection says that."""
@@ -248,12 +245,11 @@ class HTTPRequest(WebRequest):  # type: ignore[misc]
         transport.write(plain_response(status, text, self.server.server_name))
         if is_plain(transport):
             # A close with unread bytes would reset the connection, and the answer with it. So the
-            # client may send what it wants to, which is dropped, for some seconds.
+            # client may send what it wants to, which is dropped, while it lingers.
             transport.loseWriteConnection()
         else:
             transport.loseConnection()
-        loop = asyncio.get_running_loop()
-        self._abort_timer = loop.call_later(CLOSE_TIMEOUT, transport.abortConnection)
+        self._connection.linger()
 
 
 def _is_text(line: bytes) -> bool:

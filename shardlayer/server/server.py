@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from operator import methodcaller
 from types import CoroutineType
 from typing import Any
 
@@ -21,16 +22,18 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 
 from shardlayer.aio.deadlines import Deadlines
+from shardlayer.aio.lingering import MAX_LINGERING, Lingering
 from shardlayer.core.compression import Compression
 from shardlayer.server.address_limits import AddressLimits
 from shardlayer.server.adopting import adopt
 from shardlayer.server.awaited_requests import AwaitedRequests
 from shardlayer.server.balancer_link import BalancerLink
+from shardlayer.server.connection import CLOSE_TIMEOUT
 from shardlayer.server.connection_limits import ConnectionLimits
 from shardlayer.server.drain import DRAIN_SECONDS
 from shardlayer.server.endpoints import BACKLOG, with_backlog
 from shardlayer.server.handshake import MessageLimits
-from shardlayer.server.host import WebSocket
+from shardlayer.server.host import RefusedClient, WebSocket
 from shardlayer.server.http_channel import PacedChannel
 from shardlayer.server.http_limits import HTTP_MAX_BODY_SIZE, HTTP_REQUEST_TIMEOUT
 from shardlayer.server.last_resort import end_after
@@ -71,11 +74,12 @@ class Server(DaphneServer):  # type: ignore[misc]
         limits: On connections.
         addresses: How many connections each address has.
         waiting: The connections that wait for a request.
+        lingering: Those that were refused, and wait for their clients to close.
         capacity: Connections that it may hold; 0 is no limit. With a balancer it is this worker's
             share of all. A WebSocket beyond it is answered with 503. What waits for a request, or
-            for the next one, does not count.
+            for the next one, does not count, nor does what was refused.
         room: Connections for which there are open files; 0 is no limit. Beyond it, the one goes
-            that has waited longest for a request.
+            that was refused first, or else has waited longest for a request.
         reserve: Connections beyond it that are served if they ask for anything but a WebSocket.
         held: Connections that it holds now, in whatever state.
         balancer_link: To the balancer that hands connections over, if there is one.
@@ -127,6 +131,9 @@ class Server(DaphneServer):  # type: ignore[misc]
         self.limits = limits
         self.addresses = AddressLimits(limits)
         self.waiting = AwaitedRequests(limits.http_idle_connections, room)
+        self.lingering: Lingering[RefusedClient] = Lingering(
+            methodcaller("abort"), patience=CLOSE_TIMEOUT, most=_most_lingering(room)
+        )
         self.capacity = self._own_capacity = capacity
         self.room = room
         self.reserve = RESERVE
@@ -247,13 +254,18 @@ class Server(DaphneServer):  # type: ignore[misc]
 
     @property
     def busy(self) -> int:
-        """Connections that have asked for something: those that wait for a request are not."""
-        return self.held - len(self.waiting)
+        """Connections that want something: not those that wait for a request, or were refused."""
+        return self.held - len(self.waiting) - len(self.lingering)
 
     @property
     def is_full(self) -> bool:
         """Whether as many connections have asked for something as may."""
         return 0 < self.capacity <= self.busy
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether a balancer has this server, lately at least; True if it is to have none."""
+        return self.balancer_link is None or self.balancer_link.is_joined
 
     def listen_success(self, port: Any) -> None:
         """Have what a balancer hands over served as the first endpoint serves its own.
@@ -277,7 +289,7 @@ class Server(DaphneServer):  # type: ignore[misc]
     def connection_made(self) -> None:
         """Count a connection."""
         self.held += 1
-        if 0 < self.room < self.held:
+        if 0 < self.room < self.held and not self.lingering.displace():
             self.waiting.displace()
 
     def connection_lost(self) -> None:
@@ -303,6 +315,7 @@ class Server(DaphneServer):  # type: ignore[misc]
     def websocket_lost(self, websocket: WebSocket) -> None:
         """Give the application of a client that is gone some time to end."""
         self.held -= 1
+        self.lingering.end(websocket)
         task = self.websockets.get(websocket)
         if task is None or task.done():
             self.forget(websocket)
@@ -335,6 +348,7 @@ class Server(DaphneServer):  # type: ignore[misc]
             task.cancel()
             self._leaving.start(websocket, now)  # it may ignore that, so once more then
         self.waiting.check(now)
+        self.lingering.check(now)
 
     def application_checker(self) -> None:
         """Cancel the applications of HTTP clients that are gone; Daphne calls this every second."""
@@ -373,6 +387,11 @@ class Server(DaphneServer):  # type: ignore[misc]
     def has_unsent(self) -> bool:
         """Tell whether bytes wait for a client to read."""
         return bool(reactor.getWriters())
+
+
+def _most_lingering(room: int) -> int:
+    """Return how many refused clients may take their time: fewer where few files may be open."""
+    return min(MAX_LINGERING, max(1, room // 4)) if room else MAX_LINGERING
 
 
 def _is_cancelled(task: asyncio.Future[Any]) -> bool:

@@ -173,12 +173,13 @@ def open_websocket(
     It is refused when the handshake is no good, or the server holds all that it may or stops.
     """
     if 0 < server.capacity < server.busy:  # which counts this connection
-        refuse_full(server, transport)
+        refuse_full(server, transport, lingers=follows_http)
         return
     if server.is_draining:
         counters.refused_stopping += 1
         text = "The server is stopping."
-        refuse(server, transport, plain_response(503, text, server.server_name, AFTER_STOP))
+        answer = plain_response(503, text, server.server_name, AFTER_STOP)
+        refuse(server, transport, answer, lingers=follows_http)
         return
     try:
         opening = Opening(
@@ -190,7 +191,7 @@ def open_websocket(
         )
     except HandshakeRefused as refusal:
         counters.rejected += 1
-        refuse(server, transport, refusal.answer)
+        refuse(server, transport, refusal.answer, lingers=follows_http)
         return
     protocol = WebSocketProtocol(server, opening)
     switch_protocol(transport, protocol)

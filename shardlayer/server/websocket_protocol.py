@@ -196,11 +196,6 @@ class WebSocketProtocol(Accepting):
             self.sink.bid_farewell(seconds)
             self.close(CloseCode.SERVICE_RESTART)
 
-    def abort(self) -> None:
-        """Cut the connection, if it is still there; the application is told as of any other end."""
-        if self.state is not ConnectionState.LOST:
-            self._transport.abortConnection()
-
     def overflowed(self) -> None:
         """Close a client that reads too slowly; what waits for it is dropped."""
         frames = self._frames

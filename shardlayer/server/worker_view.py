@@ -17,6 +17,9 @@ class ViewedServer(Protocol):
     @property
     def is_full(self) -> bool: ...
 
+    @property
+    def is_joined(self) -> bool: ...
+
     def drain(self) -> None: ...
 
     def warn_of_blocking(self) -> None: ...
@@ -49,6 +52,11 @@ class WorkerView(ScopePart):
     def is_full(self) -> bool:
         """Whether it holds as many as it may."""
         return self._server.is_full
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether its balancer has it, or had it a moment ago; True if it needs none."""
+        return self._server.is_joined
 
     def drain(self) -> None:
         """Begin to stop as on SIGTERM, unless it has begun."""

@@ -76,6 +76,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
             "counters": dataclasses.asdict(counters),
             "disconnects": disconnects,
             "gc": {"frozen": gc.get_freeze_count(), "threshold": gc.get_threshold()[0]},
+            "is_joined": scope["extensions"]["shardlayer"]["worker"].is_joined,
             "members": len(members),
             "received": received,
             "sent": sent,

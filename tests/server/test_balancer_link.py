@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from shardlayer.core.handover_frames import TAKE_WITHIN, GiveBack
+from shardlayer.server.balancer_link import AWAY_PATIENCE
 from tests.server.balancer import Door, ScriptedBalancer, ScriptedLink
 from tests.server.client import CLOSE, TEXT, RawClient, frame, request
 from tests.server.open_files import allow_files
@@ -356,6 +357,39 @@ def test_balancer_comes_and_goes(tmp_path: Path, door: Door) -> None:
             websocket.send(frame(TEXT, b"still here"))
             assert (received := websocket.read()) is not None
             assert received.payload == b"still here"
+
+
+def is_joined(server: ServerProcess) -> bool:
+    """Return what the worker lets its application know."""
+    return bool(server.state()["is_joined"])
+
+
+def test_worker_that_no_balancer_has(tmp_path: Path) -> None:
+    """It says so until one has said what it may hold, and not while one is only started again."""
+    path = tmp_path / "balancer.sock"
+    options = ("-e", "tcp:port=0:interface=127.0.0.1", "--balancer", str(path))
+    with ServerProcess(tmp_path, *options) as server:
+        wait_until(lambda: "No balancer at" in server.log)
+        assert not is_joined(server)
+        with ScriptedBalancer(path) as balancer:  # of another release, say
+            link = joined(balancer)
+            assert not is_joined(server)
+            link.socket.close()
+            link = joined(balancer)
+            link.share(capacity=5)
+            wait_until(lambda: is_joined(server))
+            ended = time.monotonic()
+        wait_until(lambda: not is_joined(server), within=AWAY_PATIENCE + PATIENCE)
+        assert time.monotonic() - ended > AWAY_PATIENCE
+        with ScriptedBalancer(path) as balancer:
+            joined(balancer).share(capacity=5)
+            wait_until(lambda: is_joined(server))
+
+
+def test_worker_without_a_balancer_misses_none(tmp_path: Path) -> None:
+    """It listens itself."""
+    with ServerProcess(tmp_path, "-e", "tcp:port=0:interface=127.0.0.1") as server:
+        assert is_joined(server)
 
 
 def test_stop_leaves_first(balancer: ScriptedBalancer, door: Door) -> None:

@@ -17,6 +17,7 @@ class FakeServer:
     is_draining: bool = False
     held: int = 3
     capacity: int = 3
+    is_joined: bool = True
     warns: bool = False
     drains: bool = False
 
@@ -36,8 +37,9 @@ def test_it_shows_the_server_as_it_is_now() -> None:
     server = FakeServer()
     view: Worker = WorkerView(server)
     assert (view.is_draining, view.held, view.capacity, view.is_full) == (False, 3, 3, True)
-    server.is_draining, server.held = True, 2
-    assert (view.is_draining, view.held, view.is_full) == (True, 2, False)
+    assert (view.is_joined,) == (True,)
+    server.is_draining, server.held, server.is_joined = True, 2, False
+    assert (view.is_draining, view.held, view.is_full, view.is_joined) == (True, 2, False, False)
     view.warn_of_blocking()
     assert server.warns
     view.drain()

@@ -20,6 +20,7 @@ class FakeWorker:
     is_draining: bool = False
     held: int = 7
     capacity: int = 10
+    is_joined: bool = True
 
     @property
     def is_full(self) -> bool:
@@ -89,6 +90,21 @@ async def test_worker_that_stops(memory_layer: ShardedChannelLayer) -> None:
     assert answer.code == 503
     assert answer.details == {"status": "draining", "connections": 10, "capacity": 10}
     assert answer.body(asker()) == {"status": "draining"}
+
+
+async def test_worker_that_no_balancer_has(memory_layer: ShardedChannelLayer) -> None:
+    """It gets nobody, however well Redis is; it is alive all the same, and may be draining."""
+    worker = FakeWorker(is_joined=False)
+    answer = await readiness(worker)
+    assert answer.code == 503
+    assert answer.details["status"] == "not joined"
+    assert answer.details["connections"] == 7
+    assert "--balancer" in answer.details["reasons"][0]
+    assert answer.body(asker()) == {"status": "not joined"}
+    worker.is_draining = True
+    assert (await readiness(worker)).details["status"] == "draining"
+    worker.is_draining, worker.is_joined = False, True
+    assert (await readiness(worker)).code == 200
 
 
 async def test_worker_that_is_full(memory_layer: ShardedChannelLayer) -> None:

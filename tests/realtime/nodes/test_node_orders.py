@@ -71,6 +71,7 @@ class RecordingWorker:
         self.is_draining = False
         self.held = self.capacity = 0
         self.is_full = False
+        self.is_joined = True
 
     def drain(self) -> None:
         self.told += 1
