@@ -81,6 +81,25 @@ class HAProxy(Process):
             if row["pxname"] == backend and row["type"] == "2" and row["status"] == "UP"
         }
 
+    def down(self, backend: str = "sockets") -> set[str]:
+        """Return the address of each node that failed all checks which it may fail."""
+        table = self.command("show stat").removeprefix("# ").splitlines()
+        return {
+            row["addr"].partition(":")[0]
+            for row in csv.DictReader(table)
+            if row["pxname"] == backend and row["type"] == "2" and row["status"] == "DOWN"
+        }
+
+    def total(self, backend: str) -> int:
+        """Return how many requests a backend has got so far."""
+        table = self.command("show stat").removeprefix("# ").splitlines()
+        [row] = [
+            row
+            for row in csv.DictReader(table)
+            if (row["pxname"], row["svname"]) == (backend, "BACKEND")
+        ]
+        return int(row["stot"])
+
     def name_of(self, address: str, backend: str = "sockets") -> str:
         """Return the name of the server that has this address."""
         table = self.command("show stat").removeprefix("# ").splitlines()

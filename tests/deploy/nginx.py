@@ -17,14 +17,14 @@ NODE = re.compile(r"server node-\d:8000 max_conns=(\d+) ")
 def configuration(directory: Path, nodes: list[str], port: int, most_sockets: int) -> str:
     """Return what deploy/nginx/nginx.conf says, with what a site changes in it."""
     text = CONFIGURATION.read_text()
-    addresses = iter(nodes * 2)  # of WebSockets, and of pages
+    addresses = iter(nodes * 3)  # of WebSockets, of streams, and of pages
 
     def address(line: re.Match[str]) -> str:
         most = min(int(line[1]), most_sockets) if line[1] == "4000" else int(line[1])
         return f"server {next(addresses)} max_conns={most} "
 
     text, found = NODE.subn(address, text)
-    assert found == 2 * len(nodes)
+    assert found == 3 * len(nodes)
     for old, new in {
         "listen 8000 ": f"listen 127.0.0.1:{port} ",
         "/run/nginx": str(directory),

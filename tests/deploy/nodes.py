@@ -6,7 +6,7 @@ import json
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -21,6 +21,10 @@ from tests.waiting import PATIENCE, wait_until
 ONE, TWO, THREE = "127.0.0.2", "127.0.0.3", "127.0.0.4"  # addresses of nodes
 ORIGIN = "http://localhost"
 START_TIMEOUT = 60.0  # seconds
+STRANGER = "127.0.0.9"  # the address of another client
+STREAM = b"GET /sse/?room=chat.smoke HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LARGE = 100_000  # bytes
+SLOW_POST = b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\nx" % LARGE
 
 
 class ProxiedNode(Process):
@@ -88,6 +92,32 @@ def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
             return answer.status, answer.read()
     except HTTPError as error:
         return error.code, error.read()
+
+
+def get_from(port: int, address: str, path: str = "/admin/login/") -> int:
+    """Return the status of a page that a client of another loopback address asks for."""
+    asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    with closing(ask(port, asked, address=address)) as connection:
+        return status_of(connection)
+
+
+def ask(port: int, sent: bytes, *, address: str = "127.0.0.1") -> socket.socket:
+    """Connect to a proxy from a loopback address and send it these bytes."""
+    connection = socket.create_connection(
+        ("127.0.0.1", port), timeout=PATIENCE, source_address=(address, 0)
+    )
+    connection.sendall(sent)
+    return connection
+
+
+def status_of(connection: socket.socket) -> int:
+    """Return the status of the answer, which has to come."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        part = connection.recv(4096)
+        assert part, head
+        head += part
+    return int(head.split(b" ", 2)[1])
 
 
 def told(clients: list[RawClient]) -> list[int]:

@@ -240,6 +240,40 @@ def test_commands_are_taken() -> None:
     assert parser.parse_args(arguments).max_connections == 12_000
 
 
+def options_of(service: Yaml) -> Any:
+    """Return the options with which a service starts `shardlayer-daphne`."""
+    program, *arguments = service["command"]
+    assert program == "shardlayer-daphne"
+    return CommandLineInterface().parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("files", [ONE, MULTI], ids=" ".join)
+def test_clients_behind_the_balancer_are_told_apart(files: tuple[str, ...]) -> None:
+    """Docker hides their addresses. So workers believe a proxy, which alone can reach the port."""
+    services = read(files)["services"]
+    workers = [service for name, service in services.items() if name.startswith("worker-")]
+    assert workers
+    for worker in workers:
+        options = options_of(worker)
+        assert options.proxy_headers
+        assert (options.address_connections, options.address_handshake_rate) == (1000, 100)
+        assert "ports" not in worker
+        assert options.host == "127.0.0.1"
+    ports = services["balancer"]["ports"]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+@pytest.mark.parametrize("file", [*ONE, *MULTI])
+def test_load_test_takes_the_limits_away(file: str) -> None:
+    """The variables that the files name are those that do it."""
+    named = re.findall(r"(ADDRESS_\w+)=0", (ROOT / "docker-compose.multi.yml").read_text())
+    assert len(named) == 2
+    services = read((file,), {**ENVIRON, **dict.fromkeys(named, "0")})["services"]
+    options = options_of(services["worker-1"])
+    assert (options.address_connections, options.address_handshake_rate) == (0, 0)
+
+
 def test_balancer_and_workers_share_a_socket() -> None:
     """All of them name it, and the volume in which it is."""
     services = read(MULTI)["services"]

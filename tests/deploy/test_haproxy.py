@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,23 @@ from tests import tools
 from tests.contract.places import make_certificate
 from tests.deploy.haproxy import CONFIGURATION, ROOT, HAProxy
 from tests.deploy.names import NameServer
-from tests.deploy.nodes import ONE, THREE, TWO, ProxiedNode, connect, get, running_nodes, told
+from tests.deploy.nodes import (
+    LARGE,
+    ONE,
+    SLOW_POST,
+    STRANGER,
+    STREAM,
+    THREE,
+    TWO,
+    ProxiedNode,
+    ask,
+    connect,
+    get,
+    get_from,
+    running_nodes,
+    status_of,
+    told,
+)
 from tests.server.client import RawClient, request
 from tests.waiting import PATIENCE, wait_until
 
@@ -57,7 +74,7 @@ def haproxy_before(
         configuration=configuration,
         **environ,
     ) as haproxy:
-        for backend in ("sockets", "pages"):
+        for backend in ("sockets", "streams", "pages"):
             wait_until(
                 lambda backend=backend: set(haproxy.up(backend)) == set(names.addresses),  # type: ignore[misc]
                 what=haproxy.output(),
@@ -133,6 +150,37 @@ def test_nodes_say_that_they_are_full(
         assert stack.enter_context(connect(haproxy.port)).status == 101
 
 
+def test_full_house_stays_reachable(
+    redis_server: EmbeddedValkey, names: NameServer, tmp_path: Path
+) -> None:
+    """Nodes that all are full: pages come, clients hear 503, and who stands in front hears 200."""
+    capacity = 4
+    with (
+        running_nodes(tmp_path, redis_server.url, (ONE, TWO), "--capacity", str(capacity)) as nodes,
+        haproxy_before(tmp_path, names, nodes[ONE].port) as haproxy,
+        ExitStack() as stack,
+    ):
+        for address, node in nodes.items():
+            fill(stack, address, node.port, capacity)
+        wait_until(lambda: haproxy.down() == {ONE, TWO})
+        assert haproxy.watch("/health")[0] == 200
+        with connect(haproxy.port) as refused:
+            assert refused.status == 503
+            assert "retry-after: 5" in refused.head.lower()
+        assert get(haproxy.port, "/admin/login/")[0] == 200
+
+
+def fill(stack: ExitStack, address: str, port: int, capacity: int) -> None:
+    """Take all places of a node. Health checks have one for a moment, so some tries are in vain."""
+
+    def enters() -> bool:
+        client = stack.enter_context(connect(port, address=address))
+        return client.status == 101
+
+    for _ in range(capacity):
+        wait_until(enters)
+
+
 def test_no_node_is_said(start: Start, names: NameServer) -> None:
     """Without a node clients get 503, and so does a balancer in front that asks for health."""
     haproxy = start()
@@ -143,6 +191,94 @@ def test_no_node_is_said(start: Start, names: NameServer) -> None:
     with connect(haproxy.port) as refused:
         assert refused.status == 503
     assert haproxy.watch("/health")[0] == 503
+
+
+def test_streams_take_no_places_of_pages(start: Start) -> None:
+    """More streams of events than there are places for pages, and a page comes all the same."""
+    haproxy = start()
+    with ExitStack() as stack:
+        streams = [stack.enter_context(closing(ask(haproxy.port, STREAM))) for _ in range(210)]
+        assert {status_of(stream) for stream in streams} == {200}
+        assert sorted(haproxy.up("streams").values()) == [105, 105]
+        assert get(haproxy.port, "/admin/login/")[0] == 200
+
+
+def test_no_room_for_a_stream_is_said(start: Start) -> None:
+    """At once, as to a WebSocket."""
+    haproxy = start(HAPROXY_STREAMS_PER_NODE="1")
+    with ExitStack() as stack:
+        for status in (200, 200, 503):
+            stream = stack.enter_context(closing(ask(haproxy.port, STREAM)))
+            assert status_of(stream) == status
+
+
+def test_streams_are_found_as_the_application_finds_them(start: Start) -> None:
+    """Below any root path, whatever slashes are around; and nothing that has a body."""
+    haproxy = start()
+    paths = ("/sse/", "/sse", "//sse//", "/%73se/", "/sse%2f", "/app/sse/", "/app/sse?room=a")
+    for number, path in enumerate(paths, 1):
+        with closing(ask(haproxy.port, STREAM.replace(b"/sse/?room=chat.smoke", path.encode()))):
+            wait_until(lambda number=number: haproxy.total("streams") == number, what=path)  # type: ignore[misc]
+    pages = ("/", "/sse/more", "/session", "/?/sse/")
+    for path in pages:
+        get(haproxy.port, path)
+    with_body = STREAM.replace(b"\r\n\r\n", b"\r\nContent-Length: 1\r\n\r\nx")
+    with closing(ask(haproxy.port, with_body)):
+        wait_until(lambda: haproxy.total("pages") == len(pages) + 1)
+    assert haproxy.total("streams") == len(paths)
+
+
+def test_slow_bodies_take_no_places(start: Start) -> None:
+    """A body that trickles waits in HAProxy, for a limited time, and pages go on."""
+    haproxy = start(HAPROXY_PAGES_PER_NODE="2")
+    with ExitStack() as stack:
+        slow = [stack.enter_context(closing(ask(haproxy.port, SLOW_POST))) for _ in range(6)]
+        assert get(haproxy.port, "/admin/login/")[0] == 200
+        assert {status_of(connection) for connection in slow} == {408}
+
+
+def test_slow_handshakes_take_no_places(start: Start) -> None:
+    """What says that it wants a WebSocket, and has a body, takes the place of a page."""
+    haproxy = start(HAPROXY_SOCKETS_PER_NODE="1")
+    head = request("/ws/", Host="localhost", Content_Length=str(LARGE))
+    body = head.replace(b"GET", b"POST") + bytes(LARGE // 2)
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(closing(ask(haproxy.port, body)))
+        wait_until(lambda: haproxy.total("pages") == 4 or sum(haproxy.up().values()) > 0)
+        assert stack.enter_context(connect(haproxy.port)).status == 101
+
+
+def test_address_has_a_part_of_the_places(start: Start) -> None:
+    """Large bodies that stop half way keep places, and not more of them than one address may."""
+    haproxy = start(HAPROXY_PAGES_PER_ADDRESS="3")
+    half = SLOW_POST + bytes(LARGE // 2)
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(closing(ask(haproxy.port, half)))
+        wait_until(lambda: sum(haproxy.up("pages").values()) == 3)
+        with closing(ask(haproxy.port, half)) as refused:
+            assert status_of(refused) == 429
+        assert get(haproxy.port, "/admin/login/")[0] == 429
+        assert get_from(haproxy.port, STRANGER) == 200
+    wait_until(lambda: get(haproxy.port, "/admin/login/")[0] == 200)
+
+
+def test_addresses_of_ipv4_are_told_apart_behind_ipv6(start: Start) -> None:
+    """A socket for both families gives them names in one /64 (RFC 4291 2.5.5.2)."""
+    port = free_port()
+    haproxy = start(HAPROXY_PAGES_PER_ADDRESS="1", HAPROXY_BIND=f":::{port} v4v6")
+    with closing(ask(port, SLOW_POST + bytes(LARGE // 2))):
+        wait_until(lambda: sum(haproxy.up("pages").values()) == 1)
+        assert get(port, "/admin/login/")[0] == 429
+        assert get_from(port, STRANGER) == 200
+
+
+def test_address_can_not_take_all_places() -> None:
+    """By default it may have half of those of one node."""
+    text = CONFIGURATION.read_text()
+    values = {name: int(n) for name, n in re.findall(r"HAPROXY_PAGES_PER_(\w+)-(\d+)", text)}
+    assert 2 * values["ADDRESS"] <= values["NODE"]
 
 
 def test_nodes_see_their_clients(start: Start, nodes: dict[str, ProxiedNode]) -> None:
@@ -161,22 +297,25 @@ def test_behind_a_balancer_that_appends(
     nodes: dict[str, ProxiedNode], names: NameServer, tmp_path: Path
 ) -> None:
     """With the line of docs/deploy.md the client is whom the balancer in front has named, last."""
-    [line] = re.findall(r"^ +(http-request set-header X-Forwarded-For .*)$", DOCUMENT, re.MULTILINE)
+    [line] = re.findall(r"^ +(http-request set-src .*)$", DOCUMENT, re.MULTILINE)
     text = CONFIGURATION.read_text()
-    for old, new in {
-        "http-request del-header X-Forwarded-For\n": f"{line}\n",
-        "    option forwardfor\n": "",
-    }.items():
-        assert old in text
-        text = text.replace(old, new)
+    old = "http-request del-header X-Forwarded-For\n"
+    assert old in text
     written = tmp_path / "haproxy.cfg"
-    written.write_text(text)
+    written.write_text(text.replace(old, f"{line}\n    {old}"))
     port = nodes[ONE].port
-    with haproxy_before(tmp_path, names, port, configuration=written) as haproxy:
+    few = {"HAPROXY_PAGES_PER_ADDRESS": "1"}
+    with haproxy_before(tmp_path, names, port, configuration=written, **few) as haproxy:
         with connect(haproxy.port, X_Forwarded_For="6.6.6.6, 10.1.2.3") as client:
             assert client.status == 101
         wait_until(lambda: any("10.1.2.3:" in node.output() for node in nodes.values()))
         assert not any("6.6.6.6" in node.output() for node in nodes.values())
+        slow = SLOW_POST.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 10.1.2.3\r\n\r\n")
+        with closing(ask(haproxy.port, slow + bytes(LARGE // 2))):
+            wait_until(lambda: sum(haproxy.up("pages").values()) == 1)
+            for address, status in {"10.1.2.3": 429, "10.1.2.4": 200}.items():
+                headers = {"X-Forwarded-For": f"6.6.6.6, {address}"}
+                assert get(haproxy.port, "/admin/login/", **headers)[0] == status
 
 
 def test_refusals_are_counted(start: Start) -> None:
@@ -270,6 +409,37 @@ def test_node_that_ends_moves_its_people(
         for _ in range(4):
             assert stack.enter_context(connect(haproxy.port)).status == 101
         assert haproxy.up() == {TWO: 8}
+
+
+def test_node_that_ends_loses_no_page(
+    redis_server: EmbeddedValkey, names: NameServer, tmp_path: Path
+) -> None:
+    """The name server names it until it is gone, as that of Kubernetes does; clients get in."""
+    with (
+        running_nodes(tmp_path, redis_server.url, (ONE, TWO)) as nodes,
+        haproxy_before(tmp_path, names, nodes[ONE].port) as haproxy,
+        ExitStack() as stack,
+    ):
+        for _ in range(4):
+            stack.enter_context(connect(haproxy.port))
+        nodes[ONE].send(signal.SIGTERM)
+        statuses = set()
+        while nodes[ONE].runs():
+            statuses.add(get(haproxy.port, "/admin/login/")[0])
+            with connect(haproxy.port) as client:
+                statuses.add(client.status)
+        assert statuses <= {200, 101}
+
+
+def test_node_that_is_named_before_it_starts(start: Start, names: NameServer) -> None:
+    """Nobody is sent away because of a node that the name server names and that is not there."""
+    haproxy = start()
+    names.addresses.append(THREE)
+    wait_until(lambda: f" {THREE} " in haproxy.command("show servers state sockets"))
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(haproxy.port)) for _ in range(6)]
+        assert {client.status for client in clients} == {101}
+        assert get(haproxy.port, "/admin/login/")[0] == 200
 
 
 def test_smoke(start: Start) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from config.settings import __doc__ as documented
 from shardlayer.server.cli import CommandLineInterface
+from tests import tools
 from tests.deploy.manifests import Manifest, containers, pod, render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,12 +132,11 @@ def test_variables_of_haproxy_are_its_own(site: list[Manifest]) -> None:
 
 
 def test_node_drains_before_it_is_killed(site: list[Manifest]) -> None:
-    """preStop, then SIGTERM and the longest drain, end before SIGKILL."""
+    """The longest drain ends before SIGKILL; nothing keeps SIGTERM, of which HAProxy notices."""
     node = named(site, "Deployment", "node")
     [container] = containers(node)
-    program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
-    assert program == "sleep"
-    assert int(seconds) + LONGEST_DRAIN < pod(node)["terminationGracePeriodSeconds"]
+    assert "lifecycle" not in container
+    assert pod(node)["terminationGracePeriodSeconds"] > LONGEST_DRAIN
     assert node["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
@@ -147,6 +149,20 @@ def test_probes_ask_what_they_should(site: list[Manifest]) -> None:
         [header] = container[probe]["httpGet"]["httpHeaders"]
         hosts = named(site, "ConfigMap", "shardlayer")["data"]["DJANGO_ALLOWED_HOSTS"]
         assert header["value"] in hosts.split(",")
+
+
+def test_full_house_stays_reachable(site: list[Manifest]) -> None:
+    """HAProxy hears of nodes that are not ready, and is ready itself while one of them is alive."""
+    node = named(site, "Deployment", "node")
+    service = named(site, "Service", "node")["spec"]
+    assert service["selector"].items() <= node["spec"]["template"]["metadata"]["labels"].items()
+    assert service["publishNotReadyAddresses"] is True
+    [container] = containers(named(site, "Deployment", "haproxy"))
+    assert container["readinessProbe"]["httpGet"] == {"path": "/health", "port": "metrics"}
+    configuration = named(site, "ConfigMap", "haproxy")["data"]["haproxy.cfg"]
+    assert "monitor fail if { nbsrv(pages) lt 1 }" in configuration
+    pages = configuration.partition("\nbackend pages\n")[2].partition("\nfrontend ")[0]
+    assert "uri /health/live " in pages
 
 
 def test_disruptions_are_bounded(site: list[Manifest]) -> None:
@@ -170,10 +186,29 @@ def test_autoscaler_follows_connections(site: list[Manifest]) -> None:
     assert program == "shardlayer-daphne"
     capacity = CommandLineInterface().parser.parse_args(arguments).capacity
     assert int(metric["external"]["target"]["averageValue"]) <= capacity * 0.7
-    configuration = named(site, "ConfigMap", "haproxy")["data"]["haproxy.cfg"]
-    most = re.search(r"HAPROXY_MOST_NODES\s+(\d+)", configuration)
-    assert most is not None
-    assert spec["maxReplicas"] < int(most[1])
+    most = int(named(site, "ConfigMap", "haproxy-environment")["data"]["HAPROXY_MOST_NODES"])
+    assert 2 * spec["maxReplicas"] <= most  # those that start or end have an address, too
+
+
+@pytest.mark.needs("promtool")
+def test_autoscaler_counts_what_stays_open(tmp_path: Path) -> None:
+    """WebSockets and streams, not pages; Prometheus takes the query, whatever the adapter adds."""
+    [rule] = yaml.safe_load((FOLDER / "prometheus-adapter.yaml").read_text())["rules"]["external"]
+    open_ones = '{proxy=~"sockets|streams"'
+    assert rule["seriesQuery"] == f"haproxy_server_current_sessions{open_ones}}}"
+    promtool = tools.find("promtool")
+    assert promtool is not None
+    for matchers in ("", 'namespace="shardlayer"'):
+        query = rule["metricsQuery"].replace("<<.LabelMatchers>>", matchers)
+        query = query.replace("<<.Series>>", "haproxy_server_current_sessions")
+        assert open_ones in query
+        rules = {"groups": [{"name": "scale", "rules": [{"record": "open", "expr": query}]}]}
+        written = tmp_path / "rules.yml"
+        written.write_text(yaml.safe_dump(rules))
+        checked = subprocess.run(
+            [promtool, "check", "rules", str(written)], capture_output=True, text=True
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_only_haproxy_reaches_nodes(site: list[Manifest]) -> None:

@@ -54,7 +54,9 @@ def test_workers_share_the_connections(redis_server: EmbeddedValkey, tmp_path: P
             return stack.enter_context(Process(words, log=tmp_path / f"{name}.log", **environ))
 
         start("balancer", **{"--port=8000": port, "--health-port=8001": health})
-        workers = [start(f"worker-{number}", **{"8000": free_port()}) for number in (1, 2, 3)]
+        workers = [
+            start(f"worker-{number}", **{"--port=8000": free_port()}) for number in (1, 2, 3)
+        ]
 
         def state() -> Any:
             try:

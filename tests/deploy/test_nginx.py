@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,21 @@ import pytest
 from demo.embedded import EmbeddedValkey
 from demo.embedded.ports import answers
 from tests.deploy.nginx import Nginx
-from tests.deploy.nodes import ONE, TWO, ProxiedNode, connect, get, running_nodes, told
+from tests.deploy.nodes import (
+    ONE,
+    SLOW_POST,
+    STRANGER,
+    STREAM,
+    TWO,
+    ProxiedNode,
+    ask,
+    connect,
+    get,
+    get_from,
+    running_nodes,
+    status_of,
+    told,
+)
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -82,6 +96,33 @@ def test_nodes_say_that_they_are_full(
             assert refused.status == 503
             assert "retry-after: " in refused.head.lower()
         assert get(nginx.port, "/admin/login/")[0] == 200
+
+
+@pytest.mark.parametrize("path", [b"/sse/", b"/sse", b"//%73se//"])
+def test_streams_take_no_places_of_pages(
+    start: Start, nodes: dict[str, ProxiedNode], path: bytes
+) -> None:
+    """More streams of events than there are places for pages, and a page comes all the same."""
+    nginx = start(nodes)
+    asked = STREAM.replace(b"/sse/", path)
+    with ExitStack() as stack:
+        streams = [stack.enter_context(closing(ask(nginx.port, asked))) for _ in range(210)]
+        assert {status_of(stream) for stream in streams} == {200}
+        assert sorted(node.connections() for node in nodes.values()) == [105, 105]
+        assert get(nginx.port, "/admin/login/")[0] == 200
+
+
+def test_address_has_a_part_of_the_places(start: Start, nodes: dict[str, ProxiedNode]) -> None:
+    """Requests that take long are limited for each address. Bodies that trickle reach no node."""
+    nginx = start(nodes)
+    with ExitStack() as stack:
+        for _ in range(50):
+            stack.enter_context(closing(ask(nginx.port, SLOW_POST)))
+        wait_until(lambda: get(nginx.port, "/admin/login/")[0] == 429)
+        assert get_from(nginx.port, STRANGER) == 200
+        assert sum(node.connections() for node in nodes.values()) == 0
+        assert stack.enter_context(connect(nginx.port)).status == 101
+    wait_until(lambda: get(nginx.port, "/admin/login/")[0] == 200)
 
 
 def test_nodes_see_their_clients(start: Start, nodes: dict[str, ProxiedNode]) -> None:
