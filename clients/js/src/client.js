@@ -27,7 +27,7 @@ export const STABLE_AFTER = 5_000;
 /** What arrives so late is called behind, in milliseconds. */
 export const BEHIND_AFTER = 2_000;
 
-/** After so many attempts without success a stream of events has its turn, see sse.js. */
+/** After so many attempts without success a stream of events has its turn, see sse.js; and after a stream. */
 const FAILURES_OF_WEBSOCKETS = 3;
 
 /** The attempt whose backoff a client waits that was sent away for sending too much: 0 to 16 s. */
@@ -42,7 +42,7 @@ const LATER_ATTEMPT = 5;
  * @property {number | null} retryAt When the next attempt starts, as `Date.now()` counts; if any.
  * @property {boolean} final Offline, and no attempt will follow until `connect()`.
  * @property {string} reason Why it is offline, for people.
- * @property {"websocket" | "sse"} transport By what the last attempt was made.
+ * @property {"websocket" | "sse"} transport Of the present connection, or of the last attempt.
  */
 
 /**
@@ -73,15 +73,15 @@ export class RealtimeClient extends Emitter {
   #connection = null;
   /** @type {ReturnType<typeof import("./shared.js").share>} */
   #shared = null;
-  /** @type {"websocket" | "sse"} */
-  #transport = "websocket";
-  /** @type {typeof import("./sse.js") | null} */
-  #sse = null;
+  /** @type {Socket | undefined} The present one, or the last. */
+  #socket;
+  /** @type {import("./sse.js").Streams | undefined} */
+  #streams;
   #wanted = false;
   /** @type {AbortController | undefined} */
   #listening;
   #attempt = 0;
-  /** Attempts since the last one that came to be live. */
+  /** Attempts since the last one that came to be live by WebSocket. */
   #failures = 0;
   /** @type {number | null} Milliseconds: when the server that goes wants this client back. */
   #returnIn = null;
@@ -178,8 +178,14 @@ export class RealtimeClient extends Emitter {
    *   share the connection, since the others would miss what leaves it out, and in a stream of events.
    */
   async connectionId() {
-    if (this.#shared !== null || this.#transport === "sse") return "";
-    return (await this.identity()).client;
+    const isOwn = () => this.#shared === null && this.#transport !== "sse";
+    try {
+      const id = isOwn() && (await this.identity()).client;
+      return (isOwn() && id) || ""; // what is so may have changed while it waited
+    } catch (error) {
+      if (isOwn()) throw error;
+      return "";
+    }
   }
 
   /**
@@ -273,29 +279,34 @@ export class RealtimeClient extends Emitter {
     }
   }
 
+  get #transport() {
+    return this.#socket?.transport ?? "websocket";
+  }
+
   /** @returns {Socket} A WebSocket; or, where none gets through, what looks like one. */
-  #socket() {
-    const { socket, sse = "../sse/" } = this.#options;
-    if (++this.#failures > 1 && sse) void loadSse().then((part) => (this.#sse = part), () => {});
-    const stream = sse && this.#sse?.open(sse, this.#url, this.#failures);
-    this.#transport = stream ? "sse" : "websocket";
-    return stream || (socket?.(this.#url) ?? /** @type {Socket} */ (new WebSocket(this.#url)));
+  #newSocket() {
+    const { socket, sse = "../sse/", random } = this.#options;
+    const connect = () => socket?.(this.#url) ?? /** @type {Socket} */ (new WebSocket(this.#url));
+    if (++this.#failures > 1 && sse) {
+      void loadSse().then(({ Streams }) => (this.#streams ??= new Streams(sse, this.#url, connect, random)), () => {});
+    }
+    return this.#streams?.open(this.#failures, this.#shared !== null) ?? connect();
   }
 
   /** @param {string} name */
   async #openShared(name) {
     const shared = await loadShared().catch(() => null);
     if (!this.#wanted || this.#connection !== null) return; // closed meanwhile
-    this.#shared ??= shared?.share(`${this.#url} ${name}`, () => this.#socket()) ?? null;
+    this.#shared ??= shared?.share(`${this.#url} ${name}`, () => this.#newSocket()) ?? null;
     this.#open();
   }
 
   #open() {
     clearTimeout(this.#retryTimer);
     this.#returnIn = null;
-    const socket = this.#shared?.open() ?? this.#socket();
+    this.#socket = this.#shared?.open() ?? this.#newSocket();
     this.#become({ state: "connecting", retryAt: null, final: false });
-    this.#connection = new Connection(socket, this.#options, this.#resuming, {
+    this.#connection = new Connection(this.#socket, this.#options, this.#resuming, {
       onReady: () => this.#joinAll(),
       onMessage: (message) => this.#receive(message),
       onLag: (lag) => this.#lag.pongLate(lag),
@@ -343,6 +354,8 @@ export class RealtimeClient extends Emitter {
   async #joinAll() {
     const connection = this.#connection;
     await this.#rooms.joinAll();
+    // Without rooms a stream may have asked nobody anything.
+    if (this.#transport === "sse") await this.ping().catch(() => connection?.abandon("No answer."));
     if (!connection || connection !== this.#connection) return;
     this.#stableTimer = setTimeout(() => (this.#attempt = 0), STABLE_AFTER);
     this.#resuming.start(async () => (await connection.request({ note: {} })).note);

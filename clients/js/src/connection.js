@@ -31,6 +31,7 @@ const A_DAY = 86_400_000;
  * @property {((event: {code: number, reason: string}) => void) | null} onclose
  * @property {(frame: string) => void} send
  * @property {() => void} close
+ * @property {"websocket" | "sse"} [transport] Left out by WebSockets; where tabs share, until it opens.
  */
 
 /**

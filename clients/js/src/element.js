@@ -8,7 +8,7 @@
  * The rows that the server rendered stay until something changes, and without JavaScript. Each
  * publication that `html_change` made appends, prepends, replaces or removes an element. Where
  * publications were missed for good, the page is fetched again, and the element's content taken out
- * of it. HTML is code: it is taken only with `data-html`, which the template tag writes for rooms
+ * of it: by the room, then `target`, `src`, and the place among those that have all in common. HTML is code: it is taken only with `data-html`, which the template tag writes for rooms
  * that clients can't publish to.
  */
 
@@ -74,7 +74,8 @@ export function apply(container, { html, swap = "append", id }) {
  *
  * Events, which bubble: `realtime-change` (detail: {data, origin}), before a publication is put in,
  * which does not happen after `preventDefault()`; `realtime-loaded`, after the content was fetched
- * again; `realtime-error` (detail: a RealtimeError).
+ * again; `realtime-gap` (detail: a Gap), after the fetched page was too old for the room's history: what
+ * lies between is missing until the page is fetched once more; `realtime-error` (detail: a RealtimeError).
  */
 export class RealtimeRoom extends HTMLElement {
   /** @type {import("./subscription.js").Subscription | null} */
@@ -97,6 +98,7 @@ export class RealtimeRoom extends HTMLElement {
       isWarned = true; // an error that passes comes again and again
       console.warn(`Room ${detail.room}: ${detail.message} (${detail.code})`);
     });
+    subscription.addEventListener("gap", (event) => this.#tell("gap", /** @type {CustomEvent} */ (event).detail));
     this.#subscription = subscription;
   }
 
@@ -118,13 +120,14 @@ export class RealtimeRoom extends HTMLElement {
 
   async #load() {
     const page = this.getAttribute("src") ?? location.href;
-    const response = await fetch(page, { headers: { accept: "text/html" } });
+    const index = alike(this, document).indexOf(this);
+    const response = await fetch(page, { headers: { accept: "text/html" }, cache: "no-store" });
     if (!response.ok) throw new Error(`${page} answered ${response.status}.`);
     const text = await response.text();
     const parsed = new DOMParser().parseFromString(policy?.createHTML(text) ?? text, "text/html");
-    const room = CSS.escape(this.dataset.room ?? "");
-    const fresh = parsed.querySelector(`realtime-room[data-room="${room}"]`);
-    if (fresh === null) throw new Error(`${page} has no element of this room.`);
+    const all = alike(this, parsed);
+    const fresh = all[index] ?? (this.hasAttribute("src") ? all[0] : undefined); // one there may serve many here
+    if (fresh === undefined) throw new Error(`${page} has no such element of this room.`);
     this.container.replaceChildren(...containerOf(fresh, parsed).childNodes);
     this.#tell("loaded", {});
     return roomOf(fresh).since;
@@ -135,6 +138,22 @@ export class RealtimeRoom extends HTMLElement {
     const init = { bubbles: true, cancelable: true, detail };
     return this.dispatchEvent(new CustomEvent(`realtime-${type}`, init));
   }
+}
+
+/**
+ * The elements of a page that are like one. A page that `src` names need not have the same attributes.
+ * @param {RealtimeRoom} element
+ * @param {Document} page
+ */
+function alike(element, page) {
+  /** @type {NodeListOf<HTMLElement>} */
+  const all = page.querySelectorAll("realtime-room");
+  let found = [...all].filter(({ dataset }) => dataset.room === element.dataset.room);
+  for (const name of ["target", "src"]) {
+    const same = found.filter((each) => each.getAttribute(name) === element.getAttribute(name));
+    if (same.length > 0 || !element.hasAttribute("src")) found = same;
+  }
+  return found;
 }
 
 /** @param {Element} element @param {Document} page @returns {Element} */

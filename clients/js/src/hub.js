@@ -5,6 +5,9 @@
  * hands on what is pushed once and in order; the hub keeps none. It gives commands ids of its own,
  * joins a room for all tabs and leaves it with the last, and signs in once. What the server answers
  * one tab for a room is told the others in that room too: the server does not push what it holds.
+ *
+ * A tab wants a room from when it asks for it. The server does commands one after another: what one
+ * refuses, or puts out, says nothing of a tab whose own answer is still to come.
  */
 
 import { messageIn } from "./protocol.js";
@@ -27,14 +30,16 @@ const OF_ONE_TAB = new Set(["bad_token", "forbidden"]);
  * @typedef {object} News
  * @property {string} [only] The socket that is told.
  * @property {string} [except] The socket that is not.
- * @property {true} [opened]
+ * @property {"websocket" | "sse"} [opened] By what.
  * @property {string} [frame]
  * @property {{code: number, reason: string}} [closed]
  */
 
 export class Hub {
-  /** @type {Map<string, Set<string>>} The sockets of tabs, each with its rooms. */
+  /** @type {Map<string, Map<string, number>>} The sockets of tabs: the rooms that each wants, with its latest command. */
   #tabs = new Map();
+  /** @type {Set<string>} The rooms that the connection is in, as far as the server has said. */
+  #joined = new Set();
   /** @type {Map<number, Asked>} What awaits its reply, by the id that the server knows. */
   #asked = new Map();
   #lastId = 0;
@@ -62,14 +67,14 @@ export class Hub {
   /** A tab opens a socket. @param {string} socket */
   enter(socket) {
     if (this.#tabs.has(socket)) return;
-    this.#tabs.set(socket, new Set());
-    if (this.#isOpen) this.#tell({ only: socket, opened: true });
+    this.#tabs.set(socket, new Map());
+    if (this.#isOpen) this.#tellOpened(socket);
     if (this.#connection !== null) return;
     const connection = this.#connect();
     this.#connection = connection;
     connection.onopen = () => {
       this.#isOpen = true;
-      for (const only of this.#tabs.keys()) this.#tell({ only, opened: true });
+      for (const each of this.#tabs.keys()) this.#tellOpened(each);
     };
     connection.onmessage = ({ data }) => {
       if (connection === this.#connection) this.#received(String(data));
@@ -88,17 +93,21 @@ export class Hub {
     if (this.#tabs.size === 0 || isSilent) {
       this.end(1006, "The connection went silent.");
     } else {
-      for (const room of rooms) this.#unsubscribe(socket, 0, room);
+      for (const room of rooms.keys()) this.#unsubscribe(socket, 0, room);
     }
   }
 
   /** A tab sends a command. @param {string} socket @param {string} frame */
   send(socket, frame) {
-    if (!this.#isOpen || !this.#tabs.has(socket)) return; // it will hear that the connection is gone
+    const rooms = this.#tabs.get(socket);
+    if (!this.#isOpen || rooms === undefined) return; // it will hear that the connection is gone
     const { id, ...command } = JSON.parse(frame);
     if (isSignIn(command)) this.#signIn(socket, id, command);
     else if (command.unsubscribe) this.#unsubscribe(socket, id, command.unsubscribe.room);
-    else this.#ask(socket, id, command);
+    else {
+      this.#ask(socket, id, command);
+      for (const { room } of [command.subscribe ?? []].flat()) rooms.set(room, this.#lastId);
+    }
   }
 
   /** The connection is gone, or another tab is to hold it. @param {number} code @param {string} reason */
@@ -110,8 +119,19 @@ export class Hub {
     this.#asked.clear();
     this.#signingIn = [];
     this.#tabs.clear();
+    this.#joined.clear();
     connection?.close();
     this.#tell({ closed: { code, reason } });
+  }
+
+  /** @param {string} only The socket that is told. */
+  #tellOpened(only) {
+    this.#tell({ only, opened: this.#connection?.transport ?? "websocket" });
+  }
+
+  /** @param {string} room */
+  #isWanted(room) {
+    return [...this.#tabs.values()].some((rooms) => rooms.has(room));
   }
 
   /** @param {string} socket @param {number} id @param {any} command */
@@ -124,9 +144,24 @@ export class Hub {
   /** @param {string} socket @param {number} id @param {string} room */
   #unsubscribe(socket, id, room) {
     this.#tabs.get(socket)?.delete(room);
-    const isLast = [...this.#tabs.values()].every((rooms) => !rooms.has(room));
-    if (isLast) this.#ask(socket, id, { unsubscribe: { room } });
-    else this.#answer(socket, { id, unsubscribed: { room } });
+    if (this.#isWanted(room)) return this.#answer(socket, { id, unsubscribed: { room } });
+    this.#joined.delete(room);
+    this.#ask(socket, id, { unsubscribe: { room } });
+  }
+
+  /**
+   * The connection is out of a room, or the tabs have to take it so: but for those that have asked since.
+   * @param {string} room
+   * @param {object} unsubscribed What they are told.
+   * @param {string} [except] The socket that is not.
+   */
+  #putOut(room, unsubscribed, except) {
+    for (const [only, rooms] of this.#tabs) {
+      const ask = rooms.get(room);
+      if (ask === undefined || this.#asked.has(ask)) continue;
+      rooms.delete(room);
+      if (only !== except) this.#tell({ only, frame: JSON.stringify({ room, unsubscribed }) });
+    }
   }
 
   /**
@@ -155,17 +190,22 @@ export class Hub {
   #settleRooms({ socket }, replies) {
     for (const reply of replies) {
       const { room, error } = reply;
-      const others = [...this.#tabs].filter(([tab, rooms]) => tab !== socket && rooms.has(room));
-      if (error === undefined) this.#tabs.get(socket)?.add(room);
-      else for (const [, rooms] of others) rooms.delete(room);
-      if (others.length > 0) {
-        const unsubscribed = OF_ONE_TAB.has(error?.code) ? {} : { code: error?.code };
-        const news = error === undefined ? { overheard: reply } : { room, unsubscribed };
-        this.#tell({ except: socket, frame: JSON.stringify(news) });
-      } else if (error === undefined && !this.#tabs.has(socket)) {
-        this.#unsubscribe(socket, 0, room); // who asked is gone
+      if (error !== undefined) {
+        this.#refuse(socket, room, error.code);
+        continue;
       }
+      this.#joined.add(room);
+      const isTold = [...this.#tabs].some(([tab, rooms]) => tab !== socket && rooms.has(room));
+      if (isTold) this.#tell({ except: socket, frame: JSON.stringify({ overheard: reply }) });
     }
+  }
+
+  /** @param {string} socket Who asked. @param {string} room @param {string} code */
+  #refuse(socket, room, code) {
+    const isOfOneTab = OF_ONE_TAB.has(code);
+    this.#putOut(room, isOfOneTab ? {} : { code }, socket);
+    if (isOfOneTab) this.#joined.delete(room);
+    else if (this.#joined.has(room) && !this.#isWanted(room)) this.#unsubscribe(socket, 0, room); // it was in before
   }
 
   /** @param {string} frame */
@@ -175,8 +215,9 @@ export class Hub {
     const asked = this.#asked.get(message?.id);
     if (asked === undefined) {
       if (message?.renew !== undefined) this.#signedIn = null; // the next token counts again
-      this.#tell({ frame });
-      return;
+      if (message?.unsubscribed === undefined) return this.#tell({ frame });
+      this.#joined.delete(message.room);
+      return this.#putOut(message.room, message.unsubscribed);
     }
     this.#asked.delete(message.id);
     this.#answer(asked.socket, { ...message, id: asked.id });

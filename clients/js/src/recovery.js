@@ -71,8 +71,33 @@ function comesNext(last, { offset = 0, after }) {
 }
 
 /**
+ * Whether the answer to one position has all that is missed at another; `null` asks for what is newest.
+ * @param {Position | null} asked
+ * @param {Position | null} position
+ * @returns {boolean}
+ */
+export function reaches(asked, position) {
+  if (asked === null || position === null) return asked === position;
+  return asked.offset <= position.offset && (asked.epoch === position.epoch || asked.epoch === "");
+}
+
+/**
+ * Where to go back to for what a state lacks: it was made before the room stood where it was asked for.
+ * @param {any} reached What the page's function said of it, which may be anything.
+ * @param {Position | null} position
+ * @returns {Position | null} Null: it lacks nothing, as far as it says.
+ */
+export function behind(reached, position) {
+  const { offset, epoch } = reached ?? {};
+  if (position === null || !Number.isInteger(offset) || typeof epoch !== "string") return null;
+  if (epoch === "unknown") return null; // what Python's `live()` says when the server did not answer
+  const isBehind = offset < position.offset || (epoch !== position.epoch && epoch !== "");
+  return isBehind ? { offset, epoch } : null;
+}
+
+/**
  * Put a subscription's reply and what was pushed before it into one sequence.
- * @param {Position | null} since The position that was asked for, if any.
+ * @param {Position | null} since Where the subscription stands, which the question reached; if anywhere.
  * @param {Subscribed} reply
  * @param {Push[]} held Pushes that came while the reply was awaited.
  * @param {boolean} [further] The reply reaches further back: another subscription asked for more.
@@ -98,7 +123,9 @@ export function merge(since, reply, held, further = false) {
   }
   seen = Math.max(seen, reply.offset);
   const holdsAll = isSameCount && (first?.offset ?? reply.offset + 1) <= since.offset + 1;
-  let complete = since === null || reply.recovered === true || (further && holdsAll);
+  // Who asked from the beginning recovers what is there: for a position of another count that says nothing.
+  const isRecovered = reply.recovered === true && (isSameCount || since?.epoch === "");
+  let complete = since === null || isRecovered || (further && holdsAll);
   for (const push of held) {
     if (push.offset === undefined || push.offset <= seen) continue;
     // Asked once already: a hole that is still there stays, and is owned up to.

@@ -36,6 +36,8 @@ class TabSocket {
   onmessage = null;
   /** @type {((event: {code: number, reason: string}) => void) | null} */
   onclose = null;
+  /** @type {"websocket" | "sse" | undefined} */
+  transport;
   /** @type {string | undefined} The hub that knows of it. */
   hub;
   /** @type {(() => void) | null} Gives back the lock by which the hub sees that the tab lives. */
@@ -176,7 +178,10 @@ class SharedConnection {
   /** @param {TabSocket} socket @param {import("./hub.js").News} news */
   #hear(socket, { only, except, opened, frame, closed }) {
     if (only !== undefined ? only !== socket.id : except === socket.id) return;
-    if (opened) socket.onopen?.();
+    if (opened) {
+      socket.transport = opened;
+      socket.onopen?.();
+    }
     if (frame !== undefined) socket.onmessage?.({ data: frame });
     if (closed !== undefined) this.#close(socket, closed.code, closed.reason);
   }

@@ -4,21 +4,34 @@
  * To the client it looks like a WebSocket: it answers commands itself, as far as that goes. The rooms of
  * a stream stand in its address. So another room means another stream, which goes on from where the
  * one before was; a room without history has a gap there, and says so. See docs/protocol.md.
+ *
+ * It ends, and has the client come back at once, when a WebSocket gets through after all.
  */
 
+import { Probe } from "./probe.js";
 import { messageIn } from "./protocol.js";
 import { eventsIn } from "./stream.js";
 
-/** @typedef {import("./protocol.js").Position} Position */
+/** @typedef {import("./connection.js").Socket} Socket */
 /** @typedef {{room: string, token?: string, offset?: number, epoch?: string}} Wanted */
 
-/** The server says something every 15 s. After so long without a word pings have no answer. In ms. */
+/**
+ * A room that is asked for, with what for.
+ * @typedef {{id: number, wanted: Wanted[], isList: boolean}} Ask
+ */
+
+/** The server says something every 15 s. After so long without a word pings wait for the next. In ms. */
 const SILENT_AFTER = 32_000;
 
 /** The close code of a stream that ends without one. */
 const LOST = 1006;
 
+/** The close code of a stream that gives way to a WebSocket. */
+const GIVES_WAY = 1012;
+
 class EventStream {
+  /** @type {"sse"} */
+  transport = "sse";
   /** @type {(() => void) | null} */
   onopen = null;
   /** @type {((event: {data: unknown}) => void) | null} */
@@ -27,32 +40,43 @@ class EventStream {
   onclose = null;
   /** @type {Map<string, Wanted>} Each where the client is. */
   #rooms = new Map();
-  /** @type {{id: number, rooms: string[], isList: boolean}[]} Subscriptions without an answer. */
+  /** @type {Ask[]} Subscriptions without an answer. */
   #asked = [];
+  /** @type {Ask[]} Those of rooms that are in an answer under way, which is to another position. */
+  #later = [];
+  /** @type {number[]} Pings that wait until the server is heard. */
+  #pings = [];
   /** @type {string | undefined} */
   #token;
-  #heard = 0;
-  #isOver = false;
+  #heard = -Infinity;
+  #over = new AbortController();
   #present = new AbortController();
+  /** @type {number | undefined} */
+  #timer;
   #url;
+  #probe;
+  #isShared;
 
-  /** @param {string} url */
-  constructor(url) {
+  /** @param {string} url @param {Probe} probe @param {boolean} isShared Whether other tabs use it, too. */
+  constructor(url, probe, isShared) {
     this.#url = url;
-    queueMicrotask(() => this.onopen?.());
+    this.#probe = probe;
+    this.#isShared = isShared;
+    void this.#begin();
   }
 
   /** @param {string} frame */
   send(frame) {
     const { id, ...command } = JSON.parse(frame);
     const answer = (/** @type {object} */ reply) => queueMicrotask(() => this.#say({ id, ...reply }));
-    if (command.subscribe) this.#subscribe(id, command.subscribe);
-    else if (command.unsubscribe) {
-      this.#rooms.delete(command.unsubscribe.room); // what still comes of it the client passes over
+    if (command.subscribe) {
+      const wanted = [command.subscribe].flat();
+      this.#subscribe({ id, wanted, isList: Array.isArray(command.subscribe) });
+    } else if (command.unsubscribe) {
+      this.#leave(command.unsubscribe.room); // what still comes of it the client passes over
       answer({ unsubscribed: command.unsubscribe });
-    } else if (command.ping) {
-      if (this.#rooms.size === 0 || performance.now() - this.#heard < SILENT_AFTER) answer({ pong: {} });
-    } else if (command.connect?.token) {
+    } else if (command.ping) this.#ping(id);
+    else if (command.connect?.token) {
       this.#token = command.connect.token;
       if (this.#rooms.size > 0) void this.#open(); // it is a newer one
       answer({ connected: {} });
@@ -61,15 +85,76 @@ class EventStream {
   }
 
   close() {
-    this.#isOver = true;
+    this.#over.abort();
     this.#present.abort();
+    clearTimeout(this.#timer);
   }
 
-  /** @param {number} id @param {Wanted | Wanted[]} wanted */
-  #subscribe(id, wanted) {
-    const all = [wanted].flat();
-    for (const each of all) this.#rooms.set(each.room, each);
-    this.#asked.push({ id, rooms: all.map(({ room }) => room), isList: Array.isArray(wanted) });
+  get #isOver() {
+    return this.#over.signal.aborted;
+  }
+
+  /** Open, unless a WebSocket gets through. */
+  async #begin() {
+    await null; // so that who made it can listen
+    if (this.#isOver || (this.#probe.isDue && (await this.#givesWay()))) return;
+    if (!this.#isOver) this.onopen?.();
+  }
+
+  /** Try a WebSocket; if it gets through, it is the client's next. */
+  async #givesWay() {
+    const passes = await this.#probe.passes(this.#over.signal).catch(() => false);
+    if (passes) this.#endForWebSocket("A WebSocket gets through.");
+    return passes;
+  }
+
+  /** Try a WebSocket when it is time, and again. */
+  #tryLater() {
+    this.#timer = setTimeout(async () => {
+      if (!(await this.#givesWay()) && !this.#isOver) this.#tryLater();
+    }, this.#probe.putOff());
+  }
+
+  /** @param {string} reason */
+  #endForWebSocket(reason) {
+    this.#say({ reconnect: { after_ms: 0 } });
+    this.#end(GIVES_WAY, reason);
+  }
+
+  /**
+   * The server is there if it was heard lately. Without rooms nothing is asked of it, and nothing heard;
+   * where tabs share the stream, another one may have some.
+   * @param {number} id
+   */
+  #ping(id) {
+    this.#pings.push(id);
+    if (performance.now() - this.#heard < SILENT_AFTER) queueMicrotask(() => this.#pong());
+    else if (this.#rooms.size === 0 && !this.#isShared) this.#endForWebSocket("No rooms, no stream.");
+  }
+
+  #pong() {
+    for (const id of this.#pings.splice(0)) this.#say({ id, pong: {} });
+  }
+
+  #hear() {
+    this.#heard = performance.now();
+    this.#pong();
+  }
+
+  /** @param {string} room */
+  #leave(room) {
+    this.#rooms.delete(room);
+    for (const ask of [...this.#asked, ...this.#later]) {
+      ask.wanted = ask.wanted.filter((each) => each.room !== room);
+    }
+  }
+
+  /** @param {Ask} ask */
+  #subscribe(ask) {
+    const isAsked = (/** @type {Wanted} */ { room }) => this.#asked.some(({ wanted }) => wanted.some((each) => each.room === room));
+    if (ask.wanted.some(isAsked)) return void this.#later.push(ask);
+    for (const each of ask.wanted) this.#rooms.set(each.room, each);
+    this.#asked.push(ask);
     void this.#open();
   }
 
@@ -84,7 +169,7 @@ class EventStream {
       const how = { headers, signal, credentials: "include", cache: "no-store" };
       const { body, ok, status } = await fetch(this.#address(), how);
       if (!ok || body === null) return this.#end(LOST, `The server answered ${status}.`);
-      for await (const { type, data, retry } of eventsIn(/** @type {ReadableStream<BufferSource>} */ (body), () => (this.#heard = performance.now()))) {
+      for await (const { type, data, retry } of eventsIn(/** @type {ReadableStream<BufferSource>} */ (body), () => this.#hear())) {
         if (signal.aborted) return;
         const message = messageIn(data);
         if (message === null) {
@@ -123,21 +208,34 @@ class EventStream {
 
   /** @param {any[]} replies Of the rooms, to those that wait for them and to those that were here. */
   #answer(replies) {
-    for (const { room, error, offset, epoch } of replies) {
+    const before = new Map(replies.filter(({ room }) => this.#rooms.has(room)).map((reply) => [reply.room, reply]));
+    for (const [room, { error, offset, epoch }] of before) {
       if (error !== undefined) this.#rooms.delete(room);
       else Object.assign(this.#rooms.get(room) ?? {}, { offset, epoch });
     }
-    const before = new Map(replies.map((reply) => [reply.room, reply]));
-    for (const { id, rooms, isList } of this.#asked.splice(0)) {
-      const subscribed = rooms.map((room) => replies.find((reply) => reply.room === room));
-      for (const room of rooms) before.delete(room);
-      this.#say({ id, subscribed: isList ? subscribed : subscribed[0] });
+    for (const ask of this.#asked.splice(0)) {
+      for (const { room } of ask.wanted) before.delete(room);
+      this.#settle(ask, replies);
     }
     for (const reply of before.values()) {
       const { room, error, offset } = reply;
       if (error !== undefined) this.#say({ room, unsubscribed: { code: error.code } });
       else this.#say(offset === undefined ? { room, reset: null } : { overheard: reply });
     }
+    if (this.#isOver) return; // over what it said
+    if (this.#timer === undefined) this.#tryLater();
+    for (const ask of this.#later.splice(0)) {
+      if (ask.wanted.length > 0) this.#subscribe(ask);
+      else this.#settle(ask, replies);
+    }
+  }
+
+  /** Answer an ask, but for the rooms that were left meanwhile. @param {Ask} ask @param {any[]} replies */
+  #settle({ id, wanted, isList }, replies) {
+    const subscribed = wanted.flatMap(({ room }) => replies.find((reply) => reply.room === room) ?? []);
+    if (isList) this.#say({ id, subscribed });
+    else if (subscribed.length > 0) this.#say({ id, subscribed: subscribed[0] });
+    else this.#say({ id, error: { code: "not_subscribed", message: "The room was left." } });
   }
 
   /** @param {object} message */
@@ -153,15 +251,33 @@ class EventStream {
   }
 }
 
-/**
- * The stream's turn comes after three attempts without success. Then each second one is by WebSocket
- * again: where the server is away, both fail.
- * @param {string} path Where the stream is, as seen from the WebSocket.
- * @param {string} url The WebSocket's, absolute.
- * @param {number} attempt The first without success is 1.
- * @returns {import("./connection.js").Socket | null}
- */
-export function open(path, url, attempt) {
-  if (attempt <= 3 || attempt % 2 === 1) return null;
-  return new EventStream(new URL(path, url).href.replace(/^ws/, "http"));
+/** The streams of one client, one after another, and what is known of the WebSockets in their place. */
+export class Streams {
+  #url;
+  #probe;
+
+  /**
+   * @param {string} url Where the stream is, as seen from the WebSocket.
+   * @param {string} websocket The WebSocket's address, absolute.
+   * @param {() => Socket} connect Makes a WebSocket.
+   * @param {() => number} [random] The chance in the waits.
+   */
+  constructor(url, websocket, connect, random) {
+    this.#url = new URL(url, websocket).href.replace(/^ws/, "http");
+    this.#probe = new Probe(connect, random);
+  }
+
+  /**
+   * The stream's turn comes after three attempts without success. Then each second one is by WebSocket
+   * alone: where the server is away, both fail.
+   * @param {number} attempt The first since a WebSocket was live is 1.
+   * @param {boolean} isShared Whether other tabs use it, too.
+   * @returns {Socket | null} A stream, or the WebSocket that got through beside one; null: it is not its turn.
+   */
+  open(attempt, isShared) {
+    if (attempt === 1) this.#probe.reset();
+    const passed = this.#probe.take();
+    if (passed !== null || attempt <= 3 || attempt % 2 === 1) return passed;
+    return new EventStream(this.#url, this.#probe, isShared);
+  }
 }

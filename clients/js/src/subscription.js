@@ -5,7 +5,7 @@
 import { backoffDelay, sleep } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import { RealtimeError } from "./protocol.js";
-import { countBetween, delivery, judge, merge } from "./recovery.js";
+import { behind, countBetween, delivery, judge, merge } from "./recovery.js";
 
 /** So many messages wait for a loop that is slower than its room; one more ends it. As for the state. */
 export const WAITING_LIMIT = 10_000;
@@ -32,7 +32,9 @@ const FIRST_ATTEMPT = 2;
 /**
  * Fetches the state behind a room, such as rows, and shows it. `since` is where the room was before;
  * `null` in a room that keeps no history. It may return the position that the server took before its
- * query, as a view with `live()` answers it: nothing up to there is handed on, since the state has it.
+ * query, as a view with `live()` answers it: nothing up to there is handed on, since the state has it. If
+ * it lies before `since`, as that of a cached answer, what is between comes from the history; where that
+ * has it no more there is a `gap`, and the state is loaded again after a wait.
  * @typedef {(since: Position | null) => any} Load
  */
 
@@ -44,7 +46,7 @@ const FIRST_ATTEMPT = 2;
  *   has it. A function is asked for one each time that the room is joined.
  * @property {Load} [state] Loads what the room's publications change. Called when the room is joined,
  *   unless `since` says from where and nothing is missing since; and again whenever something was
- *   missed, in place of a `gap`. What is published meanwhile waits.
+ *   missed, in place of a `gap`. What is published meanwhile waits. See Load.
  */
 
 /**
@@ -87,6 +89,14 @@ export class Subscription extends Emitter {
   #load;
   /** @type {Delivery[] | null} Published while the state is loaded; another list for each load. */
   #waiting = null;
+  /** @type {any} What the page's function said of the state: nothing up to there is handed on. */
+  #has;
+  /** The state that was loaded is older than the room; what it lacks is asked of the history. */
+  #goesBack = false;
+  /** States in a row that lacked what the history had not any more: the next wait grows with them. */
+  #oldStates = 0;
+  /** @type {number | undefined} The timer that has the state loaded again. */
+  #reload;
 
   /**
    * Made by `RealtimeClient.subscribe`.
@@ -179,6 +189,7 @@ export class Subscription extends Emitter {
   refuse(failure) {
     this.#failure ??= failure;
     this.state = "left";
+    clearTimeout(this.#reload);
     this.dispatchEvent(new Event("left"));
   }
 
@@ -197,7 +208,7 @@ export class Subscription extends Emitter {
     // no beginning that could be, and where no history is kept nobody can know: so, a gap.
     const expected = this.#joinedBefore || Boolean(since?.epoch);
     const isWhole = since !== null && position !== null && complete;
-    const loads = this.#load !== undefined && !isWhole;
+    const loads = this.#load !== undefined && !isWhole && !this.#goesBack;
     if (loads && since !== null && position !== null) {
       this.#joinAnew(); // from now on: what the history still has is in the state
       return null;
@@ -209,10 +220,11 @@ export class Subscription extends Emitter {
     this.#joinedBefore = true;
     this.#tokenRefused = false;
     this.#position = position;
+    if (this.#goesBack) this.#wentBack(isWhole);
     if (loads) void this.#loadState(position); // which begins now, and so has all that came before
     else for (const each of deliveries) this.#deliver(each);
     const replayed = deliveries.filter((each) => each.replayed).length;
-    return { gap, recovered: reply.recovered === true, replayed };
+    return { gap, recovered: since === null ? reply.recovered === true : isWhole, replayed };
   }
 
   /**
@@ -279,6 +291,7 @@ export class Subscription extends Emitter {
   /** Have the server say where the room is now, and load the state from there. */
   #joinAnew() {
     this.#position = null;
+    clearTimeout(this.#reload);
     this.#waiting = []; // so the load that is under way, if any, is over
     this.hold();
     this.#rooms.ask(this.room);
@@ -300,15 +313,34 @@ export class Subscription extends Emitter {
         const reached = await this.#load?.(since);
         if (isOver()) return;
         this.#waiting = null;
-        this.#rooms.tell([this], "loaded", { room, position: since });
-        const has = (reached?.epoch === since?.epoch && reached?.offset) || 0;
-        for (const each of waiting) if ((each.offset ?? has + 1) > has) this.#deliver(each);
+        const older = behind(reached, since);
+        if (older) this.#goBack(older);
+        this.#rooms.tell([this], "loaded", { room, position: older ?? since });
+        if (older) return;
+        this.#oldStates = 0;
+        this.#has = reached;
+        for (const each of waiting) this.#deliver(each);
       } catch (cause) {
         if (isOver()) return;
         this.#rooms.tell([this], "error", new RealtimeError("state", `${cause}`, room));
         await sleep(backoffDelay(attempt));
       }
     }
+  }
+
+  /** Have the server say what a state that comes from a cache lacks. @param {Position} older */
+  #goBack(older) {
+    this.#position = older;
+    this.#goesBack = true;
+    this.hold();
+    this.#rooms.ask(this.room);
+  }
+
+  /** @param {boolean} isWhole Whether the history had it. If not, a newer state may, after a wait. */
+  #wentBack(isWhole) {
+    this.#goesBack = false;
+    if (isWhole) this.#oldStates = 0;
+    else this.#reload = setTimeout(() => this.#joinAnew(), backoffDelay(FIRST_ATTEMPT + this.#oldStates++));
   }
 
   /** @param {Delivery} message */
@@ -318,6 +350,8 @@ export class Subscription extends Emitter {
       return;
     }
     const { data, ...origin } = message;
+    const { epoch, offset } = this.#has ?? {};
+    if (origin.offset !== null && origin.offset <= offset && epoch === this.#position?.epoch) return;
     for (const handler of this.#handlers) {
       if (this.state === "left") return;
       try {

@@ -19,7 +19,7 @@
  * @property {any} value
  * @property {"joining" | "joined" | "left"} state
  * @property {import("./protocol.js").RealtimeError | null} error
- * @property {boolean} missed Something was missed since the room is watched: see `gap`.
+ * @property {boolean} missed Something was missed (see `gap`), and no state was loaded since.
  */
 
 /** @param {any} value @returns {Seen} */
@@ -41,7 +41,7 @@ export function watchRoom(client, room, { initial, reduce = (_, data) => data, .
     options,
   );
   subscription.addEventListener("subscribed", () => change({ state: "joined", error: null }));
-  subscription.addEventListener("loaded", () => change({ error: null }));
+  subscription.addEventListener("loaded", () => change({ error: null, missed: false }));
   subscription.addEventListener("gap", () => change({ missed: true }));
   subscription.addEventListener("error", (event) => {
     change({ state: subscription.state, error: /** @type {CustomEvent} */ (event).detail });

@@ -5,13 +5,23 @@ import { createServer } from "node:http";
 import { afterEach, beforeEach, test } from "node:test";
 
 import { messageIn } from "../src/protocol.js";
-import { open } from "../src/sse.js";
+import { Streams } from "../src/sse.js";
 import { eventsIn } from "../src/stream.js";
 
 let server;
 let requests;
 let heard;
 let stream;
+
+/** A stream at this address, in whose place no WebSocket opens. */
+function open(url) {
+  const connect = () => {
+    const socket = { send: assert.fail, close() {} };
+    queueMicrotask(() => socket.onclose({ code: 1006, reason: "" }));
+    return socket;
+  };
+  return new Streams("../sse/", url, connect).open(4, false);
+}
 
 /** The requests as they come, each with its response, whose head is sent. */
 beforeEach(async () => {
@@ -24,7 +34,7 @@ beforeEach(async () => {
     requests.push({ request, response, rooms: searchParams.getAll("room"), since: searchParams.get("since") });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  stream = open("../sse/", `ws://127.0.0.1:${server.address().port}/ws/`, 4);
+  stream = open(`ws://127.0.0.1:${server.address().port}/ws/`);
   stream.onmessage = ({ data }) => heard.push(messageIn(data) ?? data);
   stream.onclose = (event) => heard.push(event);
   await new Promise((resolve) => (stream.onopen = resolve));
@@ -138,7 +148,7 @@ test("a stream that breaks off, and a server that does not serve it, are lost co
   assert.equal(heard[0].code, 1006);
   server.removeAllListeners("request");
   server.on("request", (_, response) => response.writeHead(404).end());
-  const other = open("../sse/", `ws://127.0.0.1:${server.address().port}/ws/`, 4);
+  const other = open(`ws://127.0.0.1:${server.address().port}/ws/`);
   const closed = new Promise((resolve) => (other.onclose = resolve));
   other.send(JSON.stringify({ id: 1, subscribe: { room: "a" } }));
   assert.deepEqual(await closed, { code: 1006, reason: "The server answered 404." });
@@ -163,8 +173,11 @@ test("a subscription is answered by the stream that replaced the one that it ask
 });
 
 test("the stream has its turn after three attempts, and then every second time", () => {
-  const turns = [1, 2, 3, 4, 5, 6].filter((attempt) => open("../sse/", "wss://h/ws/", attempt) !== null);
-  assert.deepEqual(turns, [4, 6]);
+  const connect = () => ({ send() {}, close() {} });
+  const streams = new Streams("../sse/", "wss://h/ws/", connect);
+  const turns = [1, 2, 3, 4, 5, 6].map((attempt) => streams.open(attempt, false));
+  for (const each of turns) each?.close();
+  assert.deepEqual(turns.map((each) => each?.transport), [undefined, undefined, undefined, "sse", undefined, "sse"]);
 });
 
 test("what only a WebSocket can do is refused", async () => {
@@ -173,22 +186,23 @@ test("what only a WebSocket can do is refused", async () => {
   assert.ok(heard.every(({ error }) => error.code === "one_way"));
 });
 
-test("pings have an answer while the server speaks", async (context) => {
+test("pings have an answer while the server speaks, and then when it speaks again", async (context) => {
   let now = 0;
   context.mock.method(performance, "now", () => now);
   send({ id: 1, subscribe: { room: "a" } });
-  say(await asked(1), { id: 0, subscribed: [replyOf("a", 3)] });
-  await until(() => heard.length === 1);
   send({ id: 2, ping: {} });
+  say(await asked(1), { id: 0, subscribed: [replyOf("a", 3)] });
   await until(() => heard.length === 2);
-  now = 40_000;
+  now = 31_000;
   send({ id: 3, ping: {} });
+  await until(() => heard.length === 3);
+  now = 40_000;
+  for (const id of [4, 5]) send({ id, ping: {} });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(heard.length, 3);
   requests[0].response.write(":\n\n");
-  await until(() => {
-    if (heard.length === 2) send({ id: 4, ping: {} }); // until the comment is read
-    return heard.length === 3;
-  });
-  assert.deepEqual(heard.slice(1), [{ id: 2, pong: {} }, { id: 4, pong: {} }]);
+  await until(() => heard.length === 5);
+  assert.deepEqual(heard.filter(({ pong }) => pong).map(({ id }) => id), [2, 3, 4, 5]);
 });
 
 test("events are read however they are cut", async () => {

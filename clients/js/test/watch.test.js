@@ -25,3 +25,12 @@ test("the state is loaded again where something was missed; one that could not b
   assert.equal(asked.length, 3);
   assert.ok(seen.every(({ missed }) => !missed));
 });
+
+test("what a gap said is over once the state is loaded", () => {
+  const subscription = Object.assign(new EventTarget(), { state: "joined" });
+  const client = { subscribe: () => subscription };
+  const seen = [];
+  watchRoom(client, "orders", {}, (now) => seen.push(now.missed));
+  for (const event of ["subscribed", "gap", "subscribed", "loaded"]) subscription.dispatchEvent(new Event(event));
+  assert.deepEqual(seen, [false, true, true, false]);
+});
