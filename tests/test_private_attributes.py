@@ -31,6 +31,10 @@ USED = {
         {"_thread_id"},
         "tests/shardlayer/aio/test_native_threads.py",
     ),
+    "shardlayer/aio/unlisted_tasks.py": (
+        {"_unregister_task"},
+        "tests/shardlayer/aio/test_unlisted_tasks.py",
+    ),
     "shardlayer/broker/redis/sockets.py": ({"_writer"}, "tests/shardlayer/broker/test_sockets.py"),
     "shardlayer/server/last_resort.py": (
         {"_current_frames", "_exit"},

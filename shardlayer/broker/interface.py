@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from shardlayer.broker.presence_values import (
@@ -46,6 +46,7 @@ from shardlayer.broker.values import (
     Census,
     JoinReply,
     JoinRequest,
+    Order,
     Published,
     Queued,
 )
@@ -334,10 +335,29 @@ class Queues(Role):
 
     @abstractmethod
     async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> bool:
-        """Have a node add its channel to a group, or discard it; False if it is gone.
+        """Have a node add its channel to a group, or discard it.
 
-        What is published to the group after this returned is delivered accordingly, and what was
-        published before a discard arrives before it.
+        The node hears it behind what was published to the group before, and before what is
+        published after this returned. It is kept until the node says that it `took` it, for
+        `group_expiry` at most: a node that can't hear now may come back, or stand still.
+
+        False if it can't hear and as much is kept for it as may be, `ORDERS_KEPT`: nothing was
+        done. Of a node that is gone, too, no channel is added then, which is no failure.
+        """
+
+    @abstractmethod
+    async def orders(self, shard: int, node: NodeId) -> list[Order]:
+        """Return what a shard keeps that a node was told by `enroll`, in that order."""
+
+    @abstractmethod
+    async def took(self, shard: int, node: NodeId, numbers: Collection[int]) -> None:
+        """Keep these orders of a node no more."""
+
+    @abstractmethod
+    async def echo(self, shard: int, node: NodeId, token: bytes) -> bool:
+        """Have a node hear a probe with a token behind all that was published until now.
+
+        False if it can't hear, so that it will not come.
         """
 
     @abstractmethod

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from shardlayer.core import wire
 from shardlayer.core.client_names import parted
+from shardlayer.core.exceptions import WireError
 from shardlayer.core.types import HistoryPolicy, Mark, NodeId, Position, Publication
 
 WRITER_TTL = 300.0  # seconds that a publisher's last batch is remembered
@@ -194,6 +195,37 @@ class Census(NamedTuple):
 
 
 CENSUS_TTL = 10.0  # seconds that answers of nodes are kept
+
+
+class Order(NamedTuple):
+    """What a node is told of one of its channels in a group.
+
+    Attributes:
+        number: By which the node says that it has taken it; grows from one order of a node and
+            shard to the next. 0 for one that is not kept.
+        group: The group.
+        channel: The channel, of that node.
+        add: Whether it is added; else it is discarded.
+    """
+
+    number: int
+    group: str
+    channel: str
+    add: bool
+
+
+ORDERS_KEPT = 1_000  # orders that are kept for a node and shard, at most
+
+
+def order_of(body: bytes, number: int) -> Order | None:
+    """Return the order that an entry's body holds; None if it holds none."""
+    try:
+        entry = wire.unpack_body(body, offset=number, epoch="")
+    except WireError:
+        return None
+    if entry.kind not in (wire.Kind.ADD, wire.Kind.DISCARD) or not entry.payload.isascii():
+        return None
+    return Order(number, entry.name, entry.payload.decode(), entry.kind == wire.Kind.ADD)
 
 
 def newest(group: str, entry: bytes) -> Publication:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
+from secrets import token_bytes
 
+from shardlayer.aio.loop_delay import stall_tolerant_timeout
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.interface import Queues
@@ -23,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 60.0  # seconds between two looks for memberships that ended, at most
 SWEEPS_PER_EXPIRY = 4  # so that one lasts little longer than it should
-ORDER_TIMEOUT = 1.0  # seconds for a discard to come back from the shard
+ECHO_TIMEOUT = 1.0  # seconds for what the node sends itself to come back from a shard
+TOKEN_BYTES = 8
 
 
 class GroupMembers:
@@ -33,7 +38,7 @@ class GroupMembers:
         node: The node.
         rooms: Its rooms, among them its groups.
         mailboxes: Where its channels are received.
-        queues: Tell it what other processes want, and what it wants in order with publications.
+        queues: Have it hear echoes, in order with publications.
         expiry: Seconds that a membership lasts.
         tasks: Of the node.
 
@@ -57,6 +62,8 @@ class GroupMembers:
         self._mailboxes = mailboxes
         self._queues = queues
         self._expiry = expiry
+        self._echoes: dict[bytes, Callable[[], None]] = {}  # what is done when one comes, by token
+        self._leaving: dict[tuple[str, str], set[bytes]] = {}  # those discarded of late: tokens
         self._tasks = tasks.branch()
         self._complain = ThrottledLog(logger, logging.ERROR)
         self._complain_of_full = ThrottledLog(logger, logging.WARNING)
@@ -83,11 +90,14 @@ class GroupMembers:
     async def add(self, group: str, channel: str) -> None:
         """Make a channel of this node a member of a group; again prolongs it.
 
-        A call that fails or is cancelled changes nothing.
+        A call that fails or is cancelled changes nothing. One that was discarded in order a moment
+        ago is a member behind what was published until now.
 
         Raises:
             ShardUnavailable: If the group could not be registered within `publish_timeout`.
         """
+        if (group, channel) in self._leaving:
+            await self._follow(group, channel)
         await self._register(*self._enlist(group, channel))
 
     def add_soon(self, group: str, channel: str) -> None:
@@ -110,29 +120,26 @@ class GroupMembers:
     async def discard_in_order(self, group: str, channel: str) -> None:
         """End a channel's membership behind what was published to the group until now.
 
-        That may still be on its way to this node. So the shard tells the node to end it, as it does
-        for other processes. What is published once this returned finds no member.
+        That may still be on its way to this node. So the node sends itself an echo through the
+        shard, and ends the membership when it hears it. What is published once this returned finds
+        no member.
         """
         room = self._rooms.find(group)
-        membership = room.channels.get(channel) if room is not None else None
-        if room is None or membership is None:
+        if room is None or channel not in room.channels:
             return
+        token = token_bytes(TOKEN_BYTES)
+        self._leaving.setdefault((group, channel), set()).add(token)
+        self._echoes[token] = partial(self.discard, group, channel)
         try:
-            shard = self._rooms.shard_of(group)
-            is_told = await self._queues.enroll(shard, group, channel, node=self._node, add=False)
-        except ShardLayerError:
-            is_told = False
-        if not is_told:
-            self.discard(group, channel)
-            return
+            if not await self._is_echoed(group, token):
+                self.echoed(token)
+        finally:
+            self._tasks.spawn(self._see_to_end(group, channel, token), f"discard from {group}")
 
-        async def in_any_case() -> None:  # a lost connection may have lost it
-            for _ in range(2):  # time in which the loop stands still makes one of them longer
-                await asyncio.sleep(ORDER_TIMEOUT / 2)
-            if room.channels.get(channel) is membership:
-                self.discard(group, channel)
-
-        self._tasks.spawn(in_any_case(), f"discard from {group}")
+    def echoed(self, token: bytes) -> None:
+        """Do what waits for an echo that the node has heard."""
+        if (step := self._echoes.pop(token, None)) is not None:
+            step()
 
     def channels(self, group: str) -> list[str]:
         """Return the names of a group's channels in this node."""
@@ -177,6 +184,40 @@ class GroupMembers:
 
     def _pause(self) -> float:
         return min(self._expiry / SWEEPS_PER_EXPIRY, SWEEP_INTERVAL)
+
+    async def _is_echoed(self, group: str, token: bytes) -> bool:
+        try:
+            return await self._queues.echo(self._rooms.shard_of(group), self._node, token)
+        except ShardLayerError:
+            return False
+
+    async def _see_to_end(self, group: str, channel: str, token: bytes) -> None:
+        """End a membership whose echo a lost connection may have lost, and forget that it ended."""
+        for _ in range(2):  # time in which the loop stands still makes one of them longer
+            await asyncio.sleep(ECHO_TIMEOUT / 2)
+        self.echoed(token)
+        tokens = self._leaving[group, channel]
+        tokens.discard(token)
+        if not tokens:
+            del self._leaving[group, channel]
+
+    async def _follow(self, group: str, channel: str) -> None:
+        """Wait for what was published to a group until now, and end what was discarded before.
+
+        Else what is still on its way would come to a membership that begins only now, or end it.
+        """
+        token, heard = token_bytes(TOKEN_BYTES), asyncio.Event()
+        self._echoes[token] = heard.set
+        try:
+            if await self._is_echoed(group, token):
+                async with stall_tolerant_timeout(ECHO_TIMEOUT):
+                    await heard.wait()
+        except TimeoutError:
+            logger.debug("An echo of %s was lost", group)
+        finally:
+            self._echoes.pop(token, None)
+        for earlier in list(self._leaving.get((group, channel), ())):
+            self.echoed(earlier)
 
     def _enlist(
         self, group: str, channel: str

@@ -16,11 +16,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple, TypeVar
 
+from shardlayer.aio.unlisted_tasks import unlisted_task
 from shardlayer.broker.values import Queued
 from shardlayer.channels.pending import LOOK, Held, PendingMessages, Waiting
+
+Result = TypeVar("Result")
 
 
 class Claimed(NamedTuple):
@@ -60,7 +63,7 @@ class Mailbox:
         *,
         capacity: int,
         expiry: float,
-        fetch: Callable[[], Awaitable[Queued | None]],
+        fetch: Callable[[], Coroutine[Any, Any, Queued | None]],
         restore: Callable[[Queued], Awaitable[None]] | None = None,
         pass_on: Callable[[], None] = lambda: None,
         is_new: bool,
@@ -79,6 +82,7 @@ class Mailbox:
             self._line.append(LOOK)
         self._getters: deque[asyncio.Future[None]] = deque()
         self._orphans: set[asyncio.Task[None]] = set()  # fetches whose receivers are gone
+        self._taking: set[asyncio.Task[Any]] = set()  # all fetches
         self._claims = 0  # receivers, whatever they wait for
         self._ended: Callable[[], Exception] | None = None  # makes what receivers are raised
         self._hear = hear
@@ -121,7 +125,9 @@ class Mailbox:
         )
 
     def deliver(self, message: bytes) -> bool:
-        """Append a group's message; False if the channel is full."""
+        """Append a group's message; False if the channel is full. Once it has ended, drop it."""
+        if self._ended is not None:
+            return True
         now = self._clock()
         if not self._line.has_room(now):
             return False
@@ -223,6 +229,11 @@ class Mailbox:
         while self._orphans:
             await asyncio.wait(self._orphans)
 
+    async def at_rest(self) -> None:
+        """Wait until all that was taken from the queue is with a receiver, or back in its place."""
+        while self._taking:
+            await asyncio.wait(self._taking)
+
     def give_back(self, claimed: Claimed) -> None:
         """Put what was claimed back to the head of the line."""
         self._return(Waiting(*claimed))
@@ -265,14 +276,12 @@ class Mailbox:
 
     async def _fetch_for(self, waiting: Waiting) -> bytes | None:
         # The call may have taken the message when it is cancelled, so it runs to its end.
-        call = asyncio.ensure_future(self._fetch())
+        call = self._begin(self._fetch(), f"a message of {self.channel}")
         try:
             queued = await asyncio.shield(call)
         except asyncio.CancelledError:
-            orphan = asyncio.create_task(
-                self._salvage(waiting, call),
-                name=f"what a cancelled receive of {self.channel} took",
-            )
+            name = f"what a cancelled receive of {self.channel} took"
+            orphan = self._begin(self._salvage(waiting, call), name)
             self._orphans.add(orphan)
             orphan.add_done_callback(self._orphans.discard)
             raise
@@ -284,6 +293,13 @@ class Mailbox:
         if waiting is LOOK:
             self._return(waiting)
         return queued.message
+
+    def _begin(self, work: Coroutine[Any, Any, Result], name: str) -> asyncio.Task[Result]:
+        """Begin what ends with a message in its place, though the loop winds up."""
+        task = unlisted_task(work, name=name)
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
+        return task
 
     async def _salvage(self, waiting: Waiting, call: Awaitable[Queued | None]) -> None:
         """Bring what a cancelled receive took to the next one."""

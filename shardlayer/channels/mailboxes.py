@@ -211,6 +211,10 @@ class Mailboxes:
         for channel, mailbox in list(self._living.items()):
             mailbox.end(partial(self._queues.unavailable, self._shard_of(channel), CLOSED))
 
+    async def at_rest(self) -> None:
+        """Wait until all that was taken from queues is with a receiver, or back in its place."""
+        await asyncio.gather(*(mailbox.at_rest() for mailbox in list(self._living.values())))
+
     async def aclose(self) -> None:
         """Tell no shard any more how many group messages wait here."""
         for timer in self._expiring.values():

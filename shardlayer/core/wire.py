@@ -80,6 +80,7 @@ class Kind(IntEnum):
     STAMP = 10
     TRACE = 11
     SHARD = 12
+    CLEARED = 13
 
 
 class Entry(NamedTuple):
@@ -145,9 +146,11 @@ def unpack_stamp(payload: bytes) -> float:
     return _stamp.unpack(payload)[0] / 1000 if len(payload) == _stamp.size else 0.0
 
 
-def pack_order(kind: Kind, name: str, payload: bytes = b"") -> bytes:
+def pack_order(
+    kind: Kind, name: str, payload: bytes = b"", *, offset: int = 0, epoch: str = ""
+) -> bytes:
     """Return a batch of one entry that stands in no room's history: what a node is told to do."""
-    return pack_batch(pack_entry(pack_body(kind, name, payload)))
+    return pack_batch(pack_entry(pack_body(kind, name, payload), offset=offset, epoch=epoch))
 
 
 def may_be_json(payload: bytes) -> bool:

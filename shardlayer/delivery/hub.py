@@ -213,6 +213,12 @@ class Hub:
         """Note that something for a room may have passed unheard."""
         self._move(room, Event.MISS)
 
+    def cleared(self, name: str, at: Position) -> None:
+        """Keep nothing of what was published to a room up to a position. O(1)."""
+        room = self.rooms.get(name)
+        if room is not None and room.special is not None:
+            room.special.clear(at)
+
     def ask(self, room: LocalRoom) -> None:
         """Note that a room's shard is asked now: what is held was published before its answer."""
         room.asked = len(room.held)
@@ -230,8 +236,8 @@ class Hub:
         start = reply.start
         if room.position is None or reply.position is None:
             room.position = reply.position
-            if room.special is not None and room.special.keeps_newest:
-                room.special.newest = reply.newest
+            if room.special is not None:
+                room.special.learn(reply.newest)
         else:
             publications = reply.publications
             is_reset = not reply.recovered or room.position.epoch != reply.position.epoch
@@ -241,6 +247,8 @@ class Hub:
                 publications, start = [newest], newest.offset - 1
             elif reply.reached != reply.position:
                 self._move(room, Event.MISS)
+            elif room.special is not None and not publications and newest is None:
+                room.special.clear(reply.position)  # which may have been told while nobody heard
             if is_reset:
                 reset = Position(offset=start, epoch=reply.position.epoch)
         arrived = Arrived(publications, size_of(publications), room, reset, start)

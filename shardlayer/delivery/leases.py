@@ -71,7 +71,10 @@ class NodeLeases:
         await self._tasks.aclose()
 
     def begin(self, shards: Sequence[int]) -> None:
-        """Begin a lease on shards that can be heard for the first time, unless closed."""
+        """Begin a lease on shards that can be heard now, or begin it again, unless closed.
+
+        Who calls this sees to what may have been forgotten.
+        """
         if self._closed:
             return  # nobody would end it: it would outlive the node, and the task its loop
         self._first.supervise(

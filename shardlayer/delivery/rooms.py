@@ -221,6 +221,10 @@ class Rooms:
         """Ask for what a room missed."""
         self.hub_of(room.name).miss(room)
 
+    def cleared(self, name: str, at: Position) -> None:
+        """Keep nothing of what was published to a room up to a position, whose history is gone."""
+        self.hub_of(name).cleared(name, at)
+
     def flushed(self, shard: int) -> None:
         """End the memberships of all channels in a shard's groups; sinks stay in their rooms."""
         hub = self.hubs[shard]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from shardlayer.core.options import LayerOptions
-from shardlayer.core.types import Publication
+from shardlayer.core.types import Position, Publication
 from shardlayer.delivery.calm_window import CalmWindow
 
 
@@ -22,22 +22,39 @@ class SpecialRoom:
         window: What waits for the next write, in a calm room.
     """
 
-    __slots__ = ("keeps_newest", "newest", "window")
+    __slots__ = ("_cleared", "keeps_newest", "newest", "window")
 
     def __init__(self, *, keeps_newest: bool, window: CalmWindow | None) -> None:
         self.keeps_newest = keeps_newest
         self.newest: Publication | None = None
         self.window = window
+        self._cleared: Position | None = None  # what stands up to there is not kept any more
 
     def follow(self, publication: Publication) -> None:
         """Note what the room's members were told last."""
-        if self.keeps_newest:
+        if self.keeps_newest and not _stands_by(publication, self._cleared):
             self.newest = publication
+
+    def learn(self, newest: Publication | None) -> None:
+        """Take what the room's shard keeps; None: nothing."""
+        self.newest = None
+        if newest is not None:
+            self.follow(newest)
+
+    def clear(self, at: Position) -> None:
+        """Forget what was published up to a position, also what the members are yet to be told."""
+        self._cleared = at
+        if self.newest is not None and _stands_by(self.newest, at):
+            self.newest = None
 
     def reset(self, epoch: str) -> None:
         """Note that the room's members are told that its count is that of an epoch."""
         if self.newest is not None and self.newest.epoch != epoch:
             self.newest = None  # a member can't compare its offset with what follows
+
+
+def _stands_by(publication: Publication, at: Position | None) -> bool:
+    return at is not None and publication.epoch == at.epoch and publication.offset <= at.offset
 
 
 def specials_of(options: LayerOptions) -> Callable[[str], SpecialRoom | None]:

@@ -200,12 +200,23 @@ class ShardedChannelLayer(
     async def group_add(self, group: str, channel: str) -> None:
         """Make a channel of any process a member of a group for `group_expiry`.
 
-        Another call prolongs that. A process-local channel whose process is gone is ignored.
+        Another call prolongs that. A channel of another process, which can't hear of it now, is a
+        member once it hears again; one whose process is gone is ignored.
+
+        Raises:
+            TypeError: If a name is not valid.
+            ShardUnavailable: If the group's server can't be reached; or if the process hears
+                nothing, and 1,000 changes of its channels on the group's shard wait for it.
         """
         await self._change_membership(group, channel, add=True)
 
     async def group_discard(self, group: str, channel: str) -> None:
-        """End a channel's membership in a group, if there is one."""
+        """End a channel's membership in a group, if there is one.
+
+        It gets nothing that is sent to the group after this has returned. If its process can't
+        hear of it now, it ends the membership before it delivers anything that it hears then.
+        Raises like `group_add`.
+        """
         await self._change_membership(group, channel, add=False)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
@@ -306,12 +317,12 @@ class ShardedChannelLayer(
             else:
                 node.memberships.discard(group, channel)
 
-        def by_shard(engine: Engine) -> Awaitable[object]:
+        async def by_shard(engine: Engine) -> None:
             backend = engine.backend
-            if id:  # another process's channel
-                return backend.enroll(shard, group, channel, node=id, add=add)
-            change = backend.attach if add else backend.detach
-            return change(shard, group, channel)
+            if not id:
+                await (backend.attach if add else backend.detach)(shard, group, channel)
+            elif not await backend.enroll(shard, group, channel, node=id, add=add):
+                raise backend.unavailable(shard, f"too much waits for {id}, which does not hear it")
 
         if not await self._on_node(id, in_node):
             await self._engines.run(by_shard)

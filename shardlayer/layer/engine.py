@@ -200,9 +200,15 @@ class Engine:
     async def _leave(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self.publisher.drain()
+                ends = [self.publisher.drain()]
+                if self.node is not None:
+                    ends.append(self.node.mailboxes.at_rest())
+                await asyncio.gather(*ends)
         except TimeoutError:
-            logger.warning("The channel layer's publications did not all leave in time.")
+            logger.warning(
+                "The channel layer's publications did not all leave in time, or messages that it "
+                "was receiving may be lost."
+            )
         finally:
             if self.node is not None:
                 await self.node.aclose()

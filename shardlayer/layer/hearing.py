@@ -18,13 +18,14 @@ from functools import partial
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.interface import Backend
+from shardlayer.broker.values import Order
 from shardlayer.channels.group_census import SINKS, answer_of
 from shardlayer.core import wire
 from shardlayer.core.channel_names import node_of
 from shardlayer.core.exceptions import ScriptFailed, ShardUnavailable, WireError
 from shardlayer.core.options import LayerOptions
 from shardlayer.core.sharding import shard_of
-from shardlayer.core.types import Publication, Sink
+from shardlayer.core.types import Position, Publication, Sink
 from shardlayer.delivery.arrivals import Trace, size_of
 from shardlayer.delivery.presence_reports import Turned
 from shardlayer.layer.node_parts import NodeParts
@@ -163,7 +164,7 @@ class Hearing(NodeParts):
                 elif traces and traces[-1][0] == len(publications):
                     del traces[-1]  # it would seem to be the next one's
             elif kind == _MESSAGE:
-                self.memberships.deliver(name, payload)
+                self.orders.deliver(name, payload)
             elif kind == _WAKE_UP:
                 self.mailboxes.wake(name)
             elif kind == _SHARD:
@@ -180,7 +181,7 @@ class Hearing(NodeParts):
             elif kind == _TRACE:
                 traces.append((len(publications), payload))
             elif kind in (wire.Kind.ADD, wire.Kind.DISCARD):
-                self._ordered(shard, kind, name, payload)
+                self._ordered(shard, kind, name, payload, offset)
             elif kind == wire.Kind.ANNOUNCEMENT:
                 if wire.may_be_json(payload):
                     self._announcements.tell(payload)
@@ -192,6 +193,10 @@ class Hearing(NodeParts):
                 self._tasks.spawn(self._answer(shard, name, payload), f"members of {name}")
             elif kind == wire.Kind.FLUSH:
                 self._flushed(shard, payload)
+            elif kind == wire.Kind.PROBE and payload:
+                self.orders.echoed(shard, payload)
+            elif kind == wire.Kind.CLEARED:
+                self._rooms.cleared(name, Position(offset, epoch))
         if publications:
             self._rooms.feed(shard, publications, size or size_of(publications), since, traces)
 
@@ -201,11 +206,10 @@ class Hearing(NodeParts):
         Every channel's queue is looked at, the first time too.
         """
         again = self._heard.intersection(shards)
-        first = sorted(set(shards) - self._heard)
         self._heard.update(shards)
-        if first:
-            self._leases.begin(first)
+        self._leases.begin(shards)  # again, too: a server that has lost them knows no node
         self._leases.tried(shards)
+        self.orders.doubt(sorted(again))
         for shard in again:
             self._rooms.resumed(shard)
             self.presence.doubt(shard)
@@ -228,15 +232,13 @@ class Hearing(NodeParts):
                 self.back_at.pop(shard, None)
             self._tell(self._options.on_disconnect)
 
-    def _ordered(self, shard: int, kind: int, group: str, payload: bytes) -> None:
+    def _ordered(self, shard: int, kind: int, group: str, payload: bytes, number: int) -> None:
         """Add a channel to a group, or discard it, as another process says."""
         channel = str(payload, "ascii", "replace")
         if not group.isascii() or not channel.isascii() or node_of(channel) != self.id:
             self._refuse(shard, group, f"{payload!r:.100} is no channel of this node")
-        elif kind == wire.Kind.ADD:
-            self.memberships.add_soon(group, channel)
         else:
-            self.memberships.discard(group, channel)
+            self.orders.hear(shard, Order(number, group, channel, kind == wire.Kind.ADD))
 
     async def _answer(self, shard: int, group: str, question: bytes) -> None:
         """Say which channels of a group are here; without an answer this node is left out."""
@@ -261,6 +263,7 @@ class Hearing(NodeParts):
 
     def _flushed(self, shard: int, mark: bytes) -> None:
         self._rooms.flushed(shard)
+        self.orders.flushed(shard)
         self.presence.doubt(shard)
         self.mailboxes.flushed(shard)
         flush = self._flushes.get(mark)

@@ -11,6 +11,7 @@ from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.time_slices import TimeSlices
 from shardlayer.broker.interface import Backend
 from shardlayer.channels.group_members import GroupMembers
+from shardlayer.channels.group_orders import GroupOrders
 from shardlayer.channels.mailboxes import Mailboxes
 from shardlayer.core.channel_names import new_node
 from shardlayer.core.options import LayerOptions
@@ -38,6 +39,7 @@ class NodeParts:
             name of its process.
         mailboxes: Where its channels are received.
         memberships: Of its channels in groups.
+        orders: What other processes tell it of them.
         presence: Who is in its rooms.
         describe: Returns what an application says of a room's members here to who asks with
             `room_answers`, as bytes; in an order of its own, and as many as it likes.
@@ -67,6 +69,7 @@ class NodeParts:
         self.memberships = GroupMembers(
             self.id, self._rooms, self.mailboxes, backend, expiry=options.group_expiry, tasks=tasks
         )
+        self.orders = GroupOrders(self.id, self.memberships, backend, options, tasks=tasks)
         self._announcements = Announcements(
             slice_size=options.slice_size,
             max_backlog=options.max_backlog,
@@ -86,7 +89,8 @@ class NodeParts:
         """
         await self._leases.aclose()
         await self.presence.aclose()
-        alone = (self._tasks, self._counts, self._checks, self._sweeper, self.memberships)
+        groups = (self.memberships, self.orders)
+        alone = (self._tasks, self._counts, self._checks, self._sweeper, *groups)
         await asyncio.gather(*(part.aclose() for part in alone))  # no other part begins their tasks
         await self.mailboxes.aclose()
         await self._rooms.aclose()

@@ -271,7 +271,7 @@ def every_call(keys: ShardKeys) -> list[calls.Call]:
         calls.send(keys, "c", b"1", capacity=1, expiry=1.0, reader="n"),
         calls.receive(keys, "c", reader="n", waits=1.0),
         calls.restore(keys, "c", Queued(b"m", 1)),
-        calls.enroll(keys, "g", "c!1", node="n", add=True),
+        calls.enroll(keys, "g", "c!1", node="n", add=True, kept_for=60.0),
         calls.attach(keys, "g", "c", expiry=1.0),
         calls.rouse(keys, "c"),
         calls.await_messages(keys, ["c"], reader="n", waits=1.0),

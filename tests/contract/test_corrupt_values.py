@@ -205,11 +205,23 @@ async def use_everything(layer: ShardedChannelLayer, backend: RedisBackend, turn
     await backend.prune(shard, [ROOM])
     assert (await layer.room_info(ROOM)).nodes == {node.id: 3}
     await use_presence(backend, shard, node.id, turn)
+    await use_orders(backend, shard, node.id)
     assert await backend.report_process(shard, "process", b"1", ttl=9, totals={"sent": 1})
     known = await backend.process_reports(shard)
     assert "process" in [report.process for report in known.reports]
     assert all(step["sent"] for step in known.totals.values())
     assert [each.data for each in await layer.history(ROOM)][-1] == b"4"
+
+
+async def use_orders(backend: RedisBackend, shard: int, node: NodeId) -> None:
+    """Tell the node of a channel, and wait until it has taken that."""
+    for add in (True, False):
+        assert await backend.enroll(shard, ROOM, f"specific.{node}!1", node=node, add=add)
+
+    async def taken() -> bool:
+        return not await backend.orders(shard, node)
+
+    await until(taken)
 
 
 async def use_presence(backend: RedisBackend, shard: int, node: NodeId, turn: int) -> None:
@@ -236,6 +248,8 @@ FOREIGN: list[tuple[str, tuple[str, ...]]] = [
     *((kind, ("RPUSH", "foreign")) for kind in ("meta", "born", "targeted", "life", "once")),
     *((kind, ("SET", "foreign")) for kind in ("present", "here", "people")),
     *((kind, ("SET", "foreign")) for kind in ("reports", "reported", "totals")),
+    ("orders", ("SET", "foreign")),
+    ("orders", ("ZADD", "99999999999999999999", "foreign")),
     ("reports", ("HSET", "process", "foreign")),
     ("reported", ("ZADD", "99999999999999", "nobody")),
     ("totals", ("HSET", "99999999999:sent", "foreign")),
@@ -274,6 +288,7 @@ async def test_every_script_goes_on(
         "once": keys.once(ROOM, KEY),
         "here": keys.here((await layer.node()).id),
         "people": keys.people(ROOM),
+        "orders": keys.orders((await layer.node()).id),
     }.get(kind) or getattr(keys, kind)
     if command[0] not in ("HSET", "ZADD"):
         await tell("DEL", key)
@@ -294,6 +309,8 @@ COMMANDS: list[tuple[str, Callable[[RedisBackend, int, NodeId], Awaitable[Any]]]
     ("nodes", lambda backend, shard, node: backend.info(shard, [ROOM])),
     ("history", lambda backend, shard, node: backend.info(shard, [ROOM])),
     ("here", lambda backend, shard, node: backend.roll(shard, node)),
+    ("orders", lambda backend, shard, node: backend.orders(shard, node)),
+    ("orders", lambda backend, shard, node: backend.took(shard, node, [1])),
     ("reports", lambda backend, shard, node: backend.forget_process(shard, "process")),
     ("reported", lambda backend, shard, node: backend.forget_process(shard, "process")),
 ]
@@ -313,6 +330,7 @@ async def test_every_command_goes_on(
     backend, node = make_backend(), NodeId("node")
     assert isinstance(backend, RedisBackend)
     named = {"nodes": keys.nodes(ROOM), "history": keys.history(ROOM), "here": keys.here(node)}
+    named["orders"] = keys.orders(node)
     key = named.get(kind) or getattr(keys, kind)
     await tell("SET", key, "foreign")
     shard = make_layer().shard_of(ROOM)

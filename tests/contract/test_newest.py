@@ -97,3 +97,29 @@ async def test_each_subscriber_is_told_at_once(make_layer: MakeLayer) -> None:
         await until(is_newest)
     plain = await here.join("elsewhere", RecordingSink())
     assert plain.publications == []
+
+
+async def test_no_subscriber_is_told_what_was_cleared(make_layer: MakeLayer) -> None:
+    """Not on nodes that have members either. What is published afterwards is the newest again."""
+    history = {"now": {"size": 10, "ttl": 60, "latest": True}, "*": {}}
+    layer, other = make_layer(history=history), make_layer(history=history)
+    nodes = [await layer.node(), await other.node()]
+    for node in nodes:
+        (await node.join("now", RecordingSink())).release()
+
+    async def tells(expected: list[bytes]) -> None:
+        for node in nodes:
+
+            async def is_told() -> bool:
+                found = await node.join("now", RecordingSink())  # noqa: B023
+                found.release()
+                return [item.data for item in found.publications] == expected
+
+            await until(is_told)
+
+    await layer.publish("now", b"1")
+    await tells([b"1"])
+    await layer.clear_history("now")
+    await tells([])
+    await other.publish("now", b"2")
+    await tells([b"2"])

@@ -80,9 +80,13 @@ class MemoryInspection(MemoryShards, Inspection):
 
     async def clear_history(self, shard: int, group: str) -> bool:
         with self._server.lock:
-            kept = self._shard(shard).group(group, self._server.clock())
+            state = self._shard(shard)
+            kept = state.group(group, self._server.clock())
             kept.history.clear()
             kept.newest = None
+            order = wire.pack_order(wire.Kind.CLEARED, group, offset=kept.offset, epoch=kept.epoch)
+            for node in state.leases:
+                self._server.tell(node, shard, order)
         return True
 
     async def claim_sweep(self, server: int, seconds: float) -> bool:
@@ -160,7 +164,7 @@ class MemoryInspection(MemoryShards, Inspection):
                 state = self._shard(shard)
                 kept_in = (
                     *(state.groups, state.queues, state.waiting, state.held, state.once),
-                    *(state.rosters, state.people, state.answers),
+                    *(state.rosters, state.people, state.answers, state.orders),
                 )
                 for kept in kept_in:
                     kept.clear()

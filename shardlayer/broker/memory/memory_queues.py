@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from shardlayer.broker.interface import Queues
 from shardlayer.broker.memory.memory_shards import MemoryShards
-from shardlayer.broker.values import CENSUS_TTL, Census, Queued
+from shardlayer.broker.memory.store import KeptOrders
+from shardlayer.broker.values import CENSUS_TTL, Census, Order, Queued
 from shardlayer.core import wire
 from shardlayer.core.types import NodeId
 
@@ -90,13 +91,29 @@ class MemoryQueues(MemoryShards, Queues):
     async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> bool:
         with self._server.lock:
             state, now = self._shard(shard), self._server.clock()
-            if state.leases.get(NodeId(node), 0.0) <= now:
-                return False
-            if add:
+            is_alive = state.leases.get(NodeId(node), 0.0) > now
+            if add and is_alive:
                 state.group(group, now).nodes.setdefault(NodeId(node), 1)
+            kept = state.orders.setdefault(NodeId(node), KeptOrders())
+            number = kept.keep(group, channel, add, now + self._options.group_expiry)
             kind = wire.Kind.ADD if add else wire.Kind.DISCARD
-            self._server.tell(node, shard, wire.pack_order(kind, group, channel.encode()))
-            return True
+            order = wire.pack_order(kind, group, channel.encode(), offset=number)
+            return self._server.tell(node, shard, order) or number > 0 or (add and not is_alive)
+
+    async def orders(self, shard: int, node: NodeId) -> list[Order]:
+        with self._server.lock:
+            kept = self._shard(shard).orders.get(node)
+            return [] if kept is None or kept.ends <= self._server.clock() else kept.all()
+
+    async def took(self, shard: int, node: NodeId, numbers: Collection[int]) -> None:
+        with self._server.lock:
+            orders = self._shard(shard).orders
+            if node in orders and not orders[node].took(numbers):
+                del orders[node]
+
+    async def echo(self, shard: int, node: NodeId, token: bytes) -> bool:
+        with self._server.lock:
+            return self._server.tell(node, shard, wire.pack_order(wire.Kind.PROBE, node, token))
 
     async def attach(self, shard: int, group: str, channel: str) -> None:
         with self._server.lock:

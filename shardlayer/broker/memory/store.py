@@ -6,16 +6,16 @@ import asyncio
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import count, takewhile
 from typing import NamedTuple
 from zlib import crc32
 
 from shardlayer.broker.interface import Listener
 from shardlayer.broker.presence_values import Announced, Attendee
 from shardlayer.broker.process_reports import LOST_FOR, MAX_LOST, TOTALS_STEPS
-from shardlayer.broker.values import Outgoing, Published
+from shardlayer.broker.values import ORDERS_KEPT, Order, Outgoing, Published
 from shardlayer.core.types import Mark, NodeId, Position
 
 Clock = Callable[[], float]
@@ -87,6 +87,38 @@ class Roster:
     answer: Announced | None = None
 
 
+class KeptOrders:
+    """What a node was told of its channels in groups and has not said that it took.
+
+    Attributes:
+        ends: Until when they are kept.
+    """
+
+    def __init__(self) -> None:
+        self.ends = 0.0
+        self._numbers: dict[tuple[str, str, bool], int] = {}  # the last one at the end
+
+    def keep(self, group: str, channel: str, add: bool, ends: float) -> int:
+        """Keep an order and return its number; 0 if there are as many as may be."""
+        order = (group, channel, add)
+        if len(self._numbers) >= ORDERS_KEPT and order not in self._numbers:
+            return 0
+        self.ends = ends
+        self._numbers.pop(order, None)
+        number = self._numbers[order] = next(_order_numbers)
+        return number
+
+    def all(self) -> list[Order]:
+        """Return them, with the last one at the end."""
+        return [Order(number, *order) for order, number in self._numbers.items()]
+
+    def took(self, numbers: Collection[int]) -> int:
+        """Keep these no more; return how many others there are."""
+        for order in [order for order, each in self._numbers.items() if each in numbers]:
+            del self._numbers[order]
+        return len(self._numbers)
+
+
 class KeptReport(NamedTuple):
     """What a process said of itself, when, and until when that is kept."""
 
@@ -94,6 +126,8 @@ class KeptReport(NamedTuple):
     came: float
     ends: float
 
+
+_order_numbers = count(1)
 
 SWEEP_INTERVAL = 60.0  # seconds between two looks at all that a shard keeps
 
@@ -117,6 +151,7 @@ class Shard:
     rosters: dict[NodeId, Roster] = field(default_factory=dict)
     people: dict[str, Counter[str]] = field(default_factory=dict)  # by room: connections by person
     answers: dict[bytes, tuple[float, dict[NodeId, bytes]]] = field(default_factory=dict)
+    orders: dict[NodeId, KeptOrders] = field(default_factory=dict)
     reports: dict[str, KeptReport] = field(default_factory=dict)  # by process
     totals: dict[int, dict[str, float]] = field(default_factory=dict)  # by step of time
     targeted: int = 100  # percent of the groups
@@ -129,6 +164,7 @@ class Shard:
         self.writers = {name: last for name, last in self.writers.items() if last[2] > now}
         self.held = {name: held for name, held in self.held.items() if held[1] > now}
         self.answers = {key: kept for key, kept in self.answers.items() if kept[0] > now}
+        self.orders = {node: kept for node, kept in self.orders.items() if kept.ends > now}
         self.once = {key: known for key, known in self.once.items() if known.ends > now}
         for group in self.groups.values():
             group.expire(now)

@@ -15,12 +15,15 @@ from shardlayer.broker.redis.keys import CHANNEL_MARK, ShardKeys
 from shardlayer.broker.redis.scripts import Script, script
 from shardlayer.broker.values import (
     CENSUS_TTL,
+    ORDERS_KEPT,
     RECOVERY_LIMIT,
     Census,
     JoinReply,
     JoinRequest,
+    Order,
     Queued,
     newest,
+    order_of,
     publication,
 )
 from shardlayer.core import wire
@@ -178,6 +181,15 @@ def prune(keys: ShardKeys, groups: Sequence[str]) -> Call:
     return Call(script("prune"), [keys.alive, *(keys.nodes(group) for group in groups)], [])
 
 
+def clear(keys: ShardKeys, group: str) -> Call:
+    """Return the call that forgets what was published to a group."""
+    return Call(
+        script("clear"),
+        [keys.meta(group), keys.history(group), keys.latest(group)],
+        [keys.all_nodes, wire.VERSION_BYTE, wire.pack_head(wire.Kind.CLEARED, group)],
+    )
+
+
 def renew(keys: ShardKeys, node: NodeId, *, lease_ttl: float) -> Call:
     """Return the call that renews a node's lease on the shard."""
     return Call(script("renew"), [keys.alive, keys.born], [node, milliseconds(lease_ttl)])
@@ -195,15 +207,37 @@ def send(
     )
 
 
-def enroll(keys: ShardKeys, group: str, channel: str, *, node: str, add: bool) -> Call:
-    """Return the call that tells a node to add its channel to a group, or to discard it."""
+def enroll(
+    keys: ShardKeys, group: str, channel: str, *, node: str, add: bool, kept_for: float
+) -> Call:
+    """Return the call that tells a node to add its channel to a group, or to discard it.
+
+    What it is told is kept for so many seconds, unless it has taken it before.
+    """
     kind = wire.Kind.ADD if add else wire.Kind.DISCARD
-    order = wire.pack_order(kind, group, channel.encode())
+    body = wire.pack_body(kind, group, channel.encode())
     return Call(
         script("enroll"),
-        [keys.alive, keys.nodes(group)],
-        [node, keys.inbox_prefix, order, int(add)],
+        [keys.alive, keys.nodes(group), keys.orders(node)],
+        [
+            node,
+            keys.inbox_prefix,
+            wire.VERSION_BYTE,
+            body,
+            int(add),
+            milliseconds(kept_for),
+            ORDERS_KEPT,
+        ],
     )
+
+
+def read_orders(reply: Sequence[Any]) -> list[Order]:
+    """Return what a node's `orders` hold, with their numbers."""
+    return [
+        order
+        for body, number in zip(reply[::2], reply[1::2], strict=True)
+        if (order := order_of(body, int(float(number)))) is not None
+    ]
 
 
 def attach(keys: ShardKeys, group: str, channel: str, *, expiry: float) -> Call:

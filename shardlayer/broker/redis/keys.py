@@ -24,6 +24,8 @@ All of a shard's names begin with its hash tag in braces, `{rt.07}`, and then sa
 | `:waiting:CHANNEL` | sorted set    | node -> since when it waits for a message of a channel not |
 |                    |               | its own, in µs of Redis's clock                            |
 | `:held:CHANNEL`    | string        | how many group messages wait where a channel is received   |
+| `:orders:NODE`     | sorted set    | what a node is told of its channels in groups -> number,   |
+|                    |               | until it has taken it: see enroll.lua                      |
 | `:census:QUESTION` | hash          | node -> which channels of a group it receives: its answer  |
 | `:swept`           | string        | that the server was searched for what is gone, of late     |
 | `:reports`         | hash          | process -> when it said so, and what it says of itself     |
@@ -133,6 +135,10 @@ class ShardKeys:
     def held(self, channel: str) -> str:
         """Return the key of how many group messages wait where a channel is received."""
         return f"{self._base}held:{channel}"
+
+    def orders(self, node: str) -> str:
+        """Return the key of what a node is told of its channels in groups."""
+        return f"{self._base}orders:{node}"
 
     def census(self, question: str) -> str:
         """Return the key of the answers to a question for a group's members."""

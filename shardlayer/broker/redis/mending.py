@@ -38,6 +38,7 @@ _KINDS: Mapping[str, _Kind] = {
     "waiting": _Kind("zset", "wake"),
     "held": _Kind("string"),
     "census": _Kind("hash"),
+    "orders": _Kind("zset"),
     "present": _Kind("hash"),
     "here": _Kind("zset", "announce"),
     "people": _Kind("hash", "announce"),

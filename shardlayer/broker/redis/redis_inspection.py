@@ -81,9 +81,7 @@ class RedisInspection(ShardCalls, Inspection):
         return forgotten
 
     async def clear_history(self, shard: int, group: str) -> bool:
-        keys = self._keys[shard]
-        await self._execute(shard, "UNLINK", keys.history(group), keys.latest(group))
-        return True
+        return bool(await self._call(shard, calls.clear(self._keys[shard], group)))
 
     async def claim_sweep(self, server: int, seconds: float) -> bool:
         address = self._address(server)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 
 from shardlayer.broker.interface import Queues
 from shardlayer.broker.redis import calls
 from shardlayer.broker.redis.keys import CHANNEL_MARK
 from shardlayer.broker.redis.shard_calls import ShardCalls
-from shardlayer.broker.values import Census, Queued
+from shardlayer.broker.values import Census, Order, Queued
+from shardlayer.core import wire
 from shardlayer.core.types import NodeId
 
 WAITS_CHECKS = 12  # queue checks after which a node that did not look again waits no more
@@ -61,8 +63,29 @@ class RedisQueues(ShardCalls, Queues):
         await self._call(shard, calls.rouse(self._keys[shard], channel), channel)
 
     async def enroll(self, shard: int, group: str, channel: str, *, node: str, add: bool) -> bool:
-        call = calls.enroll(self._keys[shard], group, channel, node=node, add=add)
+        call = calls.enroll(
+            self._keys[shard],
+            group,
+            channel,
+            node=node,
+            add=add,
+            kept_for=self._options.group_expiry,
+        )
         return bool(await self._call(shard, call, group))
+
+    async def orders(self, shard: int, node: NodeId) -> list[Order]:
+        key = self._keys[shard].orders(node)
+        return calls.read_orders(await self._execute(shard, "ZRANGE", key, 0, -1, "WITHSCORES"))
+
+    async def took(self, shard: int, node: NodeId, numbers: Collection[int]) -> None:
+        key = self._keys[shard].orders(node)
+        await asyncio.gather(
+            *(self._execute(shard, "ZREMRANGEBYSCORE", key, each, each) for each in numbers)
+        )
+
+    async def echo(self, shard: int, node: NodeId, token: bytes) -> bool:
+        probe = wire.pack_order(wire.Kind.PROBE, node, token)
+        return bool(await self._execute(shard, "SPUBLISH", self._keys[shard].inbox(node), probe))
 
     async def attach(self, shard: int, group: str, channel: str) -> None:
         expiry = self._options.group_expiry

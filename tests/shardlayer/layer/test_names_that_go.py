@@ -48,6 +48,8 @@ def sizes(node: Node, server: store.MemoryServer) -> dict[str, int]:
         "changed": len(node._counts._changed),
         "leaving": len(node._registration._leaving),
         "entries": len(rooms._entries),
+        "orders taken": len(node.orders),
+        "discarded": len(node.memberships._leaving) + len(node.memberships._echoes),
         "mailboxes": len(mailboxes),
         "kept mailboxes": len(mailboxes._kept),
         "told mailboxes": len(mailboxes._changed) + len(mailboxes._expiring),
@@ -70,7 +72,7 @@ def sizes(node: Node, server: store.MemoryServer) -> dict[str, int]:
         "presence events": len(events._waiting) + len(events._due) + len(events._timers),
     }
     for shard in list(server.shards.values()):
-        for name in ("groups", "queues", "waiting", "held", "once", "people", "answers"):
+        for name in ("groups", "queues", "waiting", "held", "once", "people", "answers", "orders"):
             kept[name] = kept.get(name, 0) + len(getattr(shard, name))
         # A node has a roster in each shard, even while nobody is there.
         there = sum(len(roster.attendees) for roster in shard.rosters.values())
@@ -139,6 +141,24 @@ async def use_groups(world: World) -> None:
     """A consumer joins, and dies without a word."""
     channel = await world.layer.new_channel()
     await world.each(lambda number: world.layer.group_add(f"group{number}", channel))
+
+
+async def use_gone_channels(world: World) -> None:
+    """Each is of a process that is gone."""
+    await world.each(lambda number: world.layer.group_add("group", f"specific.gone{number}!1"))
+
+
+async def use_discards(world: World) -> None:
+    """Members are discarded while a message is on its way."""
+    channel = await world.layer.new_channel()
+
+    async def send_and_discard(number: int) -> None:
+        await world.layer.group_add(f"group{number}", channel)
+        await world.layer.group_send(f"group{number}", {"type": "x"})
+        await world.layer.group_discard(f"group{number}", channel)
+
+    for numbers in world.parts(FEWER):
+        await asyncio.gather(*map(send_and_discard, numbers))
 
 
 async def use_channels(world: World) -> None:
@@ -217,7 +237,7 @@ async def use_calm(world: World) -> None:
     "use",
     [
         *(use_rooms, use_groups, use_channels, use_normal_channels, use_histories),
-        *(use_presence, use_calm),
+        *(use_presence, use_calm, use_gone_channels, use_discards),
     ],
 )
 async def test_names_leave_nothing(world: World, use: Callable[[World], Awaitable[None]]) -> None:

@@ -1,0 +1,184 @@
+"""What other processes tell a node of its channels: to be in groups, and to be in them no longer.
+
+A shard keeps each order until the node says that it has taken it, so that none is lost with a
+connection, or while the node stands still. A node that may have missed some asks its shard for
+them. Until it has the answer, what else comes to its groups from there waits: what was sent after
+an order is delivered after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from shardlayer.aio.keyed_tasks import KeyedTasks
+from shardlayer.aio.tasks import Tasks
+from shardlayer.aio.throttled_log import ThrottledLog
+from shardlayer.broker.interface import Queues
+from shardlayer.broker.values import ORDERS_KEPT, Order
+from shardlayer.channels.group_members import GroupMembers
+from shardlayer.core.channel_names import node_of
+from shardlayer.core.exceptions import ShardLayerError
+from shardlayer.core.options import LayerOptions
+from shardlayer.core.sharding import shard_of
+from shardlayer.core.types import NodeId
+
+logger = logging.getLogger(__name__)
+
+RETRY_PAUSE = 0.2  # seconds between two tries to ask a shard
+
+
+class _Held:
+    """What came from a shard and waits for its answer, in order."""
+
+    def __init__(self) -> None:
+        self.steps: list[Callable[[], None]] = []
+        self.numbers: set[int] = set()  # of the orders among them
+        self.size = 0  # bytes of messages
+
+
+class GroupOrders:
+    """The orders that one node hears, and the messages of its groups. Not thread-safe.
+
+    Args:
+        node: The node.
+        memberships: Of its channels in groups, which the orders change.
+        queues: Keep the orders.
+        options: The layer's options.
+        tasks: Of the node.
+
+    Attributes:
+        deliver: Hands a group's message to its members here, or has it wait for orders.
+    """
+
+    deliver: Callable[[str, bytes], None]
+
+    def __init__(
+        self,
+        node: NodeId,
+        memberships: GroupMembers,
+        queues: Queues,
+        options: LayerOptions,
+        *,
+        tasks: Tasks,
+    ) -> None:
+        self.deliver = memberships.deliver
+        self._node = node
+        self._memberships = memberships
+        self._queues = queues
+        self._shards = options.shards
+        self._most = options.max_backlog  # bytes
+        self._held: dict[int, _Held] = {}  # by shard, until it has answered
+        self._doubted: set[int] = set()  # shards that are yet to be asked
+        self._taken: dict[int, set[int]] = {}  # numbers that the shard is yet to be told
+        self._tasks = tasks.branch()
+        self._asking: KeyedTasks[int] = KeyedTasks(self._tasks)  # by shard, like the next
+        self._telling: KeyedTasks[int] = KeyedTasks(self._tasks)
+        self._complain = ThrottledLog(logger, logging.ERROR)
+        self._complain_of_lost = ThrottledLog(logger, logging.WARNING)
+
+    def __len__(self) -> int:
+        """Return how many orders it took that a shard may still keep."""
+        return sum(map(len, self._taken.values()))
+
+    def doubt(self, shards: Sequence[int]) -> None:
+        """Ask shards for orders that may have been missed; their groups wait for the answer."""
+        for shard in shards:
+            self._doubted.add(shard)
+            self._held.setdefault(shard, _Held())
+            self._asking.supervise(
+                shard, partial(self._ask, shard), f"orders of shard {shard} for {self._node}"
+            )
+        if self._held:
+            self.deliver = self._deliver_later
+
+    def hear(self, shard: int, order: Order) -> None:
+        """Take an order that came from a shard."""
+        held = self._held.get(shard)
+        if held is None:
+            self._take(shard, order)
+        else:
+            held.numbers.add(order.number)
+            held.steps.append(partial(self._take, shard, order))
+
+    def echoed(self, shard: int, token: bytes) -> None:
+        """Take what the node sent itself, through a shard, to hear it in its place."""
+        held = self._held.get(shard)
+        if held is None:
+            self._memberships.echoed(token)
+        else:
+            held.steps.append(partial(self._memberships.echoed, token))
+
+    def flushed(self, shard: int) -> None:
+        """Drop what waits, since nothing of it was sent after a shard was flushed."""
+        if shard in self._held:
+            self._held[shard] = _Held()
+            self._doubted.add(shard)  # the answer that is under way may be from before
+
+    async def aclose(self) -> None:
+        """Stop asking, and telling."""
+        await self._tasks.aclose()
+
+    def _deliver_later(self, group: str, message: bytes) -> None:
+        held = self._held.get(shard_of(group, self._shards))
+        if held is None:
+            self._memberships.deliver(group, message)
+        elif held.size + len(message) > self._most:
+            self._complain_of_lost("Messages of groups were lost: more than max_backlog waited")
+        else:
+            held.size += len(message)
+            held.steps.append(partial(self._memberships.deliver, group, message))
+
+    async def _ask(self, shard: int) -> None:
+        while shard in self._doubted:
+            self._doubted.discard(shard)
+            try:
+                kept = await self._queues.orders(shard, self._node)
+            except ShardLayerError as error:
+                self._complain("Orders for groups of shard %d come late: %s", shard, error)
+                self._doubted.add(shard)
+                self._release(shard, [])  # what is sent to all members can't wait any longer
+                await asyncio.sleep(RETRY_PAUSE)
+                continue
+            if shard not in self._doubted:  # else it was lost again meanwhile
+                self._release(shard, kept)
+
+    def _release(self, shard: int, kept: Sequence[Order]) -> None:
+        """Take what a shard kept, and then what has come since it was asked."""
+        held = self._held.pop(shard, None) or _Held()
+        if not self._held:
+            self.deliver = self._memberships.deliver
+        for order in kept:
+            if order.number not in held.numbers and node_of(order.channel) == self._node:
+                self._take(shard, order)
+        for step in held.steps:
+            step()
+
+    def _take(self, shard: int, order: Order) -> None:
+        taken = self._taken.setdefault(shard, set())
+        if order.number in taken:
+            return
+        if order.number:
+            if len(taken) >= ORDERS_KEPT:  # the shard keeps no more either
+                taken.discard(min(taken))
+            taken.add(order.number)
+            self._telling.supervise(
+                shard, partial(self._tell, shard), f"orders of {self._node} that are taken"
+            )
+        if order.add:
+            self._memberships.add_soon(order.group, order.channel)
+        else:
+            self._memberships.discard(order.group, order.channel)
+
+    async def _tell(self, shard: int) -> None:
+        """Tell a shard what was taken, and what is taken meanwhile."""
+        while taken := set(self._taken.get(shard, ())):
+            try:
+                await self._queues.took(shard, self._node, taken)
+            except ShardLayerError as error:
+                self._complain("Shard %d keeps orders that were taken: %s", shard, error)
+                return  # it is told with the next one; until then they are known by their numbers
+            self._taken[shard] -= taken
+        self._taken.pop(shard, None)

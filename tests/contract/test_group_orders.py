@@ -1,0 +1,320 @@
+"""Channels that another process adds to a group or discards, and a channel's own process, in order.
+
+That something does not arrive is shown by what is sent after it, which arrives first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shardlayer.broker import values
+from shardlayer.core import wire
+from shardlayer.core.exceptions import ShardUnavailable
+from shardlayer.core.types import NodeId
+from shardlayer.layer import ShardedChannelLayer
+from tests.contract.asking import HERE, SHARD, join, listen
+from tests.contract.conftest import MakeLayer, MakeQueues
+from tests.contract.messages import message, receive
+from tests.waiting import until
+
+CHANNEL = "specific.here!1"
+AWAY = 0.2  # seconds for which a batch is late
+
+
+async def test_node_that_can_not_hear_is_told_later(make_queues: MakeQueues) -> None:
+    """What it was told is kept in order, the same once, until it says that it has taken it."""
+    queues = make_queues()
+    for group, add in (("a", True), ("b", True), ("a", False), ("a", True)):
+        assert await queues.enroll(SHARD, group, CHANNEL, node=HERE, add=add)
+    kept = await queues.orders(SHARD, HERE)
+    assert [(order.group, order.channel, order.add) for order in kept] == [
+        ("b", CHANNEL, True),
+        ("a", CHANNEL, False),
+        ("a", CHANNEL, True),
+    ]
+    assert await queues.orders(SHARD, NodeId("there")) == []
+    assert await queues.orders(SHARD + 1, HERE) == []
+    await queues.took(SHARD, HERE, [order.number for order in kept[:2]])
+    assert await queues.orders(SHARD, HERE) == kept[2:]
+
+
+async def test_what_is_heard_is_kept_until_it_was_taken(make_queues: MakeQueues) -> None:
+    """The connection over which it comes may be lost with it. Numbers are never given again."""
+    queues = make_queues()
+    ear = await listen(queues, HERE)
+    numbers: list[int] = []
+    for heard in (1, 2):
+        assert await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=False)
+        entries = await ear.wait_for(heard)
+        [order] = await queues.orders(SHARD, HERE)
+        assert order.number == entries[-1].offset
+        numbers.append(order.number)
+        await queues.took(SHARD, HERE, [order.number])
+    assert numbers[0] < numbers[1]
+
+
+async def test_orders_are_kept_for_group_expiry(make_queues: MakeQueues) -> None:
+    """No membership lasts longer."""
+    queues = make_queues(group_expiry=0.1)
+    assert await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=False)
+
+    async def gone() -> bool:
+        return not await queues.orders(SHARD, HERE)
+
+    await until(gone)
+
+
+async def test_so_many_orders_are_kept(make_queues: MakeQueues) -> None:
+    """Who hears is told more; of who does not the caller learns, but for adds to who is gone."""
+    queues = make_queues()
+    for number in range(values.ORDERS_KEPT):
+        assert await queues.enroll(SHARD, f"g{number}", CHANNEL, node=HERE, add=False)
+    assert not await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=False)
+    assert await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=True)
+    assert await queues.enroll(SHARD, "g7", CHANNEL, node=HERE, add=False)  # it is kept anyway
+    await join(queues, "any")  # with which its lease begins
+    assert not await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=True)
+    assert len(await queues.orders(SHARD, HERE)) == values.ORDERS_KEPT
+    ear = await listen(queues, HERE)
+    assert await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=False)
+    [entry] = await ear.wait_for(1)
+    assert (entry.kind, entry.name, entry.offset) == (wire.Kind.DISCARD, "a", 0)
+
+
+async def test_echo_comes_to_who_can_hear(make_queues: MakeQueues) -> None:
+    """Behind what was told before; else the caller learns that it does not come."""
+    queues = make_queues()
+    assert not await queues.echo(SHARD, HERE, b"token")
+    ear = await listen(queues, HERE)
+    assert await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=True)
+    assert await queues.echo(SHARD, HERE, b"token")
+    # The ear passes over the probes, with which a connection finds out that it hears.
+    assert [entry.name for entry in await ear.wait_for(1)] == ["a"]
+
+
+async def test_too_much_waits_for_a_process(make_layer: MakeLayer, make_queues: MakeQueues) -> None:
+    """group_discard says so; group_add to a process that is gone is silent."""
+    layer, queues = make_layer(), make_queues()
+    shard, gone = layer.shard_of("g"), NodeId("0123456789abcdef")
+    for number in range(values.ORDERS_KEPT):
+        await queues.enroll(shard, f"g{number}", f"specific.{gone}!1", node=gone, add=False)
+    await layer.group_add("g", f"specific.{gone}!1")
+    with pytest.raises(ShardUnavailable, match=gone):
+        await layer.group_discard("g", f"specific.{gone}!1")
+
+
+async def test_orders_of_another_process_are_taken(
+    make_layer: MakeLayer, make_queues: MakeQueues
+) -> None:
+    """Both ways; then the shard keeps them no more."""
+    here, there, queues = make_layer(), make_layer(), make_queues()
+    channel = await here.new_channel()
+    for group in ("g", "h"):
+        await there.group_add(group, channel)
+    await there.group_discard("g", channel)
+    await there.group_send("g", message(1))
+    await there.group_send("h", message(2))
+    assert await receive(here, channel) == 2
+    node = await here.node()
+
+    async def nothing_kept() -> bool:
+        kept = [await queues.orders(here.shard_of(group), node.id) for group in ("g", "h")]
+        return not any(kept) and len(node.orders) == 0
+
+    await until(nothing_kept)
+
+
+async def test_flush_drops_what_is_kept(make_layer: MakeLayer, make_queues: MakeQueues) -> None:
+    """Nobody is in a group then."""
+    layer, queues = make_layer(), make_queues()
+    await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=True)
+    await layer.flush()
+    assert await queues.orders(SHARD, HERE) == []
+
+
+async def test_messages_wait_for_the_orders_that_were_missed(
+    make_layer: MakeLayer, make_queues: MakeQueues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that hears again delivers only when it knows who was discarded meanwhile."""
+    layer, queues = make_layer(), make_queues()
+    first, second = await layer.new_channel(), await layer.new_channel()
+    node, shard = await layer.node(), layer.shard_of("g")
+    for channel in (first, second):
+        await layer.group_add("g", channel)
+    arrived, deaf = node.arrived, [True]
+
+    def hear(shard: int, batch: bytes) -> None:
+        if not deaf[0]:
+            arrived(shard, batch)
+
+    monkeypatch.setattr(node, "arrived", hear)
+    await queues.enroll(shard, "g", first, node=node.id, add=False)
+    assert await queues.orders(shard, node.id)
+    await asyncio.sleep(AWAY)  # so that it comes, and is not heard
+    asked, answered = asyncio.Event(), asyncio.Event()
+    read = node._backend.orders
+
+    async def slowly(shard: int, node: NodeId) -> list[values.Order]:
+        asked.set()
+        await answered.wait()
+        return await read(shard, node)
+
+    monkeypatch.setattr(node._backend, "orders", slowly)
+    deaf[0] = False
+    node.resumed([shard])
+    await asked.wait()
+    await layer.group_send("g", message("secret"))
+    await until(lambda: node.orders._held[shard].steps)
+    assert node.memberships.channels("g") == [first, second]
+    answered.set()
+    assert await receive(layer, second) == "secret"
+    assert node.memberships.channels("g") == [second]
+    await layer.send(first, message("end"))
+    assert await receive(layer, first) == "end"
+
+
+async def test_messages_do_not_wait_for_ever(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shard that does not answer is asked again, and what waits is delivered meanwhile."""
+    layer = make_layer()
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    node, shard = await layer.node(), layer.shard_of("g")
+    fails, read, times = asyncio.Event(), node._backend.orders, [0]
+
+    async def fail_first(shard: int, node: NodeId) -> list[values.Order]:
+        times[0] += 1
+        if times[0] > 1:
+            return await read(shard, node)
+        await fails.wait()
+        raise layer_unavailable(layer)
+
+    monkeypatch.setattr(node._backend, "orders", fail_first)
+    node.resumed([shard])
+    await layer.group_send("g", message(1))
+    await until(lambda: node.orders._held[shard].steps)
+    fails.set()
+    assert await receive(layer, channel) == 1
+    await until(lambda: times[0] == 2)
+    assert node.orders.deliver == node.memberships.deliver
+
+
+def layer_unavailable(layer: ShardedChannelLayer) -> ShardUnavailable:
+    return ShardUnavailable(shard=0, server="server", reason="it hangs")
+
+
+async def test_no_more_than_max_backlog_waits_for_orders(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is beyond is lost, as to a worker that is too slow."""
+    layer = make_layer(max_backlog=1_048_576, capacity=1_000)
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    node, shard = await layer.node(), layer.shard_of("g")
+    goes_on, read = asyncio.Event(), node._backend.orders
+
+    async def slowly(shard: int, node: NodeId) -> list[values.Order]:
+        await goes_on.wait()
+        return await read(shard, node)
+
+    monkeypatch.setattr(node._backend, "orders", slowly)
+    node.resumed([shard])
+    large = b"x" * 400_000
+    for _ in range(3):
+        node.orders.deliver("g", large)
+    held = node.orders._held[shard]
+    assert (len(held.steps), held.size) == (2, 800_000)
+    goes_on.set()
+    await until(lambda: not node.orders._held)
+
+
+# A channel's own process
+
+
+async def test_added_again_after_it_was_discarded(make_layer: MakeLayer) -> None:
+    """It stays, and gets what is sent from then on, and nothing that was sent between."""
+    layer, other = make_layer(capacity=100), make_layer()
+    channel = await layer.new_channel()
+    for number in range(30):
+        group = f"g{number}"
+        await layer.group_add(group, channel)
+        await layer.group_send(group, message("before"))
+        await layer.group_discard(group, channel)
+        await layer.group_send(group, message("between"))
+        await layer.group_add(group, channel)
+        await layer.group_send(group, message("after"))
+        assert [await receive(layer, channel) for _ in range(2)] == ["before", "after"]
+        assert await other.group_members(group) == [channel]
+
+
+async def test_added_again_though_everything_is_late(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same, where what is sent takes its time to arrive; and discarded again, it is out."""
+    layer = make_layer()
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    node, loop = await layer.node(), asyncio.get_running_loop()
+    arrived = node.arrived
+
+    def late(shard: int, batch: bytes) -> None:
+        loop.call_later(AWAY, arrived, shard, batch)
+
+    monkeypatch.setattr(node, "arrived", late)
+    await layer.group_send("g", message("before"))
+    await layer.group_discard("g", channel)
+    await layer.group_send("g", message("between"))
+    await layer.group_add("g", channel)
+    await layer.group_send("g", message("after"))
+    await layer.group_discard("g", channel)
+    await layer.group_send("g", message("at last"))
+    assert [await receive(layer, channel) for _ in range(2)] == ["before", "after"]
+    await until(lambda: node.members("g") == 0)
+    await layer.send(channel, message("end"))
+    assert await receive(layer, channel) == "end"
+
+
+async def test_added_again_though_echoes_are_lost(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost connection may lose them: the member is in all the same, and stays."""
+    monkeypatch.setattr("shardlayer.channels.group_members.ECHO_TIMEOUT", AWAY)
+    layer = make_layer()
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    node = await layer.node()
+    arrived, deaf = node.arrived, [True]
+    monkeypatch.setattr(node, "arrived", lambda *heard: None if deaf[0] else arrived(*heard))
+    await layer.group_send("g", message("lost"))
+    await layer.group_discard("g", channel)
+    await layer.group_add("g", channel)
+    deaf[0] = False
+    await until(lambda: not node.memberships._leaving)
+    assert not node.memberships._echoes
+    await layer.group_send("g", message("after"))
+    assert await receive(layer, channel) == "after"
+
+
+async def test_added_by_another_process_before_its_own_discarded_it(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later call counts, though the earlier one comes when the later one has returned."""
+    here, there = make_layer(), make_layer()
+    channel = await here.new_channel()
+    await here.group_add("g", channel)
+    node, loop = await here.node(), asyncio.get_running_loop()
+    arrived = node.arrived
+
+    def late(shard: int, batch: bytes) -> None:
+        loop.call_later(AWAY, arrived, shard, batch)
+
+    monkeypatch.setattr(node, "arrived", late)
+    await here.group_send("g", message(1))
+    await there.group_add("g", channel)
+    await here.group_discard("g", channel)
+    assert await receive(here, channel) == 1
+    await until(lambda: not node.memberships._echoes)
+    assert node.memberships.channels("g") == []

@@ -1,0 +1,96 @@
+"""A loop winds up while a receiver's message is on its way from Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from asgiref.sync import async_to_sync
+from redis import Redis
+
+from demo.embedded import EmbeddedValkey
+from shardlayer.layer import ShardedChannelLayer
+from tests.waiting import PATIENCE, until
+
+DELAY = 0.5  # seconds; less than a layer gives what it was receiving when it is closed
+
+
+class SlowRedis:
+    """What a server answers comes later, once `delay` is set."""
+
+    def __init__(self, server: EmbeddedValkey) -> None:
+        self.delay = 0.0
+        self._server = server.url.rpartition(":")[2].partition("/")[0]
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", int(self._server)))
+            for ends, is_answer in (((client, server), False), ((server, client), True)):
+                threading.Thread(target=self._pass_on, args=(*ends, is_answer), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket, is_answer: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if is_answer:
+                    time.sleep(self.delay)
+                sink.sendall(data)
+        except OSError:
+            pass  # one of them is gone
+        finally:
+            source.close()
+            sink.close()
+
+
+@pytest.fixture
+def slow_redis(redis_server: EmbeddedValkey) -> Iterator[SlowRedis]:
+    """Stand before a running server."""
+    slow = SlowRedis(redis_server)
+    yield slow
+    slow.close()
+
+
+@pytest.mark.parametrize("way", ["asyncio.run", "async_to_sync"])
+def test_message_is_back_in_its_queue(
+    redis_server: EmbeddedValkey, slow_redis: SlowRedis, way: str
+) -> None:
+    """Redis has taken it out for a receiver that is cancelled with all tasks of its loop."""
+    layer = ShardedChannelLayer(hosts=[slow_redis.url])
+
+    async def receive_at_the_end() -> None:
+        for number in range(2):
+            await layer.send("jobs", {"type": "job", "number": number})
+        assert (await layer.receive("jobs"))["number"] == 0
+        slow_redis.delay = DELAY
+        receiving = asyncio.create_task(layer.receive("jobs"))
+        await until(lambda: not redis.keys("*queue:jobs"))
+        assert not receiving.done()
+
+    async def receive_later() -> object:
+        async with asyncio.timeout(PATIENCE):
+            return (await layer.receive("jobs"))["number"]
+
+    with Redis.from_url(redis_server.url) as redis:
+        if way == "asyncio.run":
+            asyncio.run(receive_at_the_end())
+        else:
+            async_to_sync(receive_at_the_end)()
+    slow_redis.delay = 0.0
+    try:
+        assert async_to_sync(receive_later)() == 1
+    finally:
+        async_to_sync(layer.close)()
