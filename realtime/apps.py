@@ -22,11 +22,12 @@ class RealtimeConfig(AppConfig):
         require_no_namesake()
         from realtime import checks  # noqa: F401
         from realtime.access import jwt_checks, room_checks  # noqa: F401
+        from realtime.access.removals_log import policy as removals_policy
         from realtime.access.revocation_log import policy
         from realtime.access.sign_out_signals import connect_signals
         from realtime.nodes.node_orders import policy as orders_policy
         from realtime.rooms.layer_rooms import options_of_rooms
-        from realtime.rooms.room_names import CONTROL_ROOM, NODES_ROOM
+        from realtime.rooms.room_names import CONTROL_ROOM, NODES_ROOM, REMOVALS_ROOM
         from realtime.tracing.begin_tracing import begin_tracing
         from shardlayer import (
             ShardedChannelLayer,  # noqa: F401  # whose import registers its own checks
@@ -36,6 +37,7 @@ class RealtimeConfig(AppConfig):
 
         set_room_source(options_of_rooms)
         reserve_room(CONTROL_ROOM, policy)
+        reserve_room(REMOVALS_ROOM, removals_policy)
         reserve_room(NODES_ROOM, orders_policy)
         connect_signals()
         begin_tracing()

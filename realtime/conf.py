@@ -36,6 +36,8 @@ from realtime.rooms.room_settings import (
 # What is left of a room's name beside "sha256." and 64 digits, see access/users.py; in characters.
 MAX_USER_ROOM_PREFIX = MAX_ROOM_NAME - 71
 
+MIN_REMOVAL_LIFETIME = 86_400.0  # seconds for which removals from rooms are remembered, at least
+
 JWT_ALGORITHMS = ("HS256", "RS256", "ES256")
 
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")  # that take name and password
@@ -280,6 +282,15 @@ class Conf:
     def revocation_lifetime(self) -> float:
         """Seconds for which it is remembered who was signed out: as long as anything it ends."""
         return max(self.token_max_age, self.note_lifetime)
+
+    @property
+    def removal_lifetime(self) -> float:
+        """Seconds for which it is remembered who was put out of a room.
+
+        That is as long as what opens rooms, but for what says so itself: a token of `sign_room`
+        with `expires`, or a JWT. At least MIN_REMOVAL_LIFETIME, since JWTs live for hours.
+        """
+        return max(MIN_REMOVAL_LIFETIME, self.room_token_max_age, self.revocation_lifetime)
 
 
 _RULES: dict[str, Rule] = {item.name.upper(): item.metadata["rule"] for item in fields(Conf)}

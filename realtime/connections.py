@@ -14,7 +14,7 @@ from realtime.access.anonymous import User
 from realtime.access.identity import session_digest
 from realtime.access.revocations import Revocation
 from realtime.access.users import user_key
-from realtime.rooms.room_names import CONTROL_ROOM, require_room_name
+from realtime.rooms.room_names import CONTROL_ROOM, REMOVALS_ROOM, require_room_name
 from realtime.sharded_layer import sharded_layer
 from realtime.twins import LayerCall, twins
 
@@ -48,14 +48,17 @@ def _unsubscribe(user: User | object, room: str) -> LayerCall[None]:
     """Put all connections of a user out of a room, on whichever node, within a second.
 
     They are told so, and stay connected. Who asks for the room again is decided by the rules; a
-    note or a token that was issued until now does not open it. Remembered as in `disconnect`.
+    note or a token that was issued until now does not open it. It is remembered for as long as
+    tokens for a room live (`ROOM_TOKEN_MAX_AGE`, a day at least).
 
     Raises:
         ValueError: As `disconnect` does, or the room's name breaks the rules.
         ShardUnavailable: Redis did not answer in time; it may or may not have it.
     """
     require_room_name(room)
-    return _telling(Revocation(at=time.time(), user=user_key(user), room=room))
+    entry = Revocation(at=time.time(), user=user_key(user), room=room)
+    # First where it is kept for long: what the workers do at once must not be forgotten later.
+    return _telling(entry, REMOVALS_ROOM, CONTROL_ROOM)
 
 
 def _tell(revocation: Revocation) -> LayerCall[None]:
@@ -63,11 +66,12 @@ def _tell(revocation: Revocation) -> LayerCall[None]:
     return _telling(revocation)
 
 
-def _telling(revocation: Revocation) -> LayerCall[None]:
+def _telling(revocation: Revocation, *rooms: str) -> LayerCall[None]:
     layer = sharded_layer()
 
     async def work() -> None:
-        await layer.publish_reserved(CONTROL_ROOM, orjson.dumps(revocation.to_json()))
+        for room in rooms or (CONTROL_ROOM,):
+            await layer.publish_reserved(room, orjson.dumps(revocation.to_json()))
 
     return LayerCall(layer, work)
 

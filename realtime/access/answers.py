@@ -36,11 +36,6 @@ class Answers:
         del self._held[question]
         return None
 
-    def was_kept(self, question: Hashable) -> bool:
-        """Return whether the last answer was yes, even if its time is over."""
-        held = None if self._held is None else self._held.get(question)
-        return held is not None and held[0]
-
     def keep(self, question: Hashable, answer: bool, seconds: float) -> None:
         """Let `answer` count for some seconds from now; 0: not at all."""
         if seconds <= 0 or not self._most:

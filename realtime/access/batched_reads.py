@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from channels.db import database_sync_to_async
 from django.db import close_old_connections
 
+from realtime.access.project_calls import without_stop_iteration
 from shardlayer import Tasks
 
 MOST_AT_ONCE: Final = 50  # reads; other work waits for the thread meanwhile
@@ -91,10 +92,11 @@ class BatchedReads(Generic[Key, Value]):
 
 @database_sync_to_async  # type: ignore[untyped-decorator]
 def _all_of(read: Callable[[Key], Value], keys: Sequence[Key]) -> list[Value | Exception]:
+    in_thread = without_stop_iteration(read)  # which may be a project's: its sessions', say
     found: list[Value | Exception] = []
     for key in keys:
         try:
-            found.append(read(key))
+            found.append(in_thread(key))
         except Exception as error:
             found.append(error)
             close_old_connections()  # else the rest would fail with it, if the database had gone

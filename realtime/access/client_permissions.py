@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, Literal
 
 import orjson
 
 from realtime.access.answers import Answers
 from realtime.access.identity import Identity
+from realtime.access.opened_rooms import OpenedRooms
+from realtime.access.revocations import RemovalsUnknown
 from realtime.access.rules_by_room import RoomRulesTable, room_rules
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.client_counters import counters
@@ -19,8 +21,8 @@ from realtime.room_tokens import BadRoomToken, read_room_token
 from realtime.rooms.room_names import OWN_ROOMS
 from realtime.rooms.room_settings import Action
 
-NEVER: Final = 1e9  # seconds until which something is remembered that has no end
-MAX_OPENED: Final = 400  # rooms that tokens, or notes, have opened to one connection
+MAX_OPENED: Final = 400  # rooms beside its own that tokens have opened to one connection
+MAX_NOTED: Final = 4_000  # rooms of a note, and more than it has place for
 ASKINGS: Final = 3  # of one rule, if the client is put out of rooms while it is asked
 PresenceMode = Literal["off", "kept", "told"]
 
@@ -31,9 +33,15 @@ class Permissions:
     A user's own room is decided first, and no rule is asked: only its user subscribes and sees
     which devices are there, and no client publishes. A token may open rooms to its bearer. What a
     project's function or Django's permissions answered counts for RULE_MAX_AGE.
+
+    Attributes:
+        closings: How often the client was put out of a room.
+        members: The rooms that the client is in, as they are at any time; set by whoever knows.
     """
 
-    __slots__ = ("_answers", "_closings", "_identity", "_max_age", "_noted", "_opened", "_table")
+    __slots__ = (
+        "_answers", "_identity", "_max_age", "_noted", "_opened", "_table", "closings", "members",
+    )  # fmt: skip
 
     def __init__(self, identity: Identity, table: RoomRulesTable | None = None) -> None:
         settings = conf()
@@ -41,9 +49,10 @@ class Permissions:
         self._table = table or room_rules()
         self._max_age = settings.rule_max_age
         self._answers = Answers(settings.max_client_rules)
-        self._opened: Answers | None = None  # rooms, once a token has opened one
-        self._noted: Answers | None = None  # rooms, once a note has opened one
-        self._closings = 0  # how often the client was put out of a room
+        self._opened: OpenedRooms | None = None  # once a token has opened one
+        self._noted: OpenedRooms | None = None  # once a note has opened one
+        self.closings = 0
+        self.members: Collection[str] = ()
 
     async def allows(
         self, action: Action, room: str, token: str | None = None, *, is_member: bool = False
@@ -59,6 +68,7 @@ class Permissions:
 
         Raises:
             BadRoomToken: The token does not open the room, and nothing else does.
+            RemovalsUnknown: It is not known yet whether it does, and nothing else does.
             Exception: What a rule raises.
         """
         if action != "subscribe":
@@ -67,7 +77,7 @@ class Permissions:
             return self._stays(room, is_member) or await self._decide(action, room)
         try:
             await self._open(room, token)
-        except BadRoomToken:
+        except (BadRoomToken, RemovalsUnknown):
             # Only now: the client may have been put out while its token was looked at.
             if self._stays(room, is_member) or await self._decide(action, room):
                 return True
@@ -102,11 +112,11 @@ class Permissions:
             # CONN_MAX_AGE, would fail every command until the worker is restarted.
             await identity.old_connections.close()
             for _ in range(ASKINGS):
-                closings = self._closings
+                closings = self.closings
                 counters.rules_asked += 1
                 user = await (identity.loaded_user() if rule.needs_fields else identity.user())
                 answer = await rule.ask(user, room, identity.claims)
-                if self._closings == closings:
+                if self.closings == closings:
                     break
             else:
                 return False  # each answer may be of before the client was put out
@@ -159,33 +169,31 @@ class Permissions:
     def open(self, rooms: Iterable[str], seconds: float) -> None:
         """Let the client subscribe to rooms for some seconds, whatever the rules say: by tokens."""
         if self._opened is None:
-            self._opened = Answers(MAX_OPENED)
-        for room in rooms:
-            self._opened.keep(room, True, seconds)
+            most = max(MAX_OPENED, conf().max_rooms_per_client or MAX_NOTED)
+            self._opened = OpenedRooms(self.members, most)
+        self._opened.open(rooms, seconds)
 
     def take_note_of(self, rooms: Iterable[str], seconds: float) -> None:
         """Let the client subscribe to rooms where the rules let it in a short time ago."""
         if self._noted is None:
-            self._noted = Answers(MAX_OPENED)
-        for room in rooms:
-            self._noted.keep(room, True, seconds)
+            self._noted = OpenedRooms((), MAX_NOTED)
+        self._noted.open(rooms, seconds)
 
     def was_opened(self, room: str) -> bool:
         """Return whether a token let the client in, though its time may be over."""
-        return self._opened is not None and self._opened.was_kept(room)
+        return self._opened is not None and self._opened.was_opened(room)
 
     def close(self, room: str) -> None:
         """Let the rule decide about a room again, and ask it."""
         self._answers.forget()
-        self._closings += 1
+        self.closings += 1
         for opened in (self._opened, self._noted):
             if opened is not None:
-                opened.keep(room, False, NEVER)
+                opened.close(room)
 
     def _is_open(self, room: str) -> bool:
-        return bool(
-            (self._opened is not None and self._opened.recall(room))
-            or (self._noted is not None and self._noted.recall(room))
+        return (self._opened is not None and self._opened.is_open(room)) or (
+            self._noted is not None and self._noted.is_open(room)
         )
 
     async def _open(self, room: str, token: str) -> None:

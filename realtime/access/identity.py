@@ -23,7 +23,7 @@ from realtime.access.active_users import active_user
 from realtime.access.anonymous import User, anonymous_user
 from realtime.access.cookies import cookie_of
 from realtime.access.credential import NOBODY, Credential
-from realtime.access.revocations import Verdict
+from realtime.access.revocations import RemovalsUnknown, Verdict
 from realtime.access.session_users import SessionUsers
 from shardlayer.consumers import OldConnections
 
@@ -47,7 +47,11 @@ class SignInGate(Protocol):
         """Take note that whoever signed in is gone, or may not sign in any more."""
 
     def opens(self, credential: Credential, room: str) -> bool:
-        """Return whether a room that a credential opened is still open by that."""
+        """Return whether a room that a credential opened is still open by that.
+
+        Raises:
+            RemovalsUnknown: It could not be read yet who was put out of rooms.
+        """
 
 
 class OpenGate:
@@ -161,8 +165,14 @@ class Identity:
         return self._user is not None or self._session_key is None
 
     def opens(self, room: str) -> bool:
-        """Return whether a token lets its bearer subscribe to a room, whatever the rules say."""
-        return self.credential.opens(room) and self._gate().opens(self.credential, room)
+        """Return whether a token lets its bearer subscribe to a room, whatever the rules say.
+
+        While it is not known who was put out of rooms, it does not.
+        """
+        try:
+            return self.credential.opens(room) and self._gate().opens(self.credential, room)
+        except RemovalsUnknown:
+            return False
 
     async def judge(self, credential: Credential) -> Verdict:
         """Return what is known of a credential that somebody brings."""
@@ -173,6 +183,9 @@ class Identity:
 
         It is, without a question to anybody, if the client shows the session that is named, and
         nothing was taken back since. Then the connection ends when that user is signed out.
+
+        Raises:
+            RemovalsUnknown: It could not be read yet who was put out of rooms.
         """
         gate = self._gate()
         verdict = await gate.judge(named)

@@ -20,6 +20,7 @@ from realtime.access.credential import BadToken, Credential
 from realtime.access.identity import canonical_key, key_of
 from realtime.access.issuer_clock import IssuerClock
 from realtime.access.jwks import KeySet, NoSuchKey
+from realtime.access.project_calls import without_stop_iteration
 from realtime.conf import Conf, conf
 from shardlayer import needs_extra
 
@@ -134,6 +135,7 @@ class JwtReader:
 
 
 @database_sync_to_async  # type: ignore[untyped-decorator]
+@without_stop_iteration
 def _key_by(field: str, value: object) -> str | None:
     """Return the primary key of the user whose field has a value, as text.
 

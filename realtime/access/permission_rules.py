@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.module_loading import import_string
 
 from realtime.access.anonymous import User
+from realtime.access.project_calls import is_asynchronous, project_call, require_function
+from realtime.access.rule_answers import is_yes
 from realtime.rooms.room_settings import PERMISSION, Action
 
 Claims = Mapping[str, Any]
@@ -42,12 +42,12 @@ class AccessRule:
 
 
 def _is_signed_in(user: User) -> bool:
-    return bool(user.is_authenticated)
+    return is_yes(user.is_authenticated)
 
 
 def _is_staff(user: User) -> bool:
     """Of a user model without `is_staff` nobody is."""
-    return bool(user.is_active and getattr(user, "is_staff", False))
+    return is_yes(user.is_active) and is_yes(getattr(user, "is_staff", False))
 
 
 ANYONE: Final = AccessRule("anyone", everybody=True)
@@ -73,63 +73,24 @@ def rule_of(text: str) -> AccessRule:
     function = import_string(text)
     require_callable(function)
     # Where code may wait for the database, Django reads a field of the user when it is used.
-    return AccessRule(text, ask=_asynchronous(function), needs_fields=_is_asynchronous(function))
+    return AccessRule(
+        text, ask=project_call(function, is_yes), needs_fields=is_asynchronous(function)
+    )
 
 
 def rule_of_authorize(path: str, action: Action) -> AccessRule:
     """Return the rule that the old AUTHORIZE is: asked each time, `(user, action, room)`."""
-    authorize = import_string(path)
+    authorize = project_call(import_string(path), is_yes)
 
     async def ask(user: User, room: str, claims: Claims) -> bool:
-        return bool(await authorize(user, action, room))
+        return await authorize(user, action, room)
 
     return AccessRule(path, ask=ask, is_remembered=False, needs_fields=True)
 
 
 def require_callable(function: object) -> None:
-    """Raise TypeError, which says what is wrong, unless a rule may be `function`.
-
-    A class is refused: its instances are true, so it would let everybody in.
-    """
-    if isinstance(function, type) or not callable(function):
-        raise TypeError(f"{function!r} is no function.")
-    try:
-        inspect.signature(function).bind(None, "", {})
-    except TypeError as error:
-        raise TypeError(f"it must take (user, room, claims): {error}.") from error
-    except ValueError:  # it has no signature to look at, as some that are written in C
-        return
-
-
-def _is_asynchronous(function: Callable[..., Any]) -> bool:
-    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
-
-
-def _asynchronous(function: Callable[..., Any]) -> Ask:
-    """Return a rule's function as one to await; a synchronous one runs in Django's thread.
-
-    A synchronous function that returns an awaitable, as a decorated one may, is awaited: by itself
-    the awaitable would be true.
-    """
-    if _is_asynchronous(function):
-
-        async def ask(user: User, room: str, claims: Claims) -> bool:
-            return bool(await function(user, room, claims))
-
-        return ask
-
-    def decide(user: User, room: str, claims: Claims) -> bool | Awaitable[Any]:
-        answer = function(user, room, claims)
-        # Here, where the database may be used: a QuerySet asks it to know whether it is true.
-        return answer if inspect.isawaitable(answer) else bool(answer)
-
-    in_thread = sync_to_async(decide)
-
-    async def ask_in_thread(user: User, room: str, claims: Claims) -> bool:
-        answer = await in_thread(user, room, claims)
-        return answer if isinstance(answer, bool) else bool(await answer)
-
-    return ask_in_thread
+    """Raise TypeError, which says what is wrong, unless a rule may be `function`."""
+    require_function(function, None, "", {}, signature="(user, room, claims)")
 
 
 def _asks_for(permission: str) -> Ask:
@@ -139,14 +100,14 @@ def _asks_for(permission: str) -> Ask:
     is read anew, as Django's documentation says.
     """
 
-    def has(user: User) -> bool:
+    def has(user: User) -> object:
         if isinstance(user, AbstractBaseUser):
             model = user.__class__  # not its type: a middleware's user may be a lazy object
             now: Any = model._default_manager.filter(pk=user.pk).first()
-            return hasattr(now, "has_perm") and bool(now.has_perm(permission))
+            return hasattr(now, "has_perm") and now.has_perm(permission)
         return user.has_perm(permission)
 
-    in_thread = sync_to_async(has)
+    in_thread = project_call(has, is_yes)
 
     async def ask(user: User, room: str, claims: Claims) -> bool:
         return await in_thread(user)

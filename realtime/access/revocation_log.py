@@ -19,6 +19,7 @@ from weakref import ref
 import orjson
 
 from realtime.access.credential import Credential
+from realtime.access.removals_log import RemovalsLog
 from realtime.access.revocations import (
     CLOCK_SKEW,
     MAX_REVOCATIONS,
@@ -27,7 +28,7 @@ from realtime.access.revocations import (
     Verdict,
 )
 from realtime.conf import conf
-from realtime.rooms.room_names import CONTROL_ROOM
+from realtime.rooms.room_names import CONTROL_ROOM, REMOVALS_ROOM
 from shardlayer import (
     BEGINNING,
     Broadcast,
@@ -62,7 +63,7 @@ class RevocationLog:
         layer: Whose room it is.
         node: Of the running loop.
         tasks: Of the owner.
-        lifetime: Seconds for which an entry is remembered.
+        lifetime: Seconds for which a sign-out is remembered.
         listener: See `Listener`.
 
     Attributes:
@@ -82,7 +83,8 @@ class RevocationLog:
         listener: Listener,
     ) -> None:
         self.heard: Position | None = BEGINNING
-        self.known = Revocations(lifetime)
+        of_rooms = layer.options.policy_of(REMOVALS_ROOM).ttl
+        self.known = Revocations(lifetime, of_rooms)
         self.version = 0
         self._layer = layer
         self._node = ref(node)  # whoever keeps logs by their nodes must not keep the nodes
@@ -93,6 +95,7 @@ class RevocationLog:
         self._epoch: str | None = None  # that the offsets are of; None while that is unknown
         self._complaint = Throttle()
         self._task = tasks.supervise(self._follow, "realtime: follow who was signed out")
+        self._removals = RemovalsLog(node, tasks=tasks, known=self.known)
 
     def judge(self, credential: Credential, heard: Position | None = None) -> Verdict:
         """Return whether what was issued to the credential's bearer still counts.
@@ -112,16 +115,19 @@ class RevocationLog:
 
     async def settled(self, within: float) -> bool:
         """Wait until the log was read, for so many seconds at most; return whether it was."""
-        if not self._read.is_set():
+        reads = self._read, self._removals.was_read
+        if not all(read.is_set() for read in reads):
             try:
                 async with asyncio.timeout(within):
-                    await self._read.wait()
+                    for read in reads:
+                        await read.wait()
             except TimeoutError:
                 return False
         return True
 
     async def aclose(self) -> None:
         """Stop following."""
+        await self._removals.aclose()
         self._task.cancel()
         await asyncio.wait([self._task])
         if (node := self._node()) is not None:

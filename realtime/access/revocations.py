@@ -4,6 +4,10 @@ Each revocation is an entry of a log that all workers read (`revocation_log.py` 
 kept only while something lives that it could concern, such as a token. So what a process holds is
 bounded.
 
+Who was put out of a room is remembered for longer, since tokens for rooms live for a day, and apart
+from the sign-outs: however many users sign out, that must not be forgotten (`removals_log.py`).
+What was issued before the oldest that is remembered opens no room; the rule decides.
+
 A log may have lost its beginning: its size is limited, and a Redis without persistence forgets all.
 So the log also says since when it is complete. It knows nothing of what was issued before that, and
 whoever asks has to find out in another way. So a loss costs queries, but never lets in somebody who
@@ -16,6 +20,7 @@ against it, whatever their times.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -35,6 +40,10 @@ class Verdict(Enum):
     COUNTS = "it was not taken back"
     REVOKED = "it was taken back"
     UNKNOWN = "too old, or too close to a revocation, to be judged by the log"
+
+
+class RemovalsUnknown(Exception):
+    """It could not be read yet who was put out of rooms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,31 +91,40 @@ class Revocations:
     """What a process remembers of the log.
 
     Args:
-        lifetime: Seconds for which an entry is remembered.
-
+        lifetime: Seconds for which a sign-out is remembered.
+        of_rooms: Seconds for which it is remembered who was put out of a room.
     """
 
-    def __init__(self, lifetime: float) -> None:
+    def __init__(self, lifetime: float, of_rooms: float | None = None) -> None:
         self._lifetime = lifetime
+        self._of_rooms = lifetime if of_rooms is None else of_rooms
         # Times and offsets, by whom they concern, oldest first. Offset 0: that of no known entry.
-        self._latest: dict[tuple[str, str, str], tuple[float, int]] = {}
+        self._latest: _Entries = {}
+        self._removals: _Entries = {}  # apart: no number of sign-outs makes them go
         self._epoch = ""  # that the offsets are of
         self._gone = 0  # the latest offset whose entry is not remembered
         self._read_since = inf  # what the log says of itself; infinite while it was not read
+        self._removals_since = inf  # the same of those who were put out of rooms
         self._forgotten = 0.0  # the latest that had to go before its time
+        self._removals_forgotten = 0.0
 
     def __len__(self) -> int:
-        return len(self._latest)
+        return len(self._latest) + len(self._removals)
 
     def complete_since(self, at: float) -> None:
         """Note that the log was read, and since when it is complete; infinite: it is not heard."""
         self._read_since = at
 
+    def removals_complete_since(self, at: float) -> None:
+        """Note since when it is known who was put out of rooms, in Unix seconds."""
+        self._removals_since = at
+
     def begin(self, epoch: str) -> None:
         """Note of which epoch the offsets are from now on; those of another say nothing."""
         if epoch != self._epoch:
             self._epoch, self._gone = epoch, 0
-            self._latest = {key: (at, 0) for key, (at, _) in self._latest.items()}
+            for entries in (self._latest, self._removals):
+                entries.update({key: (at, 0) for key, (at, _) in entries.items()})
 
     def lacks(self, offset: int) -> None:
         """Note that the entry of an offset can't be read any more, so that it is not remembered."""
@@ -116,25 +134,41 @@ class Revocations:
         """Return since when every revocation is known, in Unix seconds."""
         return max(self._read_since, self._forgotten, now - self._lifetime)
 
+    def removals_known_since(self, now: float) -> float:
+        """Return since when it is known who was put out of rooms; infinite if it was not read."""
+        since = min(self._removals_since, self._read_since)  # since the log has them, too
+        return max(since, self._removals_forgotten, now - self._of_rooms)
+
     def learn(self, entry: Revocation, now: float, offset: int = 0) -> None:
         """Remember an entry, and forget those that concern nothing any more.
 
         `offset` is the entry's in the log, in the present epoch; 0 where that is unknown.
         """
         if entry.user or entry.session:
+            entries = self._removals if entry.room else self._latest
             key = entry.user, entry.room, entry.session
-            at, before = self._latest.pop(key, (0.0, 0))
-            self._latest[key] = max(entry.at, at), max(offset, before)
-        ended = now - self._lifetime
-        while self._latest:
-            oldest = next(iter(self._latest))
-            at, last = self._latest[oldest]
-            if at > ended and len(self._latest) <= MAX_REVOCATIONS:
+            at, before = entries.pop(key, (0.0, 0))
+            entries[key] = max(entry.at, at), max(offset, before)
+        self._forgotten = max(self._forgotten, self._trim(self._latest, now - self._lifetime))
+        gone = self._trim(self._removals, now - self._of_rooms)
+        self._removals_forgotten = max(self._removals_forgotten, gone)
+
+    def _trim(self, entries: _Entries, ended: float) -> float:
+        """Forget entries of before a time, and the oldest of too many; return until when of these.
+
+        0 if none had to go before its time.
+        """
+        forgotten = 0.0
+        while entries:
+            oldest = next(iter(entries))
+            at, last = entries[oldest]
+            if at > ended and len(entries) <= MAX_REVOCATIONS:
                 break
             if at > ended:
-                self._forgotten = max(self._forgotten, at + CLOCK_SKEW)
+                forgotten = max(forgotten, at + CLOCK_SKEW)
             self.lacks(last)
-            del self._latest[oldest]
+            del entries[oldest]
+        return forgotten
 
     def judge(self, credential: Credential, now: float) -> Verdict:
         """Return whether what was issued to the credential's bearer still counts."""
@@ -175,13 +209,32 @@ class Revocations:
         """Return whether a session is known to have ended, by its digest."""
         return session is not None and ("", "", session) in self._latest
 
-    def opens(self, credential: Credential, room: str, heard: Position | None = None) -> bool:
+    def opens(
+        self,
+        credential: Credential,
+        room: str,
+        heard: Position | None = None,
+        now: float | None = None,
+    ) -> bool:
         """Return whether nobody has put the credential's bearer out of a room since its issue.
 
-        Of a note: nor since its writer had heard the log up to `heard`, see `judge_note`.
+        Of what was issued before all that is remembered, that is not known; then it opens nothing.
+        A JWT that does not say when it was issued is judged by what is remembered alone. Of a note:
+        nor since its writer had heard the log up to `heard`, see `judge_note`.
+
+        Raises:
+            RemovalsUnknown: It could not be read yet who was put out of rooms.
         """
-        entry = self._latest.get((credential.user_id or "", room, ""))
-        if entry is None:
+        if credential.user_id is None:
             return True
+        entry = self._removals.get((credential.user_id, room, ""))
+        if entry is None:
+            known = self.removals_known_since(time.time() if now is None else now)
+            if known == inf:
+                raise RemovalsUnknown
+            return credential.issued >= known or not credential.issued
         at, offset = entry
         return credential.issued > at and (heard is None or offset <= heard.offset)
+
+
+_Entries = dict[tuple[str, str, str], tuple[float, int]]

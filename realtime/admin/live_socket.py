@@ -26,6 +26,7 @@ from django.utils import translation
 
 from realtime.access.anonymous import User
 from realtime.access.identity import session_key
+from realtime.access.project_calls import without_stop_iteration
 from realtime.access.session_users import SessionUsers
 from realtime.admin.admin_page import CLOSING, AdminPage, LiveView, Memory, look_in_time
 from realtime.admin.admin_permissions import Permission, allowed, may
@@ -162,6 +163,7 @@ def _session_of(scope: Scope) -> str | None:
 
 
 @database_sync_to_async  # type: ignore[untyped-decorator]
+@without_stop_iteration
 def _may_look(page: AdminPage, user: Any, scope: Scope) -> bool:
     """Ask the page's admin site, which may be a project's own, and the user's permissions."""
     request = ASGIRequest({**scope, "type": "http", "method": "GET"}, BytesIO())
@@ -172,6 +174,7 @@ def _may_look(page: AdminPage, user: Any, scope: Scope) -> bool:
 
 
 @database_sync_to_async  # type: ignore[untyped-decorator]
+@without_stop_iteration
 def _render(
     page: AdminPage,
     live: LiveView,

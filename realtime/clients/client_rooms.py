@@ -79,6 +79,7 @@ class ClientRooms:
         self._client = client
         self.user_limits = user_limits(self._conf)
         self._names: set[str] = set()
+        permissions.members = self._names
         self._catch_up: CatchUp | None = None  # made for the first room that is behind
         self._presence: ClientPresence | None = None  # made for the first room that knows people
         self.is_closed = False
@@ -154,7 +155,16 @@ class ClientRooms:
             partial(self._join, item, len(items)) for item in items if isinstance(item, Wanted)
         ]
         joins = iter(await turns.run_all(works))
-        return [next(joins) if isinstance(item, Wanted) else item.error for item in items]
+        return [
+            self._unless_put_out(item.room, next(joins)) if isinstance(item, Wanted) else item.error
+            for item in items
+        ]
+
+    def _unless_put_out(self, room: str, outcome: Joined | ProtocolError) -> Joined | ProtocolError:
+        """Return what to tell of a room: the client may have left while others were joined."""
+        if room in self._names or isinstance(outcome, ProtocolError):
+            return outcome
+        return put_out_meanwhile(room)
 
     def release(self, joined: Joined) -> None:
         """Let a room's pushes through; first what the answer had no place for."""
@@ -271,7 +281,7 @@ class ClientRooms:
         if item.room not in self._names:  # put out meanwhile, and told so
             if self._presence is not None:
                 self._presence.go(item.room)
-            raise ProtocolError("forbidden", f"You may not subscribe to {item.room}.")
+            raise put_out_meanwhile(item.room)
         if self._told is not None:
             self._told.joined(item.room)
         return joined
@@ -281,3 +291,8 @@ class ClientRooms:
             self._layer.room_watchers.add(send_room_signal)
             self._presence = ClientPresence(self._identity, self._node)
         await self._presence.come(room, told=told)
+
+
+def put_out_meanwhile(room: str) -> ProtocolError:
+    """Return what a client is told of a room that it was put out of while it joined it."""
+    return ProtocolError("forbidden", f"You may not subscribe to {room}.")

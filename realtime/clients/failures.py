@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from realtime.access.revocations import RemovalsUnknown
 from realtime.client_refused import ClientRefused
 from realtime.clients.protocol.commands import ProtocolError
 from shardlayer import ErrorLog, MessageTooLarge, ShardUnavailable
@@ -19,6 +20,8 @@ def as_protocol_error(error: Exception) -> ProtocolError:
             return error
         case ShardUnavailable():  # its text names a server, which is no client's business
             return ProtocolError("unavailable", f"Shard {error.shard} does not answer; try again.")
+        case RemovalsUnknown():
+            return ProtocolError("unavailable", "It is not known yet who was put out; try again.")
         case ClientRefused():
             return ProtocolError("refused", error.message)
         case MessageTooLarge():

@@ -19,7 +19,7 @@ from realtime.clients.client_counters import counters
 from realtime.clients.client_facts import ClientFacts, described_members
 from realtime.clients.client_rooms import IS_CLOSING, ClientRooms
 from realtime.clients.client_signals import ToldClient
-from realtime.clients.failures import as_protocol_error, log_failure
+from realtime.clients.failures import as_protocol_error
 from realtime.clients.history_answer import history_answer
 from realtime.clients.newcomers import newcomers_of
 from realtime.clients.places import too_many_new_of_user
@@ -45,6 +45,7 @@ from realtime.clients.protocol.commands import (
 from realtime.clients.protocol.parsing import parse, subscribe_to, too_many_rooms
 from realtime.clients.queued_sink import ClientSink
 from realtime.clients.request_rates import ClientLimits, buckets_of
+from realtime.clients.room_looks import may_stay
 from realtime.clients.sign_in import SignIn
 from realtime.clients.sign_in_watch import watch_of
 from realtime.clients.user_limits import Publisher, UserShare, publisher_of, user_limits
@@ -382,24 +383,30 @@ class ClientSession:
     async def check_rooms(self, *, stays_on_error: bool = True) -> None:
         """Ask again whether the client may be in its rooms; put it out of those where it may not.
 
-        What a token has opened stays open. Where a rule fails nothing is known; then the client
-        stays, or goes, as it is said.
+        What a token has opened stays open. Where a rule fails, or takes too long, nothing is known;
+        then the client stays, or goes, as it is said.
         """
-        for room in [room for room in self._rooms if not is_user_room(room)]:
-            if self._permissions.was_opened(room):
-                continue
-            try:
-                may = await self._permissions.allows("subscribe", room)
-            except Exception as error:
-                log_failure("A rule failed that was asked about a member again.", exc_info=error)
-                may = stays_on_error
-            if not may:
-                self.put_out(room)
+        for room in self.rooms_with_rules():
+            await self._check_room(room, stays_on_error=stays_on_error)
 
-    async def look_at_rooms(self) -> None:
-        """Ask the rules again whether the client may be in its rooms, whatever a note says."""
-        self._permissions.forget(keep_opened=True)
-        await self.check_rooms()
+    async def _check_room(self, room: str, *, stays_on_error: bool) -> None:
+        if room not in self._rooms or self._permissions.was_opened(room):
+            return
+        if not await may_stay(self._permissions, room, stays_on_error=stays_on_error):
+            self.put_out(room)
+
+    def rooms_with_rules(self) -> Sequence[str]:
+        """Return the rooms that the client is in, but for users' own, whose rule is fixed."""
+        return [room for room in self._rooms if not is_user_room(room)]
+
+    async def look_at_room(self, room: str) -> None:
+        """Ask the rule again whether the client may be in a room, whatever a note says.
+
+        Where the rule fails, the client stays.
+        """
+        if not self._rooms.is_closed:
+            self._permissions.forget(keep_opened=True)
+            await self._check_room(room, stays_on_error=True)
 
     async def _resume(self, text: str) -> bool:
         """Let a note count; return whether it does."""
@@ -545,21 +552,35 @@ class ClientSession:
         return user_room(user) if user.is_authenticated else ANONYMOUS
 
     async def _history(self, command: History) -> None:
-        self._write(await self._rooms.turns.run(partial(self._read_history, command)))
+        closings = self._permissions.closings
+        answer = await self._rooms.turns.run(partial(self._read_history, command))
+        if self._permissions.closings != closings:  # put out of a room, perhaps of this one
+            await self._require_reading(command)
+        self._write(answer)
+
+    async def _require_reading(self, command: History) -> None:
+        await self._rooms.require_membership(command.room, command.token, self.put_out)
 
     async def _read_history(self, command: History) -> bytes:
-        await self._rooms.require_membership(command.room, command.token, self.put_out)
+        await self._require_reading(command)
         most = self._rooms.max_answer()
         return await history_answer(self._layer, command, max_bytes=most, max_text=self._max_text)
 
     async def _ask_presence(self, command: AskPresence) -> None:
-        self._write(await self._rooms.turns.run(partial(self._read_presence, command)))
+        closings = self._permissions.closings
+        answer = await self._rooms.turns.run(partial(self._read_presence, command))
+        if self._permissions.closings != closings:
+            await self._require_presence(command)
+        self._write(answer)
 
     async def _read_presence(self, command: AskPresence) -> bytes:
+        await self._require_presence(command)
+        return await presence_answer(self._layer, command, max_bytes=self._rooms.max_answer())
+
+    async def _require_presence(self, command: AskPresence) -> None:
         if not await self._permissions.allows("presence", command.room):
             counters.forbidden += 1
             raise ProtocolError("forbidden", f"You may not see who is in {command.room}.")
-        return await presence_answer(self._layer, command, max_bytes=self._rooms.max_answer())
 
     async def _do_own(self, command: OwnCommand) -> None:
         answer = encode(await self._own[command.name](command.value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import Protocol
@@ -14,16 +13,15 @@ from realtime.access.revocations import Revocation, Verdict
 from realtime.clients.client_counters import counters
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import CLOSE_EXPIRED, CLOSE_SIGNED_OUT
+from realtime.clients.room_looks import MemberOfRooms
 from realtime.clients.sign_in_watch import SignInWatch
 from realtime.conf import conf
 from shardlayer import BEGINNING, Position
 
 LOG_PATIENCE = 1.0  # seconds that a client waits for a worker that has just begun to read the log
 
-RULES_PATIENCE = 10.0  # seconds that the rules of one client's rooms may take
 
-
-class SignedInClient(Protocol):
+class SignedInClient(MemberOfRooms, Protocol):
     """The client, as its sign-in sees it."""
 
     @property
@@ -38,9 +36,6 @@ class SignedInClient(Protocol):
 
     def put_out(self, room: str) -> None:
         """Have the client leave a room, and tell it."""
-
-    async def look_at_rooms(self) -> None:
-        """Ask the rules again whether the client may be in its rooms, whatever a note says."""
 
 
 class SignIn:
@@ -159,13 +154,13 @@ class SignIn:
     async def read_session(self) -> None:
         """See whether the session still stands, and then whether its rooms are still open to it.
 
+        Its rooms are looked at beside other clients' sessions, which wait for none of its rules.
+
         Raises:
-            TimeoutError: The rules took too long; the client stays.
             Exception: What the database raises.
         """
         if await self._client.identity.read_session_again():
-            async with asyncio.timeout(RULES_PATIENCE):  # other clients wait for theirs
-                await self._client.look_at_rooms()  # what the user may do may have changed
+            self._watch.looks.begin(self._client)  # what the user may do may have changed
         elif self in self._watch.clients:  # else the client has left meanwhile
             self._close_signed_out("the session has ended")
 

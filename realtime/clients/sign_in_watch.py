@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from realtime.access.revocation_log import RevocationLog
 from realtime.access.revocations import Revocation
+from realtime.clients.room_looks import RoomLooks
 from realtime.clients.signed_in_clients import SignedInClients
 from realtime.conf import conf
 from shardlayer import Node, ShardedChannelLayer, Throttle
@@ -48,6 +49,7 @@ class SignInWatch:
     Attributes:
         clients: Those that somebody is signed in on.
         log: Who was signed out.
+        looks: At the rooms of clients whose session stands.
     """
 
     def __init__(self, layer: ShardedChannelLayer, node: Node) -> None:
@@ -55,6 +57,7 @@ class SignInWatch:
         self.clients: SignedInClients[Watched] = SignedInClients()
         self._recheck = settings.session_recheck
         self._tasks = layer.branch_tasks()
+        self.looks = RoomLooks(self._tasks)
         self._complaint = Throttle()
         self._sessions: deque[Watched] = deque()  # to be read; each client once
         self._has_sessions = asyncio.Event()

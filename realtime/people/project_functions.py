@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from channels.db import database_sync_to_async
 from django.utils.module_loading import import_string
+
+from realtime.access.project_calls import project_call
 
 
 @cache
@@ -23,12 +23,8 @@ def project_function(path: str) -> Callable[..., Awaitable[Any]]:
     function = import_string(path)
     if not callable(function):
         raise TypeError(f"{path} is no function.")
-    if iscoroutinefunction(function):
-        return function  # type: ignore[no-any-return]
-    in_thread = database_sync_to_async(function)
+    return project_call(function, _as_it_is, database_sync_to_async)
 
-    async def call(*arguments: Any) -> Any:
-        answer = await in_thread(*arguments)
-        return await answer if inspect.isawaitable(answer) else answer
 
-    return call
+def _as_it_is(answer: Any) -> Any:
+    return answer

@@ -8,6 +8,8 @@ from channels.db import database_sync_to_async
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
+from realtime.access.project_calls import without_stop_iteration
+
 
 async def user_names(keys: Sequence[str]) -> dict[str, str]:
     """Return what users are called, by their primary key as text, in one query."""
@@ -16,6 +18,7 @@ async def user_names(keys: Sequence[str]) -> dict[str, str]:
 
 
 @database_sync_to_async  # type: ignore[untyped-decorator]
+@without_stop_iteration
 def _asked(keys: Sequence[str]) -> dict[str, str]:
     model = get_user_model()
     wanted = []

@@ -14,10 +14,14 @@ ROOM_END = "~"  # ends a room's name, which has none, where a token follows
 CONTROL_ROOM = "realtime-control"
 """Where workers tell each other who was put out. No client gets into it, whatever a rule says."""
 
+REMOVALS_ROOM = "realtime-removals"
+"""Where it is remembered who was put out of which room. No client gets into it, whatever a rule
+says."""
+
 NODES_ROOM = "realtime-nodes"
 """Where workers are told to drain. No client gets into it, whatever a rule says."""
 
-OWN_ROOMS = frozenset({CONTROL_ROOM, NODES_ROOM})
+OWN_ROOMS = frozenset({CONTROL_ROOM, REMOVALS_ROOM, NODES_ROOM})
 OWN_ROOM_RULE = "Only the workers themselves publish to their own rooms."
 
 _NAMES = 8_192  # texts of which it is remembered whether they name a room

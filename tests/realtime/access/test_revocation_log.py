@@ -16,7 +16,7 @@ from realtime.access.credential import Credential
 from realtime.access.revocation_log import RevocationLog
 from realtime.access.revocations import CLOCK_SKEW, Revocation, Verdict
 from realtime.connections import adisconnect, aunsubscribe
-from realtime.rooms.room_names import CONTROL_ROOM
+from realtime.rooms.room_names import CONTROL_ROOM, REMOVALS_ROOM
 from shardlayer import Position, ShardedChannelLayer
 from shardlayer.broker.redis.keys import ShardKeys
 from shardlayer.core.options import PREFIX, SHARDS
@@ -238,3 +238,63 @@ async def test_lost_history_is_noticed(
         await until(lambda: follower.log.judge(note, follower.log.heard) is Verdict.COUNTS)
         await adisconnect(9)
         await until(lambda: "9" in [entry.user for entry in follower.told])
+
+
+async def test_removals_outlive_the_log(layer: ShardedChannelLayer) -> None:
+    """Who was put out of a room is known where the log has it no more, on workers to come, too."""
+    before = Credential(user_id="8", issued=time.time())
+    await aunsubscribe(8, "orders")
+    await layer.clear_history(CONTROL_ROOM)
+    async with following(layer) as follower:
+        assert not follower.told
+        assert not follower.log.known.opens(before, "orders")
+        assert follower.log.known.opens(before, "news")
+        assert follower.log.known.opens(Credential(user_id="9", issued=0.1 + time.time()), "orders")
+        assert follower.log.known.opens(Credential(user_id="9", issued=before.issued), "orders")
+
+
+async def test_removals_that_were_trimmed(
+    layer: ShardedChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was issued before the oldest that is left opens nothing; rubbish changes nothing."""
+    monkeypatch.setattr("realtime.access.removals_log.MAX_REVOCATIONS", 50)
+    began = time.time() - 1_000
+    entries = [
+        Revocation(at=began + number, user=f"u{number}", room="orders") for number in range(500)
+    ]
+    for entry in entries:
+        await layer.publish_reserved(REMOVALS_ROOM, orjson.dumps(entry.to_json()))
+    for data in (b"1", b"[]", b'{"at":1e999}'):
+        await layer.publish_reserved(REMOVALS_ROOM, data)
+    async with following(layer) as follower:
+        known = follower.log.known
+        left = len(known)
+        assert 40 <= left < 500
+        oldest = began + 500 - left
+        assert not known.opens(Credential(user_id="7", issued=oldest - 1), "orders")
+        assert known.opens(Credential(user_id="7", issued=oldest + 2 * CLOCK_SKEW), "orders")
+
+
+async def test_removals_are_heard_after_a_loss(
+    redis_layer: ShardedChannelLayer, redis_server: EmbeddedValkey
+) -> None:
+    """While Redis is away counts what was read; a new log goes on with what comes."""
+    before = Credential(user_id="8", issued=time.time())
+    async with following(redis_layer) as follower:
+        await aunsubscribe(8, "orders")
+        known = follower.log.known
+        await until(lambda: not known.opens(before, "orders"))
+        redis_server.stop()
+        await until(lambda: follower.verdict(time.time() + 5) is Verdict.UNKNOWN)
+        assert not known.opens(before, "orders")
+        assert known.opens(before, "news")
+        redis_server.start()
+        await until(lambda: follower.verdict(time.time() + 5) is Verdict.COUNTS)
+        await layer_tells(redis_layer, Revocation(at=time.time(), user="8", room="news"))
+        await until(lambda: not known.opens(before, "news"))
+        assert not known.opens(before, "orders")
+
+
+async def layer_tells(layer: ShardedChannelLayer, entry: Revocation) -> None:
+    """Tell the log of removals alone."""
+    await layer.publish_reserved(REMOVALS_ROOM, orjson.dumps(entry.to_json()))

@@ -10,6 +10,7 @@ from realtime.access.credential import NOBODY, Credential
 from realtime.access.revocations import (
     CLOCK_SKEW,
     MAX_REVOCATIONS,
+    RemovalsUnknown,
     Revocation,
     Revocations,
     Verdict,
@@ -100,10 +101,53 @@ def test_memory_is_bounded() -> None:
 def test_room_is_closed_to_whoever_was_put_out() -> None:
     """What opened it before does so no more, for this user and this room; what comes later does."""
     revocations = known(Revocation(at=NOW - 5, user="7", room="orders"))
-    assert not revocations.opens(token(NOW - 10), "orders")
-    assert revocations.opens(token(NOW), "orders")
-    assert revocations.opens(token(NOW - 10), "news")
-    assert revocations.opens(Credential(user_id="8", issued=NOW - 10), "orders")
+    assert not revocations.opens(token(NOW - 10), "orders", now=NOW)
+    assert revocations.opens(token(NOW), "orders", now=NOW)
+    assert revocations.opens(token(NOW - 10), "news", now=NOW)
+    assert revocations.opens(Credential(user_id="8", issued=NOW - 10), "orders", now=NOW)
+
+
+def test_removals_outlive_sign_outs() -> None:
+    """They are remembered apart, and for longer: a token for a room may live for a day."""
+    log = Revocations(LIFETIME, of_rooms=24 * LIFETIME)
+    log.complete_since(0.0)
+    log.learn(Revocation(at=NOW, user="7", room="orders"), NOW, 1)
+    later = NOW + 20 * LIFETIME
+    for number in range(MAX_REVOCATIONS + 1):
+        log.learn(Revocation(at=later, session=f"session-{number}"), later, number + 2)
+    assert not log.opens(token(NOW - 10), "orders", now=later)
+    assert log.opens(token(NOW + 10), "orders", now=later)
+    assert log.opens(token(NOW - 10), "news", now=later)
+
+
+def test_what_is_older_than_all_removals_opens_nothing() -> None:
+    """Past their time and past their number; but a JWT that has no time is not older."""
+    log = Revocations(LIFETIME, of_rooms=24 * LIFETIME)
+    log.complete_since(0.0)
+    assert log.opens(token(NOW), "orders", now=NOW + 24 * LIFETIME)
+    assert not log.opens(token(NOW - 1), "orders", now=NOW + 24 * LIFETIME)
+    assert log.opens(NOBODY, "orders", now=NOW)
+    for number in range(MAX_REVOCATIONS + 1):
+        log.learn(Revocation(at=NOW - 50, user=f"user-{number}", room="orders"), NOW)
+    assert len(log) == MAX_REVOCATIONS
+    assert not log.opens(token(NOW - 60), "news", now=NOW)
+    assert log.opens(token(NOW - 50 + CLOCK_SKEW), "news", now=NOW)
+    assert log.opens(token(0.0), "news", now=NOW)
+
+
+def test_either_log_tells_who_was_put_out() -> None:
+    """Their own, or that of all revocations; while neither was read, nothing is known."""
+    log = Revocations(LIFETIME)
+    with pytest.raises(RemovalsUnknown):
+        log.opens(token(NOW - 10), "orders", now=NOW)
+    assert log.opens(NOBODY, "orders", now=NOW)
+    log.complete_since(NOW - 5)
+    assert not log.opens(token(NOW - 10), "orders", now=NOW)
+    assert log.opens(token(NOW - 5), "orders", now=NOW)
+    log.removals_complete_since(0.0)
+    assert log.opens(token(NOW - 10), "orders", now=NOW)
+    log.complete_since(inf)
+    assert log.opens(token(NOW - 10), "orders", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -182,11 +226,11 @@ def test_note_says_of_rooms_what_was_unheard() -> None:
     """As of the sign-in; other rooms and other users are open."""
     log = heard_of(OUT_OF_ORDERS)
     note = token(NOW - 2)
-    assert not log.opens(note, "orders", Position(0, "e"))
-    assert log.opens(note, "orders", Position(1, "e"))
-    assert log.opens(note, "news", Position(0, "e"))
-    assert log.opens(Credential(user_id="8", issued=NOW - 2), "orders", Position(0, "e"))
-    assert not log.opens(token(NOW - 10), "orders", Position(1, "e"))
+    assert not log.opens(note, "orders", Position(0, "e"), now=NOW)
+    assert log.opens(note, "orders", Position(1, "e"), now=NOW)
+    assert log.opens(note, "news", Position(0, "e"), now=NOW)
+    assert log.opens(Credential(user_id="8", issued=NOW - 2), "orders", Position(0, "e"), now=NOW)
+    assert not log.opens(token(NOW - 10), "orders", Position(1, "e"), now=NOW)
     assert log.judge_note(note, Position(0, "e"), NOW) is Verdict.COUNTS
 
 

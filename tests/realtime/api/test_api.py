@@ -139,7 +139,7 @@ def test_key_opens_its_rooms_alone() -> None:
     own = user_room(7)
     assert error_of(post("publish", {"room": own, "data": 1}, new_key("*"))) == (403, "forbidden")
     assert post("publish", {"room": own, "data": 1}, every).status_code == 200
-    for room in ("realtime-control", "realtime-nodes"):
+    for room in ("realtime-control", "realtime-removals", "realtime-nodes"):
         assert error_of(post("publish", {"room": room, "data": 1}, every)) == (403, "forbidden")
 
 

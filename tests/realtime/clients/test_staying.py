@@ -14,7 +14,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client as Browser
 from pytest_django import Settings
 
-from realtime.clients.sign_in import SignIn
+from realtime.clients.session import ClientSession
 from realtime.clients.sign_in_watch import watch_of
 from realtime.connections import aunsubscribe
 from realtime.people.asking import apresence_stats
@@ -173,14 +173,14 @@ async def test_token_opens_a_room_after_a_look(
     """What a room's own token has opened stays open, also to who came back with a note."""
     global lets_in
     settings.REALTIME = RULES | {"SESSION_RECHECK": 4}
-    read_session, looks = SignIn.read_session, 0
+    look_at_room, looks = ClientSession.look_at_room, 0
 
-    async def counted(self: SignIn) -> None:
+    async def counted(self: ClientSession, room: str) -> None:
         nonlocal looks
-        await read_session(self)
+        await look_at_room(self, room)
         looks += 1
 
-    monkeypatch.setattr(SignIn, "read_session", counted)
+    monkeypatch.setattr(ClientSession, "look_at_room", counted)
     headers, lets_in = await cookie(ada), False
     async with Client(headers=headers) as client:
         await past_the_skew()
