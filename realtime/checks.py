@@ -5,8 +5,9 @@
 | realtime.E001 | REALTIME has a key that is none of its settings, or is no dictionary |
 | realtime.E002 | a value in REALTIME has the wrong form |
 | realtime.E003 | a dotted path in REALTIME can't be imported |
-| realtime.E004 | CHANNEL_LAYERS has no layer for the rooms |
+| realtime.E004 | CHANNEL_LAYERS has no layer for the rooms: no 'default', or none of shardlayer's |
 | realtime.E005 | what a dotted path in REALTIME names is no function |
+| realtime.W006 | `manage.py runserver` is starting, and is one that serves no WebSocket |
 
 shardlayer looks at what CHANNEL_LAYERS says (`shardlayer.layer.layer_checks`), which is registered
 with the layer.
@@ -14,6 +15,7 @@ with the layer.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -22,11 +24,14 @@ from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import channel_layers
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.utils.module_loading import import_string
 
+from realtime.checkup.djangos_runserver import is_runserver_djangos
 from realtime.conf import Conf, known_keys, problems
+from shardlayer import ShardedChannelLayer
 
+_BACKEND = "shardlayer.layer.ShardedChannelLayer"
 _PATHS = ("AUTHORIZE", "KAFKA_ROUTE", "PRESENCE_INFO", "PRESENCE_FETCH")
 
 
@@ -44,16 +49,58 @@ def check_default_layer(
 ) -> list[CheckMessage]:
     """Check that there is a layer for rooms; shardlayer's own checks look at what it says."""
     layers = channel_layers.configs
-    if isinstance(layers, Mapping) and DEFAULT_CHANNEL_LAYER not in layers:
+    if not isinstance(layers, Mapping):
+        return []
+    if DEFAULT_CHANNEL_LAYER not in layers:
         return [
             Error(
                 "CHANNEL_LAYERS has no 'default'.",
                 hint="Set CHANNEL_LAYERS = {'default': {'BACKEND': "
-                "'shardlayer.layer.ShardedChannelLayer', 'CONFIG': {'hosts': [...]}}}.",
+                f"'{_BACKEND}', 'CONFIG': {{'hosts': [...]}}}}}}.",
                 id="realtime.E004",
             )
         ]
-    return []
+    backend = _backend(layers[DEFAULT_CHANNEL_LAYER])
+    if backend is None or issubclass(backend, ShardedChannelLayer):
+        return []
+    return [
+        Error(
+            f"CHANNEL_LAYERS[{DEFAULT_CHANNEL_LAYER!r}] must have the BACKEND "
+            f"'{_BACKEND}', not {backend.__name__}.",  # as sharded_layer() says
+            hint="The rooms of clients are in this layer. Consumers of yours may have another one, "
+            "by their channel_layer_alias. If this project only publishes, to a layer of another "
+            "name, silence it: SILENCED_SYSTEM_CHECKS = ['realtime.E004'].",
+            id="realtime.E004",
+        )
+    ]
+
+
+@register
+def check_runserver(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the `runserver` that is starting serves WebSockets; else nothing is said of it.
+
+    Projects that are developed with another server don't need one that does.
+    """
+    if sys.argv[1:2] != ["runserver"] or not is_runserver_djangos():
+        return []
+    return [
+        Warning(
+            "This runserver serves no WebSocket: it is Django's own, which does not use "
+            "ASGI_APPLICATION.",
+            hint="Put 'daphne' at the beginning of INSTALLED_APPS and set ASGI_APPLICATION, or "
+            "run another ASGI server, such as shardlayer-daphne.",
+            id="realtime.W006",
+        )
+    ]
+
+
+def _backend(layer: object) -> type | None:
+    """Return the class of a layer; None if it can't be loaded, which shardlayer.E001 says."""
+    try:
+        backend = import_string(layer["BACKEND"])  # type: ignore[index]
+    except Exception:  # whatever importing a BACKEND raises
+        return None
+    return backend if isinstance(backend, type) else None
 
 
 def _problem(key: str, sentence: str) -> Error:

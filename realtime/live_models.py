@@ -20,7 +20,7 @@ from django.db.models.fields.files import FieldFile
 from django.db.models.signals import class_prepared, post_save, pre_delete, pre_save
 
 from realtime.html_changes import Swap, element_id, html_change
-from realtime.on_commit import publish_on_commit
+from realtime.on_commit import publish_on_commit, require_app
 from shardlayer import MessageTooLarge
 
 __all__ = ["live_model", "publish_changes"]
@@ -155,9 +155,11 @@ def live_model(
 
     Raises:
         FieldDoesNotExist: `fields` names what the model does not have.
+        ImproperlyConfigured: `realtime` is not in INSTALLED_APPS.
     """
 
     def decorate(model: ModelClass) -> ModelClass:
+        require_app("live_model")
         for name in fields:
             if not hasattr(model, name):
                 raise FieldDoesNotExist(f"{model.__name__} has no {name!r} to publish.")

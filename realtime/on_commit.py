@@ -15,6 +15,8 @@ from functools import partial
 
 from asgiref.sync import sync_to_async
 from channels import DEFAULT_CHANNEL_LAYER
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import router, transaction
 
 from realtime.client_header import require_client_id
@@ -83,8 +85,12 @@ def publish_on_commit(
             no client's id, or goes with `outbox`.
         TypeError: The data have no JSON form, or the layer is none of ours.
         MessageTooLarge: Their JSON is larger than the layer takes.
+        ImproperlyConfigured: The app is not installed, and is needed: for the outbox, or to choose
+            the database.
         DatabaseError: The outbox can't be written.
     """
+    if outbox or database is None:
+        require_app("publish_on_commit")
     require_open_room(room)
     left_out = require_client_id(exclude)
     if left_out and outbox:
@@ -94,11 +100,10 @@ def publish_on_commit(
     size, limit = len(encoded), layer.options.max_message_size
     if size > limit:
         raise MessageTooLarge(size=size, limit=limit)
-    from realtime.models import OutboxEntry
-    from realtime.outbox.entries import write
-
-    database = database or router.db_for_write(OutboxEntry)
+    database = database or _outbox_database()
     if outbox:
+        from realtime.outbox.entries import write
+
         write(database, using, [(room, encoded)])
     else:
         begin = partial(_publish_in_background, layer, room, encoded, left_out)
@@ -121,6 +126,22 @@ async def apublish_on_commit(
     """
     publish = sync_to_async(publish_on_commit)
     await publish(room, data, exclude=exclude, outbox=outbox, using=using, database=database)
+
+
+def require_app(caller: str) -> None:
+    """Raise where `realtime` is none of the project's apps: its models can't be imported then.
+
+    Raises:
+        ImproperlyConfigured: It says what to do, on behalf of `caller`.
+    """
+    if not apps.is_installed("realtime"):
+        raise ImproperlyConfigured(f"{caller} needs the app: add 'realtime' to INSTALLED_APPS.")
+
+
+def _outbox_database() -> str:
+    from realtime.models import OutboxEntry
+
+    return router.db_for_write(OutboxEntry)
 
 
 def _publish_in_background(

@@ -15,7 +15,10 @@ import orjson
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from realtime.access.origins import is_allowed
+from realtime.checkup.djangos_runserver import is_runserver_djangos
 from realtime.checkup.finding import CheckRequest, Finding, fault, ok, warning
+from realtime.checkup.unlogged_requests import unlogged_requests
 from realtime.consumers import PROBE
 from realtime.routing import WEBSOCKET_PATH
 
@@ -28,6 +31,15 @@ _PLACE = ("127.0.0.1", 80)
 
 def check_routing(asked: CheckRequest) -> Iterator[Finding]:
     """Yield whether a browser's WebSocket would reach the rooms."""
+    yield from _of_application()
+    if settings.DEBUG and is_runserver_djangos():
+        yield ok(
+            "manage.py runserver serves no WebSocket: it is Django's own, which does not use "
+            "ASGI_APPLICATION. With 'daphne' at the beginning of INSTALLED_APPS it does."
+        )
+
+
+def _of_application() -> Iterator[Finding]:
     path = getattr(settings, "ASGI_APPLICATION", None) or _usual_path()
     try:
         application = import_string(path)
@@ -40,7 +52,8 @@ def check_routing(asked: CheckRequest) -> Iterator[Finding]:
             "Set ASGI_APPLICATION to its dotted path, and fix what its module raises.",
         )
         return
-    yield from asyncio.run(_look(application, path))
+    with unlogged_requests():
+        yield from asyncio.run(_look(application, path))
 
 
 def _usual_path() -> str:
@@ -61,7 +74,15 @@ async def _look(application: Any, path: str) -> list[Finding]:
                 _ROUTES,
             )
         ]
-    if consumer is None:
+    if consumer is None and not is_allowed(_own_origin()):
+        found.append(
+            fault(
+                f"It is not known whether {path} leads a WebSocket for /{WEBSOCKET_PATH} to the "
+                "rooms: pages of this site may not connect.",
+                "Fix what the check 'origin' reports first.",
+            )
+        )
+    elif consumer is None:
         found.append(
             fault(f"{path} does not lead a WebSocket for /{WEBSOCKET_PATH} to the rooms.", _ROUTES)
         )
@@ -137,7 +158,6 @@ async def _request(
 
 
 def _scope(kind: str, path: str) -> dict[str, Any]:
-    host = _own_host()
     return {
         "type": kind,
         "asgi": {"version": "3.0"},
@@ -146,8 +166,8 @@ def _scope(kind: str, path: str) -> dict[str, Any]:
         "root_path": "",
         "query_string": b"",
         "headers": [
-            (b"host", host.encode()),
-            (b"origin", f"http://{host}".encode()),
+            (b"host", _own_host().encode()),
+            (b"origin", _own_origin()),
             (b"x-forwarded-for", b"192.0.2.1"),  # a stranger, who is told little
         ],
         "client": _PLACE,
@@ -162,6 +182,10 @@ def _own_host() -> str:
         if host != "*":
             return f"www{host}" if host.startswith(".") else str(host)
     return "localhost"
+
+
+def _own_origin() -> bytes:
+    return f"http://{_own_host()}".encode()
 
 
 async def _call(

@@ -70,6 +70,7 @@ class ConnectionKeeper:
         self._end: RoomClientError | None = None
         self._note: str | None = None  # spares the server all questions of who this is
         self._attempt = 0  # failures since the last stable connection
+        self._is_away = False  # whether it is told that the server can't be reached
         self._return_in: float | None = None  # seconds, as a server that stops says
         self._joined_at: float | None = None
 
@@ -134,8 +135,11 @@ class ConnectionKeeper:
             logger.warning("%s answered the handshake with %d.", self._url, status)
             return LOST
         except (OSError, InvalidHandshake, TimeoutError, EOFError) as error:
-            logger.info("%s can't be reached: %s", self._url, error)
+            level = logging.INFO if self._is_away else logging.WARNING  # once in each outage
+            self._is_away = True
+            logger.log(level, "%s can't be reached, trying again: %s", self._url, error)
             return LOST
+        self._is_away = False
         connection = RoomConnection(socket, self._reply_timeout)
         tasks = Tasks()
         try:

@@ -2,7 +2,7 @@
 
 | id | what |
 |---|---|
-| shardlayer.E001 | a layer of CHANNEL_LAYERS can't be loaded, or its CONFIG is wrong |
+| shardlayer.E001 | a layer of CHANNEL_LAYERS can't be loaded, or its CONFIG or a key is wrong |
 | shardlayer.E002 | a Redis server is too old |
 | shardlayer.W001 | a Redis server does not answer |
 | shardlayer.W002 | a Redis server may evict what the layer promises to keep |
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -32,12 +33,15 @@ from shardlayer.core.room_source import options_of_source
 from shardlayer.core.serializers import Serializer
 from shardlayer.layer.channel_layer import ShardedChannelLayer
 
+_KEYS = ("BACKEND", "CONFIG", "TEST_CONFIG")  # that Channels reads
+_OPTIONS = frozenset(option.name for option in fields(LayerOptions))
+
 
 @register
 def check_channel_layers(
     app_configs: Sequence[AppConfig] | None, *, with_servers: bool = True, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check CONFIG of each layer of ours in CHANNEL_LAYERS, then its servers.
+    """Check each layer of ours in CHANNEL_LAYERS, then its servers.
 
     Django knows nothing of `with_servers`; who asks the servers in another way calls it with False.
     """
@@ -54,11 +58,15 @@ def check_channel_layers(
         except (ImportError, KeyError, TypeError, AttributeError) as error:
             found.append(_wrong(f"{where}['BACKEND']", _sentence(error)))
             continue
+        ignored = _ignored(layer)
+        if ignored:
+            found.append(_wrong(where, ignored))
         try:
             options = _options(layer)
         except (ConfigurationError, TypeError) as error:
             found.append(_wrong(f"{where}['CONFIG']", str(error)))
-        else:
+            continue
+        if not ignored:  # else they may be servers that nobody meant
             hosts |= {host.address: host for host in options.hosts if host.is_redis}
     return found + _check_servers(list(hosts.values())) if with_servers else found
 
@@ -70,6 +78,16 @@ def _is_ours(layer: Mapping[str, Any]) -> bool:
         ImportError, KeyError, TypeError, AttributeError: Its BACKEND is no class that is there.
     """
     return issubclass(import_string(layer["BACKEND"]), ShardedChannelLayer)
+
+
+def _ignored(layer: Mapping[Any, Any]) -> str:
+    """Return what is to be said of keys that Channels takes no notice of; "" if there are none."""
+    said = [
+        f"{key!r} belongs in its 'CONFIG'" if key in _OPTIONS else f"{key!r} is none of its keys"
+        for key in layer
+        if key not in _KEYS
+    ]
+    return f"{'; '.join(said)}; a layer has the keys {', '.join(_KEYS)}" if said else ""
 
 
 def _options(layer: Mapping[str, Any]) -> LayerOptions:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage
 from pytest_django import Settings
 
-from realtime.checks import check_default_layer, check_realtime
+from realtime.checks import check_default_layer, check_realtime, check_runserver
+from realtime.checkup import djangos_runserver
+from realtime.sharded_layer import sharded_layer
+from shardlayer import ShardedChannelLayer
 from shardlayer.layer.layer_checks import check_channel_layers
 from tests.realtime.conftest import channel_layers
+from tests.realtime.process import Process
 
 
 def realtime_findings(settings: Settings, values: Any) -> list[tuple[str | None, str]]:
@@ -82,3 +88,72 @@ def test_missing_default_layer(settings: Settings) -> None:
     assert "no 'default'" in text
     settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://checks"])
     assert check_default_layer(None) == []
+
+
+def test_default_layer_of_another_package(settings: Settings) -> None:
+    """A worker would fail at each client: the check says what it would say."""
+    other = {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    ours = channel_layers(hosts=["memory://checks"])["default"]
+    settings.CHANNEL_LAYERS = {"default": other, "rooms": ours}
+    [found] = check_default_layer(None)
+    with pytest.raises(TypeError) as refused:
+        sharded_layer()
+    assert found.id == "realtime.E004"
+    assert found.msg == str(refused.value)
+    assert "channel_layer_alias" in str(found.hint)
+
+
+def test_other_layers_beside_ours_are_let_alone(settings: Settings) -> None:
+    """The rooms are those of the default layer; a subclass of ours is ours."""
+    other = {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    subclass = {"BACKEND": f"{__name__}.OwnLayer"}
+    settings.CHANNEL_LAYERS = {"default": subclass, "other": other}
+    assert check_default_layer(None) == []
+
+
+class OwnLayer(ShardedChannelLayer):
+    """A project's own."""
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [5, {}, {"BACKEND": 5}, {"BACKEND": "no.such.Layer"}, {"BACKEND": f"{__name__}.texts"}],
+)
+def test_layer_that_can_not_be_loaded_is_told_once(settings: Settings, layer: Any) -> None:
+    """By shardlayer.E001."""
+    settings.CHANNEL_LAYERS = {"default": layer}
+    assert check_default_layer(None) == []
+    assert [found for found, _ in texts(check_channel_layers(None))] == ["shardlayer.E001"]
+
+
+@pytest.mark.parametrize(
+    ("app", "command", "found"),
+    [
+        ("django.core", "runserver", ["realtime.W006"]),
+        ("django.contrib.staticfiles", "runserver", ["realtime.W006"]),
+        ("daphne", "runserver", []),
+        ("django.core", "migrate", []),
+        ("django.core", "check", []),
+    ],
+)
+def test_runserver_without_websockets(
+    monkeypatch: pytest.MonkeyPatch, app: str, command: str, found: list[str]
+) -> None:
+    """Whoever starts Django's own is warned, and nobody else is."""
+    monkeypatch.setattr(djangos_runserver, "get_commands", lambda: {"runserver": app})
+    monkeypatch.setattr(sys, "argv", ["manage.py", command])
+    assert [id for id, _ in texts(check_runserver(None))] == found
+
+
+def test_runserver_of_a_project_without_daphne(tmp_path: Path) -> None:
+    """It says so as it starts; with Daphne's it does not."""
+    for apps, says in (("", True), ("daphne", False)):
+        process = Process(
+            [sys.executable, "-m", "django", "runserver", "--noreload", "127.0.0.1:0"],
+            log=tmp_path / f"log{apps}",
+            DJANGO_SETTINGS_MODULE="tests.realtime.runserver_settings",
+            APPS=apps,
+        )
+        with process:
+            process.says("Starting ")
+            assert ("(realtime.W006)" in process.output()) is says, process.output()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
+from realtime.checkup import djangos_runserver
 from realtime.checkup.finding import CheckRequest, Level
 from realtime.checkup.limits_check import check_limits
 from realtime.checkup.metrics_check import check_metrics
@@ -20,11 +22,13 @@ from realtime.checkup.settings_check import check_settings
 from realtime.checkup.static_check import check_static
 from realtime.client_script import CLIENT
 from shardlayer.layer import layer_checks
+from tests.realtime.checkup import own_applications
 from tests.realtime.checkup.test_server_checks import texts
 from tests.realtime.conftest import channel_layers
 
 ASKED = CheckRequest(timeout=1.0)
 ODD = "tests.realtime.checkup.odd_applications"
+OWN = "tests.realtime.checkup.own_applications"
 MANIFEST = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
 
 
@@ -103,6 +107,61 @@ def test_routing_elsewhere(settings: Settings, name: str, level: Level, says: st
     settings.ASGI_APPLICATION = f"{ODD}.{name}"
     settings.ALLOWED_HOSTS = [".shop.example"]
     assert says in texts(list(check_routing(ASKED)), level)
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "check"),
+    [
+        ("ours", "It is not known whether", "'origin'"),
+        ("without_websocket", "fails at a WebSocket", "asgi.py"),
+    ],
+)
+def test_routing_of_a_site_without_a_name(
+    settings: Settings, name: str, says: str, check: str
+) -> None:
+    """Every handshake is refused, so nobody can say where it leads to: that is the fault."""
+    settings.DEBUG = False
+    settings.ASGI_APPLICATION = f"{OWN}.{name}"
+    settings.ALLOWED_HOSTS = []
+    [found] = [each for each in check_routing(ASKED) if each.level is Level.FAULT]
+    assert says in found.text
+    assert check in found.hint
+    settings.DEBUG = True
+    settings.ASGI_APPLICATION = f"{OWN}.ours"
+    assert "serves /ws/" in texts(list(check_routing(ASKED)), Level.OK)
+
+
+@pytest.mark.parametrize(
+    ("debug", "app", "is_told"),
+    [
+        (True, "django.contrib.staticfiles", True),
+        (True, "daphne", False),
+        (False, "django.contrib.staticfiles", False),
+    ],
+)
+def test_routing_of_runserver(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, debug: bool, app: str, is_told: bool
+) -> None:
+    """Django's own does not ask the application that is looked at here."""
+    monkeypatch.setattr(djangos_runserver, "get_commands", lambda: {"runserver": app})
+    settings.DEBUG = debug
+    told = texts(list(check_routing(ASKED)), Level.OK)
+    assert ("manage.py runserver serves no WebSocket" in told) is is_told
+
+
+def test_probes_of_routing_are_not_logged(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What others log at the same time is."""
+    settings.ASGI_APPLICATION = f"{OWN}.noisy"
+    settings.ALLOWED_HOSTS = ["shop.example"]
+    own_applications.meanwhile.clear()
+    list(check_routing(ASKED))
+    assert own_applications.meanwhile  # the probes came to Django, and something else was logged
+    assert [record.getMessage() for record in caplog.records] == own_applications.meanwhile
+    caplog.clear()
+    logging.getLogger("django.request").warning("Not Found: /later")
+    assert "Not Found: /later" in caplog.text
 
 
 def test_origins(settings: Settings) -> None:

@@ -124,6 +124,39 @@ def test_unusable_layer(settings: Settings, layers: Any, where: str) -> None:
     assert where in text
 
 
+@pytest.mark.parametrize(
+    ("beside", "words"),
+    [
+        ({"hosts": ["redis://10.0.0.9"]}, "'hosts' belongs in its 'CONFIG'"),
+        ({"CONFIG": MEMORY, "shards": 32, "x": 1}, "'shards' belongs in its 'CONFIG'; 'x' is none"),
+        ({"config": {}}, "'config' is none of its keys"),
+        ({"ROUTING": "a.b"}, "'ROUTING' is none of its keys"),
+        ({5: 1}, "5 is none of its keys"),
+    ],
+)
+def test_keys_beside_config(settings: Settings, beside: dict[Any, Any], words: str) -> None:
+    """Channels takes no notice of them; no server that nobody meant is asked."""
+    [(found, text)] = findings(settings, {"default": {"BACKEND": BACKEND, **beside}})
+    assert found == "shardlayer.E001"
+    assert "CHANNEL_LAYERS['default'] is wrong" in text
+    assert words in text
+    assert "BACKEND, CONFIG, TEST_CONFIG" in text
+
+
+def test_keys_that_channels_knows(settings: Settings) -> None:
+    """TEST_CONFIG is one; a layer of another package may have others."""
+    ours = {"BACKEND": BACKEND, "CONFIG": MEMORY, "TEST_CONFIG": MEMORY}
+    other = {"BACKEND": "channels.layers.InMemoryChannelLayer", "hosts": ["a"]}
+    assert findings(settings, {"default": ours, "other": other}) == []
+
+
+def test_wrong_config_and_keys_beside_it(settings: Settings) -> None:
+    """Both are told."""
+    layer = {"BACKEND": BACKEND, "hosts": [], "CONFIG": {**MEMORY, "shards": 0}}
+    found = findings(settings, {"default": layer})
+    assert [id for id, _ in found] == ["shardlayer.E001"] * 2
+
+
 def test_other_peoples_layers_are_let_alone(settings: Settings) -> None:
     """A layer of another package beside ours is not checked."""
     layers = channel_layers(**MEMORY) | {
