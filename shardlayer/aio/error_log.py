@@ -59,6 +59,10 @@ class ErrorLog:
         known.left_out, known.due = 0, now + INTERVAL
         self._logger.error(message, *arguments, exc_info=exc_info)
 
+    def forget(self) -> None:
+        """Log the next error of each kind, as if it were the first."""
+        self._kinds.clear()
+
     def _kind(self, key: Hashable, now: float) -> _ErrorKind:
         found = self._kinds.get(key)
         if found is None:

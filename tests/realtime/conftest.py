@@ -11,6 +11,8 @@ from pytest_django import Settings
 
 from demo.embedded import EmbeddedValkey
 from realtime.access.errands import drop_errands
+from realtime.clients import catchup, failures
+from realtime.people import client_presence, people_fields
 from realtime.sharded_layer import sharded_layer
 from shardlayer import ShardedChannelLayer
 from tests.realtime.open_rooms import OPEN_ROOMS
@@ -36,6 +38,13 @@ def errands_end_with_their_test(settings: Settings) -> Iterator[None]:
     """What a test has threads tell, such as that a user was deleted, is not told in the next."""
     yield
     drop_errands()
+
+
+@pytest.fixture(autouse=True)
+def each_test_logs_its_own_errors() -> None:
+    """One that an earlier test logged, too, is not left out."""
+    for module in (failures, catchup, client_presence, people_fields):
+        module.log_failure.forget()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pytest_django import Settings
 
 from realtime.clients.client_counters import counters
 from realtime.clients.protocol.commands import AskPresence
-from realtime.people.people_fields import log_failure
 from realtime.people.presence_answer import presence_answer
 from realtime.sharded_layer import sharded_layer
 from shardlayer import Attendee, ShardedChannelLayer
@@ -59,7 +58,6 @@ async def test_only_who_it_is_about_goes_without(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The others keep theirs; it is counted once for the answer, and logged."""
-    log_failure._kinds.clear()
     settings.REALTIME = {"PRESENCE_FETCH": f"{__name__}.fetch"}
     before = counters.presence_fetches_failed
     answer = await answered()

@@ -87,3 +87,13 @@ def test_place_is_the_innermost(clock: FakeClock) -> None:
     assert there[0] == __file__
     assert there[1] == number_in.__code__.co_firstlineno + 3
     assert raised_at(None) is None
+
+
+def test_forgotten_failures_are_new(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    """The next one is logged at once, and counts no other."""
+    log = ErrorLog(logger, clock=clock)
+    for _ in range(3):
+        log("An order failed.", exc_info=failure("x"))
+    log.forget()
+    log("An order failed.", exc_info=failure("x"))
+    assert caplog.messages == ["An order failed."] * 2
