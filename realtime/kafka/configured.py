@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from realtime.kafka.letters.postbox import Postbox
 from realtime.kafka.pool import Pool
 from realtime.kafka.reading.size_limits import Limits
 from shardlayer import ShardedChannelLayer
+
+logger = logging.getLogger(__name__)
 
 # org.apache.kafka.common.internals.Topic: what may be a topic's name.
 _is_topic = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}").fullmatch
@@ -43,6 +46,7 @@ def configured_pool(settings: Conf, layer: ShardedChannelLayer, options: Mapping
         raise KafkaSettingsError(
             f"REALTIME['KAFKA_ROUTE']: {settings.kafka_route} is not a function."
         )
+    _tell_of_replays(settings, options["group"])
     return Pool(
         brokers=brokers,
         topics=options["topics"],
@@ -64,11 +68,26 @@ def configured_pool(settings: Conf, layer: ShardedChannelLayer, options: Mapping
         instance=options["instance_id"],
         terminal=sys.stdout if sys.stdout.isatty() else None,
         options=settings.kafka_consumer_options,
+        replay_group=settings.kafka_group,
     )
+
+
+def _tell_of_replays(settings: Conf, group: str) -> None:
+    """Say by which group dead letters count, where that is not the pool's."""
+    suffix = settings.kafka_dead_letter_suffix
+    if suffix is not None and group != settings.kafka_group:
+        logger.info(
+            "This pool reads in the group %r. Which dead letters were replayed is noted under %r, "
+            "by REALTIME['KAFKA_GROUP'], as for every pool of this project.",
+            *(group, settings.kafka_group + suffix),
+        )
 
 
 def configured_postbox(settings: Conf, topics: Sequence[str] | None = None) -> Postbox:
     """Return the dead letters of some topics; of those of the settings if None.
+
+    Which of them were sent again is noted under KAFKA_GROUP, in whichever group a pool reads: a
+    topic's letters are of all its pools.
 
     Raises:
         KafkaSettingsError: None are kept, or Kafka can't be reached as the settings say.

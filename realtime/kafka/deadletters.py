@@ -18,6 +18,7 @@ from aiokafka.structs import ConsumerRecord
 
 from realtime.kafka.brokers import Brokers, make_topic, start_client
 from realtime.kafka.reading.closing import close_producer
+from realtime.kafka.reading.record_format import raw_parts
 from shardlayer import take_note
 
 logger = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ class Letter:
         partition: The record's.
         offset: The record's.
         error: Why it could not be published.
-        key: As it came.
-        value: As it came.
+        key: As it came, whatever a decoder of the project made of it.
+        value: Likewise.
         headers: As they came, without those that were added.
     """
 
@@ -58,13 +59,14 @@ class Letter:
     @classmethod
     def about(cls, record: Any, error: Exception) -> Letter:
         """Return the letter for a record: a ReadRecord, or an UnreadRecord."""
+        key, value = raw_parts(record)
         return cls(
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             error=str(error)[:MAX_ERROR],
-            key=record.key,
-            value=record.value,
+            key=key,
+            value=value,
             headers=tuple(record.headers),
         )
 

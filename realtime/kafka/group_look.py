@@ -21,6 +21,7 @@ from realtime.kafka.group_questions import (
     partitions_of,
 )
 from realtime.kafka.letters.filed_letters import bounds, topic_reader
+from realtime.kafka.publishing.generation_notes import generation_in
 from realtime.kafka.publishing.pause_notes import is_paused_by
 
 
@@ -98,6 +99,7 @@ async def look_at_group(
         committed = await committed_by(admin, group, partitions)
     async with topic_reader(brokers, isolation=isolation) as consumer:
         known = await bounds(consumer, partitions)
+    begun = {key.topic for key in partitions if generation_in(committed[key].text) is not None}
     readers = {key: member for member in members for key in member.partitions}
     is_told = bool(readers) or not members
     return GroupLook(
@@ -105,7 +107,15 @@ async def look_at_group(
         state=state,
         members=tuple(members),
         partitions=tuple(
-            _look(key, known[key], committed[key], readers.get(key), is_told=is_told, reset=reset)
+            _look(
+                key,
+                known[key],
+                committed[key],
+                readers.get(key),
+                is_told=is_told,
+                # A partition that was added to the topic since is read from its first record.
+                reset="earliest" if key.topic in begun else reset,
+            )
             for key in partitions
         ),
         missing=tuple(topic for topic in topics if not found[topic]),

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from realtime.kafka.brokers import start_client
 from realtime.kafka.publishing.commits import Commits
 from realtime.kafka.publishing.dispatch import MakeDispatch
+from realtime.kafka.publishing.generation_notes import generation_in, generation_note
 from realtime.kafka.publishing.marks import PartitionMarks
 from realtime.kafka.publishing.partitions import PartitionWork, Slice, fitting, source_of
 from realtime.kafka.publishing.pause_notes import PauseNotes
@@ -100,6 +101,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._topics = topics
         self._stop = stop
         self._progress = progress
+        self._skips_the_past = arguments.get("auto_offset_reset") == "latest"
         self._consumer = Consumer(**arguments)
         self._consumer.subscribe(list(topics), listener=self)
         self._commits = Commits(self._consumer, on_error=self._fail)
@@ -110,6 +112,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._marks = PartitionMarks(layer, redis)
         self._work: dict[TopicPartition, PartitionWork] = {}
         self._unmarked: set[TopicPartition] = set()  # held until their marks are known
+        self._uncommitted: set[TopicPartition] = set()  # it is to be committed where they begin
+        self._begun: dict[TopicPartition, int] = {}  # in which of the group's generations
         self._doubted: set[TopicPartition] = set()  # their marks seemed to lie beyond their end
         self._marks_due = 0.0  # loop's time
         self._topic_ids = topic_ids
@@ -233,11 +237,13 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                 goes_on.add(partition)
             else:
                 work = PartitionWork(partition)
+                self._begun.pop(partition, None)
             self._work[partition] = work
         for work in before.values():
             work.dropped = True
         self._unmarked.clear()
         self._doubted.clear()
+        self._uncommitted.clear()
         self._notes.forget()
         self._marks_due = asyncio.get_running_loop().time() + MARKS_WAIT
         self._marks.drop()
@@ -261,7 +267,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             for partition, work in self._work.items():
                 if work.end is None:
                     work.source = source_of(partition, self._topic_ids.get(partition.topic, ""))
-                    await self._begin_with_the_first(work)
+            if self._skips_the_past:
+                await self._find_beginnings()
             new = {key: work.source for key, work in self._work.items() if work.end is None}
             self._marks.ask(new)
             self._identified.set()
@@ -271,19 +278,52 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         except Exception as error:  # told to the owner, who ends it all
             self._fail(error)
 
-    async def _begin_with_the_first(self, work: PartitionWork) -> None:
-        """Begin with the first record where the group has none of a topic that was made again.
+    async def _find_beginnings(self) -> None:
+        """Begin with the first record where only a group that is new may begin with the latest.
 
-        Nobody may have had the partition when that was noticed (see `_finish`). Then nothing is
-        committed, and `auto_offset_reset` could mean the last record.
+        That is where the group has committed other partitions of the topic before, so that this one
+        was added to it, and where the topic was made again: nobody may have had the partition when
+        that was noticed (see `_finish`).
+
+        Where a partition without a commit begins is committed, though no record comes. Else its
+        next reader would begin with the latest again, and miss what came until then.
         """
-        partition = work.partition
-        if partition.topic not in self._ever_made_again:
-            return
-        committed = await self._consumer.committed(partition)
-        if committed is None and self._work.get(partition) is work:
-            self._consumer.seek(partition, 0)
-            work.begin = None
+        new = {key: work for key, work in self._work.items() if work.end is None}
+        committed = await self._consumer.commits({key.topic for key in new})
+        now = self._group_generation
+        begun = {key: generation_in(text) for key, (_, text) in committed.items()}
+        self._begun |= {key: since for key in new if (since := begun.get(key)) is not None}
+        not_new = self._ever_made_again | {
+            key.topic for key, since in begun.items() if since not in (None, now)
+        }
+        uncommitted = new.keys() - committed.keys()
+        firsts = await self._firsts([key for key in uncommitted if key.topic in not_new])
+        for partition, offset in firsts.items():
+            if self._work.get(partition) is new[partition]:
+                self._consumer.seek(partition, offset)
+                new[partition].begin = None
+        self._uncommitted = {key for key in uncommitted if self._work.get(key) is new[key]}
+
+    async def _firsts(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Return the offsets of partitions' first records, as soon as their leaders tell them.
+
+        Raises:
+            KafkaError: They never will.
+        """
+        while partitions:
+            try:
+                async with asyncio.timeout(IDS_TIMEOUT):
+                    firsts: Mapping[TopicPartition, int] = await self._consumer.beginning_offsets(
+                        partitions
+                    )
+                    return firsts
+            except TimeoutError:
+                pass
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+            await asyncio.sleep(IDS_PAUSE)
+        return {}
 
     async def _look_at_topics(self) -> bool:
         """Learn the topics' ids; False if no broker tells them now, as reading tells, too.
@@ -343,6 +383,8 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         log_ends = {partition: self._consumer.highwater(partition) for partition in batches}
         works = {partition: self._work[partition] for partition in batches}
         for partition, records in batches.items():
+            if generation != self._generation or not self._assigned.is_set():
+                return  # what was kept is fetched again, from behind what was taken
             work = works[partition]
             if work.end is None and not await self._may_begin(
                 work, records[0].offset, log_ends[partition]
@@ -386,6 +428,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer.seek(work.partition, records[count].offset)
         if work.begin is None:
             work.begin = records[0].offset
+        self._commit_beginning(work)
         self._dispatch.take(work, records[:count], answers)
 
     async def _look_around(self, batches: Mapping[TopicPartition, object]) -> None:
@@ -413,9 +456,16 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                     work.begin = -1  # before all: it may have been passed over before this look
             if work.pass_over(position) and work.done is not None:
                 self._commit(work)
+            elif partition in self._uncommitted and await self._may_pass_over(work):
+                self._commit_beginning(work)
+
+    def _commit_beginning(self, work: PartitionWork) -> None:
+        """Have committed where a partition begins, if no commit tells so yet."""
+        if work.partition in self._uncommitted and self._work.get(work.partition) is work:
+            self._commit(work)
 
     async def _may_pass_over(self, work: PartitionWork) -> bool:
-        """Say whether what is nobody's may be committed in a partition without a record yet.
+        """Say whether a commit may be made in a partition without a record yet.
 
         As for a record, its marks are looked at first. In a log that lost its records they would
         have the next ones skipped; while they are unknown, only what is committed tells such a log
@@ -532,4 +582,13 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
     def _commit(self, work: PartitionWork) -> None:
         """Have committed how far a partition has come, and whether it is paused."""
         if work.position is not None:
-            self._commits.note(work.partition, work.position, self._notes.text(work.partition))
+            self._uncommitted.discard(work.partition)
+            self._commits.note(work.partition, work.position, self._text(work.partition))
+
+    def _text(self, partition: TopicPartition) -> str:
+        """Return what is committed beside a partition's offset."""
+        text = self._notes.text(partition)
+        if not text and self._skips_the_past:
+            since = self._begun.setdefault(partition, self._group_generation)
+            return generation_note(since)
+        return text

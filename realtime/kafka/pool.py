@@ -59,6 +59,7 @@ class Pool:
             it is a new member each time.
         terminal: Where the live line goes; None logs.
         options: More arguments of AIOKafkaConsumer, such as its session timeout.
+        replay_group: The group whose replays of dead letters count; None: this one.
 
     Attributes:
         group: The consumer group.
@@ -85,6 +86,7 @@ class Pool:
         instance: str | None,
         terminal: TextIO | None,
         options: Mapping[str, Any],
+        replay_group: str | None = None,
     ) -> None:
         self._brokers = brokers
         self.group = group
@@ -94,7 +96,12 @@ class Pool:
             None
             if dead_letter_suffix is None
             else DeadLetterCounts(
-                Postbox(brokers=brokers, topics=topics, suffix=dead_letter_suffix, group=group)
+                Postbox(
+                    brokers=brokers,
+                    topics=topics,
+                    suffix=dead_letter_suffix,
+                    group=replay_group or group,
+                )
             )
         )
         self._layer = layer

@@ -9,6 +9,11 @@ The lease keeps two relays from working at once. It may end while its holder is 
 two do work. That does no harm: taking a batch fails for who has lost the lease, in the same
 transaction. The new holder first publishes again what the old one had taken, under the same marks.
 
+A database that was restored from a backup counts again from there, while Redis has seen later
+batches. A number that Redis has seen is never given again: the outbox gets another name, under
+which nothing was seen. While entries are taken, Redis may have them under the old name; so until
+they are done, the outbox keeps its name, and counts on behind what Redis has seen.
+
 The database's clock says when the lease ends: those of the relays' machines may differ.
 """
 
@@ -21,7 +26,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from django.db import connections, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -74,8 +79,33 @@ class OutboxStore:
         lease = OutboxLease.objects.using(self.database).get(pk=LEASE)
         return lease.source, lease.next_batch
 
+    def leave_behind(self, batch: int) -> str:
+        """See that no batch of this number, or of an earlier one, is taken any more.
+
+        Args:
+            batch: What Redis has seen.
+
+        Returns:
+            The outbox's name: another one, unless Redis may have entries that are taken.
+
+        Raises:
+            LeaseLost: Nothing was done.
+        """
+        with transaction.atomic(using=self.database):
+            if not self._held().update(expires_at=Now() + self._lease):
+                raise LeaseLost
+            if not self._taken().exists():
+                return self.begin_anew()
+            source, following = self.count()
+            self._held().update(next_batch=max(following, batch + 1))
+            return source
+
     def begin_anew(self) -> str:
-        """Give the outbox another name, under which no number was used yet; return it."""
+        """Give the outbox another name, under which no number was used yet; return it.
+
+        Raises:
+            LeaseLost: Nothing was done.
+        """
         source = _new_source()
         if not self._held().update(source=source):
             raise LeaseLost
@@ -83,19 +113,31 @@ class OutboxStore:
 
     def taken(self) -> list[OutboxEntry]:
         """Return the entries that a relay took and nobody has deleted, in order."""
-        waiting = self._entries().filter(batch__isnull=False, failed_at__isnull=True)
-        return list(waiting.order_by("batch", "pk"))
+        return list(self._taken().order_by("batch", "pk"))
 
     def has_new(self) -> bool:
         """Tell whether there are entries that no relay has taken."""
         return self._new().exists()
 
-    def advance(self, published: Sequence[int], most: int) -> list[OutboxEntry]:
+    def new(self, most: int) -> list[tuple[int, str, str]]:
+        """Return the id, the layer and the room of entries that no relay has taken, in order."""
+        return list(self._new().order_by("pk").values_list("pk", "layer", "room")[:most])
+
+    def advance(
+        self,
+        published: Sequence[int],
+        most: int,
+        *,
+        among: Sequence[int] | None = None,
+        behind: int = 0,
+    ) -> list[OutboxEntry]:
         """Delete what is published, renew the lease, and take the next batch, in one transaction.
 
         Args:
             published: Ids of entries.
             most: How many entries to take.
+            among: Ids of those that may be taken, in order; None: all that are there.
+            behind: A batch that Redis has seen: nothing is taken with its number, or an earlier.
 
         Returns:
             The batch, in order.
@@ -110,15 +152,17 @@ class OutboxStore:
             for begin in range(0, len(published), DELETED_TOGETHER):
                 ids = published[begin : begin + DELETED_TOGETHER]
                 self._entries().filter(pk__in=ids).delete()
-            new = list(self._new().order_by("pk").values_list("pk", flat=True)[:most])
+            new = self._ids(most) if among is None else among[:most]
             if not new:
                 return []
-            self._held().update(next_batch=F("next_batch") + 1)
-            _, following = self.count()
+            _, batch = self.count()
+            if batch <= behind:
+                return []
+            self._held().update(next_batch=batch + 1)
             for begin in range(0, len(new), DELETED_TOGETHER):
                 ids = new[begin : begin + DELETED_TOGETHER]
-                self._entries().filter(pk__in=ids).update(batch=following - 1)
-            return list(self._entries().filter(batch=following - 1).order_by("pk"))
+                self._new().filter(pk__in=ids).update(batch=batch)
+            return list(self._entries().filter(batch=batch).order_by("pk"))
 
     def put_aside(self, entry: int, error: str) -> None:
         """Keep an entry that can't be published, and why."""
@@ -139,6 +183,13 @@ class OutboxStore:
 
     def _entries(self) -> QuerySet[OutboxEntry]:
         return OutboxEntry.objects.using(self.database)
+
+    def _ids(self, most: int) -> list[int]:
+        """Return the ids of the first entries that no relay has taken."""
+        return list(self._new().order_by("pk").values_list("pk", flat=True)[:most])
+
+    def _taken(self) -> QuerySet[OutboxEntry]:
+        return self._entries().filter(batch__isnull=False, failed_at__isnull=True)
 
     def _new(self) -> QuerySet[OutboxEntry]:
         return self._entries().filter(batch__isnull=True, failed_at__isnull=True)

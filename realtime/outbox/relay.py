@@ -4,6 +4,11 @@ One round deletes what was published, takes the next batch, and hands it to the 
 shard, which publishes in order and tries again until it can. A lane whose shard is away holds up no
 other, until as much waits as a relay holds at a time.
 
+A relay that begins asks each shard how far Redis has the outbox (`shard_marks.py`). Until a shard
+has told, its new entries are not taken, and those that another relay took wait in their lane. So
+every number that a relay gives is later than any that the entry's shard knew, and an entry that
+waits in doubt keeps its own.
+
 An entry is deleted only after Redis has it. A relay that dies in between leaves it behind, and the
 next one publishes it again under the same mark, which Redis knows.
 """
@@ -25,15 +30,19 @@ from realtime.outage import Outage, pause
 from realtime.outbox.lanes import Lane
 from realtime.outbox.notifications import Notifications
 from realtime.outbox.outbox_store import LeaseLost, OutboxStore
+from realtime.outbox.shard_marks import Shard, ShardMarks
 from realtime.rooms.room_names import require_open_room
-from shardlayer import MessageTooLarge, ShardedChannelLayer, ShardUnavailable, Tasks
+from shardlayer import MessageTooLarge, ShardedChannelLayer, Tasks
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500  # entries that are taken together
-MAX_HELD = 10_000  # entries that a relay has taken and not yet published
+# Entries that a relay has taken and not yet published; also those that it looks through while it
+# waits for the mark of a shard.
+MAX_HELD = 10_000
 LISTENING_POLL = 1.0  # seconds between looks at the outbox while the database tells of commits
 STANDBY_LOOK = 1.0  # seconds, at most, between looks whether the lease has ended
+FIRST_ANSWERS = 1.0  # seconds, at most, in which the shards' marks are waited for together
 STOP_GRACE = 5.0  # seconds for what was taken to be published once it is to stop
 
 Result = TypeVar("Result")
@@ -77,7 +86,10 @@ class OutboxRelay:
         self._outage = Outage(f"The database {store.database!r}", logger)
         self._notifications = Notifications(store.database, self._wake, self._outage)
         self._source = ""
-        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._following = 0  # the number that the next batch had when this relay began
+        self._marks = ShardMarks({}, "", self._shard_told)
+        self._asking: asyncio.Task[None] | None = None
+        self._lanes: dict[Shard, Lane] = {}
         self._held = 0  # entries in lanes
         self._done: list[int] = []  # ids that are published, or put aside, and not yet reported
         self._aside: set[int] = set()
@@ -120,9 +132,7 @@ class OutboxRelay:
                 if await pause(min(self._renewal, STANDBY_LOOK), unless=stop):
                     return
         self._outage.over()
-        self._source = await self._source_of_marks(stop)
-        if stop.is_set():
-            return
+        await self._ask_for_marks()
         logger.info("Publishing what the outbox of %r holds.", self._store.database)
         await self._hand_over(await self._ask(self._store.taken))
         loop = asyncio.get_running_loop()
@@ -130,10 +140,13 @@ class OutboxRelay:
         while not stop.is_set():
             self._wake.clear()
             most = min(BATCH, MAX_HELD - self._held)
+            if self._marks.furthest >= self._following and not await self._leave_behind():
+                most = 0
+            among = await self._known(most)
             taken: list[OutboxEntry] = []
             is_due = self._done or loop.time() > renew_at
-            if is_due or (most and await self._ask(self._store.has_new)):
-                taken = await self._advance(most)
+            if is_due or (most and await self._has_new(among)):
+                taken = await self._advance(most, among)
                 renew_at = loop.time() + self._renewal
                 await self._hand_over(taken)
             self._outage.over()
@@ -142,10 +155,32 @@ class OutboxRelay:
                 await self._wait(max(LISTENING_POLL, self._poll) if listens else self._poll)
         await self._drain()
 
-    async def _advance(self, most: int) -> list[OutboxEntry]:
+    async def _known(self, most: int) -> Sequence[int] | None:
+        """Return the first new entries whose shards have told their marks; None: all have."""
+        if self._marks.are_complete:
+            return None
+        if not most:
+            return []
+        new = await self._ask(partial(self._store.new, MAX_HELD))
+        return [entry for entry, alias, room in new if self._may_go(alias, room)][:most]
+
+    def _may_go(self, alias: str, room: str) -> bool:
+        try:
+            shard = self._layer_of(alias).shard_of(room)
+        except Exception:  # settings have changed since it was written: it is put aside
+            return True
+        return self._marks.has_told((alias, shard))
+
+    async def _has_new(self, among: Sequence[int] | None) -> bool:
+        return await self._ask(self._store.has_new) if among is None else bool(among)
+
+    async def _advance(self, most: int, among: Sequence[int] | None = None) -> list[OutboxEntry]:
         done, self._done = self._done, []
         published = [entry for entry in done if entry not in self._aside]
-        taken = await self._ask(partial(self._store.advance, published, most))
+        # A shard that tells only now has no entry among these.
+        behind = self._marks.furthest
+        advance = partial(self._store.advance, published, most, among=among, behind=behind)
+        taken = await self._ask(advance)
         self._aside.difference_update(done)
         self.published += len(published)
         return taken
@@ -166,34 +201,45 @@ class OutboxRelay:
         await stop.wait()
         self._wake.set()
 
-    async def _source_of_marks(self, stop: asyncio.Event) -> str:
-        """Return the outbox's name, another if Redis has seen later batches than there were.
+    async def _ask_for_marks(self) -> None:
+        """Begin to ask the shards, and wait a moment, as most answer at once."""
+        self._source, self._following = await self._ask(self._store.count)
+        layers = {alias: self._layer_of(alias) for alias in self._aliases}
+        self._marks = ShardMarks(layers, self._source, self._shard_told)
+        self._asking = self._tasks.supervise(self._marks.ask, "outbox: ask for marks")
+        await asyncio.wait([self._asking], timeout=min(FIRST_ANSWERS, self._renewal))
 
-        A database that was restored from a backup counts again from there. Under the old name its
-        entries would count as published.
+    def _shard_told(self, shard: Shard) -> None:
+        if (lane := self._lanes.get(shard)) is not None:
+            lane.open()
+        self._wake.set()
+
+    async def _leave_behind(self) -> bool:
+        """Go on where Redis has seen nothing, if it has seen later batches than there were.
+
+        What is on its way to shards that answer is waited for: then the outbox may have another
+        name. Under that one, entries of before would be published again.
+
+        Returns:
+            Whether it is done; until then nothing may be taken.
         """
-        source, following = await self._ask(self._store.count)
-        outage = Outage("Redis", logger)
-        for alias in self._aliases:
-            while not stop.is_set():
-                try:
-                    mark = (await self._layer_of(alias).marks([source]))[source]
-                except ShardUnavailable as error:
-                    # The lease is kept meanwhile: who takes over could not work either.
-                    await self._ask(self._store.acquire)
-                    await pause(min(outage.failed(error), self._renewal), unless=stop)
-                    continue
-                outage.over()
-                if mark is not None and mark.offset >= following:
-                    logger.warning(
-                        "Redis has seen batch %d of the outbox, but the database counts only up to "
-                        "%d: it was restored from a backup. The outbox goes on under a new name.",
-                        mark.offset,
-                        following - 1,
-                    )
-                    return await self._ask(self._store.begin_anew)
-                break
-        return source
+        if self._done or any(lane.is_publishing for lane in self._lanes.values()):
+            return False
+        seen = self._marks.furthest
+        source = await self._ask(partial(self._store.leave_behind, seen))
+        is_renamed = source != self._source
+        logger.warning(
+            "Redis has seen batch %d of the outbox, but the database counted only up to %d: it was "
+            "restored from a backup. The outbox goes on %s.",
+            seen,
+            self._following - 1,
+            "under a new name" if is_renamed else "behind that batch",
+        )
+        self._following = seen + 1
+        if is_renamed:  # nothing is taken, and no shard knows the name
+            await self._forget()
+            self._source = source
+        return True
 
     async def _hand_over(self, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
@@ -213,6 +259,7 @@ class OutboxRelay:
             lane = self._lanes[alias, shard] = Lane(
                 layer,
                 source=self._source,
+                is_open=self._marks.has_told((alias, shard)),
                 on_unpublishable=self._put_aside,
                 on_done=self._finished,
                 tasks=self._tasks,
@@ -232,7 +279,11 @@ class OutboxRelay:
         self._wake.set()
 
     async def _forget(self) -> None:
-        """Stop all lanes; what they hold is read again from the outbox."""
+        """Stop all lanes, and asking; what lanes hold is read again from the outbox."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
+        self._marks = ShardMarks({}, "", self._shard_told)
         lanes, self._lanes = self._lanes, {}
         await asyncio.gather(*(lane.aclose() for lane in lanes.values()))
         self._held = 0

@@ -75,7 +75,7 @@ class Postbox:
         brokers: Where Kafka is.
         topics: Those whose dead letters are meant.
         suffix: What a topic's name gets for that of its letters.
-        group: The pool's consumer group; that of the replays has its name and the suffix.
+        group: Names the consumer group that notes what was sent, together with the suffix.
         limit: Bytes of a letter, at most.
 
     Attributes:

@@ -29,6 +29,7 @@ from realtime.kafka.reading.batch_format import (
     unpacked,
 )
 from realtime.kafka.reading.record_format import (
+    DecodedRecord,
     Headers,
     ReadRecord,
     RecordFields,
@@ -126,6 +127,7 @@ class RecordSet:
         self._passed_over = passed_over
         self._decode_key = decode_key
         self._decode_value = decode_value
+        self._decodes = decode_key is not None or decode_value is not None
         self._records = self._read()
 
     def __iter__(self) -> RecordSet:
@@ -314,21 +316,40 @@ class RecordSet:
         checksum: int | None,
     ) -> ReadRecord:
         topic, partition = self._partition
-        return _as_record(
+        record = _as_record(
             (
                 topic,
                 partition,
                 offset,
                 timestamp,
                 timestamp_type,
-                key if self._decode_key is None else self._decode_key(key),
-                value if self._decode_value is None else self._decode_value(value),
+                key,
+                value,
                 checksum,
                 -1 if key is None else len(key),
                 -1 if value is None else len(value),
                 tuple(headers),
             )
         )
+        return self._decoded(record) if self._decodes else record
+
+    def _decoded(self, record: ReadRecord) -> DecodedRecord:
+        """Return it with what the project's decoders make of it, and as it came.
+
+        Raises:
+            TypeError: The payload is not bytes then: only these can be measured, and published.
+        """
+        key, value = record.key, record.value
+        if self._decode_key is not None:
+            key = self._decode_key(key)
+        if self._decode_value is not None:
+            value = self._decode_value(value)
+            if not isinstance(value, bytes | None):
+                made = type(value).__name__
+                raise TypeError(f"the value_deserializer made {made} of the payload, not bytes")
+        decoded = DecodedRecord(*record._replace(key=key, value=value))
+        decoded.raw_key, decoded.raw_value = record.key, record.value
+        return decoded
 
     def _lost(self, end: int, why: str) -> UnreadRecord:
         """Go on at `end`; return what stands for all before it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -221,6 +221,20 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
                 )
         except (UnknownMemberIdError, IllegalGenerationError, RebalanceInProgressError) as error:
             raise CommitFailedError("the partitions are dealt out anew") from error
+
+    async def commits(self, topics: Collection[str]) -> Mapping[TopicPartition, tuple[int, str]]:
+        """Return what the group has committed of topics: offsets, and the texts beside them.
+
+        Raises:
+            KafkaError: Kafka does not answer, or does not want to.
+        """
+        partitions = {each for each in self.assignment() if each.topic in topics} | {
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in self.partitions_for_topic(topic) or ()
+        }
+        found = await self._coordinator.fetch_committed_offsets(sorted(partitions))
+        return {key: (int(one.offset), one.metadata or "") for key, one in found.items()}
 
     async def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         """Return the ids of topics; without those that have none, as before Kafka 2.8.

@@ -67,6 +67,25 @@ class ReadRecord(NamedTuple):
     headers: Headers
 
 
+class DecodedRecord(ReadRecord):
+    """A record of which the project's decoders made the key or the payload.
+
+    Attributes:
+        raw_key: As it came.
+        raw_value: As it came.
+    """
+
+    raw_key: bytes | None
+    raw_value: bytes | None
+
+
+def raw_parts(record: Any) -> tuple[bytes | None, bytes | None]:
+    """Return the key and the payload of a ReadRecord or an UnreadRecord as they came."""
+    if isinstance(record, DecodedRecord):
+        return record.raw_key, record.raw_value
+    return record.key, record.value
+
+
 class RecordFields:
     """A record's fields, as far as they were read; https://kafka.apache.org/documentation/#record."""
 

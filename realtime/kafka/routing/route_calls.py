@@ -23,11 +23,10 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
 
-from django.db import close_old_connections
-
 from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.routing.bad_records import BadRecord, failed, judged
 from realtime.kafka.routing.header_rules import EVERYBODY, Record, Route, is_announcement, route
+from realtime.kafka.routing.route_threads import LOST, RouteThread
 from realtime.rooms.room_names import MAX_ROOM_NAME, is_open_room
 from shardlayer import LoopDelay, ThrottledLog, stall_tolerant_timeout
 
@@ -38,6 +37,7 @@ MOST_STUCK = 4  # threads that were left behind and still run, past which the ne
 MARGIN = 0.5  # seconds in which an async route's own timeout ends it before its thread is left
 LOOK_AGAIN = 0.1  # seconds between two looks at threads that are stuck
 
+TRIES = 2  # for a record whose route lost its connection to the database
 KEYS = 8_192  # keys of records of which it is remembered what room they name
 
 Answer = Sequence[str] | BadRecord
@@ -225,17 +225,18 @@ class _Job:
             found.append(answer)
         return found
 
-    def run(self, runner: asyncio.Runner) -> None:
+    def run(self, thread: RouteThread) -> None:
         """Do it, in the thread."""
+        thread.close_old()  # a route may ask the database
         if self.is_sequential:
             for index, record in enumerate(self.records):
                 if self.overran:  # before the thread could be interrupted
                     return
                 self._begin(index + 1)
-                self._answers[index] = self._sequential(record, runner)
+                self._answers[index] = self._sequential(record, thread)
         elif not self.overran:
             self._begin(len(self.records))
-            runner.run(self._all_at_once())
+            thread.wait_for(self._all_at_once(thread))
         if not self.overran:
             self._loop.call_soon_threadsafe(self.done.set)
 
@@ -251,16 +252,28 @@ class _Job:
         self.prolong()  # first: who sees that the thread has come to a record sees its time
         self.begun = count
 
-    def _sequential(self, record: Record, runner: asyncio.Runner) -> Answer:
+    def _sequential(self, record: Record, thread: RouteThread) -> Answer:
         try:
-            answer = self._route(record)
-            if inspect.isawaitable(answer):
-                answer = runner.run(self._in_time(answer))
-            return judged(answer, most=self._most)
+            return self._tried(record, thread)
         except _Overrun:
             raise
         except BaseException as error:  # SystemExit, too: one record must not stop the rest
             return failed(error)
+
+    def _tried(self, record: Record, thread: RouteThread, tries: int = TRIES) -> Sequence[str]:
+        """Ask for a record, and once more on another connection if the database was lost."""
+        try:
+            answer = self._route(record)
+            if inspect.isawaitable(answer):
+                answer = thread.wait_for(self._in_time(answer))
+            return judged(answer, most=self._most)
+        except BadRecord:
+            raise
+        except Exception as error:
+            thread.close_lost()
+            if tries == 1 or not isinstance(error, LOST):
+                raise
+        return self._tried(record, thread, tries - 1)
 
     async def _in_time(self, answer: Awaitable[Any]) -> Any:
         """Await what a route returned. Its time is prolonged once if this loop stood still.
@@ -280,24 +293,39 @@ class _Job:
                 raise _took_longer(self._seconds) from error
             raise
 
-    async def _all_at_once(self) -> None:
+    async def _all_at_once(self, thread: RouteThread) -> None:
         free = asyncio.Semaphore(CONCURRENT)
 
         async def one(index: int, record: Record) -> None:
             async with free:
                 self.prolong()
-                self._answers[index] = await self._asynchronous(record)
+                self._answers[index] = await self._asynchronous(record, thread)
                 self.prolong()
 
         await asyncio.gather(*(one(index, record) for index, record in enumerate(self.records)))
 
-    async def _asynchronous(self, record: Record) -> Answer:
+    async def _asynchronous(self, record: Record, thread: RouteThread) -> Answer:
         try:
-            return judged(await self._in_time(self._route(record)), most=self._most)
+            rooms: Sequence[str] = await self._in_time(self._awaited(record, thread))
+            return rooms
         except _Overrun:
             raise
         except BaseException as error:
             return failed(error)
+
+    async def _awaited(
+        self, record: Record, thread: RouteThread, tries: int = TRIES
+    ) -> Sequence[str]:
+        """Do what `_tried` does, for an asynchronous route."""
+        try:
+            return judged(await self._route(record), most=self._most)
+        except BadRecord:
+            raise
+        except Exception as error:
+            await thread.aclose_lost()
+            if tries == 1 or not isinstance(error, LOST):
+                raise
+        return await self._awaited(record, thread, tries - 1)
 
 
 class _Worker:
@@ -333,10 +361,10 @@ class _Worker:
 
     def _do_jobs(self) -> None:
         runner = asyncio.Runner()  # has a loop once an async route needs it
+        thread = RouteThread(runner)
         try:
             while (job := self._jobs.get()) is not None:
-                close_old_connections()  # a route may ask the database
-                job.run(runner)
+                job.run(thread)
         except _Overrun:
             pass  # nobody waits for it any more
         except RuntimeError:  # the pool's loop is closed

@@ -54,8 +54,10 @@ def _run(step: str, time: int) -> NoReturn:
 
     advance, finished = OutboxStore.advance, OutboxRelay._finished
 
-    def dying_advance(store: OutboxStore, published: Sequence[int], most: int) -> list[Any]:
-        batch = advance(store, published, most)
+    def dying_advance(
+        store: OutboxStore, published: Sequence[int], most: int, **more: Any
+    ) -> list[Any]:
+        batch = advance(store, published, most, **more)
         if (step == "taken" and batch) or (step == "deleted" and published):
             die()
         return batch

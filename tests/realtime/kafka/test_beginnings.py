@@ -1,0 +1,182 @@
+"""Where a group begins that reads only what is new, and where it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+
+from demo.embedded import EmbeddedValkey
+from realtime.kafka.brokers import Brokers
+from realtime.kafka.group_look import look_at_group
+from realtime.kafka.pool import Pool
+from realtime.kafka.publishing.generation_notes import generation_note
+from shardlayer import ShardedChannelLayer
+from tests.apache_kafka import APACHE
+from tests.realtime.kafka.numbered import (
+    PARTITIONS,
+    ROOMS,
+    arrived,
+    expected,
+    produce,
+    published,
+)
+from tests.realtime.kafka.pools import Pools
+from tests.waiting import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.kafka]
+
+ON_APACHE = pytest.mark.parametrize(
+    "any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True
+)
+
+
+@pytest.fixture
+def pools(pools: Pools) -> Pools:
+    """Pools whose group begins with the latest."""
+    pools.options = {"auto_offset_reset": "latest"}
+    return pools
+
+
+async def commits(pools: Pools) -> Mapping[int, int]:
+    """Return the offsets that the group has committed, by partition."""
+    async with AIOKafkaConsumer(
+        **pools.brokers.arguments(), group_id=pools.group, enable_auto_commit=False
+    ) as consumer:
+        found = {
+            number: await consumer.committed(TopicPartition(pools.topic, number))
+            for number in range(PARTITIONS)
+        }
+    return {number: offset for number, offset in found.items() if offset is not None}
+
+
+async def commit(pools: Pools, offsets: Mapping[int, int]) -> None:
+    """Commit offsets as a member of the group that has left."""
+    async with AIOKafkaConsumer(
+        **pools.brokers.arguments(), group_id=pools.group, enable_auto_commit=False
+    ) as consumer:
+        text = generation_note(0)  # before that of any member
+        partitions = {TopicPartition(pools.topic, key): end for key, end in offsets.items()}
+        consumer.assign(list(partitions))
+        await consumer.commit({key: (end, text) for key, end in partitions.items()})
+
+
+async def has_committed_all(pools: Pools) -> bool:
+    """Tell whether the group has committed each partition."""
+    return len(await commits(pools)) == PARTITIONS
+
+
+async def lag(pools: Pools) -> int:
+    """Return how many records wait for the group, as the brokers tell."""
+    found = await look_at_group(
+        pools.brokers,
+        topics=[pools.topic],
+        group=pools.group,
+        isolation="read_committed",
+        reset="latest",
+    )
+    return found.lag
+
+
+def without_the_first(found: Mapping[str, list[bytes]], count: int) -> dict[str, list[bytes]]:
+    """Return each room's records without those that were produced first."""
+    assert count % ROOMS == 0
+    return {room: records[count // ROOMS :] for room, records in found.items()}
+
+
+async def test_partition_that_stayed_empty_is_not_begun_anew(
+    brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
+) -> None:
+    """Records that come while no pool runs are read by the next one."""
+    async with pools.running():
+        await until(lambda: has_committed_all(pools))
+    assert set((await commits(pools)).values()) == {0}
+    await produce(brokers, topic, 0, 50)
+    async with pools.running():
+        await arrived(redis_layer, 50)
+    assert await published(redis_layer) == expected(50)
+
+
+@ON_APACHE  # to the other, the latest is where its last batch begins
+async def test_group_that_is_new_skips_what_is_there(
+    brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
+) -> None:
+    """It goes on from there, whoever reads on, and whatever came meanwhile."""
+    await produce(brokers, topic, 0, 50)
+    async with pools.running(consumers=2):
+        await until(lambda: has_committed_all(pools))
+    await produce(brokers, topic, 50, 50)
+    async with pools.running():
+        await arrived(redis_layer, 50)
+    assert await published(redis_layer) == without_the_first(expected(100), 50)
+
+
+@ON_APACHE  # the other keeps no text beside an offset
+async def test_partition_that_is_new_to_the_group_is_read_from_its_first_record(
+    brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
+) -> None:
+    """The others have commits, so it was added to the topic; the brokers' view says so, too."""
+    await commit(pools, dict.fromkeys(range(PARTITIONS - 2), 0))
+    await produce(brokers, topic, 0, 50)
+    assert await lag(pools) == 50
+    async with pools.running():
+        await arrived(redis_layer, 50)
+    assert await published(redis_layer) == expected(50)
+
+
+@ON_APACHE
+async def test_partition_that_is_new_and_has_lost_its_first_records(
+    brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
+) -> None:
+    """It is read from the first that is left: what is out of range would mean the latest."""
+    await commit(pools, dict.fromkeys(range(2, PARTITIONS), 0))
+    await produce(brokers, topic, 0, 100)
+    admin = AIOKafkaAdminClient(**brokers.arguments())
+    await admin.start()
+    try:
+        gone = {TopicPartition(topic, 0): RecordsToDelete(before_offset=5)}
+        await admin.delete_records(gone)
+    finally:
+        await admin.close()
+    async with pools.running():
+        await arrived(redis_layer, 95)
+    assert sum(map(len, (await published(redis_layer)).values())) == 95
+
+
+@ON_APACHE
+async def test_partitions_that_are_added_to_a_topic(
+    brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
+) -> None:
+    """A pool that runs reads what they held before it heard of them."""
+    pools.options["metadata_max_age_ms"] = 1_000
+    admin = AIOKafkaAdminClient(**brokers.arguments())
+    await admin.start()
+    try:
+        async with pools.running():
+            await until(lambda: has_committed_all(pools))
+            await admin.create_partitions({topic: NewPartitions(total_count=PARTITIONS + 2)})
+            await produce(brokers, topic, 0, 50, partitions=PARTITIONS + 2)
+            await arrived(redis_layer, 50)
+    finally:
+        await admin.close()
+    assert await published(redis_layer) == expected(50)
+
+
+async def test_beginning_is_not_committed_before_its_marks_are_known(
+    redis_server: EmbeddedValkey, topic: str, pools: Pools, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A commit says that the log is the one that was published, which nobody knows yet."""
+    redis_server.stop()
+    async with pools.running() as pool:
+        await until(lambda: knows_where_to_begin(pool))
+        await until(lambda: "Redis is not available" in caplog.text)
+        assert await commits(pools) == {}
+        redis_server.start()
+        await until(lambda: has_committed_all(pools))
+
+
+def knows_where_to_begin(pool: Pool) -> bool:
+    """Tell whether a pool has asked for the ends of all partitions."""
+    return sum(each.position is not None for each in pool.partitions()) == PARTITIONS
