@@ -7,8 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -16,6 +15,7 @@ from realtime.access import errands
 from realtime.access.errands import BackgroundErrands, drop_errands
 from realtime.clients.client_counters import counters
 from shardlayer import ShardUnavailable
+from tests.no_threads import no_more_threads
 from tests.waiting import PATIENCE, wait_until
 
 AWAY = ShardUnavailable(shard=0, server="redis://x", reason="it is away")
@@ -102,16 +102,6 @@ def test_line_is_bounded() -> None:
 
 
 TOO_LARGE = 2**50  # bytes of a stack, for which no address space is large enough
-
-
-@contextmanager
-def no_more_threads() -> Iterator[None]:
-    """Have the system start no thread."""
-    before = threading.stack_size(TOO_LARGE)
-    try:
-        yield
-    finally:
-        threading.stack_size(before)
 
 
 def test_no_thread_could_be_started(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,14 +15,13 @@ from demo.embedded import EmbeddedValkey
 from shardlayer.layer import ShardedChannelLayer
 from tests.waiting import PATIENCE, until
 
-DELAY = 0.5  # seconds; less than a layer gives what it was receiving when it is closed
 
-
-class SlowRedis:
-    """What a server answers comes later, once `delay` is set."""
+class HeldRedis:
+    """What a server answers is held back while `answers` is not set."""
 
     def __init__(self, server: EmbeddedValkey) -> None:
-        self.delay = 0.0
+        self.answers = threading.Event()
+        self.answers.set()
         self._server = server.url.rpartition(":")[2].partition("/")[0]
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -31,6 +29,7 @@ class SlowRedis:
 
     def close(self) -> None:
         """Take no more connections."""
+        self.answers.set()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -47,7 +46,7 @@ class SlowRedis:
         try:
             while data := source.recv(65536):
                 if is_answer:
-                    time.sleep(self.delay)
+                    self.answers.wait()
                 sink.sendall(data)
         except OSError:
             pass  # one of them is gone
@@ -57,28 +56,35 @@ class SlowRedis:
 
 
 @pytest.fixture
-def slow_redis(redis_server: EmbeddedValkey) -> Iterator[SlowRedis]:
+def held_redis(redis_server: EmbeddedValkey) -> Iterator[HeldRedis]:
     """Stand before a running server."""
-    slow = SlowRedis(redis_server)
-    yield slow
-    slow.close()
+    held = HeldRedis(redis_server)
+    yield held
+    held.close()
 
 
 @pytest.mark.parametrize("way", ["asyncio.run", "async_to_sync"])
 def test_message_is_back_in_its_queue(
-    redis_server: EmbeddedValkey, slow_redis: SlowRedis, way: str
+    redis_server: EmbeddedValkey, held_redis: HeldRedis, way: str
 ) -> None:
     """Redis has taken it out for a receiver that is cancelled with all tasks of its loop."""
-    layer = ShardedChannelLayer(hosts=[slow_redis.url])
+    layer = ShardedChannelLayer(hosts=[held_redis.url])
 
     async def receive_at_the_end() -> None:
         for number in range(2):
             await layer.send("jobs", {"type": "job", "number": number})
         assert (await layer.receive("jobs"))["number"] == 0
-        slow_redis.delay = DELAY
-        receiving = asyncio.create_task(layer.receive("jobs"))
+        held_redis.answers.clear()
+        receiving = asyncio.create_task(receive())
         await until(lambda: not redis.keys("*queue:jobs"))
         assert not receiving.done()
+
+    async def receive() -> None:
+        try:
+            await layer.receive("jobs")
+        except asyncio.CancelledError:
+            held_redis.answers.set()  # all tasks are cancelled by now
+            raise
 
     async def receive_later() -> object:
         async with asyncio.timeout(PATIENCE):
@@ -89,7 +95,6 @@ def test_message_is_back_in_its_queue(
             asyncio.run(receive_at_the_end())
         else:
             async_to_sync(receive_at_the_end)()
-    slow_redis.delay = 0.0
     try:
         assert async_to_sync(receive_later)() == 1
     finally:
