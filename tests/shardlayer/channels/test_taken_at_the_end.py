@@ -46,7 +46,7 @@ class HeldRedis:
         try:
             while data := source.recv(65536):
                 if is_answer:
-                    self.answers.wait()
+                    self.answers.wait(PATIENCE)
                 sink.sendall(data)
         except OSError:
             pass  # one of them is gone
