@@ -31,13 +31,15 @@ class Following:
     Attributes:
         room: Its name.
         joined: Whether pushes are handed on as they come; they are held until a reply else.
+        refusals: How often the server refused it in passing since it was joined.
     """
 
-    __slots__ = ("_held", "_position", "joined", "room")
+    __slots__ = ("_held", "_position", "joined", "refusals", "room")
 
     def __init__(self, room: str) -> None:
         self.room = room
         self.joined = False
+        self.refusals = 0
         self._position: Position | None = None
         self._held: list[dict[str, Any]] = []
 
@@ -63,6 +65,7 @@ class Following:
 
         TOLD stands where the user is told that something may be missing before what follows.
         """
+        self.refusals = 0
         since = self._position
         seen = since.offset if since is not None and since.epoch == reply["epoch"] else 0
         brought: list[Any] = [] if since is None or reply["recovered"] else [TOLD]

@@ -20,7 +20,7 @@ from benchmarks.faults.clients.tally import Tally
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 20.0
 STABLE_AFTER = 5.0
-PASSING_ATTEMPT = 3
+FIRST_ATTEMPT = 3  # whose backoff follows the first refusal of a room
 REQUEST_TIMEOUT = 10.0
 
 STAY = 3.0  # seconds for which a restless client stays, at most
@@ -175,8 +175,9 @@ class Recorder:
         room = self.rooms[reply["room"]]
         if "error" in reply:
             asyncio.get_running_loop().call_later(
-                self._backoff(PASSING_ATTEMPT), self._ask_again, room
+                self._backoff(FIRST_ATTEMPT + room.refusals), self._ask_again, room
             )
+            room.refusals += 1
             return
         for data in room.accept(reply):
             self._hand_on(room, data)

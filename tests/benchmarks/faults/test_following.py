@@ -99,7 +99,7 @@ def test_reset_moves_the_position(room: Following) -> None:
         ("BACKOFF_BASE", recorder.BACKOFF_BASE, True),
         ("BACKOFF_CAP", recorder.BACKOFF_CAP, True),
         ("STABLE_AFTER", recorder.STABLE_AFTER, True),
-        ("PASSING_ATTEMPT", recorder.PASSING_ATTEMPT, False),
+        ("FIRST_ATTEMPT", recorder.FIRST_ATTEMPT, False),
         ("REQUEST_TIMEOUT", recorder.REQUEST_TIMEOUT, True),
         ("OPEN_TIMEOUT", connection.OPEN_TIMEOUT, True),
         ("HEARTBEAT", connection.HEARTBEAT, True),
