@@ -341,8 +341,10 @@ class Queues(Role):
         published after this returned. It is kept until the node says that it `took` it, for
         `group_expiry` at most: a node that can't hear now may come back, or stand still.
 
-        False if it can't hear and as much is kept for it as may be, `ORDERS_KEPT`: nothing was
-        done. Of a node that is gone, too, no channel is added then, which is no failure.
+        False if it is alive, but can't hear, and as much is kept for it as may be, `ORDERS_KEPT`:
+        it will not hear of it. One without a lease is taken for gone then, which is no failure.
+
+        A discard is told while a server's memory is full, too.
         """
 
     @abstractmethod

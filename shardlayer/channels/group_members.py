@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from secrets import token_bytes
 
+from shardlayer.aio.keyed_tasks import KeyedTasks
 from shardlayer.aio.loop_delay import stall_tolerant_timeout
 from shardlayer.aio.tasks import Tasks
 from shardlayer.aio.throttled_log import ThrottledLog
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 60.0  # seconds between two looks for memberships that ended, at most
 SWEEPS_PER_EXPIRY = 4  # so that one lasts little longer than it should
+RETRY_PAUSE = 0.2  # seconds between two tries to register what another process asked for
 ECHO_TIMEOUT = 1.0  # seconds for what the node sends itself to come back from a shard
 TOKEN_BYTES = 8
 
@@ -65,6 +67,7 @@ class GroupMembers:
         self._echoes: dict[bytes, Callable[[], None]] = {}  # what is done when one comes, by token
         self._leaving: dict[tuple[str, str], set[bytes]] = {}  # those discarded of late: tokens
         self._tasks = tasks.branch()
+        self._registering: KeyedTasks[tuple[str, str]] = KeyedTasks(self._tasks)
         self._complain = ThrottledLog(logger, logging.ERROR)
         self._complain_of_full = ThrottledLog(logger, logging.WARNING)
 
@@ -103,10 +106,13 @@ class GroupMembers:
     def add_soon(self, group: str, channel: str) -> None:
         """Make a channel a member because another process said so.
 
-        A member at once, since its messages follow; registered as soon as may be.
+        A member at once, since its messages follow; registered as soon as may be. That is tried for
+        as long as it is a member: who asked for it was told that it is one.
         """
-        enlisted = self._enlist(group, channel)
-        self._tasks.spawn(self._add_for_another(*enlisted), f"add to {group}")
+        self._enlist(group, channel)
+        self._registering.supervise(
+            (group, channel), partial(self._register_soon, group, channel), f"add to {group}"
+        )
 
     def discard(self, group: str, channel: str) -> None:
         """End a channel's membership, if there is one."""
@@ -246,12 +252,16 @@ class GroupMembers:
             raise
         self._rooms.changed(room)
 
-    async def _add_for_another(
-        self, room: LocalRoom, channel: str, added: Membership, before: Membership | None
-    ) -> None:
-        if channel not in room.channels:
-            return  # discarded again, or flushed, and the room with it
-        try:
-            await self._register(room, channel, added, before)
-        except ShardUnavailable as error:
-            self._complain("%s could not be added to %s: %s", channel, room.name, error)
+    async def _register_soon(self, group: str, channel: str) -> None:
+        """Register a member's group, trying until it is done, or the channel is no member."""
+        # Found anew each time: a flush may have ended the room, and another order begun one.
+        while (room := self._rooms.find(group)) is not None and channel in room.channels:
+            try:
+                await self._rooms.ensure_entered(room)
+            except ShardUnavailable as error:
+                self._complain("%s is added to %s late: %s", channel, group, error)
+                await asyncio.sleep(RETRY_PAUSE)
+                continue
+            if self._rooms.find(group) is room:
+                self._rooms.changed(room)
+                return

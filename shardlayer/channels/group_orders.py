@@ -3,7 +3,8 @@
 A shard keeps each order until the node says that it has taken it, so that none is lost with a
 connection, or while the node stands still. A node that may have missed some asks its shard for
 them. Until it has the answer, what else comes to its groups from there waits: what was sent after
-an order is delivered after it.
+an order is delivered after it. If a shard does not answer, its groups go on, and it is asked again.
+An order that it tells of only then does not undo a later one, which came meanwhile.
 """
 
 from __future__ import annotations
@@ -39,6 +40,26 @@ class _Held:
         self.size = 0  # bytes of messages
 
 
+class _Latest:
+    """Which order was the last one about each channel in a group, while a shard is in doubt."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str], int] = {}  # as many as a shard keeps, at most
+
+    def is_late(self, order: Order) -> bool:
+        """Tell whether an order, or one that was given after it, was taken; else note it."""
+        pair = (order.group, order.channel)
+        if 0 < order.number <= self._numbers.get(pair, 0):
+            return True
+        # One that has no number was given after all that came before it.
+        number = order.number or max(self._numbers.values(), default=0)
+        self._numbers.pop(pair, None)
+        if len(self._numbers) >= ORDERS_KEPT:
+            del self._numbers[next(iter(self._numbers))]
+        self._numbers[pair] = number
+        return False
+
+
 class GroupOrders:
     """The orders that one node hears, and the messages of its groups. Not thread-safe.
 
@@ -70,7 +91,8 @@ class GroupOrders:
         self._queues = queues
         self._shards = options.shards
         self._most = options.max_backlog  # bytes
-        self._held: dict[int, _Held] = {}  # by shard, until it has answered
+        self._held: dict[int, _Held] = {}  # by shard, until it has answered or failed to
+        self._latest: dict[int, _Latest] = {}  # by shard, until it has answered
         self._doubted: set[int] = set()  # shards that are yet to be asked
         self._taken: dict[int, set[int]] = {}  # numbers that the shard is yet to be told
         self._tasks = tasks.branch()
@@ -88,6 +110,7 @@ class GroupOrders:
         for shard in shards:
             self._doubted.add(shard)
             self._held.setdefault(shard, _Held())
+            self._latest.setdefault(shard, _Latest())
             self._asking.supervise(
                 shard, partial(self._ask, shard), f"orders of shard {shard} for {self._node}"
             )
@@ -115,6 +138,7 @@ class GroupOrders:
         """Drop what waits, since nothing of it was sent after a shard was flushed."""
         if shard in self._held:
             self._held[shard] = _Held()
+        if shard in self._latest:
             self._doubted.add(shard)  # the answer that is under way may be from before
 
     async def aclose(self) -> None:
@@ -144,6 +168,7 @@ class GroupOrders:
                 continue
             if shard not in self._doubted:  # else it was lost again meanwhile
                 self._release(shard, kept)
+                del self._latest[shard]
 
     def _release(self, shard: int, kept: Sequence[Order]) -> None:
         """Take what a shard kept, and then what has come since it was asked."""
@@ -160,6 +185,8 @@ class GroupOrders:
         taken = self._taken.setdefault(shard, set())
         if order.number in taken:
             return
+        latest = self._latest.get(shard)
+        is_late = latest is not None and latest.is_late(order)
         if order.number:
             if len(taken) >= ORDERS_KEPT:  # the shard keeps no more either
                 taken.discard(min(taken))
@@ -167,6 +194,8 @@ class GroupOrders:
             self._telling.supervise(
                 shard, partial(self._tell, shard), f"orders of {self._node} that are taken"
             )
+        if is_late:
+            return
         if order.add:
             self._memberships.add_soon(order.group, order.channel)
         else:

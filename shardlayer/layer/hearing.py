@@ -79,6 +79,7 @@ class Hearing(NodeParts):
         super().__init__(backend, options, process=process, tasks=tasks, on_turned=on_turned)
         self._heard: set[int] = set()
         self._silent: set[int] = set()  # heard once, and not now
+        self._has_channels = False  # whose names others may know
         self.lost_at: dict[int, float] = {}
         self.back_at: dict[int, float] = {}
         self._flushes: dict[bytes, _Flush] = {}
@@ -104,6 +105,7 @@ class Hearing(NodeParts):
             ShardUnavailable: If the channel's shard could not be heard within `publish_timeout`.
         """
         await self._settled(shard_of(channel, self._options.shards))
+        self._has_channels = True
 
     async def _settled(self, shard: int) -> None:
         """Wait until a shard can be heard and all that can have a lease, for `publish_timeout`.
@@ -203,13 +205,14 @@ class Hearing(NodeParts):
     def resumed(self, shards: Sequence[int]) -> None:
         """Join the rooms of these shards again, unless they are heard for the first time.
 
-        Every channel's queue is looked at, the first time too.
+        Every channel's queue is looked at, the first time too. So are orders for groups, if others
+        may know a channel of this node: at a start they don't.
         """
         again = self._heard.intersection(shards)
         self._heard.update(shards)
         self._leases.begin(shards)  # again, too: a server that has lost them knows no node
         self._leases.tried(shards)
-        self.orders.doubt(sorted(again))
+        self.orders.doubt(sorted(shards if self._has_channels else again))
         for shard in again:
             self._rooms.resumed(shard)
             self.presence.doubt(shard)

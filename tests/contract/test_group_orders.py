@@ -6,6 +6,7 @@ That something does not arrive is shown by what is sent after it, which arrives 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -13,10 +14,12 @@ from shardlayer.broker import values
 from shardlayer.core import wire
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.types import NodeId
+from shardlayer.delivery.registration import Registration
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.asking import HERE, SHARD, join, listen
-from tests.contract.conftest import MakeLayer, MakeQueues
+from tests.contract.conftest import MakeBackend, MakeLayer, MakeQueues
 from tests.contract.messages import message, receive
+from tests.contract.places import Place
 from tests.waiting import until
 
 CHANNEL = "specific.here!1"
@@ -67,15 +70,16 @@ async def test_orders_are_kept_for_group_expiry(make_queues: MakeQueues) -> None
 
 
 async def test_so_many_orders_are_kept(make_queues: MakeQueues) -> None:
-    """Who hears is told more; of who does not the caller learns, but for adds to who is gone."""
+    """Who hears is told more; of who is alive and does not, the caller learns."""
     queues = make_queues()
     for number in range(values.ORDERS_KEPT):
         assert await queues.enroll(SHARD, f"g{number}", CHANNEL, node=HERE, add=False)
-    assert not await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=False)
-    assert await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=True)
+    for add in (True, False):
+        assert await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=add)  # it is gone
     assert await queues.enroll(SHARD, "g7", CHANNEL, node=HERE, add=False)  # it is kept anyway
     await join(queues, "any")  # with which its lease begins
-    assert not await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=True)
+    for add in (True, False):
+        assert not await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=add)
     assert len(await queues.orders(SHARD, HERE)) == values.ORDERS_KEPT
     ear = await listen(queues, HERE)
     assert await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=False)
@@ -94,15 +98,45 @@ async def test_echo_comes_to_who_can_hear(make_queues: MakeQueues) -> None:
     assert [entry.name for entry in await ear.wait_for(1)] == ["a"]
 
 
-async def test_too_much_waits_for_a_process(make_layer: MakeLayer, make_queues: MakeQueues) -> None:
-    """group_discard says so; group_add to a process that is gone is silent."""
-    layer, queues = make_layer(), make_queues()
-    shard, gone = layer.shard_of("g"), NodeId("0123456789abcdef")
+async def test_too_much_waits_for_a_process(
+    make_layer: MakeLayer, make_backend: MakeBackend
+) -> None:
+    """Both calls say so if it is alive; for one that is gone there is nothing to do."""
+    layer, backend = make_layer(), make_backend()
+    shard, node = layer.shard_of("g"), NodeId("0123456789abcdef")
+    channel = f"specific.{node}!1"
     for number in range(values.ORDERS_KEPT):
-        await queues.enroll(shard, f"g{number}", f"specific.{gone}!1", node=gone, add=False)
-    await layer.group_add("g", f"specific.{gone}!1")
-    with pytest.raises(ShardUnavailable, match=gone):
-        await layer.group_discard("g", f"specific.{gone}!1")
+        await backend.enroll(shard, f"g{number}", channel, node=node, add=False)
+    await layer.group_add("g", channel)
+    await layer.group_discard("g", channel)
+    await backend.renew(shard, node)
+    for change in (layer.group_add, layer.group_discard):
+        with pytest.raises(ShardUnavailable, match=node):
+            await change("g", channel)
+
+
+async def test_discarded_while_memory_is_full(place: Place, make_layer: MakeLayer) -> None:
+    """Else who was removed would go on to hear. Nobody is added then, and the caller learns."""
+    if not place.servers:
+        pytest.skip("this process's memory has no limit")
+    here, there = make_layer(), make_layer()
+    channel = await here.new_channel()
+    await here.group_add("g", channel)
+    node = await here.node()
+    clients = place.clients()
+    for client in clients:
+        client.config_set("maxmemory", 1)
+    try:
+        await there.group_discard("g", channel)
+        await until(lambda: not node.memberships.channels("g"))
+        await there.group_discard("other", "specific.0123456789abcdef!1")  # which does not hear it
+        with pytest.raises(ShardUnavailable, match="maxmemory"):
+            await there.group_add("h", channel)
+    finally:
+        for client in clients:
+            client.config_set("maxmemory", 0)
+            client.close()
+    assert node.memberships.channels("h") == []
 
 
 async def test_orders_of_another_process_are_taken(
@@ -200,6 +234,141 @@ async def test_messages_do_not_wait_for_ever(
     assert await receive(layer, channel) == 1
     await until(lambda: times[0] == 2)
     assert node.orders.deliver == node.memberships.deliver
+
+
+@pytest.mark.parametrize("add", [True, False])
+async def test_missed_order_does_not_undo_a_later_one(
+    make_layer: MakeLayer, make_queues: MakeQueues, monkeypatch: pytest.MonkeyPatch, add: bool
+) -> None:
+    """The later one came while the shard, which did not answer, was not yet asked again."""
+    here, there, queues = make_layer(), make_layer(), make_queues()
+    channel = await here.new_channel()
+    await here.group_add("g", channel)
+    node, shard = await here.node(), here.shard_of("g")
+    first, later = there.group_discard, there.group_add
+    if not add:
+        first, later = later, first
+    arrived, deaf = node.arrived, [True]
+    monkeypatch.setattr(node, "arrived", lambda *heard: None if deaf[0] else arrived(*heard))
+    await first("g", channel)
+    await asyncio.sleep(AWAY)  # so that it comes, and is not heard
+    [missed] = await queues.orders(shard, node.id)
+    failed, answers, read = asyncio.Event(), asyncio.Event(), node._backend.orders
+
+    async def fail_first(shard: int, node: NodeId) -> list[values.Order]:
+        if not failed.is_set():
+            failed.set()
+            raise layer_unavailable(here)
+        kept = await read(shard, node)
+        await answers.wait()
+        return [missed, *kept]  # which it may have read before the other was taken
+
+    monkeypatch.setattr(node._backend, "orders", fail_first)
+    deaf[0] = False
+    node.resumed([shard])
+    await failed.wait()
+    await later("g", channel)
+    await until(lambda: (channel in node.memberships.channels("g")) is add)
+    answers.set()
+
+    async def settled() -> bool:
+        return not await read(shard, node.id) and not node.orders._asking._running
+
+    await until(settled)
+    assert node.memberships.channels("g") == [channel] * add
+
+
+async def test_order_that_a_shard_tells_of_first_is_not_undone(
+    make_layer: MakeLayer, make_queues: MakeQueues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was given after one that waits here, and is still on its way."""
+    here, there, queues = make_layer(), make_layer(), make_queues()
+    channel = await here.new_channel()
+    await here.group_add("g", channel)
+    node, shard = await here.node(), here.shard_of("g")
+    arrived, deaf = node.arrived, [False]
+    monkeypatch.setattr(node, "arrived", lambda *heard: None if deaf[0] else arrived(*heard))
+    asked, read = asyncio.Event(), node._backend.orders
+
+    async def slowly(shard: int, node: NodeId) -> list[values.Order]:
+        await asked.wait()
+        return await read(shard, node)
+
+    monkeypatch.setattr(node._backend, "orders", slowly)
+    node.resumed([shard])
+    await there.group_discard("g", channel)
+    await until(lambda: node.orders._held[shard].numbers)
+    deaf[0] = True
+    await there.group_add("g", channel)
+    asked.set()
+
+    async def settled() -> bool:
+        return not await queues.orders(shard, node.id)
+
+    await until(settled)
+    assert node.memberships.channels("g") == [channel]
+
+
+async def test_flush_while_a_shard_is_asked_again(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it answers may be from before: nobody is in a group then."""
+    layer = make_layer()
+    channel = await layer.new_channel()
+    node, shard = await layer.node(), layer.shard_of("g")
+    order = values.Order(1, "g", channel, add=True)
+    asked, answers, times = asyncio.Event(), asyncio.Event(), [0]
+
+    async def fail_first(shard: int, node: NodeId) -> list[values.Order]:
+        times[0] += 1
+        if times[0] == 1:
+            raise layer_unavailable(layer)
+        if times[0] > 2:
+            return []
+        asked.set()
+        await answers.wait()
+        return [order]
+
+    monkeypatch.setattr(node._backend, "orders", fail_first)
+    node.resumed([shard])
+    await asked.wait()
+    await layer.flush()
+    answers.set()
+    await until(lambda: not node.orders._asking._running)
+    assert node.memberships.channels("g") == []
+
+
+@pytest.mark.parametrize("lasts", [True, False])
+async def test_group_of_an_added_channel_can_not_be_registered_at_once(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch, lasts: bool
+) -> None:
+    """The caller was told that it is a member: so it stays one, and is registered when it can."""
+    here, there = make_layer(), make_layer()
+    channel = await here.new_channel()
+    node = await here.node()
+    fails, times, join_once = [True], [0], Registration.join
+
+    async def join(*arguments: Any, **options: Any) -> Any:
+        if arguments[0] is node._registration and fails[0]:
+            times[0] += 1
+            raise layer_unavailable(here)
+        return await join_once(*arguments, **options)
+
+    monkeypatch.setattr(Registration, "join", join)
+    await there.group_add("g", channel)
+    await until(lambda: times[0] > 1)
+    assert node.memberships.channels("g") == [channel]
+    if not lasts:
+        await there.group_discard("g", channel)
+        await until(lambda: not node.memberships._registering._running)
+        assert node.memberships.channels("g") == []
+        return
+    with pytest.raises(ShardUnavailable):
+        await here.group_add("g", channel)  # which changes nothing
+    fails[0] = False
+    await until(lambda: not node.memberships._registering._running)
+    await there.group_send("g", message(1))
+    assert await receive(here, channel) == 1
 
 
 def layer_unavailable(layer: ShardedChannelLayer) -> ShardUnavailable:

@@ -6,13 +6,17 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
 
 from demo.embedded import EmbeddedValkey
 from shardlayer.broker.redis.keys import ShardKeys
+from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.options import PREFIX, SHARDS
 from shardlayer.core.sharding import hash_tags
 from shardlayer.layer import ShardedChannelLayer
@@ -175,6 +179,77 @@ async def test_owner_whose_subscription_is_cut(
             await are_members(other, 0)
         kept = [f"{{{tag}}}:orders:{owner.node}" for tag in TAGS]
         await until(lambda: not redis.exists(*kept))
+
+
+class Way:
+    """The way to a server, which opens when it is told to."""
+
+    def __init__(self, server: EmbeddedValkey) -> None:
+        self._there = urlsplit(server.url)
+        self._is_open = False
+        self._passing: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Way:
+        self._listening = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self._listening.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listening.close()
+        for task in self._passing:
+            task.cancel()
+
+    def open(self) -> None:
+        self._is_open = True
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._is_open:
+            writer.close()
+            return
+        there = await asyncio.open_connection(self._there.hostname, self._there.port)
+        for source, sink in ((reader, there[1]), (there[0], writer)):
+            task = asyncio.create_task(self._pass_on(source, sink))
+            self._passing.add(task)
+            task.add_done_callback(self._passing.discard)
+
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+
+async def test_owner_that_did_not_reach_a_server_when_it_started(
+    redis_server: EmbeddedValkey, tmp_path: Path
+) -> None:
+    """It is in the groups there that others added it to meanwhile, when it hears of them first."""
+    with EmbeddedValkey(directory=tmp_path) as second:
+        async with Way(second) as way:
+            owner = ShardedChannelLayer(hosts=[redis_server.url, way.url], publish_timeout=1.0)
+            other = ShardedChannelLayer(hosts=[redis_server.url, second.url])
+            try:
+                channel, node = await named_channel(owner), await owner.node()
+                away = [group for group in GROUPS if owner.shard_of(group) not in node._heard]
+                assert away
+                for group in away:
+                    await other.group_add(group, channel)
+                await other.group_discard(away[0], channel)
+                way.open()
+                await until(lambda: [*map(node.members, away)] == [0] + [1] * (len(away) - 1))
+                await other.group_send(away[1], message("for new"))
+                received = await asyncio.wait_for(owner.receive(channel), PATIENCE)
+                assert received["content"] == "for new"
+            finally:
+                await owner.close()
+                await other.close()
+
+
+async def named_channel(layer: ShardedChannelLayer) -> str:
+    """Return a channel of a layer whose shard can be heard."""
+    while True:
+        with suppress(ShardUnavailable):
+            return await layer.new_channel()
 
 
 async def test_redis_that_starts_again_empty(

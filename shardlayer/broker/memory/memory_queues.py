@@ -98,7 +98,7 @@ class MemoryQueues(MemoryShards, Queues):
             number = kept.keep(group, channel, add, now + self._options.group_expiry)
             kind = wire.Kind.ADD if add else wire.Kind.DISCARD
             order = wire.pack_order(kind, group, channel.encode(), offset=number)
-            return self._server.tell(node, shard, order) or number > 0 or (add and not is_alive)
+            return self._server.tell(node, shard, order) or number > 0 or not is_alive
 
     async def orders(self, shard: int, node: NodeId) -> list[Order]:
         with self._server.lock:
