@@ -223,8 +223,9 @@ def test_streams_are_found_as_the_application_finds_them(start: Start) -> None:
     for path in pages:
         get(haproxy.port, path)
     with_body = STREAM.replace(b"\r\n\r\n", b"\r\nContent-Length: 1\r\n\r\nx")
-    with closing(ask(haproxy.port, with_body)):
-        wait_until(lambda: haproxy.total("pages") == len(pages) + 1)
+    only_head = STREAM.replace(b"GET", b"HEAD")
+    with closing(ask(haproxy.port, with_body)), closing(ask(haproxy.port, only_head)):
+        wait_until(lambda: haproxy.total("pages") == len(pages) + 2)
     assert haproxy.total("streams") == len(paths)
 
 
@@ -247,6 +248,52 @@ def test_slow_handshakes_take_no_places(start: Start) -> None:
             stack.enter_context(closing(ask(haproxy.port, body)))
         wait_until(lambda: haproxy.total("pages") == 4 or sum(haproxy.up().values()) > 0)
         assert stack.enter_context(connect(haproxy.port)).status == 101
+
+
+WEBSOCKET = request("/ws/", Host="localhost", Origin="http://localhost")
+UPGRADE = b"Upgrade: websocket\r\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "instead"),
+    [
+        (UPGRADE, b"Upgrade: x, websocket\r\n"),
+        (UPGRADE, b"Upgrade: websocket, x\r\n"),
+        (UPGRADE, b"Upgrade: websocket/13\r\n"),
+        (UPGRADE, b"Upgrade: x\r\n" + UPGRADE),
+        (UPGRADE, UPGRADE + b"Upgrade: x\r\n"),
+        (b"Connection: keep-alive, Upgrade\r\n", b""),
+        (b"Connection: keep-alive, Upgrade\r\n", b"Connection: keep-alive\r\n"),
+        (b"GET", b"POST"),
+        (b"GET", b"HEAD"),
+    ],
+)
+def test_page_takes_no_place_of_a_websocket(start: Start, what: bytes, instead: bytes) -> None:
+    """What a node may answer as a page counts as one, whatever it says that it wants."""
+    haproxy = start()
+    assert what in WEBSOCKET
+    asked = WEBSOCKET.replace(what, instead).replace(b"GET /ws/", b"GET /admin/login/")
+    with closing(ask(haproxy.port, asked)) as connection:
+        assert status_of(connection) != 101
+    assert (haproxy.total("pages"), haproxy.total("sockets")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("what", "instead"),
+    [
+        (b"Upgrade: websocket", b"uPgrade:\tWebSocket "),
+        (b"keep-alive, Upgrade", b"upgrade"),
+        (b"keep-alive, Upgrade", b"keep-alive,x,UPGRADE"),
+        (b"keep-alive, Upgrade", b"keep-alive\r\nConnection: Upgrade"),
+    ],
+)
+def test_websocket_is_found_as_the_node_finds_it(start: Start, what: bytes, instead: bytes) -> None:
+    """Whatever the case, the order and the blanks."""
+    haproxy = start()
+    assert what in WEBSOCKET
+    with closing(ask(haproxy.port, WEBSOCKET.replace(what, instead))) as connection:
+        assert status_of(connection) == 101
+    assert haproxy.total("sockets") == 1
 
 
 def test_address_has_a_part_of_the_places(start: Start) -> None:
@@ -423,12 +470,13 @@ def test_node_that_ends_loses_no_page(
         for _ in range(4):
             stack.enter_context(connect(haproxy.port))
         nodes[ONE].send(signal.SIGTERM)
-        statuses = set()
-        while nodes[ONE].runs():
-            statuses.add(get(haproxy.port, "/admin/login/")[0])
+        pages: list[int] = []
+        sockets: list[int] = []
+        while nodes[ONE].runs() or len(pages) < 3:  # some at least, however soon it is gone
+            pages.append(get(haproxy.port, "/admin/login/")[0])
             with connect(haproxy.port) as client:
-                statuses.add(client.status)
-        assert statuses <= {200, 101}
+                sockets.append(client.status)
+        assert (set(pages), set(sockets)) == ({200}, {101})
 
 
 def test_node_that_is_named_before_it_starts(start: Start, names: NameServer) -> None:

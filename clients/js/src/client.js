@@ -285,10 +285,10 @@ export class RealtimeClient extends Emitter {
 
   /** @returns {Socket} A WebSocket; or, where none gets through, what looks like one. */
   #newSocket() {
-    const { socket, sse = "../sse/", random } = this.#options;
+    const { socket, sse = "../sse/", random, openTimeout } = this.#options;
     const connect = () => socket?.(this.#url) ?? /** @type {Socket} */ (new WebSocket(this.#url));
     if (++this.#failures > 1 && sse) {
-      void loadSse().then(({ Streams }) => (this.#streams ??= new Streams(sse, this.#url, connect, random)), () => {});
+      void loadSse().then(({ Streams }) => (this.#streams ??= new Streams(sse, this.#url, connect, random, openTimeout)), () => {});
     }
     return this.#streams?.open(this.#failures, this.#shared !== null) ?? connect();
   }

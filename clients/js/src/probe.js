@@ -2,15 +2,16 @@
  * Whether WebSockets get through, where a stream of events is in use.
  *
  * An outage stops both. So a WebSocket is tried before a stream begins, and beside it now and then. One
- * counts that has answered a ping: some proxies let it open, and nothing through. The waits grow, and
- * there is chance in them: what a network costs that lets none through is a handshake every few minutes.
+ * passes that has answered a ping: some proxies let it open, and nothing through. Others let the ping
+ * through, and not the rooms. So one that passed and never came to be live counts as none. The waits grow,
+ * and there is chance in them: what a network costs that lets none through is a handshake every few minutes.
  */
 
 import { messageIn } from "./protocol.js";
 
 /** @typedef {import("./connection.js").Socket} Socket */
 
-/** How long a WebSocket may take to open and to answer, in milliseconds. */
+/** How long a WebSocket may take to open and to answer, in milliseconds; half of `openTimeout` at most. */
 const ANSWER_WITHIN = 3_000;
 
 /** The ceiling of the first wait beside a stream, in milliseconds; half of it is the floor. */
@@ -31,30 +32,40 @@ export class Probe {
   #waits = 0;
   /** @type {Socket | null} The one that got through. */
   #passed = null;
+  /** One got through, and none was live since. */
+  #isUnproven = false;
   /** @type {{data: unknown}[]} What came over it since. */
   #early = [];
   /** @type {number | undefined} */
   #keeping;
   #connect;
   #random;
+  #patience;
 
-  /** @param {() => Socket} connect Makes a WebSocket. @param {() => number} [random] */
-  constructor(connect, random = Math.random) {
+  /**
+   * @param {() => Socket} connect Makes a WebSocket.
+   * @param {() => number} [random]
+   * @param {number} [openTimeout] Milliseconds that a stream may take to open, with the try before it.
+   */
+  constructor(connect, random = Math.random, openTimeout = Infinity) {
     this.#connect = connect;
     this.#random = random;
+    this.#patience = Math.min(ANSWER_WITHIN, openTimeout / 2);
   }
 
   get isDue() {
     return performance.now() >= this.#dueAt;
   }
 
-  /** A WebSocket was in use, or the network is another one: what failed before says nothing now. */
+  /** A WebSocket was live, or the network is another one: what failed before says nothing now. */
   reset() {
     this.#dueAt = this.#waits = 0;
+    this.#isUnproven = false;
   }
 
   /**
-   * A stream is there, so the network is, too, and it was a WebSocket that did not get through.
+   * No WebSocket gets through, as far as is known: a stream is there, so the network is, too; or one has
+   * passed, and was lost before it was live; or the client waits no longer for one.
    * @returns {number} Milliseconds until the next is to be tried.
    */
   putOff() {
@@ -80,16 +91,25 @@ export class Probe {
         if (isOver) return;
         isOver = true;
         clearTimeout(timer);
+        this.#isUnproven ||= passes;
         if (passes) this.#keep(socket);
         else socket.close();
         resolve(passes);
       };
-      const timer = setTimeout(() => end(false), ANSWER_WITHIN);
+      const timer = setTimeout(() => end(false), this.#patience);
       signal.onabort = () => end(false);
       socket.onopen = () => socket.send(PING);
       socket.onmessage = ({ data }) => messageIn(data)?.id === 1 && end(true);
       socket.onclose = () => end(false);
     });
+  }
+
+  /** @returns {boolean} Whether the last one that passed is gone and was never live; said once, and put off. */
+  hasFailed() {
+    if (!this.#isUnproven || this.#passed !== null) return false;
+    this.#isUnproven = false;
+    this.putOff();
+    return true;
   }
 
   /** @returns {Socket | null} The WebSocket that got through, once; it opens for whoever takes it. */

@@ -22,7 +22,7 @@
  * The server itself lost track, and goes on from here; what lies between is unknown or gone.
  * @typedef {object} Reset
  * @property {string} room
- * @property {Position} reset
+ * @property {Position | null} reset Null where the room keeps no history: a stream was replaced, see sse.js.
  */
 
 /**

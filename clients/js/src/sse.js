@@ -40,6 +40,8 @@ class EventStream {
   onclose = null;
   /** @type {Map<string, Wanted>} Each where the client is. */
   #rooms = new Map();
+  /** @type {Set<string>} Those that a stream before was in. */
+  #joined = new Set();
   /** @type {Ask[]} Subscriptions without an answer. */
   #asked = [];
   /** @type {Ask[]} Those of rooms that are in an answer under way, which is to another position. */
@@ -98,7 +100,8 @@ class EventStream {
   async #begin() {
     await null; // so that who made it can listen
     if (this.#isOver || (this.#probe.isDue && (await this.#givesWay()))) return;
-    if (!this.#isOver) this.onopen?.();
+    if (this.#isOver) this.#probe.putOff(); // so the next stream does not wait for one
+    else this.onopen?.();
   }
 
   /** Try a WebSocket; if it gets through, it is the client's next. */
@@ -144,6 +147,7 @@ class EventStream {
   /** @param {string} room */
   #leave(room) {
     this.#rooms.delete(room);
+    this.#joined.delete(room);
     for (const ask of [...this.#asked, ...this.#later]) {
       ask.wanted = ask.wanted.filter((each) => each.room !== room);
     }
@@ -213,15 +217,21 @@ class EventStream {
       if (error !== undefined) this.#rooms.delete(room);
       else Object.assign(this.#rooms.get(room) ?? {}, { offset, epoch });
     }
+    const isBare = (/** @type {any} */ { error, offset }) => error === undefined && offset === undefined;
     for (const ask of this.#asked.splice(0)) {
-      for (const { room } of ask.wanted) before.delete(room);
+      for (const { room } of ask.wanted) {
+        // Who asks now misses nothing. Others may be in the room since a stream before.
+        if (this.#joined.has(room) && before.has(room) && isBare(before.get(room))) this.#say({ room, reset: null });
+        before.delete(room);
+      }
       this.#settle(ask, replies);
     }
     for (const reply of before.values()) {
-      const { room, error, offset } = reply;
+      const { room, error } = reply;
       if (error !== undefined) this.#say({ room, unsubscribed: { code: error.code } });
-      else this.#say(offset === undefined ? { room, reset: null } : { overheard: reply });
+      else this.#say(isBare(reply) ? { room, reset: null } : { overheard: reply });
     }
+    this.#joined = new Set(this.#rooms.keys());
     if (this.#isOver) return; // over what it said
     if (this.#timer === undefined) this.#tryLater();
     for (const ask of this.#later.splice(0)) {
@@ -261,23 +271,26 @@ export class Streams {
    * @param {string} websocket The WebSocket's address, absolute.
    * @param {() => Socket} connect Makes a WebSocket.
    * @param {() => number} [random] The chance in the waits.
+   * @param {number} [openTimeout] Milliseconds that a stream may take to open.
    */
-  constructor(url, websocket, connect, random) {
+  constructor(url, websocket, connect, random, openTimeout) {
     this.#url = new URL(url, websocket).href.replace(/^ws/, "http");
-    this.#probe = new Probe(connect, random);
+    this.#probe = new Probe(connect, random, openTimeout);
   }
 
   /**
    * The stream's turn comes after three attempts without success. Then each second one is by WebSocket
-   * alone: where the server is away, both fail.
+   * alone: where the server is away, both fail. After a WebSocket that got through, and was not live, it
+   * is the stream's turn.
    * @param {number} attempt The first since a WebSocket was live is 1.
    * @param {boolean} isShared Whether other tabs use it, too.
    * @returns {Socket | null} A stream, or the WebSocket that got through beside one; null: it is not its turn.
    */
   open(attempt, isShared) {
     if (attempt === 1) this.#probe.reset();
+    const isStreamsTurn = this.#probe.hasFailed() || (attempt > 3 && attempt % 2 === 0);
     const passed = this.#probe.take();
-    if (passed !== null || attempt <= 3 || attempt % 2 === 1) return passed;
+    if (passed !== null || !isStreamsTurn) return passed;
     return new EventStream(this.#url, this.#probe, isShared);
   }
 }

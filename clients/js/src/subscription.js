@@ -273,25 +273,28 @@ export class Subscription extends Emitter {
 
   /**
    * @internal
-   * @param {Position} position
+   * @param {Position | null} position Null: the room keeps no history.
    * @returns {Gap | null} What to tell the user; if a reply is awaited, that will say it.
    */
   reset(position) {
     this.#held = []; // numbered before the reset
     if (this.state !== "joined") return null;
-    if (this.#load !== undefined) {
-      this.#joinAnew();
-      return null;
-    }
-    const gap = gapBetween(this.#position, position, 0);
+    const since = this.#position;
     this.#position = position;
-    return gap;
+    if (this.#load === undefined) return gapBetween(since, position, 0);
+    this.#joinAnew();
+    return null;
   }
 
-  /** Have the server say where the room is now, and load the state from there. */
+  /**
+   * Have the server say where the room is now, and load the state from there. Of a room that keeps no
+   * history it has nothing to say. Over a stream the question would begin another, which resets such rooms:
+   * two of them would ask without end.
+   */
   #joinAnew() {
-    this.#position = null;
     clearTimeout(this.#reload);
+    if (this.state === "joined" && this.#position === null) return void this.#loadState(null);
+    this.#position = null;
     this.#waiting = []; // so the load that is under way, if any, is over
     this.hold();
     this.#rooms.ask(this.room);
@@ -313,12 +316,12 @@ export class Subscription extends Emitter {
         const reached = await this.#load?.(since);
         if (isOver()) return;
         this.#waiting = null;
+        this.#has = reached;
         const older = behind(reached, since);
         if (older) this.#goBack(older);
         this.#rooms.tell([this], "loaded", { room, position: older ?? since });
         if (older) return;
         this.#oldStates = 0;
-        this.#has = reached;
         for (const each of waiting) this.#deliver(each);
       } catch (cause) {
         if (isOver()) return;

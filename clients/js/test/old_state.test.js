@@ -171,3 +171,17 @@ test("what an old room's state had does not count for the room's next epoch", as
   rooms.push(server.push());
   assert.deepEqual(followed.got, [11]);
 });
+
+test("a state that is older than the one before lacks what that one had: it comes from the history", async () => {
+  const server = new HistoryServer({ last: 50 });
+  const { rooms, follow } = roomsOf(server);
+  const states = [at(50), at(45)]; // of two workers' caches
+  const followed = follow({ state: async () => states.shift() });
+  await server.answerAll();
+  server.last = 60; // pushed to nobody
+  rooms.reset({ room: "r", reset: at(60) });
+  await server.answerAll();
+  rooms.push(server.push());
+  assert.deepEqual(followed.got, range(46, 61));
+  assert.deepEqual([followed.of("gap"), followed.of("loaded").map(({ position }) => position)], [[], [at(50), at(45)]]);
+});

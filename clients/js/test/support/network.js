@@ -17,6 +17,10 @@ export async function until(condition) {
 /** All who are in a room are told, in the order of `offset`; the history has everything. */
 export async function openNetwork(context) {
   const network = { websockets: true, streams: true, tried: 0, asked: 0, open: new Set(), history: [] };
+  /** By default a WebSocket carries all; else it ends over the first command that it does not. */
+  network.carries = () => true;
+  /** Whether a WebSocket that is stopped hears nothing of it. */
+  network.isSilent = false;
   const members = new Set();
   const reply = ({ room, offset }) => {
     const publications = network.history.filter((each) => offset !== undefined && each.offset > offset);
@@ -69,6 +73,7 @@ export async function openNetwork(context) {
       close: end,
       send(frame) {
         const { id, subscribe, ping, connect } = JSON.parse(frame);
+        if (!network.carries({ subscribe, ping })) return lose();
         if (subscribe) {
           say({ id, subscribed: subscribe.map(reply) });
           members.add(say);
@@ -79,7 +84,7 @@ export async function openNetwork(context) {
     if (network.websockets) {
       network.open.add(lose);
       setImmediate(() => socket.onopen?.());
-    } else setImmediate(lose);
+    } else if (!network.isSilent) setImmediate(lose);
     return socket;
   };
   network.client = (options) => {
