@@ -97,7 +97,7 @@ class Permissions:
         if rule.everybody:
             return True
         identity = self._identity
-        if action == "subscribe" and (self._is_open(room) or identity.opens(room)):
+        if action == "subscribe" and (self._is_open(room) or await identity.opens(room)):
             return True
         if rule.everybody is not None:
             return False
@@ -179,8 +179,13 @@ class Permissions:
             self._noted = OpenedRooms((), MAX_NOTED)
         self._noted.open(rooms, seconds)
 
+    def enter(self, room: str) -> None:
+        """Note that the client comes into a room: a token that is over by now has not let it in."""
+        if self._opened is not None:
+            self._opened.enter(room)
+
     def was_opened(self, room: str) -> bool:
-        """Return whether a token let the client in, though its time may be over."""
+        """Return whether a token let the client into a room that it is in, even if it is over."""
         return self._opened is not None and self._opened.was_opened(room)
 
     def close(self, room: str) -> None:

@@ -46,8 +46,10 @@ class SignInGate(Protocol):
     def user_is_gone(self) -> None:
         """Take note that whoever signed in is gone, or may not sign in any more."""
 
-    def opens(self, credential: Credential, room: str) -> bool:
+    async def opens(self, credential: Credential, room: str) -> bool:
         """Return whether a room that a credential opened is still open by that.
+
+        It may wait, but nothing comes between its last look and its answer.
 
         Raises:
             RemovalsUnknown: It could not be read yet who was put out of rooms.
@@ -63,7 +65,7 @@ class OpenGate:
         """Know nothing."""
         return Verdict.UNKNOWN
 
-    def opens(self, credential: Credential, room: str) -> bool:
+    async def opens(self, credential: Credential, room: str) -> bool:
         """Close no room."""
         return True
 
@@ -82,7 +84,7 @@ class ClosedGate(OpenGate):
         """Let nothing count."""
         return Verdict.REVOKED
 
-    def opens(self, credential: Credential, room: str) -> bool:
+    async def opens(self, credential: Credential, room: str) -> bool:
         """Open no room."""
         return False
 
@@ -164,13 +166,18 @@ class Identity:
         """Whether it is known who this is, without looking at a session."""
         return self._user is not None or self._session_key is None
 
-    def opens(self, room: str) -> bool:
+    async def opens(self, room: str) -> bool:
         """Return whether a token lets its bearer subscribe to a room, whatever the rules say.
 
         While it is not known who was put out of rooms, it does not.
         """
         try:
-            return self.credential.opens(room) and self._gate().opens(self.credential, room)
+            credential = self.credential
+            return (
+                credential.opens(room)
+                and await self._gate().opens(credential, room)
+                and self.credential is credential  # else another sign-in came meanwhile
+            )
         except RemovalsUnknown:
             return False
 
@@ -189,7 +196,7 @@ class Identity:
         """
         gate = self._gate()
         verdict = await gate.judge(named)
-        if verdict is Verdict.REVOKED or not gate.opens(named, room):
+        if verdict is Verdict.REVOKED or not await gate.opens(named, room):
             return False
         shows_session = named.session is not None and named.session == self.session_shown
         if verdict is Verdict.COUNTS and shows_session:
@@ -201,7 +208,7 @@ class Identity:
         if key_of(await self.user()) != named.user_id:
             return False
         # Again: it may have been taken back while the session was read.
-        return await gate.judge(named) is not Verdict.REVOKED and gate.opens(named, room)
+        return await gate.judge(named) is not Verdict.REVOKED and await gate.opens(named, room)
 
     async def user(self) -> User:
         """Return the user; the first call may read the session and the user.

@@ -41,6 +41,11 @@ class OpenedRooms:
         """Return whether a room was opened, even if its time is over."""
         return room in self._until
 
+    def enter(self, room: str) -> None:
+        """Note that the client comes into a room: what is over by now has not let it in."""
+        if not self.is_open(room):
+            self.close(room)
+
     def close(self, room: str) -> None:
         """Let a room be as if it was never opened."""
         self._until.pop(room, None)

@@ -14,6 +14,7 @@ from weakref import ref
 
 import orjson
 
+from realtime.access.first_reading import FirstReading
 from realtime.access.revocations import (
     CLOCK_SKEW,
     MAX_REVOCATIONS,
@@ -43,11 +44,11 @@ class RemovalsLog:
         known: What learns from it.
 
     Attributes:
-        was_read: Set once it was read.
+        reading: Done once it was read.
     """
 
     def __init__(self, node: Node, *, tasks: Tasks, known: Revocations) -> None:
-        self.was_read = asyncio.Event()
+        self.reading = FirstReading(tasks, "realtime: wait for who was put out of rooms")
         self._node = ref(node)  # whoever keeps logs by their nodes must not keep the nodes
         self._known = known
         self._lost = asyncio.Event()
@@ -56,6 +57,7 @@ class RemovalsLog:
 
     async def aclose(self) -> None:
         """Stop following."""
+        self.reading.give_up()
         self._task.cancel()
         await asyncio.wait([self._task])
         if (node := self._node()) is not None:
@@ -82,7 +84,7 @@ class RemovalsLog:
                 logger.debug("Who was put out of rooms can't be read yet: %s", error)
                 await asyncio.sleep(RETRY_PAUSE)
                 continue
-            self.was_read.set()
+            self.reading.finish()
             del node
             await self._lost.wait()
 

@@ -19,6 +19,7 @@ from weakref import ref
 import orjson
 
 from realtime.access.credential import Credential
+from realtime.access.first_reading import FirstReading
 from realtime.access.removals_log import RemovalsLog
 from realtime.access.revocations import (
     CLOCK_SKEW,
@@ -89,7 +90,7 @@ class RevocationLog:
         self._layer = layer
         self._node = ref(node)  # whoever keeps logs by their nodes must not keep the nodes
         self._listener = listener
-        self._read = asyncio.Event()
+        self._reading = FirstReading(tasks, "realtime: wait for who was signed out")
         self._lost = asyncio.Event()
         self._held: list[tuple[int, float]] | None = None  # offsets and times, while it is read
         self._epoch: str | None = None  # that the offsets are of; None while that is unknown
@@ -111,22 +112,35 @@ class RevocationLog:
     @property
     def _is_heard(self) -> bool:
         node = self._node()
-        return node is not None and self._read.is_set() and node.hears(CONTROL_ROOM)
+        return node is not None and self._reading.is_done and node.hears(CONTROL_ROOM)
 
     async def settled(self, within: float) -> bool:
-        """Wait until the log was read, for so many seconds at most; return whether it was."""
-        reads = self._read, self._removals.was_read
-        if not all(read.is_set() for read in reads):
-            try:
-                async with asyncio.timeout(within):
-                    for read in reads:
-                        await read.wait()
-            except TimeoutError:
-                return False
+        """Wait until all was read, for so many seconds at most; return whether it was.
+
+        For a worker that starts. Clients wait for what they need, and all together.
+        """
+        try:
+            async with asyncio.timeout(within):
+                await self._reading.wait_done()
+                await self._removals.reading.wait_done()
+        except TimeoutError:
+            return False
         return True
+
+    async def sign_outs_read(self, patience: float) -> bool:
+        """Wait until it was read who was signed out; return whether it was.
+
+        All who wait do so for the time of the first, in seconds, and later nobody does.
+        """
+        return await self._reading.wait(patience)
+
+    async def removals_read(self, patience: float) -> bool:
+        """Wait as well until it was read who was put out of rooms."""
+        return await self._removals.reading.wait(patience)
 
     async def aclose(self) -> None:
         """Stop following."""
+        self._reading.give_up()
         await self._removals.aclose()
         self._task.cancel()
         await asyncio.wait([self._task])
@@ -154,10 +168,10 @@ class RevocationLog:
                 logger.debug("Who was signed out can't be read yet: %s", error)
                 await asyncio.sleep(RETRY_PAUSE)
                 continue
-            self._read.set()
+            self._reading.finish()
             del node
             await self._lost.wait()
-            self._read.clear()
+            self._reading.begin_again()
             self.known.complete_since(inf)
 
     async def _read_all(self, node: Node) -> None:

@@ -116,8 +116,12 @@ class Revocations:
         self._read_since = at
 
     def removals_complete_since(self, at: float) -> None:
-        """Note since when it is known who was put out of rooms, in Unix seconds."""
-        self._removals_since = at
+        """Note since when it is known who was put out of rooms, in Unix seconds.
+
+        A log that is read again knows no more of what was before: it may have been lost.
+        """
+        before = self._removals_since
+        self._removals_since = at if before == inf else max(before, at)
 
     def begin(self, epoch: str) -> None:
         """Note of which epoch the offsets are from now on; those of another say nothing."""
@@ -135,8 +139,11 @@ class Revocations:
         return max(self._read_since, self._forgotten, now - self._lifetime)
 
     def removals_known_since(self, now: float) -> float:
-        """Return since when it is known who was put out of rooms; infinite if it was not read."""
-        since = min(self._removals_since, self._read_since)  # since the log has them, too
+        """Return since when it is known who was put out of rooms; infinite if it was not read.
+
+        The log of all revocations has them as well, but only for as long as it has sign-outs.
+        """
+        since = min(self._removals_since, self.known_since(now))  # that log has them, too
         return max(since, self._removals_forgotten, now - self._of_rooms)
 
     def learn(self, entry: Revocation, now: float, offset: int = 0) -> None:
@@ -223,18 +230,21 @@ class Revocations:
         nor since its writer had heard the log up to `heard`, see `judge_note`.
 
         Raises:
-            RemovalsUnknown: It could not be read yet who was put out of rooms.
+            RemovalsUnknown: It could not be read yet who was put out of rooms since its issue.
         """
         if credential.user_id is None:
             return True
         entry = self._removals.get((credential.user_id, room, ""))
-        if entry is None:
-            known = self.removals_known_since(time.time() if now is None else now)
-            if known == inf:
-                raise RemovalsUnknown
-            return credential.issued >= known or not credential.issued
-        at, offset = entry
-        return credential.issued > at and (heard is None or offset <= heard.offset)
+        if entry is not None:
+            at, offset = entry
+            if credential.issued <= at or (heard is not None and offset > heard.offset):
+                return False
+        now = time.time() if now is None else now
+        if credential.issued >= self.removals_known_since(now):
+            return True
+        if self._removals_since == inf:
+            raise RemovalsUnknown
+        return not credential.issued
 
 
 _Entries = dict[tuple[str, str, str], tuple[float, int]]

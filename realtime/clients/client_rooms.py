@@ -254,6 +254,7 @@ class ClientRooms:
             ProtocolError: There is no place.
         """
         payer = take_place(self._node, self.user_limits, room, self._counted_as, self._conf)
+        self._permissions.enter(room)
         self._names.add(room)
         return payer
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from realtime.access.credential import NOBODY, Credential
 from realtime.access.identity import Identity
 from realtime.access.notes import BadNote, ResumeNote, read_note
-from realtime.access.revocations import Revocation, Verdict
+from realtime.access.revocations import RemovalsUnknown, Revocation, Verdict
 from realtime.clients.client_counters import counters
 from realtime.clients.protocol import replies
 from realtime.clients.protocol.commands import CLOSE_EXPIRED, CLOSE_SIGNED_OUT
@@ -18,7 +19,7 @@ from realtime.clients.sign_in_watch import SignInWatch
 from realtime.conf import conf
 from shardlayer import BEGINNING, Position
 
-LOG_PATIENCE = 1.0  # seconds that a client waits for a worker that has just begun to read the log
+LOG_PATIENCE = 1.0  # seconds that clients wait for a worker that has just begun to read a log
 
 
 class SignedInClient(MemberOfRooms, Protocol):
@@ -76,11 +77,12 @@ class SignIn:
     async def heard(self) -> Position | None:
         """Return up to where the log of revocations was heard; ask it before who is in which rooms.
 
-        A worker that has just begun to read the log is waited for, for LOG_PATIENCE at most.
+        A worker that has just begun to read the log is waited for, by all clients together for
+        LOG_PATIENCE at most.
         """
         log = self._watch.log
         if log.heard == BEGINNING:
-            await log.settled(LOG_PATIENCE)
+            await log.sign_outs_read(LOG_PATIENCE)
         return log.heard
 
     # As the gate.
@@ -93,9 +95,10 @@ class SignIn:
     async def judge(self, credential: Credential, heard: Position | None = None) -> Verdict:
         """Return what is known of a credential that was issued a while ago.
 
-        `heard` says of a note up to where its writer had heard the log.
+        It may be unread who was put out of rooms. `heard` says of a note up to where its writer had
+        heard the log.
         """
-        await self._watch.log.settled(LOG_PATIENCE)
+        await self._watch.log.sign_outs_read(LOG_PATIENCE)
         return self._watch.log.judge(credential, heard)
 
     def admit(self, credential: Credential) -> bool:
@@ -120,12 +123,19 @@ class SignIn:
         """Close the connection: as nobody's it would stay in rooms, out of any sign-out's reach."""
         self._close_signed_out("the user may not sign in any more")
 
-    def opens(self, credential: Credential, room: str, heard: Position | None = None) -> bool:
+    async def opens(self, credential: Credential, room: str) -> bool:
         """Return whether a room that a credential opened is still open by that.
 
-        `heard` is that of `judge`.
+        If it is not known, because a worker has just begun, that is waited for.
+
+        Raises:
+            RemovalsUnknown: It could not be read yet who was put out of rooms.
         """
-        return self._watch.log.known.opens(credential, room, heard)
+        log = self._watch.log
+        with suppress(RemovalsUnknown):
+            return log.known.opens(credential, room)
+        await log.removals_read(LOG_PATIENCE)
+        return log.known.opens(credential, room)
 
     # What the watch calls.
 
@@ -209,6 +219,17 @@ class SignIn:
                 return None
         return replace(
             note,
-            rooms={room for room in note.rooms if self.opens(written, room, note.heard)},
-            signed={room for room in note.signed if self.opens(written, room, note.heard)},
+            rooms=self._still_open(note.rooms, written, note.heard),
+            signed=self._still_open(note.signed, written, note.heard),
         )
+
+    def _still_open(self, rooms: set[str], written: Credential, heard: Position | None) -> set[str]:
+        """Return which of a note's rooms its bearer was not put out of since it was written.
+
+        None if that is not known: the client is signed in by now, and the rules decide.
+        """
+        known = self._watch.log.known
+        try:
+            return {room for room in rooms if known.opens(written, room, heard)}
+        except RemovalsUnknown:
+            return set()

@@ -392,7 +392,7 @@ class TestJoining:
         async with Client() as client:
             await client.ask(1, connect={"token": issue_token(ada)})
             assert "subscribed" in await client.ask(2, subscribe=asked)
-            monkeypatch.setattr(log, "settled", settled)
+            monkeypatch.setattr(log, "sign_outs_read", settled)
             await client.send(3, **{command: asked})
             await asyncio.wait_for(looks.wait(), PATIENCE)
             await aunsubscribe(ada, "a")

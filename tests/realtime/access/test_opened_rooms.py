@@ -34,6 +34,16 @@ def test_time_ends() -> None:
     assert not opened.was_opened("a")
 
 
+def test_what_is_over_says_nothing_of_who_comes_in_later() -> None:
+    """It was another membership that began by it; what is still open lets in again."""
+    opened = OpenedRooms((), MOST)
+    opened.open(["over"], 1e-9)
+    opened.open(["open"], 60)
+    for room in ("over", "open", "never"):
+        opened.enter(room)
+    assert [opened.was_opened(room) for room in ("over", "open", "never")] == [False, True, False]
+
+
 def test_first_time_again() -> None:
     """A room that is opened again counts as new."""
     opened = OpenedRooms((), MOST)

@@ -111,6 +111,7 @@ def test_removals_outlive_sign_outs() -> None:
     """They are remembered apart, and for longer: a token for a room may live for a day."""
     log = Revocations(LIFETIME, of_rooms=24 * LIFETIME)
     log.complete_since(0.0)
+    log.removals_complete_since(0.0)
     log.learn(Revocation(at=NOW, user="7", room="orders"), NOW, 1)
     later = NOW + 20 * LIFETIME
     for number in range(MAX_REVOCATIONS + 1):
@@ -124,6 +125,7 @@ def test_what_is_older_than_all_removals_opens_nothing() -> None:
     """Past their time and past their number; but a JWT that has no time is not older."""
     log = Revocations(LIFETIME, of_rooms=24 * LIFETIME)
     log.complete_since(0.0)
+    log.removals_complete_since(0.0)
     assert log.opens(token(NOW), "orders", now=NOW + 24 * LIFETIME)
     assert not log.opens(token(NOW - 1), "orders", now=NOW + 24 * LIFETIME)
     assert log.opens(NOBODY, "orders", now=NOW)
@@ -136,18 +138,52 @@ def test_what_is_older_than_all_removals_opens_nothing() -> None:
 
 
 def test_either_log_tells_who_was_put_out() -> None:
-    """Their own, or that of all revocations; while neither was read, nothing is known."""
-    log = Revocations(LIFETIME)
+    """Their own, or that of all revocations; of what is older than what was read, nothing."""
+    log = Revocations(LIFETIME, of_rooms=24 * LIFETIME)
     with pytest.raises(RemovalsUnknown):
         log.opens(token(NOW - 10), "orders", now=NOW)
     assert log.opens(NOBODY, "orders", now=NOW)
     log.complete_since(NOW - 5)
-    assert not log.opens(token(NOW - 10), "orders", now=NOW)
+    with pytest.raises(RemovalsUnknown):
+        log.opens(token(NOW - 10), "orders", now=NOW)
     assert log.opens(token(NOW - 5), "orders", now=NOW)
     log.removals_complete_since(0.0)
     assert log.opens(token(NOW - 10), "orders", now=NOW)
     log.complete_since(inf)
     assert log.opens(token(NOW - 10), "orders", now=NOW)
+
+
+@pytest.mark.parametrize("issued", [NOW - LIFETIME - 1, NOW - 20 * LIFETIME, 0.0])
+def test_the_log_of_all_vouches_for_its_own_time(issued: float) -> None:
+    """It has no entries older than that, so it does not know who was put out before."""
+    log = Revocations(LIFETIME, of_rooms=24 * LIFETIME)
+    log.complete_since(0.0)
+    with pytest.raises(RemovalsUnknown):
+        log.opens(token(issued), "orders", now=NOW)
+    assert log.opens(token(NOW - LIFETIME + 1), "orders", now=NOW)
+    log.removals_complete_since(0.0)
+    assert log.opens(token(issued), "orders", now=NOW)
+
+
+def test_removals_that_were_trimmed_stay_unknown() -> None:
+    """Also when their log is lost: one that begins anew says nothing of what was before."""
+    log = Revocations(LIFETIME)
+    log.removals_complete_since(NOW - 5)
+    log.removals_complete_since(0.0)
+    assert not log.opens(token(NOW - 10), "orders", now=NOW)
+    log.removals_complete_since(NOW - 2)
+    assert not log.opens(token(NOW - 3), "orders", now=NOW)
+    assert log.opens(token(NOW - 2), "orders", now=NOW)
+
+
+def test_who_was_put_out_may_have_been_again() -> None:
+    """A removal that is known says nothing of what came between it and what was read."""
+    log = Revocations(LIFETIME, of_rooms=24 * LIFETIME)
+    log.learn(Revocation(at=NOW - 3 * LIFETIME, user="7", room="orders"), NOW)
+    log.complete_since(0.0)
+    assert not log.opens(token(NOW - 4 * LIFETIME), "orders", now=NOW)
+    with pytest.raises(RemovalsUnknown):
+        log.opens(token(NOW - 2 * LIFETIME), "orders", now=NOW)
 
 
 @pytest.mark.parametrize(

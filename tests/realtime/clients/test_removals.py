@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
@@ -16,7 +17,8 @@ from pytest_django import Settings
 from realtime.access.client_permissions import Permissions
 from realtime.access.credential import Credential
 from realtime.access.identity import Identity, OpenGate
-from realtime.access.revocations import RemovalsUnknown, Revocation
+from realtime.access.notes import read_note
+from realtime.access.revocations import CLOCK_SKEW, RemovalsUnknown, Revocation
 from realtime.clients.failures import as_protocol_error
 from realtime.clients.history_answer import history_answer
 from realtime.clients.sign_in_watch import watch_of
@@ -27,7 +29,7 @@ from realtime.rooms.room_names import CONTROL_ROOM, REMOVALS_ROOM
 from realtime.sending import apublish
 from realtime.sharded_layer import sharded_layer
 from realtime.tokens import issue_token
-from shardlayer import Node, ShardedChannelLayer
+from shardlayer import Node, Position, ShardedChannelLayer, ShardUnavailable
 from tests.realtime.client import Client
 from tests.realtime.revocations import lets_count
 from tests.realtime.users import end_queries
@@ -50,7 +52,24 @@ class Slow:
         self.goes_on = asyncio.Event()
 
 
+class Clock:
+    """The time of day, which the test sets forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0  # seconds
+        self._time = time.time
+
+    def __call__(self) -> float:
+        return self._time() + self.ahead
+
+
 slow = Slow()
+lets_in = True
+
+
+async def may(user: Any, room: str, claims: object) -> bool:
+    """Say what the test has the rule say."""
+    return lets_in
 
 
 async def slowly(user: Any, room: str, claims: object) -> bool:
@@ -65,17 +84,19 @@ def ada(
     transactional_db: None, settings: Settings, memory_layer: ShardedChannelLayer
 ) -> Iterator[User]:
     """A user; passwords take no time to hash. Rooms are closed, but one that has a slow rule."""
-    global slow
-    slow = Slow()
+    global lets_in, slow
+    lets_in, slow = True, Slow()
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.REALTIME = {
         "ROOMS": {
             "slow": {"subscribe": f"{__name__}.slowly"},
+            "ruled": {"subscribe": f"{__name__}.may"},
             "open*": {"subscribe": "signed_in", "presence": "signed_in"},
             "*": {"subscribe": "nobody"},
         },
         "JWT_ALGORITHM": "HS256",
         "JWT_KEYS": [KEY],
+        "RULE_MAX_AGE": 0,
         "MAX_CLIENT_COMMANDS": 0,
         "MAX_CLIENT_NEW_ROOMS": 0,
         "MAX_USER_NEW_ROOMS": 0,
@@ -168,7 +189,7 @@ class TestOldTokens:
 class UnreadGate(OpenGate):
     """Of a worker that could not read yet who was put out of rooms."""
 
-    def opens(self, credential: Credential, room: str) -> bool:
+    async def opens(self, credential: Credential, room: str) -> bool:
         """Know nothing."""
         raise RemovalsUnknown
 
@@ -199,6 +220,209 @@ async def test_members_by_token_stay_whatever_others_open(ada: User) -> None:
         assert "connected" in await client.ask(5, connect={"token": issue_token(ada)})
         assert "subscribed" in await client.ask(6, subscribe={"room": "first"})
         assert client.nothing_waits()
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, room: str) -> None:
+    """Have the shard of one of the workers' rooms be away for whoever joins it."""
+    join = Node.join
+
+    async def without_it(self: Node, name: str, *more: Any, **named: Any) -> Any:
+        if name == room:
+            raise ShardUnavailable(shard=0, server="away")
+        return await join(self, name, *more, **named)
+
+    monkeypatch.setattr(Node, "join", without_it)
+
+
+class TestRemovalsThatCannotBeRead:
+    """A worker starts while the shard of those who were put out is away, and that of all is not."""
+
+    @pytest.fixture(autouse=True)
+    def away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody joins the room."""
+        unreadable(monkeypatch, REMOVALS_ROOM)
+
+    async def test_old_tokens_open_nothing(
+        self,
+        ada: User,
+        memory_layer: ShardedChannelLayer,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The log of all forgets after an hour; so the client is asked to try again."""
+        await memory_layer.publish_reserved(CONTROL_ROOM, orjson.dumps({"at": time.time()}))
+        await memory_layer.clear_history(CONTROL_ROOM)  # which is not new, so
+        await put_out_before(memory_layer, ada, 2 * HOUR)
+        await memory_layer.clear_history(CONTROL_ROOM)  # as its time does
+        async with Client() as client:
+            await client.ask(1, connect={"token": issue_token(ada)})
+            for number, hours in enumerate((3, 1.5), 2):
+                token = signed_before(monkeypatch, ada, hours * HOUR)
+                answer = await client.ask(number, subscribe={"room": "orders", "token": token})
+                assert answer["error"]["code"] == "unavailable"
+            fresh = sign_room("orders", ada)
+            assert "subscribed" in await client.ask(8, subscribe={"room": "orders", "token": fresh})
+
+    async def test_who_signs_in_does_not_wait_for_them(
+        self, ada: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor who comes back with a note, or with a token that is newer than the log of all."""
+        monkeypatch.setattr("realtime.clients.sign_in.LOG_PATIENCE", 10 * PATIENCE)
+        async with Client() as client:
+            assert "connected" in await client.ask(1, connect={"token": issue_token(ada)})
+            watch = watch_of(sharded_layer(), await sharded_layer().node())
+            await until(lambda: lets_count(watch.log, str(ada.pk)))
+            fresh = sign_room("orders", ada)
+            assert "subscribed" in await client.ask(3, subscribe={"room": "orders", "token": fresh})
+            note = (await client.ask(4, note={}))["note"]["note"]
+        async with Client() as client:
+            assert (await client.ask(5, connect={"note": note}))["connected"]["resumed"]
+            assert "subscribed" in await client.ask(6, subscribe={"room": "orders"})
+
+
+async def test_token_that_is_over_lets_stay_nobody_who_came_in_later(
+    ada: User, memory_layer: ShardedChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule let them in, so it puts them out: asked for the room, or by a sign-in or a note."""
+    global lets_in
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + HOUR)
+    async with Client() as client:
+        await client.ask(1, connect={"token": issue_token(ada)})
+        lets_in = False
+        token = sign_room("ruled", ada, expires=HOUR)
+        assert "subscribed" in await client.ask(2, subscribe={"room": "ruled", "token": token})
+        await client.ask(3, unsubscribe={"room": "ruled"})
+        monkeypatch.setattr("realtime.access.opened_rooms.time", later)
+        answer = await client.ask(4, subscribe={"room": "ruled"})
+        assert answer["error"]["code"] == "forbidden"
+        for number, asked in enumerate(("subscribe", "history", "connect"), 5):
+            lets_in = True
+            assert "subscribed" in await client.ask(number, subscribe={"room": "ruled"})
+            note = (await client.ask(10 + number, note={}))["note"]["note"]
+            assert not read_note(note).signed
+            lets_in = False
+            if asked == "connect":
+                await client.send(20, connect={"token": issue_token(ada)})
+                assert await client.receive() == put_out_of("ruled")
+                assert "connected" in await client.receive()
+            else:
+                await client.send(20, **{asked: {"room": "ruled"}})
+                if asked == "history":
+                    assert await client.receive() == put_out_of("ruled")
+                assert (await client.receive())["error"]["code"] == "forbidden"
+    assert (await memory_layer.node()).members("ruled") == 0
+
+
+class TestPuttingOut:
+    """Both logs are told, whatever becomes of one, and of what was issued until it holds."""
+
+    def publishing(self, monkeypatch: pytest.MonkeyPatch, before: Callable[[str], None]) -> None:
+        """Call a function before each entry is published, with the log's room."""
+        publish = ShardedChannelLayer.publish_reserved
+
+        async def publish_reserved(
+            self: ShardedChannelLayer, room: str, data: bytes
+        ) -> Position | None:
+            before(room)
+            return await publish(self, room, data)
+
+        monkeypatch.setattr(ShardedChannelLayer, "publish_reserved", publish_reserved)
+
+    @pytest.mark.parametrize("away", [REMOVALS_ROOM, CONTROL_ROOM])
+    async def test_one_log_is_away(
+        self,
+        ada: User,
+        memory_layer: ShardedChannelLayer,
+        monkeypatch: pytest.MonkeyPatch,
+        away: str,
+    ) -> None:
+        """The other is told all the same: who is in is put out, or it is remembered."""
+        node = await memory_layer.node()
+        log = watch_of(memory_layer, node).log
+        await until(lambda: lets_count(log, str(ada.pk)))
+        before = Credential(user_id=str(ada.pk), issued=time.time())
+
+        def fails(room: str) -> None:
+            if room == away:
+                raise ShardUnavailable(shard=0, server="away")
+
+        async with Client() as client:
+            await client.ask(1, connect={"token": issue_token(ada)})
+            await client.ask(2, subscribe={"room": "open"})
+            self.publishing(monkeypatch, fails)
+            with pytest.raises(ShardUnavailable):
+                await aunsubscribe(ada, "open")
+            if away == REMOVALS_ROOM:
+                assert await client.receive() == put_out_of("open")
+            await until(lambda: not log.known.opens(before, "open"))
+
+    async def test_the_first_error_is_told(
+        self, ada: User, memory_layer: ShardedChannelLayer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """If both are away: the one that was asked first."""
+
+        def fails(room: str) -> None:
+            raise ShardUnavailable(shard=int(room == REMOVALS_ROOM), server="away")
+
+        self.publishing(monkeypatch, fails)
+        with pytest.raises(ShardUnavailable) as failure:
+            await aunsubscribe(ada, "open")
+        assert failure.value.shard == 0
+
+    async def test_what_is_issued_until_it_holds(
+        self, ada: User, memory_layer: ShardedChannelLayer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A token that somebody gets while Redis is slow opens nothing; one of afterwards does."""
+        node, clock = await memory_layer.node(), Clock()
+        known = watch_of(memory_layer, node).log.known
+        await until(lambda: lets_count(watch_of(memory_layer, node).log, str(ada.pk)))
+        issued: list[Credential] = []
+        tokens: list[str] = []
+
+        def is_slow(room: str) -> None:
+            if not tokens:
+                clock.ahead += CLOCK_SKEW / 4
+                tokens.append(sign_room("orders", ada))
+                issued.append(Credential(user_id=str(ada.pk), issued=time.time()))
+                clock.ahead += CLOCK_SKEW / 4
+
+        async with Client() as client:
+            await client.ask(1, connect={"token": issue_token(ada)})
+            monkeypatch.setattr(time, "time", clock)
+            self.publishing(monkeypatch, is_slow)
+            await aunsubscribe(ada, "orders")
+            fresh = sign_room("orders", ada)
+            await until(lambda: not known.opens(issued[0], "orders"))
+            (token,) = tokens
+            answer = await client.ask(2, subscribe={"room": "orders", "token": token})
+            assert answer["error"]["code"] == "bad_token"
+            answer = await client.ask(3, subscribe={"room": "orders", "token": fresh})
+            assert "subscribed" in answer
+
+    async def test_who_signs_in_meanwhile_is_put_out(
+        self, ada: User, memory_layer: ShardedChannelLayer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While Redis is slow somebody comes in by a new sign-in: that is before it holds."""
+        node, clock = await memory_layer.node(), Clock()
+        log = watch_of(memory_layer, node).log
+        await until(lambda: lets_count(log, str(ada.pk)))
+        async with Client() as client:
+            monkeypatch.setattr(time, "time", clock)
+            publish = ShardedChannelLayer.publish_reserved
+
+            async def publish_reserved(
+                self: ShardedChannelLayer, room: str, data: bytes
+            ) -> Position | None:
+                if room == CONTROL_ROOM and room not in client_is_in:
+                    client_is_in.append(room)
+                    clock.ahead += 3
+                    await client.ask(1, connect={"token": issue_token(ada)})
+                    await client.ask(2, subscribe={"room": "open"})
+                return await publish(self, room, data)
+
+            client_is_in: list[str] = []
+            monkeypatch.setattr(ShardedChannelLayer, "publish_reserved", publish_reserved)
+            await aunsubscribe(ada, "open")
+            assert await client.receive() == put_out_of("open")
 
 
 class TestAnswersUnderWay:
