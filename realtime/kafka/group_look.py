@@ -6,6 +6,7 @@ publishes, is not here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from realtime.kafka.group_questions import (
     partitions_of,
 )
 from realtime.kafka.letters.filed_letters import bounds, topic_reader
-from realtime.kafka.publishing.generation_notes import generation_in
+from realtime.kafka.publishing.beginning_notes import counts_in
 from realtime.kafka.publishing.pause_notes import is_paused_by
 
 
@@ -99,7 +100,7 @@ async def look_at_group(
         committed = await committed_by(admin, group, partitions)
     async with topic_reader(brokers, isolation=isolation) as consumer:
         known = await bounds(consumer, partitions)
-    begun = {key.topic for key in partitions if generation_in(committed[key].text) is not None}
+    counts = counts_in({key: committed[key].text for key in partitions})
     readers = {key: member for member in members for key in member.partitions}
     is_told = bool(readers) or not members
     return GroupLook(
@@ -114,7 +115,7 @@ async def look_at_group(
                 readers.get(key),
                 is_told=is_told,
                 # A partition that was added to the topic since is read from its first record.
-                reset="earliest" if key.topic in begun else reset,
+                reset="earliest" if key.partition >= counts.get(key.topic, math.inf) else reset,
             )
             for key in partitions
         ),

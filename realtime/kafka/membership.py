@@ -11,10 +11,10 @@ from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
+from realtime.kafka.beginnings import Beginnings
 from realtime.kafka.brokers import start_client
 from realtime.kafka.publishing.commits import Commits
 from realtime.kafka.publishing.dispatch import MakeDispatch
-from realtime.kafka.publishing.generation_notes import generation_in, generation_note
 from realtime.kafka.publishing.marks import PartitionMarks
 from realtime.kafka.publishing.partitions import PartitionWork, Slice, fitting, source_of
 from realtime.kafka.publishing.pause_notes import PauseNotes
@@ -112,8 +112,9 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._marks = PartitionMarks(layer, redis)
         self._work: dict[TopicPartition, PartitionWork] = {}
         self._unmarked: set[TopicPartition] = set()  # held until their marks are known
-        self._uncommitted: set[TopicPartition] = set()  # it is to be committed where they begin
-        self._begun: dict[TopicPartition, int] = {}  # in which of the group's generations
+        self._beginnings = Beginnings(
+            self._consumer, on_change=self._sync_pauses, on_error=self._fail
+        )
         self._doubted: set[TopicPartition] = set()  # their marks seemed to lie beyond their end
         self._marks_due = 0.0  # loop's time
         self._topic_ids = topic_ids
@@ -192,6 +193,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._identifying is not None:
             self._identifying.cancel()
             await asyncio.wait([self._identifying])
+        await self._beginnings.aclose()
         await self._dispatch.aclose()
         await self._marks.aclose()
         self._commits.hold()
@@ -237,13 +239,12 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                 goes_on.add(partition)
             else:
                 work = PartitionWork(partition)
-                self._begun.pop(partition, None)
             self._work[partition] = work
         for work in before.values():
             work.dropped = True
         self._unmarked.clear()
         self._doubted.clear()
-        self._uncommitted.clear()
+        self._beginnings.drop()
         self._notes.forget()
         self._marks_due = asyncio.get_running_loop().time() + MARKS_WAIT
         self._marks.drop()
@@ -267,63 +268,16 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
             for partition, work in self._work.items():
                 if work.end is None:
                     work.source = source_of(partition, self._topic_ids.get(partition.topic, ""))
+            new = {key: work for key, work in self._work.items() if work.end is None}
             if self._skips_the_past:
-                await self._find_beginnings()
-            new = {key: work.source for key, work in self._work.items() if work.end is None}
-            self._marks.ask(new)
+                await self._beginnings.find(new, made_again=self._ever_made_again)
+            self._marks.ask({key: work.source for key, work in new.items()})
             self._identified.set()
             while not self._is_closing:
                 await asyncio.sleep(IDS_INTERVAL)
                 await self._look_at_topics()
         except Exception as error:  # told to the owner, who ends it all
             self._fail(error)
-
-    async def _find_beginnings(self) -> None:
-        """Begin with the first record where only a group that is new may begin with the latest.
-
-        That is where the group has committed other partitions of the topic before, so that this one
-        was added to it, and where the topic was made again: nobody may have had the partition when
-        that was noticed (see `_finish`).
-
-        Where a partition without a commit begins is committed, though no record comes. Else its
-        next reader would begin with the latest again, and miss what came until then.
-        """
-        new = {key: work for key, work in self._work.items() if work.end is None}
-        committed = await self._consumer.commits({key.topic for key in new})
-        now = self._group_generation
-        begun = {key: generation_in(text) for key, (_, text) in committed.items()}
-        self._begun |= {key: since for key in new if (since := begun.get(key)) is not None}
-        not_new = self._ever_made_again | {
-            key.topic for key, since in begun.items() if since not in (None, now)
-        }
-        uncommitted = new.keys() - committed.keys()
-        firsts = await self._firsts([key for key in uncommitted if key.topic in not_new])
-        for partition, offset in firsts.items():
-            if self._work.get(partition) is new[partition]:
-                self._consumer.seek(partition, offset)
-                new[partition].begin = None
-        self._uncommitted = {key for key in uncommitted if self._work.get(key) is new[key]}
-
-    async def _firsts(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Return the offsets of partitions' first records, as soon as their leaders tell them.
-
-        Raises:
-            KafkaError: They never will.
-        """
-        while partitions:
-            try:
-                async with asyncio.timeout(IDS_TIMEOUT):
-                    firsts: Mapping[TopicPartition, int] = await self._consumer.beginning_offsets(
-                        partitions
-                    )
-                    return firsts
-            except TimeoutError:
-                pass
-            except KafkaError as error:
-                if not error.retriable:
-                    raise
-            await asyncio.sleep(IDS_PAUSE)
-        return {}
 
     async def _look_at_topics(self) -> bool:
         """Learn the topics' ids; False if no broker tells them now, as reading tells, too.
@@ -442,7 +396,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         if begun and now - self._passed_over < PASS_OVER:
             return
         self._passed_over = now
-        for partition in self._work.keys() - batches.keys() - self._unmarked:
+        for partition in self._work.keys() - batches.keys() - self._held():
             work = self._work[partition]
             position = self._consumer.reached(partition)
             if position is None:
@@ -456,12 +410,13 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                     work.begin = -1  # before all: it may have been passed over before this look
             if work.pass_over(position) and work.done is not None:
                 self._commit(work)
-            elif partition in self._uncommitted and await self._may_pass_over(work):
+            elif partition in self._beginnings.uncommitted and await self._may_pass_over(work):
                 self._commit_beginning(work)
 
     def _commit_beginning(self, work: PartitionWork) -> None:
         """Have committed where a partition begins, if no commit tells so yet."""
-        if work.partition in self._uncommitted and self._work.get(work.partition) is work:
+        is_uncommitted = work.partition in self._beginnings.uncommitted
+        if is_uncommitted and self._work.get(work.partition) is work:
             self._commit(work)
 
     async def _may_pass_over(self, work: PartitionWork) -> bool:
@@ -491,7 +446,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._work.get(partition) is not work or self._failure is not None:
             return False  # it was given back meanwhile, or it all ends
         reached = self._consumer.reached(partition)
-        if reached is not None and reached <= offset:
+        if partition in self._beginnings.held or (reached is not None and reached <= offset):
             return False  # it was found meanwhile that it begins elsewhere
         if known:
             if await self._has_own_marks(work, log_end):
@@ -567,11 +522,15 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._identified.set()
         self._changed.set()
 
+    def _held(self) -> set[TopicPartition]:
+        """Return the partitions of which nothing may be read yet."""
+        return self._unmarked | self._beginnings.held.keys()
+
     def _sync_pauses(self) -> None:
         """Pause the partitions that can't go on, and resume those that can."""
         assigned = self._consumer.assignment() & self._work.keys()
         paused = self._consumer.paused() if assigned else set()
-        blocked = (self._dispatch.blocked() | self._unmarked) & assigned
+        blocked = (self._dispatch.blocked() | self._held()) & assigned
         self._paused = blocked
         self._consumer.pause(*blocked - paused)
         self._consumer.resume(*(paused & assigned) - blocked)
@@ -582,13 +541,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
     def _commit(self, work: PartitionWork) -> None:
         """Have committed how far a partition has come, and whether it is paused."""
         if work.position is not None:
-            self._uncommitted.discard(work.partition)
-            self._commits.note(work.partition, work.position, self._text(work.partition))
-
-    def _text(self, partition: TopicPartition) -> str:
-        """Return what is committed beside a partition's offset."""
-        text = self._notes.text(partition)
-        if not text and self._skips_the_past:
-            since = self._begun.setdefault(partition, self._group_generation)
-            return generation_note(since)
-        return text
+            self._beginnings.uncommitted.discard(work.partition)
+            begun = self._beginnings.note(work.partition.topic)
+            text = self._notes.text(work.partition, beside=begun)
+            self._commits.note(work.partition, work.position, text)

@@ -12,7 +12,10 @@ from aiokafka import TopicPartition
 
 from realtime.kafka.publishing.partitions import PartitionWork
 
+MAX_TEXT = 4096  # bytes that a broker keeps beside an offset (`offset.metadata.max.bytes`)
+
 _PAUSED = "paused by "
+_BETWEEN = "; "
 
 
 class PauseNotes:
@@ -26,9 +29,15 @@ class PauseNotes:
         self._member = member
         self._noted: set[TopicPartition] = set()
 
-    def text(self, partition: TopicPartition) -> str:
-        """Return what is committed beside a partition's offset."""
-        return _PAUSED + self._member() if partition in self._noted else ""
+    def text(self, partition: TopicPartition, *, beside: str = "") -> str:
+        """Return what is committed beside a partition's offset: this, and its pause behind it.
+
+        The broker would refuse the commit if both were too long. So it tells no pause then.
+        """
+        if partition not in self._noted:
+            return beside
+        text = (beside and beside + _BETWEEN) + _PAUSED + self._member()
+        return text if len(text.encode()) <= MAX_TEXT else beside
 
     def forget(self) -> None:
         """Begin anew, with other partitions."""
@@ -51,4 +60,5 @@ class PauseNotes:
 
 def is_paused_by(text: str, member: str) -> bool:
     """Tell whether a text beside an offset says that this member has paused."""
-    return text == _PAUSED + member
+    note = _PAUSED + member
+    return text == note or text.endswith(_BETWEEN + note)

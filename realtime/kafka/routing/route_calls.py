@@ -322,7 +322,7 @@ class _Job:
         except BadRecord:
             raise
         except Exception as error:
-            await thread.aclose_lost()
+            thread.close_lost_of_loop()
             if tries == 1 or not isinstance(error, LOST):
                 raise
         return await self._awaited(record, thread, tries - 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,7 +14,9 @@ from demo.embedded import EmbeddedValkey
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.group_look import look_at_group
 from realtime.kafka.pool import Pool
-from realtime.kafka.publishing.generation_notes import generation_note
+from realtime.kafka.publishing.beginning_notes import beginning_note
+from realtime.kafka.publishing.commits import Commits
+from realtime.kafka.reading.consumer import Consumer
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE
 from tests.realtime.kafka.numbered import (
@@ -31,6 +35,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 ON_APACHE = pytest.mark.parametrize(
     "any_kafka", [pytest.param("apache_kafka", marks=APACHE)], indirect=True
 )
+
+BEGUN_WITH_SIX = beginning_note(PARTITIONS - 2)
 
 
 @pytest.fixture
@@ -52,12 +58,11 @@ async def commits(pools: Pools) -> Mapping[int, int]:
     return {number: offset for number, offset in found.items() if offset is not None}
 
 
-async def commit(pools: Pools, offsets: Mapping[int, int]) -> None:
-    """Commit offsets as a member of the group that has left."""
+async def commit(pools: Pools, offsets: Mapping[int, int], text: str) -> None:
+    """Commit offsets as a member of the group that has left, with a text beside them."""
     async with AIOKafkaConsumer(
         **pools.brokers.arguments(), group_id=pools.group, enable_auto_commit=False
     ) as consumer:
-        text = generation_note(0)  # before that of any member
         partitions = {TopicPartition(pools.topic, key): end for key, end in offsets.items()}
         consumer.assign(list(partitions))
         await consumer.commit({key: (end, text) for key, end in partitions.items()})
@@ -114,11 +119,12 @@ async def test_group_that_is_new_skips_what_is_there(
 
 
 @ON_APACHE  # the other keeps no text beside an offset
+@pytest.mark.parametrize("text", [BEGUN_WITH_SIX, f"{BEGUN_WITH_SIX}; paused by group-0-abc"])
 async def test_partition_that_is_new_to_the_group_is_read_from_its_first_record(
-    brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
+    text: str, brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
 ) -> None:
-    """The others have commits, so it was added to the topic; the brokers' view says so, too."""
-    await commit(pools, dict.fromkeys(range(PARTITIONS - 2), 0))
+    """The group began with fewer, so it was added to the topic; the brokers' view says so, too."""
+    await commit(pools, dict.fromkeys(range(PARTITIONS - 2), 0), text)
     await produce(brokers, topic, 0, 50)
     assert await lag(pools) == 50
     async with pools.running():
@@ -127,16 +133,114 @@ async def test_partition_that_is_new_to_the_group_is_read_from_its_first_record(
 
 
 @ON_APACHE
+async def test_partition_between_two_counts_is_read_from_its_first_record(
+    brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
+) -> None:
+    """A member saw the topic before it was there, though another one saw it only afterwards."""
+    await commit(pools, dict.fromkeys(range(PARTITIONS - 2), 0), BEGUN_WITH_SIX)
+    await commit(pools, {PARTITIONS - 1: 0}, beginning_note(PARTITIONS))
+    await produce(brokers, topic, 0, 50)
+    assert await lag(pools) == 50
+    async with pools.running():
+        await arrived(redis_layer, 50)
+        await until(lambda: has_committed_all(pools))
+    assert await published(redis_layer) == expected(50)
+
+
+@ON_APACHE
+@pytest.mark.parametrize("text", [beginning_note(PARTITIONS), "", "paused by group-0-abc"])
+async def test_partition_that_the_group_began_with_skips_what_is_there(
+    text: str, brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
+) -> None:
+    """Though others have a commit. Without a count, as of older releases, all were there."""
+    await produce(brokers, topic, 0, 50)
+    await commit(pools, {0: 10}, text)
+    assert await lag(pools) == 0
+    async with pools.running():
+        await until(lambda: has_committed_all(pools))
+        await produce(brokers, topic, 50, 50)
+        await arrived(redis_layer, 50)
+    assert await published(redis_layer) == without_the_first(expected(100), 50)
+
+
+@ON_APACHE
+async def test_group_whose_first_commit_was_its_last_skips_what_is_there(
+    brokers: Brokers,
+    topic: str,
+    redis_layer: ShardedChannelLayer,
+    pools: Pools,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its pool was killed between two commits of where its partitions begin."""
+    await produce(brokers, topic, 0, 50)
+    begin, begun = Commits._begin, 0
+
+    def begin_once(commits: Commits) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 1:
+            begin(commits)
+        else:
+            commits._waiting.clear()
+
+    async def has_committed() -> bool:
+        return bool(await commits(pools))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Commits, "_begin", begin_once)
+        async with pools.running():
+            await until(has_committed)
+    async with pools.running():
+        await until(lambda: has_committed_all(pools))
+        await produce(brokers, topic, 50, 50)
+        await arrived(redis_layer, 50)
+    assert await published(redis_layer) == without_the_first(expected(100), 50)
+
+
+@ON_APACHE
+async def test_added_partition_whose_leader_is_away_holds_no_other(
+    brokers: Brokers,
+    topic: str,
+    redis_layer: ShardedChannelLayer,
+    pools: Pools,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is asked again, and read from its first record once its leader answers."""
+    away = TopicPartition(topic, PARTITIONS - 1)
+    ask, is_away = Consumer.beginning_offsets, True
+
+    async def beginning_offsets(
+        consumer: Consumer, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        while is_away and away in partitions:  # noqa: ASYNC110 - as aiokafka does
+            await asyncio.sleep(0.1)
+        return cast(Mapping[TopicPartition, int], await ask(consumer, partitions))
+
+    monkeypatch.setattr(Consumer, "beginning_offsets", beginning_offsets)
+    await commit(pools, dict.fromkeys(range(PARTITIONS - 2), 0), BEGUN_WITH_SIX)
+    await produce(brokers, topic, 0, 50)
+    async with pools.running():
+        await arrived(redis_layer, 45)
+        await until(lambda: f"{topic}/{away.partition}: no answer" in caplog.text)
+        assert away.partition not in await commits(pools)
+        is_away = False
+        await arrived(redis_layer, 50)
+        await until(lambda: "leader of a new partition is back" in caplog.text)
+    assert await published(redis_layer) == expected(50)
+
+
+@ON_APACHE
 async def test_partition_that_is_new_and_has_lost_its_first_records(
     brokers: Brokers, topic: str, redis_layer: ShardedChannelLayer, pools: Pools
 ) -> None:
     """It is read from the first that is left: what is out of range would mean the latest."""
-    await commit(pools, dict.fromkeys(range(2, PARTITIONS), 0))
+    await commit(pools, dict.fromkeys(range(PARTITIONS - 2), 0), BEGUN_WITH_SIX)
     await produce(brokers, topic, 0, 100)
     admin = AIOKafkaAdminClient(**brokers.arguments())
     await admin.start()
     try:
-        gone = {TopicPartition(topic, 0): RecordsToDelete(before_offset=5)}
+        gone = {TopicPartition(topic, PARTITIONS - 1): RecordsToDelete(before_offset=5)}
         await admin.delete_records(gone)
     finally:
         await admin.close()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dj_database_url
 import psycopg
 import pytest
-from asgiref.sync import sync_to_async
-from django.db import connections
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.db import OperationalError, connections
+from django.db.backends.sqlite3.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
 from realtime.kafka.routing.bad_records import BadRecord
 from realtime.kafka.routing.header_rules import Record
-from realtime.kafka.routing.route_calls import Router
+from realtime.kafka.routing.route_calls import MOST_STUCK, Router
+from realtime.kafka.routing.route_threads import RouteThread, SharedThread
 from tests.postgresql import PostgreSQL
 from tests.realtime.kafka.records import FakeRecord
 from tests.waiting import PATIENCE
@@ -101,6 +107,7 @@ async def router(request: pytest.FixtureRequest, asking: Asking) -> AsyncIterato
 
     def close(record: Record) -> list[str]:
         connections[ALIAS].close()
+        del connections[ALIAS]  # the next test has other settings, and the shared thread stays
         return ["closed"]
 
     async def close_elsewhere(record: Record) -> list[str]:
@@ -164,3 +171,83 @@ async def test_error_that_has_another_cause(key: str, router: Router, asking: As
     assert failed.startswith("the route failed:")
     assert set(others) == {first}
     assert asking.asked.count(key) == 1
+
+
+def lock(url: str) -> psycopg.Connection[Any]:
+    """Return what has a query of others wait that asks for this lock, until it is closed."""
+    holder = psycopg.connect(url, autocommit=True)
+    holder.execute("SELECT pg_advisory_lock(7)")
+    return holder
+
+
+@pytest.mark.parametrize("router", ["asynchronous", "awaitable"], indirect=True)
+async def test_database_that_is_silent_holds_no_route_that_copes_with_it(
+    router: Router, asking: Asking
+) -> None:
+    """Nobody waits for a close in the thread that it holds, however many jobs there are."""
+
+    def ask(record: Record) -> list[str]:
+        asking._query("SELECT pg_advisory_xact_lock(7)")
+        return ["fresh"]
+
+    async def copes(record: Record) -> list[str]:
+        try:
+            async with asyncio.timeout(0.2 if record.key == b"silent" else PATIENCE):
+                return await sync_to_async(ask)(record)
+        except TimeoutError:
+            return ["fallback"]
+
+    asynchronous = inspect.iscoroutinefunction(router._route)
+    router._route = copes if asynchronous else lambda record: copes(record)
+    assert await routed(router, "a") == ["fresh"]
+    with lock(asking._url):
+        for _ in range(2 * MOST_STUCK):
+            assert await asyncio.wait_for(routed(router, "silent"), PATIENCE) == ["fallback"]
+        assert not router._stuck
+    assert await routed(router, "a") == ["fresh"]
+
+
+async def test_one_close_at_a_time_waits_in_the_shared_thread() -> None:
+    """While something holds that thread, they do not heap up."""
+    shared, closed, held = SharedThread(), [], threading.Event()
+    holds = SyncToAsync.single_thread_executor.submit(held.wait, PATIENCE)
+    for number in range(10):
+        shared.close(lambda number=number: closed.append(number))  # type: ignore[misc]
+    held.set()
+    await sync_to_async(holds.result)()
+    assert closed == [0]
+    shared.close(lambda: closed.append(10))
+    await sync_to_async(len)(closed)  # behind it
+    assert closed == [0, 10]
+
+
+def test_connection_that_was_refused_is_not_asked_whether_it_works(
+    monkeypatch: pytest.MonkeyPatch,
+    django_db_blocker: DjangoDbBlocker,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    """Django's contract says so, and the backends of MySQL and Oracle would raise."""
+
+    def is_usable(connection: Any) -> bool:
+        connection.connection.ping()  # as MySQL's does
+        return True
+
+    monkeypatch.setattr(DatabaseWrapper, "is_usable", is_usable)
+    refused = connections["default"].settings_dict | {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": tmp_path / "no folder" / "database",
+    }
+    monkeypatch.setitem(connections.settings, ALIAS, refused)
+
+    def ask() -> None:
+        connections[ALIAS].cursor()
+
+    with django_db_blocker.unblock(), asyncio.Runner() as runner:
+        thread = RouteThread(runner)
+        with pytest.raises(OperationalError):
+            ask()
+        assert connections[ALIAS].errors_occurred
+        thread.close_lost()
+    del connections[ALIAS]
+    assert "could not be closed" not in caplog.text
