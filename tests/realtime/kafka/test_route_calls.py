@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.routing import route_calls as module
@@ -31,7 +32,11 @@ MakeRouter = Callable[..., Router]
 
 @pytest.fixture
 async def make() -> AsyncIterator[MakeRouter]:
-    """Makes routers that are closed after the test."""
+    """Makes routers that are closed after the test, in a process that has asgiref's one thread.
+
+    All routers use that thread, and it stays as long as the process does.
+    """
+    await sync_to_async(threading.current_thread)()
     routers: list[Router] = []
 
     def make(route: Any, *, seconds: float = SECONDS) -> Router:
