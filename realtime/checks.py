@@ -29,9 +29,9 @@ from django.utils.module_loading import import_string
 
 from realtime.checkup.djangos_runserver import is_runserver_djangos
 from realtime.conf import Conf, known_keys, problems
+from realtime.sharded_layer import BACKEND, foreign_layer
 from shardlayer import ShardedChannelLayer
 
-_BACKEND = "shardlayer.layer.ShardedChannelLayer"
 _PATHS = ("AUTHORIZE", "KAFKA_ROUTE", "PRESENCE_INFO", "PRESENCE_FETCH")
 
 
@@ -56,7 +56,7 @@ def check_default_layer(
             Error(
                 "CHANNEL_LAYERS has no 'default'.",
                 hint="Set CHANNEL_LAYERS = {'default': {'BACKEND': "
-                f"'{_BACKEND}', 'CONFIG': {{'hosts': [...]}}}}}}.",
+                f"'{BACKEND}', 'CONFIG': {{'hosts': [...]}}}}}}.",
                 id="realtime.E004",
             )
         ]
@@ -65,8 +65,7 @@ def check_default_layer(
         return []
     return [
         Error(
-            f"CHANNEL_LAYERS[{DEFAULT_CHANNEL_LAYER!r}] must have the BACKEND "
-            f"'{_BACKEND}', not {backend.__name__}.",  # as sharded_layer() says
+            foreign_layer(DEFAULT_CHANNEL_LAYER, backend),
             hint="The rooms of clients are in this layer. Consumers of yours may have another one, "
             "by their channel_layer_alias. If this project only publishes, to a layer of another "
             "name, silence it: SILENCED_SYSTEM_CHECKS = ['realtime.E004'].",

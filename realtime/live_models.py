@@ -8,7 +8,7 @@ own cascades, changes of many-to-many fields, and `loaddata`. `publish_changes` 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -21,6 +21,7 @@ from django.db.models.signals import class_prepared, post_save, pre_delete, pre_
 
 from realtime.html_changes import Swap, element_id, html_change
 from realtime.on_commit import publish_on_commit, require_app
+from realtime.rooms.room_names import may_be_rooms
 from shardlayer import MessageTooLarge
 
 __all__ = ["live_model", "publish_changes"]
@@ -54,9 +55,7 @@ class LiveModel:
             TypeError: `rooms` returned one text, or nothing that can be iterated over.
         """
         answer: object = self.rooms(row)
-        if isinstance(answer, str | bytes | bytearray | Mapping) or not isinstance(
-            answer, Iterable
-        ):
+        if not may_be_rooms(answer):
             raise TypeError(
                 f"The rooms of {_published_as(type(row)).__name__} are to be a list of names, "
                 f"not {answer!r:.120}."

@@ -7,6 +7,8 @@ from channels.layers import get_channel_layer
 
 from shardlayer import ShardedChannelLayer
 
+BACKEND = "shardlayer.layer.ShardedChannelLayer"
+
 
 def sharded_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> ShardedChannelLayer:
     """Return a channel layer of CHANNEL_LAYERS.
@@ -18,8 +20,10 @@ def sharded_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> ShardedChannelLayer:
     if layer is None:
         raise TypeError(f"CHANNEL_LAYERS has no layer {alias!r}.")
     if not isinstance(layer, ShardedChannelLayer):
-        raise TypeError(
-            f"CHANNEL_LAYERS[{alias!r}] must have the BACKEND "
-            f"'shardlayer.layer.ShardedChannelLayer', not {type(layer).__name__}."
-        )
+        raise TypeError(foreign_layer(alias, type(layer)))
     return layer
+
+
+def foreign_layer(alias: str, backend: type) -> str:
+    """Return what is wrong with a layer that is not shardlayer's, as a sentence."""
+    return f"CHANNEL_LAYERS[{alias!r}] must have the BACKEND '{BACKEND}', not {backend.__name__}."

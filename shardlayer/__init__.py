@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shardlayer.aio.open_files import room_for_connections
     from shardlayer.aio.run_until_stopped import run_until_stopped
     from shardlayer.aio.tallies import Tally
-    from shardlayer.aio.tasks import Tasks, take_note
+    from shardlayer.aio.tasks import Tasks, is_cancelled, take_note
     from shardlayer.aio.throttled_log import Throttle, ThrottledLog
     from shardlayer.aio.ticks import next_tick
     from shardlayer.aio.token_buckets import Bucket, BucketTable
@@ -144,6 +144,7 @@ __all__ = [
     "address_key",
     "doubling",
     "events_are_told",
+    "is_cancelled",
     "is_client_name",
     "needs_extra",
     "new_process",
@@ -228,6 +229,7 @@ _PLACES: Final = {
     "address_key": "shardlayer.core.client_addresses",
     "doubling": "shardlayer.core.histogram",
     "events_are_told": "shardlayer.core.events",
+    "is_cancelled": "shardlayer.aio.tasks",
     "is_client_name": "shardlayer.core.client_names",
     "needs_extra": "shardlayer.core.optional_packages",
     "new_process": "shardlayer.core.channel_names",

@@ -9,25 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
 from weakref import ref
-
-import orjson
 
 from realtime.access.first_reading import FirstReading
 from realtime.access.revocations import (
     CLOCK_SKEW,
     MAX_REVOCATIONS,
+    RETRY_PAUSE,
     Revocation,
     Revocations,
+    parsed_push,
 )
 from realtime.conf import conf
 from realtime.rooms.room_names import REMOVALS_ROOM
 from shardlayer import BEGINNING, Broadcast, HistoryPolicy, Node, ShardUnavailable, Tasks, Throttle
 
 logger = logging.getLogger(__name__)
-
-RETRY_PAUSE = 0.5  # seconds until a shard that did not answer is asked again
 
 
 def policy() -> HistoryPolicy:
@@ -91,7 +88,7 @@ class RemovalsLog:
     async def _read(self, node: Node) -> None:
         """Read what the room holds, and hear all that follows."""
         joined = await node.join(REMOVALS_ROOM, self, BEGINNING)
-        held = [self._take(_parsed(item.data)) for item in joined.publications]
+        held = [self._take(parsed_push(item.data)) for item in joined.publications]
         while joined.is_behind:
             for broadcast in await node.read_on(joined):
                 held += self._learn(broadcast)
@@ -104,7 +101,7 @@ class RemovalsLog:
         """Learn the entries of pushes, and return their times in Unix seconds."""
         times = []
         for text in broadcast.texts:
-            push = _parsed(text)
+            push = parsed_push(text)
             if "data" in push:
                 times.append(self._take(push["data"]))
             else:  # a reset: something was missed that nobody can bring back
@@ -121,11 +118,3 @@ class RemovalsLog:
             return now
         self._known.learn(entry, now)
         return entry.at
-
-
-def _parsed(text: bytes) -> Any:
-    """Return what JSON text says; of what can't be read, a push without an entry."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {"data": None}

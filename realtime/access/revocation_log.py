@@ -24,9 +24,11 @@ from realtime.access.removals_log import RemovalsLog
 from realtime.access.revocations import (
     CLOCK_SKEW,
     MAX_REVOCATIONS,
+    RETRY_PAUSE,
     Revocation,
     Revocations,
     Verdict,
+    parsed_push,
 )
 from realtime.conf import conf
 from realtime.rooms.room_names import CONTROL_ROOM, REMOVALS_ROOM
@@ -43,8 +45,6 @@ from shardlayer import (
 )
 
 logger = logging.getLogger(__name__)
-
-RETRY_PAUSE = 0.5  # seconds until a shard that did not answer is asked again
 
 
 def policy() -> HistoryPolicy:
@@ -152,7 +152,7 @@ class RevocationLog:
     def write(self, broadcast: Broadcast) -> None:
         """Take what the room pushes."""
         for text in broadcast.texts:
-            self._take(_parsed(text), CLOCK_SKEW)
+            self._take(parsed_push(text), CLOCK_SKEW)
 
     def close(self, code: int, reason: str = "") -> None:
         """Do nothing: nobody closes a worker's own sink."""
@@ -183,11 +183,11 @@ class RevocationLog:
             self._epoch = joined.position.epoch
             self.known.begin(self._epoch)
         for item in joined.publications:
-            self._take({"offset": item.offset, "data": _parsed(item.data)}, 0.0)
+            self._take({"offset": item.offset, "data": parsed_push(item.data)}, 0.0)
         while joined.is_behind:
             for broadcast in await node.read_on(joined):
                 for text in broadcast.texts:
-                    self._take(_parsed(text), 0.0)
+                    self._take(parsed_push(text), 0.0)
         self._held = None
         self.known.complete_since(await self._beginning(held, joined.position))
         missing = 0
@@ -273,11 +273,3 @@ def _missing(held: Sequence[tuple[int, float]], position: Position) -> int:
             break
         offset -= 1
     return offset
-
-
-def _parsed(text: bytes) -> Any:
-    """Return what JSON text says; of what can't be read, a push without a revocation."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:  # of a number that is too large for one, such as 1e999
-        return {"data": None}

@@ -27,10 +27,13 @@ from enum import Enum
 from math import inf
 from typing import Any, Final
 
+import orjson
+
 from realtime.access.credential import Credential
 from shardlayer import Position
 
 CLOCK_SKEW: Final = 1.0  # seconds that the clocks of two machines may differ
+RETRY_PAUSE: Final = 0.5  # seconds until a shard that did not answer is asked for a log again
 MAX_REVOCATIONS: Final = 10_000  # that are remembered; see `Revocations.known_since`
 
 
@@ -248,3 +251,11 @@ class Revocations:
 
 
 _Entries = dict[tuple[str, str, str], tuple[float, int]]
+
+
+def parsed_push(text: bytes) -> Any:
+    """Return what JSON text of a log says; of what can't be read, a push without an entry."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # of a number that is too large for one, such as 1e999
+        return {"data": None}

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from realtime.access.client_permissions import Permissions
 from realtime.clients.failures import log_failure
-from shardlayer import Tasks, stall_tolerant_timeout
+from shardlayer import Tasks, is_cancelled, stall_tolerant_timeout
 
 RULE_PATIENCE: Final = 10.0  # seconds that one question about one member may take
 TURN: Final = 1.0  # seconds after which a client's look goes on behind those of others
@@ -30,7 +30,7 @@ async def may_stay(permissions: Permissions, room: str, *, stays_on_error: bool)
         async with stall_tolerant_timeout(RULE_PATIENCE) as limit:
             return await permissions.allows("subscribe", room)
     except (Exception, asyncio.CancelledError) as error:
-        if _is_cancelled():
+        if is_cancelled():
             raise
         message = "A rule failed that was asked about a member again."
         if isinstance(error, TimeoutError) and limit.expired():
@@ -103,9 +103,3 @@ class RoomLooks:
                 break
         await asyncio.sleep(0)  # rules that wait for nothing let the loop do nothing else
         return not rooms
-
-
-def _is_cancelled() -> bool:
-    """Return whether somebody cancelled this task, and not what it waits for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import translate
 from functools import lru_cache
+from typing import Any, TypeGuard
 
 MAX_ROOM_NAME = 99  # characters; Channels takes group names shorter than 100
 MAX_ROOM_TOKEN = 512  # characters of a token that opens a room; a longer one is not looked at
@@ -42,6 +43,16 @@ def is_room_name(value: object) -> bool:
 @lru_cache(maxsize=_NAMES)
 def _is_name(text: str) -> bool:
     return _ROOM.fullmatch(text) is not None
+
+
+def may_be_rooms(answer: object) -> TypeGuard[Iterable[Any]]:
+    """Return whether what a project's function returned may be several rooms: no text, no mapping.
+
+    Each character of a text would be a room.
+    """
+    return isinstance(answer, Iterable) and not isinstance(
+        answer, str | bytes | bytearray | Mapping
+    )
 
 
 def room_name_problem(value: object) -> str:

@@ -6,7 +6,10 @@ import asyncio
 import itertools
 from typing import Any
 
+import pytest
+
 from shardlayer.layer import ShardedChannelLayer
+from shardlayer.layer.node import Node
 from tests.waiting import PATIENCE
 
 EXPIRY = 0.6  # seconds
@@ -24,6 +27,16 @@ async def receive(layer: ShardedChannelLayer, channel: str) -> object:
     received = await asyncio.wait_for(layer.receive(channel), PATIENCE)
     assert received["type"] == "test.message"
     return received["content"]
+
+
+def have_arrive_late(node: Node, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each batch reach a node so many seconds after it has come."""
+    arrived, loop = node.arrived, asyncio.get_running_loop()
+
+    def late(shard: int, batch: bytes) -> None:
+        loop.call_later(seconds, arrived, shard, batch)
+
+    monkeypatch.setattr(node, "arrived", late)
 
 
 async def receive_until(layer: ShardedChannelLayer, channel: str, last: object) -> list[object]:

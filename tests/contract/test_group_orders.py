@@ -18,7 +18,7 @@ from shardlayer.delivery.registration import Registration
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.asking import HERE, SHARD, join, listen
 from tests.contract.conftest import MakeBackend, MakeLayer, MakeQueues
-from tests.contract.messages import message, receive
+from tests.contract.messages import have_arrive_late, message, receive
 from tests.contract.places import Place
 from tests.waiting import until
 
@@ -426,13 +426,8 @@ async def test_added_again_though_everything_is_late(
     layer = make_layer()
     channel = await layer.new_channel()
     await layer.group_add("g", channel)
-    node, loop = await layer.node(), asyncio.get_running_loop()
-    arrived = node.arrived
-
-    def late(shard: int, batch: bytes) -> None:
-        loop.call_later(AWAY, arrived, shard, batch)
-
-    monkeypatch.setattr(node, "arrived", late)
+    node = await layer.node()
+    have_arrive_late(node, AWAY, monkeypatch)
     await layer.group_send("g", message("before"))
     await layer.group_discard("g", channel)
     await layer.group_send("g", message("between"))
@@ -474,13 +469,8 @@ async def test_added_by_another_process_before_its_own_discarded_it(
     here, there = make_layer(), make_layer()
     channel = await here.new_channel()
     await here.group_add("g", channel)
-    node, loop = await here.node(), asyncio.get_running_loop()
-    arrived = node.arrived
-
-    def late(shard: int, batch: bytes) -> None:
-        loop.call_later(AWAY, arrived, shard, batch)
-
-    monkeypatch.setattr(node, "arrived", late)
+    node = await here.node()
+    have_arrive_late(node, AWAY, monkeypatch)
     await here.group_send("g", message(1))
     await there.group_add("g", channel)
     await here.group_discard("g", channel)

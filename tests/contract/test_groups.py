@@ -12,7 +12,7 @@ import pytest
 
 from shardlayer.layer import ShardedChannelLayer
 from tests.contract.conftest import MakeLayer
-from tests.contract.messages import EXPIRY, message, receive, receive_until
+from tests.contract.messages import EXPIRY, have_arrive_late, message, receive, receive_until
 from tests.waiting import until
 
 
@@ -40,13 +40,8 @@ async def test_discarded_after_it_was_sent_something(
     layer = make_layer()
     channel = await layer.new_channel()
     await layer.group_add("g", channel)
-    node, loop = await layer.node(), asyncio.get_running_loop()
-    arrived = node.arrived
-
-    def late(shard: int, batch: bytes) -> None:
-        loop.call_later(0.1, arrived, shard, batch)
-
-    monkeypatch.setattr(node, "arrived", late)
+    node = await layer.node()
+    have_arrive_late(node, 0.1, monkeypatch)
     await layer.group_send("g", message(1))
     await layer.group_discard("g", channel)
     await layer.group_send("g", message(2))

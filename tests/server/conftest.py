@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.server.balancer import Door, ScriptedBalancer
 from tests.server.process import ServerProcess
 
 LOOPBACK = ("-e", "tcp:port=0:interface=127.0.0.1")
@@ -40,3 +42,18 @@ def compressing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     options = ("--websocket-compression", "6", "--websocket-max-message-size", "100000")
     with ServerProcess(tmp_path_factory.mktemp("deflate"), *LOOPBACK, *options) as process:
         yield process
+
+
+@pytest.fixture
+def balancer(tmp_path: Path) -> Iterator[ScriptedBalancer]:
+    """A balancer that does what the test says."""
+    with ScriptedBalancer(tmp_path / "balancer.sock") as made:
+        yield made
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    """Where clients come in."""
+    made = Door()
+    yield made
+    made.close()

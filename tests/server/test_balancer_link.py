@@ -8,7 +8,6 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,21 +21,6 @@ from tests.server.open_files import allow_files
 from tests.server.process import ServerProcess
 from tests.server.test_endpoints import PROXY, make_certificate, tls
 from tests.waiting import PATIENCE, wait_until
-
-
-@pytest.fixture
-def balancer(tmp_path: Path) -> Iterator[ScriptedBalancer]:
-    """A balancer that does what the test says."""
-    with ScriptedBalancer(tmp_path / "balancer.sock") as made:
-        yield made
-
-
-@pytest.fixture
-def door() -> Iterator[Door]:
-    """Where clients come in."""
-    made = Door()
-    yield made
-    made.close()
 
 
 def worker(balancer: ScriptedBalancer, *options: str) -> ServerProcess:

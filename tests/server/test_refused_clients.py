@@ -7,9 +7,7 @@ holds, and how many of these want nothing (`silent`).
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -30,21 +28,6 @@ LARGE_HEAD = b"GET /page HTTP/1.1\r\nHost: test\r\nX: " + b"x" * HEAD_SIZE
 LARGE_BODY = b"POST /page HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % (BODY_SIZE + 1)
 LOOPBACK = "tcp:port=0:interface=127.0.0.1"
 REFUSED = 6  # clients
-
-
-@pytest.fixture
-def balancer(tmp_path: Path) -> Iterator[ScriptedBalancer]:
-    """A balancer that does what the test says."""
-    with ScriptedBalancer(tmp_path / "balancer.sock") as made:
-        yield made
-
-
-@pytest.fixture
-def door() -> Iterator[Door]:
-    """Where clients come in."""
-    made = Door()
-    yield made
-    made.close()
 
 
 def worker(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 import orjson
 
 from realtime.kafka.routing.header_rules import Record
-from realtime.rooms.room_names import OWN_ROOM_RULE, is_open_room, is_room_name
+from realtime.rooms.room_names import OWN_ROOM_RULE, is_open_room, is_room_name, may_be_rooms
 
 _SHOWN = 120  # characters of what a route returned or raised
 
@@ -37,7 +37,7 @@ def judged(answer: object, *, most: int) -> Sequence[str]:
     """
     if type(answer) is list and len(answer) == 1 and is_open_room(answer[0]):
         return answer  # what most routes return
-    if isinstance(answer, str | bytes | bytearray | Mapping) or not isinstance(answer, Iterable):
+    if not may_be_rooms(answer):
         raise BadRecord(f"the route returned {shown(answer)}, not a list of rooms")
     rooms: list[Any] = list(islice(answer, most + 1))
     if not rooms:

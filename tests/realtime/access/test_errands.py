@@ -15,7 +15,7 @@ from realtime.access import errands
 from realtime.access.errands import BackgroundErrands, drop_errands
 from realtime.clients.client_counters import counters
 from shardlayer import ShardUnavailable
-from tests.no_threads import no_more_threads
+from tests.no_threads import TOO_LARGE, no_more_threads
 from tests.waiting import PATIENCE, wait_until
 
 AWAY = ShardUnavailable(shard=0, server="redis://x", reason="it is away")
@@ -99,9 +99,6 @@ def test_line_is_bounded() -> None:
     gate.set()
     wait_until(lambda: len(done) == 2)
     wait_until(lambda: works.run(lambda: None))
-
-
-TOO_LARGE = 2**50  # bytes of a stack, for which no address space is large enough
 
 
 def test_no_thread_could_be_started(caplog: pytest.LogCaptureFixture) -> None:
