@@ -352,6 +352,10 @@ class Queues(Role):
         """Return what a shard keeps that a node was told by `enroll`, in that order."""
 
     @abstractmethod
+    async def order_clock(self, shard: int) -> int:
+        """Return the time by which a shard numbers orders, in µs: what it has passed, they have."""
+
+    @abstractmethod
     async def took(self, shard: int, node: NodeId, numbers: Collection[int]) -> None:
         """Keep these orders of a node no more."""
 

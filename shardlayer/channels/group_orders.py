@@ -4,13 +4,15 @@ A shard keeps each order until the node says that it has taken it, so that none 
 connection, or while the node stands still. A node that may have missed some asks its shard for
 them. Until it has the answer, what else comes to its groups from there waits: what was sent after
 an order is delivered after it. If a shard does not answer, its groups go on, and it is asked again.
-An order that it tells of only then does not undo a later one, which came meanwhile.
+An order that it tells of only then does not undo a later one, which came meanwhile. Nor does one
+that had to wait undo what the node's own process changed after the order was given.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -20,6 +22,7 @@ from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.interface import Queues
 from shardlayer.broker.values import ORDERS_KEPT, Order
 from shardlayer.channels.group_members import GroupMembers
+from shardlayer.channels.own_changes import OwnChanges
 from shardlayer.core.channel_names import node_of
 from shardlayer.core.exceptions import ShardLayerError
 from shardlayer.core.options import LayerOptions
@@ -72,6 +75,7 @@ class GroupOrders:
 
     Attributes:
         deliver: Hands a group's message to its members here, or has it wait for orders.
+        own_changes: What the node's own process changes, which is to be noted there.
     """
 
     deliver: Callable[[str, bytes], None]
@@ -86,6 +90,7 @@ class GroupOrders:
         tasks: Tasks,
     ) -> None:
         self.deliver = memberships.deliver
+        self.own_changes = OwnChanges()
         self._node = node
         self._memberships = memberships
         self._queues = queues
@@ -124,7 +129,8 @@ class GroupOrders:
             self._take(shard, order)
         else:
             held.numbers.add(order.number)
-            held.steps.append(partial(self._take, shard, order))
+            now = asyncio.get_running_loop().time()
+            held.steps.append(partial(self._take, shard, order, given=now))
 
     def echoed(self, shard: int, token: bytes) -> None:
         """Take what the node sent itself, through a shard, to hear it in its place."""
@@ -159,7 +165,7 @@ class GroupOrders:
         while shard in self._doubted:
             self._doubted.discard(shard)
             try:
-                kept = await self._queues.orders(shard, self._node)
+                kept = await self._kept(shard)
             except ShardLayerError as error:
                 self._complain("Orders for groups of shard %d come late: %s", shard, error)
                 self._doubted.add(shard)
@@ -170,18 +176,38 @@ class GroupOrders:
                 self._release(shard, kept)
                 del self._latest[shard]
 
-    def _release(self, shard: int, kept: Sequence[Order]) -> None:
+    async def _kept(self, shard: int) -> list[tuple[Order, float]]:
+        """Return the orders that a shard keeps for this node, each with when it was given.
+
+        By the clock of the event loop, as exactly as the shard answers quickly. Without looking at
+        a clock, and infinite, if this process has changed nothing that they are about.
+        """
+        kept = [
+            order
+            for order in await self._queues.orders(shard, self._node)
+            if node_of(order.channel) == self._node
+        ]
+        if not any(self.own_changes.knows(order.group, order.channel) for order in kept):
+            return [(order, math.inf) for order in kept]
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        shards_clock = await self._queues.order_clock(shard)
+        now = (asked + clock()) / 2
+        return [(order, now - (shards_clock - order.number) / 1e6) for order in kept]
+
+    def _release(self, shard: int, kept: Sequence[tuple[Order, float]]) -> None:
         """Take what a shard kept, and then what has come since it was asked."""
         held = self._held.pop(shard, None) or _Held()
         if not self._held:
             self.deliver = self._memberships.deliver
-        for order in kept:
-            if order.number not in held.numbers and node_of(order.channel) == self._node:
-                self._take(shard, order)
+        for order, given in kept:
+            if order.number not in held.numbers:
+                self._take(shard, order, given=given)
         for step in held.steps:
             step()
 
-    def _take(self, shard: int, order: Order) -> None:
+    def _take(self, shard: int, order: Order, *, given: float = math.inf) -> None:
+        """Take an order that was given at a time of the loop's clock, or after it."""
         taken = self._taken.setdefault(shard, set())
         if order.number in taken:
             return
@@ -194,7 +220,7 @@ class GroupOrders:
             self._telling.supervise(
                 shard, partial(self._tell, shard), f"orders of {self._node} that are taken"
             )
-        if is_late:
+        if is_late or self.own_changes.last(order.group, order.channel) > given:
             return
         if order.add:
             self._memberships.add_soon(order.group, order.channel)

@@ -201,7 +201,8 @@ class ShardedChannelLayer(
         """Make a channel of any process a member of a group for `group_expiry`.
 
         Another call prolongs that. A channel of another process, which can't hear of it now, is a
-        member once it hears again; one whose process is gone is ignored.
+        member once it hears again; one whose process is gone is ignored. If its own process changes
+        the same meanwhile, the later change counts.
 
         Raises:
             TypeError: If a name is not valid.
@@ -215,7 +216,8 @@ class ShardedChannelLayer(
 
         It gets nothing that is sent to the group after this has returned. If its process can't
         hear of it now, it ends the membership before it delivers anything that it hears then.
-        Raises like `group_add`.
+        Raises like `group_add`. If as much waits for a process that has no lease, it is taken for
+        gone: then neither call has an effect, or raises.
         """
         await self._change_membership(group, channel, add=False)
 
@@ -310,12 +312,17 @@ class ShardedChannelLayer(
         shard, id = self.shard_of(group), node_of(channel) if is_process_local(channel) else ""
 
         async def in_node(node: Node) -> None:
-            if add:
-                await node.memberships.add(group, channel)
-            elif group in self._recent_groups:  # a message may still be on its way here
-                await node.memberships.discard_in_order(group, channel)
-            else:
-                node.memberships.discard(group, channel)
+            noted = node.orders.own_changes.note(group, channel)
+            try:
+                if add:
+                    await node.memberships.add(group, channel)
+                elif group in self._recent_groups:  # a message may still be on its way here
+                    await node.memberships.discard_in_order(group, channel)
+                else:
+                    node.memberships.discard(group, channel)
+            except BaseException:
+                node.orders.own_changes.forget(noted)
+                raise
 
         async def by_shard(engine: Engine) -> None:
             backend = engine.backend

@@ -87,6 +87,16 @@ async def test_so_many_orders_are_kept(make_queues: MakeQueues) -> None:
     assert (entry.kind, entry.name, entry.offset) == (wire.Kind.DISCARD, "a", 0)
 
 
+async def test_orders_are_numbered_by_a_clock(make_queues: MakeQueues) -> None:
+    """In µs, so that a node can tell how long ago each was given."""
+    queues = make_queues()
+    before = await queues.order_clock(SHARD)
+    assert await queues.enroll(SHARD, "a", CHANNEL, node=HERE, add=False)
+    [order] = await queues.orders(SHARD, HERE)
+    await asyncio.sleep(0.01)
+    assert before <= order.number < await queues.order_clock(SHARD) - 9_000
+
+
 async def test_echo_comes_to_who_can_hear(make_queues: MakeQueues) -> None:
     """Behind what was told before; else the caller learns that it does not come."""
     queues = make_queues()
@@ -307,6 +317,86 @@ async def test_order_that_a_shard_tells_of_first_is_not_undone(
 
     await until(settled)
     assert node.memberships.channels("g") == [channel]
+
+
+@pytest.mark.parametrize("is_heard", [False, True])
+@pytest.mark.parametrize("add", [True, False])
+async def test_late_order_does_not_undo_what_its_own_process_changed_since(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch, add: bool, is_heard: bool
+) -> None:
+    """Neither one that the shard kept, nor one that was heard, and waited for the shard's answer.
+
+    One that was given after that change counts.
+    """
+    here, there = make_layer(), make_layer()
+    channel = await here.new_channel()
+    node, shard = await here.node(), here.shard_of("g")
+    same = [name for name in map(str, range(999)) if here.shard_of(name) == shard][:2]
+    if not add:
+        for group in ("g", *same):
+            await here.group_add(group, channel)
+    arrived, deaf = node.arrived, [not is_heard]
+    monkeypatch.setattr(node, "arrived", lambda *heard: None if deaf[0] else arrived(*heard))
+    asked, read = asyncio.Event(), node._backend.orders
+
+    async def slowly(shard: int, node: NodeId) -> list[values.Order]:
+        await asked.wait()
+        return await read(shard, node)
+
+    monkeypatch.setattr(node._backend, "orders", slowly)
+    if is_heard:
+        node.resumed([shard])
+    own, others = here.group_add, there.group_discard
+    if not add:
+        own, others = here.group_discard, there.group_add
+    await others("g", channel)
+    await asyncio.sleep(AWAY)  # so that it comes, whether it is heard or not
+    await own("g", channel)
+    for group in same:
+        await own(group, channel)
+    await asyncio.sleep(AWAY)  # longer than an answer of the shard takes
+    await others(same[0], channel)
+    await asyncio.sleep(AWAY)
+    deaf[0] = False
+    if not is_heard:
+        node.resumed([shard])
+    asked.set()
+
+    async def settled() -> bool:
+        return not await read(shard, node.id) and not node.orders._asking._running
+
+    await until(settled)
+    assert [node.memberships.channels(group) for group in ("g", *same)] == [
+        [channel] * add,
+        [channel] * (not add),
+        [channel] * add,
+    ]
+
+
+async def test_failed_change_of_its_own_process_does_not_count(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes nothing, and so undoes no order that was given before it."""
+    here, there = make_layer(), make_layer()
+    channel = await here.new_channel()
+    await here.group_add("g", channel)
+    node, shard = await here.node(), here.shard_of("g")
+    arrived, deaf = node.arrived, [True]
+    monkeypatch.setattr(node, "arrived", lambda *heard: None if deaf[0] else arrived(*heard))
+    await there.group_discard("g", channel)
+    await asyncio.sleep(AWAY)  # so that it comes, and is not heard
+
+    async def fail(room: object, *_: object) -> None:
+        raise layer_unavailable(here)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(node._rooms, "ensure_entered", fail)
+        with pytest.raises(ShardUnavailable):
+            await here.group_add("g", channel)
+    assert node.memberships.channels("g") == [channel]
+    deaf[0] = False
+    node.resumed([shard])
+    await until(lambda: not node.memberships.channels("g"))
 
 
 async def test_flush_while_a_shard_is_asked_again(

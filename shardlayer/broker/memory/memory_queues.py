@@ -95,7 +95,8 @@ class MemoryQueues(MemoryShards, Queues):
             if add and is_alive:
                 state.group(group, now).nodes.setdefault(NodeId(node), 1)
             kept = state.orders.setdefault(NodeId(node), KeptOrders())
-            number = kept.keep(group, channel, add, now + self._options.group_expiry)
+            ends, number = now + self._options.group_expiry, self._server.number_order()
+            number = kept.keep(group, channel, add, number=number, ends=ends)
             kind = wire.Kind.ADD if add else wire.Kind.DISCARD
             order = wire.pack_order(kind, group, channel.encode(), offset=number)
             return self._server.tell(node, shard, order) or number > 0 or not is_alive
@@ -104,6 +105,9 @@ class MemoryQueues(MemoryShards, Queues):
         with self._server.lock:
             kept = self._shard(shard).orders.get(node)
             return [] if kept is None or kept.ends <= self._server.clock() else kept.all()
+
+    async def order_clock(self, shard: int) -> int:
+        return self._server.order_clock()
 
     async def took(self, shard: int, node: NodeId, numbers: Collection[int]) -> None:
         with self._server.lock:

@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from itertools import count, takewhile
+from itertools import takewhile
 from typing import NamedTuple
 from zlib import crc32
 
@@ -98,14 +98,14 @@ class KeptOrders:
         self.ends = 0.0
         self._numbers: dict[tuple[str, str, bool], int] = {}  # the last one at the end
 
-    def keep(self, group: str, channel: str, add: bool, ends: float) -> int:
+    def keep(self, group: str, channel: str, add: bool, *, number: int, ends: float) -> int:
         """Keep an order and return its number; 0 if there are as many as may be."""
         order = (group, channel, add)
         if len(self._numbers) >= ORDERS_KEPT and order not in self._numbers:
             return 0
         self.ends = ends
         self._numbers.pop(order, None)
-        number = self._numbers[order] = next(_order_numbers)
+        self._numbers[order] = number
         return number
 
     def all(self) -> list[Order]:
@@ -126,8 +126,6 @@ class KeptReport(NamedTuple):
     came: float
     ends: float
 
-
-_order_numbers = count(1)
 
 SWEEP_INTERVAL = 60.0  # seconds between two looks at all that a shard keeps
 
@@ -294,6 +292,16 @@ class MemoryServer:
         self.swept_until = float("-inf")
         self.shards: dict[tuple[str, int], Shard] = {}
         self.listeners: dict[NodeId, Ear] = {}
+        self._last_order = 0
+
+    def order_clock(self) -> int:
+        """Return the time by which orders are numbered, in µs."""
+        return round(self.clock() * 1_000_000)
+
+    def number_order(self) -> int:
+        """Return the number of the next order: larger than each before, which nodes may know."""
+        self._last_order = max(self._last_order + 1, self.order_clock())
+        return self._last_order
 
     def tell(self, node: str, shard: int, batch: bytes) -> bool:
         """Hand a packed batch to a node, if it listens; return whether it does."""

@@ -77,6 +77,10 @@ class RedisQueues(ShardCalls, Queues):
         key = self._keys[shard].orders(node)
         return calls.read_orders(await self._execute(shard, "ZRANGE", key, 0, -1, "WITHSCORES"))
 
+    async def order_clock(self, shard: int) -> int:
+        seconds, microseconds = await self._execute(shard, "TIME")
+        return int(seconds) * 1_000_000 + int(microseconds)
+
     async def took(self, shard: int, node: NodeId, numbers: Collection[int]) -> None:
         key = self._keys[shard].orders(node)
         await asyncio.gather(
