@@ -77,7 +77,8 @@ class Commits:
                             break
                         await asyncio.sleep(pauses.failed())
         except TimeoutError:
-            if self._commit is not None or self._fails_for_now:  # a refusal was told when it came
+            unanswered = self._commit is not None or self._fails_for_now
+            if unanswered and not self._is_failing:  # a refusal was told when it came
                 logger.warning("A commit failed, records will be read again: no answer from Kafka.")
         return self._commit is None and not self._waiting and self._dropped == dropped
 

@@ -220,6 +220,19 @@ async def test_last_flush_insists(
     assert "no answer" not in caplog.text  # there was one
 
 
+async def test_last_try_has_no_answer_after_a_refusal(
+    consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The refusal was told, and is all that is told."""
+    consumer.failure = CommitFailedError()
+    commits.note(FIRST, 1)
+    await until(lambda: "A commit failed" in caplog.text)
+    consumer.gate.clear()
+    assert not await commits.flush(0.05, insist=True)
+    assert consumer.committed == [{FIRST: 1}] * 2
+    assert caplog.messages == ["A commit failed, records will be read again: CommitFailedError."]
+
+
 async def test_failure_that_may_pass(
     consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
 ) -> None:
