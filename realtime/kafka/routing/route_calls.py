@@ -227,7 +227,7 @@ class _Job:
 
     def run(self, thread: RouteThread) -> None:
         """Do it, in the thread."""
-        thread.close_old()  # a route may ask the database
+        thread.begin()  # a route may ask the database
         if self.is_sequential:
             for index, record in enumerate(self.records):
                 if self.overran:  # before the thread could be interrupted
@@ -238,6 +238,7 @@ class _Job:
             self._begin(len(self.records))
             thread.wait_for(self._all_at_once(thread))
         if not self.overran:
+            thread.end()  # first: the next job of this consumer may find that nobody is under way
             self._loop.call_soon_threadsafe(self.done.set)
 
     def is_overdue(self, index: int) -> bool:

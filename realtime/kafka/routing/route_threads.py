@@ -3,13 +3,15 @@
 Django does that around each request. A pool has no requests, so nobody else does it: calls that use
 a lost connection would fail for good. Connections belong to a thread. A route uses those of its own
 thread, and with Django's asynchronous ORM those of the thread of `sync_to_async`, which all routes
-of the process share.
+of the process share. There one call must not close what another reads rows over, or has a
+transaction in. So what is only old is closed there while no call is under way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
@@ -26,7 +28,7 @@ LOST = (OperationalError, InterfaceError)  # what is raised where a connection w
 
 
 class SharedThread:
-    """The thread of `sync_to_async`, which does one thing after the other.
+    """Closes of one kind in the thread of `sync_to_async`, which does one thing after the other.
 
     A database that is silent holds it for as long as its driver waits. So nobody waits for a close
     here: what a route asks the thread for afterwards comes behind it anyway. And no other close is
@@ -42,7 +44,40 @@ class SharedThread:
             self._closing = SyncToAsync.single_thread_executor.submit(_quietly, close)
 
 
-_shared = SharedThread()
+_old = SharedThread()
+_lost = SharedThread()
+
+
+class CallsUnderWay:
+    """The threads whose calls of a route are under way, and may use the shared thread.
+
+    A thread that was left behind counts until it ends: its calls may read rows until then.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+
+    def begin(self, close: Callable[[bool], None]) -> None:
+        """Note that calls of this thread begin, once a close is ahead of whatever they ask for.
+
+        Args:
+            close: Is told whether no other thread's calls are under way. None begin meanwhile.
+        """
+        me = threading.current_thread()
+        with self._lock:
+            for thread in list(self._threads):
+                if not thread.is_alive():
+                    self._threads.discard(thread)
+            close(self._threads <= {me})
+            self._threads.add(me)
+
+    def end(self) -> None:
+        """Note that this thread's calls ended. It has no lock: a thread is interrupted anywhere."""
+        self._threads.discard(threading.current_thread())
+
+
+_under_way = CallsUnderWay()
 
 
 class RouteThread:
@@ -67,24 +102,39 @@ class RouteThread:
         self._has_waited = True
         return self._runner.run(call)
 
-    def close_old(self) -> None:
-        """Close connections that failed, or outlived CONN_MAX_AGE, wherever calls have them.
+    def begin(self) -> None:
+        """Close connections that failed, or outlived CONN_MAX_AGE, before calls of a route.
 
-        Those of the asynchronous ORM are closed before its next call, without a wait.
+        Those of the asynchronous ORM are closed before its next call, without a wait. While other
+        threads' calls are under way, only those are that are lost.
         """
         _quietly(close_old_connections)
-        if self._has_waited:
-            _quietly(partial(_shared.close, close_old_connections))
+        _under_way.begin(self._close_shared)
+
+    def end(self) -> None:
+        """Note that the calls ended; not to be called if something of them may still run.
+
+        Then they are under way until the thread ends.
+        """
+        _under_way.end()
+
+    def _close_shared(self, is_alone: bool) -> None:
+        if not self._has_waited:
+            return
+        if is_alone:
+            _quietly(partial(_old.close, close_old_connections))
+        else:
+            self.close_lost_of_loop()
 
     def close_lost(self) -> None:
-        """Close connections that are lost, after a call that failed, as `close_old` does."""
+        """Close connections that are lost, after a call that failed, as `begin` does."""
         _close_lost()
         self.close_lost_of_loop()
 
     def close_lost_of_loop(self) -> None:
         """Close those of the asynchronous ORM that are lost, after a call of the thread's loop."""
         if self._has_waited:
-            _quietly(partial(_shared.close, _close_lost))
+            _quietly(partial(_lost.close, _close_lost))
 
 
 def _close_lost() -> None:
