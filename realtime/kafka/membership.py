@@ -328,26 +328,43 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         wait = MAX_WAIT if len(ready) == len(self._work) else MAX_WAIT_BUSY
         batches = await self._consumer.fetch(ready, wait=wait, most=MAX_RECORDS)
         generation = self._generation
+        self._see_beginnings(batches)
         await self._look_around(batches)
         if generation != self._generation:
             return  # given back meanwhile; what is behind what was taken is fetched again
         if batches and not self._assigned.is_set():  # aiokafka had told us of no assignment yet
             raise Rejoin("Records came before their partitions")
+        await self._take_all(batches)
+
+    async def _take_all(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        """Take what a fetch brought, of the partitions that may go on."""
+        generation = self._generation
         # Asked for before anything is waited for: an assignment begins without knowing them.
         log_ends = {partition: self._consumer.highwater(partition) for partition in batches}
         works = {partition: self._work[partition] for partition in batches}
+        going_on = []
+        # All of them begin before the first route, which may take its time.
         for partition, records in batches.items():
-            if generation != self._generation or not self._assigned.is_set():
-                return  # what was kept is fetched again, from behind what was taken
             work = works[partition]
-            if work.end is None and not await self._may_begin(
-                work, records[0].offset, log_ends[partition]
-            ):
-                continue
+            if work.end is None:
+                if not self._has_stayed(generation):
+                    return  # what was kept is fetched again, from behind what was taken
+                if not await self._may_begin(work, records[0].offset, log_ends[partition]):
+                    continue
+                self._commit_beginning(work)
+            going_on.append(partition)
+        for partition in going_on:
+            if not self._has_stayed(generation):
+                return
+            work, records = works[partition], batches[partition]
             if work.end is not None and records[0].offset < work.end:
                 raise Rejoin(f"{work.source} begins anew")
             if self._work.get(partition) is work:  # not given back meanwhile
                 await self._take(work, records)
+
+    def _has_stayed(self, generation: int) -> bool:
+        """Tell whether nothing was given back since that generation of assignments began."""
+        return generation == self._generation and self._assigned.is_set()
 
     async def _comes(self, event: asyncio.Event) -> bool:
         """Wait a while for an event, staying in the group as a fetch would; return whether it came.
@@ -376,14 +393,18 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         count = fitting(records)
         generation = self._generation
         answers = await self._router.rooms(records[:count])
-        if self._generation != generation or not self._assigned.is_set():
+        if not self._has_stayed(generation):
             return  # given back meanwhile; who has the partition now begins behind what was taken
         if count < len(records):
             self._consumer.seek(work.partition, records[count].offset)
-        if work.begin is None:
-            work.begin = records[0].offset
-        self._commit_beginning(work)
         self._dispatch.take(work, records[:count], answers)
+
+    def _see_beginnings(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        """Note where partitions begin whose first records came: their reader is behind them now."""
+        for partition in batches.keys() - self._beginnings.held.keys():
+            work = self._work.get(partition)
+            if work is not None and work.begin is None:
+                work.begin = batches[partition][0].offset
 
     async def _look_around(self, batches: Mapping[TopicPartition, object]) -> None:
         """Look at what a fetch showed beside records."""
@@ -418,6 +439,24 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         is_uncommitted = work.partition in self._beginnings.uncommitted
         if is_uncommitted and self._work.get(work.partition) is work:
             self._commit(work)
+
+    def _commit_beginnings(self) -> None:
+        """Have committed where partitions begin that nobody could look at since their marks came.
+
+        A route may have been waited for. Whoever has them next begins with the latest otherwise.
+        """
+        if not self._marks.are_known:
+            return
+        for partition in self._beginnings.uncommitted - self._beginnings.held.keys():
+            work, position = self._work.get(partition), self._consumer.reached(partition)
+            if work is None or position is None:
+                continue
+            log_end = self._consumer.highwater(partition)
+            if log_end is None or self._marks.lie_beyond(partition, log_end):
+                continue  # nothing was fetched, or it may be another log
+            if work.begin is None:
+                work.begin = position
+            self._commit_beginning(work)
 
     async def _may_pass_over(self, work: PartitionWork) -> bool:
         """Say whether a commit may be made in a partition without a record yet.
@@ -503,6 +542,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._changed.wait()
         except TimeoutError:
             pass  # a destination is slow; what it has not acknowledged is not committed
+        self._commit_beginnings()
         return await self._commits.flush(COMMIT_GRACE, insist=insist)
 
     def _under_way(self) -> bool:

@@ -66,6 +66,14 @@ class PartitionMarks:
             self._asking.cancel()
         self._asking = None
 
+    @property
+    def are_known(self) -> bool:
+        """Whether the answer is there."""
+        asking = self._asking
+        if asking is None or not asking.done() or asking.cancelled():
+            return False
+        return asking.exception() is None
+
     async def known(self, *, within: float) -> bool:
         """Wait for the answer for so many seconds; return whether it is there.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 HEADER = struct.Struct(">qiibIhiqqqhii")  # of a batch, up to its records
+_START = struct.Struct(">qiib")  # the same of a batch of any format
 CODEC, LOG_APPEND_TIME = 0x07, 0x08  # bits of the attributes
 _LENGTH_FROM = 12  # a batch's length counts from here, behind its offset and the length itself
 _ATTRIBUTES_AT = 21
@@ -17,6 +18,8 @@ _ATTRIBUTES_AT = 21
 
 class RecordBatch(NamedTuple):
     """What stands before a batch's records.
+
+    Of one of before 2017 only `view`, `begin` and `magic` are true: it counts as one record.
 
     Attributes:
         view: The whole batch.
@@ -43,15 +46,17 @@ def batches_of(data: bytes) -> Iterator[RecordBatch]:
     """Yield the batches that a fetch brought; one that is cut off at its end is left out."""
     view = memoryview(data)
     at = 0
-    while len(data) - at >= HEADER.size:
-        length = struct.unpack_from(">i", data, at + 8)[0]
+    while len(data) - at >= _START.size:
+        begin, length, _, magic = _START.unpack_from(data, at)
         end = at + _LENGTH_FROM + length
         if length <= 0 or end > len(data):
             return
-        begin, _, _, magic, _, attributes, delta, first, last, _, _, _, count = HEADER.unpack_from(
-            data, at
-        )
-        if magic < 2 or length >= HEADER.size - _LENGTH_FROM:
+        if magic < 2:
+            yield RecordBatch(view[at:end], begin, begin + 1, magic, 0, 0, 0, 1)
+        elif length >= HEADER.size - _LENGTH_FROM:
+            _, _, _, _, _, attributes, delta, first, last, _, _, _, count = HEADER.unpack_from(
+                data, at
+            )
             yield RecordBatch(
                 view[at:end], begin, begin + delta + 1, magic, attributes, first, last, count
             )

@@ -223,20 +223,29 @@ class RecordSet:
     def _read_rest(
         self, batch: RecordBatch, payload: bytes | memoryview, why: str
     ) -> Iterator[Any]:
-        """Read records one by one, those that can't be read too; then what has no end, as one."""
-        at = 0
-        for index in range(min(batch.records, batch.end - batch.begin)):
+        """Read records one by one, those that can't be read too; then what has no end, as one.
+
+        Behind the last one compaction may have removed some: that is no loss.
+        """
+        at = place = 0
+        left = batch.records
+        while left > 0 and place < batch.end - batch.begin:
             try:
                 length, begin = read_varint(payload, at)
             except ValueError:
                 break
             at = begin + length
-            if length < 0 or at > len(payload):
-                yield from self._ahead(self._read_one(batch, index, payload[begin:], why))
-                break
-            yield from self._ahead(self._read_one(batch, index, payload[begin:at], ""))
-        if self.next_fetch_offset < batch.end:
+            is_cut = length < 0 or at > len(payload)
+            if is_cut:
+                at = len(payload)
+            record = self._read_one(batch, place, payload[begin:at], why if is_cut else "")
+            yield from self._ahead(record)
+            place = max(place, record.offset - batch.begin) + 1
+            left -= 1
+        is_whole = left == 0 < batch.records and at == len(payload)
+        if self.next_fetch_offset < batch.end and not is_whole:
             yield self._lost(batch.end, why)
+        self.next_fetch_offset = max(self.next_fetch_offset, batch.end)
 
     def _ahead(self, record: ReadRecord | UnreadRecord) -> Iterator[Any]:
         if record.offset >= self.next_fetch_offset:
@@ -244,9 +253,16 @@ class RecordSet:
             yield record
 
     def _read_one(
-        self, batch: RecordBatch, index: int, data: bytes | memoryview, why: str
+        self, batch: RecordBatch, place: int, data: bytes | memoryview, why: str
     ) -> ReadRecord | UnreadRecord:
-        """Read one record; `why` says why there is no more of it than this, if so."""
+        """Read one record.
+
+        Args:
+            batch: Where it is.
+            place: What its offset is after the batch's first, if it does not tell that itself.
+            data: Its bytes.
+            why: Why there is no more of it than this, if so.
+        """
         found = RecordFields()
         try:
             found.read(data)
@@ -267,7 +283,7 @@ class RecordSet:
         except Exception as error:  # of our own reading, or of the project's decoders
             found.faults.append(str(error) or type(error).__name__)
         if not 0 <= found.offset < batch.end - batch.begin:
-            found.offset = index
+            found.offset = place
         size = [f"a value of {found.size:,} bytes left out"] if found.is_cut else []
         return UnreadRecord(
             topic=self._partition.topic,
@@ -288,22 +304,34 @@ class RecordSet:
                 raise ValueError("its batch fails its checksum")
             for record in coded:
                 if record.offset >= self.next_fetch_offset:
-                    found = self._record(
-                        record.offset,
-                        record.timestamp,
-                        record.timestamp_type,
-                        record.key,
-                        record.value,
-                        (),
-                        record.checksum,
-                    )
                     self.next_fetch_offset = record.offset + 1
-                    yield found
+                    yield self._legacy_record(record)
         except UnsupportedCodecError:
             raise
         except Exception as error:
             yield self._lost(end, str(error))
         self.next_fetch_offset = max(self.next_fetch_offset, end)
+
+    def _legacy_record(self, record: Any) -> ReadRecord | UnreadRecord:
+        try:
+            return self._record(
+                record.offset,
+                record.timestamp,
+                record.timestamp_type,
+                record.key,
+                record.value,
+                (),
+                record.checksum,
+            )
+        except Exception as error:  # of the project's decoders
+            return UnreadRecord(
+                topic=self._partition.topic,
+                partition=self._partition.partition,
+                offset=record.offset,
+                key=record.key,
+                value=record.value,
+                error=str(error) or type(error).__name__,
+            )
 
     def _record(
         self,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import UnsupportedCodecError
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.kafka.reading import unpacking
-from realtime.kafka.reading.batches import Budget, RecordSet, Suspects
+from realtime.kafka.reading.batches import OUTSIDE, Budget, RecordSet, Suspects
 from realtime.kafka.reading.record_format import ReadRecord, UnreadRecord, read_varint
 from tests.realtime.kafka.raw import CODECS, LATIN, Raw, batch_of, with_checksum
 
@@ -49,7 +51,7 @@ def numbered(count: int) -> list[Raw]:
     return [Raw(key=b"k%d" % n, value=b"%d" % n, headers=[(b"h", b"%d" % n)]) for n in range(count)]
 
 
-def brief(records: RecordSet) -> list[tuple[int, object]]:
+def brief(records: Iterable[Any]) -> list[tuple[int, object]]:
     """Read all; return the offset and payload of each, or its error."""
     return [
         (each.offset, each.error if isinstance(each, UnreadRecord) else each.value)
@@ -223,6 +225,70 @@ def test_decoders_of_the_project() -> None:
 
     records = record_set(batch_of(numbered(3)), decode_value=decode)
     assert brief(records) == [(0, b"<0>"), (1, "no such schema"), (2, b"<2>")]
+
+
+def compacted(records: list[Raw], *, offsets: int) -> bytes:
+    """Return a batch of which compaction has removed the last ones of so many records."""
+    data = bytearray(batch_of(records))
+    struct.pack_into(">i", data, 23, offsets - 1)
+    return with_checksum(bytes(data))
+
+
+def refuse_one(value: bytes | None) -> bytes | None:
+    """Return a payload as it is, but for one that is refused."""
+    if value == b"1":
+        raise ValueError("no such schema")
+    return value
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_decoder_that_refuses_a_record_of_a_compacted_batch(count: int) -> None:
+    """The gap at the batch's end is no loss: nothing stands for what never was."""
+    batch = compacted(numbered(count), offsets=10)
+    records = record_set(batch + batch_of(numbered(1), begin=10), decode_value=refuse_one)
+    read = [(0, b"0"), (1, "no such schema"), (2, b"2")][:count]
+    assert brief(records) == [*read, (10, b"0")]
+    assert records.next_fetch_offset == 11
+    behind = record_set(batch, offset=5, decode_value=refuse_one)
+    assert brief(behind) == []
+    assert behind.next_fetch_offset == 10
+
+
+def test_name_that_is_no_utf8_in_a_compacted_batch() -> None:
+    """The same without a decoder."""
+    records = record_set(compacted([*numbered(1), Raw(headers=[(LATIN, b"")])], offsets=10))
+    assert [record.offset for record in records] == [0, 1]
+    assert records.next_fetch_offset == 10
+
+
+@pytest.mark.parametrize("told", [1, 3])
+def test_batch_that_tells_a_wrong_count_of_records(told: int) -> None:
+    """What its bytes hold beside them is lost, and that is told."""
+    data = bytearray(compacted(numbered(2), offsets=10))
+    struct.pack_into(">i", data, 57, told)
+    *_, lost = record_set(with_checksum(bytes(data)))
+    assert isinstance(lost, UnreadRecord)
+    assert f"(offsets {min(told, 2)} to 9)" in lost.error
+
+
+def test_record_without_a_place_of_its_own_in_a_batch_with_gaps() -> None:
+    """It is told in the place behind the one before it."""
+    data = bytearray(compacted(numbered(3), offsets=10))
+    first, second, third = (data.index(b"k%d" % n) - 2 for n in range(3))  # the offsets' deltas
+    assert (data[first], data[second], data[third]) == (0, 2, 4)
+    data[second], data[third] = 2 * 5, 2 * 60
+    records = brief(record_set(with_checksum(bytes(data))))
+    assert records == [(0, b"0"), (5, b"1"), (6, OUTSIDE)]
+
+
+def test_batch_of_before_2017_one_record_of_which_is_refused() -> None:
+    """Those behind it are read, as in a batch of today."""
+    builder = LegacyRecordBatchBuilder(magic=1, compression_type=0, batch_size=1 << 20)
+    for offset in range(4):
+        builder.append(offset, timestamp=1_000, key=b"k", value=b"%d" % offset)
+    records = list(record_set(bytes(builder.build()), decode_value=refuse_one))
+    assert brief(records) == [(0, b"0"), (1, "no such schema"), (2, b"2"), (3, b"3")]
+    assert (records[1].key, records[1].value) == (b"k", b"1")
 
 
 @given(st.integers(-(2**63), 2**63 - 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import cast
 
 import pytest
@@ -13,10 +13,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from demo.embedded import EmbeddedValkey
 from realtime.kafka.brokers import Brokers
 from realtime.kafka.group_look import look_at_group
+from realtime.kafka.membership import GroupMembership
 from realtime.kafka.pool import Pool
 from realtime.kafka.publishing.beginning_notes import beginning_note
 from realtime.kafka.publishing.commits import Commits
 from realtime.kafka.reading.consumer import Consumer
+from realtime.kafka.reading.size_limits import Limits
 from shardlayer import ShardedChannelLayer
 from tests.apache_kafka import APACHE
 from tests.realtime.kafka.numbered import (
@@ -27,8 +29,9 @@ from tests.realtime.kafka.numbered import (
     produce,
     published,
 )
-from tests.realtime.kafka.pools import Pools
-from tests.waiting import until
+from tests.realtime.kafka.pools import END, Pools
+from tests.realtime.kafka.test_slow_routes import HeldRoute
+from tests.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
@@ -279,6 +282,113 @@ async def test_beginning_is_not_committed_before_its_marks_are_known(
         assert await commits(pools) == {}
         redis_server.start()
         await until(lambda: has_committed_all(pools))
+
+
+async def first_records_are_held(
+    redis_server: EmbeddedValkey, pools: Pools, pool: Pool, route: HeldRoute
+) -> None:
+    """Have a route held at the first records, which came before their partitions' marks."""
+    await until(lambda: knows_where_to_begin(pool))
+    await produce(pools.brokers, pools.topic, 0, 50)
+    redis_server.start()
+    await until(lambda: route.held)
+
+
+@pytest.fixture
+def held_route(pools: Pools) -> Iterator[HeldRoute]:
+    """The pools' route, which is held at the first record that it gets."""
+    pools.limits = Limits(payload=1000, route_time=2 * PATIENCE)
+    pools.route = route = HeldRoute(0)
+    yield route
+    route.goes_on.set()
+
+
+@pytest.fixture
+def patient_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is slow on a busy machine gets the last commit, too."""
+    monkeypatch.setattr("realtime.kafka.membership.COMMIT_GRACE", END / 3)
+    monkeypatch.setattr("realtime.kafka.pool.END_GRACE", END / 2)
+
+
+@pytest.mark.usefixtures("patient_end")
+async def test_pool_that_stops_while_its_first_records_are_routed(
+    redis_server: EmbeddedValkey,
+    redis_layer: ShardedChannelLayer,
+    pools: Pools,
+    held_route: HeldRoute,
+) -> None:
+    """It has committed where their partitions begin, and those of the records behind them."""
+    redis_server.stop()
+    async with pools.running() as pool:
+        await first_records_are_held(redis_server, pools, pool, held_route)
+    held_route.goes_on.set()
+    assert set((await commits(pools)).values()) == {0}
+    async with pools.running():
+        await arrived(redis_layer, 50)
+    assert await published(redis_layer) == expected(50)
+
+
+async def test_partitions_that_go_to_others_while_their_first_records_are_routed(
+    redis_server: EmbeddedValkey,
+    redis_layer: ShardedChannelLayer,
+    pools: Pools,
+    held_route: HeldRoute,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They are read from where they began."""
+    caplog.set_level("INFO", "realtime")
+    redis_server.stop()
+    async with pools.running() as pool:
+        await first_records_are_held(redis_server, pools, pool, held_route)
+        async with pools.running():
+            await until(lambda: caplog.text.count("Reading 4 partition(s)") >= 2)
+            held_route.goes_on.set()
+            await arrived(redis_layer, 50)
+    assert await published(redis_layer) == expected(50)
+
+
+async def test_beginnings_are_committed_before_the_first_route(
+    redis_server: EmbeddedValkey, pools: Pools, held_route: HeldRoute
+) -> None:
+    """A pool that is killed has committed them, too."""
+    redis_server.stop()
+    async with pools.running() as pool:
+        await first_records_are_held(redis_server, pools, pool, held_route)
+        await until(lambda: has_committed_all(pools))
+        held_route.goes_on.set()
+
+
+@pytest.mark.usefixtures("patient_end")
+@pytest.mark.parametrize("has_records", [False, True])
+async def test_pool_that_stops_before_it_looks_at_its_partitions(
+    has_records: bool, topic: str, pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It commits where they begin, as far as it is known."""
+    looking: list[GroupMembership] = []
+    in_hand = asyncio.Event()
+
+    async def look_in_vain(membership: GroupMembership, batches: object) -> None:
+        looking.append(membership)
+        if bool(batches) == has_records:
+            in_hand.set()
+            await asyncio.Event().wait()
+
+    def is_known() -> bool:
+        [membership] = set(looking)
+        ends = [
+            membership._consumer.highwater(TopicPartition(topic, number))
+            for number in range(PARTITIONS)
+        ]
+        return membership._marks.are_known and None not in ends
+
+    monkeypatch.setattr(GroupMembership, "_look_around", look_in_vain)
+    async with pools.running():
+        await until(lambda: looking)
+        await until(is_known)
+        await produce(pools.brokers, topic, 0, 50)
+        await until(in_hand.is_set)
+    assert set((await commits(pools)).values()) == {0}
+    assert await has_committed_all(pools)
 
 
 def knows_where_to_begin(pool: Pool) -> bool:
