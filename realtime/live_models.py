@@ -204,7 +204,7 @@ def publish_changes(change: Change, rows: Iterable[Model], *, database: str | No
             raise ValueError(f"A {type(row).__name__} without a primary key can't be published.")
         using = database or row._state.db
         if change != "deleted" and _has_expression(row, row._meta.concrete_fields):
-            row = _rows(row, using).first() or row
+            row = _read(row, using) or row
         live.publish(change, row, live.rooms_of(row), using)
 
 
@@ -271,7 +271,7 @@ def _before_save(sender: type[Model], instance: Model, raw: bool, using: str, **
         return
     old = None
     if instance.pk is not None and not (instance._state.adding and sender._meta.pk.has_default()):
-        old = _locked(instance, using)
+        old = _locked(instance, using, keeps_key=True)
     rooms = []
     if old is not None:
         attributes = dict(old.__dict__)
@@ -322,11 +322,11 @@ def _as_saved(
     written = _written(instance, update_fields)
     is_computed = _has_expression(instance, written) or (not created and _is_generated(instance))
     if is_computed and live.needs(None):
-        return _rows(instance, using).first() or instance
+        return _read(instance, using) or instance
     if update_fields is None or not live.needs(written):
         return instance
     if old is None:
-        return _rows(instance, using).first() or instance
+        return _read(instance, using) or instance
     for each in written:
         value = getattr(instance, each.attname)
         # A file's object knows the row that it belongs to, and would take this one for it.
@@ -364,7 +364,7 @@ def _before_delete(
         return
     rows = [instance]
     if live.moves and _may_be_stale(instance, origin):
-        read = _locked(instance, using)
+        read = _locked(instance, using, keeps_key=False)
         rows += [] if read is None else [read]
     above = {room for row in rows for part in _parts(row, live) for room in live.rooms_of(part)}
     rooms = [room for row in rows for room in live.rooms_of(row) if room not in above]
@@ -387,17 +387,36 @@ def _may_be_stale(instance: Model, origin: object) -> bool:
 
 
 def _rows(row: Model, using: str | None) -> QuerySet[Model]:
-    """Return the query of a row as the database has it."""
-    return type(row)._base_manager.using(using).filter(pk=row.pk)
+    """Return the query of a row as the database has it.
+
+    It reads the row's own tables and no others. The model's ordering and its base manager may join,
+    group and filter: then a database locks other rows too, or refuses to lock.
+    """
+    return QuerySet(type(row), using=using).filter(pk=row.pk).order_by()
 
 
-def _locked(row: Model, using: str) -> Model | None:
-    """Read a row; within a transaction nobody else moves it until that is committed."""
+def _read(row: Model, using: str | None) -> Model | None:
+    return _only(_rows(row, using))
+
+
+def _locked(row: Model, using: str, *, keeps_key: bool) -> Model | None:
+    """Read a row; within a transaction nobody else moves it until that is committed.
+
+    The lock is the one that an update (`keeps_key`) or a deletion takes next. During an update
+    others may add rows that refer to this one.
+    """
     rows = _rows(row, using)
     connection = connections[using]
-    if connection.in_atomic_block and connection.features.has_select_for_update:
-        rows = rows.select_for_update()
-    return rows.first()
+    features = connection.features
+    if connection.in_atomic_block and features.has_select_for_update:
+        no_key = keeps_key and features.has_select_for_no_key_update
+        rows = rows.select_for_update(no_key=no_key)
+    return _only(rows)
+
+
+def _only(rows: QuerySet[Model]) -> Model | None:
+    """Return a query's only row. `first` sets a limit, and Oracle locks no row of such a query."""
+    return next(iter(rows), None)
 
 
 def _named(change: Change, row: Model) -> dict[str, object]:
