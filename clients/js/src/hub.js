@@ -23,6 +23,9 @@ const SILENT_AFTER = 5_000;
  */
 const OF_ONE_TAB = new Set(["bad_token", "forbidden"]);
 
+/** Asks what no tab has asked, and hears no answer: the socket of none. */
+const NOBODY = "";
+
 /** @typedef {{socket: string, id: number, command: any}} Asked */
 
 /**
@@ -205,7 +208,7 @@ export class Hub {
     const isOfOneTab = OF_ONE_TAB.has(code);
     this.#putOut(room, isOfOneTab ? {} : { code }, socket);
     if (isOfOneTab) this.#joined.delete(room);
-    else if (this.#joined.has(room) && !this.#isWanted(room)) this.#unsubscribe(socket, 0, room); // it was in before
+    else if (this.#joined.has(room) && !this.#isWanted(room)) this.#unsubscribe(NOBODY, 0, room); // it was in before
   }
 
   /** @param {string} frame */

@@ -148,3 +148,20 @@ test("a room that nobody wants is left, when one that was in it asks anew and is
   work();
   assert.equal(members.size, 0);
 });
+
+for (const isOut of [true, false]) {
+  test(`no tab hears the answer when a room is left for all, ${isOut ? "which the server left" : "as asked"}`, () => {
+    const { members, heard, refuses, subscribe, work } = start("a", "b");
+    refuses.later = "unavailable";
+    subscribe("a");
+    work();
+    if (isOut) members.delete("r"); // as who asks again for a room does
+    subscribe("b", "later");
+    work();
+    work();
+    assert.equal(members.size, 0);
+    const refused = { room: "r", error: { code: "unavailable", message: "" } };
+    assert.deepEqual(heard.b.at(-1), { id: 1, subscribed: [refused] });
+    assert.deepEqual(heard.a.at(-1), { room: "r", unsubscribed: { code: "unavailable" } });
+  });
+}
