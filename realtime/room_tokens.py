@@ -10,6 +10,7 @@ which the client sends beside it; so a token is of no use for any other room.
 from __future__ import annotations
 
 import time
+import warnings
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Final
@@ -66,7 +67,9 @@ def sign_room(
             token that it signed in with. Without it, or if anonymous, whoever has it may.
         session_key: A session of that user. A connection with its cookie is known to be theirs, and
             nobody looks into the session.
-        expires: Seconds from now; without it `ROOM_TOKEN_MAX_AGE`.
+        expires: Seconds from now; without it `ROOM_TOKEN_MAX_AGE`. Of a token that names a user, at
+            most that setting, or a day if that is longer: the workers remember for as long who was
+            put out of a room. A longer time is cut, with a RuntimeWarning.
 
     Raises:
         ValueError: The room's name breaks the rules or is a user's own, the user is not saved, or
@@ -81,6 +84,7 @@ def sign_room(
     owner = session = ""
     if user is not None and user.is_authenticated:
         owner = _written(user)
+        seconds = _at_most(conf().removal_lifetime, seconds)
         if session_key:
             session = session_digest(session_key)
     now = time.time()
@@ -89,6 +93,19 @@ def sign_room(
     if len(token) > MAX_ROOM_TOKEN:
         raise ValueError(f"A token has at most {MAX_ROOM_TOKEN} characters, not {len(token)}.")
     return token
+
+
+def _at_most(most: float, seconds: float) -> float:
+    """Return for how long a token of a user opens its room; warn if that is less than was asked."""
+    if seconds > most:
+        warnings.warn(
+            f"A room's token that names a user lives for {most:,.0f} s, not for {seconds:,.0f} s: "
+            "it is not remembered for longer who was put out of a room. To have it live longer, "
+            "raise REALTIME['ROOM_TOKEN_MAX_AGE'].",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return min(seconds, most)
 
 
 def read_room_token(room: str, token: str) -> RoomGrant:

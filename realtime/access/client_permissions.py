@@ -9,9 +9,11 @@ from typing import Final, Literal
 import orjson
 
 from realtime.access.answers import Answers
+from realtime.access.credential import Credential
 from realtime.access.identity import Identity
 from realtime.access.opened_rooms import OpenedRooms
-from realtime.access.revocations import RemovalsUnknown
+from realtime.access.permission_rules import AccessRule
+from realtime.access.revocations import RemovalsForgotten, RemovalsUnknown
 from realtime.access.rules_by_room import RoomRulesTable, room_rules
 from realtime.access.users import is_user_room, user_room
 from realtime.clients.client_counters import counters
@@ -68,7 +70,8 @@ class Permissions:
 
         Raises:
             BadRoomToken: The token does not open the room, and nothing else does.
-            RemovalsUnknown: It is not known yet whether it does, and nothing else does.
+            RemovalsUnknown: It is not known yet whether it does, or the token that the client
+                signed in with, and nothing else does.
             Exception: What a rule raises.
         """
         if action != "subscribe":
@@ -96,11 +99,21 @@ class Permissions:
         rule = self._table.of(room).rule(action)
         if rule.everybody:
             return True
-        identity = self._identity
-        if action == "subscribe" and (self._is_open(room) or await identity.opens(room)):
-            return True
+        if action == "subscribe":
+            try:
+                if self._is_open(room) or await self._identity.opens(room):
+                    return True
+            except RemovalsUnknown:
+                if await self._says_yes(rule, room):
+                    return True
+                raise
+        return await self._says_yes(rule, room)
+
+    async def _says_yes(self, rule: AccessRule, room: str) -> bool:
+        """Return what a rule says of a room, by what was answered before or by asking it."""
         if rule.everybody is not None:
-            return False
+            return rule.everybody
+        identity = self._identity
         if rule.of_user is not None:
             user = await (identity.loaded_user() if rule.needs_fields else identity.user())
             return rule.of_user(user)
@@ -207,9 +220,20 @@ class Permissions:
         if room in OWN_ROOMS:
             raise BadRoomToken("That room is for the workers alone.")
         grant = read_room_token(room, token)
-        if grant.bearer is not None and not await self._identity.is_of(grant.bearer, room):
-            raise BadRoomToken("The room's token belongs to another user, or was revoked.")
+        if grant.bearer is not None:
+            await self._require_bearer(grant.bearer, room)
         self.open([room], grant.expires - time.time())
+
+    async def _require_bearer(self, named: Credential, room: str) -> None:
+        """Raise BadRoomToken if this client may not use a token for a room that names a user."""
+        try:
+            if not await self._identity.is_of(named, room):
+                raise BadRoomToken("The room's token belongs to another user, or was revoked.")
+        except RemovalsForgotten as error:
+            raise BadRoomToken(
+                "The room's token is too old: it is not remembered whether its user was put out "
+                "of the room since. Get a new one."
+            ) from error
 
     async def _owns(self, room: str) -> bool:
         user = await self._identity.user()

@@ -23,7 +23,7 @@ from realtime.access.active_users import active_user
 from realtime.access.anonymous import User, anonymous_user
 from realtime.access.cookies import cookie_of
 from realtime.access.credential import NOBODY, Credential
-from realtime.access.revocations import RemovalsUnknown, Verdict
+from realtime.access.revocations import RemovalsForgotten, Verdict
 from realtime.access.session_users import SessionUsers
 from shardlayer.consumers import OldConnections
 
@@ -52,6 +52,8 @@ class SignInGate(Protocol):
         It may wait, but nothing comes between its last look and its answer.
 
         Raises:
+            RemovalsForgotten: It is not remembered any more who was put out of rooms since its
+                issue.
             RemovalsUnknown: It could not be read yet who was put out of rooms.
         """
 
@@ -169,7 +171,10 @@ class Identity:
     async def opens(self, room: str) -> bool:
         """Return whether a token lets its bearer subscribe to a room, whatever the rules say.
 
-        While it is not known who was put out of rooms, it does not.
+        One that is older than it is remembered who was put out of rooms does not.
+
+        Raises:
+            RemovalsUnknown: It could not be read yet who was put out of rooms.
         """
         try:
             credential = self.credential
@@ -178,7 +183,7 @@ class Identity:
                 and await self._gate().opens(credential, room)
                 and self.credential is credential  # else another sign-in came meanwhile
             )
-        except RemovalsUnknown:
+        except RemovalsForgotten:
             return False
 
     async def judge(self, credential: Credential) -> Verdict:
@@ -192,6 +197,7 @@ class Identity:
         nothing was taken back since. Then the connection ends when that user is signed out.
 
         Raises:
+            RemovalsForgotten: It is not remembered any more who was put out of rooms since then.
             RemovalsUnknown: It could not be read yet who was put out of rooms.
         """
         gate = self._gate()

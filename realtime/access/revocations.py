@@ -30,6 +30,7 @@ from typing import Any, Final
 import orjson
 
 from realtime.access.credential import Credential
+from realtime.access.entries_by_time import EntriesByTime
 from shardlayer import Position
 
 CLOCK_SKEW: Final = 1.0  # seconds that the clocks of two machines may differ
@@ -47,6 +48,10 @@ class Verdict(Enum):
 
 class RemovalsUnknown(Exception):
     """It could not be read yet who was put out of rooms."""
+
+
+class RemovalsForgotten(RemovalsUnknown):
+    """It is not remembered any more who was put out of rooms then, and asking later won't help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +106,8 @@ class Revocations:
     def __init__(self, lifetime: float, of_rooms: float | None = None) -> None:
         self._lifetime = lifetime
         self._of_rooms = lifetime if of_rooms is None else of_rooms
-        # Times and offsets, by whom they concern, oldest first. Offset 0: that of no known entry.
-        self._latest: _Entries = {}
-        self._removals: _Entries = {}  # apart: no number of sign-outs makes them go
+        self._latest = EntriesByTime()
+        self._removals = EntriesByTime()  # apart: no number of sign-outs makes them go
         self._epoch = ""  # that the offsets are of
         self._gone = 0  # the latest offset whose entry is not remembered
         self._read_since = inf  # what the log says of itself; infinite while it was not read
@@ -130,8 +134,8 @@ class Revocations:
         """Note of which epoch the offsets are from now on; those of another say nothing."""
         if epoch != self._epoch:
             self._epoch, self._gone = epoch, 0
-            for entries in (self._latest, self._removals):
-                entries.update({key: (at, 0) for key, (at, _) in entries.items()})
+            self._latest.forget_offsets()
+            self._removals.forget_offsets()
 
     def lacks(self, offset: int) -> None:
         """Note that the entry of an offset can't be read any more, so that it is not remembered."""
@@ -147,37 +151,36 @@ class Revocations:
         The log of all revocations has them as well, but only for as long as it has sign-outs.
         """
         since = min(self._removals_since, self.known_since(now))  # that log has them, too
-        return max(since, self._removals_forgotten, now - self._of_rooms)
+        return max(since, self._removals_remembered_since(now))
+
+    def _removals_remembered_since(self, now: float) -> float:
+        """Return since when it is remembered who was put out of rooms, as far as it was read."""
+        return max(self._removals_forgotten, now - self._of_rooms)
 
     def learn(self, entry: Revocation, now: float, offset: int = 0) -> None:
         """Remember an entry, and forget those that concern nothing any more.
 
-        `offset` is the entry's in the log, in the present epoch; 0 where that is unknown.
+        `offset` is the entry's in the log, in the present epoch; 0 where that is unknown. Entries
+        may come in any order: two logs tell of removals, and either is read again after a loss.
         """
         if entry.user or entry.session:
             entries = self._removals if entry.room else self._latest
-            key = entry.user, entry.room, entry.session
-            at, before = entries.pop(key, (0.0, 0))
-            entries[key] = max(entry.at, at), max(offset, before)
+            entries.put((entry.user, entry.room, entry.session), entry.at, offset)
         self._forgotten = max(self._forgotten, self._trim(self._latest, now - self._lifetime))
         gone = self._trim(self._removals, now - self._of_rooms)
         self._removals_forgotten = max(self._removals_forgotten, gone)
 
-    def _trim(self, entries: _Entries, ended: float) -> float:
+    def _trim(self, entries: EntriesByTime, ended: float) -> float:
         """Forget entries of before a time, and the oldest of too many; return until when of these.
 
         0 if none had to go before its time.
         """
         forgotten = 0.0
-        while entries:
-            oldest = next(iter(entries))
-            at, last = entries[oldest]
-            if at > ended and len(entries) <= MAX_REVOCATIONS:
-                break
+        while entries and (entries.oldest() <= ended or len(entries) > MAX_REVOCATIONS):
+            at, offset = entries.pop_oldest()
             if at > ended:
                 forgotten = max(forgotten, at + CLOCK_SKEW)
-            self.lacks(last)
-            del entries[oldest]
+            self.lacks(offset)
         return forgotten
 
     def judge(self, credential: Credential, now: float) -> Verdict:
@@ -212,8 +215,9 @@ class Revocations:
             return verdict
         if heard.epoch != self._epoch or heard.offset < self._gone:
             return Verdict.UNKNOWN
-        _, offset = self._latest.get((credential.user_id or "", "", ""), (0.0, 0))
-        return Verdict.REVOKED if offset > heard.offset else Verdict.COUNTS
+        entry = self._latest.get((credential.user_id or "", "", ""))
+        is_unheard = entry is not None and entry[1] > heard.offset
+        return Verdict.REVOKED if is_unheard else Verdict.COUNTS
 
     def has_ended(self, session: str | None) -> bool:
         """Return whether a session is known to have ended, by its digest."""
@@ -228,11 +232,11 @@ class Revocations:
     ) -> bool:
         """Return whether nobody has put the credential's bearer out of a room since its issue.
 
-        Of what was issued before all that is remembered, that is not known; then it opens nothing.
         A JWT that does not say when it was issued is judged by what is remembered alone. Of a note:
         nor since its writer had heard the log up to `heard`, see `judge_note`.
 
         Raises:
+            RemovalsForgotten: It was issued before all that is remembered, so it opens nothing.
             RemovalsUnknown: It could not be read yet who was put out of rooms since its issue.
         """
         if credential.user_id is None:
@@ -243,14 +247,14 @@ class Revocations:
             if credential.issued <= at or (heard is not None and offset > heard.offset):
                 return False
         now = time.time() if now is None else now
-        if credential.issued >= self.removals_known_since(now):
+        issued = credential.issued
+        if issued >= self.removals_known_since(now):
             return True
-        if self._removals_since == inf:
+        if self._removals_since == inf and not 0 < issued < self._removals_remembered_since(now):
             raise RemovalsUnknown
-        return not credential.issued
-
-
-_Entries = dict[tuple[str, str, str], tuple[float, int]]
+        if issued:
+            raise RemovalsForgotten
+        return True
 
 
 def parsed_push(text: bytes) -> Any:

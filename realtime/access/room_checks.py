@@ -11,6 +11,7 @@
 | realtime.W002 | with --deploy: anyone may subscribe to some rooms, or see who is there |
 | realtime.W003 | with --deploy: anyone may publish to some rooms |
 | realtime.W005 | members of a room are told who is there, though some of them may not ask |
+| realtime.W007 | rooms' tokens may live for longer than the layer remembers who was put out |
 
 What has the wrong form is found before (`realtime.checks`).
 """
@@ -20,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import channel_layers
 from django.apps import AppConfig, apps
 from django.conf import settings
@@ -58,6 +60,7 @@ def check_rooms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
         *_check_private_rooms(),
         *_check_events(),
         *_check_age(),
+        *_check_room_tokens(),
     ]
 
 
@@ -148,11 +151,10 @@ def _check_layers() -> Iterator[Error]:
         ("history", histories(rooms), "what rooms remember"),
         ("calm", calm_rooms(rooms), "how often rooms are written to"),
     ):
-        if wanted is None or not isinstance(channel_layers.configs, Mapping):
+        if wanted is None:
             continue
-        for alias, layer in channel_layers.configs.items():
-            config = layer.get("CONFIG", {}) if isinstance(layer, Mapping) else {}
-            said = config.get(option) if isinstance(config, Mapping) else None
+        for alias, config in _layer_configs():
+            said = config.get(option)
             if said is None:
                 continue
             try:
@@ -166,6 +168,15 @@ def _check_layers() -> Iterator[Error]:
                     hint=f"Remove {option!r} from CONFIG. Then ROOMS counts.",
                     id="realtime.E007",
                 )
+
+
+def _layer_configs() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the layers' aliases, each with its CONFIG, as far as they have the right form."""
+    layers = channel_layers.configs
+    for alias, layer in layers.items() if isinstance(layers, Mapping) else ():
+        config = layer.get("CONFIG", {}) if isinstance(layer, Mapping) else None
+        if isinstance(config, Mapping):
+            yield alias, config
 
 
 def _policies(option: str, said: object) -> list[tuple[str, object]]:
@@ -220,6 +231,24 @@ def _check_age() -> Iterator[Warning]:
             hint=f"Begin with 'ROOMS': {_as_rooms()!r}. These functions take (user, room, claims).",
             id="realtime.W001",
         )
+
+
+def _check_room_tokens() -> Iterator[Warning]:
+    age = conf().room_token_max_age
+    for alias, config in _layer_configs():
+        kept = config.get("meta_ttl")
+        if alias != DEFAULT_CHANNEL_LAYER or not isinstance(kept, int | float | None):
+            continue  # what is no number, shardlayer's own check tells
+        kept = LayerOptions().meta_ttl if kept is None else kept
+        if age > kept:
+            yield Warning(
+                f"REALTIME['ROOM_TOKEN_MAX_AGE'] is {age:,} s, and the layer's 'meta_ttl' is "
+                f"{kept:,.0f} s. It is not remembered for longer who was put out of a room, so a "
+                "room's token that names a user opens nothing after that.",
+                hint=f"Lower ROOM_TOKEN_MAX_AGE, or raise 'meta_ttl' in CHANNEL_LAYERS[{alias!r}]"
+                "['CONFIG']; or silence it: SILENCED_SYSTEM_CHECKS = ['realtime.W007'].",
+                id="realtime.W007",
+            )
 
 
 def _as_rooms() -> dict[str, dict[str, str]]:

@@ -173,6 +173,21 @@ class TestReading:
         with pytest.raises(ValueError, match=r"\w"):
             sign_room(**arguments)
 
+    def test_users_token_lives_as_long_as_removals_are_remembered(self, settings: Settings) -> None:
+        """A longer time is cut, which a warning says; that of a token for anybody is not."""
+        day, week = 86_400, 7 * 86_400
+
+        def lives(user: User | None) -> float:
+            token = sign_room("a", user, expires=week)
+            return read_room_token("a", token).expires - time.time()
+
+        with pytest.warns(RuntimeWarning, match="ROOM_TOKEN_MAX_AGE") as told:
+            assert lives(User(pk=7)) <= day
+        assert told[0].filename == __file__
+        assert lives(None) > week - 60
+        settings.REALTIME = {"ROOM_TOKEN_MAX_AGE": week}
+        assert lives(User(pk=7)) > week - 60
+
 
 @pytest.mark.usefixtures("memory_layer")
 class TestJoining:

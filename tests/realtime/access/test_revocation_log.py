@@ -14,7 +14,13 @@ from redis import Redis
 from demo.embedded import EmbeddedValkey
 from realtime.access.credential import Credential
 from realtime.access.revocation_log import RevocationLog
-from realtime.access.revocations import CLOCK_SKEW, Revocation, Verdict
+from realtime.access.revocations import (
+    CLOCK_SKEW,
+    MAX_REVOCATIONS,
+    RemovalsForgotten,
+    Revocation,
+    Verdict,
+)
 from realtime.connections import adisconnect, aunsubscribe
 from realtime.rooms.room_names import CONTROL_ROOM, REMOVALS_ROOM
 from shardlayer import Position, ShardedChannelLayer
@@ -271,8 +277,32 @@ async def test_removals_that_were_trimmed(
         left = len(known)
         assert 40 <= left < 500
         oldest = began + 500 - left
-        assert not known.opens(Credential(user_id="7", issued=oldest - 1), "orders")
+        with pytest.raises(RemovalsForgotten):
+            known.opens(Credential(user_id="7", issued=oldest - 1), "orders")
         assert known.opens(Credential(user_id="7", issued=oldest + 2 * CLOCK_SKEW), "orders")
+
+
+async def test_log_full_of_what_has_ended(redis_layer: ShardedChannelLayer) -> None:
+    """Of months, by a worker that starts, and again after a loss: today's removals hold, too."""
+    now, day = time.time(), 86_400.0
+    count = MAX_REVOCATIONS + 500
+    entries = [
+        Revocation(at=now - 100 * day + n * 95 * day / count, user=f"old-{n}", room="chat")
+        for n in range(count)
+    ]
+    for start in range(0, count, 500):  # each part has its own time to be published in
+        await asyncio.gather(
+            *(layer_tells(redis_layer, entry) for entry in entries[start : start + 500])
+        )
+    await aunsubscribe(8, "orders")
+    async with following(redis_layer) as follower:
+        known, removals = follower.log.known, follower.log._removals
+        out = Credential(user_id="8", issued=now - 20 * 3_600)
+        for _ in range(2):
+            assert len(known) == 1
+            assert not known.opens(out, "orders")
+            assert known.opens(out, "news")
+            await removals._read(await redis_layer.node())
 
 
 async def test_removals_are_heard_after_a_loss(

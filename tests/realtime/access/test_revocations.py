@@ -10,6 +10,7 @@ from realtime.access.credential import NOBODY, Credential
 from realtime.access.revocations import (
     CLOCK_SKEW,
     MAX_REVOCATIONS,
+    RemovalsForgotten,
     RemovalsUnknown,
     Revocation,
     Revocations,
@@ -33,6 +34,15 @@ def known(*entries: Revocation, since: float = 0.0) -> Revocations:
 def token(issued: float = NOW - 10, **more: str) -> Credential:
     """Return what ada's token says, of that time."""
     return Credential(method="token", user_id="7", issued=issued, **more)  # type: ignore[arg-type]
+
+
+def is_forgotten(log: Revocations, issued: float, room: str, now: float = NOW) -> bool:
+    """Return whether what was issued then is older than all that is remembered."""
+    try:
+        log.opens(token(issued), room, now=now)
+    except RemovalsForgotten:
+        return True
+    return False
 
 
 def test_who_was_not_signed_out_is_in() -> None:
@@ -127,12 +137,12 @@ def test_what_is_older_than_all_removals_opens_nothing() -> None:
     log.complete_since(0.0)
     log.removals_complete_since(0.0)
     assert log.opens(token(NOW), "orders", now=NOW + 24 * LIFETIME)
-    assert not log.opens(token(NOW - 1), "orders", now=NOW + 24 * LIFETIME)
+    assert is_forgotten(log, NOW - 1, "orders", now=NOW + 24 * LIFETIME)
     assert log.opens(NOBODY, "orders", now=NOW)
     for number in range(MAX_REVOCATIONS + 1):
         log.learn(Revocation(at=NOW - 50, user=f"user-{number}", room="orders"), NOW)
     assert len(log) == MAX_REVOCATIONS
-    assert not log.opens(token(NOW - 60), "news", now=NOW)
+    assert is_forgotten(log, NOW - 60, "news")
     assert log.opens(token(NOW - 50 + CLOCK_SKEW), "news", now=NOW)
     assert log.opens(token(0.0), "news", now=NOW)
 
@@ -170,10 +180,93 @@ def test_removals_that_were_trimmed_stay_unknown() -> None:
     log = Revocations(LIFETIME)
     log.removals_complete_since(NOW - 5)
     log.removals_complete_since(0.0)
-    assert not log.opens(token(NOW - 10), "orders", now=NOW)
+    assert is_forgotten(log, NOW - 10, "orders")
     log.removals_complete_since(NOW - 2)
-    assert not log.opens(token(NOW - 3), "orders", now=NOW)
+    assert is_forgotten(log, NOW - 3, "orders")
     assert log.opens(token(NOW - 2), "orders", now=NOW)
+
+
+def test_what_is_too_old_is_so_before_anything_is_read() -> None:
+    """No reading will tell of what is remembered no more; of a JWT without a time, one may."""
+    log = Revocations(LIFETIME, of_rooms=24 * LIFETIME)
+    assert is_forgotten(log, NOW - 24 * LIFETIME - 1, "orders")
+    with pytest.raises(RemovalsUnknown) as failure:
+        log.opens(token(0.0), "orders", now=NOW)
+    assert failure.type is RemovalsUnknown
+
+
+DAYS = 24 * LIFETIME
+MONTHS_AGO = [
+    Revocation(at=NOW - 100 * DAYS + number * 95 * DAYS / 12_000, user=f"old-{number}", room="chat")
+    for number in range(MAX_REVOCATIONS + 2_000)
+]
+TODAY = [Revocation(at=NOW - 60 + n, user=f"new-{n}", room="chat") for n in range(50)]
+
+
+def of_both(short: list[Revocation], long: list[Revocation]) -> Revocations:
+    """Return what a worker knows that reads the short log first, and then the long one."""
+    log = Revocations(LIFETIME, of_rooms=DAYS)
+    log.begin("e")
+    for offset, entry in enumerate(short, 1_001):
+        log.learn(entry, NOW, offset)
+    log.complete_since(NOW - LIFETIME)
+    for entry in long:
+        log.learn(entry, NOW)
+    log.removals_complete_since(long[0].at + CLOCK_SKEW)
+    return log
+
+
+def test_what_has_ended_drives_out_nothing() -> None:
+    """A log that is full of what ended long ago, read behind what is new, forgets nothing."""
+    log = of_both(TODAY, MONTHS_AGO + TODAY)
+    assert len(log) == len(TODAY)
+    assert log.opens(token(NOW - 20 * LIFETIME), "orders", now=NOW)
+    out = Credential(user_id="new-0", issued=NOW - 61)
+    assert not log.opens(out, "chat", now=NOW)
+    assert log.opens(out, "orders", now=NOW)
+    assert log.judge_note(token(NOW - 2), Position(1_000, "e"), NOW) is Verdict.COUNTS
+
+
+def test_of_too_many_the_oldest_go_whatever_was_read_last() -> None:
+    """What comes later from the long log may be older than what the short one told before."""
+    long = [
+        Revocation(at=NOW - 9_000 + number / 2, user=f"{number}", room="chat")
+        for number in range(MAX_REVOCATIONS)
+    ]
+    log = of_both(TODAY, long)
+    assert len(log) == MAX_REVOCATIONS
+    gone = long[len(TODAY) - 1].at
+    assert is_forgotten(log, gone + CLOCK_SKEW / 2, "orders")
+    assert log.opens(token(gone + CLOCK_SKEW), "orders", now=NOW)
+    for entry in (*TODAY, long[len(TODAY)]):
+        out = Credential(user_id=entry.user, issued=entry.at)
+        assert not log.opens(out, "chat", now=NOW)
+    assert log.judge_note(token(NOW - 2), Position(1_000, "e"), NOW) is Verdict.COUNTS
+
+
+def test_what_is_read_again_keeps_its_latest_time() -> None:
+    """After a loss a log is read anew, older entries behind newer ones of the same user."""
+    log = of_both([OUT_OF_ORDERS], [Revocation(at=NOW - 9, user="7", room="orders")])
+    assert len(log) == 1
+    assert not log.opens(token(NOW - 5), "orders", now=NOW)
+    later = NOW + DAYS - 5
+    log.learn(Revocation(at=later), later)
+    assert len(log) == 0
+    assert log.judge_note(token(later), Position(1_000, "e"), later) is Verdict.UNKNOWN
+
+
+def test_sign_outs_go_by_their_time() -> None:
+    """One that has ended is not remembered, and one whose writer's clock is slow stops nothing."""
+    log = heard_of(
+        Revocation(at=NOW - 5, user="8"),
+        Revocation(at=NOW - LIFETIME - 9, user="9"),
+        Revocation(at=NOW - 50, user="7"),
+    )
+    assert len(log) == 2
+    later = NOW + LIFETIME - 20
+    log.learn(Revocation(at=later), later)
+    assert len(log) == 1
+    assert log.judge(Credential(user_id="8", issued=NOW - 6), later) is Verdict.REVOKED
 
 
 def test_who_was_put_out_may_have_been_again() -> None:

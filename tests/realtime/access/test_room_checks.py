@@ -106,6 +106,27 @@ def test_calm_rooms_that_contradict(settings: Settings) -> None:
     assert found(settings, {"*": {}}) == []
 
 
+@pytest.mark.parametrize(
+    ("meta_ttl", "age", "warned"),
+    [
+        (None, 30 * 86_400, False),
+        (None, 30 * 86_400 + 1, True),
+        (3_600, 3_600, False),
+        (3_600, 86_400, True),
+        ("a day", 60 * 86_400, False),
+    ],
+)
+def test_tokens_that_outlive_what_is_remembered(
+    settings: Settings, meta_ttl: Any, age: int, warned: bool
+) -> None:
+    """The layer keeps nothing for longer than its `meta_ttl`, 30 days by default."""
+    said = {} if meta_ttl is None else {"meta_ttl": meta_ttl}
+    settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://check"], **said)
+    told = found(settings, {"*": {}}, ROOM_TOKEN_MAX_AGE=age)
+    assert [id for id, _ in told] == ["realtime.W007"] * warned
+    assert all(f"{age:,} s" in text for _, text in told)
+
+
 def test_open_rooms_are_warned_of(settings: Settings) -> None:
     """Before a deploy: reading and writing apart, so that one can be silenced."""
     settings.REALTIME = {

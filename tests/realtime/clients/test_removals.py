@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +22,9 @@ from realtime.access.notes import read_note
 from realtime.access.revocations import CLOCK_SKEW, RemovalsUnknown, Revocation
 from realtime.clients.failures import as_protocol_error
 from realtime.clients.history_answer import history_answer
+from realtime.clients.room_looks import may_stay
 from realtime.clients.sign_in_watch import watch_of
+from realtime.conf import conf
 from realtime.connections import adisconnect_session, aunsubscribe
 from realtime.people.presence_answer import presence_answer
 from realtime.room_tokens import sign_room
@@ -108,11 +111,15 @@ def ada(
 def signed_before(
     monkeypatch: pytest.MonkeyPatch, user: User, seconds: float, room: str = "orders"
 ) -> str:
-    """Return a token for a room that was signed a while ago and ends in a day."""
-    then = time.time() - seconds
+    """Return a token for a room that was signed a while ago, and ends in a day or later.
+
+    By settings of then, which let tokens live for a week.
+    """
+    then, of_then = time.time() - seconds, replace(conf(), room_token_max_age=7 * 24 * 3_600)
     with monkeypatch.context() as patch:
         patch.setattr(time, "time", lambda: then)
-        return sign_room(room, user, expires=seconds + 24 * HOUR)
+        patch.setattr("realtime.room_tokens.conf", lambda: of_then)
+        return sign_room(room, user)
 
 
 async def put_out_before(layer: ShardedChannelLayer, user: User, seconds: float) -> None:
@@ -182,6 +189,7 @@ class TestOldTokens:
             token = signed_before(monkeypatch, ada, 25 * HOUR)
             answer = await client.ask(2, subscribe={"room": "orders", "token": token})
             assert answer["error"]["code"] == "bad_token"
+            assert "Get a new one" in answer["error"]["message"]
             token = signed_before(monkeypatch, ada, 25 * HOUR, "open")
             assert "subscribed" in await client.ask(3, subscribe={"room": "open", "token": token})
 
@@ -195,7 +203,10 @@ class UnreadGate(OpenGate):
 
 
 async def test_a_worker_that_could_not_read_who_was_put_out(ada: User) -> None:
-    """Where the rule says no, it asks the client to try again; no token is called bad."""
+    """Where the rule says no, it asks the client to try again; no token is called bad.
+
+    Nor does it put out a member whom the token that signed in has let in.
+    """
     may = Permissions(Identity({"user": ada, "headers": []}, UnreadGate))
     assert await may.allows("subscribe", "open", sign_room("open", ada))
     with pytest.raises(RemovalsUnknown) as failure:
@@ -204,7 +215,35 @@ async def test_a_worker_that_could_not_read_who_was_put_out(ada: User) -> None:
     assert await may.allows("subscribe", "orders", sign_room("orders"))  # of whoever has it
     identity = Identity({"headers": []}, UnreadGate)
     assert identity.sign_in(Credential(method="jwt", user_id=str(ada.pk), rooms=("*",)))
-    assert not await Permissions(identity).allows("subscribe", "orders")
+    may = Permissions(identity)
+    assert await may.allows("subscribe", "open")
+    for token in (None, sign_room("orders", ada), "no token"):
+        with pytest.raises(RemovalsUnknown):
+            await may.allows("subscribe", "orders", token)
+    assert not await may.allows("publish", "orders")
+    assert await may_stay(may, "orders", stays_on_error=True)
+
+
+async def test_rooms_of_a_token_wait_until_both_logs_are_read(
+    ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker starts while Redis is away: the client is asked to try again, and stays a member."""
+    monkeypatch.setattr("realtime.clients.sign_in.LOG_PATIENCE", 0.1)
+    claims = {"sub": str(ada.pk), "iat": time.time() - HOUR, "exp": time.time() + HOUR}
+    by_jwt = jwt.encode(claims | {"rooms": ["orders"]}, KEY, "HS256")
+    layer = sharded_layer()
+    async with Client() as client:
+        with monkeypatch.context() as patch:
+            unreadable(patch, CONTROL_ROOM)
+            unreadable(patch, REMOVALS_ROOM)
+            for number, token in enumerate((issue_token(ada, rooms=["orders"]), by_jwt)):
+                assert "connected" in await client.ask(10 + number, connect={"token": token})
+                answer = await client.ask(20 + number, subscribe={"room": "orders"})
+                assert answer["error"]["code"] == "unavailable"
+            answer = await client.ask(30, subscribe={"room": "news"})
+            assert answer["error"]["code"] == "forbidden"
+        assert await watch_of(layer, await layer.node()).log.settled(PATIENCE)
+        assert "subscribed" in await client.ask(40, subscribe={"room": "orders"})
 
 
 async def test_members_by_token_stay_whatever_others_open(ada: User) -> None:
