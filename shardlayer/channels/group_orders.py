@@ -5,7 +5,7 @@ connection, or while the node stands still. A node that may have missed some ask
 them. Until it has the answer, what else comes to its groups from there waits: what was sent after
 an order is delivered after it. If a shard does not answer, its groups go on, and it is asked again.
 An order that it tells of only then does not undo a later one, which came meanwhile. Nor does one
-that had to wait undo what the node's own process changed after the order was given.
+that had to wait undo what the node's own process changed later: see own_changes.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from shardlayer.aio.keyed_tasks import KeyedTasks
@@ -22,7 +22,7 @@ from shardlayer.aio.throttled_log import ThrottledLog
 from shardlayer.broker.interface import Queues
 from shardlayer.broker.values import ORDERS_KEPT, Order
 from shardlayer.channels.group_members import GroupMembers
-from shardlayer.channels.own_changes import OwnChanges
+from shardlayer.channels.own_changes import OwnChange, OwnChanges
 from shardlayer.core.channel_names import node_of
 from shardlayer.core.exceptions import ShardLayerError
 from shardlayer.core.options import LayerOptions
@@ -32,6 +32,8 @@ from shardlayer.core.types import NodeId
 logger = logging.getLogger(__name__)
 
 RETRY_PAUSE = 0.2  # seconds between two tries to ask a shard
+SOON = 0.05  # seconds within which a shard tells its clock; after them it is asked again
+CLOCK_TRIES = 3
 
 
 class _Held:
@@ -75,7 +77,6 @@ class GroupOrders:
 
     Attributes:
         deliver: Hands a group's message to its members here, or has it wait for orders.
-        own_changes: What the node's own process changes, which is to be noted there.
     """
 
     deliver: Callable[[str, bytes], None]
@@ -90,7 +91,6 @@ class GroupOrders:
         tasks: Tasks,
     ) -> None:
         self.deliver = memberships.deliver
-        self.own_changes = OwnChanges()
         self._node = node
         self._memberships = memberships
         self._queues = queues
@@ -98,6 +98,8 @@ class GroupOrders:
         self._most = options.max_backlog  # bytes
         self._held: dict[int, _Held] = {}  # by shard, until it has answered or failed to
         self._latest: dict[int, _Latest] = {}  # by shard, until it has answered
+        self._unheard: set[int] = set()  # shards that can't be heard
+        self._own: dict[int, OwnChanges] = {}  # of these, and until they have answered
         self._doubted: set[int] = set()  # shards that are yet to be asked
         self._taken: dict[int, set[int]] = {}  # numbers that the shard is yet to be told
         self._tasks = tasks.branch()
@@ -110,9 +112,33 @@ class GroupOrders:
         """Return how many orders it took that a shard may still keep."""
         return sum(map(len, self._taken.values()))
 
+    def lost(self, shards: Iterable[int]) -> None:
+        """Note that shards can't be heard until they are in doubt."""
+        for shard in shards:
+            self._unheard.add(shard)
+            self._own.setdefault(shard, OwnChanges())
+
+    def begin_own(self, shard: int, group: str, channel: str) -> OwnChange | None:
+        """Note a change that the own process begins, and has to `end_own`.
+
+        None if the shard can be heard: then all orders that were given before it have been taken.
+        """
+        own = self._own.get(shard)
+        return None if own is None else own.begin(group, channel)
+
+    def end_own(self, shard: int, change: OwnChange | None, *, failed: bool) -> None:
+        """Note that a change has ended. If it failed, what did not count because of it counts."""
+        if change is None:
+            return
+        order = self._own.get(shard, OwnChanges()).end(change, failed=failed)
+        if order is not None:
+            self._do(order)
+
     def doubt(self, shards: Sequence[int]) -> None:
         """Ask shards for orders that may have been missed; their groups wait for the answer."""
         for shard in shards:
+            self._unheard.discard(shard)
+            self._own.setdefault(shard, OwnChanges())
             self._doubted.add(shard)
             self._held.setdefault(shard, _Held())
             self._latest.setdefault(shard, _Latest())
@@ -175,25 +201,33 @@ class GroupOrders:
             if shard not in self._doubted:  # else it was lost again meanwhile
                 self._release(shard, kept)
                 del self._latest[shard]
+                if shard not in self._unheard:
+                    del self._own[shard]
 
     async def _kept(self, shard: int) -> list[tuple[Order, float]]:
         """Return the orders that a shard keeps for this node, each with when it was given.
 
-        By the clock of the event loop, as exactly as the shard answers quickly. Without looking at
-        a clock, and infinite, if this process has changed nothing that they are about.
+        That is by the clock of the event loop, at the latest for a discard and at the earliest for
+        an add; infinite if the own process has changed nothing that they are about.
         """
         kept = [
             order
             for order in await self._queues.orders(shard, self._node)
             if node_of(order.channel) == self._node
         ]
-        if not any(self.own_changes.knows(order.group, order.channel) for order in kept):
+        if not any(map(self._own[shard].knows, kept)):
             return [(order, math.inf) for order in kept]
         clock = asyncio.get_running_loop().time
-        asked = clock()
-        shards_clock = await self._queues.order_clock(shard)
-        now = (asked + clock()) / 2
-        return [(order, now - (shards_clock - order.number) / 1e6) for order in kept]
+        for _ in range(CLOCK_TRIES):
+            asked = clock()
+            shards_clock = await self._queues.order_clock(shard)
+            answered = clock()
+            if answered - asked < SOON:
+                break
+        return [
+            (order, (asked if order.add else answered) - (shards_clock - order.number) / 1e6)
+            for order in kept
+        ]
 
     def _release(self, shard: int, kept: Sequence[tuple[Order, float]]) -> None:
         """Take what a shard kept, and then what has come since it was asked."""
@@ -220,8 +254,11 @@ class GroupOrders:
             self._telling.supervise(
                 shard, partial(self._tell, shard), f"orders of {self._node} that are taken"
             )
-        if is_late or self.own_changes.last(order.group, order.channel) > given:
-            return
+        own = self._own.get(shard)
+        if not is_late and (own is None or not own.undo(order, given)):
+            self._do(order)
+
+    def _do(self, order: Order) -> None:
         if order.add:
             self._memberships.add_soon(order.group, order.channel)
         else:

@@ -1,51 +1,82 @@
-"""When a node was last told by its own process to change who is in its groups.
+"""What a node's own process changes in groups of a shard while that shard can't be heard.
 
-An order of another process that was given before such a change, and is heard after it, must not
-undo it. Redis numbers orders by its clock, and this node knows its own: so it can tell which was
-first.
+Orders of other processes wait in the shard meanwhile. One that was given before such a change must
+not undo it later. The shard numbers orders by its clock, and the node knows its own, so it can tell
+which was first. Where it can't tell, because both came within the time of an answer, the channel is
+out of the group: nobody who was removed may hear on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 
-CHANGES_KNOWN = 10_000  # the newest ones: some 2 MB for a node, at most
+from shardlayer.broker.values import ORDERS_KEPT, Order
 
-Noted = tuple[tuple[str, str], float, float | None]
-"""A change: group and channel, when it began, and when the one before it did."""
+CHANGES_KNOWN = ORDERS_KEPT  # the newest ones of a shard: it keeps no more orders either
+
+
+class OwnChange:
+    """A change of one channel in one group.
+
+    Attributes:
+        began: When, by the clock of the event loop.
+        is_under_way: Whether it may still fail.
+        undone: The last order that did not count because of it.
+    """
+
+    __slots__ = ("before", "began", "is_under_way", "pair", "undone")
+
+    def __init__(self, group: str, channel: str, before: OwnChange | None) -> None:
+        self.pair = group, channel
+        self.before = before
+        self.began = asyncio.get_running_loop().time()
+        self.is_under_way = True
+        self.undone: Order | None = None
 
 
 class OwnChanges:
-    """The newest changes of one node by its own process. Not thread-safe."""
+    """The newest changes of one node in groups of one shard. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._times: dict[tuple[str, str], float] = {}  # by group and channel, the last at the end
+        self._latest: dict[tuple[str, str], OwnChange] = {}  # the last at the end
 
-    def note(self, group: str, channel: str) -> Noted:
-        """Note a change that begins now. One that fails is to be forgotten: it changes nothing."""
-        pair, times = (group, channel), self._times
-        before = times.pop(pair, None)
-        if len(times) >= CHANGES_KNOWN:
-            del times[next(iter(times))]
-        began = times[pair] = asyncio.get_running_loop().time()
-        return pair, began, before
+    def begin(self, group: str, channel: str) -> OwnChange:
+        """Note a change that begins now, and that `end` must be called for."""
+        change = OwnChange(group, channel, self._latest.pop((group, channel), None))
+        if change.before is not None:
+            change.before.before = None
+        if len(self._latest) >= CHANGES_KNOWN:
+            del self._latest[next(iter(self._latest))]
+        self._latest[change.pair] = change
+        return change
 
-    def forget(self, noted: Noted) -> None:
-        """Forget a change that failed; the one before it counts again."""
-        pair, began, before = noted
-        if self._times.get(pair) == began:  # else there was another since
-            del self._times[pair]
-            if before is not None:
-                self._times[pair] = before
+    def end(self, change: OwnChange, *, failed: bool) -> Order | None:
+        """Note that a change has ended; return the order that counts after all, if it failed."""
+        change.is_under_way = False
+        if not failed:
+            return None
+        if (latest := self._latest.get(change.pair)) is change:
+            del self._latest[change.pair]
+            if change.before is not None:
+                self._latest[change.pair] = change.before
+        elif latest is not None:  # there was another since, which counts
+            return None
+        return change.undone
 
-    def knows(self, group: str, channel: str) -> bool:
-        """Tell whether a change of a channel in a group is known."""
-        return (group, channel) in self._times
+    def undo(self, order: Order, given: float) -> bool:
+        """Tell whether a change began after an order was given, which then does not count.
 
-    def last(self, group: str, channel: str) -> float:
-        """Return when the last known change of a channel in a group began, by the loop's clock.
-
-        Minus infinity if none is known.
+        Args:
+            order: The order.
+            given: When it was given, by the clock of the event loop.
         """
-        return self._times.get((group, channel), -math.inf)
+        change = self._latest.get((order.group, order.channel))
+        if change is None or change.began <= given:
+            return False
+        if change.is_under_way:
+            change.undone = order
+        return True
+
+    def knows(self, order: Order) -> bool:
+        """Tell whether a change of the order's channel in its group is known."""
+        return (order.group, order.channel) in self._latest

@@ -312,7 +312,7 @@ class ShardedChannelLayer(
         shard, id = self.shard_of(group), node_of(channel) if is_process_local(channel) else ""
 
         async def in_node(node: Node) -> None:
-            noted = node.orders.own_changes.note(group, channel)
+            own, failed = node.orders.begin_own(shard, group, channel), True
             try:
                 if add:
                     await node.memberships.add(group, channel)
@@ -320,9 +320,9 @@ class ShardedChannelLayer(
                     await node.memberships.discard_in_order(group, channel)
                 else:
                     node.memberships.discard(group, channel)
-            except BaseException:
-                node.orders.own_changes.forget(noted)
-                raise
+                failed = False
+            finally:
+                node.orders.end_own(shard, own, failed=failed)
 
         async def by_shard(engine: Engine) -> None:
             backend = engine.backend

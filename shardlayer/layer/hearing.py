@@ -233,6 +233,7 @@ class Hearing(NodeParts):
             self.lost_at |= dict.fromkeys(newly, time.time())
             for shard in newly:
                 self.back_at.pop(shard, None)
+            self.orders.lost(newly)
             self._tell(self._options.on_disconnect)
 
     def _ordered(self, shard: int, kind: int, group: str, payload: bytes, number: int) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from shardlayer.broker import values
+from shardlayer.broker.interface import Queues
 from shardlayer.core import wire
 from shardlayer.core.exceptions import ShardUnavailable
 from shardlayer.core.types import NodeId
 from shardlayer.delivery.registration import Registration
 from shardlayer.layer import ShardedChannelLayer
+from shardlayer.layer.node import Node
 from tests.contract.asking import HERE, SHARD, join, listen
 from tests.contract.conftest import MakeBackend, MakeLayer, MakeQueues
 from tests.contract.messages import have_arrive_late, message, receive
@@ -319,84 +321,124 @@ async def test_order_that_a_shard_tells_of_first_is_not_undone(
     assert node.memberships.channels("g") == [channel]
 
 
+class Ear:
+    """What a node hears, or does not hear while it is deaf.
+
+    Attributes:
+        is_deaf: Whether nothing reaches the node.
+        orders: How many orders came, heard or not.
+    """
+
+    def __init__(self, node: Node, monkeypatch: pytest.MonkeyPatch, *, is_deaf: bool) -> None:
+        self._arrived = node.arrived
+        self.is_deaf = is_deaf
+        self.orders = 0
+        monkeypatch.setattr(node, "arrived", self._hear)
+
+    def _hear(self, shard: int, batch: bytes) -> None:
+        kinds = [kind for kind, *_ in wire.unpack_batch(batch)]
+        if not self.is_deaf:
+            self._arrived(shard, batch)
+        self.orders += sum(kind in (wire.Kind.ADD, wire.Kind.DISCARD) for kind in kinds)
+
+    async def come(self, count: int) -> None:
+        """Wait until so many orders came."""
+        await until(lambda: self.orders == count)
+
+
+async def settled(node: Node, shard: int, queues: Queues) -> None:
+    """Wait until a node has taken all orders of a shard."""
+
+    async def are_taken() -> bool:
+        return not await queues.orders(shard, node.id) and not node.orders._asking._running
+
+    await until(are_taken)
+
+
 @pytest.mark.parametrize("is_heard", [False, True])
 @pytest.mark.parametrize("add", [True, False])
 async def test_late_order_does_not_undo_what_its_own_process_changed_since(
-    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch, add: bool, is_heard: bool
+    make_layer: MakeLayer,
+    make_queues: MakeQueues,
+    monkeypatch: pytest.MonkeyPatch,
+    add: bool,
+    is_heard: bool,
 ) -> None:
     """Neither one that the shard kept, nor one that was heard, and waited for the shard's answer.
 
     One that was given after that change counts.
     """
-    here, there = make_layer(), make_layer()
+    here, there, queues = make_layer(), make_layer(), make_queues()
     channel = await here.new_channel()
     node, shard = await here.node(), here.shard_of("g")
-    same = [name for name in map(str, range(999)) if here.shard_of(name) == shard][:2]
+    groups = [name for name in map(str, range(999)) if here.shard_of(name) == shard][:3]
+    own, others = here.group_add, there.group_discard
     if not add:
-        for group in ("g", *same):
+        own, others = here.group_discard, there.group_add
+        for group in groups:
             await here.group_add(group, channel)
-    arrived, deaf = node.arrived, [not is_heard]
-    monkeypatch.setattr(node, "arrived", lambda *heard: None if deaf[0] else arrived(*heard))
-    asked, read = asyncio.Event(), node._backend.orders
+    ear, asked, read = Ear(node, monkeypatch, is_deaf=not is_heard), asyncio.Event(), queues.orders
 
     async def slowly(shard: int, node: NodeId) -> list[values.Order]:
         await asked.wait()
         return await read(shard, node)
 
     monkeypatch.setattr(node._backend, "orders", slowly)
+    node.lost([shard])
     if is_heard:
         node.resumed([shard])
-    own, others = here.group_add, there.group_discard
-    if not add:
-        own, others = here.group_discard, there.group_add
-    await others("g", channel)
-    await asyncio.sleep(AWAY)  # so that it comes, whether it is heard or not
-    await own("g", channel)
-    for group in same:
+    await others(groups[0], channel)
+    await ear.come(1)
+    await asyncio.sleep(AWAY)  # longer than the shard takes to tell its clock
+    for group in groups:
         await own(group, channel)
-    await asyncio.sleep(AWAY)  # longer than an answer of the shard takes
-    await others(same[0], channel)
     await asyncio.sleep(AWAY)
-    deaf[0] = False
+    await others(groups[1], channel)
+    await ear.come(2)
     if not is_heard:
+        ear.is_deaf = False
         node.resumed([shard])
     asked.set()
-
-    async def settled() -> bool:
-        return not await read(shard, node.id) and not node.orders._asking._running
-
-    await until(settled)
-    assert [node.memberships.channels(group) for group in ("g", *same)] == [
-        [channel] * add,
-        [channel] * (not add),
-        [channel] * add,
-    ]
+    await settled(node, shard, queues)
+    last = [add, not add, add]
+    assert [channel in node.memberships.channels(group) for group in groups] == last
+    assert node.orders._own == {}
 
 
+@pytest.mark.parametrize("at_once", [True, False])
 async def test_failed_change_of_its_own_process_does_not_count(
-    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+    make_layer: MakeLayer, make_queues: MakeQueues, monkeypatch: pytest.MonkeyPatch, at_once: bool
 ) -> None:
-    """It changes nothing, and so undoes no order that was given before it."""
-    here, there = make_layer(), make_layer()
+    """It changes nothing, so what was ordered before it counts: also if it fails only later."""
+    here, there, queues = make_layer(), make_layer(), make_queues()
     channel = await here.new_channel()
     await here.group_add("g", channel)
     node, shard = await here.node(), here.shard_of("g")
-    arrived, deaf = node.arrived, [True]
-    monkeypatch.setattr(node, "arrived", lambda *heard: None if deaf[0] else arrived(*heard))
+    ear, ends = Ear(node, monkeypatch, is_deaf=True), asyncio.Event()
+    node.lost([shard])
     await there.group_discard("g", channel)
-    await asyncio.sleep(AWAY)  # so that it comes, and is not heard
+    await ear.come(1)
+    await asyncio.sleep(AWAY)  # longer than the shard takes to tell its clock
 
     async def fail(room: object, *_: object) -> None:
+        await ends.wait()
         raise layer_unavailable(here)
 
+    ear.is_deaf = False
     with monkeypatch.context() as broken:
         broken.setattr(node._rooms, "ensure_entered", fail)
+        adding = asyncio.create_task(here.group_add("g", channel))
+        await asyncio.sleep(0)
+        if at_once:
+            ends.set()
+            await asyncio.wait([adding])
+        node.resumed([shard])
+        await settled(node, shard, queues)
+        assert node.memberships.channels("g") == [channel] * (not at_once)
+        ends.set()
         with pytest.raises(ShardUnavailable):
-            await here.group_add("g", channel)
-    assert node.memberships.channels("g") == [channel]
-    deaf[0] = False
-    node.resumed([shard])
-    await until(lambda: not node.memberships.channels("g"))
+            await adding
+    assert node.memberships.channels("g") == []
 
 
 async def test_flush_while_a_shard_is_asked_again(

@@ -182,7 +182,7 @@ async def test_owner_whose_subscription_is_cut(
 
 
 class Way:
-    """The way to a server, which opens when it is told to."""
+    """The way to a server, which opens and is cut when it is told to."""
 
     def __init__(self, server: EmbeddedValkey) -> None:
         self._there = urlsplit(server.url)
@@ -202,6 +202,12 @@ class Way:
     def open(self) -> None:
         self._is_open = True
 
+    async def cut(self) -> None:
+        self._is_open = False
+        for task in (passing := list(self._passing)):
+            task.cancel()
+        await asyncio.wait(passing)
+
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._is_open:
             writer.close()
@@ -213,11 +219,13 @@ class Way:
             task.add_done_callback(self._passing.discard)
 
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await source.read(65_536):
-                sink.write(data)
-                await sink.drain()
-        sink.close()
+        try:
+            with suppress(OSError):
+                while data := await source.read(65_536):
+                    sink.write(data)
+                    await sink.drain()
+        finally:
+            sink.close()
 
 
 async def test_owner_that_did_not_reach_a_server_when_it_started(
@@ -243,6 +251,39 @@ async def test_owner_that_did_not_reach_a_server_when_it_started(
             finally:
                 await owner.close()
                 await other.close()
+
+
+async def test_owner_that_changes_its_groups_while_it_is_cut_off(
+    redis_server: EmbeddedValkey, other: ShardedChannelLayer
+) -> None:
+    """What another process changed before that does not undo it; what it changes later counts."""
+    async with Way(redis_server) as way:
+        way.open()
+        owner = ShardedChannelLayer(hosts=[way.url], publish_timeout=PATIENCE)
+        try:
+            channel, node = await owner.new_channel(), await owner.node()
+            for group in ("comes.back", "is.removed"):
+                await owner.group_add(group, channel)
+            groups = ["comes.back", "is.removed", "left"]
+            await way.cut()
+            await until(lambda: not any(map(node.hears, groups)))
+            await other.group_discard("comes.back", channel)
+            await other.group_add("left", channel)
+            await asyncio.sleep(LEASE)  # longer than the server takes to tell its clock
+            await owner.group_add("comes.back", channel)
+            await owner.group_add("is.removed", channel)
+            await owner.group_discard("left", channel)
+            await asyncio.sleep(LEASE)
+            await other.group_discard("is.removed", channel)
+            way.open()
+            await until(lambda: not node.orders._own)
+            assert [node.memberships.channels(group) for group in groups] == [[channel], [], []]
+            await other.group_send("left", message("secret"))
+            await other.group_send("comes.back", message("for who came back"))
+            received = await asyncio.wait_for(owner.receive(channel), PATIENCE)
+            assert received["content"] == "for who came back"
+        finally:
+            await owner.close()
 
 
 async def named_channel(layer: ShardedChannelLayer) -> str:
