@@ -343,7 +343,7 @@ class GroupMembership(ConsumerRebalanceListener):  # type: ignore[misc]
         log_ends = {partition: self._consumer.highwater(partition) for partition in batches}
         works = {partition: self._work[partition] for partition in batches}
         going_on = []
-        # All of them begin before the first route, which may take its time.
+        # All of them begin before a route is waited for, which may take its time.
         for partition, records in batches.items():
             work = works[partition]
             if work.end is None:

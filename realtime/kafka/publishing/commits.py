@@ -91,7 +91,7 @@ class Commits:
 
         Somebody else may have had the others since, and have committed more.
         """
-        self._held = False
+        self._held = self._is_failing = False
         waiting, self._waiting = self._waiting, {}
         others = (waiting.keys() | self._under_way.keys()) - set(partitions)
         self._dropped += len(others)

@@ -225,10 +225,11 @@ class RecordSet:
     ) -> Iterator[Any]:
         """Read records one by one, those that can't be read too; then what has no end, as one.
 
-        Behind the last one compaction may have removed some: that is no loss.
+        Behind the last one compaction may have removed some. That is no loss if all records tell
+        their offsets, and no bytes are left.
         """
         at = place = 0
-        left = batch.records
+        left, all_tell = batch.records, True
         while left > 0 and place < batch.end - batch.begin:
             try:
                 length, begin = read_varint(payload, at)
@@ -238,11 +239,13 @@ class RecordSet:
             is_cut = length < 0 or at > len(payload)
             if is_cut:
                 at = len(payload)
-            record = self._read_one(batch, place, payload[begin:at], why if is_cut else "")
+            fields = RecordFields()
+            record = self._read_one(batch, place, fields, payload[begin:at], why if is_cut else "")
             yield from self._ahead(record)
+            all_tell = all_tell and _is_inside(fields, batch)
             place = max(place, record.offset - batch.begin) + 1
             left -= 1
-        is_whole = left == 0 < batch.records and at == len(payload)
+        is_whole = left == 0 < batch.records and at == len(payload) and all_tell
         if self.next_fetch_offset < batch.end and not is_whole:
             yield self._lost(batch.end, why)
         self.next_fetch_offset = max(self.next_fetch_offset, batch.end)
@@ -253,20 +256,25 @@ class RecordSet:
             yield record
 
     def _read_one(
-        self, batch: RecordBatch, place: int, data: bytes | memoryview, why: str
+        self,
+        batch: RecordBatch,
+        place: int,
+        found: RecordFields,
+        data: bytes | memoryview,
+        why: str,
     ) -> ReadRecord | UnreadRecord:
         """Read one record.
 
         Args:
             batch: Where it is.
             place: What its offset is after the batch's first, if it does not tell that itself.
+            found: Takes its fields.
             data: Its bytes.
             why: Why there is no more of it than this, if so.
         """
-        found = RecordFields()
         try:
             found.read(data)
-            if not 0 <= found.offset < batch.end - batch.begin:
+            if not _is_inside(found, batch):
                 raise ValueError(OUTSIDE)
             if not why and not found.faults:
                 return self._record(
@@ -282,13 +290,12 @@ class RecordSet:
                 )
         except Exception as error:  # of our own reading, or of the project's decoders
             found.faults.append(str(error) or type(error).__name__)
-        if not 0 <= found.offset < batch.end - batch.begin:
-            found.offset = place
+        offset = found.offset if _is_inside(found, batch) else place
         size = [f"a value of {found.size:,} bytes left out"] if found.is_cut else []
         return UnreadRecord(
             topic=self._partition.topic,
             partition=self._partition.partition,
-            offset=batch.begin + found.offset,
+            offset=batch.begin + offset,
             key=found.key,
             value=found.value,
             headers=tuple(found.headers),
@@ -390,3 +397,8 @@ class RecordSet:
             offset=offset,
             error=why if last == offset else f"{why} (offsets {offset} to {last})",
         )
+
+
+def _is_inside(record: RecordFields, batch: RecordBatch) -> bool:
+    """Tell whether a record tells an offset, and one of its batch."""
+    return 0 <= record.offset < batch.end - batch.begin

@@ -272,13 +272,19 @@ def test_batch_that_tells_a_wrong_count_of_records(told: int) -> None:
 
 
 def test_record_without_a_place_of_its_own_in_a_batch_with_gaps() -> None:
-    """It is told in the place behind the one before it."""
+    """It is told in the place behind the one before it, and that more may be lost."""
     data = bytearray(compacted(numbered(3), offsets=10))
     first, second, third = (data.index(b"k%d" % n) - 2 for n in range(3))  # the offsets' deltas
     assert (data[first], data[second], data[third]) == (0, 2, 4)
     data[second], data[third] = 2 * 5, 2 * 60
-    records = brief(record_set(with_checksum(bytes(data))))
+    batch = with_checksum(bytes(data))
+    *records, (offset, lost) = brief(record_set(batch))
     assert records == [(0, b"0"), (5, b"1"), (6, OUTSIDE)]
+    assert offset == 7
+    assert "(offsets 7 to 9)" in str(lost)
+    [(offset, lost)] = brief(record_set(batch, offset=8))  # in the gap
+    assert offset == 8
+    assert "(offsets 8 to 9)" in str(lost)
 
 
 def test_batch_of_before_2017_one_record_of_which_is_refused() -> None:

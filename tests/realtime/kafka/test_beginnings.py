@@ -347,7 +347,7 @@ async def test_partitions_that_go_to_others_while_their_first_records_are_routed
     assert await published(redis_layer) == expected(50)
 
 
-async def test_beginnings_are_committed_before_the_first_route(
+async def test_beginnings_are_committed_while_the_first_route_goes_on(
     redis_server: EmbeddedValkey, pools: Pools, held_route: HeldRoute
 ) -> None:
     """A pool that is killed has committed them, too."""

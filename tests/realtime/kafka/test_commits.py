@@ -233,6 +233,21 @@ async def test_last_try_has_no_answer_after_a_refusal(
     assert caplog.messages == ["A commit failed, records will be read again: CommitFailedError."]
 
 
+async def test_no_answer_after_partitions_were_dealt_out_anew(
+    consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An earlier refusal says nothing of it."""
+    consumer.failure = CommitFailedError()
+    commits.note(FIRST, 1)
+    await until(lambda: "A commit failed" in caplog.text)
+    commits.release([FIRST])
+    consumer.gate.clear()
+    assert not await commits.flush(0.05)
+    assert caplog.messages[1:] == [
+        "A commit failed, records will be read again: no answer from Kafka."
+    ]
+
+
 async def test_failure_that_may_pass(
     consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
 ) -> None:
