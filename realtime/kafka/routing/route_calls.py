@@ -26,7 +26,7 @@ from typing import Any, cast
 from realtime.kafka.reading.record_format import UnreadRecord
 from realtime.kafka.routing.bad_records import BadRecord, failed, judged
 from realtime.kafka.routing.header_rules import EVERYBODY, Record, Route, is_announcement, route
-from realtime.kafka.routing.route_threads import LOST, RouteThread
+from realtime.kafka.routing.route_threads import LOST, CallsUnderWay, RouteThread
 from realtime.rooms.room_names import MAX_ROOM_NAME, is_open_room
 from shardlayer import LoopDelay, ThrottledLog, stall_tolerant_timeout
 
@@ -59,6 +59,7 @@ class Router:
         self._idle: list[_Worker] = []  # as many, at most, as have asked at the same time
         self._is_closed = False
         self._stuck: list[_Worker] = []
+        self._under_way = CallsUnderWay()
         self._complain = ThrottledLog(logger, logging.ERROR)
 
     async def rooms(self, records: Sequence[Any]) -> list[Answer]:
@@ -102,6 +103,7 @@ class Router:
         while len(answers) < len(records):
             begin = len(answers)
             await self._not_too_many_stuck()
+            await self._under_way.lull()
             job = _Job(records[begin : begin + together], self._route, self._most, self._seconds)
             await self._run(job)
             found = job.answers_in_order()
@@ -121,6 +123,7 @@ class Router:
         """
         worker = await self._worker()
         job.prolong()  # the wait for a thread is not its time
+        self._under_way.begin()
         worker.put(job)
         prolonged = 0.0  # until when
         try:
@@ -133,6 +136,7 @@ class Router:
                     break
                 prolonged = job.prolong()
         finally:
+            self._under_way.end()
             if job.done.is_set():
                 self._put_back(worker)
             else:
@@ -227,7 +231,7 @@ class _Job:
 
     def run(self, thread: RouteThread) -> None:
         """Do it, in the thread."""
-        thread.begin()  # a route may ask the database
+        thread.close_old()  # a route may ask the database
         if self.is_sequential:
             for index, record in enumerate(self.records):
                 if self.overran:  # before the thread could be interrupted
@@ -238,7 +242,6 @@ class _Job:
             self._begin(len(self.records))
             thread.wait_for(self._all_at_once(thread))
         if not self.overran:
-            thread.end()  # first: the next job of this consumer may find that nobody is under way
             self._loop.call_soon_threadsafe(self.done.set)
 
     def is_overdue(self, index: int) -> bool:

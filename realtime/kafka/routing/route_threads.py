@@ -4,18 +4,19 @@ Django does that around each request. A pool has no requests, so nobody else doe
 a lost connection would fail for good. Connections belong to a thread. A route uses those of its own
 thread, and with Django's asynchronous ORM those of the thread of `sync_to_async`, which all routes
 of the process share. There one call must not close what another reads rows over, or has a
-transaction in. So what is only old is closed there while no call is under way.
+transaction in. So what is only old is closed there while no call is under way. Where calls always
+overlap, new ones wait now and then until those under way have ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from asgiref.sync import SyncToAsync
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
@@ -26,6 +27,10 @@ Result = TypeVar("Result")
 
 LOST = (OperationalError, InterfaceError)  # what is raised where a connection was lost, too
 
+LULL_INTERVAL = 60.0  # seconds without a lull: one in which no call of a route is under way
+LULL_WAIT = 3.0  # seconds in which no calls begin, so that those under way may end
+LULL_LOOK = 0.01  # seconds between two looks at whether they ended
+
 
 class SharedThread:
     """Closes of one kind in the thread of `sync_to_async`, which does one thing after the other.
@@ -34,6 +39,8 @@ class SharedThread:
     here: what a route asks the thread for afterwards comes behind it anyway. And no other close is
     begun meanwhile: the one that is waited for will find what others would.
     """
+
+    is_used: ClassVar[bool] = False  # maybe, by a call of a route that had to wait
 
     def __init__(self) -> None:
         self._closing: Future[None] | None = None
@@ -49,35 +56,54 @@ _lost = SharedThread()
 
 
 class CallsUnderWay:
-    """The threads whose calls of a route are under way, and may use the shared thread.
+    """Counts jobs whose calls of a route may use the shared thread; in the pool's loop alone.
 
-    A thread that was left behind counts until it ends: its calls may read rows until then.
+    A call that is left behind does not count: nobody uses its result. It may lose its connection.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._threads: set[threading.Thread] = set()
+        self._count = 0
+        self._last_lull = time.monotonic()  # or when one was last waited for in vain
+        self._gives_up: float | None = None  # when the wait for a lull is in vain
 
-    def begin(self, close: Callable[[bool], None]) -> None:
-        """Note that calls of this thread begin, once a close is ahead of whatever they ask for.
+    async def lull(self) -> None:
+        """Wait for a moment without calls, if the last is LULL_INTERVAL ago; at most LULL_WAIT.
 
-        Args:
-            close: Is told whether no other thread's calls are under way. None begin meanwhile.
+        All jobs that would begin meanwhile wait as well. Those under way need nothing of them.
         """
-        me = threading.current_thread()
-        with self._lock:
-            for thread in list(self._threads):
-                if not thread.is_alive():
-                    self._threads.discard(thread)
-            close(self._threads <= {me})
-            self._threads.add(me)
+        while self._is_lull_due():
+            now = time.monotonic()
+            if self._gives_up is None:
+                self._gives_up = now + LULL_WAIT
+            elif now >= self._gives_up:
+                self._begin_interval()
+                return
+            await asyncio.sleep(LULL_LOOK)
+
+    def begin(self) -> None:
+        """Note that a job begins, once a close is ahead of whatever its calls ask for.
+
+        Connections of the asynchronous ORM are closed that failed, or outlived CONN_MAX_AGE; while
+        other calls are under way, only those that are lost. Nobody waits until they are.
+        """
+        if self._count:
+            _close_shared(_lost, _close_lost)
+        else:
+            self._begin_interval()
+            _close_shared(_old, close_old_connections)
+        self._count += 1
 
     def end(self) -> None:
-        """Note that this thread's calls ended. It has no lock: a thread is interrupted anywhere."""
-        self._threads.discard(threading.current_thread())
+        """Note that a job ended, or was left behind."""
+        self._count -= 1
 
+    def _is_lull_due(self) -> bool:
+        is_due = time.monotonic() - self._last_lull >= LULL_INTERVAL
+        return is_due and self._count > 0 and SharedThread.is_used
 
-_under_way = CallsUnderWay()
+    def _begin_interval(self) -> None:
+        self._last_lull = time.monotonic()
+        self._gives_up = None
 
 
 class RouteThread:
@@ -91,7 +117,6 @@ class RouteThread:
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner
-        self._has_waited = False  # for a call that may have used the asynchronous ORM
 
     def wait_for(self, call: Coroutine[Any, Any, Result]) -> Result:
         """Run what a route's call has to wait for.
@@ -99,42 +124,26 @@ class RouteThread:
         Raises:
             BaseException: What it raised.
         """
-        self._has_waited = True
+        SharedThread.is_used = True
         return self._runner.run(call)
 
-    def begin(self) -> None:
-        """Close connections that failed, or outlived CONN_MAX_AGE, before calls of a route.
-
-        Those of the asynchronous ORM are closed before its next call, without a wait. While other
-        threads' calls are under way, only those are that are lost.
-        """
+    def close_old(self) -> None:
+        """Close the thread's own connections that failed, or outlived CONN_MAX_AGE."""
         _quietly(close_old_connections)
-        _under_way.begin(self._close_shared)
-
-    def end(self) -> None:
-        """Note that the calls ended; not to be called if something of them may still run.
-
-        Then they are under way until the thread ends.
-        """
-        _under_way.end()
-
-    def _close_shared(self, is_alone: bool) -> None:
-        if not self._has_waited:
-            return
-        if is_alone:
-            _quietly(partial(_old.close, close_old_connections))
-        else:
-            self.close_lost_of_loop()
 
     def close_lost(self) -> None:
-        """Close connections that are lost, after a call that failed, as `begin` does."""
+        """Close connections that are lost, own and shared ones, after a call that failed."""
         _close_lost()
         self.close_lost_of_loop()
 
     def close_lost_of_loop(self) -> None:
         """Close those of the asynchronous ORM that are lost, after a call of the thread's loop."""
-        if self._has_waited:
-            _quietly(partial(_lost.close, _close_lost))
+        _close_shared(_lost, _close_lost)
+
+
+def _close_shared(kind: SharedThread, close: Callable[[], Any]) -> None:
+    if SharedThread.is_used:
+        _quietly(partial(kind.close, close))
 
 
 def _close_lost() -> None:

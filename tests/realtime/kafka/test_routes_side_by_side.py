@@ -18,6 +18,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import OperationalError, connections, transaction
 from pytest_django import DjangoDbBlocker
 
+from realtime.kafka.routing import route_calls
+from realtime.kafka.routing import route_threads as module
 from realtime.kafka.routing.bad_records import BadRecord
 from realtime.kafka.routing.header_rules import Record
 from realtime.kafka.routing.route_calls import Router
@@ -66,8 +68,9 @@ class SharedUse:
 
     The key of a record tells what it does: `reads` reads all rows, one at a time, and waits after
     the first; `writes` waits within a transaction; `hangs` blocks its own thread; `waits` only
-    waits; `loses` has the server end its connection, and copes with the error; `ages` makes its
-    connection as old as it may become. Others ask for nothing much.
+    waits; `holds` does so once it is connected; `loses` has the server end its connection, and
+    copes with the error; `ages` makes its connection as old as it may become. Others ask for
+    nothing much.
     """
 
     def __init__(self) -> None:
@@ -109,6 +112,10 @@ class SharedUse:
         self.is_waiting.set()
         await until(self.goes_on.is_set)
         return ["waited"]
+
+    async def _holds(self) -> list[str]:
+        await self._connects()
+        return await self._waits()
 
     async def _hangs(self) -> list[str]:
         await self._connects()
@@ -228,10 +235,10 @@ async def test_connection_that_is_old_is_closed_once_no_call_is_under_way(
     assert (third is fourth) == (max_age != 0)
 
 
-async def test_call_that_was_left_behind_keeps_its_connection_until_it_ends(
+async def test_call_that_was_left_behind_keeps_no_connection_open(
     router: Router, use: SharedUse
 ) -> None:
-    """It may still be in the middle of a transaction."""
+    """It may hang for good, and nobody uses its result."""
     call = await begun(router, use, "hangs")
     call.cancel()  # the pool leaves it behind, as it does after its time
     await asyncio.wait([call])
@@ -242,9 +249,173 @@ async def test_call_that_was_left_behind_keeps_its_connection_until_it_ends(
     use.goes_on.set()
     await until(lambda: not left.is_alive())
     await routed(router, "a")
-    hung, first, second, after = use.used
-    assert hung is first is second
-    assert after is not second
+    assert_all_differ(use.used)
+    assert len(use.used) == 4
+
+
+async def test_call_that_ends_after_it_was_left_behind_ends_no_other(
+    router: Router, use: SharedUse
+) -> None:
+    """Rows that another reads meanwhile outlast its end."""
+    left = await begun(router, use, "hangs")
+    left.cancel()
+    await asyncio.wait([left])
+    (thread,) = router._stuck
+    use.is_waiting.clear()
+    use.goes_on.set()
+    await until(lambda: not thread.is_alive())
+    use.goes_on.clear()
+    call = await begun(router, use, "reads")
+    for _ in range(2):
+        await routed(router, "a")
+    use.goes_on.set()
+    assert await call == [f"row.{number}" for number in range(ROWS)]
+    hung, first, second = use.used
+    assert hung is not first
+    assert first is second
+
+
+def assert_all_differ(used: list[Any]) -> None:
+    """Assert that no connection served two calls."""
+    assert len({id(connection) for connection in used}) == len(used)
+
+
+@pytest.fixture
+def is_due(router: Router, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Say how often a lull is due, and how long it is waited for, in seconds."""
+
+    def set_both(*, interval: float, wait: float) -> None:
+        monkeypatch.setattr(module, "LULL_INTERVAL", interval)
+        monkeypatch.setattr(module, "LULL_WAIT", wait)
+
+    return set_both
+
+
+def is_waited_for(router: Router) -> bool:
+    """Say whether a job waits until no call is under way."""
+    return router._under_way._gives_up is not None
+
+
+@pytest.mark.parametrize("key", ["holds", "reads"])
+async def test_calls_wait_for_a_lull_when_one_is_due(
+    router: Router, use: SharedUse, is_due: Callable[..., None], key: str
+) -> None:
+    """Else the connection of consumers whose calls always overlap would live for good."""
+    call = await begun(router, use, key)
+    assert await routed(router, "a") == ["connected"]
+    held = use.used[-1]
+    is_due(interval=0, wait=10 * PATIENCE)
+    others = [asyncio.create_task(routed(router, other)) for other in "bc"]
+    await until(lambda: is_waited_for(router))
+    assert use.asked == ["meets", "meets", key, "a"]
+    use.goes_on.set()
+    expected = ["waited"] if key == "holds" else [f"row.{number}" for number in range(ROWS)]
+    assert await call == expected
+    assert await asyncio.gather(*others) == [["connected"]] * 2
+    assert held not in use.used[-2:]
+    assert not is_waited_for(router)
+
+
+async def test_wait_for_a_lull_is_bounded_and_begins_again(
+    router: Router, use: SharedUse, is_due: Callable[..., None]
+) -> None:
+    """A call that goes on for longer keeps its connection, and delays others now and then."""
+    call = await begun(router, use, "holds")
+    (held,) = use.used
+    is_due(interval=0, wait=0)
+    assert await routed(router, "a") == ["connected"]
+    assert use.used[-1] is held
+    is_due(interval=10 * PATIENCE, wait=10 * PATIENCE)  # it is not due after a wait in vain
+    assert await routed(router, "b") == ["connected"]
+    assert use.used[-1] is held
+    is_due(interval=0, wait=10 * PATIENCE)
+    other = asyncio.create_task(routed(router, "c"))
+    await until(lambda: is_waited_for(router))
+    use.goes_on.set()
+    assert await call == ["waited"]
+    assert await other == ["connected"]
+    assert use.used[-1] is not held
+
+
+async def test_interval_begins_again_after_a_wait_in_vain(
+    router: Router, use: SharedUse, is_due: Callable[..., None]
+) -> None:
+    """So not each job waits."""
+    call = await begun(router, use, "waits")
+    router._under_way._last_lull -= 20 * PATIENCE
+    is_due(interval=10 * PATIENCE, wait=0)
+    assert await routed(router, "a") == ["connected"]
+    is_due(interval=10 * PATIENCE, wait=10 * PATIENCE)
+    assert await asyncio.wait_for(routed(router, "b"), PATIENCE) == ["connected"]
+    use.goes_on.set()
+    assert await call == ["waited"]
+
+
+async def test_wait_for_a_lull_ends_with_the_pool(
+    router: Router, use: SharedUse, is_due: Callable[..., None]
+) -> None:
+    """And it leaves no thread behind."""
+    call = await begun(router, use, "waits")
+    is_due(interval=0, wait=10 * PATIENCE)
+    other = asyncio.create_task(routed(router, "a"))
+    await until(lambda: is_waited_for(router))
+    other.cancel()
+    await asyncio.wait_for(asyncio.wait([other]), PATIENCE)
+    assert other.cancelled()
+    assert not router._stuck
+    assert "a" not in use.asked
+    use.goes_on.set()
+    assert await call == ["waited"]
+
+
+async def test_time_of_a_call_begins_after_the_wait_for_a_lull(
+    router: Router, use: SharedUse, is_due: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record is not bad because it had to wait for others."""
+    call = await begun(router, use, "waits")
+    jobs: list[Any] = []
+    make = route_calls._Job
+
+    def made(*of: Any) -> Any:
+        jobs.append(make(*of))
+        return jobs[-1]
+
+    monkeypatch.setattr(route_calls, "_Job", made)
+    is_due(interval=0, wait=10 * PATIENCE)
+    other = asyncio.create_task(routed(router, "a"))
+    await until(lambda: is_waited_for(router))
+    assert not jobs
+    use.goes_on.set()
+    assert await call == ["waited"]
+    assert await other == ["connected"]
+    assert len(jobs) == 1
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+async def test_calls_that_never_wait_wait_for_no_lull(
+    is_used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain functions have connections of their own thread only."""
+    monkeypatch.setattr(module.SharedThread, "is_used", is_used)
+    monkeypatch.setattr(module, "LULL_INTERVAL", 0)
+    monkeypatch.setattr(module, "LULL_WAIT", 10 * PATIENCE)
+    is_waiting, goes_on = threading.Event(), threading.Event()
+
+    def plain(record: Record) -> list[str]:
+        if record.key == b"waits":
+            is_waiting.set()
+            goes_on.wait(PATIENCE)
+        return ["answered"]
+
+    router = Router(plain, most=10, seconds=PATIENCE)
+    call = asyncio.create_task(routed(router, "waits"))
+    await until(is_waiting.is_set)
+    other = asyncio.create_task(routed(router, "a"))
+    await until(lambda: other.done() or is_waited_for(router))
+    assert is_waited_for(router) == is_used
+    goes_on.set()
+    assert await call == await other == ["answered"]
+    router.close()
 
 
 @pytest.mark.parametrize("database", [POSTGRESQL], indirect=True)
