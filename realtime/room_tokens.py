@@ -15,6 +15,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Final
 
+from channels.layers import get_channel_layer
 from django.core import signing
 
 from realtime.access.anonymous import User
@@ -24,9 +25,11 @@ from realtime.access.users import is_user_room
 from realtime.conf import conf
 from realtime.rooms.room_names import (
     MAX_ROOM_TOKEN,
+    REMOVALS_ROOM,
     ROOM_END,
     require_room_name,
 )
+from shardlayer import ShardedChannelLayer
 
 _SALT: Final = "realtime.room"
 
@@ -68,8 +71,9 @@ def sign_room(
         session_key: A session of that user. A connection with its cookie is known to be theirs, and
             nobody looks into the session.
         expires: Seconds from now; without it `ROOM_TOKEN_MAX_AGE`. Of a token that names a user, at
-            most that setting, or a day if that is longer: the workers remember for as long who was
-            put out of a room. A longer time is cut, with a RuntimeWarning.
+            most that setting, or a day if that is longer, and at most the layer's `meta_ttl`: the
+            workers remember for as long who was put out of a room. A longer time is cut, with a
+            RuntimeWarning.
 
     Raises:
         ValueError: The room's name breaks the rules or is a user's own, the user is not saved, or
@@ -84,7 +88,7 @@ def sign_room(
     owner = session = ""
     if user is not None and user.is_authenticated:
         owner = _written(user)
-        seconds = _at_most(conf().removal_lifetime, seconds)
+        seconds = _at_most(_removals_kept(), seconds)
         if session_key:
             session = session_digest(session_key)
     now = time.time()
@@ -95,13 +99,21 @@ def sign_room(
     return token
 
 
+def _removals_kept() -> float:
+    """Return for how many seconds workers remember who was put out of a room."""
+    layer = get_channel_layer()
+    if isinstance(layer, ShardedChannelLayer):
+        return layer.options.policy_of(REMOVALS_ROOM).ttl
+    return conf().removal_lifetime
+
+
 def _at_most(most: float, seconds: float) -> float:
     """Return for how long a token of a user opens its room; warn if that is less than was asked."""
     if seconds > most:
         warnings.warn(
             f"A room's token that names a user lives for {most:,.0f} s, not for {seconds:,.0f} s: "
             "it is not remembered for longer who was put out of a room. To have it live longer, "
-            "raise REALTIME['ROOM_TOKEN_MAX_AGE'].",
+            "raise REALTIME['ROOM_TOKEN_MAX_AGE'], or the layer's 'meta_ttl' if that is shorter.",
             RuntimeWarning,
             stacklevel=3,
         )

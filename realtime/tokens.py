@@ -41,7 +41,8 @@ def issue_token(
     Args:
         user: A user who is saved.
         rooms: Globs of rooms that it opens, whatever the rules say; no user's own room. They are
-            open for as long as the token is valid, unless the user is put out of them.
+            open for as long as the token is valid, and for the layer's `meta_ttl` (30 days) at
+            most, unless the user is put out of them.
         claims: What rules get as `claims`: values with a JSON form.
         expires: Seconds until it expires, at most `TOKEN_MAX_AGE`, which is also the default.
 

@@ -11,7 +11,7 @@
 | realtime.W002 | with --deploy: anyone may subscribe to some rooms, or see who is there |
 | realtime.W003 | with --deploy: anyone may publish to some rooms |
 | realtime.W005 | members of a room are told who is there, though some of them may not ask |
-| realtime.W007 | rooms' tokens may live for longer than the layer remembers who was put out |
+| realtime.W007 | tokens may live for longer than the layer remembers who was put out of rooms |
 
 What has the wrong form is found before (`realtime.checks`).
 """
@@ -234,21 +234,22 @@ def _check_age() -> Iterator[Warning]:
 
 
 def _check_room_tokens() -> Iterator[Warning]:
-    age = conf().room_token_max_age
+    ages = {"ROOM_TOKEN_MAX_AGE": conf().room_token_max_age, "TOKEN_MAX_AGE": conf().token_max_age}
     for alias, config in _layer_configs():
         kept = config.get("meta_ttl")
         if alias != DEFAULT_CHANNEL_LAYER or not isinstance(kept, int | float | None):
             continue  # what is no number, shardlayer's own check tells
         kept = LayerOptions().meta_ttl if kept is None else kept
-        if age > kept:
-            yield Warning(
-                f"REALTIME['ROOM_TOKEN_MAX_AGE'] is {age:,} s, and the layer's 'meta_ttl' is "
-                f"{kept:,.0f} s. It is not remembered for longer who was put out of a room, so a "
-                "room's token that names a user opens nothing after that.",
-                hint=f"Lower ROOM_TOKEN_MAX_AGE, or raise 'meta_ttl' in CHANNEL_LAYERS[{alias!r}]"
-                "['CONFIG']; or silence it: SILENCED_SYSTEM_CHECKS = ['realtime.W007'].",
-                id="realtime.W007",
-            )
+        for name, age in ages.items():
+            if age > kept:
+                yield Warning(
+                    f"REALTIME[{name!r}] is {age:,} s, and the layer's 'meta_ttl' is "
+                    f"{kept:,.0f} s. It is not remembered for longer who was put out of a room, so "
+                    "a token that names a user opens no room after that.",
+                    hint=f"Lower {name}, or raise 'meta_ttl' in CHANNEL_LAYERS[{alias!r}]"
+                    "['CONFIG']; or silence it: SILENCED_SYSTEM_CHECKS = ['realtime.W007'].",
+                    id="realtime.W007",
+                )
 
 
 def _as_rooms() -> dict[str, dict[str, str]]:

@@ -28,6 +28,7 @@ from realtime.room_tokens import BadRoomToken, read_room_token, sign_room
 from realtime.tokens import issue_token
 from shardlayer import ShardedChannelLayer
 from tests.realtime.client import Client, RecordingSink
+from tests.realtime.conftest import channel_layers
 from tests.realtime.revocations import lets_count
 from tests.realtime.users import cookie_of, end_queries
 from tests.waiting import PATIENCE, until
@@ -187,6 +188,9 @@ class TestReading:
         assert lives(None) > week - 60
         settings.REALTIME = {"ROOM_TOKEN_MAX_AGE": week}
         assert lives(User(pk=7)) > week - 60
+        settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://short"], meta_ttl=3_600)
+        with pytest.warns(RuntimeWarning, match="meta_ttl"):
+            assert lives(User(pk=7)) <= 3_600
 
 
 @pytest.mark.usefixtures("memory_layer")

@@ -116,15 +116,16 @@ def test_calm_rooms_that_contradict(settings: Settings) -> None:
         ("a day", 60 * 86_400, False),
     ],
 )
+@pytest.mark.parametrize("name", ["ROOM_TOKEN_MAX_AGE", "TOKEN_MAX_AGE"])
 def test_tokens_that_outlive_what_is_remembered(
-    settings: Settings, meta_ttl: Any, age: int, warned: bool
+    settings: Settings, name: str, meta_ttl: Any, age: int, warned: bool
 ) -> None:
     """The layer keeps nothing for longer than its `meta_ttl`, 30 days by default."""
     said = {} if meta_ttl is None else {"meta_ttl": meta_ttl}
     settings.CHANNEL_LAYERS = channel_layers(hosts=["memory://check"], **said)
-    told = found(settings, {"*": {}}, ROOM_TOKEN_MAX_AGE=age)
+    told = found(settings, {"*": {}}, **{"ROOM_TOKEN_MAX_AGE": 60, "TOKEN_MAX_AGE": 60, name: age})
     assert [id for id, _ in told] == ["realtime.W007"] * warned
-    assert all(f"{age:,} s" in text for _, text in told)
+    assert all(f"REALTIME['{name}'] is {age:,} s" in text for _, text in told)
 
 
 def test_open_rooms_are_warned_of(settings: Settings) -> None:
