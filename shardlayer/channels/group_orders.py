@@ -98,7 +98,7 @@ class GroupOrders:
         self._most = options.max_backlog  # bytes
         self._held: dict[int, _Held] = {}  # by shard, until it has answered or failed to
         self._latest: dict[int, _Latest] = {}  # by shard, until it has answered
-        self._unheard: set[int] = set()  # shards that can't be heard
+        self._unheard = set(range(options.shards))  # shards that can't be heard
         self._own: dict[int, OwnChanges] = {}  # of these, and until they have answered
         self._doubted: set[int] = set()  # shards that are yet to be asked
         self._taken: dict[int, set[int]] = {}  # numbers that the shard is yet to be told
@@ -113,18 +113,24 @@ class GroupOrders:
         return sum(map(len, self._taken.values()))
 
     def lost(self, shards: Iterable[int]) -> None:
-        """Note that shards can't be heard until they are in doubt."""
+        """Note that shards can't be heard."""
+        self._unheard.update(shards)
+
+    def heard(self, shards: Iterable[int]) -> None:
+        """Note that shards can be heard, which have no order for this node."""
         for shard in shards:
-            self._unheard.add(shard)
-            self._own.setdefault(shard, OwnChanges())
+            self._unheard.discard(shard)
+            self._own.pop(shard, None)
 
     def begin_own(self, shard: int, group: str, channel: str) -> OwnChange | None:
         """Note a change that the own process begins, and has to `end_own`.
 
-        None if the shard can be heard: then all orders that were given before it have been taken.
+        None if the shard can be heard, as far as is known. Then what was ordered before the change
+        has been taken, but for what is on its way.
         """
-        own = self._own.get(shard)
-        return None if own is None else own.begin(group, channel)
+        if shard not in self._unheard and shard not in self._latest:
+            return None
+        return self._own.setdefault(shard, OwnChanges()).begin(group, channel)
 
     def end_own(self, shard: int, change: OwnChange | None, *, failed: bool) -> None:
         """Note that a change has ended. If it failed, what did not count because of it counts."""
@@ -138,7 +144,6 @@ class GroupOrders:
         """Ask shards for orders that may have been missed; their groups wait for the answer."""
         for shard in shards:
             self._unheard.discard(shard)
-            self._own.setdefault(shard, OwnChanges())
             self._doubted.add(shard)
             self._held.setdefault(shard, _Held())
             self._latest.setdefault(shard, _Latest())
@@ -202,7 +207,7 @@ class GroupOrders:
                 self._release(shard, kept)
                 del self._latest[shard]
                 if shard not in self._unheard:
-                    del self._own[shard]
+                    self._own.pop(shard, None)
 
     async def _kept(self, shard: int) -> list[tuple[Order, float]]:
         """Return the orders that a shard keeps for this node, each with when it was given.
@@ -215,19 +220,28 @@ class GroupOrders:
             for order in await self._queues.orders(shard, self._node)
             if node_of(order.channel) == self._node
         ]
-        if not any(map(self._own[shard].knows, kept)):
+        own = self._own.get(shard)
+        if own is None or not any(map(own.knows, kept)):
             return [(order, math.inf) for order in kept]
+        earliest, latest = await self._clock_starts(shard)
+        return [(order, (earliest if order.add else latest) + order.number / 1e6) for order in kept]
+
+    async def _clock_starts(self, shard: int) -> tuple[float, float]:
+        """Return when a shard's clock was 0, by the event loop's: at the earliest, at the latest.
+
+        The difference is the time in which the shard told its clock, in the quickest of some tries.
+        """
         clock = asyncio.get_running_loop().time
+        best = -math.inf, math.inf
         for _ in range(CLOCK_TRIES):
             asked = clock()
-            shards_clock = await self._queues.order_clock(shard)
+            time = await self._queues.order_clock(shard) / 1e6
             answered = clock()
+            if answered - asked < best[1] - best[0]:
+                best = asked - time, answered - time
             if answered - asked < SOON:
                 break
-        return [
-            (order, (asked if order.add else answered) - (shards_clock - order.number) / 1e6)
-            for order in kept
-        ]
+        return best
 
     def _release(self, shard: int, kept: Sequence[tuple[Order, float]]) -> None:
         """Take what a shard kept, and then what has come since it was asked."""

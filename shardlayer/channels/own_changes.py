@@ -21,7 +21,7 @@ class OwnChange:
     Attributes:
         began: When, by the clock of the event loop.
         is_under_way: Whether it may still fail.
-        undone: The last order that did not count because of it.
+        undone: The last order that did not count because of it, and when that was given.
     """
 
     __slots__ = ("before", "began", "is_under_way", "pair", "undone")
@@ -31,7 +31,7 @@ class OwnChange:
         self.before = before
         self.began = asyncio.get_running_loop().time()
         self.is_under_way = True
-        self.undone: Order | None = None
+        self.undone: tuple[Order, float] | None = None
 
 
 class OwnChanges:
@@ -55,13 +55,17 @@ class OwnChanges:
         change.is_under_way = False
         if not failed:
             return None
-        if (latest := self._latest.get(change.pair)) is change:
+        latest = self._latest.get(change.pair)
+        if latest is change:
             del self._latest[change.pair]
             if change.before is not None:
                 self._latest[change.pair] = change.before
-        elif latest is not None:  # there was another since, which counts
+        elif latest is not None and latest.before is change:
+            latest.before = None
+        if change.undone is None or self.undo(*change.undone):
             return None
-        return change.undone
+        order, _ = change.undone
+        return order
 
     def undo(self, order: Order, given: float) -> bool:
         """Tell whether a change began after an order was given, which then does not count.
@@ -74,7 +78,7 @@ class OwnChanges:
         if change is None or change.began <= given:
             return False
         if change.is_under_way:
-            change.undone = order
+            change.undone = order, given
         return True
 
     def knows(self, order: Order) -> bool:

@@ -202,7 +202,7 @@ class ShardedChannelLayer(
 
         Another call prolongs that. A channel of another process, which can't hear of it now, is a
         member once it hears again; one whose process is gone is ignored. If its own process changes
-        the same meanwhile, the later change counts.
+        the same while it knows that it is cut off, the later change counts.
 
         Raises:
             TypeError: If a name is not valid.

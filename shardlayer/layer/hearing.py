@@ -212,7 +212,9 @@ class Hearing(NodeParts):
         self._heard.update(shards)
         self._leases.begin(shards)  # again, too: a server that has lost them knows no node
         self._leases.tried(shards)
-        self.orders.doubt(sorted(shards if self._has_channels else again))
+        in_doubt = sorted(shards if self._has_channels else again)
+        self.orders.heard(set(shards).difference(in_doubt))
+        self.orders.doubt(in_doubt)
         for shard in again:
             self._rooms.resumed(shard)
             self.presence.doubt(shard)

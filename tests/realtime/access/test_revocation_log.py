@@ -290,9 +290,9 @@ async def test_log_full_of_what_has_ended(redis_layer: ShardedChannelLayer) -> N
         Revocation(at=now - 100 * day + n * 95 * day / count, user=f"old-{n}", room="chat")
         for n in range(count)
     ]
-    for start in range(0, count, 500):  # each part has its own time to be published in
+    for start in range(0, count, 100):  # each part has its own time to be published in
         await asyncio.gather(
-            *(layer_tells(redis_layer, entry) for entry in entries[start : start + 500])
+            *(layer_tells(redis_layer, entry) for entry in entries[start : start + 100])
         )
     await aunsubscribe(8, "orders")
     async with following(redis_layer) as follower:

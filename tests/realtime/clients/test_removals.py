@@ -118,7 +118,8 @@ def signed_before(
     then, of_then = time.time() - seconds, replace(conf(), room_token_max_age=7 * 24 * 3_600)
     with monkeypatch.context() as patch:
         patch.setattr(time, "time", lambda: then)
-        patch.setattr("realtime.room_tokens.conf", lambda: of_then)
+        for module in ("realtime.room_tokens", "realtime.access.removals_log"):
+            patch.setattr(f"{module}.conf", lambda: of_then)
         return sign_room(room, user)
 
 

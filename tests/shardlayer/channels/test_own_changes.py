@@ -53,3 +53,15 @@ async def test_failed_change_returns_the_order_that_counts_after_all() -> None:
     changes.end(changes.begin("g", "a"), failed=False)
     assert changes.end(change, failed=True) is None
     assert changes.undo(order("a"), LONG_AGO)
+
+
+@pytest.mark.parametrize("first_ends_first", [True, False])
+async def test_order_counts_once_no_change_is_left_that_may_succeed(first_ends_first: bool) -> None:
+    """Two changes of the same fail, one beside the other."""
+    changes = OwnChanges()
+    one = changes.begin("g", "a")
+    assert changes.undo(order("a"), LONG_AGO)
+    two = changes.begin("g", "a")
+    ends = (one, two) if first_ends_first else (two, one)
+    assert [changes.end(change, failed=True) for change in ends] == [None, order("a")]
+    assert not changes.knows(order("a"))
