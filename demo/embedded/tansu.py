@@ -9,8 +9,8 @@ holds each point against both, and fails when a new Tansu no longer differs:
 - A record does not end the wait of a fetch, which is looked at once a second: have fetches wait
   10-50 ms (fetch_max_wait_ms).
 - A group's first member waits for half its session timeout.
-- A group whose leader leaves last, behind others, waits for it forever and takes nobody again:
-  read with one consumer, or start it anew.
+- A group whose leader leaves last, right behind others, waits for it forever and takes nobody
+  again: read with one consumer, or start it anew.
 - There is no idempotent producer, and there are no transactions.
 - It keeps no text beside a group's offset, and does not tell what the group's members read.
 - It has no password: with `--authentication` its users must be made before it starts, in a storage

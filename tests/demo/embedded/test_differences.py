@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 Broker = EmbeddedTansu | ApacheKafka
 LONG = 10.0  # seconds that what comes may take on a busy machine
 SESSION, HEARTBEAT = 3000, 500  # milliseconds
+TRIES = 4
 
 
 async def write(broker: Broker, topic: str, count: int) -> None:
@@ -178,10 +179,17 @@ DIFFERENCES = [
 async def test_embedded_broker_differs(
     tmp_path: Path, holds: Callable[[Broker, str], Awaitable[bool]]
 ) -> None:
-    """What does not hold of the embedded broker, as its module says."""
+    """What does not always hold of the embedded broker, as its module says.
+
+    By chance it may: where a process stands still, the leader of a group may join once more before
+    it leaves, and a fetch may come behind the record that it is to wait for.
+    """
     with EmbeddedTansu(directory=tmp_path) as broker:
-        await asyncio.to_thread(broker.create_topic, "topic", partitions=1)
-        assert not await holds(broker, "topic")
+        for number in range(TRIES):
+            await asyncio.to_thread(broker.create_topic, f"topic-{number}", partitions=1)
+            if not await holds(broker, f"topic-{number}"):
+                return
+        pytest.fail(f"It held {TRIES} times, as of Apache Kafka")
 
 
 @pytest.mark.parametrize("holds", [pytest.param(each, marks=APACHE) for each in DIFFERENCES])
