@@ -235,21 +235,25 @@ def _check_age() -> Iterator[Warning]:
 
 def _check_room_tokens() -> Iterator[Warning]:
     ages = {"ROOM_TOKEN_MAX_AGE": conf().room_token_max_age, "TOKEN_MAX_AGE": conf().token_max_age}
-    for alias, config in _layer_configs():
-        kept = config.get("meta_ttl")
-        if alias != DEFAULT_CHANNEL_LAYER or not isinstance(kept, int | float | None):
-            continue  # what is no number, shardlayer's own check tells
-        kept = LayerOptions().meta_ttl if kept is None else kept
-        for name, age in ages.items():
-            if age > kept:
-                yield Warning(
-                    f"REALTIME[{name!r}] is {age:,} s, and the layer's 'meta_ttl' is "
-                    f"{kept:,.0f} s. It is not remembered for longer who was put out of a room, so "
-                    "a token that names a user opens no room after that.",
-                    hint=f"Lower {name}, or raise 'meta_ttl' in CHANNEL_LAYERS[{alias!r}]"
-                    "['CONFIG']; or silence it: SILENCED_SYSTEM_CHECKS = ['realtime.W007'].",
-                    id="realtime.W007",
-                )
+    config = dict(_layer_configs()).get(DEFAULT_CHANNEL_LAYER)
+    if config is None:
+        return
+    kept = config.get("meta_ttl")
+    if kept is None:
+        kept = LayerOptions().meta_ttl
+    elif not isinstance(kept, int | float):
+        return  # shardlayer's own check tells
+    for name, age in ages.items():
+        if age > kept:
+            yield Warning(
+                f"REALTIME[{name!r}] is {age:,} s, and the layer's 'meta_ttl' is "
+                f"{kept:,.0f} s. It is not remembered for longer who was put out of a room, so "
+                "a token that names a user opens no room after that.",
+                hint=f"Lower {name}, or raise 'meta_ttl' in "
+                f"CHANNEL_LAYERS[{DEFAULT_CHANNEL_LAYER!r}]['CONFIG']; or silence it: "
+                "SILENCED_SYSTEM_CHECKS = ['realtime.W007'].",
+                id="realtime.W007",
+            )
 
 
 def _as_rooms() -> dict[str, dict[str, str]]:

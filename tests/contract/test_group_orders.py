@@ -29,6 +29,40 @@ AWAY = 0.2  # seconds for which a batch is late
 LATER = 1.0  # seconds: longer than a shard takes to tell its clock, in one of three tries
 
 
+class Ear:
+    """What a node hears, or does not hear while it is deaf.
+
+    Attributes:
+        is_deaf: Whether nothing reaches the node.
+        orders: How many orders came, heard or not.
+    """
+
+    def __init__(self, node: Node, monkeypatch: pytest.MonkeyPatch, *, is_deaf: bool) -> None:
+        self._arrived = node.arrived
+        self.is_deaf = is_deaf
+        self.orders = 0
+        monkeypatch.setattr(node, "arrived", self._hear)
+
+    def _hear(self, shard: int, batch: bytes) -> None:
+        kinds = [kind for kind, *_ in wire.unpack_batch(batch)]
+        if not self.is_deaf:
+            self._arrived(shard, batch)
+        self.orders += sum(kind in (wire.Kind.ADD, wire.Kind.DISCARD) for kind in kinds)
+
+    async def come(self, count: int) -> None:
+        """Wait until so many orders came."""
+        await until(lambda: self.orders == count)
+
+
+async def settled(node: Node, shard: int, queues: Queues) -> None:
+    """Wait until a node has taken all orders of a shard."""
+
+    async def are_taken() -> bool:
+        return not await queues.orders(shard, node.id) and not node.orders._asking._running
+
+    await until(are_taken)
+
+
 async def test_node_that_can_not_hear_is_told_later(make_queues: MakeQueues) -> None:
     """What it was told is kept in order, the same once, until it says that it has taken it."""
     queues = make_queues()
@@ -190,16 +224,10 @@ async def test_messages_wait_for_the_orders_that_were_missed(
     node, shard = await layer.node(), layer.shard_of("g")
     for channel in (first, second):
         await layer.group_add("g", channel)
-    arrived, deaf = node.arrived, [True]
-
-    def hear(shard: int, batch: bytes) -> None:
-        if not deaf[0]:
-            arrived(shard, batch)
-
-    monkeypatch.setattr(node, "arrived", hear)
+    ear = Ear(node, monkeypatch, is_deaf=True)
     await queues.enroll(shard, "g", first, node=node.id, add=False)
     assert await queues.orders(shard, node.id)
-    await asyncio.sleep(AWAY)  # so that it comes, and is not heard
+    await ear.come(1)
     asked, answered = asyncio.Event(), asyncio.Event()
     read = node._backend.orders
 
@@ -209,7 +237,7 @@ async def test_messages_wait_for_the_orders_that_were_missed(
         return await read(shard, node)
 
     monkeypatch.setattr(node._backend, "orders", slowly)
-    deaf[0] = False
+    ear.is_deaf = False
     node.resumed([shard])
     await asked.wait()
     await layer.group_send("g", message("secret"))
@@ -261,10 +289,9 @@ async def test_missed_order_does_not_undo_a_later_one(
     first, later = there.group_discard, there.group_add
     if not add:
         first, later = later, first
-    arrived, deaf = node.arrived, [True]
-    monkeypatch.setattr(node, "arrived", lambda *heard: None if deaf[0] else arrived(*heard))
+    ear = Ear(node, monkeypatch, is_deaf=True)
     await first("g", channel)
-    await asyncio.sleep(AWAY)  # so that it comes, and is not heard
+    await ear.come(1)
     [missed] = await queues.orders(shard, node.id)
     failed, answers, read = asyncio.Event(), asyncio.Event(), node._backend.orders
 
@@ -277,17 +304,13 @@ async def test_missed_order_does_not_undo_a_later_one(
         return [missed, *kept]  # which it may have read before the other was taken
 
     monkeypatch.setattr(node._backend, "orders", fail_first)
-    deaf[0] = False
+    ear.is_deaf = False
     node.resumed([shard])
     await failed.wait()
     await later("g", channel)
     await until(lambda: (channel in node.memberships.channels("g")) is add)
     answers.set()
-
-    async def settled() -> bool:
-        return not await read(shard, node.id) and not node.orders._asking._running
-
-    await until(settled)
+    await settled(node, shard, queues)
     assert node.memberships.channels("g") == [channel] * add
 
 
@@ -299,8 +322,7 @@ async def test_order_that_a_shard_tells_of_first_is_not_undone(
     channel = await here.new_channel()
     await here.group_add("g", channel)
     node, shard = await here.node(), here.shard_of("g")
-    arrived, deaf = node.arrived, [False]
-    monkeypatch.setattr(node, "arrived", lambda *heard: None if deaf[0] else arrived(*heard))
+    ear = Ear(node, monkeypatch, is_deaf=False)
     asked, read = asyncio.Event(), node._backend.orders
 
     async def slowly(shard: int, node: NodeId) -> list[values.Order]:
@@ -311,49 +333,11 @@ async def test_order_that_a_shard_tells_of_first_is_not_undone(
     node.resumed([shard])
     await there.group_discard("g", channel)
     await until(lambda: node.orders._held[shard].numbers)
-    deaf[0] = True
+    ear.is_deaf = True
     await there.group_add("g", channel)
     asked.set()
-
-    async def settled() -> bool:
-        return not await queues.orders(shard, node.id)
-
-    await until(settled)
+    await settled(node, shard, queues)
     assert node.memberships.channels("g") == [channel]
-
-
-class Ear:
-    """What a node hears, or does not hear while it is deaf.
-
-    Attributes:
-        is_deaf: Whether nothing reaches the node.
-        orders: How many orders came, heard or not.
-    """
-
-    def __init__(self, node: Node, monkeypatch: pytest.MonkeyPatch, *, is_deaf: bool) -> None:
-        self._arrived = node.arrived
-        self.is_deaf = is_deaf
-        self.orders = 0
-        monkeypatch.setattr(node, "arrived", self._hear)
-
-    def _hear(self, shard: int, batch: bytes) -> None:
-        kinds = [kind for kind, *_ in wire.unpack_batch(batch)]
-        if not self.is_deaf:
-            self._arrived(shard, batch)
-        self.orders += sum(kind in (wire.Kind.ADD, wire.Kind.DISCARD) for kind in kinds)
-
-    async def come(self, count: int) -> None:
-        """Wait until so many orders came."""
-        await until(lambda: self.orders == count)
-
-
-async def settled(node: Node, shard: int, queues: Queues) -> None:
-    """Wait until a node has taken all orders of a shard."""
-
-    async def are_taken() -> bool:
-        return not await queues.orders(shard, node.id) and not node.orders._asking._running
-
-    await until(are_taken)
 
 
 @pytest.mark.parametrize("is_heard", [False, True])
@@ -583,12 +567,11 @@ async def test_added_again_though_echoes_are_lost(
     channel = await layer.new_channel()
     await layer.group_add("g", channel)
     node = await layer.node()
-    arrived, deaf = node.arrived, [True]
-    monkeypatch.setattr(node, "arrived", lambda *heard: None if deaf[0] else arrived(*heard))
+    ear = Ear(node, monkeypatch, is_deaf=True)
     await layer.group_send("g", message("lost"))
     await layer.group_discard("g", channel)
     await layer.group_add("g", channel)
-    deaf[0] = False
+    ear.is_deaf = False
     await until(lambda: not node.memberships._leaving)
     assert not node.memberships._echoes
     await layer.group_send("g", message("after"))

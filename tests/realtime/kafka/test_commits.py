@@ -71,6 +71,15 @@ async def commits(consumer: RecordingConsumer) -> AsyncIterator[Commits]:
     assert errors == []
 
 
+async def refused(
+    consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Have a commit refused, and the refusal told."""
+    consumer.failure = CommitFailedError()
+    commits.note(FIRST, 1)
+    await until(lambda: "A commit failed" in caplog.text)
+
+
 async def test_nothing_is_committed_while_it_is_held(
     consumer: RecordingConsumer, commits: Commits
 ) -> None:
@@ -195,9 +204,7 @@ async def test_failed_commit_goes_with_the_next(
     consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is a warning, and its offsets are not forgotten."""
-    consumer.failure = CommitFailedError()
-    commits.note(FIRST, 1)
-    await until(lambda: "A commit failed" in caplog.text)
+    await refused(consumer, commits, caplog)
     consumer.failure = None
     commits.note(SECOND, 2)
     await until(lambda: consumer.committed[-1] == {FIRST: 1, SECOND: 2})
@@ -224,9 +231,7 @@ async def test_last_try_has_no_answer_after_a_refusal(
     consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The refusal was told, and is all that is told."""
-    consumer.failure = CommitFailedError()
-    commits.note(FIRST, 1)
-    await until(lambda: "A commit failed" in caplog.text)
+    await refused(consumer, commits, caplog)
     consumer.gate.clear()
     assert not await commits.flush(0.05, insist=True)
     assert consumer.committed == [{FIRST: 1}] * 2
@@ -237,9 +242,7 @@ async def test_no_answer_after_partitions_were_dealt_out_anew(
     consumer: RecordingConsumer, commits: Commits, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An earlier refusal says nothing of it."""
-    consumer.failure = CommitFailedError()
-    commits.note(FIRST, 1)
-    await until(lambda: "A commit failed" in caplog.text)
+    await refused(consumer, commits, caplog)
     commits.release([FIRST])
     consumer.gate.clear()
     assert not await commits.flush(0.05)
